@@ -1,0 +1,2 @@
+//! The `burn-ptq` command.
+fn main() {}

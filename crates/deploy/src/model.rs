@@ -1,0 +1,408 @@
+//! The integer program: what a microcontroller executes.
+//!
+//! An [`IntModel`] is complete: weights are packed, multipliers derived, every tensor has its place
+//! in one arena. The interpreter runs it, exporters print it; neither computes anything anew.
+//!
+//! Tensors hold one sample in NHWC order (`[height, width, channels]`, or `[1, 1, features]`), so
+//! that a batch of one needs no axis.
+
+use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, PoolGeometry};
+use burn_ptq_kernels::grid::Grid;
+use burn_ptq_kernels::multiplier::Multiplier;
+use burn_ptq_kernels::packing::PackedWeights;
+use burn_ptq_kernels::params::{AddParams, Clamp};
+use serde::{Deserialize, Serialize};
+
+/// An integer program with planned memory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IntModel {
+    /// The model's name, from the source file; exporters derive identifiers from it.
+    pub name: String,
+    /// All activations.
+    pub tensors: Vec<IntTensor>,
+    /// The operations in the order of execution.
+    pub nodes: Vec<IntNode>,
+    /// The activation that the caller fills.
+    pub input: TensorId,
+    /// The activation that the caller reads.
+    pub output: TensorId,
+    /// How a sample of the source model becomes the input.
+    pub input_border: Border,
+    /// How the output becomes a sample of the source model.
+    pub output_border: Border,
+    /// Bytes of the one arena that holds every activation and every scratch region.
+    pub arena_bytes: usize,
+    /// Where the program came from.
+    pub provenance: Provenance,
+}
+
+/// Index into [`IntModel::tensors`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TensorId(pub usize);
+
+/// Storage of an activation's elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DType {
+    /// Signed 8-bit integers; narrower grids use it too.
+    I8,
+    /// Signed 16-bit integers with zero point 0.
+    I16,
+}
+
+impl DType {
+    /// Bytes of one element.
+    pub const fn bytes(self) -> usize {
+        match self {
+            DType::I8 => 1,
+            DType::I16 => 2,
+        }
+    }
+}
+
+/// An activation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IntTensor {
+    /// The name of the value in the source model.
+    pub name: String,
+    /// `[height, width, channels]`.
+    pub shape: [usize; 3],
+    /// Storage of the elements.
+    pub dtype: DType,
+    /// Bits of the grid: 2..=8, or 16.
+    pub bits: u8,
+    /// The grid.
+    pub grid: Grid,
+    /// Where the first element stands in the arena, in bytes; a multiple of the element's size.
+    pub offset: usize,
+}
+
+impl IntTensor {
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of all elements.
+    pub fn bytes(&self) -> usize {
+        self.len() * self.dtype.bytes()
+    }
+}
+
+/// How the axes of a source sample map to the program's `[height, width, channels]`.
+///
+/// The source sample is padded with trailing axes of extent 1 to three axes, then permuted:
+/// `program.shape[i] = source[axes[i]]`. For an image in NCHW, `axes` is `[1, 2, 0]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Border {
+    /// The shape of one sample in the source model, without the batch axis.
+    pub source_shape: Vec<usize>,
+    /// The source axis of each program axis.
+    pub axes: [usize; 3],
+}
+
+/// An operation of the program.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IntNode {
+    /// The name of the node in the source model.
+    pub name: String,
+    /// What it computes.
+    pub op: IntOp,
+    /// The activations that it reads, in order.
+    pub inputs: Vec<TensorId>,
+    /// The activation that it writes.
+    pub output: TensorId,
+    /// Arena bytes that the operation may use while it runs.
+    pub scratch: Region,
+}
+
+/// A part of the arena.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Region {
+    /// First byte; a multiple of 8.
+    pub offset: usize,
+    /// Length in bytes; 0 if unused.
+    pub bytes: usize,
+}
+
+/// Packed weights and the scales that they were quantized with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Weights {
+    /// The shape, in the order that the operation documents.
+    pub shape: Vec<usize>,
+    /// Bits of the grid, 2..=8: values lie in
+    /// [`weight_range(bits)`](burn_ptq_kernels::grid::weight_range).
+    pub bits: u8,
+    /// Bits that one weight takes in `data`: 2, 4 or 8.
+    pub storage: u8,
+    /// The packed values.
+    pub data: Vec<u8>,
+    /// One scale an output channel, or a single one.
+    pub scales: Vec<f32>,
+}
+
+impl Weights {
+    /// The number of weights.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether there is no weight.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The packed values, readable by index.
+    pub fn packed(&self) -> PackedWeights<'_> {
+        PackedWeights { bytes: &self.data, storage: self.storage }
+    }
+
+    /// The values, one byte each.
+    pub fn unpack(&self) -> Vec<i8> {
+        let packed = self.packed();
+        (0..self.len()).map(|i| packed.get(i) as i8).collect()
+    }
+}
+
+/// Weights, biases and rescaling of a convolution or fully connected layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Weighted {
+    /// The weights.
+    pub weights: Weights,
+    /// One bias an output channel, at scale `input * weight`.
+    pub bias: Vec<i32>,
+    /// One multiplier an output channel, or a single one.
+    pub multipliers: Vec<Multiplier>,
+    /// Bounds of the output.
+    pub clamp: Clamp,
+}
+
+/// How the second input of an element-wise operation meets the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Broadcast {
+    /// Both have the same number of elements.
+    None,
+    /// The second has one element a channel (`[1, 1, channels]`).
+    Channels,
+    /// The second has a single element.
+    Scalar,
+}
+
+/// The operations of integer programs.
+///
+/// Reshapes do not occur: buffers are flat, and an operation carries its own geometry. Unless said
+/// otherwise, inputs and outputs have the same [`DType`]; zero points come from the tensors' grids.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum IntOp {
+    /// Convolution; weights `[out_channels, kernel_h, kernel_w, in_channels / groups]`.
+    Conv2d {
+        /// Shapes and window.
+        geometry: ConvGeometry,
+        /// Weights and rescaling.
+        weighted: Weighted,
+    },
+    /// Depthwise convolution; weights `[kernel_h, kernel_w, channels * multiplier]`.
+    DepthwiseConv2d {
+        /// Shapes and window.
+        geometry: DepthwiseGeometry,
+        /// Weights and rescaling.
+        weighted: Weighted,
+    },
+    /// Fully connected layer on `rows` rows; weights `[out_features, in_features]`.
+    FullyConnected {
+        /// Rows of the input and the output.
+        rows: usize,
+        /// Elements of an input row.
+        in_features: usize,
+        /// Elements of an output row.
+        out_features: usize,
+        /// Weights and rescaling.
+        weighted: Weighted,
+    },
+    /// Element-wise sum.
+    Add {
+        /// Rescaling.
+        params: AddParams,
+        /// How the second input meets the first.
+        broadcast: Broadcast,
+        /// Bounds of the output.
+        clamp: Clamp,
+    },
+    /// Element-wise product.
+    Mul {
+        /// `scale_a * scale_b / scale_output`.
+        multiplier: Multiplier,
+        /// How the second input meets the first.
+        broadcast: Broadcast,
+        /// Bounds of the output.
+        clamp: Clamp,
+    },
+    /// Average over the window's elements that are not padding; input and output share the grid.
+    AveragePool {
+        /// Shapes and window.
+        geometry: PoolGeometry,
+        /// Bounds of the output.
+        clamp: Clamp,
+    },
+    /// Maximum over the window's elements that are not padding; input and output share the grid.
+    MaxPool {
+        /// Shapes and window.
+        geometry: PoolGeometry,
+        /// Bounds of the output.
+        clamp: Clamp,
+    },
+    /// Any unary function of 8-bit activations: the output for each input from -128 to 127.
+    Table8 {
+        /// 256 outputs.
+        table: Vec<i8>,
+    },
+    /// Any unary function of 16-bit activations, interpolated between 513 points.
+    Table16 {
+        /// 513 outputs, for inputs -32768, -32640, ... 32768.
+        table: Vec<i16>,
+    },
+    /// Softmax over rows of 8-bit activations; output scale 1/256, zero point -128.
+    Softmax {
+        /// Rows.
+        rows: usize,
+        /// Elements of a row.
+        depth: usize,
+        /// Rescales differences to the exponential's input.
+        input_multiplier: Multiplier,
+        /// Differences below this count as minus infinity.
+        diff_min: i32,
+    },
+    /// Logarithm of the softmax over rows of 8-bit activations; output scale 16/256, zero point 127.
+    LogSoftmax {
+        /// Rows.
+        rows: usize,
+        /// Elements of a row.
+        depth: usize,
+        /// `exp(-d * scale)` in Q0.20 for a difference `d` of 0..=255.
+        exponentials: Vec<u32>,
+        /// Rescales differences of inputs to the output.
+        input_multiplier: Multiplier,
+    },
+    /// Moves values to another grid, and between 8 and 16 bits.
+    Requantize {
+        /// `scale_input / scale_output`.
+        multiplier: Multiplier,
+        /// Bounds of the output.
+        clamp: Clamp,
+    },
+    /// Joins inputs of one grid: for each of `outer` steps, `chunks[i]` elements of input `i`.
+    Concat {
+        /// Steps.
+        outer: usize,
+        /// Elements of each input in one step.
+        chunks: Vec<usize>,
+    },
+    /// Surrounds `[height, width, channels]` with copies of `value`.
+    Pad {
+        /// The input's shape.
+        input: [usize; 3],
+        /// Elements before each axis.
+        before: [usize; 3],
+        /// Elements after each axis.
+        after: [usize; 3],
+        /// The integer to write.
+        value: i32,
+    },
+    /// Permutes axes: `output.shape[i] = input[axes[i]]`.
+    Transpose {
+        /// The input's shape.
+        input: [usize; 3],
+        /// The input axis of each output axis.
+        axes: [usize; 3],
+    },
+}
+
+impl IntOp {
+    /// The operation's name in reports.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            IntOp::Conv2d { .. } => "Conv2d",
+            IntOp::DepthwiseConv2d { .. } => "DepthwiseConv2d",
+            IntOp::FullyConnected { .. } => "FullyConnected",
+            IntOp::Add { .. } => "Add",
+            IntOp::Mul { .. } => "Mul",
+            IntOp::AveragePool { .. } => "AveragePool",
+            IntOp::MaxPool { .. } => "MaxPool",
+            IntOp::Table8 { .. } => "Table8",
+            IntOp::Table16 { .. } => "Table16",
+            IntOp::Softmax { .. } => "Softmax",
+            IntOp::LogSoftmax { .. } => "LogSoftmax",
+            IntOp::Requantize { .. } => "Requantize",
+            IntOp::Concat { .. } => "Concat",
+            IntOp::Pad { .. } => "Pad",
+            IntOp::Transpose { .. } => "Transpose",
+        }
+    }
+
+    /// Weights and rescaling, for the operations that have them.
+    pub const fn weighted(&self) -> Option<&Weighted> {
+        match self {
+            IntOp::Conv2d { weighted, .. }
+            | IntOp::DepthwiseConv2d { weighted, .. }
+            | IntOp::FullyConnected { weighted, .. } => Some(weighted),
+            _ => None,
+        }
+    }
+
+    /// Multiply-accumulates of one inference.
+    pub const fn macs(&self) -> usize {
+        match self {
+            IntOp::Conv2d { geometry, .. } => geometry.macs(),
+            IntOp::DepthwiseConv2d { geometry, .. } => geometry.macs(),
+            IntOp::FullyConnected { rows, in_features, out_features, .. } => {
+                *rows * *in_features * *out_features
+            }
+            _ => 0,
+        }
+    }
+
+    /// Whether the output may take the place of the first input in memory: element `i` of the
+    /// output depends on no element of it but `i`.
+    pub const fn is_elementwise(&self) -> bool {
+        matches!(
+            self,
+            IntOp::Add { .. }
+                | IntOp::Mul { .. }
+                | IntOp::Table8 { .. }
+                | IntOp::Table16 { .. }
+                | IntOp::Requantize { .. }
+        )
+    }
+
+    /// Bytes of constants (weights as stored, biases, multipliers, tables) that the operation keeps
+    /// in flash.
+    pub fn constant_bytes(&self) -> usize {
+        match self {
+            IntOp::Table8 { table } => table.len(),
+            IntOp::Table16 { table } => table.len() * 2,
+            IntOp::LogSoftmax { exponentials, .. } => exponentials.len() * 4,
+            _ => self
+                .weighted()
+                .map_or(0, |w| w.weights.data.len() + w.bias.len() * 4 + w.multipliers.len() * 8),
+        }
+    }
+}
+
+/// Where a program came from, for every report and file that it travels in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The version of burn-ptq that made it.
+    pub version: String,
+    /// The recipe, as TOML.
+    pub recipe: String,
+    /// The seed.
+    pub seed: u64,
+    /// Hash of the source model's file.
+    pub model_hash: String,
+    /// Hash of the calibration data.
+    pub calibration_hash: String,
+}

@@ -1,0 +1,1 @@
+//! The operations for speed; every function gives the bits of its twin in `reference`.

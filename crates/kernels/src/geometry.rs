@@ -1,0 +1,103 @@
+//! Shapes of the windowed operations. All extents are in elements, layouts are NHWC with one
+//! sample, padding at the bottom and right is implied by the output extents.
+
+#[cfg(feature = "serde")]
+use serde::{Deserialize, Serialize};
+
+/// How a two-dimensional window walks over an input plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize))]
+pub struct Window {
+    /// Kernel extents, height then width.
+    pub kernel: [usize; 2],
+    /// Steps between windows.
+    pub stride: [usize; 2],
+    /// Distance between two taps of the kernel.
+    pub dilation: [usize; 2],
+    /// Padding before the first row and column.
+    pub pad: [usize; 2],
+}
+
+impl Window {
+    /// The input coordinate along `axis` (0 height, 1 width) that tap `tap` of the window at
+    /// `out` reads, or `None` in the padding.
+    #[inline(always)]
+    pub fn input(&self, axis: usize, out: usize, tap: usize, extent: usize) -> Option<usize> {
+        let position = out * self.stride[axis] + tap * self.dilation[axis];
+        position.checked_sub(self.pad[axis]).filter(|&p| p < extent)
+    }
+}
+
+/// A convolution: weights `[out_channels, kernel_h, kernel_w, in_channels / groups]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize))]
+pub struct ConvGeometry {
+    /// Input height and width.
+    pub input: [usize; 2],
+    /// Output height and width.
+    pub output: [usize; 2],
+    /// Input channels, a multiple of `groups`.
+    pub in_channels: usize,
+    /// Output channels, a multiple of `groups`.
+    pub out_channels: usize,
+    /// Groups of channels that do not see each other.
+    pub groups: usize,
+    /// The window.
+    pub window: Window,
+}
+
+impl ConvGeometry {
+    /// Weights that one output channel uses.
+    pub const fn weights_per_channel(&self) -> usize {
+        self.window.kernel[0] * self.window.kernel[1] * (self.in_channels / self.groups)
+    }
+
+    /// Multiply-accumulates, counting the padding as the literature does.
+    pub const fn macs(&self) -> usize {
+        self.output[0] * self.output[1] * self.out_channels * self.weights_per_channel()
+    }
+}
+
+/// A depthwise convolution: weights `[kernel_h, kernel_w, channels * multiplier]`; output channel
+/// `c` reads input channel `c / multiplier`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize))]
+pub struct DepthwiseGeometry {
+    /// Input height and width.
+    pub input: [usize; 2],
+    /// Output height and width.
+    pub output: [usize; 2],
+    /// Input channels.
+    pub channels: usize,
+    /// Output channels for each input channel.
+    pub multiplier: usize,
+    /// The window.
+    pub window: Window,
+}
+
+impl DepthwiseGeometry {
+    /// Output channels.
+    pub const fn out_channels(&self) -> usize {
+        self.channels * self.multiplier
+    }
+
+    /// Multiply-accumulates.
+    pub const fn macs(&self) -> usize {
+        let taps = self.window.kernel[0] * self.window.kernel[1];
+        self.output[0] * self.output[1] * self.out_channels() * taps
+    }
+}
+
+/// A pooling window over `[height, width, channels]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize))]
+pub struct PoolGeometry {
+    /// Input height and width.
+    pub input: [usize; 2],
+    /// Output height and width.
+    pub output: [usize; 2],
+    /// Channels.
+    pub channels: usize,
+    /// The window; every window holds at least one element that is not padding.
+    pub window: Window,
+}

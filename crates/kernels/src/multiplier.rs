@@ -1,0 +1,101 @@
+//! Fixed-point multipliers: derivation from scales, and requantization of accumulators.
+
+#[cfg(feature = "serde")]
+use serde::{Deserialize, Serialize};
+
+/// A positive real factor as `quantized * 2^(exponent - 31)`.
+///
+/// `quantized` lies in `[2^30, 2^31)`, or both fields are 0 for a factor too small to represent.
+/// This is the pair `(multiplier, shift)` of TensorFlow Lite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize))]
+pub struct Multiplier {
+    /// The significand as a Q0.31 number.
+    pub quantized: i32,
+    /// The power of two; positive shifts left.
+    pub exponent: i32,
+}
+
+/// Exponents above this cannot be applied to a 32-bit accumulator without losing all its bits.
+pub const MAX_EXPONENT: i32 = 30;
+
+impl Multiplier {
+    /// Represents the finite, non-negative `real` factor, rounding the significand half away from zero.
+    ///
+    /// Returns `None` if `real` is negative, not finite, or so large that its exponent exceeds
+    /// [`MAX_EXPONENT`].
+    pub fn from_real(real: f64) -> Option<Self> {
+        if !real.is_finite() || real < 0.0 {
+            return None;
+        }
+        let bits = real.to_bits();
+        let biased = (bits >> 52) as i32;
+        // Zero and subnormals are far below the smallest representable factor.
+        if biased == 0 {
+            return Some(Self { quantized: 0, exponent: 0 });
+        }
+        // frexp: real = significand * 2^exponent with significand in [0.5, 1).
+        let mut exponent = biased - 1022;
+        let significand = (bits & ((1 << 52) - 1)) | (1 << 52);
+        // round(significand * 2^31), where `significand` carries 53 bits.
+        let mut quantized = ((significand + (1 << 21)) >> 22) as i64;
+        if quantized == 1 << 31 {
+            quantized /= 2;
+            exponent += 1;
+        }
+        if exponent < -31 {
+            return Some(Self { quantized: 0, exponent: 0 });
+        }
+        if exponent > MAX_EXPONENT {
+            return None;
+        }
+        Some(Self { quantized: quantized as i32, exponent })
+    }
+
+    /// The multiplier of a convolution, depthwise convolution or per-channel fully connected layer:
+    /// `input * weight / output`, computed in f64 from f32 scales as TensorFlow Lite does.
+    pub fn per_channel(input: f32, weight: f32, output: f32) -> Option<Self> {
+        Self::from_real(f64::from(input) * f64::from(weight) / f64::from(output))
+    }
+
+    /// The multiplier of a per-tensor fully connected layer: the product of the scales is taken in
+    /// f32 first, as TensorFlow Lite does.
+    pub fn per_tensor_fully_connected(input: f32, weight: f32, output: f32) -> Option<Self> {
+        Self::from_real(f64::from(input * weight) / f64::from(output))
+    }
+
+    /// Multiplies a 32-bit accumulator with double rounding.
+    ///
+    /// The first rounding is half up at bit 31 of the 64-bit product, the second half away from
+    /// zero at the right shift. Wraps where TensorFlow Lite's arithmetic would.
+    #[inline(always)]
+    pub fn apply(self, x: i32) -> i32 {
+        let left = if self.exponent > 0 { self.exponent as u32 } else { 0 };
+        let right = if self.exponent < 0 { (-self.exponent) as u32 } else { 0 };
+        let product = i64::from(x.wrapping_shl(left)) * i64::from(self.quantized);
+        let high = ((product + (1 << 30)) >> 31) as i32;
+        divide_by_power_of_two(high, right)
+    }
+
+    /// Multiplies a 64-bit accumulator with single rounding, the rule for 16-bit activations.
+    #[inline(always)]
+    pub fn apply_wide(self, x: i64) -> i32 {
+        let reduced = if self.quantized < 0x7FFF_0000 {
+            i64::from((self.quantized + (1 << 15)) >> 16)
+        } else {
+            0x7FFF
+        };
+        let shift = 15 - self.exponent;
+        let rounding = 1_i64 << (shift - 1);
+        (x.wrapping_mul(reduced).wrapping_add(rounding) >> shift) as i32
+    }
+}
+
+/// Divides by `2^exponent`, rounding half away from zero. `exponent` lies in `0..=31`.
+#[inline(always)]
+pub fn divide_by_power_of_two(x: i32, exponent: u32) -> i32 {
+    let mask = ((1_i64 << exponent) - 1) as i32;
+    let remainder = x & mask;
+    let threshold = (mask >> 1) + i32::from(x < 0);
+    (x >> exponent) + i32::from(remainder > threshold)
+}

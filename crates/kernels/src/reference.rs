@@ -1,0 +1,1 @@
+//! The operations as plain loops, to be read against the formulas.
