@@ -1,0 +1,124 @@
+//! The float graph: what importers produce and passes rewrite.
+//!
+//! A [`Graph`] is plain host data, so that passes are exact and reproducible; [`FloatModel`] is its
+//! executable form, a Burn module. Every value has the shape of one sample, without the batch axis;
+//! at run time it is a `Tensor<4>` of shape `[batch, d1, d2, d3]`, where missing axes are trailing
+//! ones. Images are NCHW.
+
+mod array;
+mod model;
+pub mod ops;
+mod verify;
+
+pub use array::Array;
+pub use model::FloatModel;
+pub(crate) use model::{Parameters, execute};
+pub use ops::{BatchNormStatistics, Op};
+pub use verify::GraphError;
+
+/// A float network with one input and one output.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    /// The model's name.
+    pub name: String,
+    /// All values that flow between nodes.
+    pub values: Vec<Value>,
+    /// The nodes in the order of execution.
+    pub nodes: Vec<Node>,
+    /// The value that the caller feeds.
+    pub input: ValueId,
+    /// The value that the caller reads.
+    pub output: ValueId,
+}
+
+/// Index into [`Graph::values`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ValueId(pub usize);
+
+/// A value that flows between nodes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Value {
+    /// The name in the source model.
+    pub name: String,
+    /// The shape of one sample: one to three axes, the batch axis left out.
+    pub shape: Vec<usize>,
+}
+
+impl Value {
+    /// The number of elements of one sample.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether a sample has no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The shape padded with trailing ones to three axes.
+    pub fn dims(&self) -> [usize; 3] {
+        dims3(&self.shape)
+    }
+}
+
+/// Pads a sample's shape with trailing ones to three axes.
+pub fn dims3(shape: &[usize]) -> [usize; 3] {
+    let mut dims = [1; 3];
+    dims[..shape.len()].copy_from_slice(shape);
+    dims
+}
+
+/// An operation in a [`Graph`].
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// The name in the source model.
+    pub name: String,
+    /// What it computes.
+    pub op: Op,
+    /// A fused activation: bounds that the output is clamped to (ReLU is `0..inf`).
+    pub clamp: Option<Clamp>,
+    /// The batch normalization that was imported here or folded into this node.
+    pub batch_norm: Option<BatchNormStatistics>,
+    /// The values that it reads, in order.
+    pub inputs: Vec<ValueId>,
+    /// The value that it writes.
+    pub output: ValueId,
+}
+
+/// Bounds of real values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Clamp {
+    /// The lower bound; may be `-inf`.
+    pub min: f32,
+    /// The upper bound; may be `inf`.
+    pub max: f32,
+}
+
+impl Graph {
+    /// The value `id`.
+    pub fn value(&self, id: ValueId) -> &Value {
+        &self.values[id.0]
+    }
+
+    /// The node that writes `id`, by index; `None` for the input.
+    pub fn producer(&self, id: ValueId) -> Option<usize> {
+        self.nodes.iter().position(|n| n.output == id)
+    }
+
+    /// The nodes that read `id`, by index.
+    pub fn consumers(&self, id: ValueId) -> Vec<usize> {
+        (0..self.nodes.len()).filter(|&n| self.nodes[n].inputs.contains(&id)).collect()
+    }
+
+    /// Multiply-accumulates of one inference.
+    pub fn macs(&self) -> usize {
+        self.nodes.iter().map(|n| self.node_macs(n)).sum()
+    }
+
+    /// Multiply-accumulates of one node.
+    pub fn node_macs(&self, node: &Node) -> usize {
+        let inputs: Vec<&[usize]> =
+            node.inputs.iter().map(|&i| self.value(i).shape.as_slice()).collect();
+        node.op.operator().macs(&inputs, &self.value(node.output).shape)
+    }
+}

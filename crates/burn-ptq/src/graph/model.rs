@@ -1,0 +1,121 @@
+//! Execution of graphs on Burn.
+
+use std::sync::Arc;
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::{Array, Clamp, Graph, ValueId};
+
+/// The executable form of a [`Graph`]: a Burn module whose parameters are the graph's constants.
+#[derive(Module, Debug)]
+pub struct FloatModel {
+    layers: Vec<Parameters>,
+    #[module(skip)]
+    graph: Arc<Graph>,
+}
+
+/// The constants of one node, flat.
+#[derive(Module, Debug)]
+pub struct Parameters {
+    tensors: Vec<Param<Tensor<1>>>,
+}
+
+impl Parameters {
+    pub(crate) fn new<'a>(arrays: impl IntoIterator<Item = &'a Array>, device: &Device) -> Self {
+        let upload = |array: &Array| {
+            let data = TensorData::new(array.data.clone(), [array.len()]);
+            Param::from_tensor(Tensor::from_data(data, device))
+        };
+        Self { tensors: arrays.into_iter().map(upload).collect() }
+    }
+
+    fn values(&self) -> Vec<Tensor<1>> {
+        self.tensors.iter().map(Param::val).collect()
+    }
+}
+
+impl FloatModel {
+    /// Uploads the constants of `graph` to `device`.
+    pub fn new(graph: Arc<Graph>, device: &Device) -> Self {
+        let layers =
+            graph.nodes.iter().map(|n| Parameters::new(n.op.parameters(), device)).collect();
+        Self { layers, graph }
+    }
+
+    /// The graph that is executed.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Runs a batch.
+    ///
+    /// # Shapes
+    /// - input: `[batch, d1, d2, d3]`, the graph's input sample padded with trailing ones
+    /// - output: likewise, the graph's output sample
+    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        self.forward_with(input, |_, value| value)
+    }
+
+    /// Runs a batch and passes every value, the input first, through `hook`, which may observe or
+    /// replace it before its consumers read it.
+    pub fn forward_with(
+        &self,
+        input: Tensor<4>,
+        hook: impl FnMut(ValueId, Tensor<4>) -> Tensor<4>,
+    ) -> Tensor<4> {
+        execute(&self.graph, &self.layers, input, hook)
+    }
+}
+
+/// Runs `graph` with one set of parameters a node; values are dropped after their last use.
+pub(crate) fn execute(
+    graph: &Graph,
+    layers: &[Parameters],
+    input: Tensor<4>,
+    mut hook: impl FnMut(ValueId, Tensor<4>) -> Tensor<4>,
+) -> Tensor<4> {
+    let mut last_use = vec![0; graph.values.len()];
+    for (index, node) in graph.nodes.iter().enumerate() {
+        for &value in &node.inputs {
+            last_use[value.0] = index;
+        }
+    }
+    last_use[graph.output.0] = usize::MAX;
+    let mut values: Vec<Option<Tensor<4>>> = vec![None; graph.values.len()];
+    values[graph.input.0] = Some(hook(graph.input, input));
+    for (index, (node, parameters)) in graph.nodes.iter().zip(layers).enumerate() {
+        let inputs: Vec<Tensor<4>> = node
+            .inputs
+            .iter()
+            .map(|&v| values[v.0].clone().expect("a verified graph writes values before reading"))
+            .collect();
+        for &value in &node.inputs {
+            if last_use[value.0] == index {
+                values[value.0] = None;
+            }
+        }
+        let mut output = node.op.operator().forward(&inputs, &parameters.values());
+        if let Some(clamp) = node.clamp {
+            output = clamp.forward(output);
+        }
+        values[node.output.0] = Some(hook(node.output, output));
+    }
+    values[graph.output.0].take().expect("a verified graph writes its output")
+}
+
+impl Clamp {
+    /// ReLU.
+    pub const RELU: Self = Self { min: 0.0, max: f32::INFINITY };
+
+    /// Clamps every element.
+    pub fn forward(self, x: Tensor<4>) -> Tensor<4> {
+        match (self.min > f32::NEG_INFINITY, self.max < f32::INFINITY) {
+            (true, true) => x.clamp(self.min, self.max),
+            (true, false) if self.min == 0.0 => burn::tensor::activation::relu(x),
+            (true, false) => x.clamp_min(self.min),
+            (false, true) => x.clamp_max(self.max),
+            (false, false) => x,
+        }
+    }
+}

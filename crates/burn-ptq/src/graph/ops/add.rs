@@ -1,0 +1,31 @@
+//! Element-wise sum.
+
+use burn::tensor::Tensor;
+
+use super::{Operator, OutputGrid, broadcast::broadcast_shape};
+
+/// The element-wise sum of two values; the second may have one element a channel, or one in all.
+#[derive(Clone, Debug)]
+pub struct Add;
+
+impl Operator for Add {
+    fn name(&self) -> &'static str {
+        "Add"
+    }
+
+    fn infer_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+        broadcast_shape(inputs[0], inputs[1])
+    }
+
+    fn forward(&self, inputs: &[Tensor<4>], _parameters: &[Tensor<1>]) -> Tensor<4> {
+        inputs[0].clone() + inputs[1].clone()
+    }
+
+    fn output_grid(&self) -> OutputGrid {
+        OutputGrid::Observed
+    }
+
+    fn macs(&self, _inputs: &[&[usize]], _output: &[usize]) -> usize {
+        0
+    }
+}

@@ -1,0 +1,73 @@
+//! Convolution over height and width.
+
+use burn::tensor::{Tensor, module::conv2d, ops::ConvOptions};
+
+use super::window::{Window, windowed_shape};
+use super::{Array, Operator, OutputGrid};
+use crate::graph::dims3;
+
+/// A convolution, grouped or dilated or neither; depthwise is `groups == channels`.
+///
+/// A sample with two axes `[channels, length]` is convolved as `[channels, length, 1]`.
+#[derive(Clone, Debug)]
+pub struct Conv2d {
+    /// `[out_channels, in_channels / groups, kernel_h, kernel_w]`.
+    pub weight: Array,
+    /// `[out_channels]`.
+    pub bias: Array,
+    /// The window.
+    pub window: Window,
+    /// Groups of channels that do not see each other.
+    pub groups: usize,
+}
+
+impl Conv2d {
+    /// Whether every output channel reads exactly one input channel.
+    pub fn is_depthwise(&self) -> bool {
+        self.groups > 1 && self.weight.shape[1] == 1
+    }
+}
+
+impl Operator for Conv2d {
+    fn name(&self) -> &'static str {
+        if self.is_depthwise() { "DepthwiseConv" } else { "Conv" }
+    }
+
+    fn infer_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+        let [channels, ..] = dims3(inputs[0]);
+        let [out, per_group, ..] = self.weight.shape[..] else {
+            return Err(format!("expected a weight of four axes, found {:?}", self.weight.shape));
+        };
+        if self.groups == 0 || channels != per_group * self.groups || out % self.groups != 0 {
+            return Err(format!(
+                "the weight {:?} in {} groups wants {} input channels, found {channels}",
+                self.weight.shape,
+                self.groups,
+                per_group * self.groups
+            ));
+        }
+        if self.bias.len() != out {
+            return Err(format!("expected {out} biases, found {}", self.bias.len()));
+        }
+        windowed_shape(inputs[0], &self.window, out)
+    }
+
+    fn forward(&self, inputs: &[Tensor<4>], parameters: &[Tensor<1>]) -> Tensor<4> {
+        let shape = &self.weight.shape;
+        let weight =
+            parameters[0].clone().reshape::<4, _>([shape[0], shape[1], shape[2], shape[3]]);
+        let mut options =
+            ConvOptions::new(self.window.stride, [0; 2], self.window.dilation, self.groups);
+        options.padding = self.window.padding();
+        conv2d(inputs[0].clone(), weight, Some(parameters[1].clone()), options)
+    }
+
+    fn output_grid(&self) -> OutputGrid {
+        OutputGrid::Observed
+    }
+
+    fn macs(&self, _inputs: &[&[usize]], output: &[usize]) -> usize {
+        let [_, height, width] = dims3(output);
+        height * width * self.weight.len()
+    }
+}

@@ -1,0 +1,61 @@
+//! Maximum pooling.
+
+use burn::tensor::{
+    Tensor,
+    module::max_pool2d,
+    ops::{MaxPoolOptions, PadMode},
+};
+
+use super::window::{Window, windowed_shape};
+use super::{Operator, OutputGrid};
+use crate::graph::dims3;
+
+/// Maximum over windows of height and width; padding never wins.
+#[derive(Clone, Debug)]
+pub struct MaxPool {
+    /// The window, its end padded further where a ceiling rounds the output extents up.
+    pub window: Window,
+}
+
+impl Operator for MaxPool {
+    fn name(&self) -> &'static str {
+        "MaxPool"
+    }
+
+    fn infer_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+        let [channels, height, width] = dims3(inputs[0]);
+        let shape = windowed_shape(inputs[0], &self.window, channels)?;
+        let (output, w) = (dims3(&shape), &self.window);
+        for (axis, extent) in [height, width].into_iter().enumerate() {
+            let inside = w.begin[axis]..w.begin[axis] + extent;
+            let empty = |p: usize| {
+                let start = p * w.stride[axis];
+                !(0..w.kernel[axis]).any(|t| inside.contains(&(start + t * w.dilation[axis])))
+            };
+            if (0..output[axis + 1]).any(empty) {
+                return Err("a window holds nothing but padding".into());
+            }
+        }
+        Ok(shape)
+    }
+
+    fn forward(&self, inputs: &[Tensor<4>], _parameters: &[Tensor<1>]) -> Tensor<4> {
+        let w = &self.window;
+        let mut input = inputs[0].clone();
+        if !w.is_unpadded() {
+            input = input.pad(w.padding(), PadMode::Constant(f32::NEG_INFINITY.into()));
+        }
+        let mut options = MaxPoolOptions::new(w.kernel);
+        options.stride = w.stride;
+        options.dilation = w.dilation;
+        max_pool2d(input, options)
+    }
+
+    fn output_grid(&self) -> OutputGrid {
+        OutputGrid::Shared
+    }
+
+    fn macs(&self, _inputs: &[&[usize]], _output: &[usize]) -> usize {
+        0
+    }
+}

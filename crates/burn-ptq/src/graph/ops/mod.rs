@@ -1,0 +1,140 @@
+//! The float operations: a small closed set, one file each.
+//!
+//! To add one: a file with a struct that implements [`Operator`], and a line in the list below.
+//! The compiler then asks for the arm in `lower`.
+
+use burn::tensor::Tensor;
+
+mod add;
+mod average_pool;
+mod broadcast;
+mod channel_affine;
+mod clip;
+mod concat;
+mod conv2d;
+mod linear;
+mod log_softmax;
+mod max_pool;
+mod mul;
+mod pad;
+mod permute;
+mod reshape;
+mod softmax;
+mod unary;
+mod window;
+
+pub use add::Add;
+pub use average_pool::AveragePool;
+pub use channel_affine::{BatchNormStatistics, ChannelAffine};
+pub use clip::Clip;
+pub use concat::Concat;
+pub use conv2d::Conv2d;
+pub use linear::Linear;
+pub use log_softmax::LogSoftmax;
+pub use max_pool::MaxPool;
+pub use mul::Mul;
+pub use pad::Pad;
+pub use permute::Permute;
+pub use reshape::Reshape;
+pub use softmax::Softmax;
+pub use unary::{Unary, UnaryFunction};
+pub use window::Window;
+
+use super::Array;
+
+/// What the graph asks of an operation.
+pub trait Operator {
+    /// The name in reports, as ONNX users know it.
+    fn name(&self) -> &'static str;
+
+    /// The shape of an output sample, or why the inputs do not fit.
+    fn infer_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String>;
+
+    /// Computes the output of a batch.
+    ///
+    /// # Shapes
+    /// - inputs and output: `[batch, d1, d2, d3]`, trailing ones where a value has fewer axes
+    /// - parameters: as [`Op::parameters`] lists them
+    fn forward(&self, inputs: &[Tensor<4>], parameters: &[Tensor<1>]) -> Tensor<4>;
+
+    /// Where the output's grid comes from.
+    fn output_grid(&self) -> OutputGrid;
+
+    /// Multiply-accumulates of one sample.
+    fn macs(&self, inputs: &[&[usize]], output: &[usize]) -> usize;
+}
+
+/// Where the quantization grid of a node's output comes from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum OutputGrid {
+    /// From the observed range of the output.
+    Observed,
+    /// The output has the grid of its inputs, which share one.
+    Shared,
+    /// Fixed by the operation at 8 bits: scale and zero point.
+    Fixed {
+        /// The scale.
+        scale: f32,
+        /// The zero point.
+        zero_point: i32,
+    },
+}
+
+macro_rules! ops {
+    ($($name:ident),* $(,)?) => {
+        /// An operation of the float graph.
+        #[derive(Clone, Debug)]
+        pub enum Op {
+            $(#[doc = concat!("See [`", stringify!($name), "`].")] $name($name),)*
+        }
+
+        impl Op {
+            /// The operation behind the variant.
+            pub fn operator(&self) -> &dyn Operator {
+                match self { $(Op::$name(op) => op,)* }
+            }
+        }
+
+        $(impl From<$name> for Op {
+            fn from(op: $name) -> Self { Op::$name(op) }
+        })*
+    };
+}
+
+ops! {
+    Conv2d, Linear, ChannelAffine, Add, Mul, AveragePool, MaxPool, Clip, Unary, Reshape, Permute,
+    Concat, Pad, Softmax, LogSoftmax,
+}
+
+impl Op {
+    /// The constants that [`Operator::forward`] expects, in order: weight, then bias (or scale,
+    /// then shift).
+    pub fn parameters(&self) -> Vec<&Array> {
+        match self {
+            Op::Conv2d(op) => vec![&op.weight, &op.bias],
+            Op::Linear(op) => vec![&op.weight, &op.bias],
+            Op::ChannelAffine(op) => vec![&op.scale, &op.shift],
+            _ => Vec::new(),
+        }
+    }
+
+    /// The weight and bias of an operation whose weights are quantized, output channels first.
+    pub fn weight_and_bias(&self) -> Option<(&Array, &Array)> {
+        match self {
+            Op::Conv2d(op) => Some((&op.weight, &op.bias)),
+            Op::Linear(op) => Some((&op.weight, &op.bias)),
+            Op::ChannelAffine(op) => Some((&op.scale, &op.shift)),
+            _ => None,
+        }
+    }
+
+    /// The weight and bias, mutably.
+    pub fn weight_and_bias_mut(&mut self) -> Option<(&mut Array, &mut Array)> {
+        match self {
+            Op::Conv2d(op) => Some((&mut op.weight, &mut op.bias)),
+            Op::Linear(op) => Some((&mut op.weight, &mut op.bias)),
+            Op::ChannelAffine(op) => Some((&mut op.scale, &mut op.shift)),
+            _ => None,
+        }
+    }
+}

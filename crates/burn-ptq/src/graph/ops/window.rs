@@ -1,0 +1,71 @@
+//! Windows of convolutions and pools over the two spatial axes.
+
+/// How a window walks over height and width.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Kernel extents, height then width.
+    pub kernel: [usize; 2],
+    /// Steps between windows.
+    pub stride: [usize; 2],
+    /// Distance between two taps.
+    pub dilation: [usize; 2],
+    /// Padding before height and width.
+    pub begin: [usize; 2],
+    /// Padding after height and width.
+    pub end: [usize; 2],
+}
+
+impl Window {
+    /// A window of `kernel` that moves by one and is not padded.
+    pub fn new(kernel: [usize; 2]) -> Self {
+        Self { kernel, stride: [1; 2], dilation: [1; 2], begin: [0; 2], end: [0; 2] }
+    }
+
+    /// The output extents over an input of `extents`, or why there are none.
+    pub fn output(&self, extents: [usize; 2]) -> Result<[usize; 2], String> {
+        let mut output = [0; 2];
+        for axis in 0..2 {
+            let (kernel, stride) = (self.kernel[axis], self.stride[axis]);
+            if kernel == 0 || stride == 0 || self.dilation[axis] == 0 {
+                return Err("kernel, stride and dilation must be at least 1".into());
+            }
+            let reach = (kernel - 1) * self.dilation[axis] + 1;
+            let padded = extents[axis] + self.begin[axis] + self.end[axis];
+            if reach > padded {
+                return Err(format!(
+                    "the kernel reaches over {reach} elements, but the padded input has {padded}"
+                ));
+            }
+            output[axis] = (padded - reach) / stride + 1;
+        }
+        Ok(output)
+    }
+
+    /// Padding as pairs of before and after, as Burn wants it.
+    pub fn padding(&self) -> [(usize, usize); 2] {
+        [(self.begin[0], self.end[0]), (self.begin[1], self.end[1])]
+    }
+
+    /// Whether nothing is padded.
+    pub fn is_unpadded(&self) -> bool {
+        self.begin == [0; 2] && self.end == [0; 2]
+    }
+}
+
+/// Infers the output of a windowed operation over a sample of two or three axes, `channels` first.
+pub(super) fn windowed_shape(
+    input: &[usize],
+    window: &Window,
+    channels: usize,
+) -> Result<Vec<usize>, String> {
+    if !(2..=3).contains(&input.len()) {
+        return Err(format!(
+            "expected a sample of shape [channels, height, width], found {input:?}"
+        ));
+    }
+    let [_, height, width] = crate::graph::dims3(input);
+    let output = window.output([height, width])?;
+    let mut shape = vec![channels, output[0], output[1]];
+    shape.truncate(input.len());
+    Ok(shape)
+}
