@@ -2,3 +2,4 @@
 //! exporters. Knows no Burn: a firmware's build script can use it alone.
 
 pub mod model;
+pub mod scratch;

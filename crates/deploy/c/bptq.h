@@ -1,0 +1,201 @@
+/*
+ * Integer runtime of burn-ptq, in portable C99.
+ *
+ * One activation sample, layout [height, width, channels]. The arithmetic is TensorFlow Lite
+ * Micro's (double rounding). No function allocates, recurses or uses floating point; all state is
+ * in the arguments.
+ *
+ * Suffixes: _s8 reads and writes 8-bit activations, _s16 16-bit activations (zero point 0).
+ */
+#ifndef BPTQ_H
+#define BPTQ_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Filters that a convolution or fully connected layer decodes at once when its weights are packed;
+ * its scratch holds that many filters, one byte a weight. */
+#define BPTQ_FILTERS 4
+
+/* Channels that a depthwise convolution decodes at once when its weights are packed; its scratch
+ * holds that many filters, one byte a weight. */
+#define BPTQ_CHANNELS 16
+
+/* A positive factor: quantized * 2^(exponent - 31). */
+typedef struct {
+    int32_t quantized;
+    int32_t exponent;
+} bptq_multiplier;
+
+/* Bounds of an output. */
+typedef struct {
+    int32_t min;
+    int32_t max;
+} bptq_clamp;
+
+/* How a window walks over an input plane; `pad` is the padding before the first row and column. */
+typedef struct {
+    int32_t input_height, input_width;
+    int32_t output_height, output_width;
+    int32_t kernel_height, kernel_width;
+    int32_t stride_height, stride_width;
+    int32_t dilation_height, dilation_width;
+    int32_t pad_height, pad_width;
+} bptq_window;
+
+/* Weights, biases and rescaling of a layer. Weights take 2, 4 or 8 bits each in `weights`, densely,
+ * low bits first. There is one multiplier an output channel if `per_channel`, otherwise one. */
+typedef struct {
+    const uint8_t *weights;
+    int32_t storage;
+    const int32_t *bias;
+    const bptq_multiplier *multipliers;
+    int32_t per_channel;
+    int32_t input_zero_point;
+    int32_t output_zero_point;
+    bptq_clamp clamp;
+} bptq_weighted;
+
+/* Convolution; weights [output_channels, kernel_height, kernel_width, input_channels / groups]. */
+typedef struct {
+    bptq_window window;
+    int32_t input_channels;
+    int32_t output_channels;
+    int32_t groups;
+    bptq_weighted weighted;
+} bptq_conv2d;
+
+/* Depthwise convolution; weights [kernel_height, kernel_width, channels * multiplier]. Output
+ * channel c reads input channel c / multiplier. */
+typedef struct {
+    bptq_window window;
+    int32_t channels;
+    int32_t multiplier;
+    bptq_weighted weighted;
+} bptq_depthwise;
+
+/* Fully connected layer on each of `rows` rows; weights [out_features, in_features]. */
+typedef struct {
+    int32_t rows;
+    int32_t in_features;
+    int32_t out_features;
+    bptq_weighted weighted;
+} bptq_fully_connected;
+
+/* Element-wise operation. Element i of the first input meets element i % b_length of the second:
+ * b_length is `length`, the number of channels, or 1. A product uses the multiplier `output` alone.
+ * The output may take the place of an input of full length. */
+typedef struct {
+    int32_t length;
+    int32_t b_length;
+    int32_t a_zero_point;
+    int32_t b_zero_point;
+    int32_t output_zero_point;
+    int32_t left_shift;
+    bptq_multiplier a;
+    bptq_multiplier b;
+    bptq_multiplier output;
+    bptq_clamp clamp;
+} bptq_elementwise;
+
+/* Moves values to another grid. The output may take the place of an input that is as wide. */
+typedef struct {
+    int32_t length;
+    int32_t input_zero_point;
+    int32_t output_zero_point;
+    bptq_multiplier multiplier;
+    bptq_clamp clamp;
+} bptq_requantize;
+
+/* Average or maximum over the elements of a window that are not padding. */
+typedef struct {
+    bptq_window window;
+    int32_t channels;
+    bptq_clamp clamp;
+} bptq_pool;
+
+/* Softmax over each of `rows` rows. Differences to the maximum below `diff_min` count as minus
+ * infinity. */
+typedef struct {
+    int32_t rows;
+    int32_t depth;
+    bptq_multiplier input;
+    int32_t diff_min;
+} bptq_softmax;
+
+/* Logarithm of the softmax. `exponentials` holds exp(-d * scale) in Q0.20 for d of 0..255. */
+typedef struct {
+    int32_t rows;
+    int32_t depth;
+    bptq_multiplier input;
+    const uint32_t *exponentials;
+} bptq_log_softmax;
+
+/* Pads [height, width, channels] with copies of `value`. */
+typedef struct {
+    int32_t input[3];
+    int32_t before[3];
+    int32_t after[3];
+    int32_t value;
+} bptq_pad;
+
+/* Permutes axes: output extent i is input[axes[i]]. */
+typedef struct {
+    int32_t input[3];
+    int32_t axes[3];
+} bptq_transpose;
+
+/* `scratch` is only touched when weights are packed; see BPTQ_FILTERS and BPTQ_CHANNELS. */
+void bptq_conv2d_s8(const bptq_conv2d *op, const int8_t *input, int8_t *output, int8_t *scratch);
+void bptq_conv2d_s16(const bptq_conv2d *op, const int16_t *input, int16_t *output,
+                     int8_t *scratch);
+void bptq_depthwise_s8(const bptq_depthwise *op, const int8_t *input, int8_t *output,
+                       int8_t *scratch);
+void bptq_depthwise_s16(const bptq_depthwise *op, const int16_t *input, int16_t *output,
+                        int8_t *scratch);
+void bptq_fully_connected_s8(const bptq_fully_connected *op, const int8_t *input, int8_t *output,
+                             int8_t *scratch);
+void bptq_fully_connected_s16(const bptq_fully_connected *op, const int16_t *input,
+                              int16_t *output, int8_t *scratch);
+
+void bptq_add_s8(const bptq_elementwise *op, const int8_t *a, const int8_t *b, int8_t *output);
+void bptq_add_s16(const bptq_elementwise *op, const int16_t *a, const int16_t *b,
+                  int16_t *output);
+void bptq_mul_s8(const bptq_elementwise *op, const int8_t *a, const int8_t *b, int8_t *output);
+void bptq_mul_s16(const bptq_elementwise *op, const int16_t *a, const int16_t *b,
+                  int16_t *output);
+
+/* table[x + 128] for each of `length` inputs x. */
+void bptq_table_s8(const int8_t *table, int32_t length, const int8_t *input, int8_t *output);
+/* Interpolates between 513 points that stand for the inputs -32768, -32640, ... 32768. */
+void bptq_table_s16(const int16_t *table, int32_t length, const int16_t *input, int16_t *output);
+
+void bptq_requantize_s8(const bptq_requantize *op, const int8_t *input, int8_t *output);
+void bptq_requantize_s16(const bptq_requantize *op, const int16_t *input, int16_t *output);
+void bptq_requantize_s8_s16(const bptq_requantize *op, const int8_t *input, int16_t *output);
+void bptq_requantize_s16_s8(const bptq_requantize *op, const int16_t *input, int8_t *output);
+
+void bptq_average_pool_s8(const bptq_pool *op, const int8_t *input, int8_t *output);
+void bptq_average_pool_s16(const bptq_pool *op, const int16_t *input, int16_t *output);
+void bptq_max_pool_s8(const bptq_pool *op, const int8_t *input, int8_t *output);
+void bptq_max_pool_s16(const bptq_pool *op, const int16_t *input, int16_t *output);
+
+void bptq_softmax_s8(const bptq_softmax *op, const int8_t *input, int8_t *output);
+void bptq_log_softmax_s8(const bptq_log_softmax *op, const int8_t *input, int8_t *output);
+
+/* Copies one input of a concatenation into its place: `outer` chunks of `chunk` bytes, `step` bytes
+ * apart in the output. */
+void bptq_concat(int32_t outer, int32_t chunk, int32_t step, const void *input, void *output);
+void bptq_pad_s8(const bptq_pad *op, const int8_t *input, int8_t *output);
+void bptq_pad_s16(const bptq_pad *op, const int16_t *input, int16_t *output);
+void bptq_transpose_s8(const bptq_transpose *op, const int8_t *input, int8_t *output);
+void bptq_transpose_s16(const bptq_transpose *op, const int16_t *input, int16_t *output);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* BPTQ_H */
