@@ -1,0 +1,118 @@
+//! Choices of a recipe: closed lists of named components with parameters.
+//!
+//! `range = "mse"` and `[range.mse] exponent = 2.0` both name the component `mse`; an unknown name,
+//! an unknown parameter and two components at once are errors.
+
+/// Declares the enum of a stage's components out of `"name" => Struct` lines.
+///
+/// Each struct implements `Default`, `Serialize`, `Deserialize` with `deny_unknown_fields`, and the
+/// stage's trait.
+macro_rules! choices {
+    ($(#[$doc:meta])* $choice:ident of $behaviour:ident, a $kind:literal {
+        $($name:literal => $variant:ident,)*
+    }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum $choice {
+            $(#[doc = concat!("`", $name, "`, see [`", stringify!($variant), "`].")]
+            $variant($variant),)*
+        }
+
+        impl $choice {
+            /// The names that recipes use, in the order of the list.
+            pub const NAMES: &'static [&'static str] = &[$($name),*];
+
+            /// Every component with its default parameters.
+            pub fn all() -> Vec<Self> {
+                vec![$(Self::$variant($variant::default())),*]
+            }
+
+            /// The name that recipes use.
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $name,)* }
+            }
+
+            /// The component.
+            pub fn component(&self) -> &dyn $behaviour {
+                match self { $(Self::$variant(component) => component,)* }
+            }
+        }
+
+        impl serde::Serialize for $choice {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                use serde::ser::SerializeMap;
+                let mut map = serializer.serialize_map(Some(1))?;
+                match self { $(Self::$variant(c) => map.serialize_entry($name, c)?,)* }
+                map.end()
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $choice {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Visitor;
+                impl<'de> serde::de::Visitor<'de> for Visitor {
+                    type Value = $choice;
+
+                    fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                        write!(f, "a {}: {}", $kind, $choice::NAMES.join(", "))
+                    }
+
+                    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Self::Value, E> {
+                        match name {
+                            $($name => Ok($choice::$variant($variant::default())),)*
+                            _ => Err(E::custom($crate::choice::unknown(
+                                $kind, name, $choice::NAMES,
+                            ))),
+                        }
+                    }
+
+                    fn visit_map<A: serde::de::MapAccess<'de>>(
+                        self,
+                        mut map: A,
+                    ) -> Result<Self::Value, A::Error> {
+                        use serde::de::Error;
+                        let Some(name) = map.next_key::<String>()? else {
+                            return Err(A::Error::custom($crate::choice::missing(
+                                $kind, $choice::NAMES,
+                            )));
+                        };
+                        let choice = match name.as_str() {
+                            $($name => $choice::$variant(map.next_value()?),)*
+                            _ => return Err(A::Error::custom($crate::choice::unknown(
+                                $kind, &name, $choice::NAMES,
+                            ))),
+                        };
+                        if let Some(second) = map.next_key::<String>()? {
+                            return Err(A::Error::custom(format!(
+                                "two choices of a {} at once: '{name}' and '{second}'; keep one",
+                                $kind,
+                            )));
+                        }
+                        Ok(choice)
+                    }
+                }
+                deserializer.deserialize_any(Visitor)
+            }
+        }
+    };
+}
+
+pub(crate) use choices;
+
+/// The message for a component that does not exist.
+pub(crate) fn unknown(kind: &str, name: &str, names: &[&str]) -> String {
+    let hint = nearest(name, names).map_or(String::new(), |n| format!("; did you mean '{n}'?"));
+    format!("unknown {kind} '{name}': expected one of {}{hint}", names.join(", "))
+}
+
+/// The message for a table without a component.
+pub(crate) fn missing(kind: &str, names: &[&str]) -> String {
+    format!("no {kind} is named: expected one of {}", names.join(", "))
+}
+
+/// The name most like `wrong`, if any is close.
+pub fn nearest<'a>(wrong: &str, names: &[&'a str]) -> Option<&'a str> {
+    let likeness = |name: &str| strsim::jaro_winkler(wrong, name);
+    let best = names.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+    (likeness(best) > 0.7).then_some(best)
+}

@@ -1,0 +1,13 @@
+//! Observers: what calibration remembers of a value.
+//!
+//! An observer sees batches one at a time and keeps [`Stats`] of fixed size, so that memory does not
+//! grow with the number of samples. Range methods are pure functions of a [`Distribution`] made
+//! from the statistics: another range method or bit width needs no new forward pass.
+
+mod histogram;
+mod observer;
+mod stats;
+
+pub use histogram::Histogram;
+pub use observer::HistogramObserver;
+pub use stats::{Distribution, Stats};

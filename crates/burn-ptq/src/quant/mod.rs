@@ -1,0 +1,9 @@
+//! Schemes, quantization parameters and fake quantizers.
+
+mod fake_quantize;
+mod qparams;
+mod scheme;
+
+pub use fake_quantize::FakeQuantize;
+pub use qparams::{QParams, Range};
+pub use scheme::{Granularity, Scheme, SchemeError};

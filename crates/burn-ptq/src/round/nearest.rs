@@ -1,0 +1,19 @@
+//! Round to nearest.
+
+use super::{Rounding, RoundingProblem};
+
+/// Rounds every weight to the nearest integer of its grid, ties away from zero.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nearest {}
+
+impl Rounding for Nearest {
+    fn round(&self, problem: &RoundingProblem) -> Vec<i8> {
+        let mut integers = Vec::with_capacity(problem.weight.len());
+        for (channel, row) in problem.weight.rows().enumerate() {
+            let grid = problem.qparams.grid(channel);
+            integers.extend(row.iter().map(|&w| grid.quantize(w) as i8));
+        }
+        integers
+    }
+}
