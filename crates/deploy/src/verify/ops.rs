@@ -1,0 +1,388 @@
+//! Invariants of single operations: element types, geometry, grids and bounds.
+
+use burn_ptq_kernels::geometry::PoolGeometry;
+use burn_ptq_kernels::multiplier::Multiplier;
+use burn_ptq_kernels::params::{AddParams, Clamp};
+
+use super::weighted::{scaled_bound, verify_multiplier, verify_weighted};
+use super::window::verify_window;
+use super::{VerifyError, element_count, ensure, is_permutation};
+use crate::model::{Broadcast, DType, IntModel, IntNode, IntOp, IntTensor};
+
+/// Rows of a softmax are shorter than this: the sum of their exponentials, each at most 1, has 12
+/// integer bits.
+const MAX_SOFTMAX_DEPTH: usize = 1 << 12;
+
+/// 1.0 in the Q0.20 numbers of log-softmax.
+const EXPONENTIAL_OF_ZERO: u32 = 1 << 20;
+
+/// The largest difference of two 8-bit values.
+const MAX_DIFFERENCE: i64 = 255;
+
+/// Checks `node`, whose tensors are valid by themselves.
+pub(super) fn verify_op(model: &IntModel, node: &IntNode) -> Result<(), VerifyError> {
+    let input = &model.tensors[node.inputs[0].0];
+    let output = &model.tensors[node.output.0];
+    verify_dtypes(model, node, output)?;
+    match &node.op {
+        IntOp::Conv2d { geometry: g, weighted } => {
+            let groups = g.groups;
+            ensure(
+                groups >= 1
+                    && g.in_channels.is_multiple_of(groups)
+                    && g.out_channels.is_multiple_of(groups),
+                node,
+                "groups that divide the input's and the output's channels",
+                format_args!("{groups} of {} and {}", g.in_channels, g.out_channels),
+            )?;
+            verify_length(node, "input", input, &[g.input[0], g.input[1], g.in_channels])?;
+            verify_length(node, "output", output, &[g.output[0], g.output[1], g.out_channels])?;
+            verify_window(node, &g.window, g.input, g.output, false)?;
+            let [height, width] = g.window.kernel;
+            let shape = [g.out_channels, height, width, g.in_channels / groups];
+            verify_weighted(node, weighted, &shape, 0, input, output)
+        }
+        IntOp::DepthwiseConv2d { geometry: g, weighted } => {
+            let channels = element_count(&[g.channels, g.multiplier]);
+            ensure(
+                channels.is_some(),
+                node,
+                "at least one channel",
+                format_args!("{} channels times {}", g.channels, g.multiplier),
+            )?;
+            let channels = g.out_channels();
+            verify_length(node, "input", input, &[g.input[0], g.input[1], g.channels])?;
+            verify_length(node, "output", output, &[g.output[0], g.output[1], channels])?;
+            verify_window(node, &g.window, g.input, g.output, false)?;
+            let [height, width] = g.window.kernel;
+            verify_weighted(node, weighted, &[height, width, channels], 2, input, output)
+        }
+        IntOp::FullyConnected { rows, in_features, out_features, weighted } => {
+            verify_length(node, "input", input, &[*rows, *in_features])?;
+            verify_length(node, "output", output, &[*rows, *out_features])?;
+            let shape = [*out_features, *in_features];
+            verify_weighted(node, weighted, &shape, 0, input, output)
+        }
+        IntOp::Add { params, broadcast, clamp } => {
+            let other = &model.tensors[node.inputs[1].0];
+            verify_broadcast(node, *broadcast, input, other, output)?;
+            verify_add(node, params, input, other, output)?;
+            verify_clamp(node, *clamp, output)
+        }
+        IntOp::Mul { multiplier, broadcast, clamp } => {
+            let other = &model.tensors[node.inputs[1].0];
+            verify_broadcast(node, *broadcast, input, other, output)?;
+            let product = magnitude(input) * magnitude(other);
+            verify_rescaling(node, *multiplier, product, output)?;
+            verify_clamp(node, *clamp, output)
+        }
+        IntOp::AveragePool { geometry, clamp } => {
+            verify_pool(node, geometry, input, output)?;
+            let [height, width] = geometry.window.kernel;
+            let largest = 1_i64 << (8 * input.dtype.bytes() - 1);
+            let sum = (height * width) as i64 * (largest + 1);
+            ensure(
+                sum <= i64::from(i32::MAX),
+                node,
+                "a window whose sum fits 32 bits",
+                format_args!("kernel {:?}", geometry.window.kernel),
+            )?;
+            verify_clamp(node, *clamp, output)
+        }
+        IntOp::MaxPool { geometry, clamp } => {
+            verify_pool(node, geometry, input, output)?;
+            verify_clamp(node, *clamp, output)
+        }
+        IntOp::Table8 { table } => {
+            verify_length(node, "output", output, &[input.len()])?;
+            verify_table(node, 256, table.iter().map(|&value| i32::from(value)), output)
+        }
+        IntOp::Table16 { table } => {
+            verify_length(node, "output", output, &[input.len()])?;
+            verify_table(node, 513, table.iter().map(|&value| i32::from(value)), output)
+        }
+        IntOp::Softmax { rows, depth, input_multiplier, diff_min } => {
+            verify_rows(node, *rows, *depth, input, output)?;
+            verify_fixed_grid(node, 1.0 / 256.0, -128, output)?;
+            verify_multiplier(node, *input_multiplier)?;
+            let difference = i64::from(diff_min.saturating_neg()).min(MAX_DIFFERENCE);
+            ensure(
+                *diff_min <= 0
+                    && input_multiplier.exponent >= 0
+                    && difference << input_multiplier.exponent <= i64::from(i32::MAX),
+                node,
+                "differences above diff_min <= 0 whose left shift fits 32 bits",
+                format_args!("diff_min {diff_min}, exponent {}", input_multiplier.exponent),
+            )
+        }
+        IntOp::LogSoftmax { rows, depth, exponentials, input_multiplier } => {
+            verify_rows(node, *rows, *depth, input, output)?;
+            verify_fixed_grid(node, 16.0 / 256.0, 127, output)?;
+            ensure(
+                exponentials.len() == 256,
+                node,
+                "256 exponentials",
+                format_args!("{}", exponentials.len()),
+            )?;
+            ensure(
+                exponentials[0] == EXPONENTIAL_OF_ZERO
+                    && exponentials.iter().all(|&value| value <= EXPONENTIAL_OF_ZERO),
+                node,
+                format_args!("exponentials of at most the first, {EXPONENTIAL_OF_ZERO}"),
+                format_args!("{}, then up to {:?}", exponentials[0], exponentials.iter().max()),
+            )?;
+            verify_rescaling(node, *input_multiplier, MAX_DIFFERENCE, output)
+        }
+        IntOp::Requantize { multiplier, clamp } => {
+            verify_length(node, "output", output, &[input.len()])?;
+            verify_rescaling(node, *multiplier, magnitude(input), output)?;
+            verify_clamp(node, *clamp, output)
+        }
+        IntOp::Concat { outer, chunks } => {
+            let mut total = 0_usize;
+            for (&id, &chunk) in node.inputs.iter().zip(chunks) {
+                let input = &model.tensors[id.0];
+                verify_length(node, "input", input, &[*outer, chunk])?;
+                verify_same_grid(node, input, output)?;
+                total = total.saturating_add(chunk);
+            }
+            verify_length(node, "output", output, &[*outer, total])
+        }
+        IntOp::Pad { input: shape, before, after, value } => {
+            verify_length(node, "input", input, shape)?;
+            let mut padded = *shape;
+            for axis in 0..3 {
+                padded[axis] =
+                    padded[axis].saturating_add(before[axis]).saturating_add(after[axis]);
+            }
+            verify_length(node, "output", output, &padded)?;
+            verify_same_grid(node, input, output)?;
+            verify_clamp(node, Clamp { min: *value, max: *value }, output)
+        }
+        IntOp::Transpose { input: shape, axes } => {
+            ensure(
+                is_permutation(*axes),
+                node,
+                "a permutation of the axes 0, 1, 2",
+                format_args!("{axes:?}"),
+            )?;
+            verify_length(node, "input", input, shape)?;
+            verify_length(node, "output", output, shape)?;
+            verify_same_grid(node, input, output)
+        }
+    }
+}
+
+/// The largest magnitude of an element minus its zero point, whatever bytes the tensor holds.
+pub(super) fn magnitude(tensor: &IntTensor) -> i64 {
+    match tensor.dtype {
+        DType::I8 => 128 + i64::from(tensor.grid.zero_point.abs()),
+        DType::I16 => 1 << 15,
+    }
+}
+
+fn verify_dtypes(model: &IntModel, node: &IntNode, output: &IntTensor) -> Result<(), VerifyError> {
+    let (only, same): (Option<DType>, bool) = match node.op {
+        IntOp::Table8 { .. } | IntOp::Softmax { .. } | IntOp::LogSoftmax { .. } => {
+            (Some(DType::I8), true)
+        }
+        IntOp::Table16 { .. } => (Some(DType::I16), true),
+        IntOp::Requantize { .. } => (None, false),
+        _ => (None, true),
+    };
+    for id in &node.inputs {
+        let dtype = model.tensors[id.0].dtype;
+        if let Some(only) = only {
+            ensure(
+                dtype == only,
+                node,
+                format_args!("an input of {only:?}"),
+                format_args!("{dtype:?}"),
+            )?;
+        }
+        ensure(
+            !same || dtype == output.dtype,
+            node,
+            "inputs and output of one element type",
+            format_args!("{dtype:?} and {:?}", output.dtype),
+        )?;
+    }
+    Ok(())
+}
+
+fn verify_length(
+    node: &IntNode,
+    role: &str,
+    tensor: &IntTensor,
+    extents: &[usize],
+) -> Result<(), VerifyError> {
+    ensure(
+        element_count(extents) == Some(tensor.len()),
+        node,
+        format_args!("an {role} of {extents:?} elements"),
+        format_args!("`{}` of shape {:?}", tensor.name, tensor.shape),
+    )
+}
+
+fn verify_rows(
+    node: &IntNode,
+    rows: usize,
+    depth: usize,
+    input: &IntTensor,
+    output: &IntTensor,
+) -> Result<(), VerifyError> {
+    verify_length(node, "input", input, &[rows, depth])?;
+    verify_length(node, "output", output, &[rows, depth])?;
+    ensure(
+        depth < MAX_SOFTMAX_DEPTH,
+        node,
+        format_args!("rows of less than {MAX_SOFTMAX_DEPTH} elements"),
+        format_args!("{depth}"),
+    )
+}
+
+fn verify_broadcast(
+    node: &IntNode,
+    broadcast: Broadcast,
+    first: &IntTensor,
+    second: &IntTensor,
+    output: &IntTensor,
+) -> Result<(), VerifyError> {
+    verify_length(node, "output", output, &[first.len()])?;
+    let elements = match broadcast {
+        Broadcast::None => first.len(),
+        Broadcast::Channels => first.shape[2],
+        Broadcast::Scalar => 1,
+    };
+    ensure(
+        second.len() == elements,
+        node,
+        format_args!("a second input of {elements} elements for broadcast {broadcast:?}"),
+        format_args!("`{}` of shape {:?}", second.name, second.shape),
+    )
+}
+
+fn verify_add(
+    node: &IntNode,
+    params: &AddParams,
+    first: &IntTensor,
+    second: &IntTensor,
+    output: &IntTensor,
+) -> Result<(), VerifyError> {
+    let left_shift = match output.dtype {
+        DType::I8 => 20,
+        DType::I16 => 15,
+    };
+    ensure(
+        params.left_shift == left_shift,
+        node,
+        format_args!("a left shift of {left_shift} for {:?}", output.dtype),
+        format_args!("{}", params.left_shift),
+    )?;
+    for multiplier in [params.a, params.b] {
+        verify_multiplier(node, multiplier)?;
+    }
+    let sum = [(params.a, first), (params.b, second)]
+        .into_iter()
+        .map(|(multiplier, tensor)| scaled_bound(multiplier, magnitude(tensor) << left_shift))
+        .sum::<Option<i64>>();
+    ensure(
+        sum.is_some(),
+        node,
+        "inputs whose rescaling fits 32 bits",
+        format_args!("multipliers {:?} and {:?}", params.a, params.b),
+    )?;
+    verify_rescaling(node, params.output, sum.unwrap_or(i64::MAX), output)
+}
+
+/// Checks a multiplier that is applied to values of at most `bound` and whose results get the
+/// output's zero point.
+pub(super) fn verify_rescaling(
+    node: &IntNode,
+    multiplier: Multiplier,
+    bound: i64,
+    output: &IntTensor,
+) -> Result<(), VerifyError> {
+    verify_multiplier(node, multiplier)?;
+    let zero_point = i64::from(output.grid.zero_point.abs());
+    ensure(
+        scaled_bound(multiplier, bound).is_some_and(|y| y + zero_point <= i64::from(i32::MAX)),
+        node,
+        "values whose rescaling fits 32 bits",
+        format_args!("values of up to {bound} and exponent {}", multiplier.exponent),
+    )
+}
+
+fn verify_pool(
+    node: &IntNode,
+    geometry: &PoolGeometry,
+    input: &IntTensor,
+    output: &IntTensor,
+) -> Result<(), VerifyError> {
+    let PoolGeometry { input: from, output: to, channels, window } = geometry;
+    verify_length(node, "input", input, &[from[0], from[1], *channels])?;
+    verify_length(node, "output", output, &[to[0], to[1], *channels])?;
+    verify_window(node, window, *from, *to, true)?;
+    verify_same_grid(node, input, output)
+}
+
+fn verify_same_grid(
+    node: &IntNode,
+    input: &IntTensor,
+    output: &IntTensor,
+) -> Result<(), VerifyError> {
+    ensure(
+        input.grid == output.grid,
+        node,
+        format_args!("the output's grid {:?} at the input", output.grid),
+        format_args!("`{}` with {:?}", input.name, input.grid),
+    )
+}
+
+fn verify_fixed_grid(
+    node: &IntNode,
+    scale: f32,
+    zero_point: i32,
+    output: &IntTensor,
+) -> Result<(), VerifyError> {
+    let grid = output.grid;
+    ensure(
+        (grid.scale, grid.zero_point, grid.min, grid.max) == (scale, zero_point, -128, 127),
+        node,
+        format_args!("output scale {scale}, zero point {zero_point}, range -128 to 127"),
+        format_args!("{grid:?}"),
+    )
+}
+
+/// Checks the bounds of an output.
+pub(super) fn verify_clamp(
+    node: &IntNode,
+    clamp: Clamp,
+    output: &IntTensor,
+) -> Result<(), VerifyError> {
+    let grid = output.grid;
+    ensure(
+        grid.min <= clamp.min && clamp.min <= clamp.max && clamp.max <= grid.max,
+        node,
+        format_args!("output bounds within the grid's {} to {}", grid.min, grid.max),
+        format_args!("{} to {}", clamp.min, clamp.max),
+    )
+}
+
+fn verify_table(
+    node: &IntNode,
+    entries: usize,
+    values: impl ExactSizeIterator<Item = i32>,
+    output: &IntTensor,
+) -> Result<(), VerifyError> {
+    ensure(
+        values.len() == entries,
+        node,
+        format_args!("a table of {entries} entries"),
+        format_args!("{}", values.len()),
+    )?;
+    for value in values {
+        verify_clamp(node, Clamp { min: value, max: value }, output)?;
+    }
+    Ok(())
+}

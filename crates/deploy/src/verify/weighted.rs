@@ -1,0 +1,178 @@
+//! Invariants of weights, multipliers and the accumulators that they lead to.
+
+use burn_ptq_kernels::grid::weight_range;
+use burn_ptq_kernels::multiplier::{MAX_EXPONENT, Multiplier};
+use burn_ptq_kernels::packing::{packed_len, storage_bits};
+
+use super::ops::{magnitude, verify_clamp, verify_rescaling};
+use super::{VerifyError, element_count, ensure};
+use crate::model::{DType, IntNode, IntTensor, Weighted, Weights};
+
+/// Exponents of multipliers for wide accumulators lie below this, so that their shift is to the
+/// right.
+const WIDE_EXPONENTS: i32 = 15;
+
+/// Checks weights of `shape`, whose output channels lie along `channel_axis` (the first or the
+/// last), and the rescaling of their accumulators.
+pub(super) fn verify_weighted(
+    node: &IntNode,
+    weighted: &Weighted,
+    shape: &[usize],
+    channel_axis: usize,
+    input: &IntTensor,
+    output: &IntTensor,
+) -> Result<(), VerifyError> {
+    let Weighted { weights, bias, multipliers, clamp } = weighted;
+    let len = verify_packing(node, weights, shape)?;
+    let channels = shape[channel_axis];
+    ensure(
+        bias.len() == channels,
+        node,
+        format_args!("{channels} biases, one an output channel"),
+        format_args!("{}", bias.len()),
+    )?;
+    for (what, found) in [("multiplier", multipliers.len()), ("weight scale", weights.scales.len())]
+    {
+        ensure(
+            found == channels || found == 1,
+            node,
+            format_args!("one {what} for all or for each of {channels} output channels"),
+            format_args!("{found}"),
+        )?;
+    }
+    for &scale in &weights.scales {
+        ensure(
+            scale.is_finite() && scale > 0.0,
+            node,
+            "positive finite weight scales",
+            format_args!("{scale}"),
+        )?;
+    }
+    for &multiplier in multipliers {
+        verify_multiplier(node, multiplier)?;
+    }
+    let (lowest, highest) = weight_range(weights.bits);
+    let packed = weights.packed();
+    let taps = len / channels;
+    for (channel, &bias) in bias.iter().enumerate() {
+        let mut magnitudes = 0_i64;
+        for tap in 0..taps {
+            let channels_first = channel_axis == 0;
+            let index =
+                if channels_first { channel * taps + tap } else { tap * channels + channel };
+            let weight = packed.get(index);
+            ensure(
+                lowest <= weight && weight <= highest,
+                node,
+                format_args!("weights of {lowest} to {highest} ({} bits)", weights.bits),
+                format_args!("{weight} at {index}"),
+            )?;
+            magnitudes += i64::from(weight.abs());
+        }
+        // Below 2^15 * 2^7 * 2^32, the weights' number being bounded by that of their bytes.
+        let accumulator = i64::from(bias).abs() + magnitude(input) * magnitudes;
+        let multiplier = multipliers[if multipliers.len() == 1 { 0 } else { channel }];
+        verify_accumulator(node, channel, accumulator, multiplier, input.dtype, output)?;
+    }
+    verify_clamp(node, *clamp, output)
+}
+
+/// Checks bits, shape and length; returns the number of weights.
+fn verify_packing(
+    node: &IntNode,
+    weights: &Weights,
+    shape: &[usize],
+) -> Result<usize, VerifyError> {
+    ensure(
+        weights.shape == shape,
+        node,
+        format_args!("weights of shape {shape:?}"),
+        format_args!("{:?}", weights.shape),
+    )?;
+    ensure(
+        (2..=8).contains(&weights.bits) && weights.storage == storage_bits(weights.bits),
+        node,
+        "weights of 2 to 8 bits in the 2, 4 or 8 bits that store them",
+        format_args!("{} bits in {}", weights.bits, weights.storage),
+    )?;
+    let len = element_count(shape);
+    let bytes = len.map(|len| packed_len(len, weights.storage));
+    ensure(
+        bytes == Some(weights.data.len()),
+        node,
+        format_args!("packed weights of shape {shape:?} at {} bits", weights.storage),
+        format_args!("{} bytes", weights.data.len()),
+    )?;
+    Ok(len.unwrap_or(0))
+}
+
+fn verify_accumulator(
+    node: &IntNode,
+    channel: usize,
+    accumulator: i64,
+    multiplier: Multiplier,
+    dtype: DType,
+    output: &IntTensor,
+) -> Result<(), VerifyError> {
+    match dtype {
+        DType::I8 => {
+            ensure(
+                accumulator <= i64::from(i32::MAX),
+                node,
+                format_args!("accumulators of 32 bits in output channel {channel}"),
+                format_args!("values of up to {accumulator}"),
+            )?;
+            verify_rescaling(node, multiplier, accumulator, output)
+        }
+        DType::I16 => {
+            ensure(
+                multiplier.exponent < WIDE_EXPONENTS,
+                node,
+                format_args!("multiplier exponents below {WIDE_EXPONENTS} in 16 bits"),
+                format_args!("{}", multiplier.exponent),
+            )?;
+            ensure(
+                fits_after_wide_rescaling(multiplier, accumulator),
+                node,
+                format_args!("accumulators that fit 32 bits rescaled, in output channel {channel}"),
+                format_args!("values of up to {accumulator}, exponent {}", multiplier.exponent),
+            )
+        }
+    }
+}
+
+/// Checks that a multiplier is one that [`Multiplier::from_real`] can return.
+pub(super) fn verify_multiplier(node: &IntNode, multiplier: Multiplier) -> Result<(), VerifyError> {
+    let Multiplier { quantized, exponent } = multiplier;
+    let normalised = quantized >= 1 << 30 && (-31..=MAX_EXPONENT).contains(&exponent);
+    ensure(
+        normalised || (quantized, exponent) == (0, 0),
+        node,
+        format_args!(
+            "multipliers of 2^30 to 2^31 - 1 with exponents of -31 to {MAX_EXPONENT}, or 0"
+        ),
+        format_args!("{quantized} with exponent {exponent}"),
+    )
+}
+
+/// The largest magnitude of [`Multiplier::apply`] to values of at most `bound`, or `None` if the
+/// left shift leaves 32 bits. The multiplier is normalised.
+pub(super) fn scaled_bound(multiplier: Multiplier, bound: i64) -> Option<i64> {
+    let Multiplier { quantized, exponent } = multiplier;
+    let shifted = bound.checked_mul(1 << exponent.max(0))?;
+    if shifted > i64::from(i32::MAX) {
+        return None;
+    }
+    let high = (shifted * i64::from(quantized) + (1 << 30)) >> 31;
+    Some((high >> exponent.min(0).unsigned_abs()) + 1)
+}
+
+/// Whether [`Multiplier::apply_wide`] neither wraps nor truncates on values of at most `bound`.
+fn fits_after_wide_rescaling(multiplier: Multiplier, bound: i64) -> bool {
+    let shift = 15 - multiplier.exponent;
+    // The significand has at most 15 bits there, and rounding adds half a unit of the shift.
+    bound
+        .checked_mul(1 << 15)
+        .and_then(|product| product.checked_add(1 << (shift - 1)))
+        .is_some_and(|rounded| rounded >> shift < i64::from(i32::MAX))
+}

@@ -1,0 +1,809 @@
+//! The verifier accepts small valid programs and names what is wrong once one thing is broken.
+
+use burn_ptq_deploy::model::{
+    Border, Broadcast, DType, IntModel, IntNode, IntOp, IntTensor, Provenance, Region, TensorId,
+    Weighted, Weights,
+};
+use burn_ptq_deploy::verify::verify;
+use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, PoolGeometry, Window};
+use burn_ptq_kernels::grid::Grid;
+use burn_ptq_kernels::multiplier::Multiplier;
+use burn_ptq_kernels::params::{AddParams, Clamp};
+
+const INT8: Clamp = Clamp { min: -128, max: 127 };
+const INT16: Clamp = Clamp { min: -32768, max: 32767 };
+
+fn tensor(name: &str, shape: [usize; 3]) -> IntTensor {
+    let grid = Grid { scale: 0.05, zero_point: 3, min: -128, max: 127 };
+    IntTensor { name: name.into(), shape, dtype: DType::I8, bits: 8, grid, offset: 0 }
+}
+
+fn tensor16(name: &str, shape: [usize; 3]) -> IntTensor {
+    let grid = Grid { scale: 0.001, zero_point: 0, min: -32768, max: 32767 };
+    IntTensor { name: name.into(), shape, dtype: DType::I16, bits: 16, grid, offset: 0 }
+}
+
+fn border(shape: [usize; 3]) -> Border {
+    Border { source_shape: shape.to_vec(), axes: [0, 1, 2] }
+}
+
+/// A program of one node `x -> y`; inputs after the first come from it through a table.
+fn program(op: IntOp, inputs: &[IntTensor], output: IntTensor) -> IntModel {
+    let mut tensors = inputs.to_vec();
+    let mut nodes: Vec<IntNode> = (1..inputs.len())
+        .map(|i| IntNode {
+            name: format!("copy{i}"),
+            op: IntOp::Table8 { table: vec![0; 256] },
+            inputs: vec![TensorId(0)],
+            output: TensorId(i),
+            scratch: Region::default(),
+        })
+        .collect();
+    nodes.push(IntNode {
+        name: "node".into(),
+        op,
+        inputs: (0..inputs.len()).map(TensorId).collect(),
+        output: TensorId(tensors.len()),
+        scratch: Region::default(),
+    });
+    tensors.push(output);
+    let mut end = 0_usize;
+    for tensor in &mut tensors {
+        tensor.offset = end;
+        end = (end + tensor.bytes()).next_multiple_of(8);
+    }
+    let output = TensorId(tensors.len() - 1);
+    let last = nodes.last_mut().expect("the node");
+    last.scratch = Region { offset: end, bytes: 256 };
+    IntModel {
+        name: "program".into(),
+        input_border: border(tensors[0].shape),
+        output_border: border(tensors[output.0].shape),
+        tensors,
+        nodes,
+        input: TensorId(0),
+        output,
+        arena_bytes: end + 256,
+        provenance: Provenance::default(),
+    }
+}
+
+fn window(kernel: usize) -> Window {
+    Window { kernel: [kernel; 2], stride: [1; 2], dilation: [1; 2], pad: [kernel / 2; 2] }
+}
+
+fn scale(real: f64) -> Multiplier {
+    Multiplier::from_real(real).expect("a representable factor")
+}
+
+fn weighted(shape: &[usize], channels: usize) -> Weighted {
+    let len = shape.iter().product::<usize>();
+    Weighted {
+        weights: Weights {
+            shape: shape.to_vec(),
+            bits: 4,
+            storage: 4,
+            data: vec![0x7F; len.div_ceil(2)],
+            scales: vec![0.01; channels],
+        },
+        bias: vec![7; channels],
+        multipliers: vec![scale(0.01); channels],
+        clamp: INT8,
+    }
+}
+
+fn conv() -> IntModel {
+    let geometry = ConvGeometry {
+        input: [4, 5],
+        output: [4, 5],
+        in_channels: 4,
+        out_channels: 6,
+        groups: 2,
+        window: window(3),
+    };
+    let op = IntOp::Conv2d { geometry, weighted: weighted(&[6, 3, 3, 2], 6) };
+    program(op, &[tensor("x", [4, 5, 4])], tensor("y", [4, 5, 6]))
+}
+
+fn conv16() -> IntModel {
+    let mut model = conv();
+    for tensor in &mut model.tensors {
+        *tensor = IntTensor {
+            shape: tensor.shape,
+            offset: tensor.offset * 2,
+            ..tensor16(&tensor.name, [1; 3])
+        };
+    }
+    model.arena_bytes *= 2;
+    model.nodes[0].scratch.offset = model.arena_bytes - 256;
+    model
+}
+
+fn depthwise() -> IntModel {
+    let geometry = DepthwiseGeometry {
+        input: [4, 4],
+        output: [4, 4],
+        channels: 3,
+        multiplier: 2,
+        window: window(3),
+    };
+    let op = IntOp::DepthwiseConv2d { geometry, weighted: weighted(&[3, 3, 6], 6) };
+    program(op, &[tensor("x", [4, 4, 3])], tensor("y", [4, 4, 6]))
+}
+
+fn fully_connected() -> IntModel {
+    let op = IntOp::FullyConnected {
+        rows: 2,
+        in_features: 6,
+        out_features: 5,
+        weighted: weighted(&[5, 6], 5),
+    };
+    program(op, &[tensor("x", [1, 2, 6])], tensor("y", [1, 2, 5]))
+}
+
+fn add() -> IntModel {
+    let params = AddParams::new(0.05, 0.05, 0.05, false).expect("equal scales");
+    let op = IntOp::Add { params, broadcast: Broadcast::None, clamp: INT8 };
+    program(op, &[tensor("a", [2, 2, 3]), tensor("b", [2, 2, 3])], tensor("y", [2, 2, 3]))
+}
+
+fn mul() -> IntModel {
+    let op = IntOp::Mul { multiplier: scale(0.05), broadcast: Broadcast::None, clamp: INT8 };
+    program(op, &[tensor("a", [2, 2, 3]), tensor("b", [2, 2, 3])], tensor("y", [2, 2, 3]))
+}
+
+fn pool(average: bool) -> IntModel {
+    let geometry = PoolGeometry { input: [5, 5], output: [5, 5], channels: 2, window: window(3) };
+    let op = if average {
+        IntOp::AveragePool { geometry, clamp: INT8 }
+    } else {
+        IntOp::MaxPool { geometry, clamp: INT8 }
+    };
+    program(op, &[tensor("x", [5, 5, 2])], tensor("y", [5, 5, 2]))
+}
+
+fn table8() -> IntModel {
+    let op = IntOp::Table8 { table: vec![5; 256] };
+    program(op, &[tensor("x", [1, 1, 8])], tensor("y", [1, 1, 8]))
+}
+
+fn table16() -> IntModel {
+    let op = IntOp::Table16 { table: vec![500; 513] };
+    program(op, &[tensor16("x", [1, 1, 8])], tensor16("y", [1, 1, 8]))
+}
+
+fn softmax() -> IntModel {
+    let op = IntOp::Softmax {
+        rows: 2,
+        depth: 4,
+        input_multiplier: scale(0.05 * f64::from(1 << 26)),
+        diff_min: -620,
+    };
+    let mut output = tensor("y", [1, 2, 4]);
+    output.grid = Grid { scale: 1.0 / 256.0, zero_point: -128, min: -128, max: 127 };
+    program(op, &[tensor("x", [1, 2, 4])], output)
+}
+
+fn log_softmax() -> IntModel {
+    let exponentials =
+        (0..256).map(|d| ((-f64::from(d) * 0.05).exp() * f64::from(1 << 20)) as u32).collect();
+    let op = IntOp::LogSoftmax { rows: 2, depth: 4, exponentials, input_multiplier: scale(0.8) };
+    let mut output = tensor("y", [1, 2, 4]);
+    output.grid = Grid { scale: 16.0 / 256.0, zero_point: 127, min: -128, max: 127 };
+    program(op, &[tensor("x", [1, 2, 4])], output)
+}
+
+fn requantize() -> IntModel {
+    let op = IntOp::Requantize { multiplier: scale(50.0), clamp: INT16 };
+    program(op, &[tensor("x", [2, 2, 2])], tensor16("y", [2, 2, 2]))
+}
+
+fn concat() -> IntModel {
+    let op = IntOp::Concat { outer: 4, chunks: vec![3, 3] };
+    program(op, &[tensor("a", [2, 2, 3]), tensor("b", [2, 2, 3])], tensor("y", [2, 2, 6]))
+}
+
+fn pad() -> IntModel {
+    let op = IntOp::Pad { input: [2, 3, 1], before: [1, 0, 0], after: [0, 2, 1], value: 3 };
+    program(op, &[tensor("x", [2, 3, 1])], tensor("y", [3, 5, 2]))
+}
+
+fn transpose() -> IntModel {
+    let op = IntOp::Transpose { input: [2, 3, 4], axes: [2, 0, 1] };
+    program(op, &[tensor("x", [2, 3, 4])], tensor("y", [4, 2, 3]))
+}
+
+/// Three tensors `x -> y -> z` of 8 bytes each at 0, 8 and 16; `y` comes of a table, `z` of a
+/// transposition.
+fn chain() -> IntModel {
+    let mut model = table8();
+    model.tensors.push(IntTensor { offset: 16, ..tensor("z", [1, 1, 8]) });
+    model.nodes.push(IntNode {
+        name: "last".into(),
+        op: IntOp::Transpose { input: [1, 2, 4], axes: [0, 2, 1] },
+        inputs: vec![TensorId(1)],
+        output: TensorId(2),
+        scratch: Region::default(),
+    });
+    model.output = TensorId(2);
+    model
+}
+
+fn valid_programs() -> Vec<IntModel> {
+    vec![
+        conv(),
+        conv16(),
+        depthwise(),
+        fully_connected(),
+        add(),
+        mul(),
+        pool(true),
+        pool(false),
+        table8(),
+        table16(),
+        softmax(),
+        log_softmax(),
+        requantize(),
+        concat(),
+        pad(),
+        transpose(),
+        chain(),
+    ]
+}
+
+#[test]
+fn valid_programs_of_every_operation_pass() {
+    for model in valid_programs() {
+        if let Err(error) = verify(&model) {
+            panic!("{}: {error}", model.nodes[0].op.name());
+        }
+    }
+}
+
+/// Breaks `model` with `change` and expects an error that contains `message`.
+#[track_caller]
+fn breaks(mut model: IntModel, message: &str, change: impl FnOnce(&mut IntModel)) {
+    change(&mut model);
+    let error = verify(&model).expect_err("the broken program must be refused").to_string();
+    assert!(error.contains(message), "expected `{message}` in `{error}`");
+}
+
+/// The operation of the last node.
+fn op(model: &mut IntModel) -> &mut IntOp {
+    &mut model.nodes.last_mut().expect("a node").op
+}
+
+fn conv_geometry(model: &mut IntModel) -> &mut ConvGeometry {
+    match op(model) {
+        IntOp::Conv2d { geometry, .. } => geometry,
+        other => panic!("{} is no convolution", other.name()),
+    }
+}
+
+fn pool_geometry(model: &mut IntModel) -> &mut PoolGeometry {
+    match op(model) {
+        IntOp::AveragePool { geometry, .. } | IntOp::MaxPool { geometry, .. } => geometry,
+        other => panic!("{} is no pool", other.name()),
+    }
+}
+
+fn weights_of(model: &mut IntModel) -> &mut Weighted {
+    match op(model) {
+        IntOp::Conv2d { weighted, .. }
+        | IntOp::DepthwiseConv2d { weighted, .. }
+        | IntOp::FullyConnected { weighted, .. } => weighted,
+        other => panic!("{} has no weights", other.name()),
+    }
+}
+
+#[test]
+fn a_tensor_needs_elements_and_a_size_that_cannot_overflow() {
+    let message = "tensor `x`: expected 1 to 1073741824 bytes of elements, found shape";
+    breaks(table8(), message, |m| m.tensors[0].shape = [0, 1, 8]);
+    breaks(table8(), message, |m| m.tensors[0].shape = [usize::MAX, usize::MAX, 2]);
+    breaks(table8(), message, |m| m.tensors[0].shape = [1 << 31, 1, 1]);
+    breaks(table16(), message, |m| m.tensors[0].shape = [1 << 30, 1, 1]);
+}
+
+#[test]
+fn bits_agree_with_the_element_type() {
+    let message = "tensor `y`: expected 2 to 8 bits in I8 or 16 bits in I16";
+    for bits in [0, 1, 9, 16, 255] {
+        breaks(table8(), message, |m| m.tensors[1].bits = bits);
+    }
+    breaks(table16(), message, |m| m.tensors[1].bits = 8);
+}
+
+#[test]
+fn grids_are_sound() {
+    for scale in [0.0, -1.0, f32::NAN, f32::INFINITY] {
+        breaks(table8(), "expected a positive finite scale", |m| m.tensors[0].grid.scale = scale);
+    }
+    let message = "tensor `x`: expected -128 <= min <= zero point <= max <= 127";
+    breaks(table8(), message, |m| m.tensors[0].grid.zero_point = 128);
+    breaks(table8(), message, |m| m.tensors[0].grid.min = -129);
+    breaks(table8(), message, |m| m.tensors[0].grid.max = 128);
+    breaks(table8(), message, |m| m.tensors[0].grid.min = i32::MIN);
+    breaks(table8(), "expected -8 <= min", |m| m.tensors[0].bits = 4);
+    breaks(table16(), "zero point 0 in 16 bits, found zero point 1", |m| {
+        m.tensors[0].grid.zero_point = 1;
+    });
+}
+
+#[test]
+fn ids_are_in_range() {
+    let id = TensorId(99);
+    let found = "tensor id below 2, found id 99";
+    breaks(table8(), &format!("model: expected the input's {found}"), |m| m.input = id);
+    breaks(table8(), &format!("model: expected the output's {found}"), |m| m.output = id);
+    let node = "node `node` (Table8): expected the";
+    breaks(table8(), &format!("{node} input's {found}"), |m| m.nodes[0].inputs[0] = id);
+    breaks(table8(), &format!("{node} output's {found}"), |m| m.nodes[0].output = id);
+}
+
+#[test]
+fn operations_have_their_number_of_inputs() {
+    breaks(add(), "(Add): expected 2 inputs, found 1", |m| m.nodes[1].inputs.truncate(1));
+    breaks(table8(), "expected 1 inputs, found 0", |m| m.nodes[0].inputs.clear());
+    breaks(concat(), "expected 2 inputs, found 1", |m| m.nodes[1].inputs.truncate(1));
+    breaks(concat(), "expected 1 inputs, found 0", |m| {
+        m.nodes[1].inputs.clear();
+        *op(m) = IntOp::Concat { outer: 1, chunks: vec![] };
+    });
+}
+
+#[test]
+fn tensors_are_written_once_and_before_they_are_read() {
+    breaks(chain(), "expected input `y` written by an earlier node", |m| m.nodes.swap(0, 1));
+    breaks(chain(), "an output that no earlier node writes, found `y`", |m| {
+        m.nodes[1].output = TensorId(1);
+    });
+    breaks(chain(), "the model's input is written by the caller alone, found `x`", |m| {
+        m.nodes[1].output = TensorId(0);
+    });
+    breaks(chain(), "tensor `orphan`: expected a node that writes it, found none", |m| {
+        m.tensors.push(tensor("orphan", [1, 1, 1]));
+    });
+}
+
+#[test]
+fn borders_lead_to_the_tensors() {
+    breaks(pad(), "expected shape [3, 2, 1] from the input's source sample", |m| {
+        m.input_border.source_shape = vec![3, 2];
+    });
+    breaks(pad(), "a permutation of the axes 0, 1, 2 at the output, found [0, 1, 1]", |m| {
+        m.output_border.axes = [0, 1, 1];
+    });
+    breaks(pad(), "at most 3 axes of the source's input sample, found 4", |m| {
+        m.input_border.source_shape = vec![1, 2, 3, 1];
+    });
+}
+
+#[test]
+fn element_types_are_those_that_the_operation_knows() {
+    breaks(table16(), "(Table8): expected an input of I8, found I16", |m| {
+        *op(m) = IntOp::Table8 { table: vec![0; 256] };
+    });
+    breaks(table8(), "(Table16): expected an input of I16, found I8", |m| {
+        *op(m) = IntOp::Table16 { table: vec![0; 513] };
+    });
+    let i16_input = |m: &mut IntModel| m.tensors[0] = tensor16("x", m.tensors[0].shape);
+    breaks(softmax(), "expected an input of I8, found I16", i16_input);
+    breaks(log_softmax(), "expected an input of I8, found I16", i16_input);
+    breaks(conv(), "inputs and output of one element type, found I16 and I8", i16_input);
+    breaks(pool(true), "inputs and output of one element type, found I16 and I8", i16_input);
+}
+
+#[test]
+fn geometry_agrees_with_the_lengths_of_tensors() {
+    breaks(conv(), "an input of [4, 6, 4] elements, found `x`", |m| {
+        conv_geometry(m).input[1] = 6;
+    });
+    breaks(conv(), "an output of [4, 4, 6] elements, found `y`", |m| {
+        conv_geometry(m).output[1] = 4;
+    });
+    breaks(conv(), "an input of [18446744073709551615, 5, 4]", |m| {
+        conv_geometry(m).input[0] = usize::MAX;
+    });
+    breaks(depthwise(), "an output of [4, 4, 9] elements", |m| match op(m) {
+        IntOp::DepthwiseConv2d { geometry, .. } => geometry.multiplier = 3,
+        _ => unreachable!(),
+    });
+    breaks(depthwise(), "expected at least one channel, found 3 channels times 0", |m| {
+        match op(m) {
+            IntOp::DepthwiseConv2d { geometry, .. } => geometry.multiplier = 0,
+            _ => unreachable!(),
+        }
+    });
+    breaks(fully_connected(), "an input of [3, 6] elements", |m| match op(m) {
+        IntOp::FullyConnected { rows, .. } => *rows = 3,
+        _ => unreachable!(),
+    });
+    breaks(pool(false), "an input of [5, 5, 3] elements", |m| pool_geometry(m).channels = 3);
+    breaks(softmax(), "an input of [3, 4] elements", |m| match op(m) {
+        IntOp::Softmax { rows, .. } => *rows = 3,
+        _ => unreachable!(),
+    });
+    breaks(concat(), "an input of [4, 4] elements, found `a`", |m| match op(m) {
+        IntOp::Concat { chunks, .. } => chunks[0] = 4,
+        _ => unreachable!(),
+    });
+    breaks(concat(), "an output of [4, 6] elements, found `y`", |m| {
+        m.tensors[2].shape = [2, 2, 4];
+        m.output_border = border([2, 2, 4]);
+    });
+    breaks(pad(), "an output of [18446744073709551615, 5, 2] elements", |m| match op(m) {
+        IntOp::Pad { before, .. } => before[0] = usize::MAX,
+        _ => unreachable!(),
+    });
+    breaks(transpose(), "an input of [2, 3, 5] elements", |m| match op(m) {
+        IntOp::Transpose { input, .. } => input[2] = 5,
+        _ => unreachable!(),
+    });
+    breaks(transpose(), "a permutation of the axes 0, 1, 2, found [2, 0, 3]", |m| match op(m) {
+        IntOp::Transpose { axes, .. } => axes[2] = 3,
+        _ => unreachable!(),
+    });
+    breaks(requantize(), "an output of [8] elements", |m| {
+        m.tensors[1].shape = [2, 2, 1];
+        m.output_border = border([2, 2, 1]);
+    });
+}
+
+#[test]
+fn second_inputs_agree_with_the_broadcast() {
+    let with = |kind| {
+        move |m: &mut IntModel| match op(m) {
+            IntOp::Add { broadcast, .. } | IntOp::Mul { broadcast, .. } => *broadcast = kind,
+            _ => unreachable!(),
+        }
+    };
+    let message = "a second input of 3 elements for broadcast Channels, found `b`";
+    breaks(add(), message, with(Broadcast::Channels));
+    breaks(mul(), "a second input of 1 elements for broadcast Scalar", with(Broadcast::Scalar));
+    breaks(add(), "an output of [12] elements", |m| {
+        m.tensors[2].shape = [1, 1, 4];
+        m.output_border = border([1, 1, 4]);
+    });
+}
+
+#[test]
+fn groups_divide_channels() {
+    for groups in [0, 3, 4] {
+        let message =
+            format!("groups that divide the input's and the output's channels, found {groups}");
+        breaks(conv(), &message, |m| conv_geometry(m).groups = groups);
+    }
+}
+
+#[test]
+fn windows_are_sound() {
+    for value in [0, 1 << 16] {
+        let message = "of 1 to 65535, found";
+        breaks(conv(), message, |m| conv_geometry(m).window.kernel[0] = value);
+        breaks(conv(), message, |m| conv_geometry(m).window.stride[1] = value);
+        breaks(conv(), message, |m| conv_geometry(m).window.dilation[0] = value);
+    }
+    breaks(conv(), "pad of 0 to 65535", |m| conv_geometry(m).window.pad[0] = 1 << 16);
+    breaks(conv(), "along axis 1 that start within extent 5 padded by 1 on both sides", |m| {
+        conv_geometry(m).window.stride[1] = 2;
+    });
+    breaks(conv(), "along axis 0 that start within extent 4 padded by 40000", |m| {
+        let window = &mut conv_geometry(m).window;
+        window.pad[0] = 40_000;
+        window.dilation[0] = 65_535;
+        window.kernel[0] = 65_535;
+    });
+}
+
+#[test]
+fn every_window_of_a_pool_holds_an_element() {
+    let message = "an element that is not padding in every window along axis 0";
+    for average in [true, false] {
+        breaks(pool(average), message, |m| pool_geometry(m).window.pad[0] = 3);
+        // Taps at -3 and 5 step over the five rows.
+        breaks(pool(average), message, |m| {
+            let window = &mut pool_geometry(m).window;
+            (window.pad[0], window.kernel[0], window.dilation[0]) = (3, 2, 8);
+        });
+        breaks(pool(average), "in every window along axis 1", |m| {
+            let window = &mut pool_geometry(m).window;
+            (window.pad[1], window.stride[1], window.kernel[1]) = (1, 1, 2);
+            let geometry = pool_geometry(m);
+            geometry.output[0] = 1;
+            geometry.output[1] = 7;
+            geometry.input[0] = 1;
+            m.tensors[0].shape = [1, 5, 2];
+            m.tensors[1].shape = [1, 7, 2];
+            m.input_border = border([1, 5, 2]);
+            m.output_border = border([1, 7, 2]);
+        });
+    }
+}
+
+#[test]
+fn weights_are_packed_as_their_bits_say() {
+    breaks(conv(), "weights of shape [6, 3, 3, 2], found [6, 3, 2, 3]", |m| {
+        weights_of(m).weights.shape = vec![6, 3, 2, 3];
+    });
+    for bits in [0, 1, 9] {
+        breaks(conv(), "weights of 2 to 8 bits", |m| weights_of(m).weights.bits = bits);
+    }
+    for storage in [0, 2, 3, 8] {
+        breaks(conv(), "in the 2, 4 or 8 bits that store them, found 4 bits in", |m| {
+            weights_of(m).weights.storage = storage;
+        });
+    }
+    breaks(conv(), "packed weights of shape [6, 3, 3, 2] at 4 bits, found 53 bytes", |m| {
+        weights_of(m).weights.data.pop();
+    });
+    breaks(conv(), "weights of -4 to 3 (3 bits), found 7 at 1", |m| {
+        weights_of(m).weights.bits = 3;
+        weights_of(m).weights.data[0] = 0x71;
+    });
+    breaks(fully_connected(), "weights of -127 to 127 (8 bits), found -128 at 29", |m| {
+        let weights = &mut weights_of(m).weights;
+        (weights.bits, weights.storage, weights.data) = (8, 8, vec![1; 30]);
+        weights.data[29] = 0x80;
+    });
+}
+
+#[test]
+fn counts_of_biases_multipliers_and_scales_agree_with_the_channels() {
+    for model in [conv(), depthwise()] {
+        breaks(model.clone(), "6 biases, one an output channel, found 5", |m| {
+            weights_of(m).bias.pop();
+        });
+        let message = "one multiplier for all or for each of 6 output channels, found 5";
+        breaks(model.clone(), message, |m| weights_of(m).multipliers.truncate(5));
+        let message = "one weight scale for all or for each of 6 output channels, found 0";
+        breaks(model.clone(), message, |m| weights_of(m).weights.scales.clear());
+        breaks(model, "positive finite weight scales, found NaN", |m| {
+            weights_of(m).weights.scales[5] = f32::NAN;
+        });
+    }
+    let mut single = conv();
+    weights_of(&mut single).multipliers.truncate(1);
+    weights_of(&mut single).weights.scales.truncate(1);
+    assert_eq!(verify(&single), Ok(()));
+}
+
+#[test]
+fn multipliers_are_normalised() {
+    let message = "multipliers of 2^30 to 2^31 - 1 with exponents of -31 to 30, or 0, found";
+    let bad = [(1 << 29, 0), (-1, 0), (i32::MIN, 0), (1 << 30, -32), (1 << 30, 31), (0, 1)];
+    for (quantized, exponent) in bad {
+        let multiplier = Multiplier { quantized, exponent };
+        breaks(conv(), message, |m| weights_of(m).multipliers[3] = multiplier);
+        breaks(mul(), message, |m| match op(m) {
+            IntOp::Mul { multiplier: field, .. } => *field = multiplier,
+            _ => unreachable!(),
+        });
+        breaks(add(), message, |m| match op(m) {
+            IntOp::Add { params, .. } => params.b = multiplier,
+            _ => unreachable!(),
+        });
+        breaks(add(), message, |m| match op(m) {
+            IntOp::Add { params, .. } => params.output = multiplier,
+            _ => unreachable!(),
+        });
+        breaks(softmax(), message, |m| match op(m) {
+            IntOp::Softmax { input_multiplier, .. } => *input_multiplier = multiplier,
+            _ => unreachable!(),
+        });
+    }
+    breaks(conv16(), "multiplier exponents below 15 in 16 bits, found 15", |m| {
+        weights_of(m).multipliers[0] = Multiplier { quantized: 1 << 30, exponent: 15 };
+    });
+}
+
+#[test]
+fn accumulators_fit_their_bits() {
+    // 18 taps of at most 7, each times an input of at most 128 + 3 from the zero point.
+    let taps = (9 * (7 + 1)) * 131;
+    breaks(conv(), "accumulators of 32 bits in output channel 2", |m| {
+        weights_of(m).bias[2] = i32::MAX - taps + 1;
+    });
+    let mut largest = conv();
+    weights_of(&mut largest).weights.data.fill(0x77);
+    weights_of(&mut largest).bias[2] = -(i32::MAX - 18 * 7 * 131);
+    assert_eq!(verify(&largest), Ok(()));
+    breaks(largest, "accumulators of 32 bits in output channel 2", |m| {
+        weights_of(m).bias[2] -= 1;
+    });
+    breaks(conv(), "accumulators of 32 bits in output channel 0", |m| {
+        weights_of(m).bias[0] = i32::MIN;
+    });
+    breaks(conv(), "values whose rescaling fits 32 bits, found values of up to", |m| {
+        weights_of(m).multipliers[1] = Multiplier { quantized: 1 << 30, exponent: 20 };
+    });
+    breaks(conv16(), "accumulators that fit 32 bits rescaled, in output channel 1", |m| {
+        weights_of(m).multipliers[1] = Multiplier { quantized: 1 << 30, exponent: 14 };
+    });
+    breaks(requantize(), "values whose rescaling fits 32 bits", |m| match op(m) {
+        IntOp::Requantize { multiplier, .. } => multiplier.exponent = 30,
+        _ => unreachable!(),
+    });
+    breaks(mul(), "values whose rescaling fits 32 bits", |m| match op(m) {
+        IntOp::Mul { multiplier, .. } => multiplier.exponent = 17,
+        _ => unreachable!(),
+    });
+    breaks(add(), "inputs whose rescaling fits 32 bits", |m| match op(m) {
+        IntOp::Add { params, .. } => params.a.exponent = 5,
+        _ => unreachable!(),
+    });
+    breaks(add(), "values whose rescaling fits 32 bits", |m| match op(m) {
+        IntOp::Add { params, .. } => params.output.exponent = 5,
+        _ => unreachable!(),
+    });
+    breaks(add(), "a left shift of 20 for I8, found 15", |m| match op(m) {
+        IntOp::Add { params, .. } => params.left_shift = 15,
+        _ => unreachable!(),
+    });
+    breaks(pool(true), "a window whose sum fits 32 bits", |m| {
+        let geometry = pool_geometry(m);
+        geometry.window.kernel = [65_535; 2];
+    });
+}
+
+#[test]
+fn softmax_parameters_are_sound() {
+    let message = "differences above diff_min <= 0 whose left shift fits 32 bits";
+    let change = |diff: i32, exponent: i32| {
+        move |m: &mut IntModel| match op(m) {
+            IntOp::Softmax { diff_min, input_multiplier, .. } => {
+                *diff_min = diff;
+                input_multiplier.exponent = exponent;
+            }
+            _ => unreachable!(),
+        }
+    };
+    breaks(softmax(), message, change(1, 22));
+    breaks(softmax(), message, change(-620, 24));
+    breaks(softmax(), message, change(i32::MIN, 24));
+    breaks(softmax(), message, change(-620, -1));
+    breaks(softmax(), "rows of less than 4096 elements, found 4096", |m| {
+        m.tensors[0].shape = [1, 1, 4096];
+        m.tensors[1].shape = [1, 1, 4096];
+        m.input_border = border([1, 1, 4096]);
+        m.output_border = border([1, 1, 4096]);
+        match op(m) {
+            IntOp::Softmax { rows, depth, .. } => (*rows, *depth) = (1, 4096),
+            _ => unreachable!(),
+        }
+    });
+    let grid = "expected output scale 0.00390625, zero point -128, range -128 to 127";
+    breaks(softmax(), grid, |m| m.tensors[1].grid.zero_point = 0);
+    breaks(softmax(), grid, |m| m.tensors[1].grid.scale = 0.1);
+    let grid = "expected output scale 0.0625, zero point 127, range -128 to 127";
+    breaks(log_softmax(), grid, |m| m.tensors[1].grid.zero_point = 0);
+    breaks(log_softmax(), "expected 256 exponentials, found 255", |m| match op(m) {
+        IntOp::LogSoftmax { exponentials, .. } => exponentials.truncate(255),
+        _ => unreachable!(),
+    });
+    for (index, value) in [(0, 0), (7, u32::MAX)] {
+        breaks(log_softmax(), "exponentials of at most the first, 1048576", |m| match op(m) {
+            IntOp::LogSoftmax { exponentials, .. } => exponentials[index] = value,
+            _ => unreachable!(),
+        });
+    }
+}
+
+#[test]
+fn bounds_lie_within_the_outputs_grid() {
+    let message = "output bounds within the grid's -100 to 100, found";
+    for model in [conv(), fully_connected(), add(), mul()] {
+        breaks(model, message, |m| {
+            let grid = &mut m.tensors[m.output.0].grid;
+            (grid.min, grid.max) = (-100, 100);
+        });
+    }
+    for mut model in [pool(true), pool(false)] {
+        for tensor in &mut model.tensors {
+            (tensor.grid.min, tensor.grid.max) = (-100, 100);
+        }
+        breaks(model, message, |_| ());
+    }
+    breaks(conv(), "output bounds within the grid's -128 to 127, found 5 to 4", |m| {
+        weights_of(m).clamp = Clamp { min: 5, max: 4 };
+    });
+    breaks(table8(), "within the grid's 0 to 127, found -1 to -1", |m| {
+        m.tensors[1].grid.min = 0;
+        *op(m) = IntOp::Table8 { table: vec![-1; 256] };
+    });
+    breaks(pad(), "within the grid's -128 to 127, found 200 to 200", |m| match op(m) {
+        IntOp::Pad { value, .. } => *value = 200,
+        _ => unreachable!(),
+    });
+}
+
+#[test]
+fn tables_are_complete() {
+    breaks(table8(), "expected a table of 256 entries, found 255", |m| {
+        *op(m) = IntOp::Table8 { table: vec![0; 255] };
+    });
+    breaks(table16(), "expected a table of 513 entries, found 512", |m| {
+        *op(m) = IntOp::Table16 { table: vec![0; 512] };
+    });
+}
+
+#[test]
+fn operations_that_move_values_keep_the_grid() {
+    for model in [pool(true), pool(false), concat(), pad(), transpose()] {
+        breaks(model, "the output's grid Grid { scale: 0.06", |m| {
+            let output = m.output.0;
+            m.tensors[output].grid.scale = 0.06;
+        });
+    }
+}
+
+#[test]
+fn everything_lies_inside_a_bounded_arena() {
+    breaks(table8(), "model: expected an arena of at most 1073741824 bytes", |m| {
+        m.arena_bytes = (1 << 30) + 1;
+    });
+    breaks(table8(), "tensor `y`: expected bytes inside the arena of 15, found 8 from 8", |m| {
+        m.nodes[0].scratch = Region::default();
+        m.arena_bytes = 15;
+    });
+    breaks(
+        table8(),
+        "expected bytes inside the arena of 272, found 8 from 18446744073709551615",
+        |m| {
+            m.tensors[1].offset = usize::MAX;
+        },
+    );
+    breaks(table8(), "node `node` (Table8): expected bytes inside the arena of 271", |m| {
+        m.arena_bytes -= 1;
+    });
+    breaks(table16(), "tensor `x`: expected an offset that is a multiple of 2, found 1", |m| {
+        m.tensors[0].offset = 1;
+    });
+    breaks(table8(), "scratch at a multiple of 8, found 20", |m| m.nodes[0].scratch.offset = 20);
+    breaks(conv(), "expected at least 54 bytes of scratch, found 0", |m| {
+        m.nodes[0].scratch = Region::default();
+    });
+}
+
+#[test]
+fn live_regions_share_no_byte() {
+    let message = "tensor `y`: expected bytes 7..15 free, found tensor `x` live in 0..8";
+    breaks(chain(), message, |m| m.tensors[1].offset = 7);
+    breaks(chain(), "tensor `z`: expected bytes 1..9 free, found tensor `y` live in 0..8", |m| {
+        m.tensors[1].offset = 0;
+        m.tensors[2].offset = 1;
+    });
+    let message =
+        "node `node` (Table8): expected bytes 8..264 free, found tensor `y` live in 8..16";
+    breaks(table8(), message, |m| m.nodes[0].scratch.offset = 8);
+    // `x` is still needed by the second node when `b` is written.
+    breaks(add(), "tensor `b`: expected bytes 0..12 free, found tensor `a`", |m| {
+        m.tensors[1].offset = 0;
+    });
+}
+
+#[test]
+fn bytes_are_free_again_once_nothing_reads_them() {
+    let mut model = chain();
+    model.tensors[2].offset = 0;
+    assert_eq!(verify(&model), Ok(()), "x is dead when z is written");
+}
+
+#[test]
+fn element_wise_operations_may_replace_their_first_input_only() {
+    let mut model = add();
+    model.tensors[2].offset = model.tensors[0].offset;
+    assert_eq!(verify(&model), Ok(()));
+    breaks(model.clone(), "tensor `y`: expected bytes 16..28 free, found tensor `b`", |m| {
+        m.tensors[2].offset = m.tensors[1].offset;
+    });
+    breaks(model, "tensor `y`: expected bytes 0..12 free, found tensor `a`", |m| {
+        m.nodes[1].inputs = vec![TensorId(0), TensorId(0)];
+    });
+    breaks(transpose(), "tensor `y`: expected bytes 0..24 free, found tensor `x`", |m| {
+        m.tensors[1].offset = 0;
+    });
+    breaks(requantize(), "tensor `y`: expected bytes 0..16 free, found tensor `x`", |m| {
+        m.tensors[1].offset = 0;
+    });
+}
