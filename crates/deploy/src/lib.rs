@@ -3,5 +3,7 @@
 
 pub mod lifetime;
 pub mod model;
+pub mod plan;
 pub mod scratch;
+pub mod size;
 pub mod verify;

@@ -1,0 +1,178 @@
+//! Plans of random programs are valid, tight and deterministic.
+
+use burn_ptq_deploy::model::{
+    Border, Broadcast, DType, IntModel, IntNode, IntOp, IntTensor, Provenance, Region, TensorId,
+    Weighted, Weights,
+};
+use burn_ptq_deploy::plan::{ALIGNMENT, plan};
+use burn_ptq_deploy::size::size_report;
+use burn_ptq_deploy::verify::verify;
+use burn_ptq_kernels::grid::Grid;
+use burn_ptq_kernels::multiplier::Multiplier;
+use burn_ptq_kernels::params::{AddParams, Clamp};
+use proptest::prelude::*;
+
+const INT8: Clamp = Clamp { min: -128, max: 127 };
+const GRID: Grid = Grid { scale: 0.05, zero_point: 0, min: -128, max: 127 };
+
+fn tensor(index: usize, elements: usize) -> IntTensor {
+    let shape = [1, 1, elements];
+    IntTensor { name: format!("t{index}"), shape, dtype: DType::I8, bits: 8, grid: GRID, offset: 0 }
+}
+
+/// What a random node does to earlier tensors, each given as steps back from the latest.
+#[derive(Clone, Debug)]
+enum Step {
+    /// In place if its input dies.
+    Table(usize),
+    /// In place if the first input dies; joins inputs of one length, or broadcasts.
+    Add(usize, usize),
+    /// Changes the length; packed weights of 4 bits need scratch.
+    FullyConnected(usize, usize, bool),
+    /// Never in place.
+    Concat(usize, usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let id = || 0..4_usize;
+    prop_oneof![
+        id().prop_map(Step::Table),
+        (id(), id()).prop_map(|(a, b)| Step::Add(a, b)),
+        (id(), 1..40_usize, any::<bool>())
+            .prop_map(|(x, n, packed)| Step::FullyConnected(x, n, packed)),
+        (id(), id()).prop_map(|(a, b)| Step::Concat(a, b)),
+    ]
+}
+
+fn back(steps: usize, tensors: &[IntTensor]) -> TensorId {
+    TensorId((tensors.len() - 1).saturating_sub(steps))
+}
+
+fn fully_connected(in_features: usize, out_features: usize, packed: bool) -> IntOp {
+    let (bits, storage) = if packed { (4, 4) } else { (8, 8) };
+    let len = in_features * out_features;
+    let weights = Weights {
+        shape: vec![out_features, in_features],
+        bits,
+        storage,
+        data: vec![0x11; (len * usize::from(storage)).div_ceil(8)],
+        scales: vec![0.01],
+    };
+    let multipliers = vec![Multiplier { quantized: 1 << 30, exponent: -3 }];
+    let weighted = Weighted { weights, bias: vec![0; out_features], multipliers, clamp: INT8 };
+    IntOp::FullyConnected { rows: 1, in_features, out_features, weighted }
+}
+
+fn program(input_elements: usize, steps: &[Step]) -> IntModel {
+    let mut tensors = vec![tensor(0, input_elements)];
+    let mut nodes = Vec::new();
+    for step in steps {
+        let len = |id: TensorId| tensors[id.0].len();
+        let (op, inputs, elements) = match step {
+            Step::Table(x) => {
+                let x = back(*x, &tensors);
+                (IntOp::Table8 { table: vec![0; 256] }, vec![x], len(x))
+            }
+            Step::Add(a, b) => {
+                let (a, b) = (back(*a, &tensors), back(*b, &tensors));
+                let b = if len(b) == len(a) || len(b) == 1 { b } else { a };
+                let broadcast = match len(b) {
+                    1 => Broadcast::Scalar,
+                    _ => Broadcast::None,
+                };
+                let params = AddParams::new(0.05, 0.05, 0.05, false).expect("equal scales");
+                (IntOp::Add { params, broadcast, clamp: INT8 }, vec![a, b], len(a))
+            }
+            Step::FullyConnected(x, n, packed) => {
+                let x = back(*x, &tensors);
+                (fully_connected(len(x), *n, *packed), vec![x], *n)
+            }
+            Step::Concat(a, b) => {
+                let (a, b) = (back(*a, &tensors), back(*b, &tensors));
+                // Longer rows would double with each step.
+                let b = if len(a) + len(b) <= 300 { b } else { TensorId(0) };
+                let chunks = vec![len(a), len(b)];
+                let sum = chunks.iter().sum();
+                (IntOp::Concat { outer: 1, chunks }, vec![a, b], sum)
+            }
+        };
+        let output = TensorId(tensors.len());
+        tensors.push(tensor(output.0, elements));
+        let name = format!("n{}", nodes.len());
+        nodes.push(IntNode { name, op, inputs, output, scratch: Region::default() });
+    }
+    let output = TensorId(tensors.len() - 1);
+    let border = |t: &IntTensor| Border { source_shape: t.shape.to_vec(), axes: [0, 1, 2] };
+    IntModel {
+        name: "random".into(),
+        input_border: border(&tensors[0]),
+        output_border: border(&tensors[output.0]),
+        tensors,
+        nodes,
+        input: TensorId(0),
+        output,
+        arena_bytes: 0,
+        provenance: Provenance::default(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn plans_verify_and_lie_between_the_live_peak_and_the_sum(
+        input in 1..60_usize,
+        steps in prop::collection::vec(step(), 1..14),
+    ) {
+        let mut model = program(input, &steps);
+        plan(&mut model);
+        prop_assert_eq!(verify(&model), Ok(()));
+        let report = size_report(&model);
+        let peak = report.peak_node.map(|node| report.nodes[node].live_bytes).unwrap_or(0);
+        prop_assert!(model.arena_bytes >= peak, "{} < {}", model.arena_bytes, peak);
+        let aligned = |bytes: usize| bytes.next_multiple_of(ALIGNMENT);
+        let sum: usize = model.tensors.iter().map(|t| aligned(t.bytes())).sum::<usize>()
+            + model.nodes.iter().map(|n| aligned(n.scratch.bytes)).sum::<usize>();
+        prop_assert!(model.arena_bytes <= sum, "{} > {}", model.arena_bytes, sum);
+        let mut again = model.clone();
+        plan(&mut again);
+        prop_assert_eq!(again, model);
+    }
+}
+
+#[test]
+fn a_chain_of_element_wise_operations_takes_one_buffer() {
+    let mut model = program(40, &[Step::Table(0), Step::Table(0)]);
+    plan(&mut model);
+    assert_eq!(verify(&model), Ok(()));
+    assert_eq!(model.arena_bytes, 40);
+}
+
+#[test]
+fn a_residual_branch_keeps_its_input() {
+    // t1 = table(t0) while t0 is needed by the sum: two buffers; the sum replaces one of them.
+    let mut model = program(40, &[Step::Table(0), Step::Add(0, 1)]);
+    plan(&mut model);
+    assert_eq!(verify(&model), Ok(()));
+    assert_eq!(model.arena_bytes, 80);
+    assert_eq!(model.tensors[2].offset, model.tensors[1].offset);
+}
+
+#[test]
+fn the_report_adds_up_constants_live_bytes_and_macs() {
+    let mut model = program(20, &[Step::FullyConnected(0, 10, true), Step::Table(0)]);
+    plan(&mut model);
+    assert_eq!(verify(&model), Ok(()));
+    let report = size_report(&model);
+    // 200 weights of 4 bits, 10 biases of 4 bytes, one multiplier of 8 bytes; a table.
+    assert_eq!(report.nodes[0].flash_bytes, 100 + 40 + 8);
+    assert_eq!(report.flash_bytes, 148 + 256);
+    assert_eq!(report.macs, 200);
+    // Input 20, output 10, four filters of 20 bytes decoded.
+    assert_eq!(report.nodes[0].live_bytes, 20 + 10 + 80);
+    assert_eq!(report.nodes[1].live_bytes, 10);
+    assert_eq!(report.peak_node, Some(0));
+    assert_eq!(report.nodes[0].weight_bits, Some(4));
+    // The scratch at 0, the input at 80, the output at the next multiple of 8.
+    assert_eq!(report.ram_bytes, 80 + 24 + 10);
+}
