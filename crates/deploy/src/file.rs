@@ -1,0 +1,189 @@
+//! The `.bptq` file: an integer program on disk.
+//!
+//! | bytes | content |
+//! |---|---|
+//! | 0..4 | `BPTQ` |
+//! | 4..8 | format version, u32 little endian |
+//! | 8..16 | length of the payload, u64 little endian |
+//! | 16..20 | CRC-32 (IEEE) of the payload, u32 little endian |
+//! | 20.. | payload: the [`IntModel`] in postcard's encoding |
+//!
+//! The bytes depend on the program alone. Readers accept the versions that they know and refuse
+//! newer ones; any change of [`IntModel`] or of what its fields mean is a new version.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::model::IntModel;
+use crate::verify::{VerifyError, verify};
+
+/// The version that this crate writes, and the newest that it reads.
+pub const FORMAT_VERSION: u32 = 1;
+
+const MAGIC: [u8; 4] = *b"BPTQ";
+const HEADER_BYTES: usize = 20;
+
+/// Why a `.bptq` file cannot be read or written.
+#[derive(Debug, Error)]
+pub enum FileError {
+    /// The operating system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// `read` or `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The file does not begin as a `.bptq` file does.
+    #[error(
+        "not a .bptq file: expected it to begin with \"BPTQ\", found {found:?}; \
+         make one with `burn-ptq quantize`"
+    )]
+    NotBptq {
+        /// The first bytes.
+        found: String,
+    },
+    /// The file comes from another version of burn-ptq.
+    #[error(
+        "the file has format version {found}, this burn-ptq reads up to {FORMAT_VERSION}; {}",
+        if *found > FORMAT_VERSION { "update burn-ptq" } else { "quantize the model again" }
+    )]
+    Version {
+        /// The file's version.
+        found: u32,
+    },
+    /// The file's length is not the one that follows from its header.
+    #[error(
+        "the file is {}: expected {expected} bytes, found {found}; copy it again",
+        if *found < *expected { "truncated" } else { "too long" }
+    )]
+    Length {
+        /// Header and payload.
+        expected: u64,
+        /// What there is; [`read`] stops at one more than expected.
+        found: u64,
+    },
+    /// The payload is not the one that was written.
+    #[error(
+        "the file is damaged: expected checksum {expected:08x}, found {found:08x}; copy it again"
+    )]
+    Checksum {
+        /// The header's checksum.
+        expected: u32,
+        /// The payload's.
+        found: u32,
+    },
+    /// The payload does not encode a program.
+    #[error("the file does not hold an integer program: {0}; quantize the model again")]
+    Malformed(String),
+    /// The program breaks an invariant.
+    #[error("the integer program is invalid: {0}; quantize the model again")]
+    Invalid(#[from] VerifyError),
+}
+
+/// Reads and verifies the program at `path`.
+pub fn read(path: &Path) -> Result<IntModel, FileError> {
+    let io_error = |source| FileError::Io { action: "read", path: path.to_path_buf(), source };
+    let file = File::open(path).map_err(io_error)?;
+    let mut bytes = Vec::new();
+    // The header first: what is no .bptq file is not loaded.
+    (&file).take(HEADER_BYTES as u64).read_to_end(&mut bytes).map_err(io_error)?;
+    let header = Header::parse(&bytes)?;
+    let payload_and_one = header.length.saturating_add(1);
+    file.take(payload_and_one).read_to_end(&mut bytes).map_err(io_error)?;
+    from_bytes(&bytes)
+}
+
+/// Verifies the program and writes it to `path`, which holds either the old file or the whole new
+/// one at any time.
+pub fn write(path: &Path, model: &IntModel) -> Result<(), FileError> {
+    verify(model)?;
+    let bytes = to_bytes(model)?;
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let write_and_rename = || -> io::Result<()> {
+        let mut builder = tempfile::Builder::new();
+        // A temporary file is private; a result has the permissions of any other new file.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut file = builder.prefix(".bptq-").tempfile_in(folder)?;
+        file.write_all(&bytes)?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write_and_rename().map_err(|source| FileError::Io {
+        action: "write",
+        path: path.to_path_buf(),
+        source,
+    })
+}
+
+/// The bytes of a `.bptq` file.
+pub fn to_bytes(model: &IntModel) -> Result<Vec<u8>, FileError> {
+    let payload = postcard::to_stdvec(model).map_err(malformed)?;
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + payload.len());
+    bytes.extend_from_slice(&MAGIC);
+    bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+    bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(&crc32fast::hash(&payload).to_le_bytes());
+    bytes.extend_from_slice(&payload);
+    Ok(bytes)
+}
+
+/// Decodes and verifies the bytes of a `.bptq` file.
+///
+/// Allocates in proportion to `bytes`, whatever lengths they claim.
+pub fn from_bytes(bytes: &[u8]) -> Result<IntModel, FileError> {
+    let header = Header::parse(bytes)?;
+    let payload = &bytes[HEADER_BYTES..];
+    let expected = header.length.saturating_add(HEADER_BYTES as u64);
+    if bytes.len() as u64 != expected {
+        return Err(FileError::Length { expected, found: bytes.len() as u64 });
+    }
+    let found = crc32fast::hash(payload);
+    if found != header.checksum {
+        return Err(FileError::Checksum { expected: header.checksum, found });
+    }
+    let (model, rest): (IntModel, _) = postcard::take_from_bytes(payload).map_err(malformed)?;
+    if !rest.is_empty() {
+        return Err(FileError::Malformed(format!("{} bytes follow the program", rest.len())));
+    }
+    verify(&model)?;
+    Ok(model)
+}
+
+fn malformed(error: postcard::Error) -> FileError {
+    FileError::Malformed(error.to_string())
+}
+
+/// What the header says of the payload.
+struct Header {
+    length: u64,
+    checksum: u32,
+}
+
+impl Header {
+    fn parse(bytes: &[u8]) -> Result<Self, FileError> {
+        if !bytes.starts_with(&MAGIC) {
+            let begin = &bytes[..bytes.len().min(MAGIC.len())];
+            return Err(FileError::NotBptq { found: begin.escape_ascii().to_string() });
+        }
+        let too_short =
+            FileError::Length { expected: HEADER_BYTES as u64, found: bytes.len() as u64 };
+        let Some(version) = bytes[4..].first_chunk() else { return Err(too_short) };
+        let version = u32::from_le_bytes(*version);
+        if version != FORMAT_VERSION {
+            return Err(FileError::Version { found: version });
+        }
+        let Some(length) = bytes[8..].first_chunk() else { return Err(too_short) };
+        let Some(checksum) = bytes[16..].first_chunk() else { return Err(too_short) };
+        Ok(Self { length: u64::from_le_bytes(*length), checksum: u32::from_le_bytes(*checksum) })
+    }
+}

@@ -1,0 +1,188 @@
+//! `.bptq` files: the same program comes back, damage is named, and no file can do harm.
+
+mod programs;
+
+use std::fs;
+
+use burn_ptq_deploy::file::{from_bytes, read, to_bytes, write};
+use burn_ptq_deploy::model::IntModel;
+use programs::valid_programs;
+
+const HEADER: usize = 20;
+
+fn bytes_of(model: &IntModel) -> Vec<u8> {
+    to_bytes(model).expect("a program can be encoded")
+}
+
+#[test]
+fn programs_of_every_operation_come_back_and_are_written_alike() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for model in valid_programs() {
+        let path = folder.path().join("model.bptq");
+        write(&path, &model).expect("a valid program can be written");
+        let found = read(&path).expect("a written file can be read");
+        assert_eq!(found, model);
+        assert_eq!(bytes_of(&found), fs::read(&path).expect("the file"));
+    }
+    let names: Vec<_> = fs::read_dir(folder.path()).expect("the folder").collect();
+    assert_eq!(names.len(), 1, "no temporary file stays: {names:?}");
+}
+
+#[track_caller]
+fn refused(bytes: &[u8], message: &str) {
+    let error = from_bytes(bytes).expect_err("the file must be refused").to_string();
+    assert!(error.contains(message), "expected `{message}` in `{error}`");
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    fs::write(file.path(), bytes).expect("the bytes");
+    let from_disk = read(file.path()).expect_err("the file must be refused").to_string();
+    assert!(from_disk.contains(message), "expected `{message}` in `{from_disk}`");
+}
+
+#[test]
+fn damage_is_named() {
+    let good = bytes_of(&valid_programs()[0]);
+    refused(b"", "not a .bptq file: expected it to begin with \"BPTQ\", found \"\"");
+    refused(
+        b"\x93NUMPY",
+        "not a .bptq file: expected it to begin with \"BPTQ\", found \"\\\\x93NUM\"",
+    );
+    refused(&good[..4], "the file is truncated: expected 20 bytes, found 4");
+    for length in [HEADER, HEADER + 1, good.len() - 1] {
+        refused(&good[..length], "the file is truncated: expected");
+    }
+    refused(&[&good[..], b"x"].concat(), "the file is too long: expected");
+
+    let mut newer = good.clone();
+    newer[4] = 7;
+    refused(&newer, "format version 7, this burn-ptq reads up to 1; update burn-ptq");
+    newer[4] = 0;
+    refused(&newer, "format version 0, this burn-ptq reads up to 1; quantize the model again");
+
+    let mut flipped = good.clone();
+    flipped[HEADER + 30] ^= 1;
+    refused(&flipped, "the file is damaged: expected checksum");
+
+    let payload = &good[HEADER..];
+    refused(&sealed(&payload[..payload.len() - 2]), "does not hold an integer program");
+    refused(&sealed(&[payload, b"xy"].concat()), "2 bytes follow the program");
+
+    let mut invalid = valid_programs()[0].clone();
+    invalid.tensors[0].offset = 1 << 20;
+    refused(
+        &bytes_of(&invalid),
+        "the integer program is invalid: tensor `x`: expected bytes inside",
+    );
+}
+
+#[test]
+fn an_invalid_program_is_not_written() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("model.bptq");
+    let mut model = valid_programs()[0].clone();
+    model.arena_bytes = 0;
+    let error = write(&path, &model).expect_err("the program is invalid").to_string();
+    assert!(error.contains("the integer program is invalid"), "{error}");
+    assert!(!path.exists());
+}
+
+#[test]
+fn paths_stand_in_the_errors_of_the_operating_system() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("missing").join("model.bptq");
+    let error = read(&path).expect_err("there is no file").to_string();
+    assert!(error.starts_with("cannot read") && error.contains("missing"), "{error}");
+    let error = write(&path, &valid_programs()[0]).expect_err("there is no folder").to_string();
+    assert!(error.starts_with("cannot write") && error.contains("missing"), "{error}");
+}
+
+/// `payload` with a header that fits it.
+fn sealed(payload: &[u8]) -> Vec<u8> {
+    let mut bytes = b"BPTQ".to_vec();
+    bytes.extend_from_slice(&1_u32.to_le_bytes());
+    bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(&crc32fast::hash(payload).to_le_bytes());
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) % bound as u64) as usize
+    }
+
+    fn mutate(&mut self, bytes: &mut Vec<u8>) {
+        let at = self.below(bytes.len());
+        match self.below(6) {
+            0 => bytes[at] ^= 1 << self.below(8),
+            1 => bytes[at] = [0, 1, 0x7F, 0x80, 0xFF][self.below(5)],
+            2 => bytes.truncate(at.max(1)),
+            3 => {
+                // The largest u64 as a varint: a length or an extent out of all proportion.
+                let huge = [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01];
+                bytes.splice(at..=at, huge);
+            }
+            4 => {
+                let end = (at + 1 + self.below(16)).min(bytes.len());
+                let copy = bytes[at..end].to_vec();
+                let to = self.below(bytes.len());
+                bytes.splice(to..to, copy);
+            }
+            _ => {
+                let end = (at + 1 + self.below(4)).min(bytes.len());
+                bytes.drain(at..end);
+                if bytes.is_empty() {
+                    bytes.push(0);
+                }
+            }
+        }
+    }
+}
+
+/// The most memory that this process ever asked for, in KiB; `None` where the system does not say.
+fn peak_virtual_kib() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmPeak:"))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
+}
+
+#[test]
+fn mutated_files_neither_panic_nor_allocate_out_of_proportion() {
+    let models = valid_programs();
+    let before = peak_virtual_kib();
+    let mut random = Random(2);
+    let (mut decoded, mut accepted) = (0, 0);
+    for round in 0..10_000 {
+        let file = bytes_of(&models[round % models.len()]);
+        // Every third file is broken from the outside; the others have a header that fits, so that
+        // the decoder and the verifier meet them.
+        let bytes = if round % 3 == 0 {
+            let mut file = file;
+            random.mutate(&mut file);
+            file
+        } else {
+            let mut payload = file[HEADER..].to_vec();
+            for _ in 0..=random.below(3) {
+                random.mutate(&mut payload);
+            }
+            sealed(&payload)
+        };
+        match from_bytes(&bytes) {
+            Ok(_) => accepted += 1,
+            Err(error) if error.to_string().contains("program is invalid") => decoded += 1,
+            Err(_) => {}
+        }
+    }
+    // The mutations are worth something only if each stage meets many of them.
+    assert!(accepted > 500 && decoded > 500, "{accepted} accepted, {decoded} refused by verify");
+    if let (Some(before), Some(after)) = (before, peak_virtual_kib()) {
+        // Other tests' threads reserve address space of their own.
+        assert!(after - before < 1 << 20, "{} KiB more address space", after - before);
+    }
+}

@@ -1,0 +1,251 @@
+//! Small valid programs, one of every operation, for tests to run or to break.
+
+use burn_ptq_deploy::model::{
+    Border, Broadcast, DType, IntModel, IntNode, IntOp, IntTensor, Provenance, Region, TensorId,
+    Weighted, Weights,
+};
+use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, PoolGeometry, Window};
+use burn_ptq_kernels::grid::Grid;
+use burn_ptq_kernels::multiplier::Multiplier;
+use burn_ptq_kernels::params::{AddParams, Clamp};
+
+pub const INT8: Clamp = Clamp { min: -128, max: 127 };
+pub const INT16: Clamp = Clamp { min: -32768, max: 32767 };
+
+pub fn tensor(name: &str, shape: [usize; 3]) -> IntTensor {
+    let grid = Grid { scale: 0.05, zero_point: 3, min: -128, max: 127 };
+    IntTensor { name: name.into(), shape, dtype: DType::I8, bits: 8, grid, offset: 0 }
+}
+
+pub fn tensor16(name: &str, shape: [usize; 3]) -> IntTensor {
+    let grid = Grid { scale: 0.001, zero_point: 0, min: -32768, max: 32767 };
+    IntTensor { name: name.into(), shape, dtype: DType::I16, bits: 16, grid, offset: 0 }
+}
+
+pub fn border(shape: [usize; 3]) -> Border {
+    Border { source_shape: shape.to_vec(), axes: [0, 1, 2] }
+}
+
+/// A program of one node `x -> y`; inputs after the first come from it through a table.
+pub fn program(op: IntOp, inputs: &[IntTensor], output: IntTensor) -> IntModel {
+    let mut tensors = inputs.to_vec();
+    let mut nodes: Vec<IntNode> = (1..inputs.len())
+        .map(|i| IntNode {
+            name: format!("copy{i}"),
+            op: IntOp::Table8 { table: vec![0; 256] },
+            inputs: vec![TensorId(0)],
+            output: TensorId(i),
+            scratch: Region::default(),
+        })
+        .collect();
+    nodes.push(IntNode {
+        name: "node".into(),
+        op,
+        inputs: (0..inputs.len()).map(TensorId).collect(),
+        output: TensorId(tensors.len()),
+        scratch: Region::default(),
+    });
+    tensors.push(output);
+    let mut end = 0_usize;
+    for tensor in &mut tensors {
+        tensor.offset = end;
+        end = (end + tensor.bytes()).next_multiple_of(8);
+    }
+    let output = TensorId(tensors.len() - 1);
+    let last = nodes.last_mut().expect("the node");
+    last.scratch = Region { offset: end, bytes: 256 };
+    IntModel {
+        name: "program".into(),
+        input_border: border(tensors[0].shape),
+        output_border: border(tensors[output.0].shape),
+        tensors,
+        nodes,
+        input: TensorId(0),
+        output,
+        arena_bytes: end + 256,
+        provenance: Provenance::default(),
+    }
+}
+
+pub fn window(kernel: usize) -> Window {
+    Window { kernel: [kernel; 2], stride: [1; 2], dilation: [1; 2], pad: [kernel / 2; 2] }
+}
+
+pub fn scale(real: f64) -> Multiplier {
+    Multiplier::from_real(real).expect("a representable factor")
+}
+
+pub fn weighted(shape: &[usize], channels: usize) -> Weighted {
+    let len = shape.iter().product::<usize>();
+    Weighted {
+        weights: Weights {
+            shape: shape.to_vec(),
+            bits: 4,
+            storage: 4,
+            data: vec![0x7F; len.div_ceil(2)],
+            scales: vec![0.01; channels],
+        },
+        bias: vec![7; channels],
+        multipliers: vec![scale(0.01); channels],
+        clamp: INT8,
+    }
+}
+
+pub fn conv() -> IntModel {
+    let geometry = ConvGeometry {
+        input: [4, 5],
+        output: [4, 5],
+        in_channels: 4,
+        out_channels: 6,
+        groups: 2,
+        window: window(3),
+    };
+    let op = IntOp::Conv2d { geometry, weighted: weighted(&[6, 3, 3, 2], 6) };
+    program(op, &[tensor("x", [4, 5, 4])], tensor("y", [4, 5, 6]))
+}
+
+pub fn conv16() -> IntModel {
+    let mut model = conv();
+    for tensor in &mut model.tensors {
+        *tensor = IntTensor {
+            shape: tensor.shape,
+            offset: tensor.offset * 2,
+            ..tensor16(&tensor.name, [1; 3])
+        };
+    }
+    model.arena_bytes *= 2;
+    model.nodes[0].scratch.offset = model.arena_bytes - 256;
+    model
+}
+
+pub fn depthwise() -> IntModel {
+    let geometry = DepthwiseGeometry {
+        input: [4, 4],
+        output: [4, 4],
+        channels: 3,
+        multiplier: 2,
+        window: window(3),
+    };
+    let op = IntOp::DepthwiseConv2d { geometry, weighted: weighted(&[3, 3, 6], 6) };
+    program(op, &[tensor("x", [4, 4, 3])], tensor("y", [4, 4, 6]))
+}
+
+pub fn fully_connected() -> IntModel {
+    let op = IntOp::FullyConnected {
+        rows: 2,
+        in_features: 6,
+        out_features: 5,
+        weighted: weighted(&[5, 6], 5),
+    };
+    program(op, &[tensor("x", [1, 2, 6])], tensor("y", [1, 2, 5]))
+}
+
+pub fn add() -> IntModel {
+    let params = AddParams::new(0.05, 0.05, 0.05, false).expect("equal scales");
+    let op = IntOp::Add { params, broadcast: Broadcast::None, clamp: INT8 };
+    program(op, &[tensor("a", [2, 2, 3]), tensor("b", [2, 2, 3])], tensor("y", [2, 2, 3]))
+}
+
+pub fn mul() -> IntModel {
+    let op = IntOp::Mul { multiplier: scale(0.05), broadcast: Broadcast::None, clamp: INT8 };
+    program(op, &[tensor("a", [2, 2, 3]), tensor("b", [2, 2, 3])], tensor("y", [2, 2, 3]))
+}
+
+pub fn pool(average: bool) -> IntModel {
+    let geometry = PoolGeometry { input: [5, 5], output: [5, 5], channels: 2, window: window(3) };
+    let op = if average {
+        IntOp::AveragePool { geometry, clamp: INT8 }
+    } else {
+        IntOp::MaxPool { geometry, clamp: INT8 }
+    };
+    program(op, &[tensor("x", [5, 5, 2])], tensor("y", [5, 5, 2]))
+}
+
+pub fn table8() -> IntModel {
+    let op = IntOp::Table8 { table: vec![5; 256] };
+    program(op, &[tensor("x", [1, 1, 8])], tensor("y", [1, 1, 8]))
+}
+
+pub fn table16() -> IntModel {
+    let op = IntOp::Table16 { table: vec![500; 513] };
+    program(op, &[tensor16("x", [1, 1, 8])], tensor16("y", [1, 1, 8]))
+}
+
+pub fn softmax() -> IntModel {
+    let op = IntOp::Softmax {
+        rows: 2,
+        depth: 4,
+        input_multiplier: scale(0.05 * f64::from(1 << 26)),
+        diff_min: -620,
+    };
+    let mut output = tensor("y", [1, 2, 4]);
+    output.grid = Grid { scale: 1.0 / 256.0, zero_point: -128, min: -128, max: 127 };
+    program(op, &[tensor("x", [1, 2, 4])], output)
+}
+
+pub fn log_softmax() -> IntModel {
+    let exponentials =
+        (0..256).map(|d| ((-f64::from(d) * 0.05).exp() * f64::from(1 << 20)) as u32).collect();
+    let op = IntOp::LogSoftmax { rows: 2, depth: 4, exponentials, input_multiplier: scale(0.8) };
+    let mut output = tensor("y", [1, 2, 4]);
+    output.grid = Grid { scale: 16.0 / 256.0, zero_point: 127, min: -128, max: 127 };
+    program(op, &[tensor("x", [1, 2, 4])], output)
+}
+
+pub fn requantize() -> IntModel {
+    let op = IntOp::Requantize { multiplier: scale(50.0), clamp: INT16 };
+    program(op, &[tensor("x", [2, 2, 2])], tensor16("y", [2, 2, 2]))
+}
+
+pub fn concat() -> IntModel {
+    let op = IntOp::Concat { outer: 4, chunks: vec![3, 3] };
+    program(op, &[tensor("a", [2, 2, 3]), tensor("b", [2, 2, 3])], tensor("y", [2, 2, 6]))
+}
+
+pub fn pad() -> IntModel {
+    let op = IntOp::Pad { input: [2, 3, 1], before: [1, 0, 0], after: [0, 2, 1], value: 3 };
+    program(op, &[tensor("x", [2, 3, 1])], tensor("y", [3, 5, 2]))
+}
+
+pub fn transpose() -> IntModel {
+    let op = IntOp::Transpose { input: [2, 3, 4], axes: [2, 0, 1] };
+    program(op, &[tensor("x", [2, 3, 4])], tensor("y", [4, 2, 3]))
+}
+
+/// Three tensors `x -> y -> z` of 8 bytes each at 0, 8 and 16; `y` comes of a table, `z` of a
+/// transposition.
+pub fn chain() -> IntModel {
+    let mut model = table8();
+    model.tensors.push(IntTensor { offset: 16, ..tensor("z", [1, 1, 8]) });
+    model.nodes.push(IntNode {
+        name: "last".into(),
+        op: IntOp::Transpose { input: [1, 2, 4], axes: [0, 2, 1] },
+        inputs: vec![TensorId(1)],
+        output: TensorId(2),
+        scratch: Region::default(),
+    });
+    model.output = TensorId(2);
+    model
+}
+
+pub fn valid_programs() -> Vec<IntModel> {
+    vec![
+        conv(),
+        conv16(),
+        depthwise(),
+        fully_connected(),
+        add(),
+        mul(),
+        pool(true),
+        pool(false),
+        table8(),
+        table16(),
+        softmax(),
+        log_softmax(),
+        requantize(),
+        concat(),
+        pad(),
+        transpose(),
+        chain(),
+    ]
+}
