@@ -3,6 +3,7 @@
 
 pub mod file;
 pub mod lifetime;
+pub mod export;
 pub mod model;
 pub mod plan;
 pub mod scratch;

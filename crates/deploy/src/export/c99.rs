@@ -1,0 +1,225 @@
+//! Portable C99: a folder with the network, its runtime, a Makefile, an example and a self-test.
+
+mod data;
+mod source;
+
+use std::path::Path;
+
+use super::{
+    ExportError, ExportFile, Exported, Exporter, SelfTest, comment, identifier, write_folder,
+};
+use crate::model::{DType, IntModel, IntTensor};
+use crate::scratch::scratch_bytes;
+
+/// Exports to C99.
+#[derive(Clone, Copy, Debug)]
+pub struct C99;
+
+/// The runtime: every file of `c/runtime`.
+const RUNTIME: &[(&str, &str)] = &[
+    ("bptq.h", include_str!("../../c/runtime/bptq.h")),
+    ("bptq_conv2d_s16.c", include_str!("../../c/runtime/bptq_conv2d_s16.c")),
+    ("bptq_conv2d_s8.c", include_str!("../../c/runtime/bptq_conv2d_s8.c")),
+    ("bptq_depthwise_s16.c", include_str!("../../c/runtime/bptq_depthwise_s16.c")),
+    ("bptq_depthwise_s8.c", include_str!("../../c/runtime/bptq_depthwise_s8.c")),
+    ("bptq_dot.h", include_str!("../../c/runtime/bptq_dot.h")),
+    ("bptq_elementwise.c", include_str!("../../c/runtime/bptq_elementwise.c")),
+    ("bptq_fully_connected.c", include_str!("../../c/runtime/bptq_fully_connected.c")),
+    ("bptq_layout.c", include_str!("../../c/runtime/bptq_layout.c")),
+    ("bptq_math.h", include_str!("../../c/runtime/bptq_math.h")),
+    ("bptq_pool.c", include_str!("../../c/runtime/bptq_pool.c")),
+    ("bptq_softmax.c", include_str!("../../c/runtime/bptq_softmax.c")),
+    ("bptq_weights.c", include_str!("../../c/runtime/bptq_weights.c")),
+    ("bptq_weights.h", include_str!("../../c/runtime/bptq_weights.h")),
+    ("bptq_window.h", include_str!("../../c/runtime/bptq_window.h")),
+];
+
+impl Exporter for C99 {
+    fn name(&self) -> &'static str {
+        "c"
+    }
+
+    fn describe(&self) -> &'static str {
+        "portable C99: sources, runtime, Makefile, example and self-test"
+    }
+
+    fn export(
+        &self,
+        model: &IntModel,
+        self_test: &SelfTest,
+        dir: &Path,
+    ) -> Result<Exported, ExportError> {
+        check(model, self_test)?;
+        let flash_constant_bytes = model.nodes.iter().map(|node| node.op.constant_bytes()).sum();
+        let id = identifier(&model.name, "model");
+        let values = values(model, self_test, &id, flash_constant_bytes);
+        let mut files = vec![
+            ExportFile::text(
+                format!("{id}.h"),
+                fill(include_str!("../../c/template/model.h"), &values),
+            ),
+            ExportFile::text(format!("{id}.c"), source::model_source(model, &id)?),
+            ExportFile::text("main.c", fill(include_str!("../../c/template/main.c"), &values)),
+            ExportFile::text(
+                "self_test.c",
+                fill(include_str!("../../c/template/self_test.c"), &values),
+            ),
+            ExportFile::text("Makefile", fill(include_str!("../../c/template/Makefile"), &values)),
+            ExportFile::text(
+                "README.md",
+                fill(include_str!("../../c/template/README.md"), &values),
+            ),
+        ];
+        files.extend(
+            RUNTIME.iter().map(|(name, text)| ExportFile::text(format!("runtime/{name}"), *text)),
+        );
+        let files = write_folder(dir, self.name(), &files)?;
+        Ok(Exported { files, flash_constant_bytes, ram_bytes: model.arena_bytes })
+    }
+}
+
+/// What the program and the self-test must fulfil beyond a valid program.
+fn check(model: &IntModel, self_test: &SelfTest) -> Result<(), ExportError> {
+    for node in &model.nodes {
+        let expected = scratch_bytes(&node.op);
+        if node.scratch.bytes < expected {
+            let (node, found) = (node.name.clone(), node.scratch.bytes);
+            return Err(ExportError::Scratch { node, expected, found });
+        }
+    }
+    if self_test.samples.is_empty() {
+        return Err(ExportError::NoSamples);
+    }
+    let input_bytes = model.tensors[model.input.0].bytes();
+    let output_bytes = model.tensors[model.output.0].bytes();
+    for (sample, (input, output)) in self_test.samples.iter().enumerate() {
+        for (what, expected, found) in
+            [("input", input_bytes, input.len()), ("output", output_bytes, output.len())]
+        {
+            if expected != found {
+                return Err(ExportError::Sample { sample, what, expected, found });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What stands for each `@PLACEHOLDER@` of the templates.
+fn values(model: &IntModel, self_test: &SelfTest, id: &str, flash: usize) -> Vec<(String, String)> {
+    let input = &model.tensors[model.input.0];
+    let output = &model.tensors[model.output.0];
+    let samples = &self_test.samples;
+    let provenance = &model.provenance;
+    let mut values: Vec<(String, String)> = [
+        ("NAME", id.to_owned()),
+        ("PREFIX", id.to_ascii_uppercase()),
+        ("TITLE", comment(if model.name.is_empty() { id } else { &model.name })),
+        ("VERSION", comment(&provenance.version)),
+        ("FLASH_BYTES", flash.to_string()),
+        ("ARENA_BYTES", model.arena_bytes.to_string()),
+        ("SAMPLES", samples.len().to_string()),
+        ("INPUTS", data::rows(samples.iter().map(|(input, _)| input.as_slice()), input.dtype)),
+        ("EXPECTED", data::rows(samples.iter().map(|(_, out)| out.as_slice()), output.dtype)),
+        ("PROVENANCE", provenance_text(model)),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    for (role, tensor) in [("INPUT", input), ("OUTPUT", output)] {
+        let [height, width, channels] = tensor.shape;
+        let fields = [
+            ("HEIGHT", height.to_string()),
+            ("WIDTH", width.to_string()),
+            ("CHANNELS", channels.to_string()),
+            ("LENGTH", tensor.len().to_string()),
+            ("BYTES", tensor.bytes().to_string()),
+            ("SCALE", format!("{:?}f", tensor.grid.scale)),
+            ("ZERO_POINT", tensor.grid.zero_point.to_string()),
+            ("TYPE", data::c_type(tensor.dtype).to_owned()),
+            ("LAYOUT", layout(tensor)),
+        ];
+        values.extend(fields.map(|(name, value)| (format!("{role}_{name}"), value)));
+    }
+    values
+}
+
+/// `[height, width, channels] type, grid`, for people.
+fn layout(tensor: &IntTensor) -> String {
+    let grid = match tensor.dtype {
+        DType::I8 if tensor.bits < 8 => {
+            format!(", {}..={} ({} bits)", tensor.grid.min, tensor.grid.max, tensor.bits)
+        }
+        _ => String::new(),
+    };
+    let [height, width, channels] = tensor.shape;
+    format!("[{height}, {width}, {channels}] {}{grid}", data::c_type(tensor.dtype))
+}
+
+fn provenance_text(model: &IntModel) -> String {
+    let provenance = &model.provenance;
+    let mut text = format!(
+        "burn-ptq {}, seed {}, model {}, calibration data {}.",
+        comment(&provenance.version),
+        provenance.seed,
+        hash(&provenance.model_hash),
+        hash(&provenance.calibration_hash),
+    );
+    if !provenance.recipe.is_empty() {
+        text.push_str("\n\n");
+        for line in provenance.recipe.lines() {
+            text.push_str(&format!("    {line}\n"));
+        }
+    }
+    text.trim_end().to_owned()
+}
+
+fn hash(hash: &str) -> String {
+    if hash.is_empty() { "(not recorded)".to_owned() } else { comment(hash) }
+}
+
+/// `template` with every `@NAME@` replaced, each once, so that values are never searched.
+fn fill(template: &str, values: &[(String, String)]) -> String {
+    let mut out = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some(start) = rest.find('@') {
+        let (before, after) = rest.split_at(start);
+        out.push_str(before);
+        let found = after[1..].split_once('@').and_then(|(name, tail)| {
+            values.iter().find(|(known, _)| known == name).map(|(_, value)| (value, tail))
+        });
+        match found {
+            Some((value, tail)) => {
+                out.push_str(value);
+                rest = tail;
+            }
+            None => {
+                out.push('@');
+                rest = &after[1..];
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_runtime_file_is_exported() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("c/runtime");
+        let mut found: Vec<String> = std::fs::read_dir(folder)
+            .expect("the runtime is part of the crate")
+            .map(|entry| entry.expect("readable").file_name().into_string().expect("ASCII"))
+            .collect();
+        found.sort();
+        let listed: Vec<_> = RUNTIME.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(listed, found);
+    }
+
+    #[test]
+    fn placeholders_are_replaced_and_values_are_not_searched() {
+        let values = [("A".to_owned(), "@B@".to_owned()), ("B".to_owned(), "b".to_owned())];
+        assert_eq!(fill("@A@ $@ @B@@B@ a@c", &values), "@B@ $@ bb a@c");
+    }
+}

@@ -1,0 +1,92 @@
+//! Constant arrays in C.
+
+use burn_ptq_kernels::multiplier::Multiplier;
+
+use crate::model::DType;
+
+/// No line of data is longer.
+const MAX_COLUMNS: usize = 100;
+
+/// The C type of an element.
+pub fn c_type(dtype: DType) -> &'static str {
+    match dtype {
+        DType::I8 => "int8_t",
+        DType::I16 => "int16_t",
+    }
+}
+
+/// `static const {c_type} {name}[{len}] = {...};` and a newline.
+pub fn array<T: ToString>(c_type: &str, name: &str, items: impl IntoIterator<Item = T>) -> String {
+    let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
+    let len = items.len();
+    format!("static const {c_type} {name}[{len}] = {{\n{}}};\n", wrapped(&items, 4))
+}
+
+/// An `int32_t` as a constant expression; the smallest one has no literal.
+pub fn int32(value: i32) -> String {
+    if value == i32::MIN { "-2147483647 - 1".to_owned() } else { value.to_string() }
+}
+
+/// A `bptq_multiplier`.
+pub fn multiplier(multiplier: Multiplier) -> String {
+    format!("{{{}, {}}}", multiplier.quantized, multiplier.exponent)
+}
+
+/// The rows of a two-dimensional array, each from bytes with the low byte first.
+pub fn rows<'a>(rows: impl Iterator<Item = &'a [u8]>, dtype: DType) -> String {
+    rows.map(|bytes| {
+        let items: Vec<String> = match dtype {
+            DType::I8 => bytes.iter().map(|&byte| (byte as i8).to_string()).collect(),
+            DType::I16 => bytes
+                .chunks_exact(2)
+                .map(|pair| i16::from_le_bytes([pair[0], pair[1]]).to_string())
+                .collect(),
+        };
+        format!("    {{\n{}    }},\n", wrapped(&items, 8))
+    })
+    .collect()
+}
+
+/// Items with commas on indented lines.
+fn wrapped(items: &[String], indent: usize) -> String {
+    let mut out = String::new();
+    let mut column = 0;
+    for item in items {
+        if column > 0 && column + item.len() + 2 > MAX_COLUMNS {
+            out.push('\n');
+            column = 0;
+        }
+        if column == 0 {
+            out.push_str(&" ".repeat(indent));
+            column = indent;
+        } else {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(item);
+        out.push(',');
+        column += item.len() + 1;
+    }
+    out.push('\n');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_lines_are_at_most_100_columns_long_and_hold_every_item() {
+        let text = array("int32_t", "bias", (0..500).map(|i| int32(i32::MIN + i * 37)));
+        assert!(text.lines().all(|line| line.len() <= 100));
+        let body = text.split_once('{').map(|(_, body)| body).expect("an initializer");
+        assert_eq!(body.matches(',').count(), 500);
+    }
+
+    #[test]
+    fn sixteen_bit_rows_are_read_low_byte_first() {
+        let bytes = [0x01_u8, 0x00, 0x00, 0x80];
+        let text = rows([bytes.as_slice()].into_iter(), DType::I16);
+        assert_eq!(text, "    {\n        1, -32768,\n    },\n");
+    }
+}

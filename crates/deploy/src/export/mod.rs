@@ -1,0 +1,139 @@
+//! Exporters: integer programs as code for other toolchains.
+//!
+//! An exporter prints what the [`IntModel`] says and computes nothing: multipliers, tables and
+//! offsets are the program's own. To add one, write a file here that implements [`Exporter`] and
+//! list it in [`EXPORTERS`].
+
+mod c99;
+mod folder;
+mod names;
+
+use std::path::{Path, PathBuf};
+
+use crate::model::IntModel;
+
+pub use c99::C99;
+pub use folder::{ExportFile, write_folder};
+pub use names::{comment, identifier, unique_identifiers};
+
+/// Every exporter.
+pub const EXPORTERS: &[&dyn Exporter] = &[&C99];
+
+/// The exporter called `name`.
+pub fn exporter(name: &str) -> Result<&'static dyn Exporter, ExportError> {
+    EXPORTERS.iter().copied().find(|exporter| exporter.name() == name).ok_or_else(|| {
+        let known: Vec<_> = EXPORTERS.iter().map(|exporter| exporter.name()).collect();
+        ExportError::UnknownExporter { found: name.to_owned(), known: known.join(", ") }
+    })
+}
+
+/// Prints integer programs in one form.
+pub trait Exporter: Sync {
+    /// The name that people choose it by.
+    fn name(&self) -> &'static str;
+
+    /// What it writes, in one line.
+    fn describe(&self) -> &'static str;
+
+    /// Writes `model` to the folder `dir`, with a self-test on the samples of `self_test`.
+    ///
+    /// `dir` does not exist, is empty, or holds an earlier export, which is replaced. On error
+    /// nothing has changed.
+    fn export(
+        &self,
+        model: &IntModel,
+        self_test: &SelfTest,
+        dir: &Path,
+    ) -> Result<Exported, ExportError>;
+}
+
+/// What an exporter wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exported {
+    /// All files.
+    pub files: Vec<PathBuf>,
+    /// Bytes of weights, biases, multipliers and tables, as stored.
+    pub flash_constant_bytes: usize,
+    /// Bytes of the arena.
+    pub ram_bytes: usize,
+}
+
+/// Samples that an export carries to prove itself on its target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SelfTest {
+    /// Input bytes and the output bytes that they must give, 16-bit elements low byte first.
+    pub samples: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// Why an export failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// No exporter has this name.
+    #[error("there is no exporter {found:?}; known: {known}")]
+    UnknownExporter {
+        /// The name asked for.
+        found: String,
+        /// The names that exist.
+        known: String,
+    },
+    /// The folder holds files of someone else.
+    #[error(
+        "{} is not empty and holds no export of burn-ptq; \
+         choose another folder or empty it first",
+        path.display()
+    )]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The file system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// An operation exists for other element types only.
+    #[error("node {node:?}: {op} does not exist for {found}; {hint}")]
+    Unsupported {
+        /// The node.
+        node: String,
+        /// The operation.
+        op: &'static str,
+        /// The element types of the node.
+        found: String,
+        /// What can be done.
+        hint: &'static str,
+    },
+    /// The program leaves an operation too little working memory.
+    #[error(
+        "node {node:?}: scratch of {expected} bytes expected, found {found}; \
+         plan the program's memory again"
+    )]
+    Scratch {
+        /// The node.
+        node: String,
+        /// Bytes needed.
+        expected: usize,
+        /// Bytes planned.
+        found: usize,
+    },
+    /// A sample of the self-test does not fit the program.
+    #[error("sample {sample} of the self-test: {what} of {expected} bytes expected, found {found}")]
+    Sample {
+        /// Its index.
+        sample: usize,
+        /// `input` or `output`.
+        what: &'static str,
+        /// Bytes of the program's tensor.
+        expected: usize,
+        /// Bytes of the sample.
+        found: usize,
+    },
+    /// A self-test without samples proves nothing.
+    #[error("the self-test has no samples; give at least one")]
+    NoSamples,
+}
