@@ -1,9 +1,9 @@
 //! Integer programs: the model file, its verifier and memory planner, the interpreter and the
 //! exporters. Knows no Burn: a firmware's build script can use it alone.
 
+pub mod export;
 pub mod file;
 pub mod lifetime;
-pub mod export;
 pub mod model;
 pub mod plan;
 pub mod scratch;

@@ -9,7 +9,7 @@ use super::{
     ExportError, ExportFile, Exported, Exporter, SelfTest, comment, identifier, write_folder,
 };
 use crate::model::{DType, IntModel, IntTensor};
-use crate::scratch::scratch_bytes;
+use crate::verify::verify;
 
 /// Exports to C99.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +49,8 @@ impl Exporter for C99 {
         self_test: &SelfTest,
         dir: &Path,
     ) -> Result<Exported, ExportError> {
-        check(model, self_test)?;
+        verify(model)?;
+        check_self_test(model, self_test)?;
         let flash_constant_bytes = model.nodes.iter().map(|node| node.op.constant_bytes()).sum();
         let id = identifier(&model.name, "model");
         let values = values(model, self_test, &id, flash_constant_bytes);
@@ -58,7 +59,7 @@ impl Exporter for C99 {
                 format!("{id}.h"),
                 fill(include_str!("../../c/template/model.h"), &values),
             ),
-            ExportFile::text(format!("{id}.c"), source::model_source(model, &id)?),
+            ExportFile::text(format!("{id}.c"), source::model_source(model, &id)),
             ExportFile::text("main.c", fill(include_str!("../../c/template/main.c"), &values)),
             ExportFile::text(
                 "self_test.c",
@@ -78,15 +79,8 @@ impl Exporter for C99 {
     }
 }
 
-/// What the program and the self-test must fulfil beyond a valid program.
-fn check(model: &IntModel, self_test: &SelfTest) -> Result<(), ExportError> {
-    for node in &model.nodes {
-        let expected = scratch_bytes(&node.op);
-        if node.scratch.bytes < expected {
-            let (node, found) = (node.name.clone(), node.scratch.bytes);
-            return Err(ExportError::Scratch { node, expected, found });
-        }
-    }
+/// Checks that the samples of the self-test fit the program.
+fn check_self_test(model: &IntModel, self_test: &SelfTest) -> Result<(), ExportError> {
     if self_test.samples.is_empty() {
         return Err(ExportError::NoSamples);
     }

@@ -11,6 +11,7 @@ mod names;
 use std::path::{Path, PathBuf};
 
 use crate::model::IntModel;
+use crate::verify::VerifyError;
 
 pub use c99::C99;
 pub use folder::{ExportFile, write_folder};
@@ -96,31 +97,9 @@ pub enum ExportError {
         /// Why it failed.
         source: std::io::Error,
     },
-    /// An operation exists for other element types only.
-    #[error("node {node:?}: {op} does not exist for {found}; {hint}")]
-    Unsupported {
-        /// The node.
-        node: String,
-        /// The operation.
-        op: &'static str,
-        /// The element types of the node.
-        found: String,
-        /// What can be done.
-        hint: &'static str,
-    },
-    /// The program leaves an operation too little working memory.
-    #[error(
-        "node {node:?}: scratch of {expected} bytes expected, found {found}; \
-         plan the program's memory again"
-    )]
-    Scratch {
-        /// The node.
-        node: String,
-        /// Bytes needed.
-        expected: usize,
-        /// Bytes planned.
-        found: usize,
-    },
+    /// The program breaks an invariant.
+    #[error("the program is invalid: {0}")]
+    Invalid(#[from] VerifyError),
     /// A sample of the self-test does not fit the program.
     #[error("sample {sample} of the self-test: {what} of {expected} bytes expected, found {found}")]
     Sample {
