@@ -439,6 +439,10 @@ fn softmax_parameters_are_sound() {
         IntOp::LogSoftmax { exponentials, .. } => exponentials.truncate(255),
         _ => unreachable!(),
     });
+    breaks(log_softmax(), "values whose rescaling fits 32 bits", |m| match op(m) {
+        IntOp::LogSoftmax { input_multiplier, .. } => input_multiplier.exponent = 12,
+        _ => unreachable!(),
+    });
     for (index, value) in [(0, 0), (7, u32::MAX)] {
         breaks(log_softmax(), "exponentials of at most the first, 1048576", |m| match op(m) {
             IntOp::LogSoftmax { exponentials, .. } => exponentials[index] = value,

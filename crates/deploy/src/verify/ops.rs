@@ -16,6 +16,9 @@ const MAX_SOFTMAX_DEPTH: usize = 1 << 12;
 /// 1.0 in the Q0.20 numbers of log-softmax.
 const EXPONENTIAL_OF_ZERO: u32 = 1 << 20;
 
+/// Fraction bits with which log-softmax rescales differences.
+const TERM_BITS: u32 = 12;
+
 /// The largest difference of two 8-bit values.
 const MAX_DIFFERENCE: i64 = 255;
 
@@ -131,7 +134,7 @@ pub(super) fn verify_op(model: &IntModel, node: &IntNode) -> Result<(), VerifyEr
                 format_args!("exponentials of at most the first, {EXPONENTIAL_OF_ZERO}"),
                 format_args!("{}, then up to {:?}", exponentials[0], exponentials.iter().max()),
             )?;
-            verify_rescaling(node, *input_multiplier, MAX_DIFFERENCE, output)
+            verify_rescaling(node, *input_multiplier, MAX_DIFFERENCE << TERM_BITS, output)
         }
         IntOp::Requantize { multiplier, clamp } => {
             verify_length(node, "output", output, &[input.len()])?;
