@@ -3,6 +3,7 @@
 
 pub mod export;
 pub mod file;
+pub mod interpreter;
 pub mod lifetime;
 pub mod model;
 pub mod plan;

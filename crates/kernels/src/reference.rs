@@ -1,1 +1,0 @@
-//! The operations as plain loops, to be read against the formulas.

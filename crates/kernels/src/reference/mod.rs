@@ -1,0 +1,24 @@
+//! The operations as plain loops, to be read against the formulas.
+//!
+//! One sample, NHWC, flat slices. Activations are `i8` or, where a function is generic over
+//! [`Storage`], `i16`. Functions index slices directly: the caller has checked that lengths and
+//! geometries agree, as the program verifier does, and a wrong length panics.
+
+mod elementwise;
+mod layout;
+mod log_softmax;
+mod pool;
+mod softmax;
+mod storage;
+mod table;
+mod weighted;
+
+pub use elementwise::{add, mul, requantize};
+pub use layout::{concat, pad, transpose};
+pub use log_softmax::{log_softmax, log_softmax_exponentials};
+pub use pool::{average_pool, max_pool};
+pub use softmax::{softmax, softmax_params};
+pub use storage::Storage;
+pub use table::{table_lookup8, table_lookup16, table8, table16};
+pub(crate) use weighted::finish;
+pub use weighted::{conv2d, depthwise_conv2d, fully_connected};

@@ -1,0 +1,112 @@
+//! Softmax in gemmlowp's fixed-point arithmetic.
+
+use crate::multiplier::{Multiplier, divide_by_power_of_two};
+
+/// Bits left of the binary point of the exponential's argument.
+const DIFFERENCE_INTEGER_BITS: u32 = 5;
+/// Bits left of the binary point of the sum of exponentials.
+const SUM_INTEGER_BITS: u32 = 12;
+
+/// The rescaling of differences of inputs of scale `scale`, and the difference below which an
+/// exponential counts as zero.
+///
+/// Scales above 15 act like 15: already one step is a factor of less than 1e-6 then.
+pub fn softmax_params(scale: f32) -> Option<(Multiplier, i32)> {
+    let fraction_bits = 31 - DIFFERENCE_INTEGER_BITS;
+    let real = f64::from(scale.min(15.0)) * f64::from(1_u32 << fraction_bits);
+    let multiplier = Multiplier::from_real(real).filter(|m| m.exponent >= 0)?;
+    let largest = f64::from((1_u32 << DIFFERENCE_INTEGER_BITS) - 1)
+        * f64::from(1_u32 << fraction_bits)
+        / f64::from(1_u32 << multiplier.exponent);
+    // Truncation is the floor of a positive number; past 255 no 8-bit difference reaches it.
+    Some((multiplier, -(largest.min(f64::from(i32::MAX)) as i32)))
+}
+
+/// Softmax of each row of `depth` elements; output scale 1/256, zero point -128.
+pub fn softmax(
+    depth: usize,
+    input_multiplier: Multiplier,
+    diff_min: i32,
+    input: &[i8],
+    output: &mut [i8],
+) {
+    for (input, output) in input.chunks(depth).zip(output.chunks_mut(depth)) {
+        let max = input.iter().copied().max().unwrap_or(0);
+        let exponential = |x: i8| {
+            let difference = i32::from(x) - i32::from(max);
+            (difference >= diff_min).then(|| exp_of_negative(input_multiplier.apply(difference)))
+        };
+        let mut sum = 0_i32;
+        for exp in input.iter().filter_map(|&x| exponential(x)) {
+            sum = sum.wrapping_add(divide_by_power_of_two(exp, SUM_INTEGER_BITS));
+        }
+        // sum = (1 + fraction) * 2^(bits over the unit)
+        let headroom = (sum as u32).leading_zeros();
+        let bits_over_unit = SUM_INTEGER_BITS as i32 - headroom as i32;
+        let fraction = (((sum as u32) << headroom).wrapping_sub(1 << 31)) as i32;
+        let scale = reciprocal_of_one_plus(fraction);
+        for (output, &x) in output.iter_mut().zip(input) {
+            let share = exponential(x).map_or(0, |exp| {
+                divide_by_power_of_two(high_product(scale, exp), (bits_over_unit + 31 - 8) as u32)
+            });
+            *output = (share - 128).clamp(-128, 127) as i8;
+        }
+    }
+}
+
+/// `a * b / 2^31`, rounded half up.
+fn high_product(a: i32, b: i32) -> i32 {
+    ((i64::from(a) * i64::from(b) + (1 << 30)) >> 31) as i32
+}
+
+/// `exp(x)` in Q0.31, for `x <= 0` in Q5.26.
+fn exp_of_negative(x: i32) -> i32 {
+    /// `exp(-2^i)` in Q0.31 for `i` of -2..=4.
+    const POWERS: [i32; 7] =
+        [1_672_461_947, 1_302_514_674, 790_015_084, 290_630_308, 39_332_535, 720_401, 242];
+    const QUARTER: i32 = 1 << 24;
+    if x == 0 {
+        return i32::MAX;
+    }
+    // x = within - remainder, where within lies in [-1/4, 0) and remainder is a multiple of 1/4.
+    let within = (x & (QUARTER - 1)) - QUARTER;
+    let remainder = within.wrapping_sub(x);
+    let mut result = exp_of_quarter(within << DIFFERENCE_INTEGER_BITS);
+    for (i, power) in POWERS.into_iter().enumerate() {
+        if remainder & (QUARTER << i) != 0 {
+            result = high_product(result, power);
+        }
+    }
+    result
+}
+
+/// `exp(x)` in Q0.31, for `x` in Q0.31 between -1/4 and 0: Taylor's series about -1/8.
+fn exp_of_quarter(x: i32) -> i32 {
+    const EXP_OF_MINUS_EIGHTH: i32 = 1_895_147_668;
+    const THIRD: i32 = 715_827_883;
+    let y = x + (1 << 28);
+    let y2 = high_product(y, y);
+    let y3 = high_product(y2, y);
+    let y4 = high_product(y2, y2);
+    let higher = high_product(divide_by_power_of_two(y4, 2) + y3, THIRD) + y2;
+    let series = y + divide_by_power_of_two(higher, 1);
+    EXP_OF_MINUS_EIGHTH + high_product(EXP_OF_MINUS_EIGHTH, series)
+}
+
+/// `1 / (1 + x)` in Q0.31, for `x` in Q0.31 between 0 and 1: three steps of Newton's method in Q2.29.
+fn reciprocal_of_one_plus(x: i32) -> i32 {
+    const C48_OVER_17: i32 = 1_515_870_810;
+    const C_MINUS_32_OVER_17: i32 = -1_010_580_540;
+    let half_denominator = ((i64::from(x) + i64::from(i32::MAX) + 1) / 2) as i32;
+    let mut y = C48_OVER_17 + high_product(half_denominator, C_MINUS_32_OVER_17);
+    for _ in 0..3 {
+        let error = (1 << 29) - high_product(half_denominator, y);
+        y = y.wrapping_add(saturating_shift(high_product(y, error), 2));
+    }
+    saturating_shift(y, 1)
+}
+
+/// `x * 2^exponent`, saturated.
+fn saturating_shift(x: i32, exponent: u32) -> i32 {
+    (i64::from(x) << exponent).clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32
+}

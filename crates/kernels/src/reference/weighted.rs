@@ -1,0 +1,125 @@
+//! Convolution, depthwise convolution and fully connected layer.
+
+use super::Storage;
+use crate::geometry::{ConvGeometry, DepthwiseGeometry};
+use crate::packing::PackedWeights;
+use crate::params::Requantize;
+
+/// `clamp(multiplier * (bias + sum (x - zero_point) * w) + output_zero_point)` for every output.
+///
+/// # Shapes
+/// - input: `[height, width, in_channels]`
+/// - weights: `[out_channels, kernel_h, kernel_w, in_channels / groups]`
+/// - output: `[height, width, out_channels]`
+pub fn conv2d<S: Storage>(
+    geometry: &ConvGeometry,
+    input: &[S],
+    weights: PackedWeights,
+    requantize: &Requantize,
+    output: &mut [S],
+) {
+    let g = geometry;
+    let [kernel_h, kernel_w] = g.window.kernel;
+    let (per_group, filters) = (g.in_channels / g.groups, g.out_channels / g.groups);
+    for y in 0..g.output[0] {
+        for x in 0..g.output[1] {
+            for o in 0..g.out_channels {
+                let first_channel = o / filters * per_group;
+                let mut sum = S::Accumulator::from(requantize.bias[o]);
+                for tap_y in 0..kernel_h {
+                    let Some(row) = g.window.input(0, y, tap_y, g.input[0]) else { continue };
+                    for tap_x in 0..kernel_w {
+                        let Some(column) = g.window.input(1, x, tap_x, g.input[1]) else {
+                            continue;
+                        };
+                        let pixel = (row * g.input[1] + column) * g.in_channels + first_channel;
+                        let filter = ((o * kernel_h + tap_y) * kernel_w + tap_x) * per_group;
+                        for c in 0..per_group {
+                            let value: i32 = input[pixel + c].into();
+                            let weight = weights.get(filter + c);
+                            sum =
+                                S::accumulate(sum, (value - requantize.input_zero_point) * weight);
+                        }
+                    }
+                }
+                output[(y * g.output[1] + x) * g.out_channels + o] = finish(requantize, o, sum);
+            }
+        }
+    }
+}
+
+/// A convolution in which every output channel reads one input channel.
+///
+/// # Shapes
+/// - input: `[height, width, channels]`
+/// - weights: `[kernel_h, kernel_w, channels * multiplier]`
+/// - output: `[height, width, channels * multiplier]`
+pub fn depthwise_conv2d<S: Storage>(
+    geometry: &DepthwiseGeometry,
+    input: &[S],
+    weights: PackedWeights,
+    requantize: &Requantize,
+    output: &mut [S],
+) {
+    let g = geometry;
+    let [kernel_h, kernel_w] = g.window.kernel;
+    let out_channels = g.out_channels();
+    for y in 0..g.output[0] {
+        for x in 0..g.output[1] {
+            for o in 0..out_channels {
+                let mut sum = S::Accumulator::from(requantize.bias[o]);
+                for tap_y in 0..kernel_h {
+                    let Some(row) = g.window.input(0, y, tap_y, g.input[0]) else { continue };
+                    for tap_x in 0..kernel_w {
+                        let Some(column) = g.window.input(1, x, tap_x, g.input[1]) else {
+                            continue;
+                        };
+                        let pixel = (row * g.input[1] + column) * g.channels + o / g.multiplier;
+                        let value: i32 = input[pixel].into();
+                        let weight = weights.get((tap_y * kernel_w + tap_x) * out_channels + o);
+                        sum = S::accumulate(sum, (value - requantize.input_zero_point) * weight);
+                    }
+                }
+                output[(y * g.output[1] + x) * out_channels + o] = finish(requantize, o, sum);
+            }
+        }
+    }
+}
+
+/// A matrix product with each of the input's rows.
+///
+/// # Shapes
+/// - input: `[rows, in_features]`
+/// - weights: `[out_features, in_features]`
+/// - output: `[rows, out_features]`
+pub fn fully_connected<S: Storage>(
+    in_features: usize,
+    out_features: usize,
+    input: &[S],
+    weights: PackedWeights,
+    requantize: &Requantize,
+    output: &mut [S],
+) {
+    let rows = input.chunks(in_features).zip(output.chunks_mut(out_features));
+    for (input, output) in rows {
+        for (o, output) in output.iter_mut().enumerate() {
+            let mut sum = S::Accumulator::from(requantize.bias[o]);
+            for (i, &x) in input.iter().enumerate() {
+                let weight = weights.get(o * in_features + i);
+                sum = S::accumulate(sum, (x.into() - requantize.input_zero_point) * weight);
+            }
+            *output = finish(requantize, o, sum);
+        }
+    }
+}
+
+/// An accumulator, rescaled to the output of channel `channel`.
+#[inline(always)]
+pub(crate) fn finish<S: Storage>(
+    requantize: &Requantize,
+    channel: usize,
+    sum: S::Accumulator,
+) -> S {
+    let scaled = S::rescale(requantize.multiplier(channel), sum);
+    S::from_integer(requantize.clamp.apply(scaled.wrapping_add(requantize.output_zero_point)))
+}
