@@ -1,0 +1,522 @@
+//! TensorFlow Lite Micro as the oracle of single operations.
+//!
+//! An operation is written down as a model for `oracles/tflm.py`. Only scales, shapes, weights and
+//! biases go into it; TensorFlow Lite Micro derives multipliers, bounds and padding itself, so that
+//! these are compared too. An operation whose multipliers do not follow from the scales, or whose
+//! bounds no fused activation gives, cannot be asked for.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use burn_ptq_deploy::interpreter::{self, Interpreter};
+use burn_ptq_deploy::model::{
+    Broadcast, DType, IntModel, IntNode, IntOp, IntTensor, TensorId, Weighted,
+};
+use burn_ptq_kernels::geometry::Window;
+use burn_ptq_kernels::grid::Grid;
+use burn_ptq_kernels::multiplier::Multiplier;
+use burn_ptq_kernels::params::{AddParams, Clamp};
+use burn_ptq_kernels::reference::softmax_params;
+use serde_json::{Value, json};
+
+/// The Python that has the oracles' packages: `BURN_PTQ_PYTHON`, else that of
+/// `scripts/install-oracles.sh`. Says on stderr that `test` is skipped if there is none.
+pub fn python(test: &str) -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let python = match std::env::var_os("BURN_PTQ_PYTHON") {
+        Some(path) => PathBuf::from(path),
+        None => root.join(".venv/bin/python"),
+    };
+    if python.exists() {
+        return Some(python);
+    }
+    eprintln!(
+        "SKIPPED {test}: no Python at {}; run scripts/install-oracles.sh, or set BURN_PTQ_PYTHON \
+         to a Python with the packages of scripts/requirements.txt",
+        python.display()
+    );
+    None
+}
+
+/// Runs the last node of each program on the inputs that the reference interpreter feeds it, in one
+/// process of `python`; for each program the output bytes of its samples, or why TensorFlow Lite
+/// Micro cannot run the node.
+pub fn run(python: &Path, jobs: &[(&IntModel, &[Vec<u8>])]) -> Vec<Result<Vec<Vec<u8>>, String>> {
+    let described: Vec<Result<Value, String>> =
+        jobs.iter().map(|(model, samples)| describe(model, samples)).collect();
+    let models: Vec<&Value> = described.iter().flatten().collect();
+    let mut answers = answers(python, &models).into_iter();
+    let mut outputs = |model: &IntModel| {
+        let answer = answers.next().expect("one answer a described model");
+        if let Some(refusal) = answer.get("error") {
+            return Err(format!("TensorFlow Lite Micro refuses: {refusal}"));
+        }
+        let outputs: Vec<Vec<i32>> =
+            serde_json::from_value(answer["outputs"].clone()).expect("lists of integers");
+        let dtype = model.tensors[model.output.0].dtype;
+        Ok(outputs.iter().map(|values| to_bytes(dtype, values)).collect())
+    };
+    let answered = jobs.iter().zip(&described).map(|((model, _), described)| match described {
+        Ok(_) => outputs(model),
+        Err(reason) => Err(reason.clone()),
+    });
+    answered.collect()
+}
+
+fn to_bytes(dtype: DType, values: &[i32]) -> Vec<u8> {
+    match dtype {
+        DType::I8 => values.iter().map(|&value| value as u8).collect(),
+        DType::I16 => values.iter().flat_map(|&value| (value as i16).to_le_bytes()).collect(),
+    }
+}
+
+/// What `tflm.py` says of each model.
+fn answers(python: &Path, models: &[&Value]) -> Vec<Value> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracles/tflm.py");
+    let mut child = Command::new(python)
+        .arg(script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("Python starts");
+    let request = serde_json::to_vec(models).expect("models are JSON");
+    let mut stdin = child.stdin.take().expect("stdin is a pipe");
+    // The script reads everything before it writes.
+    let written = stdin.write_all(&request);
+    drop(stdin);
+    let output = child.wait_with_output().expect("Python ends");
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && written.is_ok(), "tflm.py failed:\n{complaint}");
+    let answers: Vec<Value> = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("tflm.py wrote no JSON: {error}\n{complaint}"));
+    assert_eq!(answers.len(), models.len(), "one answer a model:\n{complaint}");
+    answers
+}
+
+/// The last node of `model` as a model for `tflm.py`, with the inputs that the node gets from each
+/// of `samples`.
+fn describe(model: &IntModel, samples: &[Vec<u8>]) -> Result<Value, String> {
+    let node = model.nodes.last().ok_or("a program without nodes")?;
+    let tensor = |id: TensorId| &model.tensors[id.0];
+    let inputs: Vec<&IntTensor> = node.inputs.iter().map(|&id| tensor(id)).collect();
+    let mut file = File::default();
+    let output = describe_node(&mut file, node, &inputs, tensor(node.output))?;
+    let samples: Vec<_> = samples.iter().map(|sample| inputs_of_last(model, sample)).collect();
+    Ok(json!({
+        "tensors": file.tensors,
+        "operators": file.operators,
+        "inputs": file.inputs,
+        "output": output,
+        "samples": samples,
+    }))
+}
+
+/// The values of the last node's inputs when the program runs on `sample`.
+fn inputs_of_last(model: &IntModel, sample: &[u8]) -> Vec<Vec<i32>> {
+    let mut interpreter =
+        Interpreter::new(model, interpreter::Path::Reference).expect("a valid program");
+    let mut contents = vec![Vec::new(); model.tensors.len()];
+    contents[model.input.0] = sample.to_vec();
+    let keep = |node: usize, output: &[u8]| {
+        contents[model.nodes[node].output.0] = output.to_vec();
+    };
+    interpreter.run_observed(sample, keep).expect("a sample of the program");
+    let values = |id: &TensorId| {
+        interpreter::tensor_integers(&model.tensors[id.0], &contents[id.0]).collect()
+    };
+    model.nodes.last().map_or(&[][..], |node| &node.inputs).iter().map(values).collect()
+}
+
+/// Tensors and operators of a model under construction.
+#[derive(Default)]
+struct File {
+    tensors: Vec<Value>,
+    operators: Vec<Value>,
+    inputs: Vec<usize>,
+}
+
+impl File {
+    fn push(&mut self, tensor: Value) -> usize {
+        self.tensors.push(tensor);
+        self.tensors.len() - 1
+    }
+
+    fn activation(&mut self, tensor: &IntTensor, shape: &[usize]) -> usize {
+        self.push(json!({
+            "shape": shape,
+            "type": type_name(tensor.dtype),
+            "scales": [tensor.grid.scale],
+            "zero_points": [tensor.grid.zero_point],
+        }))
+    }
+
+    fn input(&mut self, tensor: &IntTensor, shape: &[usize]) -> usize {
+        let id = self.activation(tensor, shape);
+        self.inputs.push(id);
+        id
+    }
+
+    fn constant(&mut self, kind: &str, shape: &[usize], data: &[i32]) -> usize {
+        self.push(json!({ "shape": shape, "type": kind, "data": data }))
+    }
+
+    /// Weights of `shape` with output channels along `axis`, then biases.
+    fn weights(
+        &mut self,
+        weighted: &Weighted,
+        shape: &[usize],
+        axis: usize,
+        input: &IntTensor,
+    ) -> [usize; 2] {
+        let weights = &weighted.weights;
+        let zeros = vec![0; weights.scales.len()];
+        let filter = self.push(json!({
+            "shape": shape,
+            "type": "INT8",
+            "scales": weights.scales,
+            "zero_points": zeros,
+            "axis": axis,
+            "data": weights.unpack(),
+        }));
+        let scales: Vec<f32> = weights.scales.iter().map(|s| input.grid.scale * s).collect();
+        let bias = self.push(json!({
+            "shape": [weighted.bias.len()],
+            "type": if input.dtype == DType::I16 { "INT64" } else { "INT32" },
+            "scales": scales,
+            "zero_points": zeros,
+            "data": weighted.bias,
+        }));
+        [filter, bias]
+    }
+
+    fn operator(
+        &mut self,
+        (builtin, version): (&str, i32),
+        options_type: &str,
+        options: Value,
+        inputs: &[usize],
+        output: usize,
+    ) {
+        self.operators.push(json!({
+            "builtin": builtin,
+            "version": version,
+            "options_type": options_type,
+            "options": options,
+            "inputs": inputs,
+            "outputs": [output],
+        }));
+    }
+}
+
+fn describe_node(
+    file: &mut File,
+    node: &IntNode,
+    inputs: &[&IntTensor],
+    output: &IntTensor,
+) -> Result<usize, String> {
+    let input = inputs[0];
+    match &node.op {
+        IntOp::Conv2d { geometry: g, weighted } => {
+            ensure_per_channel_multipliers(weighted, input, output)?;
+            let x = file.input(input, &[1, g.input[0], g.input[1], g.in_channels]);
+            let (x, padding) =
+                pad_explicitly(file, x, &g.window, g.input, g.output, g.in_channels, input)?;
+            let [height, width] = g.window.kernel;
+            let shape = [g.out_channels, height, width, g.in_channels / g.groups];
+            let [filter, bias] = file.weights(weighted, &shape, 0, input);
+            let y = file.activation(output, &[1, g.output[0], g.output[1], g.out_channels]);
+            let options = json!({
+                "padding": padding,
+                "strideH": g.window.stride[0],
+                "strideW": g.window.stride[1],
+                "dilationHFactor": g.window.dilation[0],
+                "dilationWFactor": g.window.dilation[1],
+                "fusedActivationFunction": activation(weighted.clamp, output)?,
+            });
+            file.operator(("CONV_2D", 3), "Conv2DOptions", options, &[x, filter, bias], y);
+            Ok(y)
+        }
+        IntOp::DepthwiseConv2d { geometry: g, weighted } => {
+            ensure_per_channel_multipliers(weighted, input, output)?;
+            let x = file.input(input, &[1, g.input[0], g.input[1], g.channels]);
+            let (x, padding) =
+                pad_explicitly(file, x, &g.window, g.input, g.output, g.channels, input)?;
+            let [height, width] = g.window.kernel;
+            let channels = g.out_channels();
+            let [filter, bias] = file.weights(weighted, &[1, height, width, channels], 3, input);
+            let y = file.activation(output, &[1, g.output[0], g.output[1], channels]);
+            let options = json!({
+                "padding": padding,
+                "strideH": g.window.stride[0],
+                "strideW": g.window.stride[1],
+                "dilationHFactor": g.window.dilation[0],
+                "dilationWFactor": g.window.dilation[1],
+                "depthMultiplier": g.multiplier,
+                "fusedActivationFunction": activation(weighted.clamp, output)?,
+            });
+            let inputs = [x, filter, bias];
+            file.operator(("DEPTHWISE_CONV_2D", 3), "DepthwiseConv2DOptions", options, &inputs, y);
+            Ok(y)
+        }
+        IntOp::FullyConnected { rows, in_features, out_features, weighted } => {
+            if weighted.weights.scales.len() == 1 {
+                let [scale] = weighted.weights.scales[..] else { unreachable!() };
+                ensure_derived(
+                    &weighted.multipliers,
+                    Multiplier::per_tensor_fully_connected(
+                        input.grid.scale,
+                        scale,
+                        output.grid.scale,
+                    ),
+                )?;
+            } else {
+                ensure_per_channel_multipliers(weighted, input, output)?;
+            }
+            let x = file.input(input, &[*rows, *in_features]);
+            let [filter, bias] = file.weights(weighted, &[*out_features, *in_features], 0, input);
+            let y = file.activation(output, &[*rows, *out_features]);
+            let options = json!({ "fusedActivationFunction": activation(weighted.clamp, output)? });
+            let inputs = [x, filter, bias];
+            file.operator(("FULLY_CONNECTED", 4), "FullyConnectedOptions", options, &inputs, y);
+            Ok(y)
+        }
+        IntOp::Add { params, broadcast, clamp } => {
+            let wide = output.dtype == DType::I16;
+            let [a, b, y] = [input, inputs[1], output].map(|tensor| tensor.grid.scale);
+            if AddParams::new(a, b, y, wide) != Some(*params) {
+                return Err(NOT_DERIVED.into());
+            }
+            let (pair, y) = describe_pair(file, *broadcast, inputs, output);
+            let options = json!({ "fusedActivationFunction": activation(*clamp, output)? });
+            file.operator(("ADD", 2), "AddOptions", options, &pair, y);
+            Ok(y)
+        }
+        IntOp::Mul { multiplier, broadcast, clamp } => {
+            let [a, b, y] = [input, inputs[1], output].map(|tensor| tensor.grid.scale);
+            ensure_derived(&[*multiplier], Multiplier::per_channel(a, b, y))?;
+            let (pair, y) = describe_pair(file, *broadcast, inputs, output);
+            let options = json!({ "fusedActivationFunction": activation(*clamp, output)? });
+            file.operator(("MUL", 2), "MulOptions", options, &pair, y);
+            Ok(y)
+        }
+        IntOp::AveragePool { geometry: g, clamp } | IntOp::MaxPool { geometry: g, clamp } => {
+            if g.window.dilation != [1, 1] {
+                return Err("pools have no dilation".into());
+            }
+            let padding = padding(&g.window, g.input, g.output)
+                .ok_or("the padding of a pool is neither SAME nor VALID")?;
+            let x = file.input(input, &[1, g.input[0], g.input[1], g.channels]);
+            let y = file.activation(output, &[1, g.output[0], g.output[1], g.channels]);
+            let options = json!({
+                "padding": padding,
+                "strideH": g.window.stride[0],
+                "strideW": g.window.stride[1],
+                "filterHeight": g.window.kernel[0],
+                "filterWidth": g.window.kernel[1],
+                "fusedActivationFunction": activation(*clamp, output)?,
+            });
+            let builtin = match &node.op {
+                IntOp::AveragePool { .. } => ("AVERAGE_POOL_2D", 2),
+                _ => ("MAX_POOL_2D", 2),
+            };
+            file.operator(builtin, "Pool2DOptions", options, &[x], y);
+            Ok(y)
+        }
+        IntOp::Softmax { rows, depth, input_multiplier, diff_min } => {
+            if softmax_params(input.grid.scale) != Some((*input_multiplier, *diff_min)) {
+                return Err(NOT_DERIVED.into());
+            }
+            let x = file.input(input, &[*rows, *depth]);
+            let y = file.activation(output, &[*rows, *depth]);
+            file.operator(("SOFTMAX", 2), "SoftmaxOptions", json!({ "beta": 1.0 }), &[x], y);
+            Ok(y)
+        }
+        IntOp::Requantize { multiplier, clamp } => {
+            let ratio = f64::from(input.grid.scale) / f64::from(output.grid.scale);
+            ensure_derived(&[*multiplier], Multiplier::from_real(ratio))?;
+            if activation(*clamp, output)? != NONE {
+                return Err("QUANTIZE has no fused activation".into());
+            }
+            let x = file.input(input, &[input.len()]);
+            let y = file.activation(output, &[output.len()]);
+            file.operator(("QUANTIZE", 1), "QuantizeOptions", json!({}), &[x], y);
+            Ok(y)
+        }
+        IntOp::Concat { outer, chunks } => {
+            let parts: Vec<usize> = inputs
+                .iter()
+                .zip(chunks)
+                .map(|(input, &chunk)| file.input(input, &[*outer, chunk]))
+                .collect();
+            let y = file.activation(output, &[*outer, chunks.iter().sum()]);
+            let options = json!({ "axis": 1, "fusedActivationFunction": NONE });
+            file.operator(("CONCATENATION", 2), "ConcatenationOptions", options, &parts, y);
+            Ok(y)
+        }
+        IntOp::Pad { input: shape, before, after, value } => {
+            let x = file.input(input, &with_batch(*shape));
+            let padded = [0, 1, 2].map(|axis| before[axis] + shape[axis] + after[axis]);
+            let y = file.activation(output, &with_batch(padded));
+            let paddings = paddings(file, *before, *after);
+            let value = file.push(json!({
+                "shape": [1],
+                "type": type_name(output.dtype),
+                "scales": [output.grid.scale],
+                "zero_points": [output.grid.zero_point],
+                "data": [value],
+            }));
+            file.operator(("PADV2", 2), "PadV2Options", json!({}), &[x, paddings, value], y);
+            Ok(y)
+        }
+        IntOp::Transpose { input: shape, axes } => {
+            let x = file.input(input, shape);
+            let y = file.activation(output, &axes.map(|axis| shape[axis]));
+            let order = file.constant("INT32", &[3], &axes.map(|axis| axis as i32));
+            file.operator(("TRANSPOSE", 2), "TransposeOptions", json!({}), &[x, order], y);
+            Ok(y)
+        }
+        IntOp::Table8 { .. } | IntOp::Table16 { .. } => Err("there are no tables".into()),
+        IntOp::LogSoftmax { .. } => Err("LOG_SOFTMAX approximates the logarithm otherwise".into()),
+    }
+}
+
+/// Both inputs and the output of an element-wise operation.
+fn describe_pair(
+    file: &mut File,
+    broadcast: Broadcast,
+    inputs: &[&IntTensor],
+    output: &IntTensor,
+) -> ([usize; 2], usize) {
+    let [height, width, channels] = inputs[0].shape;
+    let first = [1, height, width, channels];
+    let second = match broadcast {
+        Broadcast::None => first,
+        Broadcast::Channels => [1, 1, 1, channels],
+        Broadcast::Scalar => [1; 4],
+    };
+    let pair = [file.input(inputs[0], &first), file.input(inputs[1], &second)];
+    (pair, file.activation(output, &first))
+}
+
+fn type_name(dtype: DType) -> &'static str {
+    match dtype {
+        DType::I8 => "INT8",
+        DType::I16 => "INT16",
+    }
+}
+
+fn with_batch(shape: [usize; 3]) -> [usize; 4] {
+    [1, shape[0], shape[1], shape[2]]
+}
+
+const NOT_DERIVED: &str = "the multipliers do not follow from the scales";
+
+/// `ActivationFunctionType` of the schema.
+const NONE: u8 = 0;
+
+/// The fused activation that leads to `clamp`.
+fn activation(clamp: Clamp, output: &IntTensor) -> Result<u8, String> {
+    let (min, max) = match output.dtype {
+        DType::I8 => (i32::from(i8::MIN), i32::from(i8::MAX)),
+        DType::I16 => (i32::from(i16::MIN), i32::from(i16::MAX)),
+    };
+    let grid = Grid { min, max, ..output.grid };
+    let quantize = |x| grid.quantize(x);
+    let bounds = [
+        (min, max),
+        (quantize(0.0), max),
+        (quantize(-1.0), quantize(1.0)),
+        (quantize(0.0), quantize(6.0)),
+    ];
+    let function = bounds.iter().position(|&bounds| bounds == (clamp.min, clamp.max));
+    function.map(|function| function as u8).ok_or_else(|| {
+        format!("no fused activation gives the bounds {} to {}", clamp.min, clamp.max)
+    })
+}
+
+fn ensure_derived(found: &[Multiplier], derived: Option<Multiplier>) -> Result<(), String> {
+    if found.iter().all(|&multiplier| Some(multiplier) == derived) {
+        Ok(())
+    } else {
+        Err(NOT_DERIVED.into())
+    }
+}
+
+fn ensure_per_channel_multipliers(
+    weighted: &Weighted,
+    input: &IntTensor,
+    output: &IntTensor,
+) -> Result<(), String> {
+    let Weighted { weights, bias, multipliers, .. } = weighted;
+    for channel in 0..bias.len() {
+        let scale = weights.scales[if weights.scales.len() == 1 { 0 } else { channel }];
+        let multiplier = multipliers[if multipliers.len() == 1 { 0 } else { channel }];
+        let derived = Multiplier::per_channel(input.grid.scale, scale, output.grid.scale);
+        ensure_derived(&[multiplier], derived)?;
+    }
+    Ok(())
+}
+
+/// `Padding` of the schema.
+const SAME: u8 = 0;
+const VALID: u8 = 1;
+
+/// The padding that gives the window's start and the output's extents, if one does.
+fn padding(window: &Window, input: [usize; 2], output: [usize; 2]) -> Option<u8> {
+    let fits = |padding: u8| {
+        (0..2).all(|axis| {
+            let stride = window.stride[axis];
+            let reach = (window.kernel[axis] - 1) * window.dilation[axis] + 1;
+            let (extent, total) = if padding == SAME {
+                let extent = input[axis].div_ceil(stride);
+                (extent, ((extent - 1) * stride + reach).saturating_sub(input[axis]))
+            } else {
+                ((input[axis] + stride).saturating_sub(reach) / stride, 0)
+            };
+            (output[axis], window.pad[axis]) == (extent, total / 2)
+        })
+    };
+    [VALID, SAME].into_iter().find(|&padding| fits(padding))
+}
+
+/// The tensor for a convolution to read and its padding: `x` itself, or the result of a `PAD` with
+/// the zero point if the convolution's own padding cannot do it.
+fn pad_explicitly(
+    file: &mut File,
+    x: usize,
+    window: &Window,
+    input: [usize; 2],
+    output: [usize; 2],
+    channels: usize,
+    tensor: &IntTensor,
+) -> Result<(usize, u8), String> {
+    if let Some(padding) = padding(window, input, output) {
+        return Ok((x, padding));
+    }
+    let mut padded = input;
+    let mut after = [0; 3];
+    for axis in 0..2 {
+        let reach = (window.kernel[axis] - 1) * window.dilation[axis] + 1;
+        let end = (output[axis] - 1) * window.stride[axis] + reach;
+        padded[axis] = (window.pad[axis] + input[axis]).max(end);
+        after[axis] = padded[axis] - window.pad[axis] - input[axis];
+    }
+    let unpadded = Window { pad: [0, 0], ..*window };
+    if padding(&unpadded, padded, output) != Some(VALID) {
+        return Err("the output ends before the padded input does".into());
+    }
+    let y = file.activation(tensor, &[1, padded[0], padded[1], channels]);
+    let paddings = paddings(file, [window.pad[0], window.pad[1], 0], after);
+    file.operator(("PAD", 2), "PadOptions", json!({}), &[x, paddings], y);
+    Ok((y, VALID))
+}
+
+fn paddings(file: &mut File, before: [usize; 3], after: [usize; 3]) -> usize {
+    let mut pairs = vec![0; 2];
+    for axis in 0..3 {
+        pairs.extend([before[axis] as i32, after[axis] as i32]);
+    }
+    file.constant("INT32", &[4, 2], &pairs)
+}
