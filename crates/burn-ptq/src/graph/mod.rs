@@ -68,6 +68,21 @@ pub fn dims3(shape: &[usize]) -> [usize; 3] {
     dims
 }
 
+/// For a value of extents `dims` whose memory axis `i` is the value's axis `order[i]`: the index of
+/// the value's element that each place of the memory holds.
+pub fn stored_places(dims: [usize; 3], order: [usize; 3]) -> Vec<usize> {
+    let strides = [dims[1] * dims[2], dims[2], 1];
+    let [i, j, k] = order;
+    let mut places = Vec::with_capacity(dims.iter().product());
+    for x in 0..dims[i] {
+        for y in 0..dims[j] {
+            let row = x * strides[i] + y * strides[j];
+            places.extend((0..dims[k]).map(|z| row + z * strides[k]));
+        }
+    }
+    places
+}
+
 /// An operation in a [`Graph`].
 #[derive(Clone, Debug)]
 pub struct Node {

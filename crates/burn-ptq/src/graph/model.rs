@@ -30,7 +30,7 @@ impl Parameters {
         Self { tensors: arrays.into_iter().map(upload).collect() }
     }
 
-    fn values(&self) -> Vec<Tensor<1>> {
+    pub(crate) fn values(&self) -> Vec<Tensor<1>> {
         self.tensors.iter().map(Param::val).collect()
     }
 }

@@ -18,6 +18,7 @@ mod max_pool;
 mod mul;
 mod pad;
 mod permute;
+mod requantize;
 mod reshape;
 mod softmax;
 mod unary;
@@ -35,6 +36,7 @@ pub use max_pool::MaxPool;
 pub use mul::Mul;
 pub use pad::Pad;
 pub use permute::Permute;
+pub use requantize::Requantize;
 pub use reshape::Reshape;
 pub use softmax::Softmax;
 pub use unary::{Unary, UnaryFunction};
@@ -103,7 +105,7 @@ macro_rules! ops {
 
 ops! {
     Conv2d, Linear, ChannelAffine, Add, Mul, AveragePool, MaxPool, Clip, Unary, Reshape, Permute,
-    Concat, Pad, Softmax, LogSoftmax,
+    Concat, Pad, Requantize, Softmax, LogSoftmax,
 }
 
 impl Op {

@@ -1,0 +1,107 @@
+//! Calibration: one streaming pass that observes every value with a grid of its own.
+
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::graph::ops::OutputGrid;
+use crate::graph::{FloatModel, Graph, Op, ValueId};
+use crate::observe::{HistogramObserver, Stats};
+use crate::pipeline::{Event, PipelineError};
+
+/// The statistics of a graph's values, by index of the value; empty where a value was not observed
+/// because it has the grid of another.
+pub type Calibration = Vec<Stats>;
+
+/// Runs `batches` (each the samples one after the other) through the float graph and observes.
+///
+/// Memory does not depend on the number of batches.
+///
+/// # Errors
+/// If a batch fails, if there is none, if a value becomes NaN or infinite, or on cancellation.
+pub fn calibrate<E: Into<PipelineError>>(
+    graph: &Arc<Graph>,
+    device: &Device,
+    batches: impl Iterator<Item = Result<Vec<f32>, E>>,
+    expected: Option<usize>,
+    progress: &dyn Fn(Event) -> bool,
+) -> Result<Calibration, PipelineError> {
+    let model = FloatModel::new(Arc::clone(graph), device);
+    let observed = observed_values(graph);
+    let mut observers: Vec<HistogramObserver> =
+        vec![HistogramObserver::default(); graph.values.len()];
+    let mut samples = 0;
+    for batch in batches {
+        let batch = batch.map_err(Into::into)?;
+        let input = to_tensor(graph, batch, device);
+        samples += input.dims()[0];
+        let mut broken = None;
+        model.forward_with(input, |id, value| {
+            if observed[id.0]
+                && let Err(count) = observers[id.0].observe(value.clone())
+            {
+                broken.get_or_insert((id, count));
+            }
+            value
+        });
+        if let Some((id, count)) = broken {
+            return Err(PipelineError::NotFinite { value: graph.value(id).name.clone(), count });
+        }
+        if !progress(Event::Progress { stage: "calibrate", done: samples, total: expected }) {
+            return Err(PipelineError::Cancelled);
+        }
+    }
+    if samples == 0 {
+        return Err(PipelineError::NoSamples);
+    }
+    let mut calibration: Calibration = observers.iter().map(|o| o.stats().clone()).collect();
+    for node in &graph.nodes {
+        if let Op::Pad(pad) = &node.op {
+            // The padding must be representable in the grid that the output shares.
+            calibration[node.output.0].add(&[pad.value]);
+        }
+    }
+    Ok(calibration)
+}
+
+/// The values that are observed: the input, and what does not take over the grid of an input.
+fn observed_values(graph: &Graph) -> Vec<bool> {
+    let mut observed = vec![false; graph.values.len()];
+    observed[graph.input.0] = true;
+    for node in &graph.nodes {
+        let shared = node.op.operator().output_grid() == OutputGrid::Shared;
+        observed[node.output.0] = !shared && !matches!(node.op, Op::Requantize(_));
+    }
+    observed
+}
+
+/// Puts samples, one after the other, into a tensor `[batch, d1, d2, d3]`.
+pub fn to_tensor(graph: &Graph, samples: Vec<f32>, device: &Device) -> Tensor<4> {
+    let [a, b, c] = graph.value(graph.input).dims();
+    let batch = samples.len() / (a * b * c);
+    Tensor::from_data(TensorData::new(samples, [batch, a, b, c]), device)
+}
+
+/// The statistics behind the grid of each value: those of all values that share it, taken together,
+/// and for a requantized value those of the value that it was made from.
+pub(crate) fn grid_statistics(
+    graph: &Graph,
+    groups: &[usize],
+    calibration: &Calibration,
+) -> Vec<Stats> {
+    let mut own = calibration.clone();
+    for node in &graph.nodes {
+        if matches!(node.op, Op::Requantize(_)) {
+            let (from, to) = (node.inputs[0], node.output);
+            own[to.0] = statistics_of(groups, &own, from);
+        }
+    }
+    (0..graph.values.len()).map(|v| statistics_of(groups, &own, ValueId(v))).collect()
+}
+
+fn statistics_of(groups: &[usize], own: &Calibration, value: ValueId) -> Stats {
+    let mut stats = Stats::default();
+    let members = (0..own.len()).filter(|&v| groups[v] == groups[value.0]);
+    members.for_each(|v| stats.merge(&own[v]));
+    stats
+}

@@ -1,0 +1,555 @@
+//! Lowering: from the quantized graph to the integer program.
+//!
+//! Values of the graph are NCHW, tensors of the program NHWC. A [`View`] says how a tensor's memory
+//! holds a value, so that transposes and flattens cost nothing where only the order of reading
+//! changes; where an operation needs the usual order, a `Transpose` is inserted.
+
+use burn_ptq_deploy::model::{
+    Border, Broadcast, DType, IntModel, IntNode, IntOp, IntTensor, Provenance, Region, TensorId,
+    Weighted, Weights,
+};
+use burn_ptq_deploy::{plan, verify};
+use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, PoolGeometry, Window};
+use burn_ptq_kernels::grid::Grid;
+use burn_ptq_kernels::multiplier::Multiplier;
+use burn_ptq_kernels::packing::{pack, packed_len, storage_bits};
+use burn_ptq_kernels::params::{AddParams, Clamp};
+use burn_ptq_kernels::reference::{self as kernels};
+
+use crate::graph::ops::{self, AveragePool, Conv2d, Linear};
+use crate::graph::{Graph, Node, Op, ValueId, stored_places};
+use crate::quantized::{QuantizedGraph, QuantizedWeights};
+
+/// What cannot be lowered.
+#[derive(Debug, thiserror::Error)]
+pub enum LowerError {
+    /// The ratio of scales has no multiplier.
+    #[error(
+        "layer '{node}': the ratio of its scales cannot be represented; check that calibration data \
+         and evaluation data are scaled alike, or choose another range method"
+    )]
+    Multiplier {
+        /// The layer.
+        node: String,
+    },
+    /// The combination of operation and bits has no kernel.
+    #[error("layer '{node}': {problem}")]
+    Unsupported {
+        /// The layer.
+        node: String,
+        /// What is missing, and what to do.
+        problem: String,
+    },
+    /// The program is not valid.
+    #[error("the integer program is invalid: {0}")]
+    Verify(#[from] verify::VerifyError),
+}
+
+/// The usual order of a tensor: height, width, channels.
+const HWC: [usize; 3] = [1, 2, 0];
+/// The order of the source: flattening reads it.
+const SOURCE: [usize; 3] = [0, 1, 2];
+/// For each axis of a value, an order in which it comes last.
+const ENDING_IN: [[usize; 3]; 3] = [HWC, [0, 2, 1], SOURCE];
+
+/// How a tensor holds a value: the value's three axes `dims`, stored so that memory axis `i` is the
+/// value's axis `order[i]`.
+#[derive(Clone, Debug)]
+struct View {
+    tensor: TensorId,
+    dims: [usize; 3],
+    order: [usize; 3],
+    /// For a flattened value that is stored in another order, which only linear layers read: the
+    /// feature at each place.
+    features: Option<Vec<usize>>,
+}
+
+impl View {
+    /// Whether memory holds the elements as if stored in `order`: axes of extent 1 do not matter.
+    fn is_in(&self, order: [usize; 3]) -> bool {
+        let axes = |order: [usize; 3]| order.into_iter().filter(|&a| self.dims[a] != 1);
+        self.features.is_none() && axes(self.order).eq(axes(order))
+    }
+}
+
+struct Lowering<'a> {
+    quantized: &'a QuantizedGraph,
+    graph: &'a Graph,
+    tensors: Vec<IntTensor>,
+    nodes: Vec<IntNode>,
+    views: Vec<Option<View>>,
+}
+
+/// Lowers, plans the memory and verifies.
+///
+/// # Errors
+/// If a multiplier cannot be represented or an operation has no kernel for its bits.
+pub fn lower(quantized: &QuantizedGraph, provenance: Provenance) -> Result<IntModel, LowerError> {
+    let graph = quantized.graph.as_ref();
+    let mut lowering = Lowering {
+        quantized,
+        graph,
+        tensors: Vec::new(),
+        nodes: Vec::new(),
+        views: vec![None; graph.values.len()],
+    };
+    lowering.input();
+    for (index, node) in graph.nodes.iter().enumerate() {
+        lowering.node(index, node)?;
+    }
+    let input = lowering.view(graph.input).clone();
+    let output = lowering.view(graph.output).clone();
+    if output.tensor == input.tensor {
+        return Err(LowerError::Unsupported {
+            node: graph.value(graph.output).name.clone(),
+            problem: "the model computes nothing but a new order of its input".into(),
+        });
+    }
+    let border = |value: ValueId, view: &View| Border {
+        source_shape: graph.value(value).shape.clone(),
+        axes: view.order,
+    };
+    let mut model = IntModel {
+        name: graph.name.clone(),
+        input: input.tensor,
+        output: output.tensor,
+        input_border: border(graph.input, &input),
+        output_border: border(graph.output, &output),
+        tensors: lowering.tensors,
+        nodes: lowering.nodes,
+        arena_bytes: 0,
+        provenance,
+    };
+    plan::plan(&mut model);
+    verify::verify(&model)?;
+    Ok(model)
+}
+
+impl Lowering<'_> {
+    fn view(&self, value: ValueId) -> &View {
+        self.views[value.0].as_ref().expect("a verified graph writes values before reading")
+    }
+
+    fn grid(&self, value: ValueId) -> Grid {
+        self.quantized.activations[value.0].grid
+    }
+
+    fn is_wide(&self, value: ValueId) -> bool {
+        self.quantized.activations[value.0].bits == 16
+    }
+
+    /// A new tensor on the grid of `value`, holding `dims` in `order`.
+    fn tensor(&mut self, value: ValueId, dims: [usize; 3], order: [usize; 3]) -> View {
+        let quantization = self.quantized.activations[value.0];
+        let base = self.graph.value(value).name.clone();
+        let copies = self.tensors.iter().filter(|t| t.name == base).count();
+        let name = if copies == 0 { base } else { format!("{base}.{copies}") };
+        self.tensors.push(IntTensor {
+            name,
+            shape: order.map(|a| dims[a]),
+            dtype: if quantization.bits == 16 { DType::I16 } else { DType::I8 },
+            bits: quantization.bits,
+            grid: quantization.grid,
+            offset: 0,
+        });
+        View { tensor: TensorId(self.tensors.len() - 1), dims, order, features: None }
+    }
+
+    fn push(&mut self, name: &str, op: IntOp, inputs: Vec<TensorId>, output: TensorId) {
+        let name = name.to_string();
+        self.nodes.push(IntNode { name, op, inputs, output, scratch: Region::default() });
+    }
+
+    /// The input is stored so that a transpose right after it costs nothing.
+    fn input(&mut self) {
+        let value = self.graph.input;
+        let mut order = HWC;
+        if let [only] = self.graph.consumers(value)[..]
+            && let Op::Permute(permute) = &self.graph.nodes[only].op
+        {
+            let axes = axes3(&permute.axes);
+            order = HWC.map(|a| axes[a]);
+        }
+        let dims = self.graph.value(value).dims();
+        self.views[value.0] = Some(self.tensor(value, dims, order));
+    }
+
+    /// The tensor that holds `value` in `order`, transposed if need be.
+    fn arranged(&mut self, value: ValueId, order: [usize; 3]) -> View {
+        let view = self.view(value).clone();
+        if view.is_in(order) {
+            return View { order, ..view };
+        }
+        let shape = view.order.map(|a| view.dims[a]);
+        let axes = order.map(|axis| place(view.order, axis));
+        let output = self.tensor(value, view.dims, order);
+        let name = format!("{}.transpose", self.graph.value(value).name);
+        self.push(&name, IntOp::Transpose { input: shape, axes }, vec![view.tensor], output.tensor);
+        output
+    }
+
+    fn hwc(&mut self, value: ValueId) -> TensorId {
+        self.arranged(value, HWC).tensor
+    }
+
+    fn output(&mut self, node: &Node) -> TensorId {
+        let dims = self.graph.value(node.output).dims();
+        let view = self.tensor(node.output, dims, HWC);
+        let tensor = view.tensor;
+        self.views[node.output.0] = Some(view);
+        tensor
+    }
+
+    /// The bounds of a node's output: its grid, tightened by the fused activation.
+    fn clamp(&self, node: &Node) -> Clamp {
+        let grid = self.grid(node.output);
+        match node.clamp {
+            None => Clamp { min: grid.min, max: grid.max },
+            Some(c) => Clamp { min: grid.quantize(c.min), max: grid.quantize(c.max) },
+        }
+    }
+
+    fn multiplier(&self, node: &Node, real: f64) -> Result<Multiplier, LowerError> {
+        Multiplier::from_real(real).ok_or_else(|| no_multiplier(node))
+    }
+
+    fn node(&mut self, index: usize, node: &Node) -> Result<(), LowerError> {
+        let quantized = self.quantized;
+        let weights = quantized.weights[index].as_ref();
+        match &node.op {
+            Op::Conv2d(op) => self.conv2d(node, op, expect_weights(weights))?,
+            Op::Linear(op) => self.linear(node, op, expect_weights(weights))?,
+            Op::ChannelAffine(_) => self.channel_affine(node, expect_weights(weights))?,
+            Op::Add(_) => {
+                let [a, b, out] = [node.inputs[0], node.inputs[1], node.output];
+                let scale = |v| self.grid(v).scale;
+                let params = AddParams::new(scale(a), scale(b), scale(out), self.is_wide(out))
+                    .ok_or_else(|| no_multiplier(node))?;
+                let (broadcast, clamp) = (self.broadcast(node), self.clamp(node));
+                self.elementwise(node, IntOp::Add { params, broadcast, clamp });
+            }
+            Op::Mul(_) => {
+                let scale = |v| f64::from(self.grid(v).scale);
+                let real = scale(node.inputs[0]) * scale(node.inputs[1]) / scale(node.output);
+                let multiplier = self.multiplier(node, real)?;
+                let (broadcast, clamp) = (self.broadcast(node), self.clamp(node));
+                self.elementwise(node, IntOp::Mul { multiplier, broadcast, clamp });
+            }
+            Op::Clip(op) => {
+                let grid = self.grid(node.output);
+                let clamp =
+                    Clamp { min: grid.quantize(op.bounds.min), max: grid.quantize(op.bounds.max) };
+                self.requantize(node, clamp)?;
+            }
+            Op::Requantize(_) => {
+                let clamp = self.clamp(node);
+                self.requantize(node, clamp)?;
+            }
+            Op::Unary(op) => {
+                let (input, output) = (self.grid(node.inputs[0]), self.grid(node.output));
+                let f = |x| op.function.apply(x);
+                let table = if self.is_wide(node.output) {
+                    IntOp::Table16 { table: kernels::table16(f, input, output).to_vec() }
+                } else {
+                    IntOp::Table8 { table: kernels::table8(f, input, output).to_vec() }
+                };
+                self.elementwise(node, table);
+            }
+            Op::AveragePool(op) => self.average_pool(node, op),
+            Op::MaxPool(op) => {
+                let geometry = self.pool_geometry(node, &op.window);
+                let op = IntOp::MaxPool { geometry, clamp: self.clamp(node) };
+                self.elementwise(node, op);
+            }
+            Op::Reshape(_) => self.reshape(node),
+            Op::Permute(op) => {
+                // Output axis j is input axis axes[j]: the same memory, read in another order.
+                let view = self.view(node.inputs[0]).clone();
+                let axes = axes3(&op.axes);
+                let dims = axes.map(|a| view.dims[a]);
+                let order = view.order.map(|old| place(axes, old));
+                self.views[node.output.0] = Some(View { dims, order, ..view });
+            }
+            Op::Concat(op) => {
+                let position = place(HWC, op.axis);
+                let dims = self.graph.value(node.output).dims();
+                let outer = HWC[..position].iter().map(|&a| dims[a]).product();
+                let inner: usize = HWC[position + 1..].iter().map(|&a| dims[a]).product();
+                let chunk = |v: &ValueId| self.graph.value(*v).dims()[op.axis] * inner;
+                let chunks = node.inputs.iter().map(chunk).collect();
+                self.elementwise(node, IntOp::Concat { outer, chunks });
+            }
+            Op::Pad(op) => {
+                let value = self.grid(node.output).quantize(op.value);
+                self.pad(node, op, value);
+            }
+            Op::Softmax(op) => {
+                let axis = op.axis;
+                let (rows, depth) = self.rows(node, axis);
+                let scale = self.grid(node.inputs[0]).scale;
+                let (input_multiplier, diff_min) =
+                    kernels::softmax_params(scale).ok_or_else(|| no_multiplier(node))?;
+                let int = IntOp::Softmax { rows, depth, input_multiplier, diff_min };
+                self.along(node, ENDING_IN[axis], int);
+            }
+            Op::LogSoftmax(op) => {
+                let axis = op.axis;
+                let (rows, depth) = self.rows(node, axis);
+                let scale = self.grid(node.inputs[0]).scale;
+                let real = f64::from(scale) / f64::from(self.grid(node.output).scale);
+                let int = IntOp::LogSoftmax {
+                    rows,
+                    depth,
+                    exponentials: kernels::log_softmax_exponentials(scale).to_vec(),
+                    input_multiplier: self.multiplier(node, real)?,
+                };
+                self.along(node, ENDING_IN[axis], int);
+            }
+        }
+        Ok(())
+    }
+
+    /// Pushes an operation whose inputs and output have the usual order.
+    fn elementwise(&mut self, node: &Node, op: IntOp) {
+        self.along(node, HWC, op);
+    }
+
+    /// Pushes an operation whose inputs and output have the given order.
+    fn along(&mut self, node: &Node, order: [usize; 3], op: IntOp) {
+        let inputs = node.inputs.iter().map(|&v| self.arranged(v, order).tensor).collect();
+        let dims = self.graph.value(node.output).dims();
+        let view = self.tensor(node.output, dims, order);
+        self.push(&node.name, op, inputs, view.tensor);
+        self.views[node.output.0] = Some(view);
+    }
+
+    /// Rows and their length for an operation along `axis`.
+    fn rows(&self, node: &Node, axis: usize) -> (usize, usize) {
+        let dims = self.graph.value(node.output).dims();
+        (dims.iter().product::<usize>() / dims[axis], dims[axis])
+    }
+
+    fn broadcast(&self, node: &Node) -> Broadcast {
+        let [a, b] = [0, 1].map(|i| self.graph.value(node.inputs[i]).dims());
+        match b {
+            _ if a == b => Broadcast::None,
+            [1, 1, 1] => Broadcast::Scalar,
+            _ => Broadcast::Channels,
+        }
+    }
+
+    fn requantize(&mut self, node: &Node, clamp: Clamp) -> Result<(), LowerError> {
+        let scale = |v| f64::from(self.grid(v).scale);
+        let multiplier = self.multiplier(node, scale(node.inputs[0]) / scale(node.output))?;
+        self.elementwise(node, IntOp::Requantize { multiplier, clamp });
+        Ok(())
+    }
+
+    /// Weights of `shape` in the program's order, of which place `i` holds float weight `source(i)`.
+    fn weighted(
+        &self,
+        node: &Node,
+        quantized: &QuantizedWeights,
+        shape: Vec<usize>,
+        source: impl Fn(usize) -> usize,
+    ) -> Result<Weighted, LowerError> {
+        let values: Vec<i8> =
+            (0..quantized.values.len()).map(|i| quantized.values[source(i)]).collect();
+        let storage = storage_bits(quantized.bits);
+        let mut data = vec![0; packed_len(values.len(), storage)];
+        pack(&values, storage, &mut data);
+        let [input, output] = [node.inputs[0], node.output].map(|v| self.grid(v).scale);
+        let per_tensor = quantized.scales.len() == 1 && matches!(node.op, Op::Linear(_));
+        let multiplier = |&weight: &f32| {
+            let multiplier = if per_tensor {
+                Multiplier::per_tensor_fully_connected(input, weight, output)
+            } else {
+                Multiplier::per_channel(input, weight, output)
+            };
+            multiplier.ok_or_else(|| no_multiplier(node))
+        };
+        let multipliers = quantized.scales.iter().map(multiplier).collect::<Result<_, _>>()?;
+        let scales = quantized.scales.clone();
+        let weights = Weights { shape, bits: quantized.bits, storage, data, scales };
+        let bias = quantized.bias.clone();
+        Ok(Weighted { weights, bias, multipliers, clamp: self.clamp(node) })
+    }
+
+    fn conv2d(
+        &mut self,
+        node: &Node,
+        op: &Conv2d,
+        quantized: &QuantizedWeights,
+    ) -> Result<(), LowerError> {
+        let [channels, height, width] = self.graph.value(node.inputs[0]).dims();
+        let [out, out_h, out_w] = self.graph.value(node.output).dims();
+        let [_, per_group, kernel_h, kernel_w] = [0, 1, 2, 3].map(|i| op.weight.shape[i]);
+        let window = window(&op.window);
+        let (input, output) = ([height, width], [out_h, out_w]);
+        let taps = kernel_h * kernel_w;
+        let int = if op.groups == channels && per_group == 1 && channels > 1 {
+            let geometry =
+                DepthwiseGeometry { input, output, channels, multiplier: out / channels, window };
+            // [channels, 1, kernel_h, kernel_w] -> [kernel_h, kernel_w, channels]
+            let source = |i: usize| (i % out) * taps + i / out;
+            let weighted = self.weighted(node, quantized, vec![kernel_h, kernel_w, out], source)?;
+            IntOp::DepthwiseConv2d { geometry, weighted }
+        } else {
+            let geometry = ConvGeometry {
+                input,
+                output,
+                in_channels: channels,
+                out_channels: out,
+                groups: op.groups,
+                window,
+            };
+            // [out, in, kernel_h, kernel_w] -> [out, kernel_h, kernel_w, in]
+            let source = |i: usize| {
+                let (o, rest) = (i / (taps * per_group), i % (taps * per_group));
+                (o * per_group + rest % per_group) * taps + rest / per_group
+            };
+            let shape = vec![out, kernel_h, kernel_w, per_group];
+            IntOp::Conv2d { geometry, weighted: self.weighted(node, quantized, shape, source)? }
+        };
+        self.elementwise(node, int);
+        Ok(())
+    }
+
+    /// A channel-wise affine map that could not be folded is a depthwise 1x1 convolution.
+    fn channel_affine(
+        &mut self,
+        node: &Node,
+        quantized: &QuantizedWeights,
+    ) -> Result<(), LowerError> {
+        let [channels, height, width] = self.graph.value(node.output).dims();
+        let geometry = DepthwiseGeometry {
+            input: [height, width],
+            output: [height, width],
+            channels,
+            multiplier: 1,
+            window: window(&ops::Window::new([1, 1])),
+        };
+        let weighted = self.weighted(node, quantized, vec![1, 1, channels], |i| i)?;
+        self.elementwise(node, IntOp::DepthwiseConv2d { geometry, weighted });
+        Ok(())
+    }
+
+    fn linear(
+        &mut self,
+        node: &Node,
+        op: &Linear,
+        quantized: &QuantizedWeights,
+    ) -> Result<(), LowerError> {
+        let [out, features] = [op.weight.shape[0], op.weight.shape[1]];
+        let value = node.inputs[0];
+        let rows = self.graph.value(value).len() / features;
+        // The contracted axis comes last in memory.
+        let order = ENDING_IN[op.axis];
+        let view = self.view(value).clone();
+        let (input, stored) = match view.features {
+            Some(features) => (view.tensor, Some(features)),
+            None => (self.arranged(value, order).tensor, None),
+        };
+        let source = |i: usize| match &stored {
+            Some(stored) => i / features * features + stored[i % features],
+            None => i,
+        };
+        let weighted = self.weighted(node, quantized, vec![out, features], source)?;
+        let dims = self.graph.value(node.output).dims();
+        let output = self.tensor(node.output, dims, order);
+        let op = IntOp::FullyConnected { rows, in_features: features, out_features: out, weighted };
+        self.push(&node.name, op, vec![input], output.tensor);
+        self.views[node.output.0] = Some(output);
+        Ok(())
+    }
+
+    fn pool_geometry(&self, node: &Node, pool: &ops::Window) -> PoolGeometry {
+        let [channels, height, width] = self.graph.value(node.inputs[0]).dims();
+        let [_, out_h, out_w] = self.graph.value(node.output).dims();
+        let (input, output) = ([height, width], [out_h, out_w]);
+        PoolGeometry { input, output, channels, window: window(pool) }
+    }
+
+    fn average_pool(&mut self, node: &Node, op: &AveragePool) {
+        let mut geometry = self.pool_geometry(node, &op.window);
+        let clamp = self.clamp(node);
+        let end = [0, 1].map(|i| op.window.end[i] - op.ceil_extra[i]);
+        if !op.count_include_pad || (op.window.begin == [0; 2] && end == [0; 2]) {
+            return self.elementwise(node, IntOp::AveragePool { geometry, clamp });
+        }
+        // Padding that counts is real zeros: write them, then average without padding.
+        let begin = op.window.begin;
+        let dims = self.graph.value(node.inputs[0]).dims();
+        let pad =
+            ops::Pad { before: [0, begin[0], begin[1]], after: [0, end[0], end[1]], value: 0.0 };
+        let padded = [0, 1, 2].map(|i| dims[i] + pad.before[i] + pad.after[i]);
+        let input = self.hwc(node.inputs[0]);
+        let between = self.tensor(node.inputs[0], padded, HWC);
+        let zero = self.grid(node.inputs[0]).zero_point;
+        self.push(
+            &format!("{}.pad", node.name),
+            int_pad(dims, &pad, zero),
+            vec![input],
+            between.tensor,
+        );
+        geometry.input = [padded[1], padded[2]];
+        geometry.window.pad = [0; 2];
+        let output = self.output(node);
+        self.push(&node.name, IntOp::AveragePool { geometry, clamp }, vec![between.tensor], output);
+    }
+
+    fn pad(&mut self, node: &Node, op: &ops::Pad, value: i32) {
+        let dims = self.graph.value(node.inputs[0]).dims();
+        self.elementwise(node, int_pad(dims, op, value));
+    }
+
+    /// A reshape keeps the source's order of elements: the memory stays, if it has that order or if
+    /// only linear layers read the flattened value, whose weights are permuted instead.
+    fn reshape(&mut self, node: &Node) {
+        let (from, to) = (node.inputs[0], node.output);
+        let dims = self.graph.value(to).dims();
+        let view = self.view(from).clone();
+        let consumers = self.graph.consumers(to);
+        let linear = |&n: &usize| matches!(&self.graph.nodes[n].op, Op::Linear(l) if l.axis == 0);
+        let absorbed = self.graph.value(to).shape.len() == 1
+            && to != self.graph.output
+            && consumers.iter().all(linear);
+        let view = if absorbed && !view.is_in(SOURCE) {
+            let features = Some(stored_places(view.dims, view.order));
+            View { dims, order: SOURCE, features, ..view }
+        } else {
+            View { dims, order: SOURCE, ..self.arranged(from, SOURCE) }
+        };
+        self.views[to.0] = Some(view);
+    }
+}
+
+/// The place of `axis` in an order that names every axis.
+fn place(order: [usize; 3], axis: usize) -> usize {
+    order.iter().position(|&a| a == axis).expect("an order names every axis")
+}
+
+/// Completes a permutation of a sample's axes to three axes.
+fn axes3(axes: &[usize]) -> [usize; 3] {
+    let mut all = SOURCE;
+    all[..axes.len()].copy_from_slice(axes);
+    all
+}
+
+fn window(window: &ops::Window) -> Window {
+    let ops::Window { kernel, stride, dilation, begin, .. } = *window;
+    Window { kernel, stride, dilation, pad: begin }
+}
+
+fn int_pad(dims: [usize; 3], pad: &ops::Pad, value: i32) -> IntOp {
+    let [input, before, after] = [dims, pad.before, pad.after].map(|axes| HWC.map(|a| axes[a]));
+    IntOp::Pad { input, before, after, value }
+}
+
+fn no_multiplier(node: &Node) -> LowerError {
+    LowerError::Multiplier { node: node.name.clone() }
+}
+
+fn expect_weights(weights: Option<&QuantizedWeights>) -> &QuantizedWeights {
+    weights.expect("the quantized graph has integers for every layer with weights")
+}

@@ -1,0 +1,203 @@
+//! The one pipeline: prepare, calibrate, quantize, lower.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use burn::tensor::Device;
+use burn_ptq_deploy::model::{IntModel, Provenance};
+
+use crate::calibrate::calibrate;
+use crate::data::DataError;
+use crate::graph::{Graph, GraphError, Op};
+use crate::import::onnx::ImportError;
+use crate::lower::{LowerError, lower};
+use crate::prepare::{insert_requantize, prepare};
+use crate::quant::SchemeError;
+use crate::quantized::{QuantizedGraph, quantize_graph};
+use crate::recipe::{Recipe, RecipeError};
+
+/// What a long job tells while it runs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Event<'a> {
+    /// A stage has begun.
+    Stage {
+        /// Its name.
+        stage: &'a str,
+    },
+    /// A stage has come this far.
+    Progress {
+        /// Its name.
+        stage: &'a str,
+        /// Samples done.
+        done: usize,
+        /// Samples in all, if known.
+        total: Option<usize>,
+    },
+}
+
+/// Receives events; `false` cancels the job.
+pub type Progress<'a> = &'a dyn Fn(Event) -> bool;
+
+/// Why a job failed.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum PipelineError {
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    #[error(transparent)]
+    Data(#[from] DataError),
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    #[error(transparent)]
+    Scheme(#[from] SchemeError),
+    #[error(transparent)]
+    Lower(#[from] LowerError),
+    #[error(transparent)]
+    Interpreter(#[from] burn_ptq_deploy::interpreter::InterpreterError),
+    #[error(transparent)]
+    File(#[from] burn_ptq_deploy::file::FileError),
+    #[error(transparent)]
+    Export(#[from] burn_ptq_deploy::export::ExportError),
+    /// The float network produced NaN or infinity on calibration data.
+    #[error(
+        "value '{value}' of the float model holds {count} values that are NaN or infinite on the \
+         calibration data; check the model and the input scaling"
+    )]
+    NotFinite {
+        /// The value.
+        value: String,
+        /// How many elements.
+        count: usize,
+    },
+    /// There was nothing to calibrate with.
+    #[error("there are no calibration samples: at least one is needed, 64 or more are better")]
+    NoSamples,
+    /// The task description is wrong.
+    #[error("{path}: {problem}")]
+    Task {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what is expected.
+        problem: String,
+    },
+    /// Something the metric needs is missing or does not fit.
+    #[error("metric {metric}: {problem}")]
+    Metric {
+        /// The metric.
+        metric: &'static str,
+        /// What is wrong, and what is expected.
+        problem: String,
+    },
+    /// The output folder cannot be written.
+    #[error("cannot write to {path}: {source}")]
+    Output {
+        /// The folder or file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The caller cancelled.
+    #[error("interrupted")]
+    Cancelled,
+}
+
+/// Quantizes graphs by a recipe.
+#[derive(Clone, Debug)]
+pub struct Quantizer {
+    recipe: Recipe,
+    device: Device,
+    provenance: Provenance,
+}
+
+/// A quantized network in its three forms, and how long each stage took.
+#[derive(Debug)]
+pub struct Quantized {
+    /// The prepared float graph.
+    pub float: Arc<Graph>,
+    /// The float graph with grids and integer weights.
+    pub quantized: QuantizedGraph,
+    /// The integer program.
+    pub program: IntModel,
+    /// Seconds of each stage, in order.
+    pub seconds: Vec<(&'static str, f64)>,
+}
+
+impl Quantizer {
+    /// A quantizer that follows `recipe` and computes on `device`.
+    pub fn new(recipe: Recipe, device: Device) -> Self {
+        let provenance = Provenance {
+            version: env!("CARGO_PKG_VERSION").into(),
+            recipe: recipe.to_toml(),
+            seed: recipe.seed,
+            ..Default::default()
+        };
+        Self { recipe, device, provenance }
+    }
+
+    /// Records the hashes of the model and the calibration data in the program.
+    pub fn with_hashes(mut self, model: String, calibration: String) -> Self {
+        self.provenance.model_hash = model;
+        self.provenance.calibration_hash = calibration;
+        self
+    }
+
+    /// Quantizes `graph`, calibrated with `batches`: each item holds the samples of one batch one
+    /// after the other, in the order of the graph's input. `expected` is the number of samples to
+    /// come, for progress only.
+    ///
+    /// # Errors
+    /// If the recipe does not fit the graph, a batch fails, the float network gives NaN, a layer
+    /// cannot be lowered, or `progress` cancels.
+    pub fn quantize<E: Into<PipelineError>>(
+        &self,
+        graph: Graph,
+        batches: impl Iterator<Item = Result<Vec<f32>, E>>,
+        expected: Option<usize>,
+        progress: Progress,
+    ) -> Result<Quantized, PipelineError> {
+        let mut seconds = Vec::new();
+        let mut clock = Instant::now();
+        let mut stage = |name, clock: &mut Instant| {
+            seconds.push((name, clock.elapsed().as_secs_f64()));
+            *clock = Instant::now();
+        };
+        self.recipe.validate()?;
+        let float = Arc::new(prepare(graph)?);
+        let names: Vec<&str> = float.nodes.iter().map(|n| n.name.as_str()).collect();
+        self.recipe.check_layers(&names)?;
+        stage("prepare", &mut clock);
+
+        progress(Event::Stage { stage: "calibrate" });
+        let calibration = calibrate(&float, &self.device, batches, expected, progress)?;
+        stage("calibrate", &mut clock);
+
+        progress(Event::Stage { stage: "quantize" });
+        let bits = self.activation_bits(&float);
+        let (graph, bits) = insert_requantize(float.as_ref().clone(), bits);
+        graph.verify()?;
+        let quantized = quantize_graph(Arc::new(graph), &bits, calibration, &self.recipe)?;
+        stage("quantize", &mut clock);
+
+        let program = lower(&quantized, self.provenance.clone())?;
+        stage("lower", &mut clock);
+        Ok(Quantized { float, quantized, program, seconds })
+    }
+
+    /// The bits that the recipe asks for, by value.
+    fn activation_bits(&self, graph: &Graph) -> Vec<u8> {
+        let mut bits = vec![self.recipe.activations.bits; graph.values.len()];
+        for node in &graph.nodes {
+            bits[node.output.0] = self.recipe.activation_bits(&node.name);
+            if matches!(node.op, Op::Softmax(_) | Op::LogSoftmax(_)) {
+                bits[node.output.0] = 8;
+            }
+        }
+        for border in [graph.input, graph.output] {
+            bits[border.0] = self.recipe.activations.border_bits;
+        }
+        bits
+    }
+}

@@ -1,0 +1,80 @@
+//! Passes that prepare a float graph for quantization without changing what it computes.
+//!
+//! To add one: a file with a function `fn(&mut Graph) -> usize` (how many rewrites it made), and a
+//! line in [`PASSES`].
+
+mod fold_affine_after;
+mod fold_affine_before;
+mod fuse_clip;
+mod merge_affine;
+mod remove_dead;
+mod storage;
+
+pub(crate) use storage::grid_groups;
+pub use storage::{ActivationBits, insert_requantize};
+
+use crate::graph::{Graph, GraphError};
+
+/// A rewrite of the graph that keeps its output.
+#[derive(Clone, Copy)]
+pub struct Pass {
+    /// The name in logs.
+    pub name: &'static str,
+    /// Rewrites the graph and counts the rewrites.
+    pub run: fn(&mut Graph) -> usize,
+}
+
+/// The passes, in the order in which they run; the list is repeated until nothing changes.
+pub const PASSES: &[Pass] = &[
+    Pass { name: "merge-affine", run: merge_affine::run },
+    Pass { name: "fold-affine-after", run: fold_affine_after::run },
+    Pass { name: "fold-affine-before", run: fold_affine_before::run },
+    Pass { name: "fuse-clip", run: fuse_clip::run },
+    Pass { name: "remove-dead", run: remove_dead::run },
+];
+
+/// Runs all passes until none changes the graph, and verifies it.
+///
+/// # Errors
+/// If a pass left the graph invalid.
+pub fn prepare(mut graph: Graph) -> Result<Graph, GraphError> {
+    loop {
+        let mut rewrites = 0;
+        for pass in PASSES {
+            let count = (pass.run)(&mut graph);
+            tracing::debug!(pass = pass.name, count, "ran a pass");
+            graph.verify()?;
+            rewrites += count;
+        }
+        if rewrites == 0 {
+            return Ok(graph);
+        }
+    }
+}
+
+impl Graph {
+    /// The only node that reads the output of `node`, if that output is read once and is not the
+    /// graph's.
+    fn sole_consumer(&self, node: usize) -> Option<usize> {
+        let output = self.nodes[node].output;
+        let reads: usize =
+            (self.nodes.iter()).map(|n| n.inputs.iter().filter(|&&v| v == output).count()).sum();
+        if reads != 1 || output == self.output {
+            return None;
+        }
+        self.nodes.iter().position(|n| n.inputs.contains(&output))
+    }
+
+    /// Lets `node` write what `follower`, its only consumer, wrote, and removes the follower.
+    fn absorb(&mut self, node: usize, follower: usize) {
+        self.nodes[node].output = self.nodes[follower].output;
+        if self.nodes[node].batch_norm.is_none() {
+            self.nodes[node].batch_norm = self.nodes[follower].batch_norm.take();
+        }
+        // The value must still be written before it is read: nothing between the two reads it.
+        self.nodes.remove(follower);
+    }
+}
+
+#[cfg(test)]
+mod tests;

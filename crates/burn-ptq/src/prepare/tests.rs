@@ -1,0 +1,162 @@
+//! Passes keep outputs: every rewrite is compared with the graph before it.
+
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::*;
+use crate::graph::ops::{
+    Add, AveragePool, ChannelAffine, Clip, Conv2d, Linear, MaxPool, Reshape, Window,
+};
+use crate::graph::{Array, Clamp, FloatModel, ValueId};
+
+/// Numbers between -1 and 1 that look random.
+fn numbers(count: usize, seed: usize) -> Vec<f32> {
+    (0..count).map(|i| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0).collect()
+}
+
+fn array(shape: &[usize], seed: usize) -> Array {
+    Array::new(shape, numbers(shape.iter().product(), seed))
+}
+
+fn conv(out: usize, input: usize, pad: usize, groups: usize) -> Conv2d {
+    Conv2d {
+        weight: array(&[out, input / groups, 3, 3], out + pad),
+        bias: array(&[out], 3),
+        window: Window { begin: [pad; 2], end: [pad; 2], ..Window::new([3, 3]) },
+        groups,
+    }
+}
+
+fn affine(channels: usize, seed: usize) -> ChannelAffine {
+    ChannelAffine { scale: array(&[channels], seed), shift: array(&[channels], seed + 1) }
+}
+
+fn output(graph: &Graph) -> Vec<f32> {
+    let [a, b, c] = graph.value(graph.input).dims();
+    let data = TensorData::new(numbers(2 * a * b * c, 11), [2, a, b, c]);
+    let device = Device::flex();
+    let model = FloatModel::new(Arc::new(graph.clone()), &device);
+    model.forward(Tensor::from_data(data, &device)).into_data().try_to_vec().unwrap()
+}
+
+/// Prepares the graph, checks that the output stays, and returns the names of what is left.
+fn prepared(graph: Graph) -> (Graph, Vec<&'static str>) {
+    let before = output(&graph);
+    let graph = prepare(graph).unwrap();
+    let after = output(&graph);
+    let magnitude = before.iter().fold(1.0_f32, |m, x| m.max(x.abs()));
+    for (a, b) in before.iter().zip(&after) {
+        assert!((a - b).abs() <= 1e-5 * magnitude, "{a} became {b}");
+    }
+    let names = graph.nodes.iter().map(|n| n.op.operator().name()).collect();
+    (graph, names)
+}
+
+#[test]
+fn folding_batch_norm_after_a_convolution_keeps_outputs() {
+    for groups in [1, 4] {
+        let mut g = Graph::new("g", "x", vec![4, 6, 6]);
+        let x = g.push("conv", conv(8, 4, 1, groups), &[ValueId(0)], "c").unwrap();
+        let x = g.push("bn", affine(8, 5), &[x], "b").unwrap();
+        g.push("relu", Clip { bounds: Clamp::RELU }, &[x], "r").unwrap();
+        let (graph, names) = prepared(g);
+        assert_eq!(names.len(), 1);
+        assert_eq!(graph.nodes[0].clamp, Some(Clamp::RELU));
+        assert_eq!(graph.value(graph.output).name, "r");
+    }
+}
+
+#[test]
+fn folding_batch_norm_before_a_convolution_keeps_outputs() {
+    for groups in [1, 2, 4] {
+        let mut g = Graph::new("g", "x", vec![4, 6, 6]);
+        let x = g.push("bn", affine(4, 5), &[ValueId(0)], "b").unwrap();
+        g.push("conv", conv(8, 4, 0, groups), &[x], "c").unwrap();
+        assert_eq!(prepared(g).1.len(), 1);
+    }
+}
+
+#[test]
+fn a_shift_before_a_padded_convolution_stays_where_it_is() {
+    let mut g = Graph::new("g", "x", vec![4, 6, 6]);
+    let x = g.push("bn", affine(4, 5), &[ValueId(0)], "b").unwrap();
+    g.push("conv", conv(8, 4, 1, 1), &[x], "c").unwrap();
+    assert_eq!(prepared(g).1, ["ChannelAffine", "Conv"]);
+}
+
+#[test]
+fn folding_batch_norm_around_a_flattened_linear_layer_keeps_outputs() {
+    let mut g = Graph::new("g", "x", vec![3, 2, 2]);
+    let x = g.push("bn", affine(3, 5), &[ValueId(0)], "b").unwrap();
+    let x = g.push("flatten", Reshape { shape: vec![12] }, &[x], "f").unwrap();
+    let linear = Linear { weight: array(&[5, 12], 2), bias: array(&[5], 9), axis: 0 };
+    let x = g.push("fc", linear, &[x], "y").unwrap();
+    g.push("bn2", affine(5, 8), &[x], "z").unwrap();
+    assert_eq!(prepared(g).1, ["Reshape", "Linear"]);
+}
+
+#[test]
+fn affine_maps_in_a_row_merge() {
+    let mut g = Graph::new("g", "x", vec![4, 3, 3]);
+    let x = g.push("a", affine(4, 1), &[ValueId(0)], "a").unwrap();
+    let x = g.push("b", affine(4, 2), &[x], "b").unwrap();
+    g.push("relu", Clip { bounds: Clamp::RELU }, &[x], "r").unwrap();
+    assert_eq!(prepared(g).1, ["ChannelAffine"]);
+}
+
+#[test]
+fn a_value_that_is_read_twice_is_not_folded_away() {
+    let mut g = Graph::new("g", "x", vec![4, 6, 6]);
+    let c = g.push("conv", conv(4, 4, 1, 1), &[ValueId(0)], "c").unwrap();
+    let r = g.push("relu", Clip { bounds: Clamp::RELU }, &[c], "r").unwrap();
+    g.push("add", Add, &[c, r], "s").unwrap();
+    assert_eq!(prepared(g).1, ["Conv", "Clip", "Add"]);
+}
+
+#[test]
+fn clips_in_a_row_and_after_pools_fuse() {
+    let mut g = Graph::new("g", "x", vec![2, 4, 4]);
+    let pool = MaxPool { window: Window::new([2, 2]) };
+    let x = g.push("max", pool, &[ValueId(0)], "m").unwrap();
+    let x = g.push("relu", Clip { bounds: Clamp::RELU }, &[x], "r").unwrap();
+    let six = Clamp { min: f32::NEG_INFINITY, max: 0.5 };
+    let x = g.push("min", Clip { bounds: six }, &[x], "s").unwrap();
+    let window = Window::new([3, 3]);
+    let pool = AveragePool { window, count_include_pad: false, ceil_extra: [0; 2] };
+    g.push("mean", pool, &[x], "y").unwrap();
+    let (graph, names) = prepared(g);
+    assert_eq!(names, ["MaxPool", "AveragePool"]);
+    assert_eq!(graph.nodes[0].clamp, Some(Clamp { min: 0.0, max: 0.5 }));
+}
+
+#[test]
+fn nodes_that_nobody_reads_disappear() {
+    let mut g = Graph::new("g", "x", vec![4, 6, 6]);
+    let c = g.push("conv", conv(4, 4, 1, 1), &[ValueId(0)], "c").unwrap();
+    g.push("unused", affine(4, 2), &[c], "u").unwrap();
+    g.output = c;
+    let (graph, names) = prepared(g);
+    assert_eq!(names, ["Conv"]);
+    assert_eq!(graph.values.len(), 2);
+}
+
+#[test]
+fn requantize_nodes_separate_8_and_16_bit_storage_and_keep_outputs() {
+    let mut g = Graph::new("g", "x", vec![4, 6, 6]);
+    let a = g.push("conv", conv(4, 4, 1, 1), &[ValueId(0)], "a").unwrap();
+    let b = g.push("conv2", conv(4, 4, 1, 1), &[a], "b").unwrap();
+    g.push("add", Add, &[a, b], "s").unwrap();
+    let before = output(&g);
+    let mut bits = vec![16; g.values.len()];
+    (bits[g.input.0], bits[g.output.0]) = (8, 8);
+    let (graph, bits) = insert_requantize(g, bits);
+    graph.verify().unwrap();
+    assert_eq!(output(&graph), before);
+    let names: Vec<&str> = graph.nodes.iter().map(|n| n.op.operator().name()).collect();
+    assert_eq!(names, ["Requantize", "Conv", "Conv", "Add", "Requantize"]);
+    for node in graph.nodes.iter().filter(|n| !matches!(n.op, crate::graph::Op::Requantize(_))) {
+        assert!(node.inputs.iter().chain([&node.output]).all(|v| bits[v.0] == 16));
+    }
+    assert_eq!((bits[graph.input.0], bits[graph.output.0]), (8, 8));
+}

@@ -1,0 +1,258 @@
+//! The quantized graph: the float graph, a grid for every value, and integer weights.
+
+use std::sync::Arc;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use burn_ptq_kernels::grid::Grid;
+use rayon::prelude::*;
+
+use crate::calibrate::{Calibration, grid_statistics};
+use crate::graph::ops::OutputGrid;
+use crate::graph::{Array, Graph, Node, Op, Parameters, ValueId, execute};
+use crate::pipeline::PipelineError;
+use crate::prepare::{ActivationBits, grid_groups};
+use crate::quant::{FakeQuantize, QParams, Scheme};
+use crate::range::{activation_qparams, weight_qparams};
+use crate::recipe::Recipe;
+use crate::round::RoundingProblem;
+
+/// A graph in which everything that the integer program needs is decided.
+#[derive(Clone, Debug)]
+pub struct QuantizedGraph {
+    /// The prepared float graph.
+    pub graph: Arc<Graph>,
+    /// The quantization of each value, by index.
+    pub activations: Vec<QuantizedActivation>,
+    /// The integer weights of each node that has weights, by index.
+    pub weights: Vec<Option<QuantizedWeights>>,
+}
+
+/// The grid of a value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct QuantizedActivation {
+    /// 4 to 8, or 16.
+    pub bits: u8,
+    /// The grid.
+    pub grid: Grid,
+}
+
+/// Integer weights and biases of a layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuantizedWeights {
+    /// 2 to 8.
+    pub bits: u8,
+    /// One scale an output channel, or a single one.
+    pub scales: Vec<f32>,
+    /// The integers, in the order of the float weights.
+    pub values: Vec<i8>,
+    /// One bias an output channel, at scale `input * weight`.
+    pub bias: Vec<i32>,
+}
+
+impl QuantizedWeights {
+    /// The scale of output channel `channel`.
+    pub fn scale(&self, channel: usize) -> f32 {
+        self.scales[if self.scales.len() == 1 { 0 } else { channel }]
+    }
+
+    /// The real weights that the integers stand for.
+    pub fn dequantize(&self, shape: &[usize]) -> Array {
+        let row = (self.values.len() / self.bias.len()).max(1);
+        let real = |(i, &q): (usize, &i8)| f32::from(q) * self.scale(i / row);
+        Array::new(shape, self.values.iter().enumerate().map(real).collect())
+    }
+
+    /// The real biases that the integers stand for, for an input of scale `input`.
+    pub fn dequantize_bias(&self, input: f32) -> Array {
+        let real = |(c, &b): (usize, &i32)| {
+            (f64::from(b) * f64::from(input) * f64::from(self.scale(c))) as f32
+        };
+        Array::new([self.bias.len()], self.bias.iter().enumerate().map(real).collect())
+    }
+}
+
+/// Decides grids and rounds weights.
+///
+/// `graph` has passed [`insert_requantize`](crate::prepare::insert_requantize), which made `bits`;
+/// `calibration` belongs to the graph before it, whose values have the same indices.
+///
+/// # Errors
+/// If the recipe asks for bits that cannot be had.
+pub fn quantize_graph(
+    graph: Arc<Graph>,
+    bits: &ActivationBits,
+    mut calibration: Calibration,
+    recipe: &Recipe,
+) -> Result<QuantizedGraph, PipelineError> {
+    calibration.resize_with(graph.values.len(), Default::default);
+    follow_narrowing(&graph, &mut calibration);
+    let groups = grid_groups(&graph);
+    let statistics = grid_statistics(&graph, &groups, &calibration);
+    let fixed = fixed_grids(&graph, &groups, bits);
+    let activations = (0..graph.values.len())
+        .into_par_iter()
+        .map(|v| {
+            let scheme = recipe.activation_scheme(bits[v])?;
+            let grid = match fixed[v] {
+                Some(grid) => grid,
+                None => activation_qparams(
+                    recipe.activations.range.component(),
+                    &statistics[v].distribution(),
+                    scheme,
+                )
+                .grid(0),
+            };
+            Ok(QuantizedActivation { bits: bits[v], grid })
+        })
+        .collect::<Result<Vec<_>, PipelineError>>()?;
+    let weights = graph
+        .nodes
+        .par_iter()
+        .map(|node| {
+            let scale = activations[node.inputs[0].0].grid.scale;
+            let scheme = recipe.weight_scheme(recipe.weight_bits(&node.name))?;
+            Ok(quantize_weights(node, scale, scheme, recipe))
+        })
+        .collect::<Result<Vec<_>, PipelineError>>()?;
+    Ok(QuantizedGraph { graph, activations, weights })
+}
+
+/// A node that runs wider than its output is followed by a requantize node that took over the
+/// node's observed output: both have its distribution.
+fn follow_narrowing(graph: &Graph, calibration: &mut Calibration) {
+    for node in &graph.nodes {
+        let (from, to) = (node.inputs[0].0, node.output.0);
+        if matches!(node.op, Op::Requantize(_)) && calibration[from].batches == 0 {
+            calibration[from] = calibration[to].clone();
+        }
+    }
+}
+
+/// The grids that an operation fixes, for values of 8 bits that share theirs with no other source.
+fn fixed_grids(graph: &Graph, groups: &[usize], bits: &ActivationBits) -> Vec<Option<Grid>> {
+    let mut sources: Vec<Vec<Option<Grid>>> = vec![Vec::new(); graph.values.len()];
+    sources[groups[graph.input.0]].push(None);
+    for node in &graph.nodes {
+        let grid = match node.op.operator().output_grid() {
+            OutputGrid::Shared => continue,
+            OutputGrid::Observed => None,
+            OutputGrid::Fixed { scale, zero_point } => {
+                Some(Grid { scale, zero_point, min: -128, max: 127 })
+            }
+        };
+        sources[groups[node.output.0]].push(grid);
+    }
+    let fixed = |v: usize| match sources[groups[v]].as_slice() {
+        [Some(grid)] if bits[v] == 8 => Some(*grid),
+        _ => None,
+    };
+    (0..graph.values.len()).map(fixed).collect()
+}
+
+/// The largest share of the 32-bit accumulator that a bias may take.
+const LARGEST_BIAS: f64 = (1 << 29) as f64;
+
+fn quantize_weights(
+    node: &Node,
+    input_scale: f32,
+    scheme: Scheme,
+    recipe: &Recipe,
+) -> Option<QuantizedWeights> {
+    let (weight, bias) = node.op.weight_and_bias()?;
+    let mut qparams = weight_qparams(recipe.weights.range.component(), weight, scheme);
+    widen_for_bias(&mut qparams, bias, input_scale);
+    let problem =
+        RoundingProblem { layer: &node.name, weight, qparams: &qparams, seed: recipe.seed };
+    let values = recipe.rounding.component().round(&problem);
+    let scale = |c: usize| qparams.grid(c).scale;
+    let bias = bias.data.iter().enumerate();
+    let bias = bias
+        .map(|(c, &b)| {
+            (f64::from(b) / (f64::from(input_scale) * f64::from(scale(c)))).round() as i32
+        })
+        .collect();
+    Some(QuantizedWeights { bits: scheme.bits, scales: qparams.scales, values, bias })
+}
+
+/// A channel of tiny weights must not have so small a scale that its bias overflows.
+fn widen_for_bias(qparams: &mut QParams, bias: &Array, input_scale: f32) {
+    let channels = qparams.scales.len();
+    for (c, &b) in bias.data.iter().enumerate() {
+        let needed = (f64::from(b.abs()) / (f64::from(input_scale) * LARGEST_BIAS)) as f32;
+        let scale = &mut qparams.scales[c % channels];
+        if *scale < needed {
+            *scale = if qparams.scheme.power_of_two { needed.log2().ceil().exp2() } else { needed };
+        }
+    }
+}
+
+/// The quantized graph as a Burn module: floats that take only the values that the integer program
+/// can, rounded where it rounds.
+#[derive(Module, Debug)]
+pub struct SimulatedModel {
+    layers: Vec<Parameters>,
+    quantizers: Vec<FakeQuantize>,
+    #[module(skip)]
+    graph: Arc<Graph>,
+    /// Whether a value is rounded; movements of elements keep values on their grid.
+    #[module(skip)]
+    rounds: Vec<bool>,
+}
+
+impl SimulatedModel {
+    /// Uploads the dequantized weights to `device`.
+    pub fn new(quantized: &QuantizedGraph, device: &Device) -> Self {
+        let graph = Arc::clone(&quantized.graph);
+        let layer = |(node, weights): (&Node, &Option<QuantizedWeights>)| match weights {
+            Some(weights) => {
+                let (weight, _) = node.op.weight_and_bias().expect("quantized weights were float");
+                let input = quantized.activations[node.inputs[0].0].grid.scale;
+                let arrays = [weights.dequantize(&weight.shape), weights.dequantize_bias(input)];
+                Parameters::new(&arrays, device)
+            }
+            None => Parameters::new(node.op.parameters(), device),
+        };
+        let mut rounds = vec![true; graph.values.len()];
+        for node in &graph.nodes {
+            let moves = matches!(node.op, Op::Reshape(_) | Op::Permute(_) | Op::Concat(_));
+            rounds[node.output.0] = !moves;
+        }
+        Self {
+            layers: graph.nodes.iter().zip(&quantized.weights).map(layer).collect(),
+            quantizers: quantized.activations.iter().map(|a| FakeQuantize::new(a.grid)).collect(),
+            graph,
+            rounds,
+        }
+    }
+
+    /// Runs a batch.
+    ///
+    /// # Shapes
+    /// As [`FloatModel::forward`](crate::graph::FloatModel::forward).
+    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        self.forward_with(input, |_, _| {})
+    }
+
+    /// Runs a batch and shows every quantized value to `observe`, the input first.
+    pub fn forward_with(
+        &self,
+        input: Tensor<4>,
+        mut observe: impl FnMut(ValueId, &Tensor<4>),
+    ) -> Tensor<4> {
+        execute(&self.graph, &self.layers, input, |id, value| {
+            let value =
+                if self.rounds[id.0] { self.quantizers[id.0].forward(value) } else { value };
+            observe(id, &value);
+            value
+        })
+    }
+
+    /// Runs one node on quantized inputs and rounds its output.
+    pub(crate) fn forward_node(&self, node: usize, inputs: &[Tensor<4>]) -> Tensor<4> {
+        let Node { op, clamp, output, .. } = &self.graph.nodes[node];
+        let value = op.operator().forward(inputs, &self.layers[node].values());
+        let value = clamp.map_or(value.clone(), |c| c.forward(value));
+        self.quantizers[output.0].forward(value)
+    }
+}

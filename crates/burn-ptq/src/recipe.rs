@@ -1,0 +1,367 @@
+//! Recipes: which component each stage of the pipeline uses, and with which parameters.
+
+use serde::{Deserialize, Serialize};
+
+use crate::choice::nearest;
+use crate::quant::{Granularity, Scheme, SchemeError};
+use crate::range::RangeChoice;
+use crate::round::RoundingChoice;
+
+/// Everything that a quantization depends on besides the model and the calibration data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Recipe {
+    /// A name for reports.
+    pub name: String,
+    /// Seeds every random choice.
+    pub seed: u64,
+    /// Which samples are observed, and how.
+    pub calibration: CalibrationRecipe,
+    /// How weights are quantized.
+    pub weights: WeightRecipe,
+    /// How activations are quantized.
+    pub activations: ActivationRecipe,
+    /// How weights become integers.
+    pub rounding: RoundingChoice,
+    /// Exceptions for layers; the last that matches wins.
+    #[serde(rename = "layer")]
+    pub layers: Vec<LayerOverride>,
+}
+
+/// Which samples are observed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CalibrationRecipe {
+    /// How many samples are used, from the first; all if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub samples: Option<usize>,
+    /// Samples that are run at once.
+    pub batch: usize,
+}
+
+/// How weights are quantized.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WeightRecipe {
+    /// 2 to 8.
+    pub bits: u8,
+    /// What shares a scale.
+    pub granularity: Granularity,
+    /// Whether scales are powers of two.
+    pub power_of_two: bool,
+    /// How their ranges are found.
+    pub range: RangeChoice,
+}
+
+/// How activations are quantized.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ActivationRecipe {
+    /// 4 to 8, or 16.
+    pub bits: u8,
+    /// Bits of the model's own input and output.
+    pub border_bits: u8,
+    /// Whether scales are powers of two.
+    pub power_of_two: bool,
+    /// How their ranges are found.
+    pub range: RangeChoice,
+}
+
+/// Other bits for some layers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LayerOverride {
+    /// The layers' name, or a glob such as `conv2d_*`.
+    pub name: String,
+    /// Bits of their weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<u8>,
+    /// Bits of their outputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activations: Option<u8>,
+}
+
+/// What is wrong with a recipe.
+#[derive(Debug, thiserror::Error)]
+pub enum RecipeError {
+    /// The text is not a recipe.
+    #[error("{origin} is not a recipe: {message}")]
+    Parse {
+        /// The file or preset.
+        origin: String,
+        /// The parser's message, with line and column.
+        message: String,
+    },
+    /// There is no such preset.
+    #[error("unknown preset '{name}': expected one of {}{hint}", preset_names().join(", "))]
+    Preset {
+        /// The name that was asked for.
+        name: String,
+        /// A suggestion.
+        hint: String,
+    },
+    /// Bits that cannot be had.
+    #[error(transparent)]
+    Bits(#[from] SchemeError),
+    /// A number that no run can use.
+    #[error("{key} is {found}: expected {expected}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// What was found.
+        found: String,
+        /// What is expected.
+        expected: &'static str,
+    },
+    /// A layer override that is no glob, or matches no layer.
+    #[error("layer '{glob}' {problem}")]
+    Layer {
+        /// The glob.
+        glob: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// The presets: name and text.
+pub const PRESETS: &[(&str, &str)] = &[
+    ("w8a8", include_str!("../recipes/w8a8.toml")),
+    ("w4a8", include_str!("../recipes/w4a8.toml")),
+    ("w3a8", include_str!("../recipes/w3a8.toml")),
+    ("w2a8", include_str!("../recipes/w2a8.toml")),
+    ("w4a4", include_str!("../recipes/w4a4.toml")),
+];
+
+fn preset_names() -> Vec<&'static str> {
+    PRESETS.iter().map(|p| p.0).collect()
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            name: "custom".into(),
+            seed: 0,
+            calibration: CalibrationRecipe::default(),
+            weights: WeightRecipe::default(),
+            activations: ActivationRecipe::default(),
+            rounding: RoundingChoice::Nearest(Default::default()),
+            layers: Vec::new(),
+        }
+    }
+}
+
+impl Default for CalibrationRecipe {
+    fn default() -> Self {
+        Self { samples: None, batch: 32 }
+    }
+}
+
+impl Default for WeightRecipe {
+    fn default() -> Self {
+        Self {
+            bits: 8,
+            granularity: Granularity::PerChannel,
+            power_of_two: false,
+            range: RangeChoice::Mse(Default::default()),
+        }
+    }
+}
+
+impl Default for ActivationRecipe {
+    fn default() -> Self {
+        Self {
+            bits: 8,
+            border_bits: 8,
+            power_of_two: false,
+            range: RangeChoice::Mse(Default::default()),
+        }
+    }
+}
+
+impl Recipe {
+    /// Parses a recipe from TOML; `origin` names it in errors.
+    ///
+    /// # Errors
+    /// For unknown keys and components, with line, column and the alternatives, and for bits and
+    /// numbers out of range.
+    pub fn parse(text: &str, origin: &str) -> Result<Self, RecipeError> {
+        let recipe: Self = toml::from_str(text).map_err(|e| RecipeError::Parse {
+            origin: origin.into(),
+            message: suggest(&e.to_string()),
+        })?;
+        recipe.validate()?;
+        Ok(recipe)
+    }
+
+    /// A preset by name.
+    ///
+    /// # Errors
+    /// If there is no such preset.
+    pub fn preset(name: &str) -> Result<Self, RecipeError> {
+        let Some((_, text)) = PRESETS.iter().find(|p| p.0 == name) else {
+            let hint = nearest(name, &preset_names());
+            let hint = hint.map_or(String::new(), |n| format!("; did you mean '{n}'?"));
+            return Err(RecipeError::Preset { name: name.into(), hint });
+        };
+        Self::parse(text, name)
+    }
+
+    /// The recipe as TOML.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a recipe has string keys only")
+    }
+
+    /// `W4A8` and the like, for tables.
+    pub fn label(&self) -> String {
+        let mixed = if self.layers.is_empty() { "" } else { "*" };
+        format!("W{}A{}{mixed}", self.weights.bits, self.activations.bits)
+    }
+
+    /// Checks bits and numbers.
+    ///
+    /// # Errors
+    /// The first that is out of range.
+    pub fn validate(&self) -> Result<(), RecipeError> {
+        self.weight_scheme(self.weights.bits)?;
+        self.activation_scheme(self.activations.bits)?;
+        self.activation_scheme(self.activations.border_bits)?;
+        for layer in &self.layers {
+            let named = |mut e: SchemeError| {
+                e.what = format!("{} of layer '{}'", e.what, layer.name);
+                e
+            };
+            if let Some(bits) = layer.weights {
+                self.weight_scheme(bits).map_err(named)?;
+            }
+            if let Some(bits) = layer.activations {
+                self.activation_scheme(bits).map_err(named)?;
+            }
+            glob::Pattern::new(&layer.name).map_err(|e| RecipeError::Layer {
+                glob: layer.name.clone(),
+                problem: format!("is no glob: {e}"),
+            })?;
+        }
+        let positive = |key, found: usize| match found {
+            0 => Err(RecipeError::Value { key, found: "0".into(), expected: "at least 1" }),
+            _ => Ok(()),
+        };
+        positive("calibration.batch", self.calibration.batch)?;
+        positive("calibration.samples", self.calibration.samples.unwrap_or(1))
+    }
+
+    /// The scheme of weights of `bits` bits.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn weight_scheme(&self, bits: u8) -> Result<Scheme, SchemeError> {
+        let scheme = Scheme::weights(bits, self.weights.granularity)?;
+        Ok(Scheme { power_of_two: self.weights.power_of_two, ..scheme })
+    }
+
+    /// The scheme of activations of `bits` bits.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn activation_scheme(&self, bits: u8) -> Result<Scheme, SchemeError> {
+        let scheme = Scheme::activations(bits)?;
+        Ok(Scheme { power_of_two: self.activations.power_of_two, ..scheme })
+    }
+
+    /// Checks that every layer override matches one of the layers `names`.
+    ///
+    /// # Errors
+    /// The first that does not, with the nearest name.
+    pub fn check_layers(&self, names: &[&str]) -> Result<(), RecipeError> {
+        for layer in &self.layers {
+            if !names.iter().any(|n| layer.matches(n)) {
+                let hint = nearest(&layer.name, names);
+                let hint = hint.map_or(String::new(), |n| format!("; did you mean '{n}'?"));
+                return Err(RecipeError::Layer {
+                    glob: layer.name.clone(),
+                    problem: format!("matches no layer of the model: {}{hint}", names.join(", ")),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The bits of the weights of layer `name`.
+    pub fn weight_bits(&self, name: &str) -> u8 {
+        let of = |l: &LayerOverride| if l.matches(name) { l.weights } else { None };
+        self.layers.iter().rev().find_map(of).unwrap_or(self.weights.bits)
+    }
+
+    /// The bits of the output of layer `name`.
+    pub fn activation_bits(&self, name: &str) -> u8 {
+        let of = |l: &LayerOverride| if l.matches(name) { l.activations } else { None };
+        self.layers.iter().rev().find_map(of).unwrap_or(self.activations.bits)
+    }
+}
+
+impl LayerOverride {
+    /// Whether the override holds for layer `name`.
+    pub fn matches(&self, name: &str) -> bool {
+        glob::Pattern::new(&self.name).is_ok_and(|glob| glob.matches(name))
+    }
+}
+
+/// Adds the nearest right key to the parser's message about an unknown field.
+fn suggest(message: &str) -> String {
+    let message = message.trim_end();
+    let Some(rest) = message.split("unknown field `").nth(1) else { return message.into() };
+    let mut quoted = rest.split('`');
+    let wrong = quoted.next().unwrap_or_default();
+    let names: Vec<&str> = quoted.skip(1).step_by(2).collect();
+    match nearest(wrong, &names) {
+        Some(name) => format!("{message}; did you mean `{name}`?"),
+        None => message.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_parses_and_is_named_after_its_bits() {
+        for (name, _) in PRESETS {
+            let recipe = Recipe::preset(name).unwrap();
+            assert_eq!(recipe.name, *name);
+            assert!(recipe.label().eq_ignore_ascii_case(name), "{}", recipe.label());
+        }
+    }
+
+    #[test]
+    fn recipes_survive_a_round_trip_through_toml() {
+        let text = "seed = 7\n[weights]\nbits = 4\nrange = 'min-max'\n[[layer]]\nname = 'conv*'\nweights = 8";
+        let recipe = Recipe::parse(text, "test").unwrap();
+        assert_eq!(Recipe::parse(&recipe.to_toml(), "again").unwrap(), recipe);
+        assert_eq!((recipe.weight_bits("conv_1"), recipe.weight_bits("dense")), (8, 4));
+    }
+
+    #[test]
+    fn wrong_recipes_say_what_is_wrong() {
+        for (text, message) in [
+            ("[weights]\nbitz = 4", "did you mean `bits`?"),
+            ("[wieghts]\nbits = 4", "did you mean `weights`?"),
+            ("rounding = 'adaruond'", "unknown rounding 'adaruond'"),
+            ("[weights]\nbits = 9", "weights cannot have 9 bits: expected 2 to 8"),
+            ("[activations]\nbits = 3", "activations cannot have 3 bits: expected 4 to 8, or 16"),
+            ("[[layer]]\nname = 'a'\nweights = 1", "weights of layer 'a' cannot have 1 bits"),
+            ("[calibration]\nbatch = 0", "calibration.batch is 0: expected at least 1"),
+            ("seed = 'x'", "line 1, column 8"),
+        ] {
+            let error = Recipe::parse(text, "r.toml").unwrap_err().to_string();
+            assert!(error.contains(message), "{text}: {error}");
+        }
+        let error = Recipe::preset("w4a9").unwrap_err().to_string();
+        assert!(error.contains("did you mean 'w4a"), "{error}");
+    }
+
+    #[test]
+    fn an_override_that_matches_nothing_is_an_error() {
+        let recipe = Recipe::parse("[[layer]]\nname = 'dens'\nweights = 8", "r").unwrap();
+        let error = recipe.check_layers(&["conv", "dense"]).unwrap_err().to_string();
+        assert!(error.contains("did you mean 'dense'?"), "{error}");
+    }
+}
