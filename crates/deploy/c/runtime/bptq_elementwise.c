@@ -4,7 +4,7 @@
 
 static inline int32_t sum(const bptq_elementwise *op, int32_t a, int32_t b)
 {
-    const int32_t factor = 1 << op->left_shift;
+    const int32_t factor = (int32_t)1 << op->left_shift;
     const int32_t scaled_a = bptq_rescale((a - op->a_zero_point) * factor, op->a);
     const int32_t scaled_b = bptq_rescale((b - op->b_zero_point) * factor, op->b);
     const int32_t total = bptq_rescale(bptq_add_wrapping(scaled_a, scaled_b), op->output);

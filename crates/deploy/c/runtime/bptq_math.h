@@ -61,7 +61,7 @@ static inline int32_t bptq_rescale(int32_t x, bptq_multiplier multiplier)
 static inline int32_t bptq_rescale_wide(int64_t x, bptq_multiplier multiplier)
 {
     const int64_t reduced = multiplier.quantized < 0x7FFF0000
-                                ? bptq_shift_right(multiplier.quantized + (1 << 15), 16)
+                                ? bptq_shift_right(multiplier.quantized + ((int32_t)1 << 15), 16)
                                 : 0x7FFF;
     const int32_t shift = 15 - multiplier.exponent;
     const uint64_t product = (uint64_t)x * (uint64_t)reduced + ((uint64_t)1 << (shift - 1));

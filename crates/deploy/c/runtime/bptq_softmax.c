@@ -12,7 +12,7 @@ static int32_t exp_of_quarter(int32_t x)
 {
     const int32_t exp_minus_eighth = 1895147668;
     const int32_t third = 715827883;
-    const int32_t y = x + (1 << 28);
+    const int32_t y = x + ((int32_t)1 << 28);
     const int32_t y2 = bptq_high_product(y, y);
     const int32_t y3 = bptq_high_product(y2, y);
     const int32_t y4 = bptq_high_product(y2, y2);
@@ -28,7 +28,7 @@ static int32_t exp_of_negative(int32_t x)
     /* exp(-2^i) in Q0.31 for i of -2..=4. */
     static const int32_t powers[7] = {1672461947, 1302514674, 790015084, 290630308,
                                       39332535,   720401,     242};
-    const int32_t quarter = 1 << 24;
+    const int32_t quarter = (int32_t)1 << 24;
     const int32_t within = (x & (quarter - 1)) - quarter;
     const int32_t remainder = bptq_wrap((uint32_t)within - (uint32_t)x);
     int32_t result = exp_of_quarter(within * 32);
@@ -48,7 +48,7 @@ static int32_t reciprocal_of_one_plus(int32_t x)
 {
     const int32_t constant_48_over_17 = 1515870810;
     const int32_t constant_minus_32_over_17 = -1010580540;
-    const int32_t one = 1 << 29;
+    const int32_t one = (int32_t)1 << 29;
     const int32_t half_denominator = (int32_t)(((int64_t)x + INT32_MAX + 1) / 2);
     int32_t y = constant_48_over_17 +
                 bptq_high_product(half_denominator, constant_minus_32_over_17);
@@ -109,5 +109,51 @@ void bptq_softmax_s8(const bptq_softmax *op, const int8_t *input, int8_t *output
 {
     for (int32_t row = 0; row < op->rows; row++) {
         softmax_row(op, input + row * op->depth, output + row * op->depth);
+    }
+}
+
+/* ln(sum / 2^20) in Q16, for sum >= 2^20. */
+static int32_t ln_of_sum(uint64_t sum)
+{
+    const int32_t ln_2 = 45426;
+    int32_t integer = 20;
+    while (integer < 63 && sum >> (integer + 1) != 0) {
+        integer++;
+    }
+    /* The significand in [1, 2) as Q1.31; every squaring yields one bit of the binary logarithm. */
+    uint64_t significand = (sum << (63 - integer)) >> 32;
+    int32_t log2 = integer - 20;
+    for (int32_t i = 0; i < 16; i++) {
+        significand = (significand * significand) >> 31;
+        log2 *= 2;
+        if (significand >> 32 != 0) {
+            significand >>= 1;
+            log2++;
+        }
+    }
+    return (int32_t)(((int64_t)log2 * ln_2 + ((int32_t)1 << 15)) / ((int32_t)1 << 16));
+}
+
+static void log_softmax_row(const bptq_log_softmax *op, const int8_t *input, int8_t *output)
+{
+    const int32_t maximum = largest(input, op->depth);
+    uint64_t sum = 0;
+    for (int32_t i = 0; i < op->depth; i++) {
+        sum += op->exponentials[maximum - input[i]];
+    }
+    /* Steps of 1/16 with 12 fraction bits are natural logarithms in Q16. */
+    const int32_t logarithm = ln_of_sum(sum);
+    for (int32_t i = 0; i < op->depth; i++) {
+        const int32_t below = (input[i] - maximum) * ((int32_t)1 << 12);
+        const int64_t difference = (int64_t)bptq_rescale(below, op->input) - logarithm;
+        const int64_t rounded = bptq_shift_right_wide(difference + (1 << 11), 12) + 127;
+        output[i] = (int8_t)(rounded < -128 ? -128 : rounded > 127 ? 127 : rounded);
+    }
+}
+
+void bptq_log_softmax_s8(const bptq_log_softmax *op, const int8_t *input, int8_t *output)
+{
+    for (int32_t row = 0; row < op->rows; row++) {
+        log_softmax_row(op, input + row * op->depth, output + row * op->depth);
     }
 }

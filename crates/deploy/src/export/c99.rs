@@ -34,6 +34,33 @@ const RUNTIME: &[(&str, &str)] = &[
     ("bptq_window.h", include_str!("../../c/runtime/bptq_window.h")),
 ];
 
+impl C99 {
+    /// The files of the export, unwritten.
+    pub fn render(
+        &self,
+        model: &IntModel,
+        self_test: &SelfTest,
+    ) -> Result<Vec<ExportFile>, ExportError> {
+        verify(model)?;
+        check_self_test(model, self_test)?;
+        let id = identifier(&model.name, "model");
+        let values = values(model, self_test, &id);
+        let filled = |path: &str, template| ExportFile::text(path, fill(template, &values));
+        let mut files = vec![
+            filled(&format!("{id}.h"), include_str!("../../c/template/model.h")),
+            ExportFile::text(format!("{id}.c"), source::model_source(model, &id)),
+            filled("main.c", include_str!("../../c/template/main.c")),
+            filled("self_test.c", include_str!("../../c/template/self_test.c")),
+            filled("Makefile", include_str!("../../c/template/Makefile")),
+            filled("README.md", include_str!("../../c/template/README.md")),
+        ];
+        let runtime =
+            |(name, text): &(&str, &str)| ExportFile::text(format!("runtime/{name}"), *text);
+        files.extend(RUNTIME.iter().map(runtime));
+        Ok(files)
+    }
+}
+
 impl Exporter for C99 {
     fn name(&self) -> &'static str {
         "c"
@@ -49,34 +76,17 @@ impl Exporter for C99 {
         self_test: &SelfTest,
         dir: &Path,
     ) -> Result<Exported, ExportError> {
-        verify(model)?;
-        check_self_test(model, self_test)?;
-        let flash_constant_bytes = model.nodes.iter().map(|node| node.op.constant_bytes()).sum();
-        let id = identifier(&model.name, "model");
-        let values = values(model, self_test, &id, flash_constant_bytes);
-        let mut files = vec![
-            ExportFile::text(
-                format!("{id}.h"),
-                fill(include_str!("../../c/template/model.h"), &values),
-            ),
-            ExportFile::text(format!("{id}.c"), source::model_source(model, &id)),
-            ExportFile::text("main.c", fill(include_str!("../../c/template/main.c"), &values)),
-            ExportFile::text(
-                "self_test.c",
-                fill(include_str!("../../c/template/self_test.c"), &values),
-            ),
-            ExportFile::text("Makefile", fill(include_str!("../../c/template/Makefile"), &values)),
-            ExportFile::text(
-                "README.md",
-                fill(include_str!("../../c/template/README.md"), &values),
-            ),
-        ];
-        files.extend(
-            RUNTIME.iter().map(|(name, text)| ExportFile::text(format!("runtime/{name}"), *text)),
-        );
-        let files = write_folder(dir, self.name(), &files)?;
-        Ok(Exported { files, flash_constant_bytes, ram_bytes: model.arena_bytes })
+        let files = write_folder(dir, self.name(), &self.render(model, self_test)?)?;
+        Ok(Exported {
+            files,
+            flash_constant_bytes: flash_constant_bytes(model),
+            ram_bytes: model.arena_bytes,
+        })
     }
+}
+
+fn flash_constant_bytes(model: &IntModel) -> usize {
+    model.nodes.iter().map(|node| node.op.constant_bytes()).sum()
 }
 
 /// Checks that the samples of the self-test fit the program.
@@ -99,7 +109,7 @@ fn check_self_test(model: &IntModel, self_test: &SelfTest) -> Result<(), ExportE
 }
 
 /// What stands for each `@PLACEHOLDER@` of the templates.
-fn values(model: &IntModel, self_test: &SelfTest, id: &str, flash: usize) -> Vec<(String, String)> {
+fn values(model: &IntModel, self_test: &SelfTest, id: &str) -> Vec<(String, String)> {
     let input = &model.tensors[model.input.0];
     let output = &model.tensors[model.output.0];
     let samples = &self_test.samples;
@@ -109,7 +119,7 @@ fn values(model: &IntModel, self_test: &SelfTest, id: &str, flash: usize) -> Vec
         ("PREFIX", id.to_ascii_uppercase()),
         ("TITLE", comment(if model.name.is_empty() { id } else { &model.name })),
         ("VERSION", comment(&provenance.version)),
-        ("FLASH_BYTES", flash.to_string()),
+        ("FLASH_BYTES", flash_constant_bytes(model).to_string()),
         ("ARENA_BYTES", model.arena_bytes.to_string()),
         ("SAMPLES", samples.len().to_string()),
         ("INPUTS", data::rows(samples.iter().map(|(input, _)| input.as_slice()), input.dtype)),

@@ -10,6 +10,7 @@ mod names;
 
 use std::path::{Path, PathBuf};
 
+use crate::interpreter::{Interpreter, InterpreterError, Path as KernelPath};
 use crate::model::IntModel;
 use crate::verify::VerifyError;
 
@@ -64,6 +65,21 @@ pub struct Exported {
 pub struct SelfTest {
     /// Input bytes and the output bytes that they must give, 16-bit elements low byte first.
     pub samples: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl SelfTest {
+    /// Expects of each input what the reference kernels give.
+    ///
+    /// # Errors
+    /// If the program is invalid or an input has another size than its input tensor.
+    pub fn new(model: &IntModel, inputs: &[Vec<u8>]) -> Result<Self, InterpreterError> {
+        let mut interpreter = Interpreter::new(model, KernelPath::Reference)?;
+        let samples = inputs
+            .iter()
+            .map(|input| Ok((input.clone(), interpreter.run(input)?.to_vec())))
+            .collect::<Result<_, InterpreterError>>()?;
+        Ok(Self { samples })
+    }
 }
 
 /// Why an export failed.

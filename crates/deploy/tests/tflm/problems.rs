@@ -43,7 +43,7 @@ impl Random {
         low + (self.next() % (i64::from(high) - i64::from(low) + 1) as u64) as i32
     }
 
-    fn size(&mut self, low: usize, high: usize) -> usize {
+    pub fn size(&mut self, low: usize, high: usize) -> usize {
         low + (self.next() % (high - low + 1) as u64) as usize
     }
 

@@ -1,0 +1,416 @@
+//! The C99 export as a user meets it: a folder that compiles, proves itself, and never clobbers.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use burn_ptq_deploy::export::{ExportError, SelfTest, exporter};
+use burn_ptq_deploy::model::{
+    Border, Broadcast, DType, IntModel, IntNode, IntOp, IntTensor, Provenance, Region, TensorId,
+    Weighted, Weights,
+};
+use burn_ptq_deploy::plan::plan;
+use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, PoolGeometry, Window};
+use burn_ptq_kernels::grid::{Grid, signed_range, weight_range};
+use burn_ptq_kernels::multiplier::Multiplier;
+use burn_ptq_kernels::packing::{pack, packed_len, storage_bits};
+use burn_ptq_kernels::params::{AddParams, Clamp};
+
+const STRICT: &str = "-O2 -Werror";
+const SANITIZED: &str =
+    "-O1 -g -Werror -fsanitize=address,undefined -fno-sanitize-recover=undefined";
+
+/// Builds programs node by node.
+struct Builder {
+    model: IntModel,
+    state: u32,
+}
+
+impl Builder {
+    fn new(name: &str, input: [usize; 3]) -> Self {
+        let model = IntModel {
+            name: name.to_owned(),
+            tensors: Vec::new(),
+            nodes: Vec::new(),
+            input: TensorId(0),
+            output: TensorId(0),
+            input_border: Border { source_shape: input.to_vec(), axes: [0, 1, 2] },
+            output_border: Border { source_shape: vec![1, 1, 7], axes: [0, 1, 2] },
+            arena_bytes: 0,
+            provenance: Provenance { version: "0.1.0".into(), ..Provenance::default() },
+        };
+        let mut builder = Self { model, state: 12345 };
+        builder.tensor(input, DType::I8, 0.05, 3);
+        builder
+    }
+
+    fn random(&mut self, low: i32, high: i32) -> i32 {
+        self.state = self.state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        low + ((self.state >> 8) % (high - low + 1) as u32) as i32
+    }
+
+    fn tensor(&mut self, shape: [usize; 3], dtype: DType, scale: f32, zero_point: i32) -> TensorId {
+        let bits = 8 * dtype.bytes() as u8;
+        let (min, max) = signed_range(bits, false);
+        let id = TensorId(self.model.tensors.len());
+        self.model.tensors.push(IntTensor {
+            name: format!("t{}", id.0),
+            shape,
+            dtype,
+            bits,
+            grid: Grid { scale, zero_point, min, max },
+            offset: 0,
+        });
+        id
+    }
+
+    fn node(&mut self, name: &str, op: IntOp, inputs: &[TensorId], output: TensorId) {
+        self.model.nodes.push(IntNode {
+            name: name.to_owned(),
+            op,
+            inputs: inputs.to_vec(),
+            output,
+            scratch: Region::default(),
+        });
+        self.model.output = output;
+    }
+
+    /// Random weights whose accumulators are multiplied by about `gain`.
+    fn weighted(
+        &mut self,
+        shape: &[usize],
+        channels: usize,
+        bits: u8,
+        gain: f64,
+        clamp: Clamp,
+    ) -> Weighted {
+        let (low, high) = weight_range(bits);
+        let len = shape.iter().product();
+        let values: Vec<i8> = (0..len).map(|_| self.random(low, high) as i8).collect();
+        let storage = storage_bits(bits);
+        let mut data = vec![0; packed_len(len, storage)];
+        pack(&values, storage, &mut data);
+        let multipliers = (0..channels)
+            .map(|c| Multiplier::from_real(gain * (1.0 + c as f64 / 20.0)))
+            .collect::<Option<_>>()
+            .expect("representable multipliers");
+        Weighted {
+            weights: Weights { shape: shape.to_vec(), bits, storage, data, scales: vec![0.01] },
+            bias: (0..channels).map(|_| self.random(-500, 500)).collect(),
+            multipliers,
+            clamp,
+        }
+    }
+
+    fn inputs(&mut self, samples: usize) -> Vec<Vec<u8>> {
+        let bytes = self.model.tensors[0].bytes();
+        (0..samples).map(|_| (0..bytes).map(|_| self.random(0, 255) as u8).collect()).collect()
+    }
+}
+
+const BYTE: Clamp = Clamp { min: -128, max: 127 };
+const WORD: Clamp = Clamp { min: -32768, max: 32767 };
+
+fn window(kernel: usize, stride: usize, pad: usize) -> Window {
+    Window { kernel: [kernel; 2], stride: [stride; 2], dilation: [1; 2], pad: [pad; 2] }
+}
+
+fn conv(plane: usize, channels: [usize; 2], window: Window) -> ConvGeometry {
+    let [in_channels, out_channels] = channels;
+    let (input, output) = ([plane; 2], [plane; 2]);
+    ConvGeometry { input, output, in_channels, out_channels, groups: 1, window }
+}
+
+/// A network with every storage of weights, both widths of activations and a residual connection.
+fn network(name: &str) -> (IntModel, Vec<Vec<u8>>) {
+    let mut b = Builder::new(name, [6, 6, 3]);
+    let first = b.tensor([6, 6, 8], DType::I8, 0.4, -128);
+    let weighted = b.weighted(&[8, 3, 3, 3], 8, 8, 0.0015, BYTE);
+    let op = IntOp::Conv2d { geometry: conv(6, [3, 8], window(3, 1, 1)), weighted };
+    b.node("conv", op, &[TensorId(0)], first);
+
+    let depthwise = b.tensor([6, 6, 8], DType::I8, 0.4, -5);
+    let geometry = DepthwiseGeometry {
+        input: [6; 2],
+        output: [6; 2],
+        channels: 8,
+        multiplier: 1,
+        window: window(3, 1, 1),
+    };
+    let weighted = b.weighted(&[3, 3, 8], 8, 4, 0.1, BYTE);
+    b.node("conv", IntOp::DepthwiseConv2d { geometry, weighted }, &[first], depthwise);
+
+    let sum = b.tensor([6, 6, 8], DType::I8, 0.7, 10);
+    let params = AddParams::new(0.4, 0.4, 0.7, false).expect("representable scales");
+    let op = IntOp::Add { params, broadcast: Broadcast::None, clamp: BYTE };
+    b.node("1+2 */", op, &[depthwise, first], sum);
+
+    let pooled = b.tensor([3, 3, 8], DType::I8, 0.7, 10);
+    let (input, output) = ([6; 2], [3; 2]);
+    let geometry = PoolGeometry { input, output, channels: 8, window: window(2, 2, 0) };
+    b.node("int", IntOp::MaxPool { geometry, clamp: BYTE }, &[sum], pooled);
+
+    let wide = b.tensor([3, 3, 8], DType::I16, 0.003, 0);
+    let multiplier = Multiplier::from_real(0.7 / 0.003).expect("representable");
+    b.node("", IntOp::Requantize { multiplier, clamp: WORD }, &[pooled], wide);
+
+    let features = b.tensor([3, 3, 5], DType::I16, 0.01, 0);
+    let weighted = b.weighted(&[5, 1, 1, 8], 5, 2, 0.2, WORD);
+    let op = IntOp::Conv2d { geometry: conv(3, [8, 5], window(1, 1, 0)), weighted };
+    b.node("\u{6d6e}\u{52d5}", op, &[wide], features);
+
+    let narrow = b.tensor([3, 3, 5], DType::I8, 1.0, 0);
+    let multiplier = Multiplier::from_real(0.01).expect("representable");
+    b.node("narrow", IntOp::Requantize { multiplier, clamp: BYTE }, &[features], narrow);
+
+    let logits = b.tensor([1, 1, 7], DType::I8, 0.4, 0);
+    let weighted = b.weighted(&[7, 45], 7, 3, 0.06, BYTE);
+    let op = IntOp::FullyConnected { rows: 1, in_features: 45, out_features: 7, weighted };
+    b.node("fully connected", op, &[narrow], logits);
+    plan(&mut b.model);
+    let inputs = b.inputs(5);
+    (b.model, inputs)
+}
+
+fn proven(name: &str) -> (IntModel, SelfTest) {
+    let (model, inputs) = network(name);
+    let self_test = SelfTest::new(&model, &inputs).expect("the interpreter runs the network");
+    (model, self_test)
+}
+
+fn export(model: &IntModel, self_test: &SelfTest, dir: &Path) -> Result<Vec<PathBuf>, ExportError> {
+    exporter("c")?.export(model, self_test, dir).map(|exported| exported.files)
+}
+
+fn available(program: &str) -> bool {
+    let found = Command::new(program)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if !found {
+        eprintln!("SKIPPED c_export with {program}: not installed (Debian: apt install {program})");
+    }
+    found
+}
+
+/// The compilers that are installed; none without make.
+fn compilers() -> Vec<&'static str> {
+    if !available("make") {
+        return Vec::new();
+    }
+    ["gcc", "clang"].into_iter().filter(|compiler| available(compiler)).collect()
+}
+
+fn make(dir: &Path, compiler: &str, flags: &str, target: &str) -> Output {
+    let run = |target: &str| {
+        Command::new("make")
+            .current_dir(dir)
+            .args([&format!("CC={compiler}"), &format!("CFLAGS={flags}"), target])
+            .output()
+            .expect("make runs")
+    };
+    run("clean");
+    run(target)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn export_builds_without_warnings_and_passes_its_self_test() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("c");
+    let (model, self_test) = proven("tiny net");
+    export(&model, &self_test, &dir).expect("an export");
+    for compiler in compilers() {
+        for flags in [STRICT, SANITIZED] {
+            let output = make(&dir, compiler, flags, "test");
+            let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+            assert!(output.status.success(), "{compiler} {flags}:\n{stdout}{stderr}");
+            assert!(stdout.contains("self-test: 5 samples, 0 differing bytes\n"), "{stdout}");
+            assert!(stderr.is_empty(), "{stderr}");
+        }
+    }
+}
+
+#[test]
+fn self_test_fails_if_one_expected_byte_is_wrong() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (model, mut self_test) = proven("net");
+    self_test.samples[3].1[2] ^= 1;
+    export(&model, &self_test, folder.path()).expect("an export");
+    for compiler in compilers() {
+        let output = make(folder.path(), compiler, STRICT, "test");
+        assert!(!output.status.success());
+        let stdout = text(&output.stdout);
+        assert!(stdout.contains("self-test: 5 samples, 1 differing bytes\n"), "{stdout}");
+    }
+}
+
+#[test]
+fn example_streams_samples_and_refuses_a_partial_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (model, self_test) = proven("net");
+    export(&model, &self_test, folder.path()).expect("an export");
+    let Some(compiler) = compilers().into_iter().next() else { return };
+    assert!(make(folder.path(), compiler, STRICT, "all").status.success());
+    let inputs: Vec<u8> = self_test.samples.iter().flat_map(|(input, _)| input.clone()).collect();
+    let expected: Vec<u8> = self_test.samples.iter().flat_map(|(_, out)| out.clone()).collect();
+    let samples = folder.path().join("samples.bin");
+    let run = |bytes: &[u8]| {
+        fs::write(&samples, bytes).expect("samples written");
+        Command::new(folder.path().join("build/net")).arg(&samples).output().expect("it runs")
+    };
+    assert_eq!(run(&inputs).stdout, expected);
+    let partial = run(&inputs[..inputs.len() - 1]);
+    assert_eq!(partial.status.code(), Some(1));
+    assert_eq!(text(&partial.stderr), "the last sample has 107 of 108 bytes\n");
+}
+
+#[test]
+fn exports_of_odd_model_names_compile() {
+    let names = ["", "int", "string", "main", "8 bit", "\u{fc}ber", "bptq", "self_test", "a*/b??/"];
+    for name in names {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (model, self_test) = proven(name);
+        export(&model, &self_test, folder.path()).expect("an export");
+        for compiler in compilers() {
+            let output = make(folder.path(), compiler, "-O0 -Werror", "test");
+            assert!(output.status.success(), "{name:?}: {}", text(&output.stderr));
+        }
+    }
+}
+
+/// C source without its comments.
+fn code(source: &str) -> String {
+    let mut out = String::new();
+    let mut rest = source;
+    while let Some((before, after)) = rest.split_once("/*") {
+        out.push_str(before);
+        rest = after.split_once("*/").map_or("", |(_, tail)| tail);
+    }
+    out + rest
+}
+
+#[test]
+fn generated_code_neither_allocates_nor_uses_floating_point() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (model, self_test) = proven("net");
+    let files = export(&model, &self_test, folder.path()).expect("an export");
+    let in_runtime = |file: &Path| file.parent().is_some_and(|folder| folder.ends_with("runtime"));
+    let sources: Vec<_> =
+        files.iter().filter(|file| file.ends_with("net.c") || in_runtime(file)).collect();
+    assert!(sources.len() > 10);
+    for file in sources {
+        let code = code(&fs::read_to_string(file).expect("readable"));
+        let words: Vec<&str> = code.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+        for forbidden in ["malloc", "calloc", "realloc", "alloca", "free", "float", "double"] {
+            assert!(!words.contains(&forbidden), "{} uses {forbidden}", file.display());
+        }
+    }
+}
+
+#[test]
+fn data_lines_are_at_most_100_columns_long() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (model, self_test) = proven("net");
+    export(&model, &self_test, folder.path()).expect("an export");
+    for file in ["net.c", "self_test.c"] {
+        let source = code(&fs::read_to_string(folder.path().join(file)).expect("readable"));
+        assert_eq!(source.lines().find(|line| line.len() > 100), None);
+    }
+}
+
+#[test]
+fn reported_bytes_are_those_of_the_stored_constants_and_the_arena() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (model, self_test) = proven("net");
+    let exported =
+        exporter("c").expect("known").export(&model, &self_test, folder.path()).expect("an export");
+    // 216 weights in bytes, 72 in 4 bits, 40 in 2 and 315 in 4, and 28 channels with a bias and a
+    // multiplier each.
+    assert_eq!(exported.flash_constant_bytes, 216 + 36 + 10 + 158 + 28 * 12);
+    assert_eq!(exported.ram_bytes, model.arena_bytes);
+    assert!(exported.files.iter().all(|file| file.is_file()));
+}
+
+#[test]
+fn earlier_export_is_replaced_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("c");
+    let (first, self_test) = proven("first");
+    export(&first, &self_test, &dir).expect("an export");
+    let (second, self_test) = proven("second");
+    export(&second, &self_test, &dir).expect("the next export");
+    assert!(dir.join("second.c").is_file() && !dir.join("first.c").exists());
+    let left: Vec<_> = fs::read_dir(folder.path()).expect("readable").collect();
+    assert_eq!(left.len(), 1, "no temporary folder stays: {left:?}");
+}
+
+#[test]
+fn folder_of_someone_else_is_left_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("thesis");
+    fs::create_dir(&dir).expect("a folder");
+    fs::write(dir.join("chapter1.txt"), "precious").expect("a file");
+    let (model, self_test) = proven("net");
+    let error = export(&model, &self_test, &dir).expect_err("refused");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "{} is not empty and holds no export of burn-ptq; \
+             choose another folder or empty it first",
+            dir.display()
+        )
+    );
+    assert_eq!(fs::read_dir(&dir).expect("readable").count(), 1);
+}
+
+#[test]
+fn unwritable_folder_is_named_with_the_reason() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("file");
+    fs::write(&file, "").expect("a file");
+    let (model, self_test) = proven("net");
+    // A file as the parent stops every user, root too.
+    for dir in [file.join("c"), file.clone()] {
+        let message = export(&model, &self_test, &dir).expect_err("refused").to_string();
+        assert!(message.starts_with("cannot "), "{message}");
+        assert!(message.contains(&file.display().to_string()), "{message}");
+        assert!(message.contains("Not a directory"), "{message}");
+    }
+    assert!(file.is_file());
+}
+
+#[test]
+fn unusable_requests_are_refused_with_what_is_wrong() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("c");
+    let (model, self_test) = proven("net");
+    let message = |model: &IntModel, self_test: &SelfTest| {
+        export(model, self_test, &dir).expect_err("refused").to_string()
+    };
+    let unknown = exporter("cobol").err().expect("unknown").to_string();
+    assert_eq!(unknown, "there is no exporter \"cobol\"; known: c");
+    assert_eq!(
+        message(&model, &SelfTest::default()),
+        "the self-test has no samples; give at least one"
+    );
+    let mut short = self_test.clone();
+    short.samples[1].0.pop();
+    assert_eq!(
+        message(&model, &short),
+        "sample 1 of the self-test: input of 108 bytes expected, found 107"
+    );
+    let mut cramped = model.clone();
+    cramped.nodes[1].scratch.bytes = 71;
+    assert_eq!(
+        message(&cramped, &self_test),
+        "the program is invalid: node `conv` (DepthwiseConv2d): \
+         expected at least 72 bytes of scratch, found 71"
+    );
+    assert!(!dir.exists());
+}
