@@ -38,7 +38,7 @@ const DESCRIPTION: &str = "Classifier of the UCI handwritten digits (E. Alpaydin
     CC BY 4.0), pixels 0..16 divided by 16.";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cli/demo");
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("cli").join("demo");
     let folder = std::env::args_os().nth(1).map_or_else(|| demo.clone(), PathBuf::from);
     let train = Split::read(&demo, "train")?;
     let evaluation = Split::read(&demo, "eval")?;
