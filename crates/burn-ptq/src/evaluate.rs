@@ -30,8 +30,6 @@ pub struct Evaluation {
     /// For clips `[frames, features]`: how many consecutive frames make one input; a clip's score is
     /// the mean over its windows.
     pub window_frames: Option<usize>,
-    /// At most so many samples are used.
-    pub limit: Option<usize>,
 }
 
 /// Files of an evaluation.
@@ -60,7 +58,6 @@ impl Evaluation {
         metric: Metric,
         preprocessing: Preprocessing,
         window_frames: Option<usize>,
-        limit: Option<usize>,
         input: (&str, &[usize]),
     ) -> Result<Self, PipelineError> {
         let samples = Samples::open(&files.samples)?;
@@ -100,12 +97,12 @@ impl Evaluation {
             let problem = "needs labels: give --labels Y.npy, one integer a sample".into();
             return Err(PipelineError::Metric { metric: metric.name(), problem });
         }
-        Ok(Self { samples, labels, groups, metric, preprocessing, window_frames, limit })
+        Ok(Self { samples, labels, groups, metric, preprocessing, window_frames })
     }
 
     /// The number of samples (or clips) that are judged.
     pub fn count(&self) -> usize {
-        self.limit.unwrap_or(usize::MAX).min(self.samples.count())
+        self.samples.count()
     }
 
     /// Judges a network.
@@ -123,7 +120,7 @@ impl Evaluation {
         let batch = if self.window_frames.is_some() { 1 } else { 64 };
         let sample_len: usize = self.samples.sample_shape().iter().product();
         let mut judged = Judged::default();
-        for values in self.samples.batches(batch, self.limit, &self.preprocessing)? {
+        for values in self.samples.batches(batch, None, &self.preprocessing)? {
             let values = values?;
             match self.window_frames {
                 Some(frames) => {

@@ -4,12 +4,14 @@
 //! observes it, [`quantized`] decides grids and integers, [`lower`] makes the integer program that
 //! `burn-ptq-deploy` runs and exports. [`pipeline::Quantizer`] does all of it by a [`recipe`].
 
+pub mod agreement;
 pub mod calibrate;
 pub mod choice;
 pub mod data;
 pub mod evaluate;
 pub mod graph;
 pub mod import;
+pub mod job;
 pub mod lower;
 pub mod metric;
 pub mod observe;
@@ -19,4 +21,6 @@ pub mod quant;
 pub mod quantized;
 pub mod range;
 pub mod recipe;
+pub mod report;
 pub mod round;
+pub mod task;

@@ -80,11 +80,23 @@ struct Lowering<'a> {
     views: Vec<Option<View>>,
 }
 
-/// Lowers, plans the memory and verifies.
+/// Where the program keeps a value of the graph.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layout {
+    /// The tensor.
+    pub tensor: TensorId,
+    /// The index of the value's element that each element of the tensor holds.
+    pub places: Vec<usize>,
+}
+
+/// Lowers, plans the memory and verifies; returns the program and where it keeps each value.
 ///
 /// # Errors
 /// If a multiplier cannot be represented or an operation has no kernel for its bits.
-pub fn lower(quantized: &QuantizedGraph, provenance: Provenance) -> Result<IntModel, LowerError> {
+pub fn lower(
+    quantized: &QuantizedGraph,
+    provenance: Provenance,
+) -> Result<(IntModel, Vec<Option<Layout>>), LowerError> {
     let graph = quantized.graph.as_ref();
     let mut lowering = Lowering {
         quantized,
@@ -122,7 +134,12 @@ pub fn lower(quantized: &QuantizedGraph, provenance: Provenance) -> Result<IntMo
     };
     plan::plan(&mut model);
     verify::verify(&model)?;
-    Ok(model)
+    let layout = |view: View| Layout {
+        tensor: view.tensor,
+        places: view.features.unwrap_or_else(|| stored_places(view.dims, view.order)),
+    };
+    let layouts = lowering.views.into_iter().map(|view| view.map(layout)).collect();
+    Ok((model, layouts))
 }
 
 impl Lowering<'_> {

@@ -11,7 +11,7 @@ use crate::calibrate::calibrate;
 use crate::data::DataError;
 use crate::graph::{Graph, GraphError, Op};
 use crate::import::onnx::ImportError;
-use crate::lower::{LowerError, lower};
+use crate::lower::{Layout, LowerError, lower};
 use crate::prepare::{insert_requantize, prepare};
 use crate::quant::SchemeError;
 use crate::quantized::{QuantizedGraph, quantize_graph};
@@ -121,6 +121,8 @@ pub struct Quantized {
     pub quantized: QuantizedGraph,
     /// The integer program.
     pub program: IntModel,
+    /// Where the program keeps each value of the quantized graph.
+    pub layouts: Vec<Option<Layout>>,
     /// Seconds of each stage, in order.
     pub seconds: Vec<(&'static str, f64)>,
 }
@@ -181,9 +183,9 @@ impl Quantizer {
         let quantized = quantize_graph(Arc::new(graph), &bits, calibration, &self.recipe)?;
         stage("quantize", &mut clock);
 
-        let program = lower(&quantized, self.provenance.clone())?;
+        let (program, layouts) = lower(&quantized, self.provenance.clone())?;
         stage("lower", &mut clock);
-        Ok(Quantized { float, quantized, program, seconds })
+        Ok(Quantized { float, quantized, program, layouts, seconds })
     }
 
     /// The bits that the recipe asks for, by value.

@@ -1,0 +1,122 @@
+//! How far the simulation and the integer program agree, layer by layer, and how far both are from
+//! the float network.
+
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use burn_ptq_deploy::interpreter::{Interpreter, Path as KernelPath, tensor_integers};
+
+use crate::calibrate::to_tensor;
+use crate::evaluate::{quantize_inputs, to_vec};
+use crate::graph::{FloatModel, ValueId};
+use crate::pipeline::{PipelineError, Quantized};
+use crate::quantized::SimulatedModel;
+
+/// How one node's integer outputs compare with its simulation on the same integer inputs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Agreement {
+    /// Outputs compared.
+    pub outputs: usize,
+    /// Outputs that differ.
+    pub differing: usize,
+    /// The largest difference, in steps of the output's grid.
+    pub max_lsb: i32,
+}
+
+/// Compares every node of the quantized graph that the program computes, fed with the program's own
+/// values, so that differences do not add up from layer to layer. `None` where a node costs nothing
+/// in the program.
+///
+/// `samples` are preprocessed, one after the other.
+///
+/// # Errors
+/// If the program cannot run.
+pub fn compare_layers(
+    quantized: &Quantized,
+    device: &Device,
+    samples: &[f32],
+) -> Result<Vec<Option<Agreement>>, PipelineError> {
+    let program = &quantized.program;
+    let graph = &quantized.quantized.graph;
+    let inputs = quantize_inputs(program, samples);
+    let input_bytes = program.tensors[program.input.0].bytes();
+    let batch = inputs.len() / input_bytes;
+    // The integers of every tensor, sample after sample.
+    let mut integers: Vec<Vec<i32>> = vec![Vec::new(); program.tensors.len()];
+    let mut interpreter = Interpreter::new(program, KernelPath::Fast)?;
+    for sample in inputs.chunks(input_bytes) {
+        let input = &program.tensors[program.input.0];
+        integers[program.input.0].extend(tensor_integers(input, sample));
+        interpreter.run_observed(sample, |node, bytes| {
+            let id = program.nodes[node].output.0;
+            integers[id].extend(tensor_integers(&program.tensors[id], bytes));
+        })?;
+    }
+    // The value's elements in the order of the graph.
+    let arranged = |value: ValueId| -> Option<Vec<i32>> {
+        let layout = quantized.layouts[value.0].as_ref()?;
+        let stored = &integers[layout.tensor.0];
+        let mut elements = vec![0; stored.len()];
+        let places = layout.places.len();
+        for (elements, stored) in elements.chunks_mut(places).zip(stored.chunks(places)) {
+            for (&place, &q) in layout.places.iter().zip(stored) {
+                elements[place] = q;
+            }
+        }
+        Some(elements)
+    };
+    let simulated = SimulatedModel::new(&quantized.quantized, device);
+    let mut agreements = Vec::with_capacity(graph.nodes.len());
+    for (index, node) in graph.nodes.iter().enumerate() {
+        let computed = program.nodes.iter().any(|n| n.name == node.name);
+        let found = arranged(node.output).filter(|_| computed);
+        let inputs: Option<Vec<Tensor<4>>> = (node.inputs.iter())
+            .map(|&value| {
+                let grid = quantized.quantized.activations[value.0].grid;
+                let reals: Vec<f32> =
+                    arranged(value)?.into_iter().map(|q| grid.dequantize(q)).collect();
+                let [a, b, c] = graph.value(value).dims();
+                Some(Tensor::from_data(TensorData::new(reals, [batch, a, b, c]), device))
+            })
+            .collect();
+        agreements.push(found.zip(inputs).map(|(found, inputs)| {
+            let grid = quantized.quantized.activations[node.output.0].grid;
+            let expected = to_vec(simulated.forward_node(index, &inputs));
+            let differences =
+                found.iter().zip(&expected).map(|(&q, &x)| (q - grid.quantize(x)).abs());
+            differences.fold(Agreement { outputs: 0, differing: 0, max_lsb: 0 }, |a, d| Agreement {
+                outputs: a.outputs + 1,
+                differing: a.differing + usize::from(d > 0),
+                max_lsb: a.max_lsb.max(d),
+            })
+        }));
+    }
+    Ok(agreements)
+}
+
+/// The signal-to-quantization-noise ratio of every value of the quantized graph against the float
+/// graph, in dB: `10 log10(sum x^2 / sum (x - x^)^2)`; infinite where nothing differs.
+///
+/// Values that only the quantized graph has are compared with nothing and get `None`.
+pub fn sqnr(quantized: &Quantized, device: &Device, samples: Vec<f32>) -> Vec<Option<f64>> {
+    let graph = &quantized.float;
+    let mut float: Vec<Option<Tensor<4>>> = vec![None; graph.values.len()];
+    let model = FloatModel::new(Arc::clone(graph), device);
+    model.forward_with(to_tensor(graph, samples.clone(), device), |id, value| {
+        float[id.0] = Some(value.clone());
+        value
+    });
+    let mut ratios = vec![None; quantized.quantized.graph.values.len()];
+    let simulated = SimulatedModel::new(&quantized.quantized, device);
+    simulated.forward_with(to_tensor(graph, samples, device), |id, value| {
+        let Some(Some(float)) = float.get(id.0) else { return };
+        let (x, q) = (to_vec(float.clone()), to_vec(value.clone()));
+        let sum = |values: &mut dyn Iterator<Item = f32>| -> f64 {
+            values.map(|x| f64::from(x) * f64::from(x)).sum()
+        };
+        let signal = sum(&mut x.iter().copied());
+        let noise = sum(&mut x.iter().zip(&q).map(|(x, q)| x - q));
+        ratios[id.0] = Some(10.0 * (signal / noise).log10());
+    });
+    ratios
+}

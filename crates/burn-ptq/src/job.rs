@@ -1,0 +1,229 @@
+//! A whole job: files in, report and artefacts out. The command line, examples and tests all call
+//! [`run`].
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use burn::tensor::Device;
+use burn_ptq_deploy::export::{SelfTest, exporter};
+use burn_ptq_deploy::size::size_report;
+use burn_ptq_deploy::{file, model::IntModel};
+
+use crate::agreement::{compare_layers, sqnr};
+use crate::data::{Samples, hash_file};
+use crate::evaluate::{
+    Evaluation, Predict, float_predictor, integer_predictor, quantize_inputs, simulated_predictor,
+};
+use crate::import::onnx;
+use crate::pipeline::{Event, PipelineError, Progress, Quantized, Quantizer};
+use crate::recipe::Recipe;
+use crate::report::{LayerReport, Report};
+use crate::task::Task;
+
+/// What to quantize, how, and where the results go.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The model and its data.
+    pub task: Task,
+    /// How to quantize.
+    pub recipe: Recipe,
+    /// Names of exporters to run.
+    pub exports: Vec<String>,
+    /// The output folder; nothing is written without one.
+    pub out: Option<PathBuf>,
+}
+
+/// Samples on which layers are compared and exports test themselves.
+const PROBES: usize = 8;
+
+/// Runs a job.
+///
+/// # Errors
+/// Whatever can be wrong with files, recipe, model or output folder, and cancellation. Nothing is
+/// left half-written.
+pub fn run(
+    job: &Job,
+    device: &Device,
+    progress: Progress,
+) -> Result<(Report, Quantized), PipelineError> {
+    for name in &job.exports {
+        exporter(name)?;
+    }
+    let folder = job.out.as_deref().map(OutputFolder::open).transpose()?;
+    let task = &job.task;
+    let clock = Instant::now();
+    let graph = onnx::read(&task.model)?;
+    let import_seconds = clock.elapsed().as_secs_f64();
+    let input = graph.value(graph.input);
+    let (input_name, input_shape) = (input.name.clone(), input.shape.clone());
+    let Some(calibration_path) = &task.calibration else { return Err(PipelineError::NoSamples) };
+    let calibration = Samples::open(calibration_path)?;
+    calibration.expect_shape(&input_name, &input_shape)?;
+    let evaluation = open_evaluation(task, &input_name, &input_shape)?;
+
+    let limit = job.recipe.calibration.samples;
+    let batch = job.recipe.calibration.batch;
+    let expected = limit.unwrap_or(usize::MAX).min(calibration.count());
+    let hashes = (hash_file(&task.model)?, calibration.hash()?);
+    let quantizer = Quantizer::new(job.recipe.clone(), device.clone())
+        .with_hashes(hashes.0.clone(), hashes.1.clone());
+    let batches = calibration.batches(batch, limit, &task.preprocessing)?;
+    let quantized = quantizer.quantize(graph, batches, Some(expected), progress)?;
+
+    let mut report = Report {
+        task: task.name.clone(),
+        model: task.model.display().to_string(),
+        model_sha256: hashes.0,
+        calibration_sha256: hashes.1,
+        version: env!("CARGO_PKG_VERSION"),
+        recipe: job.recipe.to_toml(),
+        label: job.recipe.label(),
+        seed: job.recipe.seed,
+        calibration_samples: expected,
+        metric: None,
+        samples: 0,
+        float: None,
+        simulated: None,
+        integer: None,
+        seconds: Default::default(),
+        flash_bytes: 0,
+        ram_bytes: 0,
+        macs: 0,
+        layers: Vec::new(),
+    };
+    report.seconds.insert("import".into(), import_seconds);
+    for &(stage, seconds) in &quantized.seconds {
+        report.seconds.insert(stage.into(), seconds);
+    }
+    if let Some(evaluation) = &evaluation {
+        report.metric = Some(evaluation.metric.name());
+        report.samples = evaluation.count();
+        let mut judge = |stage: &str, predict: Predict| {
+            let clock = Instant::now();
+            let metric = evaluation.run(stage, predict, progress)?;
+            report.seconds.insert(stage.into(), clock.elapsed().as_secs_f64());
+            Ok::<f64, PipelineError>(metric)
+        };
+        let float = judge("evaluate float", &mut float_predictor(&quantized.float, device))?;
+        let simulated =
+            judge("evaluate simulated", &mut simulated_predictor(&quantized.quantized, device))?;
+        let integer = judge("evaluate integer", &mut integer_predictor(&quantized.program))?;
+        (report.float, report.simulated, report.integer) =
+            (Some(float), Some(simulated), Some(integer));
+    }
+
+    progress(Event::Stage { stage: "compare layers" });
+    let clock = Instant::now();
+    let mut probes = calibration.batches(PROBES, Some(PROBES), &task.preprocessing)?;
+    let probes = probes.next().ok_or(PipelineError::NoSamples)??;
+    describe_layers(&mut report, &quantized, device, &probes)?;
+    report.seconds.insert("compare layers".into(), clock.elapsed().as_secs_f64());
+
+    if let Some(folder) = folder {
+        if !progress(Event::Stage { stage: "write" }) {
+            return Err(PipelineError::Cancelled);
+        }
+        let inputs = quantize_inputs(&quantized.program, &probes);
+        folder.write(&report, &quantized.program, &job.exports, &inputs)?;
+    }
+    Ok((report, quantized))
+}
+
+/// Opens the evaluation of a task for a model with this input.
+///
+/// # Errors
+/// If the files do not fit the model or each other.
+pub fn open_evaluation(
+    task: &Task,
+    input: &str,
+    shape: &[usize],
+) -> Result<Option<Evaluation>, PipelineError> {
+    let Some(files) = &task.evaluation else { return Ok(None) };
+    let preprocessing = task.preprocessing.clone();
+    let evaluation =
+        Evaluation::open(files, task.metric, preprocessing, task.window_frames, (input, shape))?;
+    Ok(Some(evaluation))
+}
+
+fn describe_layers(
+    report: &mut Report,
+    quantized: &Quantized,
+    device: &Device,
+    probes: &[f32],
+) -> Result<(), PipelineError> {
+    let program = &quantized.program;
+    let graph = &quantized.quantized.graph;
+    let agreements = compare_layers(quantized, device, probes)?;
+    let ratios = sqnr(quantized, device, probes.to_vec());
+    let sizes = size_report(program);
+    report.flash_bytes = sizes.flash_bytes;
+    report.ram_bytes = sizes.ram_bytes;
+    report.macs = sizes.macs;
+    for (node, size) in program.nodes.iter().zip(sizes.nodes) {
+        let source = graph.nodes.iter().position(|n| n.name == node.name);
+        let agreement = source.and_then(|n| agreements[n]);
+        report.layers.push(LayerReport {
+            name: size.name,
+            op: size.op.into(),
+            bits: size.weight_bits,
+            activation_bits: program.tensors[node.output.0].bits,
+            sqnr_db: source
+                .and_then(|n| ratios[graph.nodes[n].output.0])
+                .filter(|ratio| ratio.is_finite()),
+            differing: agreement.map(|a| a.differing as f64 / a.outputs.max(1) as f64),
+            max_lsb: agreement.map(|a| a.max_lsb),
+            bytes: size.flash_bytes,
+            macs: size.macs,
+        });
+    }
+    Ok(())
+}
+
+/// The folder of the results, known to be writable before the work begins.
+struct OutputFolder {
+    path: PathBuf,
+    created: bool,
+}
+
+impl OutputFolder {
+    fn open(path: &Path) -> Result<Self, PipelineError> {
+        let failed = |source| PipelineError::Output { path: path.into(), source };
+        let created = !path.exists();
+        std::fs::create_dir_all(path).map_err(failed)?;
+        let folder = Self { path: path.into(), created };
+        tempfile::NamedTempFile::new_in(path).map_err(failed)?;
+        Ok(folder)
+    }
+
+    fn write(
+        &self,
+        report: &Report,
+        program: &IntModel,
+        exports: &[String],
+        inputs: &[u8],
+    ) -> Result<(), PipelineError> {
+        let bytes = program.tensors[program.input.0].bytes();
+        let samples: Vec<Vec<u8>> = inputs.chunks(bytes).map(<[u8]>::to_vec).collect();
+        let self_test = SelfTest::new(program, &samples)?;
+        file::write(&self.path.join("model.bptq"), program)?;
+        for name in exports {
+            exporter(name)?.export(program, &self_test, &self.path.join(name))?;
+        }
+        let path = self.path.join("report.json");
+        let failed = |source| PipelineError::Output { path: path.clone(), source };
+        let temporary = tempfile::NamedTempFile::new_in(&self.path).map_err(failed)?;
+        serde_json::to_writer_pretty(&temporary, report).map_err(|e| failed(e.into()))?;
+        temporary.persist(&path).map_err(|e| failed(e.error))?;
+        Ok(())
+    }
+}
+
+impl Drop for OutputFolder {
+    /// A folder that was made for a job that failed disappears again: it is empty then.
+    fn drop(&mut self) {
+        if self.created {
+            // Fails if the folder holds results, as it should.
+            let _ = std::fs::remove_dir(&self.path);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The report of a quantization: what `report.json` holds.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// Everything that a quantization found out. Field names are stable.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The task, or the model's file stem.
+    pub task: String,
+    /// The model's file.
+    pub model: String,
+    /// SHA-256 of the model's file.
+    pub model_sha256: String,
+    /// SHA-256 of the calibration data.
+    pub calibration_sha256: String,
+    /// The version of burn-ptq.
+    pub version: &'static str,
+    /// The recipe, as TOML.
+    pub recipe: String,
+    /// `W4A8` and the like.
+    pub label: String,
+    /// The seed.
+    pub seed: u64,
+    /// Calibration samples.
+    pub calibration_samples: usize,
+    /// The metric's name; absent without evaluation data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<&'static str>,
+    /// Evaluated samples.
+    pub samples: usize,
+    /// The metric of the float network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub float: Option<f64>,
+    /// The metric of the simulated network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub simulated: Option<f64>,
+    /// The metric of the integer program: the headline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub integer: Option<f64>,
+    /// Seconds of each stage.
+    pub seconds: BTreeMap<String, f64>,
+    /// Bytes of weights as stored, biases, multipliers and tables; without code.
+    pub flash_bytes: usize,
+    /// Bytes of the arena.
+    pub ram_bytes: usize,
+    /// Multiply-accumulates of one inference.
+    pub macs: usize,
+    /// The operations of the program, in order.
+    pub layers: Vec<LayerReport>,
+}
+
+/// One operation of the program.
+#[derive(Clone, Debug, Serialize)]
+pub struct LayerReport {
+    /// The name in the source model.
+    pub name: String,
+    /// The integer operation.
+    pub op: String,
+    /// Bits of the weights; absent without weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bits: Option<u8>,
+    /// Bits of the output.
+    pub activation_bits: u8,
+    /// Signal-to-quantization-noise ratio of the output against the float network, in dB; absent for
+    /// operations that the float network does not have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sqnr_db: Option<f64>,
+    /// Share of outputs that differ from the simulation on the same integer inputs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub differing: Option<f64>,
+    /// The largest of these differences, in steps of the grid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_lsb: Option<i32>,
+    /// Bytes of constants.
+    pub bytes: usize,
+    /// Multiply-accumulates.
+    pub macs: usize,
+}

@@ -1,0 +1,100 @@
+//! Task folders: a model, its data and how it is judged.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::data::Preprocessing;
+use crate::evaluate::EvaluationFiles;
+use crate::metric::Metric;
+use crate::pipeline::PipelineError;
+
+/// A model with its files, and how data become inputs and outputs a metric.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// What reports call it.
+    pub name: String,
+    /// The ONNX file.
+    pub model: PathBuf,
+    /// Calibration samples.
+    pub calibration: Option<PathBuf>,
+    /// Evaluation samples, labels and groups.
+    pub evaluation: Option<EvaluationFiles>,
+    /// The metric.
+    pub metric: Metric,
+    /// How raw elements become inputs.
+    pub preprocessing: Preprocessing,
+    /// For clips: consecutive frames of one input.
+    pub window_frames: Option<usize>,
+}
+
+/// `task.toml`. Provenance is for people; it is accepted and not read.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TaskFile {
+    metric: Metric,
+    #[serde(default = "one")]
+    input_scale: f32,
+    #[serde(default)]
+    input_mean: Vec<f32>,
+    #[serde(default)]
+    input_std: Vec<f32>,
+    window_frames: Option<usize>,
+    #[serde(rename = "float_metric")]
+    _float_metric: Option<f64>,
+    #[serde(rename = "int8_reference")]
+    _int8_reference: Option<f64>,
+    #[serde(rename = "calibration")]
+    _calibration: Option<String>,
+    #[serde(rename = "source")]
+    _source: Option<String>,
+}
+
+fn one() -> f32 {
+    1.0
+}
+
+impl Task {
+    /// Reads `dir/task.toml` and finds `model.onnx`, `calib_x`, `eval_x`, `eval_y` and
+    /// `eval_machine` beside it, each .npy or .npz.
+    ///
+    /// # Errors
+    /// If the folder lacks the description or the model, or the description is wrong.
+    pub fn open(dir: &Path) -> Result<Self, PipelineError> {
+        let path = dir.join("task.toml");
+        let wrong = |problem: String| PipelineError::Task { path: path.clone(), problem };
+        let text = std::fs::read_to_string(&path).map_err(|e| {
+            wrong(format!(
+                "cannot be read ({e}); a task folder holds task.toml, model.onnx, \
+                           calib_x.npy, eval_x.npy and eval_y.npy"
+            ))
+        })?;
+        let file: TaskFile = toml::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+        if file.window_frames == Some(0) {
+            return Err(wrong("window_frames is 0: expected at least 1".into()));
+        }
+        let array = |stem: &str| {
+            let candidates = ["npy", "npz"].map(|e| dir.join(format!("{stem}.{e}")));
+            candidates.into_iter().find(|p| p.is_file())
+        };
+        let evaluation = array("eval_x").map(|samples| EvaluationFiles {
+            samples,
+            labels: array("eval_y"),
+            groups: array("eval_machine"),
+        });
+        let folder = dir.canonicalize().unwrap_or_else(|_| dir.into());
+        Ok(Self {
+            name: folder.file_name().map_or("task".into(), |n| n.to_string_lossy().into_owned()),
+            model: dir.join("model.onnx"),
+            calibration: array("calib_x"),
+            evaluation,
+            metric: file.metric,
+            preprocessing: Preprocessing {
+                scale: file.input_scale,
+                mean: file.input_mean,
+                std: file.input_std,
+            },
+            window_frames: file.window_frames,
+        })
+    }
+}

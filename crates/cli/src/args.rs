@@ -1,0 +1,165 @@
+//! Arguments as people type them.
+
+use std::path::PathBuf;
+
+use burn_ptq::metric::Metric;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Post-training quantization for tinyML: an ONNX model in, integer C for a microcontroller out,
+/// proven bit-exact on the desk.
+#[derive(Debug, Parser)]
+#[command(name = "burn-ptq", version, about)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Quantize an ONNX model with calibration data, evaluate it and export it.
+    Quantize(Quantize),
+    /// Evaluate a float model (.onnx) or an integer model (.bptq).
+    Evaluate(Evaluate),
+    /// List the layers of a model with shapes, multiply-accumulates, bits and bytes.
+    Inspect(Inspect),
+    /// Export an integer model as code.
+    Export(Export),
+    /// Do everything above on an embedded model and data.
+    Demo(Demo),
+}
+
+#[derive(Debug, Args)]
+pub struct Quantize {
+    /// The float model; with --task, the task's model.onnx if left out.
+    #[arg(value_name = "MODEL.onnx", required_unless_present = "task")]
+    pub model: Option<PathBuf>,
+    #[command(flatten)]
+    pub data: Data,
+    /// Calibration samples: .npy or .npz, first axis = sample, in the layout of the model's input.
+    #[arg(long, value_name = "X.npy", required_unless_present = "task")]
+    pub calib: Option<PathBuf>,
+    /// A preset recipe: w8a8, w4a8, w3a8, w2a8, w4a4.
+    #[arg(long, value_name = "NAME", conflicts_with = "recipe")]
+    pub preset: Option<String>,
+    /// A recipe file.
+    #[arg(long, value_name = "R.toml")]
+    pub recipe: Option<PathBuf>,
+    /// Bits of all weights: 2 to 8.
+    #[arg(long, value_name = "BITS")]
+    pub weights: Option<u8>,
+    /// Bits of all activations but the model's input and output: 4 to 8, or 16.
+    #[arg(long, value_name = "BITS")]
+    pub activations: Option<u8>,
+    /// Other bits for some layers, such as 'conv_1:weights=8' or 'dense*:weights=8,activations=8'.
+    #[arg(long = "layer", value_name = "GLOB:KEY=BITS,..")]
+    pub layers: Vec<String>,
+    /// Calibrate with the first N samples only.
+    #[arg(long, value_name = "N")]
+    pub samples: Option<usize>,
+    /// Seeds every random choice.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Exporters to run, such as c.
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
+    pub export: Vec<String>,
+    /// The folder of model.bptq, report.json and the exports.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Print the report as JSON instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Evaluation data and preprocessing.
+#[derive(Debug, Args)]
+pub struct Data {
+    /// A folder with task.toml, model.onnx, calib_x.npy, eval_x.npy and eval_y.npy; flags override.
+    #[arg(long, value_name = "DIR")]
+    pub task: Option<PathBuf>,
+    /// Evaluation samples.
+    #[arg(long, value_name = "X.npy")]
+    pub eval: Option<PathBuf>,
+    /// Labels, one integer a sample.
+    #[arg(long, value_name = "Y.npy")]
+    pub labels: Option<PathBuf>,
+    /// Groups over which auc is averaged, one integer a sample.
+    #[arg(long, value_name = "G.npy")]
+    pub groups: Option<PathBuf>,
+    /// The metric; top1 without a task.
+    #[arg(long)]
+    pub metric: Option<MetricName>,
+    /// Factor of raw elements.
+    #[arg(long, value_name = "F")]
+    pub input_scale: Option<f32>,
+    /// Mean of scaled elements: one number, or one a channel.
+    #[arg(long, value_name = "F,..", value_delimiter = ',', allow_negative_numbers = true)]
+    pub input_mean: Vec<f32>,
+    /// Standard deviation of scaled elements: one number, or one a channel.
+    #[arg(long, value_name = "F,..", value_delimiter = ',')]
+    pub input_std: Vec<f32>,
+    /// For clips [frames, features]: consecutive frames that make one input.
+    #[arg(long, value_name = "N")]
+    pub window_frames: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum MetricName {
+    /// Share of right classes.
+    Top1,
+    /// Area under the ROC curve.
+    Auc,
+    /// Mean squared reconstruction error.
+    Mse,
+}
+
+impl From<MetricName> for Metric {
+    fn from(name: MetricName) -> Self {
+        match name {
+            MetricName::Top1 => Metric::Top1,
+            MetricName::Auc => Metric::Auc,
+            MetricName::Mse => Metric::Mse,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct Evaluate {
+    /// The model: .onnx (float) or .bptq (integer); with --task, the task's model.onnx if left out.
+    #[arg(value_name = "MODEL", required_unless_present = "task")]
+    pub model: Option<PathBuf>,
+    #[command(flatten)]
+    pub data: Data,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// The model: .onnx or .bptq.
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Export {
+    /// The integer model.
+    #[arg(value_name = "MODEL.bptq")]
+    pub model: PathBuf,
+    /// Exporters to run, such as c.
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',', required = true)]
+    pub to: Vec<String>,
+    /// The folder in which each exporter makes a folder of its name.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// The folder of the results.
+    #[arg(long, value_name = "DIR", default_value = "burn-ptq-demo")]
+    pub out: PathBuf,
+}

@@ -1,0 +1,73 @@
+//! `burn-ptq demo`.
+
+use std::path::Path;
+
+use anyhow::Context;
+use burn::tensor::Device;
+use burn_ptq::job::{Job, run as run_job};
+use burn_ptq::recipe::Recipe;
+use burn_ptq::task::Task;
+
+use crate::args::Demo;
+use crate::progress::Reporter;
+use crate::table;
+
+/// The embedded task: a small network on the UCI optical digits, see `demo/README.md`.
+const FILES: &[(&str, &[u8])] = &[
+    ("model.onnx", include_bytes!("../../demo/model.onnx")),
+    ("task.toml", include_bytes!("../../demo/task.toml")),
+    ("calib_x.npy", include_bytes!("../../demo/calib_x.npy")),
+    ("eval_x.npy", include_bytes!("../../demo/eval_x.npy")),
+    ("eval_y.npy", include_bytes!("../../demo/eval_y.npy")),
+];
+
+/// The recipes that are shown side by side.
+const PRESETS: &[&str] = &["w8a8", "w4a8", "w4a4", "w2a8"];
+
+pub fn run(args: Demo) -> anyhow::Result<()> {
+    let folder = args.out.join("digits");
+    unpack(&folder).with_context(|| format!("cannot write the demo to {}", folder.display()))?;
+    println!("A small network on 8x8 digits, quantized by {} recipes.\n", PRESETS.len());
+    let reporter = Reporter::new();
+    let mut rows = Vec::new();
+    for preset in PRESETS {
+        let out = args.out.join(preset);
+        let job = Job {
+            task: Task::open(&folder)?,
+            recipe: Recipe::preset(preset)?,
+            exports: vec!["c".into()],
+            out: Some(out.clone()),
+        };
+        let (report, _) = run_job(&job, &Device::flex(), &|event| reporter.show(event))?;
+        let percent = |x: Option<f64>| x.map_or("-".into(), |x| format!("{:.1}", 100.0 * x));
+        rows.push(vec![
+            report.label.clone(),
+            percent(report.float),
+            percent(report.simulated),
+            percent(report.integer),
+            table::bytes(report.flash_bytes),
+            table::bytes(report.ram_bytes),
+            format!("{:.1}", report.seconds.values().sum::<f64>()),
+            out.display().to_string(),
+        ]);
+    }
+    drop(reporter);
+    let header =
+        ["recipe", "float %", "simulated %", "integer %", "flash", "RAM", "seconds", "results"];
+    print!("{}", table::render(&header, &rows));
+    let c = args.out.join(PRESETS[0]).join("c");
+    println!(
+        "\nEach folder holds model.bptq, report.json and the C code. Prove it on this machine:\n  \
+         make -C {} test",
+        c.display()
+    );
+    Ok(())
+}
+
+fn unpack(folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    for (name, bytes) in FILES {
+        std::fs::write(folder.join(name), bytes)?;
+    }
+    Ok(())
+}

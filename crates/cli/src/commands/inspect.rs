@@ -1,0 +1,122 @@
+//! `burn-ptq inspect`.
+
+use burn_ptq::import::onnx;
+use burn_ptq_deploy::file;
+use burn_ptq_deploy::size::size_report;
+use serde::Serialize;
+
+use super::is_integer_model;
+use crate::args::Inspect;
+use crate::table;
+
+#[derive(Serialize)]
+struct Layer {
+    name: String,
+    op: String,
+    output_shape: Vec<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weight_bits: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    activation_bits: Option<u8>,
+    bytes: usize,
+    macs: usize,
+}
+
+#[derive(Serialize)]
+struct Inspected {
+    model: String,
+    input: String,
+    input_shape: Vec<usize>,
+    flash_bytes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ram_bytes: Option<usize>,
+    macs: usize,
+    layers: Vec<Layer>,
+}
+
+pub fn run(args: Inspect) -> anyhow::Result<()> {
+    let inspected = if is_integer_model(&args.model) { integer(&args)? } else { float(&args)? };
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&inspected)?);
+        return Ok(());
+    }
+    let bits = |b: Option<u8>| b.map_or("-".into(), |b| b.to_string());
+    let rows: Vec<Vec<String>> = (inspected.layers.iter())
+        .map(|l| {
+            let shape: Vec<String> = l.output_shape.iter().map(usize::to_string).collect();
+            vec![
+                l.name.clone(),
+                l.op.clone(),
+                shape.join("x"),
+                bits(l.weight_bits),
+                bits(l.activation_bits),
+                l.bytes.to_string(),
+                l.macs.to_string(),
+            ]
+        })
+        .collect();
+    print!("{}", table::render(&["layer", "op", "output", "W", "A", "bytes", "MACs"], &rows));
+    println!(
+        "\n{}: input '{}' {:?}, {} of constants{}, {} MACs",
+        inspected.model,
+        inspected.input,
+        inspected.input_shape,
+        table::bytes(inspected.flash_bytes),
+        inspected.ram_bytes.map_or(String::new(), |b| format!(", RAM {}", table::bytes(b))),
+        inspected.macs
+    );
+    Ok(())
+}
+
+/// A float model, as it stands in the file: batch normalizations are not folded yet.
+fn float(args: &Inspect) -> anyhow::Result<Inspected> {
+    let graph = onnx::read(&args.model)?;
+    let layers: Vec<Layer> = (graph.nodes.iter())
+        .map(|node| Layer {
+            name: node.name.clone(),
+            op: node.op.operator().name().into(),
+            output_shape: graph.value(node.output).shape.clone(),
+            weight_bits: None,
+            activation_bits: None,
+            bytes: node.op.parameters().iter().map(|p| p.len() * 4).sum(),
+            macs: graph.node_macs(node),
+        })
+        .collect();
+    let input = graph.value(graph.input);
+    Ok(Inspected {
+        model: args.model.display().to_string(),
+        input: input.name.clone(),
+        input_shape: input.shape.clone(),
+        flash_bytes: layers.iter().map(|l| l.bytes).sum(),
+        ram_bytes: None,
+        macs: graph.macs(),
+        layers,
+    })
+}
+
+fn integer(args: &Inspect) -> anyhow::Result<Inspected> {
+    let model = file::read(&args.model)?;
+    let size = size_report(&model);
+    let layers = model.nodes.iter().zip(size.nodes).map(|(node, size)| {
+        let output = &model.tensors[node.output.0];
+        Layer {
+            name: size.name,
+            op: size.op.into(),
+            output_shape: output.shape.to_vec(),
+            weight_bits: size.weight_bits,
+            activation_bits: Some(output.bits),
+            bytes: size.flash_bytes,
+            macs: size.macs,
+        }
+    });
+    let input = &model.tensors[model.input.0];
+    Ok(Inspected {
+        model: args.model.display().to_string(),
+        input: input.name.clone(),
+        input_shape: input.shape.to_vec(),
+        flash_bytes: size.flash_bytes,
+        ram_bytes: Some(size.ram_bytes),
+        macs: size.macs,
+        layers: layers.collect(),
+    })
+}

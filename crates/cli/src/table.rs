@@ -1,0 +1,53 @@
+//! Tables on a terminal.
+
+/// Lays out rows under a header: text to the left, numbers to the right.
+pub fn render(header: &[&str], rows: &[Vec<String>]) -> String {
+    let columns = header.len();
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([header[column].chars().count()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let numeric = |column: usize| {
+        let number = |row: &Vec<String>| {
+            let cell = row[column].trim_start_matches('-');
+            cell.is_empty() || cell.starts_with(|c: char| c.is_ascii_digit())
+        };
+        rows.iter().all(number)
+    };
+    let right: Vec<bool> = (0..columns).map(numeric).collect();
+    let line = |cells: Vec<&str>| {
+        let mut line = String::new();
+        for (i, cell) in cells.into_iter().enumerate() {
+            let width = widths[i];
+            let cell = if right[i] { format!("{cell:>width$}") } else { format!("{cell:<width$}") };
+            line.push_str(if i == 0 { "" } else { "  " });
+            line.push_str(&cell);
+        }
+        line.trim_end().to_owned() + "\n"
+    };
+    let mut text = line(header.to_vec());
+    for row in rows {
+        text.push_str(&line(row.iter().map(String::as_str).collect()));
+    }
+    text
+}
+
+/// A number of bytes for people.
+pub fn bytes(count: usize) -> String {
+    match count {
+        0..10_000 => format!("{count} B"),
+        _ => format!("{:.1} KiB", count as f64 / 1024.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_align_right_and_text_left() {
+        let rows = [vec!["conv".into(), "8".into()], vec!["fc".into(), "120".into()]];
+        assert_eq!(render(&["layer", "macs"], &rows), "layer  macs\nconv      8\nfc      120\n");
+    }
+}
