@@ -1,3 +1,3 @@
-//! Importers: from models of other tools to the float graph.
+//! Reading models: from a file format to the float [`Graph`](crate::graph::Graph).
 
 pub mod onnx;

@@ -31,8 +31,7 @@ impl AveragePool {
         } else {
             begin..end
         };
-        let start = position * w.stride[axis];
-        (0..w.kernel[axis]).filter(|t| counted.contains(&(start + t * w.dilation[axis]))).count()
+        w.taps_inside(axis, position, &counted)
     }
 }
 

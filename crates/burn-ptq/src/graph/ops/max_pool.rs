@@ -28,10 +28,7 @@ impl Operator for MaxPool {
         let (output, w) = (dims3(&shape), &self.window);
         for (axis, extent) in [height, width].into_iter().enumerate() {
             let inside = w.begin[axis]..w.begin[axis] + extent;
-            let empty = |p: usize| {
-                let start = p * w.stride[axis];
-                !(0..w.kernel[axis]).any(|t| inside.contains(&(start + t * w.dilation[axis])))
-            };
+            let empty = |p: usize| w.taps_inside(axis, p, &inside) == 0;
             if (0..output[axis + 1]).any(empty) {
                 return Err("a window holds nothing but padding".into());
             }
@@ -43,7 +40,7 @@ impl Operator for MaxPool {
         let w = &self.window;
         let mut input = inputs[0].clone();
         if !w.is_unpadded() {
-            input = input.pad(w.padding(), PadMode::Constant(f32::NEG_INFINITY.into()));
+            input = input.pad(w.padding(), PadMode::Constant(f32::NEG_INFINITY));
         }
         let mut options = MaxPoolOptions::new(w.kernel);
         options.stride = w.stride;

@@ -30,7 +30,7 @@ impl Operator for Pad {
 
     fn forward(&self, inputs: &[Tensor<4>], _parameters: &[Tensor<1>]) -> Tensor<4> {
         let pairs = [0, 1, 2].map(|i| (self.before[i], self.after[i]));
-        inputs[0].clone().pad(pairs, PadMode::Constant(self.value.into()))
+        inputs[0].clone().pad(pairs, PadMode::Constant(self.value))
     }
 
     fn output_grid(&self) -> OutputGrid {

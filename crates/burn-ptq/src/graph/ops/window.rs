@@ -1,5 +1,7 @@
 //! Windows of convolutions and pools over the two spatial axes.
 
+use std::ops::Range;
+
 /// How a window walks over height and width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
@@ -39,6 +41,15 @@ impl Window {
             output[axis] = (padded - reach) / stride + 1;
         }
         Ok(output)
+    }
+
+    /// How many taps of the window at `position` of `axis` fall into a range of the padded input.
+    pub fn taps_inside(&self, axis: usize, position: usize, range: &Range<usize>) -> usize {
+        let start = position * self.stride[axis];
+        let taps_before = |place: usize| {
+            place.saturating_sub(start).div_ceil(self.dilation[axis]).min(self.kernel[axis])
+        };
+        taps_before(range.end).saturating_sub(taps_before(range.start))
     }
 
     /// Padding as pairs of before and after, as Burn wants it.

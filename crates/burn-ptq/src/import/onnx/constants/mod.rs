@@ -1,0 +1,101 @@
+//! Values that are known before the model runs, and the nodes that compute them.
+
+mod elementwise;
+mod fold;
+mod indexing;
+
+use super::error::Refusal;
+use crate::graph::Array;
+
+pub(super) use fold::{fold, shape_of};
+pub(super) use indexing::{normalize_axis, permute_axes, unsqueezed};
+
+/// A tensor that is known at import, with its ONNX shape.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Constant {
+    pub shape: Vec<usize>,
+    pub elements: Elements,
+}
+
+/// The elements of a [`Constant`], last axis fastest.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Elements {
+    Float(Vec<f32>),
+    Integer(Vec<Extent>),
+}
+
+/// An integer, most often an extent of a shape.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Extent {
+    Known(i64),
+    /// The extent of the batch axis, which only the run knows.
+    Batch,
+}
+
+impl Constant {
+    pub fn len(&self) -> usize {
+        match &self.elements {
+            Elements::Float(data) => data.len(),
+            Elements::Integer(data) => data.len(),
+        }
+    }
+
+    /// The elements as numbers that a network may compute with.
+    pub fn to_array(&self) -> Result<Array, Refusal> {
+        let data = self.to_floats()?;
+        if data.iter().any(|v| !v.is_finite()) {
+            return Err(Refusal::new(
+                "a constant holds NaN or infinite values",
+                "train or export the model again",
+            ));
+        }
+        Ok(Array::new(self.shape.clone(), data))
+    }
+
+    /// The elements as floats, which may be infinite.
+    pub fn to_floats(&self) -> Result<Vec<f32>, Refusal> {
+        match &self.elements {
+            Elements::Float(data) => Ok(data.clone()),
+            Elements::Integer(_) => Ok(self.to_integers()?.iter().map(|&v| v as f32).collect()),
+        }
+    }
+
+    /// The elements as integers that do not depend on the batch.
+    pub fn to_integers(&self) -> Result<Vec<i64>, Refusal> {
+        self.to_extents()?
+            .iter()
+            .map(|e| match e {
+                Extent::Known(value) => Ok(*value),
+                Extent::Batch => Err(depends_on_batch()),
+            })
+            .collect()
+    }
+
+    pub fn to_extents(&self) -> Result<&[Extent], Refusal> {
+        match &self.elements {
+            Elements::Integer(data) => Ok(data),
+            Elements::Float(_) => {
+                Err(Refusal::invalid("expected an integer constant, found floats"))
+            }
+        }
+    }
+
+    /// The only element.
+    pub fn to_scalar(&self) -> Result<f32, Refusal> {
+        match self.to_floats()?[..] {
+            [value] => Ok(value),
+            _ => Err(Refusal::invalid(format!(
+                "expected a constant with one element, found the shape {:?}",
+                self.shape
+            ))),
+        }
+    }
+}
+
+/// The refusal of arithmetic on the extent of the batch.
+fn depends_on_batch() -> Refusal {
+    Refusal::new(
+        "it computes with the extent of the batch axis",
+        "export the model with shapes that keep the batch axis as it is",
+    )
+}

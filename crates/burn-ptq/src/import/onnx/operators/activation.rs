@@ -1,0 +1,102 @@
+//! Element-wise non-linearities.
+
+use super::super::error::Refusal;
+use super::super::importer::{Binding, Importer, Site};
+use crate::graph::ops::{Clip, Unary, UnaryFunction};
+use crate::graph::{Clamp, ValueId};
+
+pub(super) fn relu(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    push_clip(importer, site, site.value(0)?, Clamp::RELU)
+}
+
+pub(super) fn clip(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    let (min, max) = if site.opset < 11 {
+        (site.attributes.float("min", f32::MIN)?, site.attributes.float("max", f32::MAX)?)
+    } else {
+        let bound = |index, what, default| {
+            site.optional(index, what)?.map_or(Ok(default), |constant| constant.to_scalar())
+        };
+        (bound(1, "minimum", f32::MIN)?, bound(2, "maximum", f32::MAX)?)
+    };
+    push_clip(importer, site, site.value(0)?, Clamp { min, max })
+}
+
+/// `Min` with a constant is an upper bound.
+pub(super) fn min(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    let (value, bound) = value_and_bound(site)?;
+    push_clip(importer, site, value, Clamp { min: f32::MIN, max: bound })
+}
+
+/// `Max` with a constant is a lower bound.
+pub(super) fn max(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    let (value, bound) = value_and_bound(site)?;
+    push_clip(importer, site, value, Clamp { min: bound, max: f32::MAX })
+}
+
+fn value_and_bound(site: &Site) -> Result<(ValueId, f32), Refusal> {
+    match site.pair()? {
+        (Binding::Value(id), Binding::Constant(c)) | (Binding::Constant(c), Binding::Value(id)) => {
+            Ok((*id, c.to_scalar()?))
+        }
+        _ => Err(Refusal::new(
+            format!("{} of two computed values is not supported, only with a constant", site.op),
+            "express it by Relu, Add and Sub",
+        )),
+    }
+}
+
+fn push_clip(
+    importer: &mut Importer,
+    site: &Site,
+    input: ValueId,
+    Clamp { min, max }: Clamp,
+) -> Result<ValueId, Refusal> {
+    if min.is_nan() || max.is_nan() || min > max {
+        return Err(Refusal::invalid(format!("its bounds are empty: {min} to {max}")));
+    }
+    // Exporters write the largest finite numbers for "no bound".
+    let bounds = Clamp {
+        min: if min <= f32::MIN { f32::NEG_INFINITY } else { min },
+        max: if max >= f32::MAX { f32::INFINITY } else { max },
+    };
+    importer.push(site, Clip { bounds }, &[input])
+}
+
+fn unary(
+    importer: &mut Importer,
+    site: &Site,
+    function: UnaryFunction,
+) -> Result<ValueId, Refusal> {
+    importer.push(site, Unary { function }, &[site.value(0)?])
+}
+
+pub(super) fn leaky_relu(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    let alpha = finite(site, "alpha", 0.01)?;
+    unary(importer, site, UnaryFunction::LeakyRelu { alpha })
+}
+
+pub(super) fn sigmoid(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    unary(importer, site, UnaryFunction::Sigmoid)
+}
+
+pub(super) fn tanh(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    unary(importer, site, UnaryFunction::Tanh)
+}
+
+pub(super) fn hard_swish(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    unary(importer, site, UnaryFunction::HardSwish)
+}
+
+pub(super) fn hard_sigmoid(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    let (alpha, beta) = (finite(site, "alpha", 0.2)?, finite(site, "beta", 0.5)?);
+    unary(importer, site, UnaryFunction::HardSigmoid { alpha, beta })
+}
+
+/// A float attribute that must be a number.
+pub(super) fn finite(site: &Site, name: &str, default: f32) -> Result<f32, Refusal> {
+    let value = site.attributes.float(name, default)?;
+    if value.is_finite() {
+        return Ok(value);
+    }
+    Err(Refusal::invalid(format!("attribute '{name}': expected a finite number, found {value}")))
+}

@@ -1,0 +1,210 @@
+//! Sums, differences, products and quotients: of two values, or of a value and a constant.
+
+use super::super::constants::Constant;
+use super::super::error::Refusal;
+use super::super::importer::{Binding, Importer, Site};
+use crate::graph::ops::{self, ChannelAffine, Permute};
+use crate::graph::{Array, Op, ValueId, dims3};
+
+pub(super) fn add(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    match site.pair()? {
+        (Binding::Value(a), Binding::Value(b)) => push_pair(importer, site, ops::Add, *a, *b),
+        (Binding::Value(x), Binding::Constant(c)) | (Binding::Constant(c), Binding::Value(x)) => {
+            match add_to_bias(importer, *x, c)? {
+                Some(merged) => Ok(importer.merge(site, merged)),
+                None => affine(importer, site, *x, c, |c| (1.0, c)),
+            }
+        }
+        _ => Err(two_constants()),
+    }
+}
+
+pub(super) fn sub(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    match site.pair()? {
+        (Binding::Value(a), Binding::Value(b)) => {
+            let (a, b) = (*a, *b);
+            let negated = push_negation(importer, site, b)?;
+            push_pair(importer, site, ops::Add, a, negated)
+        }
+        (Binding::Value(x), Binding::Constant(c)) => affine(importer, site, *x, c, |c| (1.0, -c)),
+        (Binding::Constant(c), Binding::Value(x)) => affine(importer, site, *x, c, |c| (-1.0, c)),
+        _ => Err(two_constants()),
+    }
+}
+
+pub(super) fn mul(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    match site.pair()? {
+        (Binding::Value(a), Binding::Value(b)) => push_pair(importer, site, ops::Mul, *a, *b),
+        (Binding::Value(x), Binding::Constant(c)) | (Binding::Constant(c), Binding::Value(x)) => {
+            affine(importer, site, *x, c, |c| (c, 0.0))
+        }
+        _ => Err(two_constants()),
+    }
+}
+
+pub(super) fn div(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    match site.pair()? {
+        (Binding::Value(x), Binding::Constant(c)) => {
+            affine(importer, site, *x, c, |c| (1.0 / c, 0.0))
+        }
+        _ => Err(Refusal::new(
+            "the divisor is computed at run time, expected a constant",
+            "integer programs do not divide: train without the division, or cut the model before it",
+        )),
+    }
+}
+
+pub(super) fn neg(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    let input = site.value(0)?;
+    let op = uniform(importer, input, -1.0, 0.0)?;
+    importer.push(site, op, &[input])
+}
+
+fn push_negation(importer: &mut Importer, site: &Site, input: ValueId) -> Result<ValueId, Refusal> {
+    let op = uniform(importer, input, -1.0, 0.0)?;
+    importer.push_part(site, "negated", op, &[input])
+}
+
+fn two_constants() -> Refusal {
+    Refusal::invalid("expected a computed value among the inputs")
+}
+
+/// An element-wise operation that commutes; the graph wants the larger value first.
+fn push_pair(
+    importer: &mut Importer,
+    site: &Site,
+    op: impl Into<Op>,
+    a: ValueId,
+    b: ValueId,
+) -> Result<ValueId, Refusal> {
+    let (first, second) = (importer.shape(a), importer.shape(b));
+    if first.len() != second.len() {
+        return Err(Refusal::new(
+            format!(
+                "samples of {first:?} and {second:?} have different ranks, and ONNX aligns the \
+                 batch axis of one with another axis of the other"
+            ),
+            "reshape the smaller one first",
+        ));
+    }
+    let len = |id| importer.graph.value(id).len();
+    let pair = if len(a) >= len(b) { [a, b] } else { [b, a] };
+    importer.push(site, op, &pair)
+}
+
+/// One scale and shift for all channels of `input`.
+fn uniform(
+    importer: &mut Importer,
+    input: ValueId,
+    scale: f32,
+    shift: f32,
+) -> Result<ChannelAffine, Refusal> {
+    let [channels, ..] = dims3(importer.shape(input));
+    importer.budget.allocate(&[2, channels], size_of::<f32>())?;
+    Ok(ChannelAffine {
+        scale: Array::full([channels], scale),
+        shift: Array::full([channels], shift),
+    })
+}
+
+/// An operation with a constant, as a scale and shift a channel that `coefficients` makes of each
+/// element of the constant.
+fn affine(
+    importer: &mut Importer,
+    site: &Site,
+    input: ValueId,
+    constant: &Constant,
+    coefficients: impl Fn(f64) -> (f64, f64),
+) -> Result<ValueId, Refusal> {
+    let (axis, elements) = along_one_axis(importer.shape(input), constant)?;
+    let extent = importer.shape(input)[axis];
+    importer.budget.allocate(&[2, extent], size_of::<f32>())?;
+    let (mut scales, mut shifts) = (Vec::with_capacity(extent), Vec::with_capacity(extent));
+    for value in elements.iter().cycle().take(extent) {
+        let (scale, shift) = coefficients(f64::from(*value));
+        let (scale, shift) = (scale as f32, shift as f32);
+        if !(scale.is_finite() && shift.is_finite()) {
+            return Err(Refusal::new(
+                format!("{} with the constant {value} is not finite", site.op),
+                "train or export the model again",
+            ));
+        }
+        scales.push(scale);
+        shifts.push(shift);
+    }
+    let op =
+        ChannelAffine { scale: Array::new([extent], scales), shift: Array::new([extent], shifts) };
+    if axis == 0 {
+        return importer.push(site, op, &[input]);
+    }
+    // Channels are a sample's first axis: the constant's axis goes there and back.
+    let mut axes: Vec<usize> = (0..importer.shape(input).len()).collect();
+    axes.swap(0, axis);
+    let swap = Permute { axes };
+    let turned = importer.push_part(site, "turned", swap.clone(), &[input])?;
+    let result = importer.push_part(site, "affine", op, &[turned])?;
+    importer.push(site, swap, &[result])
+}
+
+/// The axis of a sample of `shape` along which `constant` varies, and its elements there: as many
+/// as the axis has, or one.
+fn along_one_axis(shape: &[usize], constant: &Constant) -> Result<(usize, Vec<f32>), Refusal> {
+    let data = constant.to_array()?.data;
+    // Numpy's broadcasting aligns the last axes; the constant must not enlarge the value.
+    let missing = (shape.len() + 1).checked_sub(constant.shape.len());
+    let axes: Option<Vec<usize>> = missing.map(|missing| {
+        let long = |&axis: &usize| constant.shape[axis] != 1;
+        (0..constant.shape.len()).filter(long).map(|axis| axis + missing).collect()
+    });
+    let extent = |axis: usize| constant.shape[axis - missing.unwrap_or(0)];
+    match axes.as_deref() {
+        Some([]) => return Ok((0, data)),
+        Some(&[axis]) if axis > 0 && data.len() == shape[axis - 1] => return Ok((axis - 1, data)),
+        // An exporter may have expanded a scalar.
+        Some(axes)
+            if !data.is_empty()
+                && data.iter().all(|v| *v == data[0])
+                && axes.iter().all(|&axis| axis > 0 && extent(axis) == shape[axis - 1]) =>
+        {
+            return Ok((0, vec![data[0]]));
+        }
+        _ => {}
+    }
+    Err(Refusal::new(
+        format!(
+            "a constant of shape {:?} meets samples of {shape:?}; expected one element, or one for \
+             each step along one axis",
+            constant.shape
+        ),
+        "express it by a convolution or move it out of the model",
+    ))
+}
+
+/// Adds a constant to the bias of the fully connected layer in front: ONNX writes such layers as
+/// `MatMul` and `Add`.
+fn add_to_bias(
+    importer: &mut Importer,
+    input: ValueId,
+    constant: &Constant,
+) -> Result<Option<ValueId>, Refusal> {
+    let rank = importer.shape(input).len() + 1;
+    let leading = constant.shape.split_last().map_or(&[][..], |(_, leading)| leading);
+    if constant.shape.len() > rank || leading.iter().any(|&d| d != 1) {
+        return Ok(None);
+    }
+    let terms = constant.to_array()?.data;
+    let Some(node) = importer.exclusive_producer(input) else {
+        return Ok(None);
+    };
+    let Op::Linear(linear) = &mut node.op else {
+        return Ok(None);
+    };
+    let bias = &mut linear.bias.data;
+    if terms.len() != bias.len() && terms.len() != 1 {
+        return Ok(None);
+    }
+    for (bias, term) in bias.iter_mut().zip(terms.iter().cycle()) {
+        *bias += term;
+    }
+    Ok(Some(input))
+}

@@ -1,0 +1,253 @@
+//! Operators that move elements without changing them.
+
+use super::super::constants::{Extent, normalize_axis, permute_axes, unsqueezed};
+use super::super::error::Refusal;
+use super::super::importer::{Binding, Importer, Site, check_elements};
+use super::super::tensor::data_type;
+use crate::graph::ValueId;
+use crate::graph::ops::{Concat, Pad, Permute, Reshape};
+
+pub(super) fn identity(_importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    site.value(0)
+}
+
+/// Values are 32-bit floats here whatever float type the file gives them.
+pub(super) fn cast(_importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    let to = i32::try_from(site.attributes.int("to", 0)?).unwrap_or_default();
+    if data_type::is_float(to) {
+        return site.value(0);
+    }
+    Err(Refusal::new(
+        format!("it casts a computed value to {}, expected a float type", data_type::name(to)),
+        "export the model without rounding inside",
+    ))
+}
+
+/// A reshape of each sample; nothing is appended where the shape stays.
+fn push_reshape(
+    importer: &mut Importer,
+    site: &Site,
+    input: ValueId,
+    shape: Vec<usize>,
+) -> Result<ValueId, Refusal> {
+    if importer.shape(input) == shape {
+        return Ok(input);
+    }
+    check_rank(&shape)?;
+    check_elements(&shape)?;
+    importer.push(site, Reshape { shape }, &[input])
+}
+
+fn check_rank(sample: &[usize]) -> Result<(), Refusal> {
+    if (1..=3).contains(&sample.len()) {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        format!("expected samples of one to three axes besides the batch, found {sample:?}"),
+        "export the model with fewer axes",
+    ))
+}
+
+fn moves_batch(what: String) -> Refusal {
+    Refusal::new(
+        format!("{what}, expected the batch to stay the first axis, alone"),
+        "export the model so that every sample is computed on its own",
+    )
+}
+
+pub(super) fn flatten(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    let input = site.value(0)?;
+    let sample = importer.shape(input).to_vec();
+    let rank = sample.len() + 1;
+    let axis = site.attributes.int("axis", 1)?;
+    let axis = if axis == rank as i64 { rank } else { normalize_axis(axis, rank)? };
+    // The axes in front join the batch, which only extents of 1 may.
+    if axis == 0 || sample[..axis - 1].iter().any(|&d| d != 1) {
+        return Err(moves_batch(format!("it flattens samples of {sample:?} at axis {axis}")));
+    }
+    push_reshape(importer, site, input, vec![sample.iter().product()])
+}
+
+pub(super) fn reshape(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    let input = site.value(0)?;
+    let sample = importer.shape(input).to_vec();
+    let target = site.constant(1, "shape")?;
+    let target = target.to_extents()?;
+    let shown: Vec<String> = target
+        .iter()
+        .map(|e| match e {
+            Extent::Known(value) => value.to_string(),
+            Extent::Batch => "batch".into(),
+        })
+        .collect();
+    let shown = format!("samples of {sample:?} to [{}]", shown.join(", "));
+    let refused = || {
+        Refusal::new(
+            format!("cannot reshape {shown}, with the batch in front"),
+            "the first extent must be the batch (0, -1 or the exported batch), the others must \
+             hold one sample",
+        )
+    };
+    let keep_zeros = site.attributes.flag("allowzero", false)?;
+    let (Some(first), rest) = (target.first(), target.get(1..).unwrap_or_default()) else {
+        return Err(refused());
+    };
+    let elements: usize = sample.iter().product();
+    let mut shape = Vec::with_capacity(rest.len().min(4));
+    let mut inferred = None;
+    for (i, extent) in rest.iter().enumerate().take(4) {
+        shape.push(match extent {
+            Extent::Known(0) if !keep_zeros => *sample.get(i).ok_or_else(refused)?,
+            Extent::Known(-1) if inferred.replace(i).is_none() => 1,
+            Extent::Known(value) => usize::try_from(*value).map_err(|_| refused())?,
+            Extent::Batch => return Err(moves_batch(format!("it reshapes {shown}"))),
+        });
+    }
+    check_rank(&shape)?;
+    check_elements(&shape)?;
+    if let Some(axis) = inferred {
+        shape[axis] = elements.checked_div(shape.iter().product()).ok_or_else(refused)?;
+    }
+    let keeps_batch = match first {
+        Extent::Batch => true,
+        Extent::Known(0) => !keep_zeros,
+        Extent::Known(-1) => inferred.is_none(),
+        // A fixed number stands for the batch that the model was exported with, which is 1 where the
+        // input leaves it open.
+        Extent::Known(value) => {
+            usize::try_from(*value).is_ok_and(|v| v == importer.batch.unwrap_or(1))
+        }
+    };
+    if !keeps_batch || shape.iter().product::<usize>() != elements {
+        return Err(refused());
+    }
+    push_reshape(importer, site, input, shape)
+}
+
+pub(super) fn squeeze(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    let input = site.value(0)?;
+    let sample = importer.shape(input).to_vec();
+    let rank = sample.len() + 1;
+    let axes: Vec<usize> = match site.integers("axes", 1)? {
+        Some(axes) => axes.iter().map(|&a| normalize_axis(a, rank)).collect::<Result<_, _>>()?,
+        None if importer.batch == Some(1) => {
+            return Err(moves_batch("without axes it drops the batch of 1 too".into()));
+        }
+        None => (1..rank).filter(|&a| sample[a - 1] == 1).collect(),
+    };
+    if axes.contains(&0) {
+        return Err(moves_batch("it drops the batch axis".into()));
+    }
+    if let Some(axis) = axes.iter().find(|&&a| sample[a - 1] != 1) {
+        return Err(Refusal::invalid(format!("axis {axis} of samples of {sample:?} is not 1")));
+    }
+    let kept = (1..rank).filter(|a| !axes.contains(a));
+    push_reshape(importer, site, input, kept.map(|a| sample[a - 1]).collect())
+}
+
+pub(super) fn unsqueeze(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    let input = site.value(0)?;
+    let axes = site.integers("axes", 1)?.ok_or_else(|| Refusal::invalid("its axes are missing"))?;
+    let rank = importer.shape(input).len() + 1 + axes.len();
+    if axes.iter().any(|&a| normalize_axis(a, rank).is_ok_and(|a| a == 0)) {
+        return Err(moves_batch("it puts an axis in front of the batch".into()));
+    }
+    // A 0 stands for the batch, which no other extent is.
+    let with_batch = [&[0], importer.shape(input)].concat();
+    let shape = unsqueezed(&with_batch, &axes)?[1..].to_vec();
+    push_reshape(importer, site, input, shape)
+}
+
+pub(super) fn transpose(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    let input = site.value(0)?;
+    let rank = importer.shape(input).len() + 1;
+    let axes = permute_axes(site.attributes.ints("perm")?, rank)?;
+    if axes[0] != 0 {
+        return Err(moves_batch(format!("its permutation {axes:?} moves the batch axis")));
+    }
+    let axes: Vec<usize> = axes[1..].iter().map(|a| a - 1).collect();
+    if axes.is_sorted() {
+        return Ok(input);
+    }
+    importer.push(site, Permute { axes }, &[input])
+}
+
+pub(super) fn concat(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    let mut inputs = Vec::with_capacity(site.inputs.len());
+    for binding in &site.inputs {
+        match binding {
+            Some(Binding::Value(id)) => inputs.push(*id),
+            _ => {
+                return Err(Refusal::new(
+                    "it joins constants with computed values",
+                    "append the constants outside of the model",
+                ));
+            }
+        }
+    }
+    let rank = importer.shape(inputs[0]).len() + 1;
+    let axis = normalize_axis(site.attributes.int("axis", 1)?, rank)?;
+    let Some(axis) = axis.checked_sub(1) else {
+        return Err(moves_batch("it joins values along the batch axis".into()));
+    };
+    importer.push(site, Concat { axis }, &inputs)
+}
+
+pub(super) fn pad(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    let input = site.value(0)?;
+    let sample = importer.shape(input).to_vec();
+    let rank = sample.len() + 1;
+    let mode = site.attributes.string("mode", "constant")?;
+    if mode != "constant" {
+        return Err(Refusal::new(
+            format!("mode '{mode}' is not supported, only 'constant'"),
+            "train with zero padding",
+        ));
+    }
+    let (pads, value) = if site.opset < 11 {
+        (site.attributes.ints("pads")?.map(<[i64]>::to_vec), site.attributes.float("value", 0.0)?)
+    } else {
+        let value = site.optional(2, "value")?.map_or(Ok(0.0), |v| v.to_scalar())?;
+        (Some(site.constant(1, "pads")?.to_integers()?), value)
+    };
+    let pads = pads.ok_or_else(|| Refusal::invalid("its pads are missing"))?;
+    let axes = match site.optional(3, "axes")? {
+        Some(axes) => axes
+            .to_integers()?
+            .into_iter()
+            .map(|a| normalize_axis(a, rank))
+            .collect::<Result<Vec<_>, _>>()?,
+        None => (0..rank).collect(),
+    };
+    if pads.len() != 2 * axes.len() || !value.is_finite() {
+        return Err(Refusal::invalid(format!(
+            "expected {} pads and a finite value, found {pads:?} and {value}",
+            2 * axes.len()
+        )));
+    }
+    let (mut before, mut after) = ([0; 3], [0; 3]);
+    for (i, &axis) in axes.iter().enumerate() {
+        let pair = [pads[i], pads[axes.len() + i]];
+        let Some(axis) = axis.checked_sub(1) else {
+            if pair == [0; 2] {
+                continue;
+            }
+            return Err(moves_batch("it pads the batch axis".into()));
+        };
+        let [Ok(b), Ok(a)] = pair.map(usize::try_from) else {
+            return Err(Refusal::new(
+                format!("pads of {pair:?} crop axis {}, expected no negative ones", axis + 1),
+                "export the model without cropping",
+            ));
+        };
+        (before[axis], after[axis]) = (b, a);
+    }
+    if before.iter().chain(&after).all(|&p| p == 0) {
+        return Ok(input);
+    }
+    let padded: Option<Vec<usize>> = (0..sample.len())
+        .map(|i| sample[i].checked_add(before[i])?.checked_add(after[i]))
+        .collect();
+    check_elements(&padded.unwrap_or_else(|| vec![usize::MAX; 2]))?;
+    importer.push(site, Pad { before, after, value }, &[input])
+}

@@ -1,0 +1,183 @@
+//! Decoding of `TensorProto`: initializers and the values of `Constant` nodes.
+
+use burn::tensor::{bf16, f16};
+use onnx_ir::TensorProto;
+
+use super::budget::Budget;
+use super::constants::{Constant, Elements, Extent};
+use super::error::Refusal;
+
+/// `TensorProto.DataType`, as far as it is read.
+pub(super) mod data_type {
+    pub const FLOAT: i32 = 1;
+    pub const UINT8: i32 = 2;
+    pub const INT8: i32 = 3;
+    pub const UINT16: i32 = 4;
+    pub const INT16: i32 = 5;
+    pub const INT32: i32 = 6;
+    pub const INT64: i32 = 7;
+    pub const BOOL: i32 = 9;
+    pub const FLOAT16: i32 = 10;
+    pub const DOUBLE: i32 = 11;
+    pub const UINT32: i32 = 12;
+    pub const UINT64: i32 = 13;
+    pub const BFLOAT16: i32 = 16;
+
+    /// Whether values of the type are real numbers.
+    pub fn is_float(data_type: i32) -> bool {
+        [FLOAT, FLOAT16, DOUBLE, BFLOAT16].contains(&data_type)
+    }
+
+    /// The name of a type in the standard.
+    pub fn name(data_type: i32) -> String {
+        const NAMES: [&str; 17] = [
+            "UNDEFINED",
+            "FLOAT",
+            "UINT8",
+            "INT8",
+            "UINT16",
+            "INT16",
+            "INT32",
+            "INT64",
+            "STRING",
+            "BOOL",
+            "FLOAT16",
+            "DOUBLE",
+            "UINT32",
+            "UINT64",
+            "COMPLEX64",
+            "COMPLEX128",
+            "BFLOAT16",
+        ];
+        usize::try_from(data_type)
+            .ok()
+            .and_then(|i| NAMES.get(i))
+            .map_or_else(|| format!("type {data_type}"), ToString::to_string)
+    }
+}
+
+/// Decodes a tensor whose data is in the file; floats of any width become `f32`, integers `i64`.
+pub(super) fn decode(tensor: &TensorProto, budget: &mut Budget) -> Result<Constant, Refusal> {
+    if tensor.data_location.value() != 0 || !tensor.external_data.is_empty() {
+        return Err(Refusal::new(
+            "its data is in another file (external data)",
+            "save the model as one file: onnx.save(model, path, save_as_external_data=False)",
+        ));
+    }
+    let Some(kind) = Encoding::of(tensor) else {
+        return Err(Refusal::new(
+            format!("elements of type {} are not supported", data_type::name(tensor.data_type)),
+            "store the tensor as FLOAT or INT64",
+        ));
+    };
+    let found = if tensor.raw_data.is_empty() {
+        kind.typed_len
+    } else if tensor.raw_data.len().is_multiple_of(kind.size) {
+        tensor.raw_data.len() / kind.size
+    } else {
+        return Err(Refusal::invalid(format!(
+            "expected elements of {} bytes, found {} bytes of data",
+            kind.size,
+            tensor.raw_data.len()
+        )));
+    };
+    let dims: Option<Vec<usize>> = tensor.dims.iter().map(|&d| usize::try_from(d).ok()).collect();
+    let expected = dims.as_ref().and_then(|d| d.iter().try_fold(1_usize, |n, &d| n.checked_mul(d)));
+    let (Some(shape), Some(true)) = (dims, expected.map(|n| n == found)) else {
+        return Err(Refusal::invalid(format!(
+            "its shape {:?} and its {found} elements disagree",
+            tensor.dims
+        )));
+    };
+    let elements = if data_type::is_float(tensor.data_type) {
+        budget.allocate(&shape, size_of::<f32>())?;
+        Elements::Float(kind.floats(tensor))
+    } else {
+        budget.allocate(&shape, size_of::<Extent>())?;
+        Elements::Integer(kind.integers(tensor).into_iter().map(Extent::Known).collect())
+    };
+    Ok(Constant { shape, elements })
+}
+
+/// How a tensor's elements are stored.
+struct Encoding {
+    /// Bytes of an element in `raw_data`.
+    size: usize,
+    /// The number of elements in the field of the tensor's type.
+    typed_len: usize,
+}
+
+impl Encoding {
+    fn of(tensor: &TensorProto) -> Option<Self> {
+        use data_type::*;
+        let (size, typed_len) = match tensor.data_type {
+            FLOAT => (4, tensor.float_data.len()),
+            DOUBLE => (8, tensor.double_data.len()),
+            FLOAT16 | BFLOAT16 | INT16 | UINT16 => (2, tensor.int32_data.len()),
+            INT8 | UINT8 | BOOL => (1, tensor.int32_data.len()),
+            INT32 => (4, tensor.int32_data.len()),
+            INT64 => (8, tensor.int64_data.len()),
+            UINT32 => (4, tensor.uint64_data.len()),
+            UINT64 => (8, tensor.uint64_data.len()),
+            _ => return None,
+        };
+        Some(Self { size, typed_len })
+    }
+
+    fn floats(&self, tensor: &TensorProto) -> Vec<f32> {
+        let raw = tensor.raw_data.chunks_exact(self.size);
+        let typed = &tensor.int32_data;
+        // Halves in `int32_data` are bit patterns in the low half of each number.
+        match (tensor.data_type, tensor.raw_data.is_empty()) {
+            (data_type::FLOAT, true) => tensor.float_data.clone(),
+            (data_type::DOUBLE, true) => tensor.double_data.iter().map(|&v| v as f32).collect(),
+            (data_type::FLOAT16, true) => {
+                typed.iter().map(|&v| f16::from_bits(v as u16).to_f32()).collect()
+            }
+            (data_type::BFLOAT16, true) => {
+                typed.iter().map(|&v| bf16::from_bits(v as u16).to_f32()).collect()
+            }
+            (data_type::FLOAT, false) => raw.map(|b| f32::from_le_bytes(bytes(b))).collect(),
+            (data_type::DOUBLE, false) => {
+                raw.map(|b| f64::from_le_bytes(bytes(b)) as f32).collect()
+            }
+            (data_type::FLOAT16, false) => {
+                raw.map(|b| f16::from_le_bytes(bytes(b)).to_f32()).collect()
+            }
+            _ => raw.map(|b| bf16::from_le_bytes(bytes(b)).to_f32()).collect(),
+        }
+    }
+
+    fn integers(&self, tensor: &TensorProto) -> Vec<i64> {
+        use data_type::*;
+        if tensor.raw_data.is_empty() {
+            return match tensor.data_type {
+                INT64 => tensor.int64_data.clone(),
+                UINT32 | UINT64 => tensor.uint64_data.iter().map(|&v| saturate(v)).collect(),
+                _ => tensor.int32_data.iter().map(|&v| v.into()).collect(),
+            };
+        }
+        let raw = tensor.raw_data.chunks_exact(self.size);
+        match tensor.data_type {
+            INT8 => raw.map(|b| i8::from_le_bytes(bytes(b)).into()).collect(),
+            UINT8 | BOOL => raw.map(|b| b[0].into()).collect(),
+            INT16 => raw.map(|b| i16::from_le_bytes(bytes(b)).into()).collect(),
+            UINT16 => raw.map(|b| u16::from_le_bytes(bytes(b)).into()).collect(),
+            INT32 => raw.map(|b| i32::from_le_bytes(bytes(b)).into()).collect(),
+            UINT32 => raw.map(|b| u32::from_le_bytes(bytes(b)).into()).collect(),
+            UINT64 => raw.map(|b| saturate(u64::from_le_bytes(bytes(b)))).collect(),
+            _ => raw.map(|b| i64::from_le_bytes(bytes(b))).collect(),
+        }
+    }
+}
+
+/// The bytes of one element out of a chunk that is exactly as long.
+fn bytes<const N: usize>(chunk: &[u8]) -> [u8; N] {
+    let mut element = [0; N];
+    element.copy_from_slice(chunk);
+    element
+}
+
+fn saturate(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

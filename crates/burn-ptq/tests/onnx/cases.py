@@ -1,0 +1,542 @@
+"""Small ONNX models of every operator and attribute, judged by ONNX Runtime.
+
+Usage: cases.py OUT [ASSETS]. For each case writes OUT/<name>.onnx, <name>.x.npy and <name>.y.npy,
+where y is what ONNX Runtime computes from x, and appends the name to OUT/index.txt. With ASSETS, the
+real models of that folder are judged on their evaluation data too.
+"""
+
+import pathlib
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnx import TensorProto, helper, numpy_helper
+
+OUT = pathlib.Path(sys.argv[1])
+OUT.mkdir(parents=True, exist_ok=True)
+RNG = np.random.default_rng(20240607)
+INDEX = []
+IR = {7: 3, 9: 4, 10: 5, 11: 6, 12: 7, 13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9,
+      21: 10, 22: 10, 23: 11, 24: 12}
+ORT_OPTIONS = ort.SessionOptions()
+ORT_OPTIONS.log_severity_level = 3
+# The judge computes what the file says; fusions would only add their own rounding.
+ORT_OPTIONS.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+
+
+def rand(*shape, low=-1.0, high=1.0):
+    return RNG.uniform(low, high, shape).astype(np.float32)
+
+
+def ints(*values):
+    return np.array(values, dtype=np.int64)
+
+
+def floats(*values):
+    return np.array(values, dtype=np.float32)
+
+
+def scalar(value):
+    return np.array(value, dtype=np.float32)
+
+
+def node(op, inputs, outputs="y", **attributes):
+    inputs, outputs = [[n] if isinstance(n, str) else list(n) for n in (inputs, outputs)]
+    return helper.make_node(op, inputs, outputs, name=f"{op.lower()}_{outputs[0]}", **attributes)
+
+
+def judge(name, model, x):
+    data = model.SerializeToString()
+    session = ort.InferenceSession(data, ORT_OPTIONS, providers=["CPUExecutionProvider"])
+    y = session.run(None, {session.get_inputs()[0].name: x})[0]
+    assert np.all(np.isfinite(y)), name
+    (OUT / f"{name}.onnx").write_bytes(data)
+    np.save(OUT / f"{name}.x.npy", np.ascontiguousarray(x, dtype=np.float32))
+    np.save(OUT / f"{name}.y.npy", np.ascontiguousarray(y, dtype=np.float32))
+    INDEX.append(name)
+
+
+def case(name, nodes, shape, constants=None, opset=13, batch="N", count=3, low=-3.0, high=3.0,
+         listed=False, tensors=()):
+    """One model from input `x` of [batch, *shape] to output `y`.
+
+    `listed` names the initializers as inputs too, as IR version 3 wants; `tensors` are further
+    initializers as protobuf.
+    """
+    nodes = nodes if isinstance(nodes, list) else [nodes]
+    constants = constants or {}
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, *shape])]
+    initializers = [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()]
+    initializers += list(tensors)
+    if listed or IR[opset] == 3:
+        inputs += [helper.make_tensor_value_info(t.name, t.data_type, t.dims)
+                   for t in initializers]
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    graph = helper.make_graph(nodes, name, inputs, [output], initializers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)],
+                              ir_version=IR[opset])
+    count = batch if isinstance(batch, int) else count
+    judge(name, model, rand(count, *shape, low=low, high=high))
+
+
+def convolutions():
+    def conv(name, shape, weight, bias=True, opset=13, **attributes):
+        constants = {"w": rand(*weight)} | ({"b": rand(weight[0])} if bias else {})
+        inputs = ["x", "w"] + (["b"] if bias else [])
+        case(f"conv_{name}", node("Conv", inputs, **attributes), shape, constants, opset)
+
+    for opset in (7, 9, 11, 13, 18, 22, 24):
+        conv(f"plain_{opset}", (3, 9, 8), (5, 3, 3, 3), opset=opset)
+    conv("no_bias", (3, 9, 8), (5, 3, 3, 3), bias=False)
+    conv("kernel_shape", (3, 9, 8), (5, 3, 3, 2), kernel_shape=[3, 2])
+    conv("pads", (3, 9, 8), (5, 3, 3, 3), pads=[1, 1, 1, 1])
+    conv("pads_asymmetric", (3, 9, 8), (5, 3, 3, 3), pads=[0, 2, 1, 3])
+    conv("strides", (3, 11, 8), (5, 3, 3, 3), strides=[2, 3], pads=[1, 0, 1, 0])
+    conv("dilated", (3, 11, 12), (5, 3, 3, 3), dilations=[2, 3])
+    conv("dilated_strided", (3, 11, 12), (5, 3, 3, 3), dilations=[2, 1], strides=[2, 2],
+         pads=[2, 1, 1, 0])
+    conv("grouped", (6, 7, 7), (9, 2, 3, 3), group=3, pads=[1, 1, 1, 1])
+    conv("grouped_dilated", (4, 9, 9), (6, 2, 3, 3), group=2, dilations=[2, 2], pads=[2, 1, 2, 3])
+    conv("depthwise", (6, 7, 7), (6, 1, 3, 3), group=6, pads=[1, 1, 1, 1])
+    conv("depthwise_strided", (6, 9, 7), (6, 1, 3, 3), group=6, strides=[2, 2], pads=[0, 0, 1, 1])
+    conv("depth_multiplier", (4, 7, 7), (8, 1, 3, 3), group=4, pads=[1, 1, 1, 1])
+    conv("pointwise", (8, 5, 5), (7, 8, 1, 1))
+    conv("pointwise_strided", (8, 6, 5), (7, 8, 1, 1), strides=[2, 2])
+    conv("whole_input", (4, 5, 6), (3, 4, 5, 6))
+    for pad in ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"):
+        for stride in (1, 2, 3):
+            for extent in (7, 8):
+                conv(f"{pad.lower()}_s{stride}_e{extent}", (2, extent, extent + 1), (3, 2, 4, 3),
+                     auto_pad=pad, strides=[stride, stride])
+        conv(f"{pad.lower()}_pointwise", (2, 7, 6), (3, 2, 1, 1), auto_pad=pad, strides=[2, 2])
+    conv("1d", (4, 20), (6, 4, 5), pads=[2, 1], strides=[2])
+    conv("1d_dilated", (4, 20), (6, 4, 3), dilations=[3])
+    conv("1d_depthwise", (4, 20), (4, 1, 5), group=4, pads=[2, 2])
+    conv("1d_same_lower", (4, 20), (4, 4, 4), auto_pad="SAME_LOWER", strides=[3])
+    w = numpy_helper.from_array(rand(4, 2, 3, 3), "w")
+    case("conv_listed_initializers", node("Conv", ["x", "w"]), (2, 6, 6), listed=True, tensors=[w])
+    case("conv_fixed_batch", node("Conv", ["x", "w"]), (2, 6, 6), tensors=[w], batch=1)
+    case("conv_fixed_batch_of_four", node("Conv", ["x", "w"]), (2, 6, 6), tensors=[w], batch=4)
+    case("conv_batch_without_name", node("Conv", ["x", "w"]), (2, 6, 6), tensors=[w], batch=None)
+    case("conv_weight_from_constant_node",
+         [node("Constant", [], "w", value=w), node("Conv", ["x", "w"])], (2, 6, 6))
+    case("conv_shared_weight", [node("Conv", ["x", "w"], "a", pads=[1] * 4),
+                                node("Conv", ["a", "w"])], (2, 6, 6),
+         {"w": rand(2, 2, 3, 3)})
+
+
+def fully_connected():
+    for trans in (0, 1):
+        for opset in (7, 9, 11, 13, 24):
+            w = rand(4, 6) if trans else rand(6, 4)
+            case(f"gemm_transb{trans}_{opset}", node("Gemm", ["x", "w", "c"], transB=trans), (6,),
+                 {"w": w, "c": rand(4)}, opset)
+    w = rand(6, 4)
+    case("gemm_alpha_beta", node("Gemm", ["x", "w", "c"], alpha=0.5, beta=-2.0), (6,),
+         {"w": w, "c": rand(4)})
+    case("gemm_no_bias", node("Gemm", ["x", "w"], alpha=2.0), (6,), {"w": w})
+    case("gemm_empty_bias", node("Gemm", ["x", "w", ""]), (6,), {"w": w})
+    for name, shape in (("scalar", ()), ("one", (1,)), ("row", (1, 4)), ("one_one", (1, 1))):
+        case(f"gemm_bias_{name}", node("Gemm", ["x", "w", "c"]), (6,), {"w": w, "c": rand(*shape)})
+    case("matmul", node("MatMul", ["x", "w"]), (6,), {"w": w})
+    case("matmul_rank_3", node("MatMul", ["x", "w"]), (5, 6), {"w": w})
+    case("matmul_rank_4", node("MatMul", ["x", "w"]), (2, 5, 6), {"w": w})
+    case("matmul_leading_one", node("MatMul", ["x", "w"]), (5, 6), {"w": rand(1, 6, 4)})
+    case("matmul_left", node("MatMul", ["w", "x"]), (6, 5), {"w": rand(4, 6)})
+    case("matmul_left_rank_4", node("MatMul", ["w", "x"]), (2, 6, 5), {"w": rand(4, 6)})
+    for name, shape, bias in (("", (6,), (4,)), ("_row", (6,), (1, 4)), ("_scalar", (6,), ()),
+                              ("_rank_3", (5, 6), (4,)), ("_rank_4", (2, 5, 6), (1, 1, 4))):
+        case(f"matmul_add{name}", [node("MatMul", ["x", "w"], "m"), node("Add", ["m", "b"])],
+             shape, {"w": w, "b": rand(*bias)})
+    case("matmul_add_swapped", [node("MatMul", ["x", "w"], "m"), node("Add", ["b", "m"])], (6,),
+         {"w": w, "b": rand(4)})
+    case("matmul_add_of_shared_product",
+         [node("MatMul", ["x", "w"], "m"), node("Add", ["m", "b"], "a"), node("Mul", ["m", "a"])],
+         (6,), {"w": w, "b": rand(4)})
+    case("matmul_add_of_shared_product_rank_3",
+         [node("MatMul", ["x", "w"], "m"), node("Add", ["m", "b"], "a"), node("Mul", ["m", "a"])],
+         (5, 6), {"w": w, "b": rand(4)})
+    case("matmul_add_of_renamed_shared_product",
+         [node("MatMul", ["x", "w"], "m"), node("Identity", "m", "i"),
+          node("Add", ["i", "b"], "a"), node("Mul", ["m", "a"])], (6,), {"w": w, "b": rand(4)})
+    case("matmul_transposed_weight",
+         [node("Transpose", "w", "t", perm=[1, 0]), node("MatMul", ["x", "t"])], (6,),
+         {"w": rand(4, 6)})
+    case("matmul_add_relu_matmul_add",
+         [node("MatMul", ["x", "w"], "m"), node("Add", ["m", "b"], "a"), node("Relu", "a", "r"),
+          node("MatMul", ["r", "v"], "n"), node("Add", ["n", "c"])], (6,),
+         {"w": w, "b": rand(4), "v": rand(4, 3), "c": rand(3)})
+
+
+def normalizations():
+    def norm(name, shape, opset=15, **attributes):
+        c = shape[0]
+        constants = {"s": rand(c), "b": rand(c), "m": rand(c), "v": rand(c, low=0.05, high=2.0)}
+        case(f"batch_norm_{name}", node("BatchNormalization", ["x", *constants], **attributes),
+             shape, constants, opset)
+
+    for opset in (7, 9, 13, 14, 15, 22, 24):
+        norm(f"{opset}", (5, 4, 3), opset)
+        norm(f"flat_{opset}", (5,), opset)
+    norm("epsilon", (5, 4, 3), epsilon=0.3)
+    norm("1d", (5, 8))
+    norm("momentum", (5, 4, 3), momentum=0.5)
+    norm("spatial", (5, 4, 3), 7, spatial=1)
+    norm("inference_mode", (5, 4, 3), 15, training_mode=0)
+    tiny = {"s": floats(1, 1), "b": floats(0, 0), "m": floats(0, 0), "v": floats(1e-7, 0)}
+    case("batch_norm_default_epsilon", node("BatchNormalization", ["x", *tiny]), (2, 3, 3), tiny)
+
+    for op in ("Softmax", "LogSoftmax"):
+        for opset in (7, 11, 12, 13, 18, 24):
+            case(f"{op.lower()}_default_{opset}", node(op, "x"), (7,), opset=opset)
+            case(f"{op.lower()}_image_{opset}", node(op, "x"), (4, 3, 5), opset=opset)
+            for axis in (1, 2, 3, -1, -2):
+                name = f"{op.lower()}_axis{axis}_{opset}".replace("-", "m")
+                case(name, node(op, "x", axis=axis), (4, 3, 5), opset=opset)
+        case(f"{op.lower()}_sequence_11", node(op, "x", axis=2), (4, 6), opset=11)
+        case(f"{op.lower()}_trailing_ones_11", node(op, "x", axis=1), (4, 1, 1), opset=11)
+    for opset in (7, 10):
+        case(f"dropout_{opset}", [node("Dropout", "x", "d", ratio=0.4), node("Relu", "d")], (4, 3),
+             opset=opset)
+    for opset in (12, 13, 22):
+        case(f"dropout_{opset}", [node("Dropout", ["x", "r"], "d"), node("Relu", "d")], (4, 3),
+             {"r": scalar(0.3)}, opset)
+    case("dropout_mode", [node("Dropout", ["x", "r", "t"], ["d", "mask"]), node("Relu", "d")],
+         (4, 3), {"r": scalar(0.3), "t": np.array(False)})
+
+
+def activations():
+    shape = (3, 4, 5)
+    for opset in (7, 9, 13, 14, 22, 24):
+        case(f"relu_{opset}", node("Relu", "x"), shape, opset=opset)
+        case(f"sigmoid_{opset}", node("Sigmoid", "x"), shape, opset=opset, low=-9, high=9)
+        case(f"tanh_{opset}", node("Tanh", "x"), shape, opset=opset)
+        case(f"leaky_relu_{opset}", node("LeakyRelu", "x", alpha=0.2), shape, opset=opset)
+        case(f"hard_sigmoid_{opset}", node("HardSigmoid", "x"), shape, opset=opset)
+    case("leaky_relu_default", node("LeakyRelu", "x"), shape)
+    case("leaky_relu_steep", node("LeakyRelu", "x", alpha=1.5), shape)
+    case("leaky_relu_negative", node("LeakyRelu", "x", alpha=-0.5), shape)
+    case("hard_sigmoid_attributes", node("HardSigmoid", "x", alpha=0.3, beta=0.2), shape)
+    case("hard_sigmoid_falling", node("HardSigmoid", "x", alpha=-0.3, beta=0.2), shape)
+    for opset in (14, 18, 22, 24):
+        case(f"hard_swish_{opset}", node("HardSwish", "x"), shape, opset=opset, low=-5, high=5)
+    for name, bounds in (("both", {"min": -1.0, "max": 0.5}), ("min", {"min": -0.5}),
+                         ("max", {"max": 0.5}), ("none", {})):
+        for opset in (7, 10):
+            case(f"clip_{name}_{opset}", node("Clip", "x", **bounds), shape, opset=opset)
+        for opset in (11, 12, 13, 18, 24):
+            inputs = ["x"] + [k if k in bounds else "" for k in ("min", "max")]
+            case(f"clip_{name}_{opset}", node("Clip", inputs), shape,
+                 {k: scalar(v) for k, v in bounds.items()}, opset)
+    case("clip_relu6", node("Clip", ["x", "a", "b"]), shape, {"a": scalar(0), "b": scalar(6)},
+         low=-9, high=9)
+    case("clip_largest", node("Clip", ["x", "a", "b"]), shape,
+         {"a": scalar(0), "b": scalar(np.finfo(np.float32).max)})
+    case("clip_bound_from_node",
+         [node("Constant", [], "a", value_float=-0.5), node("Clip", ["x", "a"])], shape)
+    case("min_max", [node("Max", ["x", "a"], "m"), node("Min", ["b", "m"])], shape,
+         {"a": scalar(-1), "b": floats(0.5)})
+    case("hard_swish_decomposed",
+         [node("HardSigmoid", "x", "h", alpha=1 / 6, beta=0.5), node("Mul", ["x", "h"])], shape,
+         low=-5, high=5)
+    case("hard_swish_of_clip",
+         [node("Add", ["x", "three"], "a"), node("Clip", ["a", "zero", "six"], "c"),
+          node("Mul", ["x", "c"], "m"), node("Div", ["m", "six"])], shape,
+         {"three": scalar(3), "zero": scalar(0), "six": scalar(6)}, low=-5, high=5)
+    case("swish", [node("Sigmoid", "x", "s"), node("Mul", ["x", "s"])], shape)
+
+
+def arithmetic():
+    for op in ("Add", "Sub", "Mul"):
+        for opset in (7, 13, 14, 24):
+            case(f"{op.lower()}_values_{opset}",
+                 [node("Relu", "x", "a"), node("Tanh", "x", "b"), node(op, ["a", "b"])], (3, 4, 5),
+                 opset=opset)
+        for name, pool in (("pooled", "GlobalAveragePool"),):
+            for order in ("ab", "ba"):
+                case(f"{op.lower()}_{name}_{order}",
+                     [node("Relu", "x", "a"), node(pool, "x", "b"), node(op, list(order))],
+                     (3, 4, 5))
+        case(f"{op.lower()}_itself", node(op, ["x", "x"]), (3, 4))
+        case(f"{op.lower()}_single",
+             [node("ReduceMean", "x", "m", axes=[2, 3], keepdims=1),
+              node("Conv", ["m", "w"], "s"), node(op, ["x", "s"])], (3, 4, 5),
+             {"w": rand(1, 3, 1, 1)})
+    constants = {"scalar": (), "one": (1,), "ones": (1, 1, 1, 1), "channel": (3, 1, 1),
+                 "channel_batch": (1, 3, 1, 1), "last": (5,), "row": (4, 1)}
+    for op in ("Add", "Sub", "Mul", "Div"):
+        for name, shape in constants.items():
+            value = rand(*shape, low=0.5, high=2.0)
+            case(f"{op.lower()}_constant_{name}", node(op, ["x", "c"]), (3, 4, 5), {"c": value})
+            if op != "Div":
+                case(f"{op.lower()}_constant_{name}_first", node(op, ["c", "x"]), (3, 4, 5),
+                     {"c": value})
+        case(f"{op.lower()}_constant_flat", node(op, ["x", "c"]), (5,),
+             {"c": rand(5, low=0.5, high=2.0)})
+        case(f"{op.lower()}_constant_uniform", node(op, ["x", "c"]), (3, 4, 5),
+             {"c": np.full((3, 4, 5), 0.75, np.float32)})
+    case("neg", node("Neg", "x"), (3, 4))
+    case("residual", [node("Conv", ["x", "w"], "c", pads=[1] * 4), node("Add", ["c", "x"], "a"),
+                      node("Relu", "a")], (3, 4, 5), {"w": rand(3, 3, 3, 3)})
+    case("squeeze_and_excite",
+         [node("GlobalAveragePool", "x", "g"), node("Conv", ["g", "w"], "c"),
+          node("Relu", "c", "r"), node("Conv", ["r", "v"], "e"), node("HardSigmoid", "e", "h"),
+          node("Mul", ["h", "x"])], (8, 4, 5), {"w": rand(2, 8, 1, 1), "v": rand(8, 2, 1, 1)})
+    case("affine_norm", [node("Sub", ["x", "m"], "c"), node("Div", ["c", "s"])], (3, 4, 5),
+         {"m": rand(1, 3, 1, 1), "s": rand(1, 3, 1, 1, low=0.5, high=2.0)})
+
+
+def pools():
+    def pool(op, name, shape, kernel, opset=13, **attributes):
+        case(f"{op.lower()}_{name}", node(op, "x", kernel_shape=kernel, **attributes), shape,
+             opset=opset)
+
+    for op in ("AveragePool", "MaxPool"):
+        for opset in (7, 10, 11, 12, 19, 22, 24):
+            pool(op, f"plain_{opset}", (3, 8, 9), [2, 3], opset, strides=[2, 2])
+        pool(op, "default_strides", (3, 8, 9), [2, 3])
+        pool(op, "whole", (3, 5, 6), [5, 6])
+        for include in (None,) if op == "MaxPool" else (0, 1):
+            extra = {} if include is None else {"count_include_pad": include}
+            tag = "" if include is None else f"_include{include}"
+            pool(op, f"pads{tag}", (3, 8, 9), [3, 3], pads=[1, 1, 1, 1], **extra)
+            pool(op, f"pads_asymmetric{tag}", (3, 8, 9), [3, 4], pads=[0, 2, 1, 3], strides=[2, 3],
+                 **extra)
+            for opset in (11, 19, 22):
+                for extent in (7, 8, 9, 10):
+                    for stride in (2, 3):
+                        pool(op, f"ceil_{opset}_e{extent}_s{stride}{tag}", (2, extent, extent + 1),
+                             [3, 2], opset, ceil_mode=1, strides=[stride, stride], **extra)
+                        pool(op, f"ceil_pads_{opset}_e{extent}_s{stride}{tag}",
+                             (2, extent, extent + 1), [3, 3], opset, ceil_mode=1,
+                             strides=[stride, stride], pads=[1, 0, 1, 2], **extra)
+            for pad in ("VALID", "SAME_UPPER", "SAME_LOWER"):
+                for stride in (1, 2, 3):
+                    pool(op, f"{pad.lower()}_s{stride}{tag}", (2, 7, 8), [3, 2], auto_pad=pad,
+                         strides=[stride, stride], **extra)
+                pool(op, f"{pad.lower()}_ceil{tag}", (2, 8, 9), [3, 2], auto_pad=pad, ceil_mode=1,
+                     strides=[2, 2], **extra)
+                pool(op, f"{pad.lower()}_ceil_22{tag}", (2, 8, 9), [3, 2], 22, auto_pad=pad,
+                     ceil_mode=1, strides=[2, 2], **extra)
+            pool(op, f"1d{tag}", (3, 20), [4], strides=[3], pads=[1, 2], **extra)
+            for opset in (19, 22):
+                pool(op, f"dilated_{opset}{tag}", (2, 9, 10), [3, 2], opset, dilations=[2, 3],
+                     **extra)
+                pool(op, f"dilated_pads_{opset}{tag}", (2, 9, 10), [3, 2], opset, dilations=[2, 3],
+                     pads=[1, 1, 2, 1], strides=[2, 1], **extra)
+                pool(op, f"dilated_ceil_{opset}{tag}", (2, 9, 10), [3, 2], opset,
+                     dilations=[2, 3], ceil_mode=1, strides=[2, 2], **extra)
+    pool("MaxPool", "dilated_10", (2, 9, 10), [3, 2], 10, dilations=[2, 3])
+    case("maxpool_negative", node("MaxPool", "x", kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+         (2, 6, 6), low=-5, high=-1)
+    case("maxpool_indices_unused",
+         [node("MaxPool", "x", ["m", "indices"], kernel_shape=[2, 2]), node("Relu", "m")],
+         (2, 6, 6))
+    for opset in (7, 13, 22, 24):
+        case(f"globalaveragepool_{opset}", node("GlobalAveragePool", "x"), (3, 5, 6), opset=opset)
+        case(f"globalmaxpool_{opset}", node("GlobalMaxPool", "x"), (3, 5, 6), opset=opset)
+    case("globalaveragepool_1d", node("GlobalAveragePool", "x"), (3, 9))
+    for keep in (0, 1):
+        for opset in (7, 11, 13):
+            for name, axes in (("hw", [2, 3]), ("negative", [-2, -1]), ("w", [3]), ("h", [2]),
+                               ("channels", [1]), ("nhwc", [1, 2]), ("ends", [1, 3])):
+                if opset == 7 and min(axes) < 0:
+                    continue
+                case(f"reducemean_{name}_keep{keep}_{opset}",
+                     node("ReduceMean", "x", axes=axes, keepdims=keep), (3, 4, 5), opset=opset)
+        for opset in (18, 24):
+            case(f"reducemean_hw_keep{keep}_{opset}",
+                 node("ReduceMean", ["x", "a"], keepdims=keep), (3, 4, 5), {"a": ints(2, 3)},
+                 opset)
+        case(f"reducemean_1d_keep{keep}", node("ReduceMean", "x", axes=[2], keepdims=keep), (3, 9))
+        case(f"reducemean_1d_channels_keep{keep}",
+             node("ReduceMean", "x", axes=[1], keepdims=keep), (3, 9))
+    case("reducemean_default_keep", node("ReduceMean", "x", axes=[2, 3]), (3, 4, 5))
+    case("reducemean_noop", [node("ReduceMean", "x", "m", noop_with_empty_axes=1),
+                             node("Relu", "m")], (3, 4, 5), opset=18)
+
+
+def layouts():
+    for opset in (7, 9, 11, 13, 21, 24):
+        case(f"flatten_{opset}", node("Flatten", "x"), (3, 4, 5), opset=opset)
+        case(f"reshape_{opset}", node("Reshape", ["x", "s"]), (3, 4, 5), {"s": ints(-1, 60)},
+             opset)
+    case("flatten_axis", node("Flatten", "x", axis=2), (1, 4, 5))
+    case("flatten_negative", node("Flatten", "x", axis=-3), (3, 4, 5))
+    case("flatten_flat", [node("Flatten", "x", "f"), node("Relu", "f")], (6,))
+    for name, target in (("zero", (0, 12, 5)), ("infer", (0, -1)), ("zeros", (0, 0, -1)),
+                         ("batch_infer", (-1, 3, 20)), ("expand", (0, 60, 1, 1))):
+        case(f"reshape_{name}", node("Reshape", ["x", "s"]), (3, 4, 5), {"s": ints(*target)})
+    case("reshape_fixed_batch", node("Reshape", ["x", "s"]), (3, 4, 5), {"s": ints(1, 60)},
+         batch=1)
+    case("reshape_fixed_batch_infer", node("Reshape", ["x", "s"]), (3, 4, 5), {"s": ints(1, -1)},
+         batch=1)
+    case("reshape_fixed_batch_of_two", node("Reshape", ["x", "s"]), (3, 4, 5), {"s": ints(2, -1)},
+         batch=2)
+    case("reshape_allowzero", node("Reshape", ["x", "s"], allowzero=1), (3, 4, 5),
+         {"s": ints(-1, 60)}, 14)
+    case("reshape_from_constant_node",
+         [node("Constant", [], "s", value_ints=[-1, 20, 3]), node("Reshape", ["x", "s"])],
+         (3, 4, 5))
+    case("reshape_from_shape",
+         [node("Shape", "x", "s"), node("Gather", ["s", "zero"], "n", axis=0),
+          node("Unsqueeze", "n", "u", axes=[0]), node("Concat", ["u", "rest"], "t", axis=0),
+          node("Reshape", ["x", "t"])], (3, 4, 5),
+         {"zero": np.array(0, np.int64), "rest": ints(-1)}, 11)
+    case("reshape_from_shape_13",
+         [node("Shape", "x", "s"), node("Gather", ["s", "zero"], "n", axis=0),
+          node("Unsqueeze", ["n", "axes"], "u"), node("Concat", ["u", "rest"], "t", axis=0),
+          node("Reshape", ["x", "t"])], (3, 4, 5),
+         {"zero": np.array(0, np.int64), "axes": ints(0), "rest": ints(-1)})
+    case("reshape_from_sliced_shape",
+         [node("Shape", "x", "s"), node("Slice", ["s", "a", "b", "axes"], "n"),
+          node("Slice", ["s", "b", "end"], "d"), node("ReduceProd", "d", "p", keepdims=1),
+          node("Concat", ["n", "p"], "t", axis=0), node("Reshape", ["x", "t"])], (3, 4, 5),
+         {"a": ints(0), "b": ints(1), "end": ints(99), "axes": ints(0)})
+    case("reshape_from_sliced_shape_9",
+         [node("Shape", "x", "s"), node("Slice", "s", "n", starts=[0], ends=[1]),
+          node("Concat", ["n", "rest"], "t", axis=0), node("Reshape", ["x", "t"])], (3, 4, 5),
+         {"rest": ints(60)}, 9)
+    case("reshape_from_arithmetic",
+         [node("Shape", "x", "s", start=1), node("Gather", ["s", "one"], "h"),
+          node("Gather", ["s", "two"], "w"), node("Mul", ["h", "w"], "hw"),
+          node("Add", ["hw", "zero"], "a"), node("Sub", ["a", "zero"], "b"),
+          node("Div", ["b", "unit"], "c"), node("Cast", "c", "f", to=TensorProto.FLOAT),
+          node("Floor", "f", "g"), node("Cast", "g", "i", to=TensorProto.INT64),
+          node("Concat", ["n", "ch", "i"], "t", axis=0), node("Reshape", ["x", "t"])], (3, 4, 5),
+         {"one": ints(1), "two": ints(2), "zero": ints(0), "unit": ints(1), "n": ints(-1),
+          "ch": ints(3)}, 15)
+    case("reshape_shape_start_end",
+         [node("Shape", "x", "s", start=-4, end=-2), node("Concat", ["s", "rest"], "t", axis=0),
+          node("Reshape", ["x", "t"])], (3, 4, 5), {"rest": ints(-1)}, 15)
+    for opset in (7, 11, 12):
+        case(f"squeeze_{opset}", node("Squeeze", "x", axes=[2, 3]), (4, 1, 1), opset=opset)
+        case(f"unsqueeze_{opset}", node("Unsqueeze", "x", axes=[1, 3]), (4,), opset=opset)
+    for opset in (13, 21, 24):
+        case(f"squeeze_{opset}", node("Squeeze", ["x", "a"]), (4, 1, 1), {"a": ints(2, 3)}, opset)
+        case(f"unsqueeze_{opset}", node("Unsqueeze", ["x", "a"]), (4,), {"a": ints(1, 3)}, opset)
+    case("squeeze_negative", node("Squeeze", ["x", "a"]), (4, 1, 1), {"a": ints(-1)})
+    case("squeeze_all", node("Squeeze", "x"), (4, 1, 5))
+    case("unsqueeze_negative", node("Unsqueeze", ["x", "a"]), (4, 5), {"a": ints(-1)})
+    case("unsqueeze_unsorted", node("Unsqueeze", ["x", "a"]), (4,), {"a": ints(3, 1)})
+    for opset in (7, 13, 21, 24):
+        case(f"transpose_{opset}", node("Transpose", "x", perm=[0, 3, 1, 2]), (4, 5, 3),
+             opset=opset)
+    case("transpose_rank_3", node("Transpose", "x", perm=[0, 2, 1]), (4, 5))
+    case("transpose_identity", [node("Transpose", "x", "t", perm=[0, 1, 2]), node("Relu", "t")],
+         (4, 5))
+    case("nhwc_border",
+         [node("Transpose", "x", "t", perm=[0, 3, 1, 2]), node("Conv", ["t", "w"], "c"),
+          node("Transpose", "c", perm=[0, 2, 3, 1])], (6, 7, 3), {"w": rand(4, 3, 3, 3)})
+    case("nhwc_normalized",
+         [node("Sub", ["x", "m"], "c"), node("Mul", ["c", "s"], "n"),
+          node("Transpose", "n", "t", perm=[0, 3, 1, 2]), node("Conv", ["t", "w"])], (6, 7, 3),
+         {"w": rand(4, 3, 3, 3), "m": rand(3), "s": rand(3)})
+    case("transpose_before_flatten",
+         [node("Conv", ["x", "w"], "c"), node("Transpose", "c", "t", perm=[0, 2, 3, 1]),
+          node("Flatten", "t", "f"), node("Gemm", ["f", "v"])], (3, 6, 7),
+         {"w": rand(4, 3, 3, 3), "v": rand(80, 5)})
+    for opset in (7, 11, 13, 24):
+        case(f"concat_{opset}", [node("Relu", "x", "a"), node("Tanh", "x", "b"),
+                                 node("Concat", ["a", "b", "x"], axis=1)], (3, 4, 5), opset=opset)
+    case("concat_last", [node("Relu", "x", "a"), node("Concat", ["a", "x"], axis=-1)], (3, 4, 5))
+    case("concat_height", [node("Relu", "x", "a"), node("Concat", ["a", "x"], axis=2)], (3, 4, 5))
+    case("concat_flat", [node("Relu", "x", "a"), node("Concat", ["a", "x"], axis=1)], (6,))
+    case("concat_one", [node("Relu", "x", "a"), node("Concat", ["a"], axis=1)], (6,))
+    case("concat_different", [node("Conv", ["x", "w"], "a"), node("Concat", ["a", "x"], axis=1)],
+         (3, 4, 5), {"w": rand(2, 3, 1, 1)})
+    pads = [0, 1, 2, 0, 0, 0, 1, 3]
+    for opset in (7, 10):
+        case(f"pad_{opset}", node("Pad", "x", pads=pads, value=0.5), (3, 4, 5), opset=opset)
+        case(f"pad_default_{opset}", node("Pad", "x", pads=pads), (3, 4, 5), opset=opset)
+    for opset in (11, 13, 18, 19, 21, 24):
+        case(f"pad_{opset}", node("Pad", ["x", "p", "v"]), (3, 4, 5),
+             {"p": ints(*pads), "v": scalar(0.5)}, opset)
+        case(f"pad_default_{opset}", node("Pad", ["x", "p"], mode="constant"), (3, 4, 5),
+             {"p": ints(*pads)}, opset)
+    case("pad_axes", node("Pad", ["x", "p", "", "a"]), (3, 4, 5),
+         {"p": ints(1, 2, 3, 4), "a": ints(2, -1)}, 18)
+    case("pad_sequence", node("Pad", ["x", "p"]), (4, 5), {"p": ints(0, 0, 1, 0, 0, 2)})
+    case("pad_twice", [node("Pad", ["x", "p"], "a"), node("Pad", ["a", "p"], "b"),
+                       node("Conv", ["b", "w"])], (3, 4, 5),
+         {"p": ints(0, 0, 1, 1, 0, 0, 1, 1), "w": rand(2, 3, 3, 3)})
+    case("pad_nothing", [node("Pad", ["x", "p"], "a"), node("Relu", "a")], (3, 4),
+         {"p": ints(0, 0, 0, 0, 0, 0)})
+    for opset in (7, 13, 24):
+        case(f"identity_{opset}", [node("Identity", "x", "i"), node("Relu", "i", "r"),
+                                   node("Identity", "r")], (3, 4), opset=opset)
+    case("cast_float", [node("Cast", "x", "c", to=TensorProto.FLOAT), node("Relu", "c")], (3, 4))
+    case("expanded_constant",
+         [node("Expand", ["c", "s"], "e"), node("Add", ["x", "e"])], (3, 4, 5),
+         {"c": rand(3, 1, 1), "s": ints(3, 1, 1)})
+    case("constant_of_shape",
+         [node("ConstantOfShape", "s", "c",
+               value=helper.make_tensor("v", TensorProto.FLOAT, [1], [0.25])),
+          node("Add", ["x", "c"])], (3, 4, 5), {"s": ints(3, 1, 1)})
+    case("folded_floats",
+         [node("Add", ["v", "eps"], "ve"), node("Sqrt", "ve", "d"), node("Div", ["g", "d"], "s"),
+          node("Mul", ["x", "s"])], (3, 4, 5),
+         {"v": rand(3, 1, 1, low=0.5, high=2), "eps": scalar(1e-3), "g": rand(3, 1, 1)})
+    case("folded_layout",
+         [node("Reshape", ["w", "s"], "r"), node("Slice", ["r", "a", "b", "axes", "steps"], "c"),
+          node("Concat", ["c", "c"], "d", axis=1), node("Squeeze", ["d", "last"], "e"),
+          node("Gather", ["e", "order"], "f", axis=1), node("MatMul", ["x", "f"])], (6,),
+         {"w": rand(48), "s": ints(6, -1, 1), "a": ints(-1, 1), "b": ints(-99, 7),
+          "axes": ints(0, 1), "steps": ints(-1, 2), "last": ints(2), "order": ints(5, 0, -1, 2)})
+
+
+def storage():
+    w = rand(4, 6)
+    node_ = node("Gemm", ["x", "w"], transB=1)
+    raw = lambda a, kind: TensorProto(name="w", dims=a.shape, data_type=kind,
+                                      raw_data=a.tobytes())
+    case("storage_raw", node_, (6,), tensors=[raw(w, TensorProto.FLOAT)])
+    typed = TensorProto(name="w", dims=w.shape, data_type=TensorProto.FLOAT)
+    typed.float_data.extend(w.ravel())
+    case("storage_typed", node_, (6,), tensors=[typed])
+    cast = [node("Cast", "w", "f", to=TensorProto.FLOAT), node("Gemm", ["x", "f"], transB=1)]
+    for name, kind, a in (("half", TensorProto.FLOAT16, w.astype(np.float16)),
+                          ("double", TensorProto.DOUBLE, w.astype(np.float64))):
+        case(f"storage_{name}_raw", cast, (6,), tensors=[raw(a, kind)])
+        case(f"storage_{name}_typed", cast, (6,),
+             tensors=[helper.make_tensor("w", kind, a.shape, a.ravel())])
+    bf16 = TensorProto(name="w", dims=w.shape, data_type=TensorProto.BFLOAT16)
+    bf16.raw_data = (w.view(np.uint32) >> 16).astype(np.uint16).tobytes()
+    case("storage_bfloat16_raw", cast, (6,), tensors=[bf16])
+    whole = RNG.integers(-100, 100, (4, 6))
+    for name, kind, dtype in (("int8", TensorProto.INT8, np.int8),
+                              ("uint8", TensorProto.UINT8, np.uint8),
+                              ("int16", TensorProto.INT16, np.int16),
+                              ("uint16", TensorProto.UINT16, np.uint16),
+                              ("int32", TensorProto.INT32, np.int32),
+                              ("uint32", TensorProto.UINT32, np.uint32),
+                              ("int64", TensorProto.INT64, np.int64),
+                              ("uint64", TensorProto.UINT64, np.uint64)):
+        a = (np.abs(whole) if name[0] == "u" else whole).astype(dtype)
+        case(f"storage_{name}_raw", cast, (6,), tensors=[raw(a, kind)])
+        case(f"storage_{name}_typed", cast, (6,),
+             tensors=[helper.make_tensor("w", kind, a.shape, a.ravel().tolist())])
+    case("storage_bool", cast, (6,),
+         tensors=[helper.make_tensor("w", TensorProto.BOOL, (4, 6), (whole > 0).ravel().tolist())])
+
+
+def assets(folder):
+    import tomllib
+    for name in ("ic", "kws", "vww", "ad"):
+        task = tomllib.loads((folder / name / "task.toml").read_text())
+        x = np.load(folder / name / "eval_x.npy", mmap_mode="r")[:64].astype(np.float32)
+        x *= np.float32(task["input_scale"])
+        if frames := task.get("window_frames"):
+            x = np.stack([clip[:frames].ravel() for clip in x])
+        model = onnx.load(folder / name / "model.onnx")
+        want = [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim][1:]
+        judge(f"asset_{name}", model, x.reshape(len(x), *want))
+
+
+for family in (convolutions, fully_connected, normalizations, activations, arithmetic, pools,
+               layouts, storage):
+    family()
+if len(sys.argv) > 2:
+    assets(pathlib.Path(sys.argv[2]))
+(OUT / "index.txt").write_text("\n".join(INDEX) + "\n")

@@ -1,0 +1,119 @@
+//! Imported models compute what ONNX Runtime computes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use burn_ptq::graph::{FloatModel, Graph, dims3};
+use burn_ptq::import::onnx;
+use npyz::NpyFile;
+
+/// The largest error, relative to the output's largest magnitude (at least 1).
+const TOLERANCE: f32 = 1e-4;
+
+/// The Python that has the oracles' packages: `BURN_PTQ_PYTHON`, else that of
+/// `scripts/install-oracles.sh`. Says on stderr that `test` is skipped if there is none.
+fn python(test: &str) -> Option<PathBuf> {
+    let python = match std::env::var_os("BURN_PTQ_PYTHON") {
+        Some(path) => PathBuf::from(path),
+        None => repository().join(".venv/bin/python"),
+    };
+    if python.exists() {
+        return Some(python);
+    }
+    eprintln!(
+        "SKIPPED {test}: no Python at {}; run scripts/install-oracles.sh, or set BURN_PTQ_PYTHON \
+         to a Python with the packages of scripts/requirements.txt",
+        python.display()
+    );
+    None
+}
+
+/// The folder of the real models: `BURN_PTQ_ASSETS`, else beside the repository.
+fn assets(test: &str) -> Option<PathBuf> {
+    let assets = std::env::var_os("BURN_PTQ_ASSETS")
+        .map_or_else(|| repository().join("../shared/assets"), PathBuf::from);
+    if assets.join("ic/model.onnx").exists() {
+        return Some(assets);
+    }
+    eprintln!(
+        "SKIPPED {test}, the part with real models: no models at {}; set BURN_PTQ_ASSETS to a \
+         folder with ic, kws, vww and ad",
+        assets.display()
+    );
+    None
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// An array of floats and its shape.
+fn read_npy(path: &Path) -> (Vec<usize>, Vec<f32>) {
+    let bytes = fs::read(path).expect("the oracle wrote the array");
+    let array = NpyFile::new(&bytes[..]).expect("the oracle wrote an array");
+    let shape = array.shape().iter().map(|&d| d as usize).collect();
+    (shape, array.into_vec().expect("the oracle wrote floats"))
+}
+
+/// The outputs of all samples, one after the other.
+fn run(graph: Graph, samples: usize, input: Vec<f32>) -> Vec<f32> {
+    let device = Device::flex();
+    let [a, b, c] = dims3(&graph.value(graph.input).shape);
+    let input = Tensor::<4>::from_data(TensorData::new(input, [samples, a, b, c]), &device);
+    let output = FloatModel::new(Arc::new(graph), &device).forward(input);
+    output.into_data().try_to_vec().expect("outputs are floats")
+}
+
+/// The error of one case relative to the magnitude of its output, or what went wrong.
+fn judge(folder: &Path, name: &str) -> Result<f32, String> {
+    let graph =
+        onnx::read(&folder.join(format!("{name}.onnx"))).map_err(|e| format!("{name}: {e}"))?;
+    graph.verify().map_err(|e| format!("{name}: {e}"))?;
+    let (input_shape, input) = read_npy(&folder.join(format!("{name}.x.npy")));
+    let (output_shape, expected) = read_npy(&folder.join(format!("{name}.y.npy")));
+    let shape = &graph.value(graph.output).shape;
+    if output_shape[1..] != *shape {
+        return Err(format!("{name}: inferred {shape:?}, ONNX Runtime gives {output_shape:?}"));
+    }
+    let output = run(graph, input_shape[0], input);
+    assert_eq!(output.len(), expected.len(), "{name}");
+    let magnitude = expected.iter().fold(1.0_f32, |m, y| m.max(y.abs()));
+    let error = output.iter().zip(&expected).map(|(a, b)| (a - b).abs());
+    let error = error.fold(0.0, |m: f32, e| if e.is_nan() { f32::INFINITY } else { m.max(e) });
+    let error = error / magnitude;
+    if error <= TOLERANCE { Ok(error) } else { Err(format!("{name}: relative error {error}")) }
+}
+
+#[test]
+fn imported_models_compute_what_onnx_runtime_computes() {
+    let test = "imported_models_compute_what_onnx_runtime_computes";
+    let Some(python) = python(test) else { return };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/onnx/cases.py");
+    let mut command = Command::new(python);
+    command.arg(script).arg(folder.path()).args(assets(test));
+    let output = command.output().expect("Python runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+    let index = fs::read_to_string(folder.path().join("index.txt")).expect("the oracle's index");
+    let results: Vec<_> = index.lines().map(|name| (name, judge(folder.path(), name))).collect();
+    let failures: Vec<&String> = results.iter().filter_map(|r| r.1.as_ref().err()).collect();
+    let worst = results.iter().filter_map(|(name, r)| Some((*r.as_ref().ok()?, *name)));
+    let worst = worst.max_by(|a, b| a.0.total_cmp(&b.0)).expect("there are cases");
+    eprintln!(
+        "{} models judged by ONNX Runtime, largest relative error {:.1e} ({}), {} failures",
+        results.len(),
+        worst.0,
+        worst.1,
+        failures.len()
+    );
+    for (name, error) in results.iter().filter(|r| r.0.starts_with("asset_")) {
+        eprintln!("{name}: {error:?}");
+    }
+    assert!(results.len() > 700, "the oracle lost cases: {}", results.len());
+    let listed: Vec<String> = failures.iter().map(|f| format!("\n  {f}")).collect();
+    assert!(failures.is_empty(), "{}", listed.concat());
+}
