@@ -1,17 +1,40 @@
 //! Calibration: one streaming pass that observes every value with a grid of its own.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::graph::ops::OutputGrid;
 use crate::graph::{FloatModel, Graph, Op, ValueId};
-use crate::observe::{HistogramObserver, Stats};
+use crate::observe::{Gram, GramObserver, HistogramObserver, Stats};
 use crate::pipeline::{Event, PipelineError};
 
-/// The statistics of a graph's values, by index of the value; empty where a value was not observed
-/// because it has the grid of another.
-pub type Calibration = Vec<Stats>;
+/// What calibration found out.
+#[derive(Clone, Debug, Default)]
+pub struct Calibration {
+    /// The statistics of the values, by index of the value; empty where a value was not observed
+    /// because it has the grid of another.
+    pub values: Vec<Stats>,
+    /// The second moments of the inputs of layers with weights, by the layer's name; none unless
+    /// asked for.
+    pub grams: HashMap<String, Gram>,
+    /// The first samples, one after the other, as many as were asked for.
+    pub samples: Vec<f32>,
+}
+
+/// What calibration gathers besides the statistics of values.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted {
+    /// Whether second moments of layers' inputs are gathered.
+    pub grams: bool,
+    /// How many of the first samples are kept.
+    pub samples: usize,
+}
+
+/// Samples that Gram matrices are made of: a matrix of some hundred rows is determined by the
+/// thousands of pixels in these.
+const GRAM_SAMPLES: usize = 256;
 
 /// Runs `batches` (each the samples one after the other) through the float graph and observes.
 ///
@@ -24,23 +47,35 @@ pub fn calibrate<E: Into<PipelineError>>(
     device: &Device,
     batches: impl Iterator<Item = Result<Vec<f32>, E>>,
     expected: Option<usize>,
+    wanted: Wanted,
     progress: &dyn Fn(Event) -> bool,
 ) -> Result<Calibration, PipelineError> {
     let model = FloatModel::new(Arc::clone(graph), device);
     let observed = observed_values(graph);
     let mut observers: Vec<HistogramObserver> =
         vec![HistogramObserver::default(); graph.values.len()];
+    let mut gram_observers: Vec<Option<GramObserver>> =
+        graph.nodes.iter().map(|n| GramObserver::new(&n.op).filter(|_| wanted.grams)).collect();
+    let sample_len = graph.value(graph.input).len();
+    let mut kept = Vec::new();
     let mut samples = 0;
     for batch in batches {
         let batch = batch.map_err(Into::into)?;
+        let missing = wanted.samples.saturating_sub(samples) * sample_len;
+        kept.extend(&batch[..missing.min(batch.len())]);
         let input = to_tensor(graph, batch, device);
         samples += input.dims()[0];
+        let grams = samples <= GRAM_SAMPLES;
         let mut broken = None;
         model.forward_with(input, |id, value| {
             if observed[id.0]
                 && let Err(count) = observers[id.0].observe(value.clone())
             {
                 broken.get_or_insert((id, count));
+            }
+            let readers = graph.nodes.iter().zip(&mut gram_observers);
+            for (_, observer) in readers.filter(|(node, _)| grams && node.inputs[0] == id) {
+                observer.iter_mut().for_each(|observer| observer.observe(&value));
             }
             value
         });
@@ -54,14 +89,16 @@ pub fn calibrate<E: Into<PipelineError>>(
     if samples == 0 {
         return Err(PipelineError::NoSamples);
     }
-    let mut calibration: Calibration = observers.iter().map(|o| o.stats().clone()).collect();
+    let mut values: Vec<Stats> = observers.iter().map(|o| o.stats().clone()).collect();
     for node in &graph.nodes {
         if let Op::Pad(pad) = &node.op {
             // The padding must be representable in the grid that the output shares.
-            calibration[node.output.0].add(&[pad.value]);
+            values[node.output.0].add(&[pad.value]);
         }
     }
-    Ok(calibration)
+    let named = graph.nodes.iter().zip(&gram_observers);
+    let grams = named.filter_map(|(n, o)| Some((n.name.clone(), o.as_ref()?.gram()))).collect();
+    Ok(Calibration { values, grams, samples: kept })
 }
 
 /// The values that are observed: the input, and what does not take over the grid of an input.
@@ -84,12 +121,8 @@ pub fn to_tensor(graph: &Graph, samples: Vec<f32>, device: &Device) -> Tensor<4>
 
 /// The statistics behind the grid of each value: those of all values that share it, taken together,
 /// and for a requantized value those of the value that it was made from.
-pub(crate) fn grid_statistics(
-    graph: &Graph,
-    groups: &[usize],
-    calibration: &Calibration,
-) -> Vec<Stats> {
-    let mut own = calibration.clone();
+pub(crate) fn grid_statistics(graph: &Graph, groups: &[usize], statistics: &[Stats]) -> Vec<Stats> {
+    let mut own = statistics.to_vec();
     for node in &graph.nodes {
         if matches!(node.op, Op::Requantize(_)) {
             let (from, to) = (node.inputs[0], node.output);
@@ -99,7 +132,7 @@ pub(crate) fn grid_statistics(
     (0..graph.values.len()).map(|v| statistics_of(groups, &own, ValueId(v))).collect()
 }
 
-fn statistics_of(groups: &[usize], own: &Calibration, value: ValueId) -> Stats {
+fn statistics_of(groups: &[usize], own: &[Stats], value: ValueId) -> Stats {
     let mut stats = Stats::default();
     let members = (0..own.len()).filter(|&v| groups[v] == groups[value.0]);
     members.for_each(|v| stats.merge(&own[v]));

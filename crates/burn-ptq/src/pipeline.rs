@@ -7,7 +7,7 @@ use std::time::Instant;
 use burn::tensor::Device;
 use burn_ptq_deploy::model::{IntModel, Provenance};
 
-use crate::calibrate::calibrate;
+use crate::calibrate::{Wanted, calibrate, to_tensor};
 use crate::data::DataError;
 use crate::graph::{Graph, GraphError, Op};
 use crate::import::onnx::ImportError;
@@ -173,15 +173,28 @@ impl Quantizer {
         stage("prepare", &mut clock);
 
         progress(Event::Stage { stage: "calibrate" });
-        let calibration = calibrate(&float, &self.device, batches, expected, progress)?;
+        let correction = self.recipe.correction.component();
+        let wanted = Wanted {
+            grams: self.recipe.weights.range.component().needs_gram(),
+            samples: correction.samples(),
+        };
+        let mut calibration = calibrate(&float, &self.device, batches, expected, wanted, progress)?;
+        let samples = std::mem::take(&mut calibration.samples);
         stage("calibrate", &mut clock);
 
         progress(Event::Stage { stage: "quantize" });
         let bits = self.activation_bits(&float);
         let (graph, bits) = insert_requantize(float.as_ref().clone(), bits);
         graph.verify()?;
-        let quantized = quantize_graph(Arc::new(graph), &bits, calibration, &self.recipe)?;
+        let mut quantized = quantize_graph(Arc::new(graph), &bits, calibration, &self.recipe)?;
         stage("quantize", &mut clock);
+
+        if !samples.is_empty() {
+            progress(Event::Stage { stage: "correct" });
+            let samples = to_tensor(&float, samples, &self.device);
+            correction.correct(&mut quantized, samples);
+            stage("correct", &mut clock);
+        }
 
         let (program, layouts) = lower(&quantized, self.provenance.clone())?;
         stage("lower", &mut clock);

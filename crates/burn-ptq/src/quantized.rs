@@ -10,10 +10,11 @@ use rayon::prelude::*;
 use crate::calibrate::{Calibration, grid_statistics};
 use crate::graph::ops::OutputGrid;
 use crate::graph::{Array, Graph, Node, Op, Parameters, ValueId, execute};
+use crate::observe::{Gram, Stats};
 use crate::pipeline::PipelineError;
 use crate::prepare::{ActivationBits, grid_groups};
 use crate::quant::{FakeQuantize, QParams, Scheme};
-use crate::range::{activation_qparams, weight_qparams};
+use crate::range::{WeightProblem, activation_qparams, weight_qparams};
 use crate::recipe::Recipe;
 use crate::round::RoundingProblem;
 
@@ -85,10 +86,10 @@ pub fn quantize_graph(
     mut calibration: Calibration,
     recipe: &Recipe,
 ) -> Result<QuantizedGraph, PipelineError> {
-    calibration.resize_with(graph.values.len(), Default::default);
-    follow_narrowing(&graph, &mut calibration);
+    calibration.values.resize_with(graph.values.len(), Default::default);
+    follow_narrowing(&graph, &mut calibration.values);
     let groups = grid_groups(&graph);
-    let statistics = grid_statistics(&graph, &groups, &calibration);
+    let statistics = grid_statistics(&graph, &groups, &calibration.values);
     let fixed = fixed_grids(&graph, &groups, bits);
     let activations = (0..graph.values.len())
         .into_par_iter()
@@ -112,7 +113,8 @@ pub fn quantize_graph(
         .map(|node| {
             let scale = activations[node.inputs[0].0].grid.scale;
             let scheme = recipe.weight_scheme(recipe.weight_bits(&node.name))?;
-            Ok(quantize_weights(node, scale, scheme, recipe))
+            let gram = calibration.grams.get(&node.name);
+            Ok(quantize_weights(node, scale, scheme, gram, recipe))
         })
         .collect::<Result<Vec<_>, PipelineError>>()?;
     Ok(QuantizedGraph { graph, activations, weights })
@@ -120,7 +122,7 @@ pub fn quantize_graph(
 
 /// A node that runs wider than its output is followed by a requantize node that took over the
 /// node's observed output: both have its distribution.
-fn follow_narrowing(graph: &Graph, calibration: &mut Calibration) {
+fn follow_narrowing(graph: &Graph, calibration: &mut [Stats]) {
     for node in &graph.nodes {
         let (from, to) = (node.inputs[0].0, node.output.0);
         if matches!(node.op, Op::Requantize(_)) && calibration[from].batches == 0 {
@@ -157,10 +159,12 @@ fn quantize_weights(
     node: &Node,
     input_scale: f32,
     scheme: Scheme,
+    gram: Option<&Gram>,
     recipe: &Recipe,
 ) -> Option<QuantizedWeights> {
     let (weight, bias) = node.op.weight_and_bias()?;
-    let mut qparams = weight_qparams(recipe.weights.range.component(), weight, scheme);
+    let problem = WeightProblem { weight, scheme, gram };
+    let mut qparams = weight_qparams(recipe.weights.range.component(), &problem);
     widen_for_bias(&mut qparams, bias, input_scale);
     let problem =
         RoundingProblem { layer: &node.name, weight, qparams: &qparams, seed: recipe.seed };

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::choice::nearest;
+use crate::correct::CorrectionChoice;
 use crate::quant::{Granularity, Scheme, SchemeError};
-use crate::range::RangeChoice;
+use crate::range::{RangeChoice, WeightRangeChoice};
 use crate::round::RoundingChoice;
 
 /// Everything that a quantization depends on besides the model and the calibration data.
@@ -23,6 +24,8 @@ pub struct Recipe {
     pub activations: ActivationRecipe,
     /// How weights become integers.
     pub rounding: RoundingChoice,
+    /// What is corrected after rounding.
+    pub correction: CorrectionChoice,
     /// Exceptions for layers; the last that matches wins.
     #[serde(rename = "layer")]
     pub layers: Vec<LayerOverride>,
@@ -50,7 +53,7 @@ pub struct WeightRecipe {
     /// Whether scales are powers of two.
     pub power_of_two: bool,
     /// How their ranges are found.
-    pub range: RangeChoice,
+    pub range: WeightRangeChoice,
 }
 
 /// How activations are quantized.
@@ -145,6 +148,7 @@ impl Default for Recipe {
             weights: WeightRecipe::default(),
             activations: ActivationRecipe::default(),
             rounding: RoundingChoice::Nearest(Default::default()),
+            correction: CorrectionChoice::Bias(Default::default()),
             layers: Vec::new(),
         }
     }
@@ -162,7 +166,7 @@ impl Default for WeightRecipe {
             bits: 8,
             granularity: Granularity::PerChannel,
             power_of_two: false,
-            range: RangeChoice::Mse(Default::default()),
+            range: WeightRangeChoice::OutputMse(Default::default()),
         }
     }
 }

@@ -12,7 +12,7 @@ mod verify;
 
 pub use array::Array;
 pub use model::FloatModel;
-pub(crate) use model::{Parameters, execute};
+pub(crate) use model::{Parameters, execute, execute_node};
 pub use ops::{BatchNormStatistics, Op};
 pub use verify::GraphError;
 

@@ -4,10 +4,12 @@
 //! grow with the number of samples. Range methods are pure functions of a [`Distribution`] made
 //! from the statistics: another range method or bit width needs no new forward pass.
 
+mod gram;
 mod histogram;
 mod observer;
 mod stats;
 
+pub use gram::{Gram, GramObserver};
 pub use histogram::Histogram;
 pub use observer::HistogramObserver;
 pub use stats::{Distribution, Stats};

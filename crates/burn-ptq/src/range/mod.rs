@@ -1,20 +1,25 @@
 //! Range methods: from the distribution of a value to the interval that its grid covers.
 //!
-//! To add one: a file with a struct that implements [`RangeMethod`], and a line in the list below.
+//! To add one: a file with a struct that implements [`RangeMethod`], and a line in each of the lists
+//! below. A method for weights only, which may look at the layer's inputs, implements
+//! [`WeightRange`] and needs a line in the second.
 
 mod min_max;
 mod moving_average;
 mod mse;
+mod output_mse;
 mod percentile;
 
 pub use min_max::MinMax;
 pub use moving_average::MovingAverage;
 pub use mse::Mse;
+pub use output_mse::OutputMse;
 pub use percentile::Percentile;
 
 use crate::choice::choices;
-use crate::observe::Distribution;
-use crate::quant::{QParams, Range, Scheme};
+use crate::graph::Array;
+use crate::observe::{Distribution, Gram};
+use crate::quant::{Granularity, QParams, Range, Scheme};
 
 /// A pure function of a value's distribution to the interval that its grid shall cover.
 pub trait RangeMethod {
@@ -41,24 +46,59 @@ pub fn activation_qparams(
     QParams::activation(method.range(distribution, scheme), scheme)
 }
 
-/// The quantization parameters of a weight whose first axis has `channels` rows of `weights`.
-pub fn weight_qparams(
-    method: &dyn RangeMethod,
-    weights: &crate::graph::Array,
-    scheme: Scheme,
-) -> QParams {
-    let of = |values: &[f32]| method.range(&Distribution::of_constants(values), scheme);
-    let ranges: Vec<Range> = match scheme.granularity {
-        crate::quant::Granularity::PerTensor => vec![of(&weights.data)],
-        crate::quant::Granularity::PerChannel => weights.rows().map(of).collect(),
-    };
-    QParams::weights(&ranges, scheme)
+/// A weight, and what is known of the inputs that it is multiplied with.
+#[derive(Clone, Copy, Debug)]
+pub struct WeightProblem<'a> {
+    /// The float weights, output channels first.
+    pub weight: &'a Array,
+    /// What they may become.
+    pub scheme: Scheme,
+    /// The second moments of the layer's inputs, if the method asked for them.
+    pub gram: Option<&'a Gram>,
+}
+
+/// A method that finds the intervals of a layer's weights: every [`RangeMethod`] is one.
+pub trait WeightRange: Sync {
+    /// Whether [`WeightProblem::gram`] must be there.
+    fn needs_gram(&self) -> bool;
+
+    /// The intervals, one for all weights or one an output channel, as the scheme has it.
+    fn ranges(&self, problem: &WeightProblem) -> Vec<Range>;
+}
+
+impl<T: RangeMethod + Sync> WeightRange for T {
+    fn needs_gram(&self) -> bool {
+        false
+    }
+
+    fn ranges(&self, problem: &WeightProblem) -> Vec<Range> {
+        let of = |values| self.range(&Distribution::of_constants(values), problem.scheme);
+        match problem.scheme.granularity {
+            Granularity::PerTensor => vec![of(problem.weight.data.as_slice())],
+            Granularity::PerChannel => problem.weight.rows().map(of).collect(),
+        }
+    }
+}
+
+choices! {
+    /// The range methods that a recipe can name for weights.
+    WeightRangeChoice of WeightRange, a "range method for weights" {
+        "min-max" => MinMax,
+        "moving-average" => MovingAverage,
+        "percentile" => Percentile,
+        "mse" => Mse,
+        "output-mse" => OutputMse,
+    }
+}
+
+/// The quantization parameters of a layer's weights.
+pub fn weight_qparams(method: &dyn WeightRange, problem: &WeightProblem) -> QParams {
+    QParams::weights(&method.ranges(problem), problem.scheme)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quant::Granularity;
 
     fn bell() -> Distribution {
         // Sums of four uniform values: a bell with thin tails, plus one outlier.
@@ -127,6 +167,49 @@ mod tests {
                 assert!(best < 0.8 * plain, "{bits} bits: {best} against {plain}");
             }
         }
+    }
+
+    #[test]
+    fn output_mse_with_white_inputs_equals_mse() {
+        let weight = Array::new([3, 50], (0..150).map(|i| (i as f32 * 0.7).sin()).collect());
+        let identity = (0..2500).map(|i| if i % 51 == 0 { 1.0 } else { 0.0 }).collect();
+        let gram = Gram { len: 50, groups: 1, matrices: identity };
+        for granularity in [Granularity::PerChannel, Granularity::PerTensor] {
+            for bits in [2, 3, 4, 8] {
+                let scheme = Scheme::weights(bits, granularity).unwrap();
+                let problem = WeightProblem { weight: &weight, scheme, gram: Some(&gram) };
+                let plain = Mse { exponent: 2.0, ..Mse::default() }.ranges(&problem);
+                assert_eq!(OutputMse::default().ranges(&problem), plain, "{bits} bits");
+            }
+        }
+    }
+
+    #[test]
+    fn output_mse_is_the_best_of_its_candidates_on_the_layers_output() {
+        // Strongly correlated inputs: the error of the sum counts more than each weight's.
+        let weight = Array::new([2, 20], (0..40).map(|i| (i as f32 * 1.3).cos()).collect());
+        let matrix = (0..400).map(|i| if i % 21 == 0 { 1.0 } else { 0.95 }).collect();
+        let gram = Gram { len: 20, groups: 1, matrices: matrix };
+        let scheme = Scheme::weights(3, Granularity::PerChannel).unwrap();
+        let problem = WeightProblem { weight: &weight, scheme, gram: Some(&gram) };
+        let error = |ranges: &[Range]| -> Vec<f32> {
+            let qparams = QParams::weights(ranges, scheme);
+            let row = |(o, row): (usize, &[f32])| {
+                let d: Vec<f32> =
+                    row.iter().map(|&w| w - qparams.grid(o).fake_quantize(w)).collect();
+                let of =
+                    |(a, m): (&f32, &[f32])| a * d.iter().zip(m).map(|(b, m)| b * m).sum::<f32>();
+                d.iter().zip(gram.matrices.chunks(20)).map(of).sum()
+            };
+            weight.rows().enumerate().map(row).collect()
+        };
+        let best = error(&OutputMse::default().ranges(&problem));
+        let plain = error(&Mse::default().ranges(&problem));
+        let full = error(&MinMax {}.ranges(&problem));
+        for o in 0..2 {
+            assert!(best[o] <= plain[o] * 1.001 && best[o] <= full[o] * 1.001);
+        }
+        assert!(best.iter().sum::<f32>() < 0.9 * plain.iter().sum::<f32>());
     }
 
     #[test]

@@ -43,13 +43,14 @@ choices! {
 mod tests {
     use super::*;
     use crate::quant::{Granularity, Scheme};
-    use crate::range::{MinMax, weight_qparams};
+    use crate::range::{MinMax, WeightProblem, weight_qparams};
 
     fn layer() -> (Array, QParams) {
         let data = (0..4 * 50).map(|i| ((i * 37 % 101) as f32 - 50.0) * 0.013).collect();
         let weight = Array::new([4, 50], data);
         let scheme = Scheme::weights(3, Granularity::PerChannel).unwrap();
-        let qparams = weight_qparams(&MinMax {}, &weight, scheme);
+        let problem = WeightProblem { weight: &weight, scheme, gram: None };
+        let qparams = weight_qparams(&MinMax {}, &problem);
         (weight, qparams)
     }
 
