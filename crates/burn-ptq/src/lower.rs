@@ -1,6 +1,6 @@
 //! Lowering: from the quantized graph to the integer program.
 //!
-//! Values of the graph are NCHW, tensors of the program NHWC. A [`View`] says how a tensor's memory
+//! Values of the graph are NCHW, tensors of the program NHWC. A `View` says how a tensor's memory
 //! holds a value, so that transposes and flattens cost nothing where only the order of reading
 //! changes; where an operation needs the usual order, a `Transpose` is inserted.
 

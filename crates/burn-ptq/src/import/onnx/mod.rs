@@ -1,10 +1,10 @@
 //! ONNX files, read from the protobuf: names are kept and defaults are the standard's.
 //!
-//! - [`order`] keeps the nodes that the output needs, sorted;
-//! - [`tensor`] decodes initializers, [`constants`] computes what depends on constants alone, such
+//! - `order` keeps the nodes that the output needs, sorted;
+//! - `tensor` decodes initializers, `constants` computes what depends on constants alone, such
 //!   as the chains of `Shape`, `Gather` and `Concat` in front of a `Reshape`;
-//! - [`operators`] translates every other node, one file a family;
-//! - [`importer`] walks the nodes and gathers all problems before it gives up.
+//! - `operators` translates every other node, one file a family;
+//! - `importer` walks the nodes and gathers all problems before it gives up.
 //!
 //! The first axis of the model's input is the batch, whatever extent the file gives it, and stays
 //! the first axis of every value. Sizes in a file are checked before anything is allocated for
