@@ -1,21 +1,24 @@
-//! A bound on the memory that a file can make the importer allocate.
+//! Bounds on the memory and time that a file can cost the importer.
 
 use super::error::Refusal;
 
 /// The bytes that all constants of a model may take together.
-const BYTES: usize = 384 << 20;
+const BYTES: usize = 256 << 20;
+/// The rows and columns that the windows of all pools may visit together.
+const POSITIONS: usize = 1 << 26;
 /// The largest number of axes of a constant.
 pub(super) const MAX_RANK: usize = 8;
 
-/// What is left of the bytes for constants.
+/// What is left of the bytes for constants and of the positions of windows.
 #[derive(Debug)]
 pub(super) struct Budget {
-    left: usize,
+    bytes: usize,
+    positions: usize,
 }
 
 impl Budget {
     pub fn new() -> Self {
-        Self { left: BYTES }
+        Self { bytes: BYTES, positions: POSITIONS }
     }
 
     /// The number of elements of a constant of `shape` with `size` bytes an element, if so many may
@@ -28,9 +31,9 @@ impl Budget {
         // Extents of 0 count as 1, so that products of some of the extents are bounded too.
         let elements = shape.iter().try_fold(1_usize, |n, &d| n.checked_mul(d.max(1)));
         let bytes = elements.and_then(|n| n.checked_mul(size));
-        match bytes.and_then(|b| self.left.checked_sub(b)) {
+        match bytes.and_then(|b| self.bytes.checked_sub(b)) {
             Some(left) => {
-                self.left = left;
+                self.bytes = left;
                 Ok(shape.iter().product())
             }
             None => Err(Refusal::new(
@@ -42,5 +45,17 @@ impl Budget {
                 "models for microcontrollers are smaller",
             )),
         }
+    }
+
+    /// Counts the rows and columns that a window visits.
+    pub fn visit(&mut self, positions: usize) -> Result<(), Refusal> {
+        let left = self.positions.checked_sub(positions);
+        self.positions = left.ok_or_else(|| {
+            Refusal::new(
+                format!("the pools visit more than {POSITIONS} rows and columns"),
+                "models for microcontrollers are smaller",
+            )
+        })?;
+        Ok(())
     }
 }

@@ -13,6 +13,9 @@ use super::order::{display_name, needed_nodes};
 use super::{MAX_VALUE_ELEMENTS, interface, is_standard_domain, operators, tensor};
 use crate::graph::{Array, BatchNormStatistics, Graph, GraphError, Op, ValueId, ops};
 
+/// After so many problems the rest is not looked at.
+const MAX_PROBLEMS: usize = 1000;
+
 /// What a name in the file stands for.
 #[derive(Clone)]
 pub(super) enum Binding {
@@ -45,6 +48,8 @@ pub(super) struct Site<'m> {
     pub opset: i64,
     pub attributes: Attributes<'m>,
     pub output: &'m str,
+    /// How many outputs the node names.
+    pub outputs: usize,
     /// The inputs; omitted ones are `None`.
     pub inputs: Vec<Option<Binding>>,
 }
@@ -74,6 +79,9 @@ pub(super) fn import(
     let mut problems = importer.bind_initializers(graph);
     importer.bind(interface.input, Binding::Value(ValueId(0)));
     for node in nodes {
+        if problems.len() > MAX_PROBLEMS {
+            break;
+        }
         let binding = importer.import_node(node).unwrap_or_else(|refusal| {
             problems.push(refusal.of(display_name(node), operator_name(node)));
             Binding::Failed
@@ -171,6 +179,7 @@ impl<'m> Importer<'m> {
             opset: self.opset,
             attributes: Attributes(&node.attribute),
             output,
+            outputs: node.output.iter().filter(|o| !o.is_empty()).count(),
             inputs,
         };
         if let Some(constant) = self.fold(node, &site)? {

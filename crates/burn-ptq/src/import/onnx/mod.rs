@@ -1,5 +1,6 @@
 //! ONNX files, read from the protobuf: names are kept and defaults are the standard's.
 //!
+//! - `wire` bounds what parsing may cost;
 //! - `order` keeps the nodes that the output needs, sorted;
 //! - `tensor` decodes initializers, `constants` computes what depends on constants alone, such
 //!   as the chains of `Shape`, `Gather` and `Concat` in front of a `Reshape`;
@@ -19,6 +20,7 @@ mod interface;
 mod operators;
 mod order;
 mod tensor;
+mod wire;
 
 use std::fs;
 use std::ops::RangeInclusive;
@@ -35,7 +37,7 @@ pub const IR_VERSIONS: RangeInclusive<i64> = 3..=14;
 /// The versions of the operators that are read.
 pub const OPSETS: RangeInclusive<i64> = 7..=24;
 /// The largest file that is read.
-pub const MAX_FILE_BYTES: u64 = 128 << 20;
+pub const MAX_FILE_BYTES: u64 = 96 << 20;
 /// The largest number of elements that a value may have for one sample.
 pub const MAX_VALUE_ELEMENTS: usize = 1 << 26;
 
@@ -72,6 +74,9 @@ fn parse_as(bytes: &[u8], name: &str, file: &str) -> Result<Graph, ImportError> 
         return Err(ImportError::TooLarge { name: file.into(), bytes: bytes.len() as u64 });
     }
     let not_onnx = |problem: String| ImportError::NotOnnx { name: file.into(), problem };
+    if wire::exceeds_field_limit(bytes) {
+        return Err(not_onnx("it has more fields than any model for a microcontroller".into()));
+    }
     let model = ModelProto::parse_from_bytes(bytes).map_err(|e| not_onnx(e.to_string()))?;
     let Some(graph) = model.graph.as_ref() else {
         return Err(not_onnx("it holds no graph".into()));

@@ -39,8 +39,8 @@ pub(super) fn needed_nodes<'m>(
         return Err(problems);
     }
 
-    let mut order = Vec::new();
-    let mut done = HashSet::new();
+    let mut sorted = Vec::new();
+    let mut visited = HashSet::new();
     let mut open = HashSet::new();
     // A depth-first walk with its own stack, because a file may chain any number of nodes. The
     // second field counts the inputs that were looked at.
@@ -50,17 +50,14 @@ pub(super) fn needed_nodes<'m>(
         let node = &nodes[index];
         let Some(input) = node.input.get(next) else {
             open.remove(&index);
-            done.insert(index);
-            order.push(node);
+            visited.insert(index);
+            sorted.push(index);
             continue;
         };
         stack.push((index, next + 1));
-        let Some(&writer) = writers.get(input.as_str()) else {
+        let Some(&writer) = writers.get(input.as_str()).filter(|w| !visited.contains(*w)) else {
             continue;
         };
-        if done.contains(&writer) {
-            continue;
-        }
         if !open.insert(writer) {
             let refusal =
                 Refusal::invalid(format!("it depends on its own output through '{input}'"));
@@ -68,31 +65,16 @@ pub(super) fn needed_nodes<'m>(
         }
         stack.push((writer, 0));
     }
-    // Stable towards the file: reports list nodes as the file does where the order is free.
-    if is_sorted(&order, nodes, &done) {
-        order = done_in_file_order(nodes, &done);
-    }
-    Ok(order)
-}
 
-/// Whether the file lists the needed nodes in an order that can be executed.
-fn is_sorted(order: &[&NodeProto], nodes: &[NodeProto], needed: &HashSet<usize>) -> bool {
-    let written_later: HashSet<&str> =
-        order.iter().flat_map(|n| &n.output).map(String::as_str).collect();
-    let mut written = HashSet::new();
-    for node in done_in_file_order(nodes, needed) {
-        let ready =
-            |i: &String| !written_later.contains(i.as_str()) || written.contains(i.as_str());
-        if !node.input.iter().all(ready) {
-            return false;
-        }
-        written.extend(node.output.iter().map(String::as_str));
-    }
-    true
-}
-
-fn done_in_file_order<'m>(nodes: &'m [NodeProto], needed: &HashSet<usize>) -> Vec<&'m NodeProto> {
-    let mut indices: Vec<usize> = needed.iter().copied().collect();
-    indices.sort_unstable();
-    indices.into_iter().map(|i| &nodes[i]).collect()
+    // Reports list the nodes as the file does where that is an order of execution.
+    let mut in_file = sorted.clone();
+    in_file.sort_unstable();
+    let mut place = vec![0; nodes.len()];
+    in_file.iter().enumerate().for_each(|(i, &index)| place[index] = i);
+    let written_before = |index: usize| {
+        let writer = |input: &String| writers.get(input.as_str()).copied();
+        nodes[index].input.iter().filter_map(writer).all(|w| place[w] < place[index])
+    };
+    let order = if in_file.iter().all(|&i| written_before(i)) { in_file } else { sorted };
+    Ok(order.into_iter().map(|i| &nodes[i]).collect())
 }

@@ -1,6 +1,6 @@
 //! Decoding of `TensorProto`: initializers and the values of `Constant` nodes.
 
-use burn::tensor::{bf16, f16};
+use half::{bf16, f16};
 use onnx_ir::TensorProto;
 
 use super::budget::Budget;

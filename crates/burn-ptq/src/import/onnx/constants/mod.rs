@@ -10,6 +10,9 @@ use crate::graph::Array;
 pub(super) use fold::{fold, shape_of};
 pub(super) use indexing::{normalize_axis, permute_axes, unsqueezed};
 
+/// The longest list of integers that shapes and their like may have.
+const MAX_LIST: usize = 4096;
+
 /// A tensor that is known at import, with its ONNX shape.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Constant {
@@ -56,24 +59,25 @@ impl Constant {
     pub fn to_floats(&self) -> Result<Vec<f32>, Refusal> {
         match &self.elements {
             Elements::Float(data) => Ok(data.clone()),
-            Elements::Integer(_) => Ok(self.to_integers()?.iter().map(|&v| v as f32).collect()),
+            Elements::Integer(data) => {
+                data.iter().map(|e| e.known().map(|value| value as f32)).collect()
+            }
         }
     }
 
     /// The elements as integers that do not depend on the batch.
     pub fn to_integers(&self) -> Result<Vec<i64>, Refusal> {
-        self.to_extents()?
-            .iter()
-            .map(|e| match e {
-                Extent::Known(value) => Ok(*value),
-                Extent::Batch => Err(depends_on_batch()),
-            })
-            .collect()
+        self.to_extents()?.iter().map(|e| e.known()).collect()
     }
 
+    /// The elements of a shape, a list of axes or the like.
     pub fn to_extents(&self) -> Result<&[Extent], Refusal> {
         match &self.elements {
-            Elements::Integer(data) => Ok(data),
+            Elements::Integer(data) if data.len() <= MAX_LIST => Ok(data),
+            Elements::Integer(data) => Err(Refusal::invalid(format!(
+                "expected at most {MAX_LIST} integers, found {}",
+                data.len()
+            ))),
             Elements::Float(_) => {
                 Err(Refusal::invalid("expected an integer constant, found floats"))
             }
@@ -82,12 +86,21 @@ impl Constant {
 
     /// The only element.
     pub fn to_scalar(&self) -> Result<f32, Refusal> {
-        match self.to_floats()?[..] {
-            [value] => Ok(value),
+        match self.len() {
+            1 => Ok(self.to_floats()?[0]),
             _ => Err(Refusal::invalid(format!(
                 "expected a constant with one element, found the shape {:?}",
                 self.shape
             ))),
+        }
+    }
+}
+
+impl Extent {
+    fn known(self) -> Result<i64, Refusal> {
+        match self {
+            Extent::Known(value) => Ok(value),
+            Extent::Batch => Err(depends_on_batch()),
         }
     }
 }

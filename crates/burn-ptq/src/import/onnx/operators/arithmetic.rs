@@ -116,7 +116,7 @@ fn affine(
     constant: &Constant,
     coefficients: impl Fn(f64) -> (f64, f64),
 ) -> Result<ValueId, Refusal> {
-    let (axis, elements) = along_one_axis(importer.shape(input), constant)?;
+    let (axis, elements) = along_one_axis(importer, input, constant)?;
     let extent = importer.shape(input)[axis];
     importer.budget.allocate(&[2, extent], size_of::<f32>())?;
     let (mut scales, mut shifts) = (Vec::with_capacity(extent), Vec::with_capacity(extent));
@@ -146,10 +146,15 @@ fn affine(
     importer.push(site, swap, &[result])
 }
 
-/// The axis of a sample of `shape` along which `constant` varies, and its elements there: as many
+/// The axis of a sample of `input` along which `constant` varies, and its elements there: as many
 /// as the axis has, or one.
-fn along_one_axis(shape: &[usize], constant: &Constant) -> Result<(usize, Vec<f32>), Refusal> {
-    let data = constant.to_array()?.data;
+fn along_one_axis(
+    importer: &mut Importer,
+    input: ValueId,
+    constant: &Constant,
+) -> Result<(usize, Vec<f32>), Refusal> {
+    let data = importer.array(constant)?.data;
+    let shape = importer.shape(input);
     // Numpy's broadcasting aligns the last axes; the constant must not enlarge the value.
     let missing = (shape.len() + 1).checked_sub(constant.shape.len());
     let axes: Option<Vec<usize>> = missing.map(|missing| {
@@ -192,7 +197,7 @@ fn add_to_bias(
     if constant.shape.len() > rank || leading.iter().any(|&d| d != 1) {
         return Ok(None);
     }
-    let terms = constant.to_array()?.data;
+    let terms = importer.array(constant)?.data;
     let Some(node) = importer.exclusive_producer(input) else {
         return Ok(None);
     };

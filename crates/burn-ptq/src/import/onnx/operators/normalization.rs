@@ -12,7 +12,9 @@ pub(super) fn batch_normalization(
     site: &Site,
 ) -> Result<ValueId, Refusal> {
     let input = site.value(0)?;
-    if site.attributes.flag("training_mode", false)? {
+    // Before opset 14 the statistics as further outputs asked for training.
+    let is_old_training = site.opset < 14 && site.outputs > 1;
+    if is_old_training || site.attributes.flag("training_mode", false)? {
         return Err(training());
     }
     if site.opset < 9 && !site.attributes.flag("spatial", true)? {

@@ -25,7 +25,7 @@ pub(super) fn max_pool(importer: &mut Importer, site: &Site) -> Result<ValueId, 
 }
 
 fn pool_window(
-    importer: &Importer,
+    importer: &mut Importer,
     site: &Site,
     input: ValueId,
 ) -> Result<window::Sliding, Refusal> {
@@ -33,7 +33,9 @@ fn pool_window(
     let rank = window::spatial_extents(sample)?.len();
     let kernel = window::spatial_attribute(site, "kernel_shape", rank, 1)?
         .ok_or_else(|| Refusal::invalid("attribute 'kernel_shape' is missing"))?;
-    window::read(site, sample, &kernel)
+    let sliding = window::read(site, sample, &kernel)?;
+    importer.budget.visit(sliding.output[0] + sliding.output[1])?;
+    Ok(sliding)
 }
 
 /// A window over the whole of height and width.

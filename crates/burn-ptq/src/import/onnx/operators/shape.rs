@@ -73,6 +73,12 @@ pub(super) fn reshape(importer: &mut Importer, site: &Site) -> Result<ValueId, R
     let sample = importer.shape(input).to_vec();
     let target = site.constant(1, "shape")?;
     let target = target.to_extents()?;
+    if !(2..=4).contains(&target.len()) {
+        return Err(Refusal::new(
+            format!("expected a target shape of 2 to 4 extents, found {}", target.len()),
+            "export the model with samples of one to three axes besides the batch",
+        ));
+    }
     let shown: Vec<String> = target
         .iter()
         .map(|e| match e {
@@ -93,9 +99,9 @@ pub(super) fn reshape(importer: &mut Importer, site: &Site) -> Result<ValueId, R
         return Err(refused());
     };
     let elements: usize = sample.iter().product();
-    let mut shape = Vec::with_capacity(rest.len().min(4));
+    let mut shape = Vec::with_capacity(rest.len());
     let mut inferred = None;
-    for (i, extent) in rest.iter().enumerate().take(4) {
+    for (i, extent) in rest.iter().enumerate() {
         shape.push(match extent {
             Extent::Known(0) if !keep_zeros => *sample.get(i).ok_or_else(refused)?,
             Extent::Known(-1) if inferred.replace(i).is_none() => 1,
@@ -103,7 +109,6 @@ pub(super) fn reshape(importer: &mut Importer, site: &Site) -> Result<ValueId, R
             Extent::Batch => return Err(moves_batch(format!("it reshapes {shown}"))),
         });
     }
-    check_rank(&shape)?;
     check_elements(&shape)?;
     if let Some(axis) = inferred {
         shape[axis] = elements.checked_div(shape.iter().product()).ok_or_else(refused)?;

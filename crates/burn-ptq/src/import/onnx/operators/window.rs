@@ -7,11 +7,13 @@ use crate::graph::ops::Window;
 /// The largest kernel, stride, dilation or padding along one axis.
 const MAX_STEP: i64 = 1 << 20;
 
-/// A window, and how much of its end padding is only there because the output's extents are
-/// rounded up.
+/// A window over a sample.
 pub(super) struct Sliding {
     pub window: Window,
+    /// How much of the end padding is only there because the output's extents are rounded up.
     pub ceil_extra: [usize; 2],
+    /// The output's height and width.
+    pub output: [usize; 2],
 }
 
 /// The extents behind the channels, which a window walks over.
@@ -105,18 +107,18 @@ pub(super) fn read(site: &Site, sample: &[usize], kernel: &[usize]) -> Result<Sl
         window.end[axis] = end;
     }
     let extents = [spatial[0], spatial.get(1).copied().unwrap_or(1)];
-    let [height, width] = window.output(extents).map_err(|problem| {
+    let output = window.output(extents).map_err(|problem| {
         Refusal::new(
             format!("{problem} (samples of {sample:?})"),
             "check the input's size, the kernel and the padding",
         )
     })?;
     // Before anything walks over the output or the padded input.
-    check_elements(&[sample[0], height, width])?;
+    check_elements(&[sample[0], output[0], output[1]])?;
     check_elements(&[
         sample[0],
         extents[0] + window.begin[0] + window.end[0],
         extents[1] + window.begin[1] + window.end[1],
     ])?;
-    Ok(Sliding { window, ceil_extra })
+    Ok(Sliding { window, ceil_extra, output })
 }

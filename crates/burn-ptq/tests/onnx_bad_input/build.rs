@@ -1,0 +1,182 @@
+//! Small ONNX models, built without Python.
+
+use onnx_ir::{AttributeProto, AttributeType, Message, ModelProto, NodeProto, TensorProto};
+
+/// A model of opset 13 with the input `x` of `[N, sample]` and the output `y`.
+pub fn model(sample: &[i64], nodes: Vec<NodeProto>, tensors: Vec<TensorProto>) -> ModelProto {
+    let mut model = ModelProto::new();
+    model.ir_version = 8;
+    model.opset_import.push(Default::default());
+    model.opset_import[0].version = 13;
+    let graph = model.graph.mut_or_insert_default();
+    graph.name = "small".into();
+    graph.node = nodes;
+    graph.initializer = tensors;
+    for values in [&mut graph.input, &mut graph.output] {
+        values.push(Default::default());
+    }
+    graph.output[0].name = "y".into();
+    graph.input[0].name = "x".into();
+    let kind = graph.input[0].type_.mut_or_insert_default().mut_tensor_type();
+    kind.elem_type = 1;
+    let shape = kind.shape.mut_or_insert_default();
+    shape.dim.resize(sample.len() + 1, Default::default());
+    shape.dim[0].set_dim_param("N".into());
+    for (dim, &extent) in shape.dim[1..].iter_mut().zip(sample) {
+        dim.set_dim_value(extent);
+    }
+    model
+}
+
+pub fn bytes(model: &ModelProto) -> Vec<u8> {
+    model.write_to_bytes().expect("a built model can be written")
+}
+
+/// A node called after its operator and its first output.
+pub fn node(
+    op: &str,
+    inputs: &[&str],
+    outputs: &[&str],
+    attributes: Vec<AttributeProto>,
+) -> NodeProto {
+    NodeProto {
+        op_type: op.into(),
+        name: format!("{op}_{}", outputs[0]),
+        input: inputs.iter().map(|&i| i.into()).collect(),
+        output: outputs.iter().map(|&o| o.into()).collect(),
+        attribute: attributes,
+        ..Default::default()
+    }
+}
+
+pub fn ints(name: &str, values: &[i64]) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        type_: AttributeType::INTS.into(),
+        ints: values.to_vec(),
+        ..Default::default()
+    }
+}
+
+pub fn int(name: &str, value: i64) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        type_: AttributeType::INT.into(),
+        i: value,
+        ..Default::default()
+    }
+}
+
+pub fn float(name: &str, value: f32) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        type_: AttributeType::FLOAT.into(),
+        f: value,
+        ..Default::default()
+    }
+}
+
+/// Weights of alternating sign.
+pub fn weights(name: &str, dims: &[i64]) -> TensorProto {
+    let elements = dims.iter().product::<i64>();
+    TensorProto {
+        name: name.into(),
+        dims: dims.to_vec(),
+        data_type: 1,
+        float_data: (0..elements).map(|i| 0.1 * (1 - 2 * (i % 2)) as f32).collect(),
+        ..Default::default()
+    }
+}
+
+/// Ones.
+pub fn ones(name: &str, dims: &[i64]) -> TensorProto {
+    let mut tensor = weights(name, dims);
+    tensor.float_data.fill(1.0);
+    tensor
+}
+
+/// A list of integers, raw as exporters write it.
+pub fn list(name: &str, values: &[i64]) -> TensorProto {
+    TensorProto {
+        name: name.into(),
+        dims: vec![values.len() as i64],
+        data_type: 7,
+        raw_data: values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>().into(),
+        ..Default::default()
+    }
+}
+
+/// An image classifier with a folded shape in front of its last layer.
+pub fn image_model() -> ModelProto {
+    let same = vec![ints("pads", &[1, 1, 1, 1]), ints("strides", &[2, 2])];
+    let depthwise = vec![int("group", 4), ints("dilations", &[2, 2])];
+    let nodes = vec![
+        node("Conv", &["x", "w1", "b1"], &["c1"], same),
+        node("BatchNormalization", &["c1", "g", "b", "m", "v"], &["n1"], vec![]),
+        node("Relu", &["n1"], &["r1"], vec![]),
+        node("Conv", &["r1", "w2"], &["c2"], depthwise),
+        node("Clip", &["c2", "", "six"], &["r2"], vec![]),
+        node("MaxPool", &["r2"], &["p1"], vec![ints("kernel_shape", &[2, 2])]),
+        node(
+            "AveragePool",
+            &["p1"],
+            &["p2"],
+            vec![ints("kernel_shape", &[2, 1]), int("ceil_mode", 1)],
+        ),
+        node("Shape", &["p2"], &["s"], vec![]),
+        node("Gather", &["s", "zero"], &["n"], vec![]),
+        node("Concat", &["n", "rest"], &["t"], vec![int("axis", 0)]),
+        node("Reshape", &["p2", "t"], &["f"], vec![]),
+        node("Gemm", &["f", "w3", "b3"], &["l"], vec![int("transB", 1), float("alpha", 0.5)]),
+        node("Softmax", &["l"], &["y"], vec![]),
+    ];
+    let tensors = vec![
+        weights("w1", &[4, 3, 3, 3]),
+        weights("b1", &[4]),
+        weights("g", &[4]),
+        weights("b", &[4]),
+        weights("m", &[4]),
+        ones("v", &[4]),
+        weights("w2", &[4, 1, 3, 3]),
+        ones("six", &[]),
+        list("zero", &[0]),
+        list("rest", &[-1]),
+        weights("w3", &[5, 24]),
+        weights("b3", &[5]),
+    ];
+    model(&[3, 16, 16], nodes, tensors)
+}
+
+/// A network over sequences with the other families of operators.
+pub fn sequence_model() -> ModelProto {
+    let nodes = vec![
+        node("Transpose", &["x"], &["a"], vec![ints("perm", &[0, 2, 1])]),
+        node("Pad", &["a", "pads"], &["b"], vec![]),
+        node("Conv", &["b", "w1"], &["c"], vec![ints("kernel_shape", &[3])]),
+        node("LeakyRelu", &["c"], &["d"], vec![float("alpha", 0.1)]),
+        node("Sigmoid", &["c"], &["e"], vec![]),
+        node("Mul", &["d", "e"], &["g"], vec![]),
+        node("Concat", &["g", "d"], &["h"], vec![int("axis", 1)]),
+        node("Add", &["h", "shift"], &["i"], vec![]),
+        node("Unsqueeze", &["i", "last"], &["j"], vec![]),
+        node("Squeeze", &["j", "last"], &["k"], vec![]),
+        node("ReduceMean", &["k"], &["l"], vec![ints("axes", &[2]), int("keepdims", 0)]),
+        node("Slice", &["w2", "from", "to"], &["w"], vec![]),
+        node("Expand", &["bias", "four"], &["o"], vec![]),
+        node("MatMul", &["l", "w"], &["p"], vec![]),
+        node("Add", &["p", "o"], &["q"], vec![]),
+        node("LogSoftmax", &["q"], &["y"], vec![]),
+    ];
+    let tensors = vec![
+        list("pads", &[0, 0, 1, 0, 0, 2]),
+        weights("w1", &[3, 4, 3]),
+        weights("shift", &[6, 1]),
+        list("last", &[3]),
+        weights("w2", &[8, 4]),
+        list("from", &[1]),
+        list("to", &[-1]),
+        weights("bias", &[1]),
+        list("four", &[4]),
+    ];
+    model(&[12, 4], nodes, tensors)
+}
