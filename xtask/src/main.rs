@@ -4,6 +4,8 @@ mod bench;
 mod outcome;
 mod requirements;
 mod test;
+#[cfg(test)]
+mod tidy;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};

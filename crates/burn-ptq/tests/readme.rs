@@ -1,0 +1,39 @@
+//! What the README says of recipes is true.
+
+use burn_ptq::correct::CorrectionChoice;
+use burn_ptq::range::{RangeChoice, WeightRangeChoice};
+use burn_ptq::recipe::{PRESETS, Recipe};
+use burn_ptq::round::RoundingChoice;
+
+const README: &str = include_str!("../../../README.md");
+
+fn recipe() -> &'static str {
+    let (_, after) = README.split_once("```toml\n").expect("the README shows a recipe");
+    after.split_once("```").expect("the recipe ends").0
+}
+
+#[test]
+fn the_recipe_of_the_readme_parses() {
+    let recipe = Recipe::parse(recipe(), "README.md").expect("a valid recipe");
+    assert_eq!(recipe.label(), "W4A8*");
+}
+
+#[test]
+fn the_recipe_of_the_readme_names_every_component() {
+    let choices = [
+        RangeChoice::NAMES,
+        WeightRangeChoice::NAMES,
+        RoundingChoice::NAMES,
+        CorrectionChoice::NAMES,
+    ];
+    for name in choices.concat() {
+        assert!(recipe().contains(name), "the README's recipe does not mention {name}");
+    }
+}
+
+#[test]
+fn the_readme_names_every_preset() {
+    for (name, _) in PRESETS {
+        assert!(README.contains(&format!("`{name}`")), "the README does not mention {name}");
+    }
+}
