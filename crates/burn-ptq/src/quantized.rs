@@ -13,7 +13,7 @@ use crate::graph::{Array, Graph, Node, Op, Parameters, ValueId, execute};
 use crate::observe::{Gram, Stats};
 use crate::pipeline::PipelineError;
 use crate::prepare::{ActivationBits, grid_groups};
-use crate::quant::{FakeQuantize, QParams, Scheme};
+use crate::quant::{FakeQuantize, QParams, Scheme, round_half_away};
 use crate::range::{WeightProblem, activation_qparams, weight_qparams};
 use crate::recipe::Recipe;
 use crate::round::RoundingProblem;
@@ -244,7 +244,10 @@ impl SimulatedModel {
         input: Tensor<4>,
         mut observe: impl FnMut(ValueId, &Tensor<4>),
     ) -> Tensor<4> {
-        execute(&self.graph, &self.layers, input, |id, value| {
+        let compute = |_, node: &Node, inputs: &[Tensor<4>], parameters: &[Tensor<1>]| {
+            self.compute(node, inputs, parameters)
+        };
+        execute(&self.graph, &self.layers, input, compute, |id, value| {
             let value =
                 if self.rounds[id.0] { self.quantizers[id.0].forward(value) } else { value };
             observe(id, &value);
@@ -254,9 +257,22 @@ impl SimulatedModel {
 
     /// Runs one node on quantized inputs and rounds its output.
     pub(crate) fn forward_node(&self, node: usize, inputs: &[Tensor<4>]) -> Tensor<4> {
-        let Node { op, clamp, output, .. } = &self.graph.nodes[node];
-        let value = op.operator().forward(inputs, &self.layers[node].values());
-        let value = clamp.map_or(value.clone(), |c| c.forward(value));
-        self.quantizers[output.0].forward(value)
+        let parameters = self.layers[node].values();
+        let node = &self.graph.nodes[node];
+        let value = self.compute(node, inputs, &parameters);
+        let value = node.clamp.map_or(value.clone(), |c| c.forward(value));
+        self.quantizers[node.output.0].forward(value)
+    }
+
+    /// Runs a node without its fused activation.
+    fn compute(&self, node: &Node, inputs: &[Tensor<4>], parameters: &[Tensor<1>]) -> Tensor<4> {
+        let operator = node.op.operator();
+        let Op::AveragePool(_) = node.op else { return operator.forward(inputs, parameters) };
+        // Means of a few integers fall on exact ties often. The kernel rounds them away from the
+        // integer zero, not from the zero point, so the mean is taken over integers here too.
+        let Grid { scale, zero_point, .. } = self.quantizers[node.inputs[0].0].grid();
+        let levels = (inputs[0].clone() / scale).round();
+        let mean = operator.forward(&[levels], parameters) + zero_point as f32;
+        (round_half_away(mean) - zero_point as f32) * scale
     }
 }

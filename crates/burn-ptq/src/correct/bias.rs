@@ -16,11 +16,14 @@ use crate::quant::FakeQuantize;
 pub struct Bias {
     /// Calibration samples that the means are taken over.
     pub samples: usize,
+    /// Layers whose weights have more bits are left alone: at 8 bits there is no shift worth the
+    /// change.
+    pub max_bits: u8,
 }
 
 impl Default for Bias {
     fn default() -> Self {
-        Self { samples: 128 }
+        Self { samples: 128, max_bits: 7 }
     }
 }
 
@@ -49,7 +52,8 @@ impl Correction for Bias {
                 let scale = quantized.activations[node.inputs[0].0].grid.scale;
                 execute_node(node, weights.map(|w| (w, scale)), &inputs, &device)
             });
-            if let Some(weights) = &mut quantized.weights[index] {
+            let weights = quantized.weights[index].as_mut();
+            if let Some(weights) = weights.filter(|w| w.bits <= self.max_bits) {
                 let scale = quantized.activations[node.inputs[0].0].grid.scale;
                 let shift = channel_means(node, simulated.clone() - float.clone());
                 let mut applied = Vec::with_capacity(shift.len());

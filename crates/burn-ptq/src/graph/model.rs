@@ -65,15 +65,21 @@ impl FloatModel {
         input: Tensor<4>,
         hook: impl FnMut(ValueId, Tensor<4>) -> Tensor<4>,
     ) -> Tensor<4> {
-        execute(&self.graph, &self.layers, input, hook)
+        let compute = |_, node: &Node, inputs: &[Tensor<4>], parameters: &[Tensor<1>]| {
+            node.op.operator().forward(inputs, parameters)
+        };
+        execute(&self.graph, &self.layers, input, compute, hook)
     }
 }
 
 /// Runs `graph` with one set of parameters a node; values are dropped after their last use.
+///
+/// `compute` runs a node, given by its index too, without its fused activation.
 pub(crate) fn execute(
     graph: &Graph,
     layers: &[Parameters],
     input: Tensor<4>,
+    compute: impl Fn(usize, &Node, &[Tensor<4>], &[Tensor<1>]) -> Tensor<4>,
     mut hook: impl FnMut(ValueId, Tensor<4>) -> Tensor<4>,
 ) -> Tensor<4> {
     let mut last_use = vec![0; graph.values.len()];
@@ -96,7 +102,7 @@ pub(crate) fn execute(
                 values[value.0] = None;
             }
         }
-        let mut output = node.op.operator().forward(&inputs, &parameters.values());
+        let mut output = compute(index, node, &inputs, &parameters.values());
         if let Some(clamp) = node.clamp {
             output = clamp.forward(output);
         }

@@ -44,8 +44,8 @@ impl FakeQuantize {
     }
 }
 
-/// Burn rounds ties to even, the kernels away from zero.
-fn round_half_away<const D: usize>(t: Tensor<D>) -> Tensor<D> {
+/// Rounds as the kernels do, ties away from zero; Burn rounds them to even.
+pub(crate) fn round_half_away<const D: usize>(t: Tensor<D>) -> Tensor<D> {
     let even = t.clone().round();
     let tie = (t.clone() - even.clone()).abs().equal_elem(0.5);
     let away = t.clone() + t.sign() * 0.5;

@@ -5,5 +5,6 @@ mod qparams;
 mod scheme;
 
 pub use fake_quantize::FakeQuantize;
+pub(crate) use fake_quantize::round_half_away;
 pub use qparams::{QParams, Range};
 pub use scheme::{Granularity, Scheme, SchemeError};
