@@ -105,9 +105,11 @@ pub fn summary(report: &Report) -> String {
     let mut text = table::render(&header, &rows);
     text.push('\n');
     let recipe = Recipe::parse(&report.recipe, "the report").ok();
-    let border = recipe.map_or(8, |r| r.activations.border_bits);
+    let (border, overridden) =
+        recipe.map_or((8, false), |r| (r.activations.border_bits, !r.layers.is_empty()));
+    let layers = if overridden { "all layers but those with their own bits" } else { "all layers" };
     text.push_str(&format!(
-        "{}, {}: all layers at this width; the model's input and output at {border} bits\n",
+        "{}, {}: {layers} at this width; the model's input and output at {border} bits\n",
         report.task, report.label
     ));
     if let (Some(metric), Some(float), Some(simulated), Some(integer)) =
