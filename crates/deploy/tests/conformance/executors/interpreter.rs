@@ -1,0 +1,44 @@
+//! The two paths of the interpreter.
+
+use burn_ptq_deploy::interpreter::{Interpreter, Path};
+
+use super::{Agreement, Executor};
+use crate::problems::Problem;
+
+/// One path of the interpreter.
+pub struct InterpreterPath {
+    name: &'static str,
+    path: Path,
+}
+
+pub const REFERENCE: InterpreterPath = InterpreterPath { name: "reference", path: Path::Reference };
+pub const FAST: InterpreterPath = InterpreterPath { name: "fast", path: Path::Fast };
+
+impl Executor for InterpreterPath {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn agreement(&self) -> Agreement {
+        Agreement::Exact
+    }
+
+    fn available(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn supports(&self, _problem: &Problem) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn run(&mut self, problems: &[&Problem]) -> Result<Vec<Vec<u8>>, String> {
+        let run = |problem: &&Problem| {
+            let mut interpreter = Interpreter::new(&problem.model, self.path)?;
+            interpreter.run(&problem.input).map(<[u8]>::to_vec)
+        };
+        problems
+            .iter()
+            .map(|problem| run(problem).map_err(|error| format!("{}: {error}", problem.name)))
+            .collect()
+    }
+}

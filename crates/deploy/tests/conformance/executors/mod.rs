@@ -1,0 +1,43 @@
+//! Whatever can run an integer program, behind one trait.
+
+mod interpreter;
+
+use crate::problems::Problem;
+
+/// How close outputs must be to the reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Agreement {
+    /// The same bytes.
+    Exact,
+    /// At most so many integer steps away.
+    #[allow(dead_code, reason = "for executors with another arithmetic")]
+    WithinLsb(u32),
+}
+
+/// Runs problems.
+pub trait Executor {
+    /// The name in the report.
+    fn name(&self) -> &'static str;
+
+    /// How close its outputs are to the reference.
+    fn agreement(&self) -> Agreement;
+
+    /// `Err` with what to install if it cannot run here.
+    fn available(&self) -> Result<(), String>;
+
+    /// `Err` with the reason if it cannot run `problem`.
+    fn supports(&self, problem: &Problem) -> Result<(), String>;
+
+    /// The bytes of the last node's output of each problem, 16-bit elements low byte first.
+    fn run(&mut self, problems: &[&Problem]) -> Result<Vec<Vec<u8>>, String>;
+}
+
+/// The executor that is right by definition.
+pub fn reference() -> impl Executor {
+    interpreter::REFERENCE
+}
+
+/// All executors that are compared with it.
+pub fn registry() -> Vec<Box<dyn Executor>> {
+    vec![Box::new(interpreter::REFERENCE), Box::new(interpreter::FAST)]
+}

@@ -1,0 +1,190 @@
+//! The conformance suite: random problems for every integer operation, run by every executor and
+//! compared with the reference path of the interpreter, byte by byte.
+//!
+//! A table of what was compared goes to stderr; so do skips, by their reason.
+
+mod executors;
+mod problems;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use burn_ptq_deploy::interpreter::tensor_integers;
+use burn_ptq_deploy::model::{DType, IntTensor};
+use executors::{Agreement, Executor};
+use problems::Problem;
+
+/// What happened to the problems of one operation on one executor.
+#[derive(Default)]
+struct Tally {
+    problems: usize,
+    outputs: usize,
+    differing: usize,
+    skipped: usize,
+}
+
+#[test]
+fn every_executor_agrees_with_the_reference() {
+    let problems = problems::all();
+    let mut truth = executors::reference();
+    let expected = truth.run(&problems.iter().collect::<Vec<_>>()).expect("the reference runs");
+    let mut report = String::new();
+    let mut failures = Vec::new();
+    for mut executor in executors::registry() {
+        if let Err(how_to_install) = executor.available() {
+            let _ = writeln!(report, "SKIPPED {}: {how_to_install}", executor.name());
+            continue;
+        }
+        compare(executor.as_mut(), &problems, &expected, &mut report, &mut failures);
+    }
+    // The macros' output is captured, and a skip must be seen in a passing test too.
+    std::io::stderr().write_all(format!("\n{report}").as_bytes()).expect("stderr takes the report");
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// Runs the problems that `executor` supports; appends its rows of the table and its failures.
+fn compare(
+    executor: &mut dyn Executor,
+    problems: &[Problem],
+    expected: &[Vec<u8>],
+    report: &mut String,
+    failures: &mut Vec<String>,
+) {
+    let name = executor.name();
+    let mut tallies: BTreeMap<&str, Tally> = BTreeMap::new();
+    let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
+    let mut supported = Vec::new();
+    for (problem, expected) in problems.iter().zip(expected) {
+        let tally = tallies.entry(problem.op_name()).or_default();
+        tally.problems += 1;
+        match executor.supports(problem) {
+            Ok(()) => supported.push((problem, expected)),
+            Err(reason) => {
+                tally.skipped += 1;
+                *reasons.entry(format!("{}: {reason}", problem.op_name())).or_default() += 1;
+            }
+        }
+    }
+    let run = executor.run(&supported.iter().map(|(problem, _)| *problem).collect::<Vec<_>>());
+    let found = match run {
+        Ok(found) if found.len() == supported.len() => found,
+        Ok(found) => {
+            let (asked, got) = (supported.len(), found.len());
+            failures.push(format!("{name}: {got} outputs of {asked} problems"));
+            return;
+        }
+        Err(error) => {
+            failures.push(format!("{name} does not run: {error}"));
+            return;
+        }
+    };
+    for ((problem, expected), found) in supported.into_iter().zip(&found) {
+        let tally = tallies.entry(problem.op_name()).or_default();
+        let output = &problem.model.tensors[problem.model.output.0];
+        match differences(output, expected, found, executor.agreement()) {
+            Ok(differing) => {
+                tally.outputs += output.len();
+                tally.differing += differing;
+            }
+            Err(difference) => failures.push(format!("{name}, {}: {difference}", problem.name)),
+        }
+    }
+    write_rows(name, &tallies, &reasons, report);
+}
+
+/// The number of elements that differ within what the agreement grants, or the first difference
+/// that it does not.
+fn differences(
+    output: &IntTensor,
+    expected: &[u8],
+    found: &[u8],
+    agreement: Agreement,
+) -> Result<usize, String> {
+    if expected.len() != found.len() {
+        return Err(format!("{} output bytes instead of {}", found.len(), expected.len()));
+    }
+    let allowed = match agreement {
+        Agreement::Exact => 0,
+        Agreement::WithinLsb(steps) => steps,
+    };
+    let mut differing = 0;
+    let pairs = tensor_integers(output, expected).zip(tensor_integers(output, found));
+    for (place, (expected, found)) in pairs.enumerate() {
+        if expected.abs_diff(found) > allowed {
+            return Err(format!("expected {expected}, found {found} at output {place}"));
+        }
+        differing += usize::from(expected != found);
+    }
+    Ok(differing)
+}
+
+fn write_rows(
+    executor: &str,
+    tallies: &BTreeMap<&str, Tally>,
+    reasons: &BTreeMap<String, usize>,
+    report: &mut String,
+) {
+    let _ = writeln!(
+        report,
+        "{:<12} {:<16} {:>8} {:>9} {:>9} {:>8}",
+        "executor", "op", "problems", "outputs", "differing", "skipped"
+    );
+    for (op, Tally { problems, outputs, differing, skipped }) in tallies {
+        let _ = writeln!(
+            report,
+            "{executor:<12} {op:<16} {problems:>8} {outputs:>9} {differing:>9} {skipped:>8}"
+        );
+    }
+    for (reason, count) in reasons {
+        let _ = writeln!(report, "{executor:<12} skipped {count} of {reason}");
+    }
+}
+
+#[test]
+fn every_operation_has_problems_that_end_in_it() {
+    for (op, generator) in problems::GENERATORS {
+        let problems = problems::of_operation(op, *generator);
+        assert!(problems.len() >= 32, "{op} has {} problems", problems.len());
+        assert!(problems.iter().all(|problem| problem.op_name() == *op), "{op} is named wrongly");
+    }
+}
+
+#[test]
+fn problems_reach_every_bit_width_element_type_and_extreme() {
+    let problems = problems::all();
+    let weighted = || problems.iter().filter_map(|problem| problem.op().weighted());
+    let weight_bits: BTreeSet<u8> = weighted().map(|w| w.weights.bits).collect();
+    assert_eq!(weight_bits, (2..=8).collect());
+    assert!(weighted().any(|w| w.multipliers.len() == 1 && w.bias.len() > 1), "per tensor");
+    assert!(weighted().any(|w| w.multipliers.len() > 1), "per channel");
+    for (what, exponents) in [("left", 1..=30), ("right", -31..=-1)] {
+        let found =
+            weighted().flat_map(|w| &w.multipliers).any(|m| exponents.contains(&m.exponent));
+        assert!(found, "shifts to the {what}");
+    }
+    let tensors = || problems.iter().flat_map(|problem| &problem.model.tensors);
+    let narrow: BTreeSet<u8> =
+        tensors().filter(|tensor| tensor.dtype == DType::I8).map(|tensor| tensor.bits).collect();
+    assert_eq!(narrow, (4..=8).collect());
+    assert!(tensors().any(|tensor| tensor.dtype == DType::I16));
+    for zero_point in [-128, 127] {
+        assert!(tensors().any(|tensor| tensor.grid.zero_point == zero_point));
+    }
+}
+
+#[test]
+fn most_problems_have_outputs_of_many_values() {
+    let problems = problems::all();
+    let outputs =
+        executors::reference().run(&problems.iter().collect::<Vec<_>>()).expect("the reference");
+    let mut varied: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for (problem, output) in problems.iter().zip(&outputs) {
+        let (many, all) = varied.entry(problem.op_name()).or_default();
+        *many += usize::from(output.iter().collect::<BTreeSet<_>>().len() > 3);
+        *all += 1;
+    }
+    for (op, (many, all)) in varied {
+        assert!(2 * many > all, "{op}: only {many} of {all} problems have more than three values");
+    }
+}

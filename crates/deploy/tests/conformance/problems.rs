@@ -1,0 +1,294 @@
+//! Seeded random problems for every integer operation.
+//!
+//! Every problem is a small valid program that ends in the operation under test. Multipliers are
+//! derived from the scales of grids and weights by the kernels' functions, so that an executor may
+//! derive them again.
+
+mod draw;
+mod program;
+mod weighted;
+
+use burn_ptq_deploy::model::{Broadcast, IntModel, IntOp, TensorId};
+use burn_ptq_kernels::geometry::PoolGeometry;
+use burn_ptq_kernels::grid::Grid;
+use burn_ptq_kernels::multiplier::Multiplier;
+use burn_ptq_kernels::params::AddParams;
+use burn_ptq_kernels::reference::{
+    log_softmax_exponentials, softmax_params, table8 as table8_of, table16 as table16_of,
+};
+use draw::Draw;
+use program::{Program, clamp, random_table8, random_table16, tensor, tensor_like, window};
+
+/// A program and its input.
+pub struct Problem {
+    /// The operation and the number of the problem.
+    pub name: String,
+    /// The program; the operation under test is its last node, which writes its output.
+    pub model: IntModel,
+    /// Bytes of the input tensor.
+    pub input: Vec<u8>,
+}
+
+impl Problem {
+    /// The operation under test.
+    pub fn op(&self) -> &IntOp {
+        &self.model.nodes.last().expect("a program has a node").op
+    }
+
+    /// The operation's name.
+    pub fn op_name(&self) -> &'static str {
+        self.op().name()
+    }
+}
+
+/// Makes a problem; `None` if the random parameters do not fit together.
+pub type Generator = fn(&mut Draw) -> Option<Problem>;
+
+/// Problems of each operation.
+const PROBLEMS: usize = 64;
+
+/// Lists every operation with the function that makes its problems. The match has no other arm, so
+/// that a new operation does not compile until it stands here.
+macro_rules! generators {
+    ($($variant:ident => $generator:path),* $(,)?) => {
+        /// The operations' names and the functions that make their problems.
+        pub const GENERATORS: &[(&str, Generator)] = &[$((stringify!($variant), $generator)),*];
+
+        const _: fn(&IntOp) = |op| match op {
+            $(IntOp::$variant { .. } => (),)*
+        };
+    };
+}
+
+generators! {
+    Conv2d => weighted::conv2d,
+    DepthwiseConv2d => weighted::depthwise_conv2d,
+    FullyConnected => weighted::fully_connected,
+    Add => add,
+    Mul => mul,
+    AveragePool => average_pool,
+    MaxPool => max_pool,
+    Table8 => table8,
+    Table16 => table16,
+    Softmax => softmax,
+    LogSoftmax => log_softmax,
+    Requantize => requantize,
+    Concat => concat,
+    Pad => pad,
+    Transpose => transpose,
+}
+
+/// The problems of all operations.
+pub fn all() -> Vec<Problem> {
+    GENERATORS.iter().flat_map(|(op, generator)| of_operation(op, *generator)).collect()
+}
+
+/// The problems of one operation, the same in every run.
+pub fn of_operation(op: &str, generator: Generator) -> Vec<Problem> {
+    let seed = op.bytes().fold(0, |seed: u64, byte| seed.wrapping_mul(31) + u64::from(byte));
+    let mut draw = Draw::new(seed);
+    let attempts = (0..4 * PROBLEMS).filter_map(|_| generator(&mut draw));
+    let problems: Vec<Problem> = attempts
+        .take(PROBLEMS)
+        .enumerate()
+        .map(|(i, problem)| Problem { name: format!("{op} {i}"), ..problem })
+        .collect();
+    assert_eq!(problems.len(), PROBLEMS, "{op}: most random parameters make no valid program");
+    problems
+}
+
+/// The two inputs of an element-wise operation, of independent values on independent grids.
+fn operands(program: &mut Program) -> (Broadcast, [TensorId; 2]) {
+    let x = program.input();
+    let shape = program.tensor(x).shape;
+    let [height, width, channels] = shape;
+    match program.draw.below(6) {
+        0 => {
+            let pooled = program.max_pool(x, [height, width], channels);
+            (Broadcast::Channels, [x, program.scrambled(pooled)])
+        }
+        1 => {
+            let pooled = program.max_pool(x, [height * width * channels, 1], 1);
+            (Broadcast::Scalar, [x, program.scrambled(pooled)])
+        }
+        2 => (Broadcast::None, [program.scrambled(x), x]),
+        3 => (Broadcast::None, [x, x]),
+        _ => (Broadcast::None, [x, program.scrambled(x)]),
+    }
+}
+
+fn add(draw: &mut Draw) -> Option<Problem> {
+    let (wide, shape) = (draw.chance(25), draw.shape(6, 9));
+    let mut program = Program::new(draw, wide, shape);
+    let (broadcast, inputs) = operands(&mut program);
+    let [a, b] = inputs.map(|id| program.tensor(id).grid.scale);
+    let mut output = tensor(program.draw, wide, shape);
+    output.grid.scale = a.max(b) * program.draw.scale(0.3, 4.0);
+    let params = AddParams::new(a, b, output.grid.scale, wide)?;
+    let clamp = clamp(program.draw, output.grid);
+    program.finish(IntOp::Add { params, broadcast, clamp }, &inputs, output)
+}
+
+fn mul(draw: &mut Draw) -> Option<Problem> {
+    let (wide, shape) = (draw.chance(25), draw.shape(6, 9));
+    let mut program = Program::new(draw, wide, shape);
+    let (broadcast, inputs) = operands(&mut program);
+    let [a, b] = inputs.map(|id| program.tensor(id).grid.scale);
+    let mut output = tensor(program.draw, wide, shape);
+    let steps = if wide { 8192.0 } else { 64.0 };
+    output.grid.scale = a * b * steps * program.draw.scale(0.3, 4.0);
+    let real = f64::from(a) * f64::from(b) / f64::from(output.grid.scale);
+    let multiplier = Multiplier::from_real(real)?;
+    let clamp = clamp(program.draw, output.grid);
+    program.finish(IntOp::Mul { multiplier, broadcast, clamp }, &inputs, output)
+}
+
+fn average_pool(draw: &mut Draw) -> Option<Problem> {
+    pool(draw, true)
+}
+
+fn max_pool(draw: &mut Draw) -> Option<Problem> {
+    pool(draw, false)
+}
+
+fn pool(draw: &mut Draw, average: bool) -> Option<Problem> {
+    let (wide, shape) = (draw.chance(25), draw.shape(9, 9));
+    let input = [shape[0], shape[1]];
+    let (window, output) = window(draw, input, true);
+    let geometry = PoolGeometry { input, output, channels: shape[2], window };
+    let program = Program::new(draw, wide, shape);
+    let x = program.input();
+    let output = tensor_like(program.tensor(x), [output[0], output[1], shape[2]]);
+    let clamp = clamp(program.draw, output.grid);
+    let op = if average {
+        IntOp::AveragePool { geometry, clamp }
+    } else {
+        IntOp::MaxPool { geometry, clamp }
+    };
+    program.finish(op, &[x], output)
+}
+
+/// Functions with a kink, a pole-free bend and a saturating one.
+const FUNCTIONS: [fn(f32) -> f32; 3] =
+    [|x| x.max(0.1 * x), |x| 1.0 / (1.0 + (-x).exp()), |x| (x - 3.0).clamp(-1.0, 1.0) * x];
+
+fn table8(draw: &mut Draw) -> Option<Problem> {
+    let shape = draw.shape(5, 40);
+    let program = Program::new(draw, false, shape);
+    let x = program.input();
+    let output = tensor(program.draw, false, shape);
+    let table = if program.draw.chance(50) {
+        random_table8(program.draw, output.grid)
+    } else {
+        let function = program.draw.pick(&FUNCTIONS);
+        table8_of(function, program.tensor(x).grid, output.grid).to_vec()
+    };
+    program.finish(IntOp::Table8 { table }, &[x], output)
+}
+
+fn table16(draw: &mut Draw) -> Option<Problem> {
+    let shape = draw.shape(5, 40);
+    let program = Program::new(draw, true, shape);
+    let x = program.input();
+    let output = tensor(program.draw, true, shape);
+    let table = if program.draw.chance(50) {
+        random_table16(program.draw)
+    } else {
+        let function = program.draw.pick(&FUNCTIONS);
+        table16_of(function, program.tensor(x).grid, output.grid).to_vec()
+    };
+    program.finish(IntOp::Table16 { table }, &[x], output)
+}
+
+/// A program whose input has rows of logits at a scale of `least` to `most`.
+fn logits<'d>(draw: &'d mut Draw, scales: [f32; 2]) -> (Program<'d>, [usize; 2]) {
+    let depth = if draw.chance(10) { draw.within(200, 1000) } else { draw.within(1, 40) } as usize;
+    let rows = draw.within(1, 12) as usize;
+    let scale = draw.scale(scales[0], scales[1]);
+    let mut program = Program::new(draw, false, [1, rows, depth]);
+    program.set_input_scale(scale);
+    (program, [rows, depth])
+}
+
+fn softmax(draw: &mut Draw) -> Option<Problem> {
+    let (program, [rows, depth]) = logits(draw, [0.001, 4.0]);
+    let x = program.input();
+    let (input_multiplier, diff_min) = softmax_params(program.tensor(x).grid.scale)?;
+    let mut output = tensor(program.draw, false, [1, rows, depth]);
+    output.bits = 8;
+    output.grid = Grid { scale: 1.0 / 256.0, zero_point: -128, min: -128, max: 127 };
+    program.finish(IntOp::Softmax { rows, depth, input_multiplier, diff_min }, &[x], output)
+}
+
+fn log_softmax(draw: &mut Draw) -> Option<Problem> {
+    let (program, [rows, depth]) = logits(draw, [0.001, 2.0]);
+    let x = program.input();
+    let scale = program.tensor(x).grid.scale;
+    let input_multiplier = Multiplier::from_real(f64::from(scale) * 16.0)?;
+    let exponentials = log_softmax_exponentials(scale).to_vec();
+    let mut output = tensor(program.draw, false, [1, rows, depth]);
+    output.bits = 8;
+    output.grid = Grid { scale: 1.0 / 16.0, zero_point: 127, min: -128, max: 127 };
+    let op = IntOp::LogSoftmax { rows, depth, exponentials, input_multiplier };
+    program.finish(op, &[x], output)
+}
+
+fn requantize(draw: &mut Draw) -> Option<Problem> {
+    let (from_wide, to_wide) = (draw.chance(50), draw.chance(50));
+    let shape = draw.shape(6, 20);
+    let program = Program::new(draw, from_wide, shape);
+    let x = program.input();
+    let input = program.tensor(x).grid;
+    let mut output = tensor(program.draw, to_wide, shape);
+    let steps = (input.max - input.min) as f32 / (output.grid.max - output.grid.min) as f32;
+    output.grid.scale = input.scale * steps * program.draw.scale(0.2, 4.0);
+    let real = f64::from(input.scale) / f64::from(output.grid.scale);
+    let multiplier = Multiplier::from_real(real)?;
+    let clamp = clamp(program.draw, output.grid);
+    program.finish(IntOp::Requantize { multiplier, clamp }, &[x], output)
+}
+
+fn concat(draw: &mut Draw) -> Option<Problem> {
+    let (wide, shape) = (draw.chance(25), draw.shape(5, 7));
+    let mut program = Program::new(draw, wide, shape);
+    let mut inputs = vec![program.input()];
+    let mut chunks = vec![shape[2]];
+    for _ in 0..program.draw.within(1, 3) {
+        let extra = program.draw.below(4);
+        let widened = program.widened(program.input(), extra);
+        inputs.push(program.scrambled_in_place(widened));
+        chunks.push(shape[2] + extra);
+    }
+    // Along the channels, or whole tensors one after the other.
+    let outer = if program.draw.chance(70) { shape[0] * shape[1] } else { 1 };
+    let steps = shape[0] * shape[1] / outer;
+    let chunks: Vec<usize> = chunks.iter().map(|chunk| chunk * steps).collect();
+    let output =
+        tensor_like(program.tensor(program.input()), [1, outer, chunks.iter().sum::<usize>()]);
+    program.finish(IntOp::Concat { outer, chunks }, &inputs, output)
+}
+
+fn pad(draw: &mut Draw) -> Option<Problem> {
+    let (wide, input) = (draw.chance(25), draw.shape(5, 7));
+    let [before, after] = [(); 2].map(|()| [(); 3].map(|()| draw.below(4)));
+    let program = Program::new(draw, wide, input);
+    let x = program.input();
+    let shape = [0, 1, 2].map(|axis| before[axis] + input[axis] + after[axis]);
+    let output = tensor_like(program.tensor(x), shape);
+    let grid = output.grid;
+    let value = match program.draw.chance(60) {
+        true => grid.zero_point,
+        false => program.draw.within(grid.min, grid.max),
+    };
+    program.finish(IntOp::Pad { input, before, after, value }, &[x], output)
+}
+
+fn transpose(draw: &mut Draw) -> Option<Problem> {
+    const ORDERS: [[usize; 3]; 6] =
+        [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    let (wide, input, axes) = (draw.chance(25), draw.shape(6, 7), draw.pick(&ORDERS));
+    let program = Program::new(draw, wide, input);
+    let x = program.input();
+    let output = tensor_like(program.tensor(x), axes.map(|axis| input[axis]));
+    program.finish(IntOp::Transpose { input, axes }, &[x], output)
+}

@@ -1,0 +1,229 @@
+//! Programs under construction, and the random parts that operations share.
+
+use burn_ptq_deploy::model::{
+    Border, DType, IntModel, IntNode, IntOp, IntTensor, Provenance, Region, TensorId,
+};
+use burn_ptq_deploy::plan::plan;
+use burn_ptq_deploy::verify::verify;
+use burn_ptq_kernels::geometry::{PoolGeometry, Window};
+use burn_ptq_kernels::grid::{Grid, signed_range};
+use burn_ptq_kernels::multiplier::Multiplier;
+use burn_ptq_kernels::params::Clamp;
+
+use super::Problem;
+use super::draw::Draw;
+
+/// A program that grows node by node; tensor 0 is its input.
+pub struct Program<'d> {
+    pub draw: &'d mut Draw,
+    tensors: Vec<IntTensor>,
+    nodes: Vec<IntNode>,
+}
+
+impl<'d> Program<'d> {
+    pub fn new(draw: &'d mut Draw, wide: bool, shape: [usize; 3]) -> Self {
+        let input = IntTensor { name: "x".into(), ..tensor(draw, wide, shape) };
+        Self { draw, tensors: vec![input], nodes: Vec::new() }
+    }
+
+    pub fn input(&self) -> TensorId {
+        TensorId(0)
+    }
+
+    pub fn tensor(&self, id: TensorId) -> &IntTensor {
+        &self.tensors[id.0]
+    }
+
+    pub fn set_input_scale(&mut self, scale: f32) {
+        self.tensors[0].grid.scale = scale;
+    }
+
+    fn push(&mut self, op: IntOp, inputs: &[TensorId], output: IntTensor) -> TensorId {
+        let id = TensorId(self.tensors.len());
+        self.tensors.push(IntTensor { name: format!("t{}", id.0), ..output });
+        self.nodes.push(IntNode {
+            name: format!("node{}", self.nodes.len()),
+            op,
+            inputs: inputs.to_vec(),
+            output: id,
+            scratch: Region::default(),
+        });
+        id
+    }
+
+    /// The values of `from` on another grid, shuffled by a random function.
+    pub fn scrambled(&mut self, from: TensorId) -> TensorId {
+        let wide = self.tensor(from).dtype == DType::I16;
+        let output = tensor(self.draw, wide, self.tensors[from.0].shape);
+        self.scrambled_to(from, output)
+    }
+
+    /// As [`scrambled`](Self::scrambled), on the same grid.
+    pub fn scrambled_in_place(&mut self, from: TensorId) -> TensorId {
+        let output = self.tensor(from).clone();
+        self.scrambled_to(from, output)
+    }
+
+    fn scrambled_to(&mut self, from: TensorId, output: IntTensor) -> TensorId {
+        let dtype = self.tensor(from).dtype;
+        let op = match dtype {
+            DType::I8 => IntOp::Table8 { table: random_table8(self.draw, output.grid) },
+            DType::I16 if self.draw.chance(50) => {
+                IntOp::Table16 { table: random_table16(self.draw) }
+            }
+            DType::I16 => {
+                let multiplier = Multiplier::from_real(f64::from(self.draw.scale(0.3, 0.9)));
+                let multiplier = multiplier.expect("a factor about 1 is representable");
+                let clamp = Clamp { min: output.grid.min, max: output.grid.max };
+                IntOp::Requantize { multiplier, clamp }
+            }
+        };
+        self.push(op, &[from], output)
+    }
+
+    /// The largest element of each channel of `from`, seen as a plane of `extents`.
+    pub fn max_pool(&mut self, from: TensorId, extents: [usize; 2], channels: usize) -> TensorId {
+        let window = Window { kernel: extents, stride: [1; 2], dilation: [1; 2], pad: [0; 2] };
+        let geometry = PoolGeometry { input: extents, output: [1; 2], channels, window };
+        let output = tensor_like(self.tensor(from), [1, 1, channels]);
+        let clamp = Clamp { min: output.grid.min, max: output.grid.max };
+        self.push(IntOp::MaxPool { geometry, clamp }, &[from], output)
+    }
+
+    /// `from` with `extra` more channels.
+    pub fn widened(&mut self, from: TensorId, extra: usize) -> TensorId {
+        let input = self.tensor(from).shape;
+        let output = tensor_like(self.tensor(from), [input[0], input[1], input[2] + extra]);
+        let value = output.grid.max;
+        let op = IntOp::Pad { input, before: [0; 3], after: [0, 0, extra], value };
+        self.push(op, &[from], output)
+    }
+
+    /// The program that ends in `op`, planned, with a random input; `None` if it is invalid.
+    pub fn finish(mut self, op: IntOp, inputs: &[TensorId], output: IntTensor) -> Option<Problem> {
+        let output = self.push(op, inputs, output);
+        let border =
+            |tensor: &IntTensor| Border { source_shape: tensor.shape.to_vec(), axes: [0, 1, 2] };
+        let input = input_bytes(self.draw, &self.tensors[0]);
+        let mut model = IntModel {
+            name: "problem".into(),
+            input_border: border(&self.tensors[0]),
+            output_border: border(&self.tensors[output.0]),
+            tensors: self.tensors,
+            nodes: self.nodes,
+            input: TensorId(0),
+            output,
+            arena_bytes: 0,
+            provenance: Provenance::default(),
+        };
+        plan(&mut model);
+        verify(&model).ok()?;
+        Some(Problem { name: String::new(), model, input })
+    }
+}
+
+/// A tensor on a random grid.
+pub fn tensor(draw: &mut Draw, wide: bool, shape: [usize; 3]) -> IntTensor {
+    let (dtype, (bits, grid)) = if wide {
+        let (min, max) = signed_range(16, false);
+        let scale = draw.scale(1e-5, 1e-3);
+        (DType::I16, (16, Grid { scale, zero_point: 0, min, max }))
+    } else {
+        (DType::I8, grid8(draw))
+    };
+    IntTensor { name: String::new(), shape, dtype, bits, grid, offset: 0 }
+}
+
+/// Another tensor on the grid of `tensor`.
+pub fn tensor_like(tensor: &IntTensor, shape: [usize; 3]) -> IntTensor {
+    IntTensor { shape, ..tensor.clone() }
+}
+
+/// Bits and grid in 8-bit storage; half of the zero points are the ends of the grid.
+fn grid8(draw: &mut Draw) -> (u8, Grid) {
+    let bits = if draw.chance(60) { 8 } else { draw.within(4, 7) as u8 };
+    let (min, max) = signed_range(bits, false);
+    let inner = draw.within(min, max);
+    let zero_point = draw.pick(&[min, max, 0, inner]);
+    (bits, Grid { scale: draw.scale(1e-3, 0.5), zero_point, min, max })
+}
+
+/// The whole grid, a ReLU, a ReLU6, or any bounds.
+pub fn clamp(draw: &mut Draw, grid: Grid) -> Clamp {
+    let any = [(); 2].map(|()| draw.within(grid.min, grid.max));
+    let [min, max] = match draw.below(6) {
+        0 => [grid.zero_point, grid.max],
+        1 => [grid.zero_point, grid.quantize(6.0)],
+        2 => [any[0].min(any[1]), any[0].max(any[1])],
+        _ => [grid.min, grid.max],
+    };
+    // Bounds that leave next to nothing would hide what the operation computes.
+    if max - min < 6 { Clamp { min: grid.min, max: grid.max } } else { Clamp { min, max } }
+}
+
+pub fn random_table8(draw: &mut Draw, output: Grid) -> Vec<i8> {
+    (0..256).map(|_| draw.within(output.min, output.max) as i8).collect()
+}
+
+pub fn random_table16(draw: &mut Draw) -> Vec<i16> {
+    (0..513).map(|_| draw.within(-32768, 32767) as i16).collect()
+}
+
+/// A window over a plane of `input`, and the output's extents.
+///
+/// `needs_element`: every window holds an element that is not padding.
+pub fn window(draw: &mut Draw, input: [usize; 2], needs_element: bool) -> (Window, [usize; 2]) {
+    let mut window = Window { kernel: [1; 2], stride: [1; 2], dilation: [1; 2], pad: [0; 2] };
+    let mut output = [1; 2];
+    // TensorFlow's two ways of padding hold for both axes.
+    let padding = draw.below(4);
+    for axis in 0..2 {
+        let extent = input[axis];
+        let dilation = if needs_element || draw.chance(70) { 1 } else { 1 + draw.below(3) };
+        let kernel = 1 + draw.below(if padding == 1 { extent.min(5) } else { 5 });
+        let stride = 1 + draw.below(3);
+        let reach = (kernel - 1) * dilation + 1;
+        let (pad, windows) = match padding {
+            // "Valid", where the kernel fits in.
+            1 if reach <= extent => (0, (extent - reach) / stride + 1),
+            // As much before as after.
+            2 => {
+                let pad = draw.below(reach.min(extent + 1));
+                let padded = extent + 2 * pad;
+                (pad, padded.saturating_sub(reach) / stride + 1)
+            }
+            // Any padding, and as many windows as start before the end of the input.
+            3 => {
+                let pad = draw.below(reach);
+                (pad, 1 + draw.below((extent + pad).div_ceil(stride)))
+            }
+            // "Same": the odd element of padding stands after the input.
+            _ => {
+                let windows = extent.div_ceil(stride);
+                (((windows - 1) * stride + reach).saturating_sub(extent) / 2, windows)
+            }
+        };
+        window.kernel[axis] = kernel;
+        window.stride[axis] = stride;
+        window.dilation[axis] = dilation;
+        window.pad[axis] = pad;
+        output[axis] = windows;
+    }
+    (window, output)
+}
+
+/// Values over the whole grid, at its ends only, or about the zero point.
+fn input_bytes(draw: &mut Draw, tensor: &IntTensor) -> Vec<u8> {
+    let Grid { zero_point, min, max, .. } = tensor.grid;
+    let kind = draw.below(6);
+    let value = |draw: &mut Draw| match kind {
+        0 => draw.pick(&[min, max]),
+        1 => (zero_point + draw.within(-3, 3)).clamp(min, max),
+        _ => draw.within(min, max),
+    };
+    let values: Vec<i32> = (0..tensor.len()).map(|_| value(draw)).collect();
+    match tensor.dtype {
+        DType::I8 => values.into_iter().map(|value| value as u8).collect(),
+        DType::I16 => values.into_iter().flat_map(|value| (value as i16).to_le_bytes()).collect(),
+    }
+}

@@ -1,0 +1,130 @@
+//! Convolutions and fully connected layers.
+
+use burn_ptq_deploy::model::{IntOp, IntTensor, Weighted, Weights};
+use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry};
+use burn_ptq_kernels::grid::{Grid, weight_range};
+use burn_ptq_kernels::multiplier::Multiplier;
+use burn_ptq_kernels::packing::{pack, packed_len, storage_bits};
+
+use super::Problem;
+use super::draw::Draw;
+use super::program::{Program, clamp, tensor, window};
+
+pub fn conv2d(draw: &mut Draw) -> Option<Problem> {
+    let wide = draw.chance(25);
+    let groups = if draw.chance(60) { 1 } else { 1 + draw.below(4) };
+    // Some filters are longer than a block of 256 weights.
+    let (extent, channels) = if draw.chance(15) { (4, 40) } else { (9, 9) };
+    let [height, width, per_group] = draw.shape(extent, channels);
+    let filters = 1 + draw.below(9);
+    let (window, output) = window(draw, [height, width], false);
+    let geometry = ConvGeometry {
+        input: [height, width],
+        output,
+        in_channels: per_group * groups,
+        out_channels: filters * groups,
+        groups,
+        window,
+    };
+    let program = Program::new(draw, wide, [height, width, geometry.in_channels]);
+    let shape = [geometry.out_channels, window.kernel[0], window.kernel[1], per_group];
+    let mut output = tensor(program.draw, wide, [output[0], output[1], geometry.out_channels]);
+    let x = program.input();
+    let grid = program.tensor(x).grid;
+    let weighted = weighted(program.draw, &shape, 0, grid, &mut output, false)?;
+    program.finish(IntOp::Conv2d { geometry, weighted }, &[x], output)
+}
+
+pub fn depthwise_conv2d(draw: &mut Draw) -> Option<Problem> {
+    let wide = draw.chance(25);
+    // Some have more channels than the blocks of the C runtime.
+    let many = draw.chance(20);
+    let [height, width, channels] = draw.shape(9, if many { 40 } else { 9 });
+    let multiplier = if draw.chance(60) { 1 } else { 1 + draw.below(4) };
+    let (window, output) = window(draw, [height, width], false);
+    let geometry =
+        DepthwiseGeometry { input: [height, width], output, channels, multiplier, window };
+    let program = Program::new(draw, wide, [height, width, channels]);
+    let shape = [window.kernel[0], window.kernel[1], geometry.out_channels()];
+    let mut output = tensor(program.draw, wide, [output[0], output[1], geometry.out_channels()]);
+    let x = program.input();
+    let grid = program.tensor(x).grid;
+    let weighted = weighted(program.draw, &shape, 2, grid, &mut output, false)?;
+    program.finish(IntOp::DepthwiseConv2d { geometry, weighted }, &[x], output)
+}
+
+pub fn fully_connected(draw: &mut Draw) -> Option<Problem> {
+    let wide = draw.chance(25);
+    let rows = if draw.chance(60) { 1 } else { 1 + draw.below(5) };
+    let longest = if draw.chance(20) { 600 } else { 40 };
+    let in_features = 1 + draw.below(longest);
+    let out_features = 1 + draw.below(20);
+    let program = Program::new(draw, wide, [1, rows, in_features]);
+    let mut output = tensor(program.draw, wide, [1, rows, out_features]);
+    let x = program.input();
+    let shape = [out_features, in_features];
+    let grid = program.tensor(x).grid;
+    let weighted = weighted(program.draw, &shape, 0, grid, &mut output, true)?;
+    let op = IntOp::FullyConnected { rows, in_features, out_features, weighted };
+    program.finish(op, &[x], output)
+}
+
+/// Random weights; chooses the output's scale so that most outputs lie within the grid.
+fn weighted(
+    draw: &mut Draw,
+    shape: &[usize],
+    channel_axis: usize,
+    input: Grid,
+    output: &mut IntTensor,
+    fully_connected: bool,
+) -> Option<Weighted> {
+    let (len, channels) = (shape.iter().product::<usize>(), shape[channel_axis]);
+    let bits = draw.within(2, 8) as u8;
+    let values = weight_values(draw, bits, len);
+    let storage = storage_bits(bits);
+    let mut data = vec![0; packed_len(len, storage)];
+    pack(&values, storage, &mut data);
+
+    let base = draw.scale(1e-3, 0.1);
+    let per_tensor = draw.chance(30);
+    let scales: Vec<f32> = match per_tensor {
+        true => vec![base],
+        false => (0..channels).map(|_| base * draw.scale(0.3, 3.0)).collect(),
+    };
+    let steps_in = (input.max - input.min) as f32 / 4.0;
+    let spread = steps_in * (1 << (bits - 2)) as f32 * ((len / channels) as f32).sqrt();
+    let steps_out = (output.grid.max - output.grid.min) as f32 / 4.0;
+    // One in six programs has small outputs or saturates nearly everywhere.
+    let fit = if draw.chance(16) { draw.scale(0.02, 20.0) } else { draw.scale(0.4, 2.0) };
+    output.grid.scale = input.scale * base * spread / steps_out * fit;
+
+    let bound = (spread as i32).max(1);
+    let bias = (0..channels)
+        .map(|_| match draw.below(12) {
+            0 => 0,
+            1 => draw.within(-(1 << 22), 1 << 22),
+            _ => draw.within(-bound, bound),
+        })
+        .collect();
+    let derive = match per_tensor && fully_connected {
+        true => Multiplier::per_tensor_fully_connected,
+        false => Multiplier::per_channel,
+    };
+    let multipliers: Option<Vec<Multiplier>> =
+        scales.iter().map(|&scale| derive(input.scale, scale, output.grid.scale)).collect();
+    Some(Weighted {
+        weights: Weights { shape: shape.to_vec(), bits, storage, data, scales },
+        bias,
+        multipliers: multipliers?,
+        clamp: clamp(draw, output.grid),
+    })
+}
+
+/// Values over the whole range, or at its ends only.
+fn weight_values(draw: &mut Draw, bits: u8, len: usize) -> Vec<i8> {
+    let (min, max) = weight_range(bits);
+    let ends = draw.chance(12);
+    (0..len)
+        .map(|_| if ends { draw.pick(&[min, max]) } else { draw.within(min, max) } as i8)
+        .collect()
+}
