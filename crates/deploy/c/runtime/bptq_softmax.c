@@ -94,10 +94,12 @@ static void softmax_row(const bptq_softmax *op, const int8_t *input, int8_t *out
     const int32_t fraction = bptq_wrap(((uint32_t)sum << headroom) - 0x80000000U);
     const int32_t scale = reciprocal_of_one_plus(fraction);
     const int32_t shift = (12 - headroom) + 31 - 8;
+    /* Past a shift of 31 every share is below half a step. */
+    const int representable = shift < 32;
     for (int32_t i = 0; i < op->depth; i++) {
         const int32_t difference = input[i] - maximum;
         int32_t value = 0;
-        if (difference >= op->diff_min) {
+        if (representable && difference >= op->diff_min) {
             const int32_t power = exp_of_negative(bptq_rescale(difference, op->input));
             value = bptq_divide_by_power_of_two(bptq_high_product(scale, power), shift);
         }

@@ -45,7 +45,7 @@ impl Problem {
 pub type Generator = fn(&mut Draw) -> Option<Problem>;
 
 /// Problems of each operation.
-const PROBLEMS: usize = 64;
+const PROBLEMS: usize = 96;
 
 /// Lists every operation with the function that makes its problems. The match has no other arm, so
 /// that a new operation does not compile until it stands here.
@@ -133,12 +133,12 @@ fn mul(draw: &mut Draw) -> Option<Problem> {
     let (wide, shape) = (draw.chance(25), draw.shape(6, 9));
     let mut program = Program::new(draw, wide, shape);
     let (broadcast, inputs) = operands(&mut program);
-    let [a, b] = inputs.map(|id| program.tensor(id).grid.scale);
+    let [a, b] = inputs.map(|id| program.tensor(id).grid);
     let mut output = tensor(program.draw, wide, shape);
-    let steps = if wide { 8192.0 } else { 64.0 };
-    output.grid.scale = a * b * steps * program.draw.scale(0.3, 4.0);
-    let real = f64::from(a) * f64::from(b) / f64::from(output.grid.scale);
-    let multiplier = Multiplier::from_real(real)?;
+    let steps = |grid: Grid| (grid.max - grid.min) as f32;
+    let fit = program.draw.scale(0.1, 1.0);
+    output.grid.scale = a.scale * b.scale * steps(a) * steps(b) / steps(output.grid) * fit;
+    let multiplier = Multiplier::per_channel(a.scale, b.scale, output.grid.scale)?;
     let clamp = clamp(program.draw, output.grid);
     program.finish(IntOp::Mul { multiplier, broadcast, clamp }, &inputs, output)
 }

@@ -45,10 +45,13 @@ pub fn softmax(
         let bits_over_unit = SUM_INTEGER_BITS as i32 - headroom as i32;
         let fraction = (((sum as u32) << headroom).wrapping_sub(1 << 31)) as i32;
         let scale = reciprocal_of_one_plus(fraction);
+        let shift = (bits_over_unit + 31 - 8) as u32;
         for (output, &x) in output.iter_mut().zip(input) {
-            let share = exponential(x).map_or(0, |exp| {
-                divide_by_power_of_two(high_product(scale, exp), (bits_over_unit + 31 - 8) as u32)
-            });
+            // Past a shift of 31 every share is below half a step.
+            let share = match exponential(x) {
+                Some(exp) if shift < 32 => divide_by_power_of_two(high_product(scale, exp), shift),
+                _ => 0,
+            };
             *output = (share - 128).clamp(-128, 127) as i8;
         }
     }

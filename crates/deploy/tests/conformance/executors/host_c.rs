@@ -6,115 +6,118 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use burn_ptq_deploy::export::{C99, ExportFile, SelfTest};
-use burn_ptq_deploy::model::{IntModel, TensorId};
+use burn_ptq_deploy::model::TensorId;
 use tempfile::TempDir;
+
+use super::{Agreement, Executor};
+use crate::problems::Problem;
 
 /// What the exported C promises to compile under.
 const STRICT: &[&str] = &["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror"];
 
 /// A compiler and how it is asked to compile.
 pub struct HostC {
-    /// The name in reports.
-    pub name: &'static str,
+    name: &'static str,
     compiler: &'static str,
     flags: &'static [&'static str],
 }
 
 /// Every build that the exported C is held to.
 pub const BUILDS: &[HostC] = &[
-    HostC { name: "host C, gcc", compiler: "gcc", flags: &["-O2"] },
-    HostC { name: "host C, clang", compiler: "clang", flags: &["-O2"] },
+    HostC { name: "C, gcc", compiler: "gcc", flags: &["-O2"] },
+    HostC { name: "C, clang", compiler: "clang", flags: &["-O2"] },
     HostC {
-        name: "host C, gcc sanitizers",
+        name: "C, sanitizers",
         compiler: "gcc",
         flags: &["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
     },
 ];
 
-/// A program and the inputs to run it on.
-pub struct Job<'a> {
-    pub model: &'a IntModel,
-    pub inputs: &'a [Vec<u8>],
-}
+impl Executor for &'static HostC {
+    fn name(&self) -> &'static str {
+        self.name
+    }
 
-impl HostC {
-    /// Whether the compiler is there.
-    pub fn is_available(&self) -> bool {
+    fn agreement(&self) -> Agreement {
+        Agreement::Exact
+    }
+
+    fn available(&self) -> Result<(), String> {
         let status = Command::new(self.compiler)
             .arg("--version")
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status();
-        status.is_ok_and(|status| status.success())
+        match status {
+            Ok(status) if status.success() => Ok(()),
+            _ => Err("not installed (Debian: apt install gcc clang)".into()),
+        }
+    }
+
+    fn supports(&self, _problem: &Problem) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn run(&mut self, problems: &[&Problem]) -> Result<Vec<Vec<u8>>, String> {
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        write_bundle(&folder, problems)?;
+        let executable = self.compile(&folder)?;
+        let inputs = File::open(folder.path().join(INPUTS)).map_err(|error| error.to_string())?;
+        let output = output_of(Command::new(executable).stdin(inputs))?;
+        split(&output, problems)
     }
 }
 
-/// The exported programs of jobs, ready for every build.
-pub struct Bundle<'a> {
-    jobs: &'a [Job<'a>],
-    folder: TempDir,
+/// The file of all inputs, back to back.
+const INPUTS: &str = "inputs";
+
+impl HostC {
+    fn compile(&self, folder: &TempDir) -> Result<PathBuf, String> {
+        let entries = fs::read_dir(folder.path()).map_err(|error| error.to_string())?;
+        let sources = entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "c"));
+        let executable = folder.path().join("driver");
+        let mut command = Command::new(self.compiler);
+        command.args(STRICT).args(self.flags).arg("-o").arg(&executable).args(sources);
+        output_of(&mut command)?;
+        Ok(executable)
+    }
 }
 
-impl<'a> Bundle<'a> {
-    /// Exports the programs.
-    pub fn new(jobs: &'a [Job<'a>]) -> Self {
-        let bundle = Self { jobs, folder: tempfile::tempdir().expect("a folder") };
-        let mut driver = Driver::default();
-        for (index, job) in jobs.iter().enumerate() {
-            let files = render(index, job);
-            driver.add(index, job, &files);
-            for file in files.iter().filter(|_| index == 0) {
-                if let Some(name) = file.path.strip_prefix("runtime/") {
-                    bundle.write(name, &file.contents);
-                }
+/// The standard output of a command that succeeds.
+fn output_of(command: &mut Command) -> Result<Vec<u8>, String> {
+    let output = command.output().map_err(|error| error.to_string())?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    Err(format!("{}\n{}", output.status, String::from_utf8_lossy(&output.stderr)))
+}
+
+/// Writes the runtime, a driver with all programs, and the inputs.
+fn write_bundle(folder: &TempDir, problems: &[&Problem]) -> Result<(), String> {
+    let write = |name: &str, contents: &[u8]| {
+        fs::write(folder.path().join(name), contents).map_err(|error| error.to_string())
+    };
+    let mut driver = Driver::default();
+    for (index, problem) in problems.iter().enumerate() {
+        let files = render(index, problem)?;
+        driver.add(index, &files);
+        for file in files.iter().filter(|_| index == 0) {
+            if let Some(name) = file.path.strip_prefix("runtime/") {
+                write(name, &file.contents)?;
             }
         }
-        bundle.write("driver.c", driver.finish().as_bytes());
-        let inputs: Vec<u8> =
-            jobs.iter().flat_map(|job| job.inputs.iter().flatten().copied()).collect();
-        bundle.write("inputs", &inputs);
-        bundle
     }
-
-    fn write(&self, name: &str, contents: &[u8]) {
-        fs::write(self.folder.path().join(name), contents).expect("the folder is writable");
-    }
-
-    /// The output bytes of every input of every job, in order.
-    pub fn run(&self, build: &HostC) -> Vec<Vec<Vec<u8>>> {
-        let output = Command::new(self.compile(build))
-            .stdin(File::open(self.folder.path().join("inputs")).expect("the inputs"))
-            .output()
-            .expect("the executable starts");
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{}: {}\n{stderr}", build.name, output.status);
-        split(&output.stdout, self.jobs)
-    }
-
-    fn compile(&self, build: &HostC) -> PathBuf {
-        let folder = self.folder.path();
-        let sources = fs::read_dir(folder)
-            .expect("the bundle")
-            .map(|entry| entry.expect("readable").path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == "c"));
-        let executable = folder.join("driver");
-        let output = Command::new(build.compiler)
-            .args(STRICT)
-            .args(build.flags)
-            .arg("-o")
-            .arg(&executable)
-            .args(sources)
-            .output()
-            .expect("the compiler starts");
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{}:\n{stderr}", build.name);
-        executable
-    }
+    write("driver.c", driver.finish().as_bytes())?;
+    let inputs: Vec<u8> = problems.iter().flat_map(|problem| &problem.input).copied().collect();
+    write(INPUTS, &inputs)
 }
 
-/// The export of one job, under names that no other job has.
-fn render(index: usize, job: &Job) -> Vec<ExportFile> {
-    let mut model = job.model.clone();
+/// The export of one problem, under names that no other problem has.
+fn render(index: usize, problem: &Problem) -> Result<Vec<ExportFile>, String> {
+    let mut model = problem.model.clone();
     model.name = format!("p{index}");
     for (position, node) in model.nodes.iter_mut().enumerate() {
         node.name = format!("p{index}n{position}");
@@ -122,10 +125,10 @@ fn render(index: usize, job: &Job) -> Vec<ExportFile> {
     // The caller compares, so that the embedded self-test is not compiled.
     let sample = |id: TensorId| vec![0; model.tensors[id.0].bytes()];
     let self_test = SelfTest { samples: vec![(sample(model.input), sample(model.output))] };
-    C99.render(&model, &self_test).unwrap_or_else(|error| panic!("problem {index}: {error}"))
+    C99.render(&model, &self_test).map_err(|error| format!("{}: {error}", problem.name))
 }
 
-/// One translation unit with every program, a function that streams its samples, and `main`.
+/// One translation unit with every program, a function that streams its sample, and `main`.
 #[derive(Default)]
 struct Driver {
     programs: String,
@@ -133,7 +136,7 @@ struct Driver {
 }
 
 impl Driver {
-    fn add(&mut self, index: usize, job: &Job, files: &[ExportFile]) {
+    fn add(&mut self, index: usize, files: &[ExportFile]) {
         let text = |name: String| {
             let file = files.iter().find(|file| file.path == name).expect("an exported file");
             String::from_utf8_lossy(&file.contents).into_owned()
@@ -146,17 +149,13 @@ impl Driver {
 {source}#undef arena
 static int run_{index}(void)
 {{
-    for (int i = 0; i < {samples}; i++) {{
-        if (fread(p{index}_input(), 1, P{index}_INPUT_BYTES, stdin) != P{index}_INPUT_BYTES) {{
-            return 1;
-        }}
-        p{index}_run();
-        fwrite(p{index}_output(), 1, P{index}_OUTPUT_BYTES, stdout);
+    if (fread(p{index}_input(), 1, P{index}_INPUT_BYTES, stdin) != P{index}_INPUT_BYTES) {{
+        return 1;
     }}
-    return 0;
+    p{index}_run();
+    return fwrite(p{index}_output(), 1, P{index}_OUTPUT_BYTES, stdout) != P{index}_OUTPUT_BYTES;
 }}
-",
-            samples = job.inputs.len()
+"
         ));
         self.calls.push_str(&format!("    failed |= run_{index}();\n"));
     }
@@ -176,20 +175,15 @@ int main(void)
     }
 }
 
-fn split(bytes: &[u8], jobs: &[Job]) -> Vec<Vec<Vec<u8>>> {
+/// The outputs of `problems` that stand back to back in `bytes`.
+fn split(bytes: &[u8], problems: &[&Problem]) -> Result<Vec<Vec<u8>>, String> {
     let mut rest = bytes;
-    let outputs = jobs
-        .iter()
-        .map(|job| {
-            let size = job.model.tensors[job.model.output.0].bytes();
-            let mut take = || {
-                let (output, tail) = rest.split_at(size);
-                rest = tail;
-                output.to_vec()
-            };
-            job.inputs.iter().map(|_| take()).collect()
-        })
-        .collect();
-    assert!(rest.is_empty(), "{} bytes too many", rest.len());
-    outputs
+    let mut outputs = Vec::with_capacity(problems.len());
+    for problem in problems {
+        let size = problem.model.tensors[problem.model.output.0].bytes();
+        let (output, tail) = rest.split_at_checked(size).ok_or("too few output bytes")?;
+        outputs.push(output.to_vec());
+        rest = tail;
+    }
+    if rest.is_empty() { Ok(outputs) } else { Err(format!("{} bytes too many", rest.len())) }
 }

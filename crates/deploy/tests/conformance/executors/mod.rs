@@ -1,6 +1,8 @@
 //! Whatever can run an integer program, behind one trait.
 
+mod host_c;
 mod interpreter;
+mod tflm;
 
 use crate::problems::Problem;
 
@@ -39,5 +41,13 @@ pub fn reference() -> impl Executor {
 
 /// All executors that are compared with it.
 pub fn registry() -> Vec<Box<dyn Executor>> {
-    vec![Box::new(interpreter::REFERENCE), Box::new(interpreter::FAST)]
+    let mut executors: Vec<Box<dyn Executor>> = vec![
+        Box::new(interpreter::REFERENCE),
+        Box::new(interpreter::FAST),
+        Box::new(tflm::TensorFlowLiteMicro),
+    ];
+    for build in host_c::BUILDS {
+        executors.push(Box::new(build));
+    }
+    executors
 }

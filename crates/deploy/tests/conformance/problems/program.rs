@@ -141,7 +141,7 @@ pub fn tensor_like(tensor: &IntTensor, shape: [usize; 3]) -> IntTensor {
 
 /// Bits and grid in 8-bit storage; half of the zero points are the ends of the grid.
 fn grid8(draw: &mut Draw) -> (u8, Grid) {
-    let bits = if draw.chance(60) { 8 } else { draw.within(4, 7) as u8 };
+    let bits = if draw.chance(75) { 8 } else { draw.within(4, 7) as u8 };
     let (min, max) = signed_range(bits, false);
     let inner = draw.within(min, max);
     let zero_point = draw.pick(&[min, max, 0, inner]);
@@ -176,16 +176,16 @@ pub fn window(draw: &mut Draw, input: [usize; 2], needs_element: bool) -> (Windo
     let mut window = Window { kernel: [1; 2], stride: [1; 2], dilation: [1; 2], pad: [0; 2] };
     let mut output = [1; 2];
     // TensorFlow's two ways of padding hold for both axes.
-    let padding = draw.below(4);
+    let padding = draw.below(6);
     for axis in 0..2 {
         let extent = input[axis];
         let dilation = if needs_element || draw.chance(70) { 1 } else { 1 + draw.below(3) };
-        let kernel = 1 + draw.below(if padding == 1 { extent.min(5) } else { 5 });
+        let kernel = 1 + draw.below(if padding <= 1 { extent.min(5) } else { 5 });
         let stride = 1 + draw.below(3);
         let reach = (kernel - 1) * dilation + 1;
         let (pad, windows) = match padding {
             // "Valid", where the kernel fits in.
-            1 if reach <= extent => (0, (extent - reach) / stride + 1),
+            0 | 1 if reach <= extent => (0, (extent - reach) / stride + 1),
             // As much before as after.
             2 => {
                 let pad = draw.below(reach.min(extent + 1));

@@ -14,7 +14,7 @@ pub fn conv2d(draw: &mut Draw) -> Option<Problem> {
     let wide = draw.chance(25);
     let groups = if draw.chance(60) { 1 } else { 1 + draw.below(4) };
     // Some filters are longer than a block of 256 weights.
-    let (extent, channels) = if draw.chance(15) { (4, 40) } else { (9, 9) };
+    let (extent, channels) = if draw.chance(15) { (4, 40) } else { (12, 9) };
     let [height, width, per_group] = draw.shape(extent, channels);
     let filters = 1 + draw.below(9);
     let (window, output) = window(draw, [height, width], false);
@@ -39,7 +39,7 @@ pub fn depthwise_conv2d(draw: &mut Draw) -> Option<Problem> {
     let wide = draw.chance(25);
     // Some have more channels than the blocks of the C runtime.
     let many = draw.chance(20);
-    let [height, width, channels] = draw.shape(9, if many { 40 } else { 9 });
+    let [height, width, channels] = draw.shape(12, if many { 40 } else { 9 });
     let multiplier = if draw.chance(60) { 1 } else { 1 + draw.below(4) };
     let (window, output) = window(draw, [height, width], false);
     let geometry =
@@ -55,7 +55,7 @@ pub fn depthwise_conv2d(draw: &mut Draw) -> Option<Problem> {
 
 pub fn fully_connected(draw: &mut Draw) -> Option<Problem> {
     let wide = draw.chance(25);
-    let rows = if draw.chance(60) { 1 } else { 1 + draw.below(5) };
+    let rows = if draw.chance(60) { 1 } else { 2 + draw.below(12) };
     let longest = if draw.chance(20) { 600 } else { 40 };
     let in_features = 1 + draw.below(longest);
     let out_features = 1 + draw.below(20);
@@ -86,7 +86,8 @@ fn weighted(
     pack(&values, storage, &mut data);
 
     let base = draw.scale(1e-3, 0.1);
-    let per_tensor = draw.chance(30);
+    // A single scale means per tensor, for TensorFlow Lite too.
+    let per_tensor = channels == 1 || draw.chance(30);
     let scales: Vec<f32> = match per_tensor {
         true => vec![base],
         false => (0..channels).map(|_| base * draw.scale(0.3, 3.0)).collect(),
