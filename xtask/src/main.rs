@@ -3,6 +3,7 @@
 mod bench;
 mod outcome;
 mod requirements;
+mod results;
 mod test;
 #[cfg(test)]
 mod tidy;
@@ -23,6 +24,7 @@ struct Subcommand {
 const COMMANDS: &[Subcommand] = &[
     Subcommand { name: "test", help: test::HELP, run: test::run },
     Subcommand { name: "bench", help: bench::HELP, run: bench::run },
+    Subcommand { name: "results", help: results::HELP, run: results::run },
 ];
 
 fn main() -> ExitCode {

@@ -184,8 +184,9 @@ fn integer_metrics_hold_at_8_bits_and_beat_a_peers_nearest_rounding_at_4() {
 #[test]
 fn layers_differ_from_their_simulation_by_one_step_in_few_places() {
     let _turn = turn();
-    // About twice what a single rounding differs by on random accumulators: 0.2, 2, 4 and 8 %.
-    let shares = [("w8a8", 0.004), ("w4a8", 0.04), ("w3a8", 0.08), ("w2a8", 0.16), ("w4a4", 0.04)];
+    // About twice the shares that these networks show; an error in a kernel or in the placement of
+    // a quantizer moves most outputs.
+    let shares = [("w8a8", 0.004), ("w4a8", 0.04), ("w3a8", 0.08), ("w2a8", 0.16), ("w4a4", 0.08)];
     for task in tasks("layers_differ") {
         for (preset, bound) in shares {
             let recipe = Recipe::preset(preset).unwrap();

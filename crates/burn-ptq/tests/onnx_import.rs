@@ -1,4 +1,4 @@
-//! Imported models compute what ONNX Runtime computes.
+//! Imported models compute what ONNX Runtime computes, before and after the passes of `prepare`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_ptq::graph::{FloatModel, Graph, dims3};
 use burn_ptq::import::onnx;
+use burn_ptq::prepare::prepare;
 use npyz::NpyFile;
 
 /// The largest error, relative to the output's largest magnitude (at least 1).
@@ -67,24 +68,39 @@ fn run(graph: Graph, samples: usize, input: Vec<f32>) -> Vec<f32> {
     output.into_data().try_to_vec().expect("outputs are floats")
 }
 
-/// The error of one case relative to the magnitude of its output, or what went wrong.
-fn judge(folder: &Path, name: &str) -> Result<f32, String> {
-    let graph =
+/// The largest difference relative to the largest magnitude, which counts as at least 1.
+fn relative_error(output: &[f32], expected: &[f32]) -> f32 {
+    let magnitude = expected.iter().fold(1.0_f32, |m, y| m.max(y.abs()));
+    let error = output.iter().zip(expected).map(|(a, b)| (a - b).abs());
+    error.fold(0.0, |m: f32, e| if e.is_nan() { f32::INFINITY } else { m.max(e) }) / magnitude
+}
+
+/// The errors of one case as imported and as prepared, or what went wrong.
+fn judge(folder: &Path, name: &str) -> Result<[f32; 2], String> {
+    let imported =
         onnx::read(&folder.join(format!("{name}.onnx"))).map_err(|e| format!("{name}: {e}"))?;
-    graph.verify().map_err(|e| format!("{name}: {e}"))?;
+    imported.verify().map_err(|e| format!("{name}: {e}"))?;
+    let prepared = prepare(imported.clone()).map_err(|e| format!("{name}, prepared: {e}"))?;
     let (input_shape, input) = read_npy(&folder.join(format!("{name}.x.npy")));
     let (output_shape, expected) = read_npy(&folder.join(format!("{name}.y.npy")));
-    let shape = &graph.value(graph.output).shape;
-    if output_shape[1..] != *shape {
-        return Err(format!("{name}: inferred {shape:?}, ONNX Runtime gives {output_shape:?}"));
+    let mut errors = [0.0; 2];
+    for (error, (stage, graph)) in
+        errors.iter_mut().zip([("imported", imported), ("prepared", prepared)])
+    {
+        let shape = &graph.value(graph.output).shape;
+        if output_shape[1..] != *shape {
+            return Err(format!(
+                "{name}, {stage}: the output is {shape:?}, ONNX Runtime's {output_shape:?}"
+            ));
+        }
+        let output = run(graph, input_shape[0], input.clone());
+        assert_eq!(output.len(), expected.len(), "{name}, {stage}");
+        *error = relative_error(&output, &expected);
+        if *error > TOLERANCE {
+            return Err(format!("{name}, {stage}: relative error {error}"));
+        }
     }
-    let output = run(graph, input_shape[0], input);
-    assert_eq!(output.len(), expected.len(), "{name}");
-    let magnitude = expected.iter().fold(1.0_f32, |m, y| m.max(y.abs()));
-    let error = output.iter().zip(&expected).map(|(a, b)| (a - b).abs());
-    let error = error.fold(0.0, |m: f32, e| if e.is_nan() { f32::INFINITY } else { m.max(e) });
-    let error = error / magnitude;
-    if error <= TOLERANCE { Ok(error) } else { Err(format!("{name}: relative error {error}")) }
+    Ok(errors)
 }
 
 #[test]
@@ -101,19 +117,18 @@ fn imported_models_compute_what_onnx_runtime_computes() {
     let index = fs::read_to_string(folder.path().join("index.txt")).expect("the oracle's index");
     let results: Vec<_> = index.lines().map(|name| (name, judge(folder.path(), name))).collect();
     let failures: Vec<&String> = results.iter().filter_map(|r| r.1.as_ref().err()).collect();
-    let worst = results.iter().filter_map(|(name, r)| Some((*r.as_ref().ok()?, *name)));
-    let worst = worst.max_by(|a, b| a.0.total_cmp(&b.0)).expect("there are cases");
-    eprintln!(
-        "{} models judged by ONNX Runtime, largest relative error {:.1e} ({}), {} failures",
-        results.len(),
-        worst.0,
-        worst.1,
-        failures.len()
-    );
+    for (stage, what) in ["imported", "prepared"].iter().enumerate() {
+        let errors = results.iter().filter_map(|(name, r)| Some((r.as_ref().ok()?[stage], *name)));
+        let (error, name) = errors.max_by(|a, b| a.0.total_cmp(&b.0)).expect("there are cases");
+        eprintln!(
+            "{} {what} models judged by ONNX Runtime, largest relative error {error:.1e} ({name})",
+            results.len()
+        );
+    }
     for (name, error) in results.iter().filter(|r| r.0.starts_with("asset_")) {
         eprintln!("{name}: {error:?}");
     }
-    assert!(results.len() > 700, "the oracle lost cases: {}", results.len());
+    assert!(results.len() > 1000, "the oracle lost cases: {}", results.len());
     let listed: Vec<String> = failures.iter().map(|f| format!("\n  {f}")).collect();
     assert!(failures.is_empty(), "{}", listed.concat());
 }

@@ -255,6 +255,13 @@ fn windows_are_sound() {
 }
 
 #[test]
+fn the_sum_of_a_pools_window_fits_32_bits() {
+    breaks(pool(true), "a window whose sum fits 32 bits", |m| {
+        pool_geometry(m).window.kernel = [60_000, 60_000];
+    });
+}
+
+#[test]
 fn every_window_of_a_pool_holds_an_element() {
     let message = "an element that is not padding in every window along axis 0";
     for average in [true, false] {

@@ -1,4 +1,4 @@
-"""Small ONNX models of every operator and attribute, judged by ONNX Runtime.
+"""Small ONNX models of every operator and attribute, and random networks, judged by ONNX Runtime.
 
 Usage: cases.py OUT [ASSETS]. For each case writes OUT/<name>.onnx, <name>.x.npy and <name>.y.npy,
 where y is what ONNX Runtime computes from x, and appends the name to OUT/index.txt. With ASSETS, the
@@ -521,6 +521,271 @@ def storage():
          tensors=[helper.make_tensor("w", TensorProto.BOOL, (4, 6), (whole > 0).ravel().tolist())])
 
 
+def batch_norm(prefix, channels):
+    """Constants of a batch normalization and the names of its inputs behind the first."""
+    constants = {f"{prefix}{k}": rand(channels) for k in ("s", "b", "m")}
+    constants[f"{prefix}v"] = rand(channels, low=0.3, high=2.0)
+    return constants, list(constants)
+
+
+def foldings():
+    """What passes fold into weights, in every order and around everything that forbids it."""
+    bn = lambda x, y, names: node("BatchNormalization", [x, *names], y)
+    convs = {"plain": ((8, 6, 3, 3), {}), "padded": ((8, 6, 3, 3), {"pads": [1, 0, 2, 1]}),
+             "grouped": ((8, 3, 3, 3), {"group": 2}),
+             "grouped_padded": ((8, 3, 3, 3), {"group": 2, "pads": [1] * 4}),
+             "depthwise": ((6, 1, 3, 3), {"group": 6}),
+             "multiplied": ((12, 1, 3, 3), {"group": 6, "strides": [2, 1]}),
+             "same": ((8, 6, 3, 3), {"auto_pad": "SAME_UPPER", "strides": [2, 2]})}
+    for name, (weight, attributes) in convs.items():
+        before, b = batch_norm("p", 6)
+        after, a = batch_norm("q", weight[0])
+        for bias in (False, True):
+            constants = {"w": rand(*weight)} | ({"c": rand(weight[0])} if bias else {})
+            conv = lambda x, y: node("Conv", [x, *constants], y, **attributes)
+            tag = f"{name}_biased" if bias else name
+            case(f"fold_{tag}_before", [bn("x", "n", b), conv("n", "y")], (6, 7, 8),
+                 constants | before)
+            case(f"fold_{tag}_after", [conv("x", "c1"), bn("c1", "y", a)], (6, 7, 8),
+                 constants | after)
+            case(f"fold_{tag}_around_relus",
+                 [bn("x", "n", b), node("Relu", "n", "r"), conv("r", "c1"), bn("c1", "d", a),
+                  node("Relu", "d")], (6, 7, 8), constants | before | after)
+            case(f"fold_{tag}_around_without_relus",
+                 [bn("x", "n", b), conv("n", "c1"), bn("c1", "d", a), node("Mul", ["d", "k"], "e"),
+                  node("Add", ["e", "k"])], (6, 7, 8),
+                 constants | before | after | {"k": rand(weight[0], 1, 1)})
+            case(f"fold_{tag}_scaled_before", [node("Mul", ["x", "k"], "n"), conv("n", "y")],
+                 (6, 7, 8), constants | {"k": rand(6, 1, 1)})
+    constants, names = batch_norm("n", 4)
+    w = {"w": rand(4, 3, 3, 3)}
+    conv = node("Conv", ["x", "w"], "c")
+    case("fold_shared_before_norm",
+         [conv, bn("c", "d", names), node("Add", ["c", "d"])], (3, 6, 6), w | constants)
+    case("fold_shared_norm",
+         [conv, bn("c", "d", names), node("Relu", "d", "e"), node("Mul", ["d", "e"])], (3, 6, 6),
+         w | constants)
+    case("fold_clip_between", [conv, node("Relu", "c", "r"), bn("r", "y", names)], (3, 6, 6),
+         w | constants)
+    case("fold_norm_twice", [bn("x", "c", names), bn("c", "d", names), bn("d", "y", names)],
+         (4, 3, 3), constants)
+    case("fold_clips",
+         [conv, node("Clip", ["c", "a", "b"], "d"), node("Relu", "d", "e"),
+          node("Clip", ["e", "", "h"])], (3, 6, 6),
+         w | {"a": scalar(-1), "b": scalar(2), "h": scalar(0.5)})
+    case("fold_disjoint_clips",
+         [conv, node("Clip", ["c", "", "a"], "d"), node("Clip", ["d", "b", ""])], (3, 6, 6),
+         w | {"a": scalar(-1), "b": scalar(2)})
+    case("fold_through_pool",
+         [bn("x", "c", names), node("MaxPool", "c", "p", kernel_shape=[2, 2]),
+          node("Conv", ["p", "w"])], (4, 6, 6), {"w": rand(3, 4, 3, 3)} | constants)
+    case("fold_through_pad",
+         [bn("x", "c", names), node("Pad", ["c", "p"], "d"), node("Conv", ["d", "w"])], (4, 6, 6),
+         {"w": rand(3, 4, 3, 3), "p": ints(0, 0, 1, 1, 0, 0, 1, 1)} | constants)
+    case("fold_through_flatten",
+         [bn("x", "c", names), node("Flatten", "c", "f"), node("Gemm", ["f", "w", "b"])],
+         (4, 3, 2), {"w": rand(24, 5), "b": rand(5)} | constants)
+    case("fold_through_transpose_and_flatten",
+         [bn("x", "c", names), node("Transpose", "c", "t", perm=[0, 2, 3, 1]),
+          node("Flatten", "t", "f"), node("Gemm", ["f", "w"])], (4, 3, 2),
+         {"w": rand(24, 5)} | constants)
+    case("fold_through_reshape",
+         [bn("x", "c", names), node("Reshape", ["c", "s"], "r"), node("Conv", ["r", "w"])],
+         (4, 3, 2), {"w": rand(5, 2, 3, 2), "s": ints(0, 2, 3, 4)} | constants)
+    case("fold_linear_after", [node("Gemm", ["x", "w", "b"], "c"), bn("c", "d", names),
+                               node("Relu", "d")], (6,), {"w": rand(6, 4), "b": rand(4)} | constants)
+    case("fold_linear_before", [bn("x", "c", names), node("Gemm", ["c", "w"])], (4,),
+         {"w": rand(4, 5)} | constants)
+    rows, row_names = batch_norm("n", 5)
+    case("fold_rows_after", [node("MatMul", ["x", "w"], "c"), bn("c", "y", row_names)], (5, 6),
+         {"w": rand(6, 5)} | rows)
+    case("fold_rows_before", [bn("x", "c", row_names), node("MatMul", ["c", "w"])], (5, 5),
+         {"w": rand(5, 4)} | rows)
+    case("fold_sequence",
+         [bn("x", "c", row_names), node("Conv", ["c", "w"], "d", pads=[1, 1]),
+          node("Relu", "d")], (5, 9), {"w": rand(4, 5, 3)} | rows)
+
+
+def files():
+    """How files may be written."""
+    nodes = [node("Conv", ["x", "w"], "a", pads=[1] * 4), node("Relu", "a", "b"),
+             node("Add", ["b", "x"], "c"), node("GlobalAveragePool", "c", "d"),
+             node("Flatten", "d", "e"), node("Gemm", ["e", "v"])]
+    constants = {"w": rand(3, 3, 3, 3), "v": rand(3, 4)}
+    for batch in ("N", None, 1, 5):
+        case(f"file_batch_{batch}", nodes, (3, 5, 6), constants, batch=batch)
+    unnamed = [onnx.NodeProto.FromString(n.SerializeToString()) for n in nodes]
+    for n in unnamed:
+        n.ClearField("name")
+    case("file_without_names", unnamed, (3, 5, 6), constants)
+    # ONNX Runtime refuses unsorted files: it judges the sorted one.
+    case("file_unsorted", nodes, (3, 5, 6), constants)
+    model = onnx.load(OUT / "file_unsorted.onnx")
+    shuffled = [model.graph.node[i] for i in RNG.permutation(len(nodes))]
+    del model.graph.node[:]
+    model.graph.node.extend(shuffled)
+    onnx.save(model, OUT / "file_unsorted.onnx")
+    case("file_dead_nodes", [*nodes, node("Gelu", "c", "z"), node("TopK", ["e", "k"], ["t", "i"])],
+         (3, 5, 6), constants | {"k": ints(1)}, opset=20)
+    case("file_domain", [helper.make_node("Relu", ["x"], ["y"], domain="ai.onnx")], (3, 4))
+
+
+class Network:
+    """A random network, grown node by node from values whose sample shapes are known."""
+
+    def __init__(self):
+        self.nodes, self.constants = [], {}
+        self.values = {"x": tuple(int(RNG.integers(low, 9)) for low in (2, 4, 4))}
+        self.unread = ["x"]
+
+    def constant(self, array):
+        name = f"k{len(self.constants)}"
+        self.constants[name] = array
+        return name
+
+    def weight(self, *shape):
+        bound = 1.5 / np.sqrt(np.prod(shape[1:]))
+        return self.constant(rand(*shape, low=-bound, high=bound))
+
+    def add(self, op, inputs, shape, **attributes):
+        output = f"v{len(self.nodes)}"
+        self.nodes.append(node(op, inputs, output, **attributes))
+        self.values[output] = tuple(int(d) for d in shape)
+        self.unread = [v for v in self.unread if v not in inputs] + [output]
+
+    def grow(self):
+        source = self.unread[-1] if RNG.random() < 0.8 else str(RNG.choice(list(self.values)))
+        shape = self.values[source]
+        steps = [self.activation, self.norm, self.affine, self.pair]
+        if len(shape) == 1:
+            steps += [self.dense, self.dense, self.unflatten, self.softmax]
+        else:
+            steps += [self.conv, self.conv, self.conv, self.pool, self.pad, self.transpose,
+                      self.concat, self.mean, self.flatten]
+        if len(shape) == 2:
+            steps += [self.rows]
+        RNG.choice(steps)(source, shape)
+
+    def activation(self, x, shape):
+        op = str(RNG.choice(["Relu", "Relu", "Clip", "LeakyRelu", "Sigmoid", "Tanh", "HardSwish",
+                             "HardSigmoid"]))
+        bounds = [self.constant(scalar(v)) for v in (-0.5, 1.5)] if op == "Clip" else []
+        self.add(op, [x, *bounds], shape)
+
+    def norm(self, x, shape):
+        constants, _ = batch_norm("", shape[0])
+        self.add("BatchNormalization", [x, *map(self.constant, constants.values())], shape)
+
+    def affine(self, x, shape):
+        axis = int(RNG.integers(len(shape)))
+        form = [d if i == axis else 1 for i, d in enumerate(shape)] if RNG.random() < 0.7 else []
+        op = str(RNG.choice(["Add", "Sub", "Mul", "Div"]))
+        inputs = [x, self.constant(rand(*form, low=0.5, high=2))]
+        self.add(op, inputs[::-1] if op != "Div" and RNG.random() < 0.5 else inputs, shape)
+
+    def pair(self, x, shape):
+        fits = [v for v, s in self.values.items()
+                if s == shape or (len(s) == len(shape) and s in ((shape[0], 1, 1), (1, 1, 1)))]
+        inputs = [x, str(RNG.choice(fits))]
+        self.add(str(RNG.choice(["Add", "Mul", "Sub"])),
+                 inputs[::-1] if RNG.random() < 0.5 else inputs, shape)
+
+    def dense(self, x, shape):
+        out = int(RNG.integers(2, 9))
+        weight = self.weight(out, shape[0])
+        if RNG.random() < 0.5:
+            self.add("Gemm", [x, weight, self.constant(rand(out))], (out,), transB=1)
+        else:
+            self.constants[weight] = np.ascontiguousarray(self.constants[weight].T)
+            self.add("MatMul", [x, weight], (out,))
+            self.add("Add", [self.unread[-1], self.constant(rand(out))], (out,))
+
+    def rows(self, x, shape):
+        self.add("MatMul", [x, self.constant(rand(shape[1], 5))], (shape[0], 5))
+        if RNG.random() < 0.5:
+            self.add("Add", [self.unread[-1], self.constant(rand(5))], (shape[0], 5))
+
+    def softmax(self, x, shape):
+        self.add(str(RNG.choice(["Softmax", "LogSoftmax"])), [x], shape)
+
+    def window(self, extents, largest):
+        rank = len(extents)
+        kernel = [int(RNG.integers(1, min(largest, d) + 1)) for d in extents]
+        dilation = [int(RNG.integers(1, 3)) if (k - 1) * 2 < d else 1
+                    for k, d in zip(kernel, extents)]
+        stride = [int(v) for v in RNG.integers(1, 3, rank)]
+        pads = [int(RNG.integers(0, kernel[i % rank])) for i in range(2 * rank)]
+        if RNG.random() < 0.4:
+            pads = [0] * (2 * rank)
+        reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation)]
+        out = [(e + pads[i] + pads[rank + i] - reach[i]) // stride[i] + 1
+               for i, e in enumerate(extents)]
+        return kernel, {"strides": stride, "dilations": dilation, "pads": pads}, out
+
+    def conv(self, x, shape):
+        kernel, attributes, out = self.window(shape[1:], 3)
+        group = int(RNG.choice([g for g in range(1, shape[0] + 1) if shape[0] % g == 0]))
+        channels = group * int(RNG.integers(1, 4))
+        inputs = [x, self.weight(channels, shape[0] // group, *kernel)]
+        if RNG.random() < 0.5:
+            inputs.append(self.constant(rand(channels)))
+        self.add("Conv", inputs, (channels, *out), group=group, **attributes)
+
+    def pool(self, x, shape):
+        kernel, attributes, out = self.window(shape[1:], 3)
+        op = str(RNG.choice(["MaxPool", "AveragePool", "GlobalAveragePool"]))
+        if op == "GlobalAveragePool":
+            return self.add(op, [x], (shape[0], *[1] * len(kernel)))
+        if op == "AveragePool":
+            attributes["count_include_pad"] = int(RNG.integers(2))
+        self.add(op, [x], (shape[0], *out), kernel_shape=kernel, **attributes)
+
+    def pad(self, x, shape):
+        pads = [int(v) for v in RNG.integers(0, 2, 2 * len(shape))]
+        before, after = pads[:len(shape)], pads[len(shape):]
+        self.add("Pad", [x, self.constant(ints(0, *before, 0, *after)),
+                         self.constant(scalar(0.5))],
+                 [d + b + a for d, b, a in zip(shape, before, after)])
+
+    def transpose(self, x, shape):
+        order = [int(v) for v in RNG.permutation(len(shape))]
+        self.add("Transpose", [x], [shape[i] for i in order], perm=[0, *(i + 1 for i in order)])
+
+    def concat(self, x, shape):
+        axis = int(RNG.integers(len(shape)))
+        rest = lambda s: (len(s), *s[:axis], *s[axis + 1:])
+        fits = [v for v, s in self.values.items() if rest(s) == rest(shape)]
+        others = [str(RNG.choice(fits)) for _ in range(RNG.integers(1, 3))]
+        total = shape[axis] + sum(self.values[v][axis] for v in others)
+        self.add("Concat", [x, *others], (*shape[:axis], total, *shape[axis + 1:]), axis=axis + 1)
+
+    def mean(self, x, shape):
+        keep = int(RNG.integers(2))
+        kept = (1,) * (len(shape) - 1) if keep else ()
+        axes = self.constant(ints(*range(2, len(shape) + 1)))
+        self.add("ReduceMean", [x, axes], (shape[0], *kept), keepdims=keep)
+
+    def flatten(self, x, shape):
+        self.add("Flatten", [x], (np.prod(shape),))
+
+    def unflatten(self, x, shape):
+        factors = [f for f in range(1, shape[0] + 1) if shape[0] % f == 0]
+        first = int(RNG.choice(factors))
+        second = int(RNG.choice([f for f in factors if shape[0] // first % f == 0]))
+        target = (first, second, shape[0] // first // second)
+        self.add("Reshape", [x, self.constant(ints(-1, *target))], target)
+
+
+def networks():
+    for index in range(200):
+        network = Network()
+        for _ in range(RNG.integers(3, 16)):
+            network.grow()
+        network.nodes[-1].output[0] = "y"
+        case(f"network_{index}", network.nodes, network.values["x"], network.constants, opset=21,
+             low=-1.0, high=1.0)
+
+
 def assets(folder):
     import tomllib
     for name in ("ic", "kws", "vww", "ad"):
@@ -535,7 +800,7 @@ def assets(folder):
 
 
 for family in (convolutions, fully_connected, normalizations, activations, arithmetic, pools,
-               layouts, storage):
+               layouts, storage, foldings, files, networks):
     family()
 if len(sys.argv) > 2:
     assets(pathlib.Path(sys.argv[2]))

@@ -1,4 +1,4 @@
-//! Small ONNX models, built without Python.
+//! Small ONNX models, built without Python; together they hold every operator that is read.
 
 use onnx_ir::{AttributeProto, AttributeType, Message, ModelProto, NodeProto, TensorProto};
 
@@ -179,4 +179,65 @@ pub fn sequence_model() -> ModelProto {
         list("four", &[4]),
     ];
     model(&[12, 4], nodes, tensors)
+}
+
+/// The element-wise and constant operators that the other models leave out.
+pub fn elementwise_model() -> ModelProto {
+    let value = |tensor: TensorProto| AttributeProto {
+        name: "value".into(),
+        type_: AttributeType::TENSOR.into(),
+        t: Some(tensor).into(),
+        ..Default::default()
+    };
+    let axis = || vec![int("axis", 0)];
+    let nodes = vec![
+        // Constants: a shape out of the input's, and a scale out of roots and powers.
+        node("Shape", &["x"], &["s"], vec![]),
+        node("Slice", &["s", "one", "four"], &["sample"], vec![]),
+        node("ReduceProd", &["sample"], &["len"], vec![]),
+        node("Constant", &[], &["batch"], vec![ints("value_ints", &[-1])]),
+        node("Equal", &["batch", "batch"], &["same"], vec![]),
+        node("Where", &["same", "batch", "one"], &["first"], vec![]),
+        node("Concat", &["first", "len"], &["flat"], axis()),
+        node("ConstantOfShape", &["one"], &["half"], vec![value(ones("", &[1]))]),
+        node("Exp", &["half"], &["k1"], vec![]),
+        node("Sqrt", &["k1"], &["k2"], vec![]),
+        node("Pow", &["k2", "half"], &["k3"], vec![]),
+        node("Reciprocal", &["k3"], &["k4"], vec![]),
+        node("Abs", &["k4"], &["k5"], vec![]),
+        node("Ceil", &["k5"], &["k6"], vec![]),
+        node("Floor", &["k6"], &["k7"], vec![]),
+        node("Cast", &["k7"], &["k8"], vec![int("to", 7)]),
+        node("Cast", &["k8"], &["scale"], vec![int("to", 1)]),
+        node("Transpose", &["w"], &["wt"], vec![]),
+        // Values.
+        node("Identity", &["x"], &["a"], vec![]),
+        node("HardSigmoid", &["a"], &["b"], vec![float("alpha", 0.3)]),
+        node("Tanh", &["a"], &["c"], vec![]),
+        node("Sub", &["b", "c"], &["d"], vec![]),
+        node("Div", &["d", "scale"], &["e"], vec![]),
+        node("Neg", &["e"], &["f"], vec![]),
+        node("Max", &["f", "low"], &["g"], vec![]),
+        node("Min", &["g", "high"], &["h"], vec![]),
+        node("GlobalMaxPool", &["h"], &["i"], vec![]),
+        node("GlobalAveragePool", &["h"], &["j"], vec![]),
+        node("Mul", &["i", "j"], &["k"], vec![]),
+        node("Add", &["h", "k"], &["l"], vec![]),
+        node("Dropout", &["l"], &["m"], vec![]),
+        node("Cast", &["m"], &["n"], vec![int("to", 1)]),
+        node("HardSwish", &["n"], &["o"], vec![]),
+        node("Flatten", &["o"], &["p"], vec![]),
+        node("Reshape", &["p", "flat"], &["q"], vec![]),
+        node("Gemm", &["q", "wt"], &["y"], vec![]),
+    ];
+    let tensors = vec![
+        list("one", &[1]),
+        list("four", &[4]),
+        weights("low", &[]),
+        ones("high", &[]),
+        weights("w", &[3, 40]),
+    ];
+    let mut model = model(&[2, 5, 4], nodes, tensors);
+    model.opset_import[0].version = 17;
+    model
 }

@@ -10,7 +10,9 @@ use burn_ptq::import::onnx::{self, ImportError, Problem};
 use onnx_ir::{ModelProto, NodeProto, TensorProto};
 use peak_alloc::PeakAlloc;
 
-use build::{bytes, image_model, int, ints, list, model, node, sequence_model, weights};
+use build::{
+    bytes, elementwise_model, image_model, int, ints, list, model, node, sequence_model, weights,
+};
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
@@ -43,7 +45,7 @@ fn assert_says(message: impl ToString, parts: &[&str]) {
 
 #[test]
 fn the_models_that_are_spoilt_here_are_good() {
-    for model in [image_model(), sequence_model()] {
+    for model in [image_model(), sequence_model(), elementwise_model()] {
         let graph = onnx::parse(&bytes(&model), "good").expect("a good model");
         graph.verify().expect("a valid graph");
     }

@@ -7,19 +7,22 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Tensor};
-use burn_ptq::graph::{FloatModel, GraphError, dims3};
+use burn_ptq::graph::{FloatModel, Graph, GraphError, dims3};
 use burn_ptq::import::onnx;
+use burn_ptq::prepare::prepare;
 use onnx_ir::{Message, ModelProto};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use super::ALLOCATOR;
-use super::build::{bytes, image_model, sequence_model};
+use super::build::{bytes, elementwise_model, image_model, sequence_model};
 
 /// How many files are mutated, unless `BURN_PTQ_MUTATIONS` says otherwise.
 const FILES: u64 = 10_000;
-/// Graphs up to this size are executed too.
-const MAX_EXECUTED: usize = 1 << 20;
+/// Graphs with at most so many multiply-accumulates are executed.
+const MAX_MACS: usize = 100_000_000;
+/// Graphs with at most so many elements in all values are executed.
+const MAX_ELEMENTS: usize = 1_000_000;
 /// No file may keep the importer busy for longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -173,25 +176,36 @@ fn mutated(seed: u64, files: &[Vec<u8>]) -> Vec<u8> {
 /// Small files that are good: built ones, and the demo's model.
 fn good_files() -> Vec<Vec<u8>> {
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cli/demo/model.onnx");
-    let mut files = vec![bytes(&image_model()), bytes(&sequence_model())];
+    let mut files =
+        [image_model(), sequence_model(), elementwise_model()].map(|m| bytes(&m)).to_vec();
     files.push(std::fs::read(demo).expect("the demo's model is in the repository"));
     files
 }
 
-/// Imports a file; a graph is verified and, if small, executed on zeros.
-fn import(file: &[u8]) -> Option<Result<usize, GraphError>> {
-    let graph = onnx::parse(file, "mutated").ok()?;
-    let valid = graph.verify().map(|()| graph.macs());
+/// Imports a file and prepares its graph. Both graphs are verified and, if small, executed.
+fn import(file: &[u8]) -> Option<Result<(), GraphError>> {
+    let imported = onnx::parse(file, "mutated").ok()?;
+    Some(imported.verify().and_then(|()| {
+        let prepared = prepare(imported.clone())?;
+        prepared.verify()?;
+        execute(imported);
+        execute(prepared);
+        Ok(())
+    }))
+}
+
+/// Runs one sample of zeros.
+fn execute(graph: Graph) {
     let elements: usize = graph.values.iter().map(|v| v.len()).sum();
-    if valid.as_ref().is_ok_and(|macs| macs + elements <= MAX_EXECUTED) {
-        let [a, b, c] = dims3(&graph.value(graph.input).shape);
-        let expected = dims3(&graph.value(graph.output).shape);
-        let device = Device::flex();
-        let output = FloatModel::new(Arc::new(graph), &device)
-            .forward(Tensor::<4>::zeros([2, a, b, c], &device));
-        assert_eq!(output.dims()[1..], expected);
+    if graph.macs() > MAX_MACS || elements > MAX_ELEMENTS {
+        return;
     }
-    Some(valid)
+    let [a, b, c] = dims3(&graph.value(graph.input).shape);
+    let expected = dims3(&graph.value(graph.output).shape);
+    let device = Device::flex();
+    let input = Tensor::<4>::zeros([1, a, b, c], &device);
+    let output = FloatModel::new(Arc::new(graph), &device).forward(input);
+    assert_eq!(output.dims()[1..], expected);
 }
 
 #[test]

@@ -326,6 +326,15 @@ fn verify_pool(
     verify_length(node, "input", input, &[from[0], from[1], *channels])?;
     verify_length(node, "output", output, &[to[0], to[1], *channels])?;
     verify_window(node, window, *from, *to, true)?;
+    // The sum of a window, and half its count more for the rounding, must fit 32 bits.
+    let largest = i64::from(input.grid.min).abs().max(i64::from(input.grid.max).abs());
+    let taps = window.kernel.iter().map(|&k| k as i64).product::<i64>();
+    ensure(
+        taps * (largest + 1) <= i64::from(i32::MAX),
+        node,
+        "a window whose sum fits 32 bits",
+        format_args!("{taps} elements of up to {largest}"),
+    )?;
     verify_same_grid(node, input, output)
 }
 

@@ -1,0 +1,168 @@
+//! The commands, as people use them.
+
+use std::process::Command;
+
+use crate::support::{burn_ptq, demo, files, run, stderr, stdout};
+
+fn quantize(arguments: &[&str]) -> (tempfile::TempDir, serde_json::Value) {
+    let folder = tempfile::tempdir().unwrap();
+    let (task, out) = (demo().display().to_string(), folder.path().display().to_string());
+    let output =
+        run(&[&["quantize", "--task", &task, "--out", &out, "--json"], arguments].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    (folder, serde_json::from_str(&stdout(&output)).unwrap())
+}
+
+#[test]
+fn quantize_reports_every_documented_field_and_writes_its_files() {
+    let (folder, report) = quantize(&["--preset", "w4a8", "--export", "c"]);
+    for field in [
+        "model",
+        "recipe",
+        "seed",
+        "metric",
+        "samples",
+        "float",
+        "simulated",
+        "integer",
+        "seconds",
+        "flash_bytes",
+        "ram_bytes",
+        "macs",
+        "layers",
+    ] {
+        assert!(!report[field].is_null(), "{field} is missing");
+    }
+    for layer in report["layers"].as_array().unwrap() {
+        for field in ["name", "op", "sqnr_db", "bytes", "macs"] {
+            assert!(!layer[field].is_null(), "{field} is missing in {layer}");
+        }
+        assert_eq!(
+            layer["op"].as_str().unwrap().contains("Conv"),
+            layer["bits"] == 4 && layer["op"] != "FullyConnected"
+        );
+    }
+    let written = std::fs::read_to_string(folder.path().join("report.json")).unwrap();
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&written).unwrap(), report);
+    let top: Vec<String> =
+        files(folder.path()).into_iter().filter(|f| !f.starts_with("c/")).collect();
+    assert_eq!(top, ["model.bptq", "report.json"]);
+    assert!(folder.path().join("c/Makefile").is_file());
+}
+
+#[test]
+fn evaluate_finds_the_metrics_that_quantize_reported() {
+    let (folder, report) = quantize(&["--weights", "3"]);
+    let task = demo().display().to_string();
+    let bptq = folder.path().join("model.bptq").display().to_string();
+    for (model, key) in [(&bptq, "integer"), (&format!("{task}/model.onnx"), "float")] {
+        let output = run(&["evaluate", model, "--task", &task, "--json"]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        let result: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+        assert_eq!(result["value"], report[key]);
+        assert_eq!(result["kind"], key);
+        assert_eq!(result["samples"], 500);
+    }
+}
+
+#[test]
+fn inspect_lists_the_layers_of_float_and_integer_models() {
+    let (folder, _) = quantize(&[]);
+    let bptq = folder.path().join("model.bptq").display().to_string();
+    for (model, fields) in [
+        (bptq, ["DepthwiseConv2d", "residual_add"]),
+        (demo().join("model.onnx").display().to_string(), ["DepthwiseConv", "ChannelAffine"]),
+    ] {
+        let text = stdout(&run(&["inspect", &model]));
+        for field in fields.iter().chain(&["probabilities", "MACs"]) {
+            assert!(text.contains(field), "{field} is not in:\n{text}");
+        }
+        let json: serde_json::Value =
+            serde_json::from_str(&stdout(&run(&["inspect", &model, "--json"]))).unwrap();
+        assert!(json["macs"].as_u64().unwrap() >= 356_096);
+    }
+}
+
+#[test]
+fn export_writes_code_that_proves_itself() {
+    let (folder, _) = quantize(&["--weights", "2"]);
+    let bptq = folder.path().join("model.bptq").display().to_string();
+    let out = folder.path().join("code").display().to_string();
+    let output = run(&["export", &bptq, "--to", "c", "--out", &out]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    if Command::new("make").arg("--version").output().is_err() {
+        eprintln!("SKIPPED export_writes_code_that_proves_itself: apt-get install gcc make");
+        return;
+    }
+    let make = Command::new("make").args(["-s", "-C", &format!("{out}/c"), "test"]).output();
+    let text = stdout(&make.unwrap());
+    assert!(text.contains("0 differing bytes"), "{text}");
+}
+
+#[test]
+fn the_same_inputs_and_seed_give_the_same_bytes_with_any_number_of_threads() {
+    let files_of = |threads: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let (task, out) = (demo().display().to_string(), folder.path().display().to_string());
+        let output = burn_ptq()
+            .env("RAYON_NUM_THREADS", threads)
+            .args(["quantize", "--task", &task, "--preset", "w4a4", "--export", "c"])
+            .args(["--seed", "3", "--out", &out])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        let contents = |name: String| {
+            let bytes = std::fs::read(folder.path().join(&name)).unwrap();
+            (name, bytes)
+        };
+        let all = files(folder.path()).into_iter().filter(|name| name != "report.json");
+        all.map(contents).collect::<Vec<_>>()
+    };
+    let first = files_of("2");
+    assert!(first.len() > 10);
+    assert!(first == files_of("2") && first == files_of("1"));
+}
+
+#[test]
+fn every_width_runs_and_the_integer_program_follows_the_simulation() {
+    for weights in 2..=8 {
+        check_width(&["--weights", &weights.to_string()]);
+    }
+    for activations in [4, 5, 6, 7, 16] {
+        check_width(&["--activations", &activations.to_string()]);
+    }
+    let (_, report) = quantize(&["--weights", "4", "--layer", "stem*:weights=8,activations=16"]);
+    assert_eq!(report["layers"].as_array().unwrap()[1]["bits"], 8);
+    assert_eq!(report["label"], "W4A8*");
+}
+
+fn check_width(arguments: &[&str]) {
+    let (_, report) = quantize(arguments);
+    let [integer, simulated] = ["integer", "simulated"].map(|k| report[k].as_f64().unwrap());
+    println!("{arguments:?}: integer {integer}, simulated {simulated}");
+    assert!((integer - simulated).abs() <= 0.02, "{arguments:?}: {integer} and {simulated}");
+}
+
+#[test]
+fn progress_is_plain_lines_when_standard_error_is_no_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let (task, out) = (demo().display().to_string(), folder.path().display().to_string());
+    let output = run(&["quantize", "--task", &task, "--out", &out]);
+    let text = stderr(&output);
+    assert!(text.contains("calibrate ...\n"), "{text}");
+    assert!(!text.contains('\u{1b}') && !text.contains('\r'), "{text:?}");
+    assert!(stdout(&output).contains("top1 on 500 samples: integer"));
+}
+
+#[test]
+fn the_demo_shows_a_table_and_leaves_its_results() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("demo");
+    let output = run(&["demo", "--out", &out.display().to_string()]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = stdout(&output);
+    for label in ["W8A8", "W4A8", "W4A4", "W2A8"] {
+        assert!(text.contains(label), "{text}");
+    }
+    assert!(out.join("w4a8/c/Makefile").is_file() && out.join("w8a8/model.bptq").is_file());
+}

@@ -1,0 +1,7 @@
+//! The command line, run as a process.
+
+mod bad_input;
+mod commands;
+#[cfg(target_os = "linux")]
+mod process;
+mod support;
