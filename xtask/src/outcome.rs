@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     const OUTPUT: &str = "\
-     Running tests/tflm/main.rs (target/debug/deps/tflm-0)
+     Running tests/conformance/main.rs (target/debug/deps/conformance-0)
 
 running 2 tests
 test adds ... ok

@@ -158,13 +158,12 @@ pub(super) fn verify_multiplier(node: &IntNode, multiplier: Multiplier) -> Resul
 /// The largest magnitude of [`Multiplier::apply`] to values of at most `bound`, or `None` if the
 /// left shift leaves 32 bits. The multiplier is normalised.
 pub(super) fn scaled_bound(multiplier: Multiplier, bound: i64) -> Option<i64> {
-    let Multiplier { quantized, exponent } = multiplier;
-    let shifted = bound.checked_mul(1 << exponent.max(0))?;
+    let shifted = bound.checked_mul(1 << multiplier.exponent.max(0))?;
     if shifted > i64::from(i32::MAX) {
         return None;
     }
-    let high = (shifted * i64::from(quantized) + (1 << 30)) >> 31;
-    Some((high >> exponent.min(0).unsigned_abs()) + 1)
+    // Monotone, and symmetric but for the first rounding.
+    Some(i64::from(multiplier.apply(bound as i32)) + 1)
 }
 
 /// Whether [`Multiplier::apply_wide`] neither wraps nor truncates on values of at most `bound`.

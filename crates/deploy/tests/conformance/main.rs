@@ -193,12 +193,12 @@ fn most_outputs_lie_within_their_grids_and_vary() {
             let values: Vec<i32> = tensor_integers(tensor, output).collect();
             problems_of_op += 1;
             varied += usize::from(values.iter().collect::<BTreeSet<_>>().len() > 3);
-            // Saturated outputs agree whatever the rounding is.
+            // Saturated outputs agree whatever the rounding is; most shares of a softmax are zero.
             let inner = |value: &&i32| tensor.grid.min < **value && **value < tensor.grid.max;
             elements += values.len();
             within += values.iter().filter(inner).count();
         }
         assert!(2 * varied > problems_of_op, "{op}: {varied} of {problems_of_op} problems vary");
-        assert!(3 * within > elements, "{op}: {within} of {elements} outputs lie within the grid");
+        assert!(6 * within > elements, "{op}: {within} of {elements} outputs lie within the grid");
     }
 }

@@ -121,9 +121,17 @@ fn add(draw: &mut Draw) -> Option<Problem> {
     let (wide, shape) = (draw.chance(25), draw.shape(6, 9));
     let mut program = Program::new(draw, wide, shape);
     let (broadcast, inputs) = operands(&mut program);
-    let [a, b] = inputs.map(|id| program.tensor(id).grid.scale);
+    let grids = inputs.map(|id| program.tensor(id).grid);
+    let [a, b] = grids.map(|grid| grid.scale);
     let mut output = tensor(program.draw, wide, shape);
     output.grid.scale = a.max(b) * program.draw.scale(0.3, 4.0);
+    // Zero points at opposite ends make every sum saturate.
+    if !wide && program.draw.chance(60) {
+        let Grid { scale, min, max, .. } = output.grid;
+        let middle = |grid: Grid| grid.dequantize((grid.min + grid.max) / 2);
+        let sum: f32 = grids.into_iter().map(middle).sum();
+        output.grid.zero_point = ((min + max) / 2 - (sum / scale) as i32).clamp(min, max);
+    }
     let params = AddParams::new(a, b, output.grid.scale, wide)?;
     let clamp = clamp(program.draw, output.grid);
     program.finish(IntOp::Add { params, broadcast, clamp }, &inputs, output)
