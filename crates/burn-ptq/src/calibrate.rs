@@ -1,13 +1,12 @@
 //! Calibration: one streaming pass that observes every value with a grid of its own.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::graph::ops::OutputGrid;
 use crate::graph::{FloatModel, Graph, Op, ValueId};
-use crate::observe::{Gram, GramObserver, HistogramObserver, Stats};
+use crate::observe::{HistogramObserver, Stats};
 use crate::pipeline::{Event, PipelineError};
 
 /// What calibration found out.
@@ -16,29 +15,13 @@ pub struct Calibration {
     /// The statistics of the values, by index of the value; empty where a value was not observed
     /// because it has the grid of another.
     pub values: Vec<Stats>,
-    /// The second moments of the inputs of layers with weights, by the layer's name; none unless
-    /// asked for.
-    pub grams: HashMap<String, Gram>,
     /// The first samples, one after the other, as many as were asked for.
     pub samples: Vec<f32>,
 }
 
-/// What calibration gathers besides the statistics of values.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Wanted {
-    /// Whether second moments of layers' inputs are gathered.
-    pub grams: bool,
-    /// How many of the first samples are kept.
-    pub samples: usize,
-}
-
-/// Samples that Gram matrices are made of: a matrix of some hundred rows is determined by the
-/// thousands of pixels in these.
-const GRAM_SAMPLES: usize = 256;
-
 /// Runs `batches` (each the samples one after the other) through the float graph and observes.
 ///
-/// Memory does not depend on the number of batches.
+/// Memory does not depend on the number of batches. The first `kept` samples are kept.
 ///
 /// # Errors
 /// If a batch fails, if there is none, if a value becomes NaN or infinite, or on cancellation.
@@ -47,35 +30,28 @@ pub fn calibrate<E: Into<PipelineError>>(
     device: &Device,
     batches: impl Iterator<Item = Result<Vec<f32>, E>>,
     expected: Option<usize>,
-    wanted: Wanted,
+    kept: usize,
     progress: &dyn Fn(Event) -> bool,
 ) -> Result<Calibration, PipelineError> {
     let model = FloatModel::new(Arc::clone(graph), device);
     let observed = observed_values(graph);
     let mut observers: Vec<HistogramObserver> =
         vec![HistogramObserver::default(); graph.values.len()];
-    let mut gram_observers: Vec<Option<GramObserver>> =
-        graph.nodes.iter().map(|n| GramObserver::new(&n.op).filter(|_| wanted.grams)).collect();
     let sample_len = graph.value(graph.input).len();
-    let mut kept = Vec::new();
+    let mut first = Vec::new();
     let mut samples = 0;
     for batch in batches {
         let batch = batch.map_err(Into::into)?;
-        let missing = wanted.samples.saturating_sub(samples) * sample_len;
-        kept.extend(&batch[..missing.min(batch.len())]);
+        let missing = kept.saturating_sub(samples) * sample_len;
+        first.extend(&batch[..missing.min(batch.len())]);
         let input = to_tensor(graph, batch, device);
         samples += input.dims()[0];
-        let grams = samples <= GRAM_SAMPLES;
         let mut broken = None;
         model.forward_with(input, |id, value| {
             if observed[id.0]
                 && let Err(count) = observers[id.0].observe(value.clone())
             {
                 broken.get_or_insert((id, count));
-            }
-            let readers = graph.nodes.iter().zip(&mut gram_observers);
-            for (_, observer) in readers.filter(|(node, _)| grams && node.inputs[0] == id) {
-                observer.iter_mut().for_each(|observer| observer.observe(&value));
             }
             value
         });
@@ -96,9 +72,7 @@ pub fn calibrate<E: Into<PipelineError>>(
             values[node.output.0].add(&[pad.value]);
         }
     }
-    let named = graph.nodes.iter().zip(&gram_observers);
-    let grams = named.filter_map(|(n, o)| Some((n.name.clone(), o.as_ref()?.gram()))).collect();
-    Ok(Calibration { values, grams, samples: kept })
+    Ok(Calibration { values, samples: first })
 }
 
 /// The values that are observed: the input, and what does not take over the grid of an input.

@@ -13,6 +13,7 @@ pub mod evaluate;
 pub mod graph;
 pub mod import;
 pub mod job;
+pub mod layerwise;
 pub mod lower;
 pub mod metric;
 pub mod observe;

@@ -7,14 +7,15 @@ use std::time::Instant;
 use burn::tensor::Device;
 use burn_ptq_deploy::model::{IntModel, Provenance};
 
-use crate::calibrate::{Wanted, calibrate, to_tensor};
+use crate::calibrate::{calibrate, to_tensor};
 use crate::data::DataError;
 use crate::graph::{Graph, GraphError, Op};
 use crate::import::onnx::ImportError;
+use crate::layerwise::round_layers;
 use crate::lower::{Layout, LowerError, lower};
 use crate::prepare::{insert_requantize, prepare};
 use crate::quant::SchemeError;
-use crate::quantized::{QuantizedGraph, quantize_graph};
+use crate::quantized::{QuantizedGraph, choose_grids};
 use crate::recipe::{Recipe, RecipeError};
 
 /// What a long job tells while it runs.
@@ -174,20 +175,23 @@ impl Quantizer {
 
         progress(Event::Stage { stage: "calibrate" });
         let correction = self.recipe.correction.component();
-        let wanted = Wanted {
-            grams: self.recipe.weights.range.component().needs_gram(),
-            samples: correction.samples(),
-        };
-        let mut calibration = calibrate(&float, &self.device, batches, expected, wanted, progress)?;
-        let samples = std::mem::take(&mut calibration.samples);
+        let for_rounding =
+            if self.recipe.needs_inputs() { self.recipe.layerwise.samples } else { 0 };
+        let kept = correction.samples().max(for_rounding);
+        let mut calibration = calibrate(&float, &self.device, batches, expected, kept, progress)?;
+        let mut samples = std::mem::take(&mut calibration.samples);
         stage("calibrate", &mut clock);
 
-        progress(Event::Stage { stage: "quantize" });
+        progress(Event::Stage { stage: "round" });
         let bits = self.activation_bits(&float);
         let (graph, bits) = insert_requantize(float.as_ref().clone(), bits);
         graph.verify()?;
-        let mut quantized = quantize_graph(Arc::new(graph), &bits, calibration, &self.recipe)?;
-        stage("quantize", &mut clock);
+        let sample_len = graph.value(graph.input).len();
+        let mut quantized = choose_grids(Arc::new(graph), &bits, calibration, &self.recipe)?;
+        let rounding = samples[..samples.len().min(for_rounding * sample_len)].to_vec();
+        round_layers(&mut quantized, rounding, &self.recipe, &self.device, progress)?;
+        samples.truncate(correction.samples() * sample_len);
+        stage("round", &mut clock);
 
         if !samples.is_empty() {
             progress(Event::Stage { stage: "correct" });

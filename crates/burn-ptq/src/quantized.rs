@@ -10,13 +10,12 @@ use rayon::prelude::*;
 use crate::calibrate::{Calibration, grid_statistics};
 use crate::graph::ops::OutputGrid;
 use crate::graph::{Array, Graph, Node, Op, Parameters, ValueId, execute};
-use crate::observe::{Gram, Stats};
+use crate::observe::Stats;
 use crate::pipeline::PipelineError;
 use crate::prepare::{ActivationBits, grid_groups};
-use crate::quant::{FakeQuantize, QParams, Scheme, round_half_away};
-use crate::range::{WeightProblem, activation_qparams, weight_qparams};
+use crate::quant::{FakeQuantize, round_half_away};
+use crate::range::activation_qparams;
 use crate::recipe::Recipe;
-use crate::round::RoundingProblem;
 
 /// A graph in which everything that the integer program needs is decided.
 #[derive(Clone, Debug)]
@@ -71,16 +70,22 @@ impl QuantizedWeights {
         };
         Array::new([self.bias.len()], self.bias.iter().enumerate().map(real).collect())
     }
+
+    /// Rounds real biases, for an input of scale `input`.
+    pub fn set_bias(&mut self, bias: &[f64], input: f32) {
+        let step = |c: usize| f64::from(input) * f64::from(self.scale(c));
+        self.bias = bias.iter().enumerate().map(|(c, b)| (b / step(c)).round() as i32).collect();
+    }
 }
 
-/// Decides grids and rounds weights.
+/// Decides the grids of activations; the weights are rounded afterwards.
 ///
 /// `graph` has passed [`insert_requantize`](crate::prepare::insert_requantize), which made `bits`;
 /// `calibration` belongs to the graph before it, whose values have the same indices.
 ///
 /// # Errors
 /// If the recipe asks for bits that cannot be had.
-pub fn quantize_graph(
+pub fn choose_grids(
     graph: Arc<Graph>,
     bits: &ActivationBits,
     mut calibration: Calibration,
@@ -107,16 +112,7 @@ pub fn quantize_graph(
             Ok(QuantizedActivation { bits: bits[v], grid })
         })
         .collect::<Result<Vec<_>, PipelineError>>()?;
-    let weights = graph
-        .nodes
-        .par_iter()
-        .map(|node| {
-            let scale = activations[node.inputs[0].0].grid.scale;
-            let scheme = recipe.weight_scheme(recipe.weight_bits(&node.name))?;
-            let gram = calibration.grams.get(&node.name);
-            Ok(quantize_weights(node, scale, scheme, gram, recipe))
-        })
-        .collect::<Result<Vec<_>, PipelineError>>()?;
+    let weights = vec![None; graph.nodes.len()];
     Ok(QuantizedGraph { graph, activations, weights })
 }
 
@@ -150,45 +146,6 @@ fn fixed_grids(graph: &Graph, groups: &[usize], bits: &ActivationBits) -> Vec<Op
         _ => None,
     };
     (0..graph.values.len()).map(fixed).collect()
-}
-
-/// The largest share of the 32-bit accumulator that a bias may take.
-const LARGEST_BIAS: f64 = (1 << 29) as f64;
-
-fn quantize_weights(
-    node: &Node,
-    input_scale: f32,
-    scheme: Scheme,
-    gram: Option<&Gram>,
-    recipe: &Recipe,
-) -> Option<QuantizedWeights> {
-    let (weight, bias) = node.op.weight_and_bias()?;
-    let problem = WeightProblem { weight, scheme, gram };
-    let mut qparams = weight_qparams(recipe.weights.range.component(), &problem);
-    widen_for_bias(&mut qparams, bias, input_scale);
-    let problem =
-        RoundingProblem { layer: &node.name, weight, qparams: &qparams, seed: recipe.seed };
-    let values = recipe.rounding.component().round(&problem);
-    let scale = |c: usize| qparams.grid(c).scale;
-    let bias = bias.data.iter().enumerate();
-    let bias = bias
-        .map(|(c, &b)| {
-            (f64::from(b) / (f64::from(input_scale) * f64::from(scale(c)))).round() as i32
-        })
-        .collect();
-    Some(QuantizedWeights { bits: scheme.bits, scales: qparams.scales, values, bias })
-}
-
-/// A channel of tiny weights must not have so small a scale that its bias overflows.
-fn widen_for_bias(qparams: &mut QParams, bias: &Array, input_scale: f32) {
-    let channels = qparams.scales.len();
-    for (c, &b) in bias.data.iter().enumerate() {
-        let needed = (f64::from(b.abs()) / (f64::from(input_scale) * LARGEST_BIAS)) as f32;
-        let scale = &mut qparams.scales[c % channels];
-        if *scale < needed {
-            *scale = if qparams.scheme.power_of_two { needed.log2().ceil().exp2() } else { needed };
-        }
-    }
 }
 
 /// The quantized graph as a Burn module: floats that take only the values that the integer program

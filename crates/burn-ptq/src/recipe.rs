@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::choice::nearest;
 use crate::correct::CorrectionChoice;
+use crate::layerwise::Layerwise;
 use crate::quant::{Granularity, Scheme, SchemeError};
 use crate::range::{RangeChoice, WeightRangeChoice};
 use crate::round::RoundingChoice;
@@ -24,6 +25,8 @@ pub struct Recipe {
     pub activations: ActivationRecipe,
     /// How weights become integers.
     pub rounding: RoundingChoice,
+    /// What the roundings see that look at inputs.
+    pub layerwise: Layerwise,
     /// What is corrected after rounding.
     pub correction: CorrectionChoice,
     /// Exceptions for layers; the last that matches wins.
@@ -148,6 +151,7 @@ impl Default for Recipe {
             weights: WeightRecipe::default(),
             activations: ActivationRecipe::default(),
             rounding: RoundingChoice::Nearest(Default::default()),
+            layerwise: Layerwise::default(),
             correction: CorrectionChoice::Bias(Default::default()),
             layers: Vec::new(),
         }
@@ -251,6 +255,11 @@ impl Recipe {
         };
         positive("calibration.batch", self.calibration.batch)?;
         positive("calibration.samples", self.calibration.samples.unwrap_or(1))
+    }
+
+    /// Whether a layer's weights depend on its inputs.
+    pub fn needs_inputs(&self) -> bool {
+        self.weights.range.component().needs_inputs() || self.rounding.component().needs_inputs()
     }
 
     /// The scheme of weights of `bits` bits.

@@ -4,12 +4,13 @@
 //! grow with the number of samples. Range methods are pure functions of a [`Distribution`] made
 //! from the statistics: another range method or bit width needs no new forward pass.
 
-mod gram;
 mod histogram;
+mod moments;
 mod observer;
 mod stats;
 
-pub use gram::{Gram, GramObserver};
 pub use histogram::Histogram;
+pub(crate) use moments::dot;
+pub use moments::{Moments, MomentsObserver, Quadratic};
 pub use observer::HistogramObserver;
 pub use stats::{Distribution, Stats};

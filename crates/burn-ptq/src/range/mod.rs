@@ -18,7 +18,7 @@ pub use percentile::Percentile;
 
 use crate::choice::choices;
 use crate::graph::Array;
-use crate::observe::{Distribution, Gram};
+use crate::observe::{Distribution, Quadratic};
 use crate::quant::{Granularity, QParams, Range, Scheme};
 
 /// A pure function of a value's distribution to the interval that its grid shall cover.
@@ -53,21 +53,21 @@ pub struct WeightProblem<'a> {
     pub weight: &'a Array,
     /// What they may become.
     pub scheme: Scheme,
-    /// The second moments of the layer's inputs, if the method asked for them.
-    pub gram: Option<&'a Gram>,
+    /// What rounded weights cost at the layer's output, if the method asked for it.
+    pub quadratic: Option<&'a Quadratic>,
 }
 
 /// A method that finds the intervals of a layer's weights: every [`RangeMethod`] is one.
 pub trait WeightRange: Sync {
-    /// Whether [`WeightProblem::gram`] must be there.
-    fn needs_gram(&self) -> bool;
+    /// Whether [`WeightProblem::quadratic`] must be there.
+    fn needs_inputs(&self) -> bool;
 
     /// The intervals, one for all weights or one an output channel, as the scheme has it.
     fn ranges(&self, problem: &WeightProblem) -> Vec<Range>;
 }
 
 impl<T: RangeMethod + Sync> WeightRange for T {
-    fn needs_gram(&self) -> bool {
+    fn needs_inputs(&self) -> bool {
         false
     }
 
@@ -173,11 +173,13 @@ mod tests {
     fn output_mse_with_white_inputs_equals_mse() {
         let weight = Array::new([3, 50], (0..150).map(|i| (i as f32 * 0.7).sin()).collect());
         let identity = (0..2500).map(|i| if i % 51 == 0 { 1.0 } else { 0.0 }).collect();
-        let gram = Gram { len: 50, groups: 1, matrices: identity };
+        let quadratic =
+            Quadratic { len: 50, groups: 1, hessians: identity, target: weight.clone() };
         for granularity in [Granularity::PerChannel, Granularity::PerTensor] {
             for bits in [2, 3, 4, 8] {
                 let scheme = Scheme::weights(bits, granularity).unwrap();
-                let problem = WeightProblem { weight: &weight, scheme, gram: Some(&gram) };
+                let problem =
+                    WeightProblem { weight: &weight, scheme, quadratic: Some(&quadratic) };
                 let plain = Mse { exponent: 2.0, ..Mse::default() }.ranges(&problem);
                 assert_eq!(OutputMse::default().ranges(&problem), plain, "{bits} bits");
             }
@@ -189,9 +191,9 @@ mod tests {
         // Strongly correlated inputs: the error of the sum counts more than each weight's.
         let weight = Array::new([2, 20], (0..40).map(|i| (i as f32 * 1.3).cos()).collect());
         let matrix = (0..400).map(|i| if i % 21 == 0 { 1.0 } else { 0.95 }).collect();
-        let gram = Gram { len: 20, groups: 1, matrices: matrix };
+        let quadratic = Quadratic { len: 20, groups: 1, hessians: matrix, target: weight.clone() };
         let scheme = Scheme::weights(3, Granularity::PerChannel).unwrap();
-        let problem = WeightProblem { weight: &weight, scheme, gram: Some(&gram) };
+        let problem = WeightProblem { weight: &weight, scheme, quadratic: Some(&quadratic) };
         let error = |ranges: &[Range]| -> Vec<f32> {
             let qparams = QParams::weights(ranges, scheme);
             let row = |(o, row): (usize, &[f32])| {
@@ -199,7 +201,7 @@ mod tests {
                     row.iter().map(|&w| w - qparams.grid(o).fake_quantize(w)).collect();
                 let of =
                     |(a, m): (&f32, &[f32])| a * d.iter().zip(m).map(|(b, m)| b * m).sum::<f32>();
-                d.iter().zip(gram.matrices.chunks(20)).map(of).sum()
+                d.iter().zip(quadratic.hessians.chunks(20)).map(of).sum()
             };
             weight.rows().enumerate().map(row).collect()
         };

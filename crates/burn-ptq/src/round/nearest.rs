@@ -1,6 +1,6 @@
 //! Round to nearest.
 
-use super::{Rounding, RoundingProblem};
+use super::{Rounded, Rounding, RoundingProblem};
 
 /// Rounds every weight to the nearest integer of its grid, ties away from zero.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -8,12 +8,12 @@ use super::{Rounding, RoundingProblem};
 pub struct Nearest {}
 
 impl Rounding for Nearest {
-    fn round(&self, problem: &RoundingProblem) -> Vec<i8> {
+    fn round(&self, problem: &RoundingProblem) -> Rounded {
         let mut integers = Vec::with_capacity(problem.weight.len());
         for (channel, row) in problem.weight.rows().enumerate() {
             let grid = problem.qparams.grid(channel);
             integers.extend(row.iter().map(|&w| grid.quantize(w) as i8));
         }
-        integers
+        Rounded { values: integers, scales: problem.qparams.scales.clone() }
     }
 }

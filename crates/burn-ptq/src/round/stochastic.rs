@@ -4,7 +4,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use sha2::{Digest, Sha256};
 
-use super::{Rounding, RoundingProblem};
+use super::{Rounded, Rounding, RoundingProblem};
 
 /// Rounds up with the probability of the fraction, down otherwise, so that the expected weight is
 /// the float weight wherever the grid does not saturate.
@@ -13,7 +13,7 @@ use super::{Rounding, RoundingProblem};
 pub struct Stochastic {}
 
 impl Rounding for Stochastic {
-    fn round(&self, problem: &RoundingProblem) -> Vec<i8> {
+    fn round(&self, problem: &RoundingProblem) -> Rounded {
         let seed = Sha256::new()
             .chain_update(problem.seed.to_le_bytes())
             .chain_update(problem.layer.as_bytes())
@@ -29,6 +29,6 @@ impl Rounding for Stochastic {
                 (down as i32 + i32::from(up)).clamp(grid.min, grid.max) as i8
             }));
         }
-        integers
+        Rounded { values: integers, scales: problem.qparams.scales.clone() }
     }
 }

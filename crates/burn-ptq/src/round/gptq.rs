@@ -1,0 +1,105 @@
+//! GPTQ: rounding in a fixed order, each error passed on to the weights not yet rounded.
+
+use nalgebra::{Cholesky, DMatrix};
+use rayon::prelude::*;
+
+use super::{Grids, Rounded, Rounding, RoundingProblem};
+use crate::observe::Quadratic;
+
+/// Rounds the weights of a row one after the other and lets the rest make up for each error.
+///
+/// With `U` the upper Cholesky factor of the inverse of the inputs' second moments `H`:
+/// `e = (w_j - q_j) / U_jj`, `w_k -= e U_jk` for all later `k` (Frantar et al., GPTQ, 2022).
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Gptq {
+    /// The order in which a row is rounded.
+    pub order: Order,
+}
+
+/// The order in which the weights of a row are rounded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// Largest second moment first: what matters most is rounded while all others can help.
+    #[default]
+    Moment,
+    /// As stored.
+    Stored,
+}
+
+impl Rounding for Gptq {
+    fn needs_inputs(&self) -> bool {
+        true
+    }
+
+    fn round(&self, problem: &RoundingProblem) -> Rounded {
+        let quadratic = problem.quadratic();
+        let grids = Grids::new(problem);
+        let factors = Factors::new(quadratic, self.order);
+        Rounded { values: factors.round(quadratic, &grids), scales: grids.scales }
+    }
+}
+
+/// The factored matrices of a layer, which serve every grid.
+pub(super) struct Factors {
+    groups: Vec<Factor>,
+}
+
+struct Factor {
+    order: Vec<usize>,
+    /// The upper Cholesky factor of the inverse, rows and columns in `order`.
+    upper: Vec<f32>,
+}
+
+impl Factors {
+    pub(super) fn new(quadratic: &Quadratic, order: Order) -> Self {
+        let len = quadratic.len;
+        let groups = quadratic.hessians.par_chunks(len * len).map(|hessian| {
+            let mut places: Vec<usize> = (0..len).collect();
+            if order == Order::Moment {
+                let moment = |i: usize| hessian[i * len + i];
+                places.sort_by(|&a, &b| moment(b).total_cmp(&moment(a)));
+            }
+            Factor { upper: inverse_factor(hessian, &places), order: places }
+        });
+        Self { groups: groups.collect() }
+    }
+
+    /// Rounds all rows.
+    pub(super) fn round(&self, quadratic: &Quadratic, grids: &Grids) -> Vec<i8> {
+        let len = quadratic.len;
+        let per_group = quadratic.target.shape[0] / quadratic.groups;
+        let mut values = vec![0; quadratic.target.len()];
+        values.par_chunks_mut(len).enumerate().for_each(|(o, values)| {
+            let Factor { order, upper } = &self.groups[o / per_group];
+            let (scale, target) = (grids.scale(o), &quadratic.target.data[o * len..][..len]);
+            let mut rest: Vec<f32> = order.iter().map(|&j| target[j] / scale).collect();
+            for (at, &j) in order.iter().enumerate() {
+                let factor = &upper[at * len..][..len];
+                let rounded = grids.nearest(rest[at]);
+                let error = (rest[at] - rounded) / factor[at];
+                for (rest, &u) in rest[at + 1..].iter_mut().zip(&factor[at + 1..]) {
+                    *rest -= error * u;
+                }
+                values[j] = rounded as i8;
+            }
+        });
+        values
+    }
+}
+
+fn inverse_factor(hessian: &[f32], order: &[usize]) -> Vec<f32> {
+    let len = order.len();
+    let permuted = DMatrix::from_fn(len, len, |i, j| f64::from(hessian[order[i] * len + order[j]]));
+    let factor = Cholesky::new(permuted)
+        .map(|factor| factor.inverse())
+        .and_then(Cholesky::new)
+        .map(|factor| factor.l());
+    match factor {
+        // Row i of the upper factor is column i of the lower one, which is stored by columns.
+        Some(lower) => lower.iter().map(|&x| x as f32).collect(),
+        // Not positive definite in floating point: no error is passed on.
+        None => DMatrix::<f32>::identity(len, len).iter().copied().collect(),
+    }
+}

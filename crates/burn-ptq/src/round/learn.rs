@@ -1,0 +1,103 @@
+//! What the learned roundings share: the layer's problem as tensors, and the training.
+
+use burn::module::Module;
+use burn::optim::{AdamConfig, GradientsParams};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::{Rounded, RoundingProblem};
+
+/// A layer's problem on an autodiff device. Tensors are `[groups, out_channels / groups, len]`.
+#[derive(Debug)]
+pub(super) struct Problem {
+    pub(super) target: Tensor<3>,
+    /// `[groups, out_channels / groups, 1]`.
+    pub(super) scale: Tensor<3>,
+    /// `[groups, len, len]`.
+    pub(super) hessian: Tensor<3>,
+    pub(super) bounds: [f32; 2],
+    per_tensor: bool,
+}
+
+/// Variables that stand for rounded weights.
+pub(super) trait Learned: Module {
+    /// The integers, or what stands for them while training.
+    fn integers(&self) -> Tensor<3>;
+
+    /// The scales, one an output channel.
+    fn scale(&self) -> Tensor<3>;
+
+    /// What is added to the error, after `progress` (0 to 1) of the training.
+    fn penalty(&self, _progress: f64) -> Option<Tensor<1>> {
+        None
+    }
+
+    /// The integers at the end.
+    fn hardened(&self) -> Tensor<3> {
+        self.integers()
+    }
+}
+
+impl Problem {
+    pub(super) fn new(problem: &RoundingProblem) -> Self {
+        let quadratic = problem.quadratic();
+        let device = Device::flex().autodiff();
+        let (groups, len) = (quadratic.groups, quadratic.len);
+        let channels = quadratic.target.shape[0];
+        let tensor = |data: Vec<f32>, shape: [usize; 3]| {
+            Tensor::<3>::from_data(TensorData::new(data, shape), &device)
+        };
+        let grid = problem.qparams.grid(0);
+        let scales = (0..channels).map(|o| problem.qparams.grid(o).scale).collect();
+        Self {
+            target: tensor(quadratic.target.data.clone(), [groups, channels / groups, len]),
+            scale: tensor(scales, [groups, channels / groups, 1]),
+            hessian: tensor(quadratic.hessians.clone(), [groups, len, len]),
+            bounds: [grid.min as f32, grid.max as f32],
+            per_tensor: problem.qparams.scales.len() == 1,
+        }
+    }
+
+    /// The layer's squared output error.
+    fn error(&self, weights: Tensor<3>) -> Tensor<1> {
+        let difference = weights - self.target.clone();
+        (difference.clone().matmul(self.hessian.clone()) * difference).sum()
+    }
+}
+
+/// Trains `module` by Adam, the learning rate falling along a cosine, and hardens it.
+pub(super) fn train<M: Learned>(
+    mut module: M,
+    problem: &Problem,
+    iterations: usize,
+    learning_rate: f64,
+) -> Rounded {
+    let nearest = (problem.target.clone() / problem.scale.clone())
+        .round()
+        .clamp(problem.bounds[0], problem.bounds[1]);
+    let unit = problem.error(nearest * problem.scale.clone()).into_scalar::<f32>();
+    let unit = if unit > 0.0 { 1.0 / unit } else { 1.0 };
+    let mut adam = AdamConfig::new().with_epsilon(1e-8).init();
+    for iteration in 0..iterations {
+        let progress = iteration as f64 / iterations as f64;
+        let mut loss = problem.error(module.integers() * module.scale()) * unit;
+        if let Some(penalty) = module.penalty(progress) {
+            loss = loss + penalty;
+        }
+        let gradients = GradientsParams::from_grads(loss.backward(), &module);
+        let rate = learning_rate * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos());
+        module = adam.step(rate, module, gradients);
+    }
+    let host = |tensor: Tensor<3>| {
+        tensor.into_data().convert::<f32>().try_to_vec::<f32>().expect("a float tensor")
+    };
+    let mut scales = host(module.scale());
+    if problem.per_tensor {
+        scales.truncate(1);
+    }
+    Rounded { values: host(module.hardened()).into_iter().map(|q| q as i8).collect(), scales }
+}
+
+/// Rounds with a gradient of one.
+pub(crate) fn round_ste<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    x.clone() + (x.clone().round() - x).detach()
+}
