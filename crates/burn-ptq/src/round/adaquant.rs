@@ -21,7 +21,7 @@ pub struct AdaQuant {
 
 impl Default for AdaQuant {
     fn default() -> Self {
-        Self { iterations: 1000, learning_rate: 5e-3 }
+        Self { iterations: 1000, learning_rate: 2e-2 }
     }
 }
 

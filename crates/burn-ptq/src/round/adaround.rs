@@ -29,7 +29,7 @@ pub struct AdaRound {
 
 impl Default for AdaRound {
     fn default() -> Self {
-        Self { iterations: 1500, learning_rate: 1e-2, regularization: 0.05, warm_up: 0.2 }
+        Self { iterations: 1500, learning_rate: 1e-2, regularization: 5.0, warm_up: 0.2 }
     }
 }
 

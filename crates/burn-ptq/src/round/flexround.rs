@@ -22,7 +22,7 @@ pub struct FlexRound {
 
 impl Default for FlexRound {
     fn default() -> Self {
-        Self { iterations: 1000, learning_rate: 5e-3 }
+        Self { iterations: 1000, learning_rate: 2e-2 }
     }
 }
 

@@ -64,7 +64,11 @@ impl Problem {
     }
 }
 
-/// Trains `module` by Adam, the learning rate falling along a cosine, and hardens it.
+/// How often the integers are judged while training.
+const CHECKS: usize = 20;
+
+/// Trains `module` by Adam, the learning rate falling along a cosine, and returns the best of the
+/// integers that it stood for on the way, rounding to nearest among them.
 pub(super) fn train<M: Learned>(
     mut module: M,
     problem: &Problem,
@@ -74,8 +78,11 @@ pub(super) fn train<M: Learned>(
     let nearest = (problem.target.clone() / problem.scale.clone())
         .round()
         .clamp(problem.bounds[0], problem.bounds[1]);
-    let unit = problem.error(nearest * problem.scale.clone()).into_scalar::<f32>();
-    let unit = if unit > 0.0 { 1.0 / unit } else { 1.0 };
+    let error = |integers: &Tensor<3>, scale: &Tensor<3>| {
+        problem.error(integers.clone() * scale.clone()).into_scalar::<f32>()
+    };
+    let mut best = (error(&nearest, &problem.scale), nearest, problem.scale.clone());
+    let unit = if best.0 > 0.0 { 1.0 / best.0 } else { 1.0 };
     let mut adam = AdamConfig::new().with_epsilon(1e-8).init();
     for iteration in 0..iterations {
         let progress = iteration as f64 / iterations as f64;
@@ -84,17 +91,26 @@ pub(super) fn train<M: Learned>(
             loss = loss + penalty;
         }
         let gradients = GradientsParams::from_grads(loss.backward(), &module);
-        let rate = learning_rate * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos());
+        // Falls to a tenth: what is undecided at the end must still move.
+        let rate = learning_rate * (0.55 + 0.45 * (std::f64::consts::PI * progress).cos());
         module = adam.step(rate, module, gradients);
+        if (iteration + 1) % iterations.div_ceil(CHECKS) == 0 || iteration + 1 == iterations {
+            let (integers, scale) = (module.hardened(), module.scale());
+            let found = error(&integers, &scale);
+            if found < best.0 {
+                best = (found, integers, scale);
+            }
+        }
     }
     let host = |tensor: Tensor<3>| {
         tensor.into_data().convert::<f32>().try_to_vec::<f32>().expect("a float tensor")
     };
-    let mut scales = host(module.scale());
+    let (_, integers, scale) = best;
+    let mut scales = host(scale);
     if problem.per_tensor {
         scales.truncate(1);
     }
-    Rounded { values: host(module.hardened()).into_iter().map(|q| q as i8).collect(), scales }
+    Rounded { values: host(integers).into_iter().map(|q| q as i8).collect(), scales }
 }
 
 /// Rounds with a gradient of one.

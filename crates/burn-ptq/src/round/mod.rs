@@ -137,7 +137,7 @@ mod tests {
     const LEN: usize = 50;
 
     fn layer(channels: usize, len: usize, bits: u8) -> (Array, QParams) {
-        let number = |i: usize| ((i * 37 % 101) as f32 - 50.0) * 0.013;
+        let number = |i: usize| (i as f32 * 12.9898).sin() * (i as f32 * 7.233).cos();
         let weight = Array::new([channels, len], (0..channels * len).map(number).collect());
         let scheme = Scheme::weights(bits, Granularity::PerChannel).unwrap();
         let problem = WeightProblem { weight: &weight, scheme, quadratic: None };
@@ -147,11 +147,8 @@ mod tests {
 
     /// Inputs that resemble their neighbours, as pixels do.
     fn correlated(weight: &Array, len: usize) -> Quadratic {
-        let moment = |i: usize, j: usize| {
-            (0.9_f32).powi(i.abs_diff(j) as i32) * (1.0 + (i * j % 3) as f32 * 0.1)
-        };
-        let symmetric = |i: usize, j: usize| if i == j { 2.0 } else { moment(i.min(j), i.max(j)) };
-        let hessians = (0..len * len).map(|at| symmetric(at / len, at % len)).collect();
+        let moment = |i: usize, j: usize| 0.97_f32.powi(i.abs_diff(j) as i32);
+        let hessians = (0..len * len).map(|at| moment(at / len, at % len)).collect();
         Quadratic { len, groups: 1, hessians, target: weight.clone() }
     }
 
@@ -203,7 +200,7 @@ mod tests {
             if choice.component().needs_inputs() {
                 let found = error(&quadratic, &round(choice.component(), 0));
                 println!("{}: {:.3} of nearest", choice.name(), found / nearest);
-                assert!(found < 0.6 * nearest, "{}: {found} of {nearest}", choice.name());
+                assert!(found < 0.3 * nearest, "{}: {found} of {nearest}", choice.name());
             }
         }
     }
