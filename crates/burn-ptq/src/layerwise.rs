@@ -5,16 +5,17 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 
-use crate::graph::{Array, Graph, Node, ValueId, execute_node};
+use crate::graph::{Array, Graph, Node};
 use crate::observe::{Moments, MomentsObserver};
 use crate::pipeline::{Event, PipelineError, Progress};
-use crate::quant::{FakeQuantize, QParams};
+use crate::quant::QParams;
 use crate::quantized::{QuantizedGraph, QuantizedWeights};
 use crate::range::{WeightProblem, weight_qparams};
 use crate::recipe::Recipe;
 use crate::round::{Rounded, RoundingProblem};
+use crate::walk::SideBySide;
 
 /// How layers are rounded one after the other.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -51,8 +52,6 @@ impl Default for Layerwise {
     }
 }
 
-/// Samples that run at once.
-const CHUNK: usize = 64;
 /// The fewest rows of a layer's input that are taken, if there are so many.
 const FEWEST_ROWS: usize = 4096;
 
@@ -72,14 +71,14 @@ pub fn round_layers(
 ) -> Result<(), PipelineError> {
     let graph = Arc::clone(&quantized.graph);
     let layers = graph.nodes.iter().filter(|n| n.op.weight_and_bias().is_some()).count();
-    let mut networks = recipe
-        .needs_inputs()
-        .then(|| SideBySide::new(&graph, samples, recipe.layerwise.inputs, quantized, device));
+    let mut networks = recipe.needs_inputs().then(|| {
+        SideBySide::new(samples, recipe.layerwise.inputs == Inputs::Quantized, quantized, device)
+    });
     let mut done = 0;
     for (index, node) in graph.nodes.iter().enumerate() {
         if let Some((weight, bias)) = node.op.weight_and_bias() {
             let moments =
-                networks.as_ref().and_then(|n| n.moments(&graph, node, &recipe.layerwise));
+                networks.as_ref().and_then(|n| observe(n, &graph, node, &recipe.layerwise));
             let input_scale = quantized.activations[node.inputs[0].0].grid.scale;
             let layer = Layer { node, weight, bias, input_scale, moments: moments.as_ref() };
             quantized.weights[index] = Some(layer.quantize(recipe)?);
@@ -89,7 +88,7 @@ pub fn round_layers(
             }
         }
         if let Some(networks) = &mut networks {
-            networks.run(&graph, index, quantized);
+            networks.run(index, quantized);
         }
     }
     Ok(())
@@ -153,90 +152,16 @@ impl Layer<'_> {
     }
 }
 
-/// The values of both networks that later layers read.
-struct SideBySide {
-    device: Device,
-    samples: usize,
-    /// Whether the two differ.
-    two: bool,
-    values: Vec<Option<Vec<Pair>>>,
-}
-
-/// A batch of a value, in the float network and in the quantized one.
-type Pair = [Tensor<4>; 2];
-
-impl SideBySide {
-    fn new(
-        graph: &Graph,
-        mut samples: Vec<f32>,
-        inputs: Inputs,
-        quantized: &QuantizedGraph,
-        device: &Device,
-    ) -> Self {
-        let len = graph.value(graph.input).len();
-        let count = samples.len() / len;
-        let two = inputs == Inputs::Quantized;
-        let mut chunks = Vec::new();
-        while !samples.is_empty() {
-            let rest = samples.split_off(samples.len().min(CHUNK * len));
-            let chunk = crate::calibrate::to_tensor(graph, samples, device);
-            let rounded = if two { rounded(quantized, graph.input, &chunk) } else { chunk.clone() };
-            chunks.push([chunk, rounded]);
-            samples = rest;
-        }
-        let mut values = vec![None; graph.values.len()];
-        values[graph.input.0] = Some(chunks);
-        Self { device: device.clone(), samples: count, two, values }
+/// Observes the inputs of a layer.
+fn observe(networks: &SideBySide, graph: &Graph, node: &Node, how: &Layerwise) -> Option<Moments> {
+    let input = node.inputs[0];
+    let (weight, _) = node.op.weight_and_bias()?;
+    let rows = (weight.len() / weight.shape[0] * how.rows).max(FEWEST_ROWS);
+    let dims = graph.value(input).dims();
+    let mut observer = MomentsObserver::new(&node.op, dims, networks.samples(), rows)?;
+    let two = how.inputs == Inputs::Quantized;
+    for [float, quantized] in networks.batches(input)? {
+        observer.observe(quantized, two.then_some(float));
     }
-
-    /// Observes the inputs of a layer.
-    fn moments(&self, graph: &Graph, node: &Node, how: &Layerwise) -> Option<Moments> {
-        let input = node.inputs[0];
-        let (weight, _) = node.op.weight_and_bias()?;
-        let rows = (weight.len() / weight.shape[0] * how.rows).max(FEWEST_ROWS);
-        let dims = graph.value(input).dims();
-        let mut observer = MomentsObserver::new(&node.op, dims, self.samples, rows)?;
-        for [float, quantized] in self.values[input.0].as_ref()? {
-            observer.observe(quantized, self.two.then_some(float));
-        }
-        Some(observer.moments())
-    }
-
-    /// Runs node `index` in both networks and drops what nobody reads any more.
-    fn run(&mut self, graph: &Graph, index: usize, quantized: &QuantizedGraph) {
-        let node = &graph.nodes[index];
-        let inputs: Vec<&Vec<Pair>> = (node.inputs.iter())
-            .map(|v| self.values[v.0].as_ref().expect("a verified graph is in order"))
-            .collect();
-        let scale = quantized.activations[node.inputs[0].0].grid.scale;
-        let weights = quantized.weights[index].as_ref().map(|weights| (weights, scale));
-        let compute = |chunk: usize, network: usize| {
-            let inputs: Vec<Tensor<4>> =
-                inputs.iter().map(|chunks| chunks[chunk][network].clone()).collect();
-            let weights = weights.filter(|_| network == 1);
-            let value = execute_node(node, weights, &inputs, &self.device);
-            node.clamp.map_or(value.clone(), |clamp| clamp.forward(value))
-        };
-        let chunks = inputs[0].len();
-        let outputs = (0..chunks)
-            .map(|chunk| {
-                let float = compute(chunk, 0);
-                let simulated = match self.two {
-                    true => rounded(quantized, node.output, &compute(chunk, 1)),
-                    false => float.clone(),
-                };
-                [float, simulated]
-            })
-            .collect();
-        self.values[node.output.0] = Some(outputs);
-        for input in &node.inputs {
-            if graph.nodes[index + 1..].iter().all(|n| !n.inputs.contains(input)) {
-                self.values[input.0] = None;
-            }
-        }
-    }
-}
-
-fn rounded(quantized: &QuantizedGraph, id: ValueId, x: &Tensor<4>) -> Tensor<4> {
-    FakeQuantize::new(quantized.activations[id.0].grid).forward(x.clone())
+    Some(observer.moments())
 }

@@ -23,6 +23,8 @@ pub mod quant;
 pub mod quantized;
 pub mod range;
 pub mod recipe;
+pub mod reconstruct;
 pub mod report;
 pub mod round;
 pub mod task;
+mod walk;

@@ -17,6 +17,7 @@ use crate::prepare::{insert_requantize, prepare};
 use crate::quant::SchemeError;
 use crate::quantized::{QuantizedGraph, choose_grids};
 use crate::recipe::{Recipe, RecipeError};
+use crate::reconstruct::{Granularity, reconstruct};
 
 /// What a long job tells while it runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,6 +35,13 @@ pub enum Event<'a> {
         done: usize,
         /// Samples in all, if known.
         total: Option<usize>,
+    },
+    /// A stage that learns has come to this loss.
+    Loss {
+        /// Its name.
+        stage: &'a str,
+        /// The loss on held-out samples.
+        loss: f64,
     },
 }
 
@@ -177,7 +185,11 @@ impl Quantizer {
         let correction = self.recipe.correction.component();
         let for_rounding =
             if self.recipe.needs_inputs() { self.recipe.layerwise.samples } else { 0 };
-        let kept = correction.samples().max(for_rounding);
+        let tuning = match self.recipe.reconstruction.granularity {
+            Granularity::None => 0,
+            _ => self.recipe.reconstruction.samples,
+        };
+        let kept = correction.samples().max(for_rounding).max(tuning);
         let mut calibration = calibrate(&float, &self.device, batches, expected, kept, progress)?;
         let mut samples = std::mem::take(&mut calibration.samples);
         stage("calibrate", &mut clock);
@@ -190,8 +202,14 @@ impl Quantizer {
         let mut quantized = choose_grids(Arc::new(graph), &bits, calibration, &self.recipe)?;
         let rounding = samples[..samples.len().min(for_rounding * sample_len)].to_vec();
         round_layers(&mut quantized, rounding, &self.recipe, &self.device, progress)?;
-        samples.truncate(correction.samples() * sample_len);
         stage("round", &mut clock);
+        if tuning > 0 {
+            progress(Event::Stage { stage: "reconstruct" });
+            let samples = samples[..samples.len().min(tuning * sample_len)].to_vec();
+            reconstruct(&mut quantized, samples, &self.recipe, &self.device, progress)?;
+            stage("reconstruct", &mut clock);
+        }
+        samples.truncate(correction.samples() * sample_len);
 
         if !samples.is_empty() {
             progress(Event::Stage { stage: "correct" });

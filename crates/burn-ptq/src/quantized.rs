@@ -116,6 +116,29 @@ pub fn choose_grids(
     Ok(QuantizedGraph { graph, activations, weights })
 }
 
+impl QuantizedGraph {
+    /// Gives `value`, and all values that share its grid, another scale; the biases of layers that
+    /// read them keep their real values.
+    pub fn set_scale(&mut self, value: ValueId, scale: f32) {
+        let groups = grid_groups(&self.graph);
+        for (index, node) in self.graph.nodes.iter().enumerate() {
+            let input = node.inputs[0].0;
+            if let Some(weights) = &mut self.weights[index]
+                && groups[input] == groups[value.0]
+            {
+                let real = weights.dequantize_bias(self.activations[input].grid.scale).data;
+                let real: Vec<f64> = real.into_iter().map(f64::from).collect();
+                weights.set_bias(&real, scale);
+            }
+        }
+        for (v, activation) in self.activations.iter_mut().enumerate() {
+            if groups[v] == groups[value.0] {
+                activation.grid.scale = scale;
+            }
+        }
+    }
+}
+
 /// A node that runs wider than its output is followed by a requantize node that took over the
 /// node's observed output: both have its distribution.
 fn follow_narrowing(graph: &Graph, calibration: &mut [Stats]) {

@@ -7,6 +7,7 @@ use crate::correct::CorrectionChoice;
 use crate::layerwise::Layerwise;
 use crate::quant::{Granularity, Scheme, SchemeError};
 use crate::range::{RangeChoice, WeightRangeChoice};
+use crate::reconstruct::Reconstruction;
 use crate::round::RoundingChoice;
 
 /// Everything that a quantization depends on besides the model and the calibration data.
@@ -27,6 +28,8 @@ pub struct Recipe {
     pub rounding: RoundingChoice,
     /// What the roundings see that look at inputs.
     pub layerwise: Layerwise,
+    /// How parts of the network are tuned after rounding.
+    pub reconstruction: Reconstruction,
     /// What is corrected after rounding.
     pub correction: CorrectionChoice,
     /// Exceptions for layers; the last that matches wins.
@@ -152,6 +155,7 @@ impl Default for Recipe {
             activations: ActivationRecipe::default(),
             rounding: RoundingChoice::Nearest(Default::default()),
             layerwise: Layerwise::default(),
+            reconstruction: Reconstruction::default(),
             correction: CorrectionChoice::Bias(Default::default()),
             layers: Vec::new(),
         }

@@ -54,6 +54,10 @@ impl Reporter {
                 let bar = state.bar.get_or_insert_with(|| bar(stage, total));
                 bar.set_position(done as u64);
             }
+            Event::Loss { stage, loss } => match &state.bar {
+                Some(bar) => bar.set_message(format!("{stage} {loss:.4}")),
+                None => eprintln!("{stage}: loss {loss:.4}"),
+            },
             Event::Progress { .. } => {}
         }
         !INTERRUPTED.load(Ordering::SeqCst)

@@ -3,7 +3,7 @@
 //! To add one: a file with a struct that implements [`Rounding`], and a line in the list below.
 
 mod adaquant;
-mod adaround;
+pub(crate) mod adaround;
 mod coordinate_descent;
 mod flexround;
 mod gptq;
@@ -17,6 +17,7 @@ pub use adaround::{AdaRound, SoftRounding};
 pub use coordinate_descent::CoordinateDescent;
 pub use flexround::{Divisors, FlexRound};
 pub use gptq::{Gptq, Order};
+pub(crate) use learn::round_ste;
 pub use nearest::Nearest;
 pub use obq::Obq;
 pub use stochastic::Stochastic;

@@ -1,0 +1,121 @@
+//! The units of a network that are reconstructed together.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use super::{Granularity, Reconstruction};
+use crate::graph::{Graph, Op, ValueId};
+
+/// Consecutive nodes that are trained together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Segment {
+    /// The nodes, by index.
+    pub nodes: Range<usize>,
+    /// What they read from outside.
+    pub inputs: Vec<ValueId>,
+    /// The values that are compared with the float network's.
+    pub targets: Vec<ValueId>,
+}
+
+/// The segments of `graph`, in order; together they hold every node.
+///
+/// # Errors
+/// The name in `recipe.blocks` that no node has.
+pub fn segments(graph: &Graph, recipe: &Reconstruction) -> Result<Vec<Segment>, String> {
+    let layers = units(graph, false);
+    let blocks = match recipe.blocks.as_slice() {
+        [] => units(graph, true),
+        ends => named(graph, ends)?,
+    };
+    let ranges = match recipe.granularity {
+        Granularity::None => Vec::new(),
+        Granularity::Layer => layers,
+        Granularity::Block => blocks.clone(),
+        Granularity::BlockPairs => {
+            blocks.chunks(2).map(|pair| pair[0].start..pair[pair.len() - 1].end).collect()
+        }
+        Granularity::Network => vec![0..graph.nodes.len()],
+    };
+    Ok(ranges.into_iter().map(|nodes| segment(graph, nodes, &blocks)).collect())
+}
+
+fn segment(graph: &Graph, nodes: Range<usize>, blocks: &[Range<usize>]) -> Segment {
+    let written: HashSet<ValueId> = graph.nodes[nodes.clone()].iter().map(|n| n.output).collect();
+    let mut inputs: Vec<ValueId> = Vec::new();
+    for input in graph.nodes[nodes.clone()].iter().flat_map(|n| &n.inputs) {
+        if !written.contains(input) && !inputs.contains(input) {
+            inputs.push(*input);
+        }
+    }
+    // The output of every block that ends inside, and whatever is read after the segment.
+    let mut targets: Vec<ValueId> = Vec::new();
+    for index in nodes.clone() {
+        let node = &graph.nodes[index];
+        let output = node.output;
+        // Logits say more than the probabilities that softmax makes of them.
+        if matches!(node.op, Op::Softmax(_) | Op::LogSoftmax(_)) && output == graph.output {
+            targets.push(node.inputs[0]);
+            continue;
+        }
+        let ends_block = blocks.iter().any(|block| block.end == index + 1);
+        let leaves = graph.nodes[nodes.end..].iter().any(|n| n.inputs.contains(&output));
+        if ends_block || leaves || output == graph.output {
+            targets.push(output);
+        }
+    }
+    Segment { nodes, inputs, targets }
+}
+
+/// Layers, or with `blocks` residual units and depthwise convolutions with what follows them.
+///
+/// A unit ends where a single value leaves it. Nodes without weights belong to the unit before.
+fn units(graph: &Graph, blocks: bool) -> Vec<Range<usize>> {
+    let weighted = |range: &Range<usize>| {
+        graph.nodes[range.clone()].iter().filter(|n| n.op.weight_and_bias().is_some()).count()
+    };
+    let mut units: Vec<Range<usize>> = Vec::new();
+    let mut start = 0;
+    for end in 1..=graph.nodes.len() {
+        let layer_ends = !blocks || values_across(graph, end) <= 1;
+        if !layer_ends && end < graph.nodes.len() {
+            continue;
+        }
+        let range = start..end;
+        let opens_block = |unit: &Range<usize>| {
+            let nodes = &graph.nodes[unit.clone()];
+            blocks
+                && weighted(unit) == 1
+                && nodes.iter().any(|n| matches!(&n.op, Op::Conv2d(c) if c.is_depthwise()))
+        };
+        match units.last_mut() {
+            Some(last) if weighted(&range) == 0 || weighted(last) == 0 || opens_block(last) => {
+                last.end = end;
+            }
+            _ => units.push(range),
+        }
+        start = end;
+    }
+    units
+}
+
+/// How many values that are written before node `end` are read from it on.
+fn values_across(graph: &Graph, end: usize) -> usize {
+    let later: HashSet<ValueId> =
+        graph.nodes[end..].iter().flat_map(|n| n.inputs.iter().copied()).collect();
+    let input = usize::from(later.contains(&graph.input));
+    input + graph.nodes[..end].iter().filter(|n| later.contains(&n.output)).count()
+}
+
+/// Blocks that end with the nodes of these names.
+fn named(graph: &Graph, ends: &[String]) -> Result<Vec<Range<usize>>, String> {
+    let mut cuts = Vec::new();
+    for name in ends {
+        let at = graph.nodes.iter().position(|n| n.name == *name).ok_or_else(|| name.clone())?;
+        cuts.push(at + 1);
+    }
+    cuts.push(graph.nodes.len());
+    cuts.sort_unstable();
+    cuts.dedup();
+    let starts = std::iter::once(0).chain(cuts.iter().copied());
+    Ok(starts.zip(&cuts).map(|(start, &end)| start..end).collect())
+}

@@ -1,0 +1,188 @@
+//! A part of the network with variables in place of its quantized weights.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use super::Reconstruction;
+use super::blocks::Segment;
+use super::variables::{ActivationVariables, LayerVariables};
+use crate::graph::{Graph, Node, Parameters, ValueId};
+use crate::prepare::grid_groups;
+use crate::quantized::QuantizedGraph;
+
+/// A segment whose weights, biases and scales are variables: a Burn module on an autodiff device.
+#[derive(Module, Debug)]
+pub struct SegmentModel {
+    layers: Vec<LayerVariables>,
+    activations: Vec<ActivationVariables>,
+    #[module(skip)]
+    plan: Arc<Plan>,
+}
+
+/// What the variables belong to.
+#[derive(Debug)]
+struct Plan {
+    graph: Arc<Graph>,
+    segment: Segment,
+    /// The layer of each node of the segment that has weights.
+    layer_of: Vec<Option<usize>>,
+    /// The activation variables that round each value, by the value's index.
+    rounding_of: Vec<Option<usize>>,
+}
+
+/// The values of a batch at the border of a segment, by value.
+pub type Batch = HashMap<ValueId, Tensor<4>>;
+
+impl SegmentModel {
+    /// The variables of `segment`, standing for what `quantized` has.
+    ///
+    /// `spreads` are standard deviations of values in the float network, by index. Activations of 8
+    /// and more bits are not rounded: that noise is below what tuning resolves.
+    pub fn new(
+        quantized: &QuantizedGraph,
+        segment: &Segment,
+        spreads: &[f32],
+        recipe: &Reconstruction,
+        device: &Device,
+    ) -> Self {
+        let graph = Arc::clone(&quantized.graph);
+        let groups = grid_groups(&graph);
+        let (mut layers, mut activations) = (Vec::new(), Vec::new());
+        let mut layer_of = Vec::new();
+        let mut of_group: HashMap<usize, usize> = HashMap::new();
+        let mut rounding_of = vec![None; graph.values.len()];
+        for index in segment.nodes.clone() {
+            let node = &graph.nodes[index];
+            let output = quantized.activations[node.output.0];
+            let layer = quantized.weights[index].as_ref().zip(node.op.weight_and_bias());
+            layer_of.push(layer.map(|(weights, (float, _))| {
+                let input = quantized.activations[node.inputs[0].0].grid.scale;
+                let spread = spreads[node.output.0];
+                layers.push(LayerVariables::new(weights, float, input, spread, recipe, device));
+                layers.len() - 1
+            }));
+            if output.bits < 8 {
+                let group = groups[node.output.0];
+                let at = *of_group.entry(group).or_insert_with(|| {
+                    let learn = recipe.learn_activation_scales;
+                    activations.push(ActivationVariables::new(output.grid, learn, device));
+                    activations.len() - 1
+                });
+                rounding_of[node.output.0] = Some(at);
+            }
+        }
+        let plan = Plan { graph, segment: segment.clone(), layer_of, rounding_of };
+        Self { layers, activations, plan: Arc::new(plan) }
+    }
+
+    /// Runs a batch from the values in `inputs` and returns those of the segment's targets, before
+    /// they are rounded.
+    ///
+    /// `keep` draws which elements of an activation are rounded; all if it gives none.
+    pub fn forward(
+        &self,
+        inputs: &Batch,
+        mut keep: impl FnMut([usize; 4]) -> Option<Tensor<4>>,
+    ) -> Vec<Tensor<4>> {
+        let plan = &self.plan;
+        run(&plan.graph, &plan.segment, inputs, |at, node, inputs| {
+            let value = match plan.layer_of[at] {
+                Some(layer) => {
+                    let parameters = self.layers[layer].parameters();
+                    node.op.operator().forward(inputs, &parameters)
+                }
+                None => node.op.operator().forward(inputs, &[]),
+            };
+            let value = node.clamp.map_or(value.clone(), |clamp| clamp.forward(value));
+            let rounded = plan.rounding_of[node.output.0].map(|at| {
+                let keep = keep(value.dims());
+                self.activations[at].forward(value.clone(), keep)
+            });
+            (value, rounded)
+        })
+    }
+
+    /// The mean cost of undecided weights over the layers; none without soft roundings.
+    pub fn indecision(&self, beta: f64) -> Option<Tensor<1>> {
+        let costs: Vec<Tensor<1>> = self.layers.iter().filter_map(|l| l.indecision(beta)).collect();
+        let count = costs.len() as f64;
+        costs.into_iter().reduce(|a, b| a + b).map(|sum| sum / count)
+    }
+
+    /// Writes what was learned into `quantized`.
+    pub fn store(&self, quantized: &mut QuantizedGraph) {
+        let plan = &self.plan;
+        for (value, at) in plan.rounding_of.iter().enumerate() {
+            if let Some(at) = at {
+                quantized.set_scale(ValueId(value), self.activations[*at].scale());
+            }
+        }
+        for (index, layer) in plan.segment.nodes.clone().zip(&plan.layer_of) {
+            let Some(layer) = layer else { continue };
+            let (values, scales, bias) = self.layers[*layer].hardened();
+            let input = quantized.activations[plan.graph.nodes[index].inputs[0].0].grid.scale;
+            if let Some(weights) = &mut quantized.weights[index] {
+                (weights.values, weights.scales) = (values, scales);
+                weights.set_bias(&bias, input);
+            }
+        }
+    }
+}
+
+/// Runs the nodes of a segment. `compute` gives a node's value and, if it differs, what later nodes
+/// read.
+fn run(
+    graph: &Graph,
+    segment: &Segment,
+    inputs: &Batch,
+    mut compute: impl FnMut(usize, &Node, &[Tensor<4>]) -> (Tensor<4>, Option<Tensor<4>>),
+) -> Vec<Tensor<4>> {
+    let mut values = inputs.clone();
+    let mut targets = vec![None; segment.targets.len()];
+    for (at, index) in segment.nodes.clone().enumerate() {
+        let node = &graph.nodes[index];
+        let inputs: Vec<Tensor<4>> = node.inputs.iter().map(|v| values[v].clone()).collect();
+        let (value, rounded) = compute(at, node, &inputs);
+        if let Some(place) = segment.targets.iter().position(|t| *t == node.output) {
+            targets[place] = Some(value.clone());
+        }
+        values.insert(node.output, rounded.unwrap_or(value));
+    }
+    targets.into_iter().flatten().collect()
+}
+
+/// A part of the float network.
+pub(super) struct FloatSegment {
+    graph: Arc<Graph>,
+    segment: Segment,
+    layers: Vec<Vec<Tensor<1>>>,
+}
+
+impl FloatSegment {
+    pub(super) fn new(graph: &Arc<Graph>, segment: &Segment, device: &Device) -> Self {
+        let parameters = |n: &Node| Parameters::new(n.op.parameters(), device).values();
+        let layers = graph.nodes[segment.nodes.clone()].iter().map(parameters).collect();
+        Self { graph: Arc::clone(graph), segment: segment.clone(), layers }
+    }
+
+    /// Runs a batch from the values in `inputs` and returns those of the segment's targets.
+    pub(super) fn forward(&self, inputs: &Batch) -> Vec<Tensor<4>> {
+        self.forward_with(inputs, |_, value| value)
+    }
+
+    /// As [`forward`](Self::forward); `hook` may replace every value that a node writes.
+    pub(super) fn forward_with(
+        &self,
+        inputs: &Batch,
+        mut hook: impl FnMut(ValueId, Tensor<4>) -> Tensor<4>,
+    ) -> Vec<Tensor<4>> {
+        run(&self.graph, &self.segment, inputs, |at, node, inputs| {
+            let value = node.op.operator().forward(inputs, &self.layers[at]);
+            let value = node.clamp.map_or(value.clone(), |clamp| clamp.forward(value));
+            (hook(node.output, value), None)
+        })
+    }
+}

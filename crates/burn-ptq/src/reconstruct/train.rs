@@ -1,0 +1,426 @@
+//! The training of one part after the other.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use burn::optim::{AdamConfig, GradientsParams};
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Device, Int, Tensor};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+use super::blocks::{Segment, segments};
+use super::loss::{Compared, divergence};
+use super::model::{Batch, FloatSegment, SegmentModel};
+use super::{LearnedRounding, Reconstruction};
+use crate::graph::{Graph, Op, ValueId};
+use crate::pipeline::{Event, PipelineError, Progress};
+use crate::quantized::QuantizedGraph;
+use crate::recipe::{Recipe, RecipeError};
+use crate::round::adaround::annealed;
+use crate::walk::SideBySide;
+
+/// Tunes the parts of `quantized` that `recipe.reconstruction` names, in order, each on the inputs
+/// that the parts before it give.
+///
+/// `samples` are calibration samples, one after the other.
+///
+/// # Errors
+/// If the recipe names a block that is not there, and on cancellation.
+pub fn reconstruct(
+    quantized: &mut QuantizedGraph,
+    samples: Vec<f32>,
+    recipe: &Recipe,
+    device: &Device,
+    progress: Progress,
+) -> Result<(), PipelineError> {
+    let graph = Arc::clone(&quantized.graph);
+    let how = &recipe.reconstruction;
+    let parts = segments(&graph, how).map_err(|name| RecipeError::Layer {
+        glob: name,
+        problem: format!(
+            "in reconstruction.blocks is no node of the model: {}",
+            graph.nodes.iter().map(|n| n.name.as_str()).collect::<Vec<_>>().join(", ")
+        ),
+    })?;
+    let mut networks = SideBySide::new(samples, true, quantized, device);
+    let total = parts.len() * how.iterations;
+    for (at, part) in parts.iter().enumerate() {
+        if graph.nodes[part.nodes.clone()].iter().any(|n| n.op.weight_and_bias().is_some()) {
+            let seed = recipe.seed.wrapping_mul(0x9E37_79B9).wrapping_add(at as u64);
+            let part = Part::new(&graph, part, &networks, how, seed, device);
+            let tell = |iteration: usize, loss: Option<f64>| {
+                let done = at * how.iterations + iteration;
+                let event = Event::Progress { stage: "reconstruct", done, total: Some(total) };
+                loss.is_none_or(|loss| progress(Event::Loss { stage: "reconstruct", loss }))
+                    && progress(event)
+            };
+            part.train(quantized, &tell)?;
+        }
+        for index in part.nodes.clone() {
+            networks.run(index, quantized);
+        }
+    }
+    Ok(())
+}
+
+/// One part with its data.
+struct Part<'a> {
+    graph: &'a Arc<Graph>,
+    segment: &'a Segment,
+    how: &'a Reconstruction,
+    device: Device,
+    seed: u64,
+    /// The values at the part's border, in the float network and in the quantized one.
+    border: HashMap<ValueId, [Tensor<4>; 2]>,
+    samples: usize,
+    float: FloatSegment,
+    /// What the float network makes of the part's outputs, if the loss looks at predictions.
+    tail: Option<(FloatSegment, Vec<ValueId>)>,
+    /// The part and its tail, for the gradients of the prediction.
+    whole: Option<FloatSegment>,
+    prediction: Prediction,
+    /// The variance of each target in the float network.
+    variances: Vec<f32>,
+    /// The standard deviations of all values of the part.
+    spreads: Vec<f32>,
+}
+
+/// What the network predicts with.
+#[derive(Clone, Copy)]
+struct Prediction {
+    value: ValueId,
+    /// Whether the value holds logits.
+    logits: bool,
+}
+
+impl Prediction {
+    fn new(graph: &Graph) -> Self {
+        let last = graph.producer(graph.output).map(|n| &graph.nodes[n]);
+        match last {
+            Some(node) if matches!(node.op, Op::Softmax(_) | Op::LogSoftmax(_)) => {
+                Self { value: node.inputs[0], logits: true }
+            }
+            _ => Self { value: graph.output, logits: false },
+        }
+    }
+
+    /// How much a prediction differs.
+    fn difference(self, found: Tensor<4>, wanted: Tensor<4>, temperature: f64) -> Tensor<1> {
+        if self.logits {
+            return divergence(found.flatten(1, 3), wanted.flatten(1, 3), temperature);
+        }
+        let variance = wanted.clone().var(0).mean().into_scalar::<f32>().max(f32::MIN_POSITIVE);
+        (found - wanted).square().mean() / variance
+    }
+}
+
+/// How often the tuned part is judged on held-out samples.
+const CHECKS: usize = 5;
+/// Samples from which variances are taken.
+const MEASURED: usize = 64;
+
+impl<'a> Part<'a> {
+    fn new(
+        graph: &'a Arc<Graph>,
+        segment: &'a Segment,
+        networks: &SideBySide,
+        how: &'a Reconstruction,
+        seed: u64,
+        device: &Device,
+    ) -> Self {
+        let prediction = Prediction::new(graph);
+        let end = graph.producer(prediction.value).map_or(graph.nodes.len(), |n| n + 1);
+        let loss = how.loss.component();
+        let follows = |nodes: std::ops::Range<usize>, targets: Vec<ValueId>| {
+            let written: Vec<ValueId> =
+                graph.nodes[nodes.clone()].iter().map(|n| n.output).collect();
+            let mut inputs: Vec<ValueId> =
+                graph.nodes[nodes.clone()].iter().flat_map(|n| n.inputs.clone()).collect();
+            inputs.retain(|v| !written.contains(v));
+            inputs.sort_unstable();
+            inputs.dedup();
+            Segment { nodes, inputs, targets }
+        };
+        let inside = segment.nodes.end >= end;
+        let tail = (loss.prediction_weight() > 0.0 && !inside).then(|| {
+            let tail = follows(segment.nodes.end..end, vec![prediction.value]);
+            (FloatSegment::new(graph, &tail, device), tail.inputs)
+        });
+        let whole = loss.needs_importance().then(|| {
+            let mut targets = segment.targets.clone();
+            targets.retain(|t| *t != prediction.value);
+            targets.push(prediction.value);
+            let whole = follows(segment.nodes.start..end.max(segment.nodes.end), targets);
+            FloatSegment::new(graph, &whole, device)
+        });
+        let mut needed = segment.inputs.clone();
+        needed.extend(tail.iter().flat_map(|(_, inputs)| inputs.iter().copied()));
+        if whole.is_some() {
+            needed.extend((0..graph.values.len()).map(ValueId));
+        }
+        let border: HashMap<ValueId, [Tensor<4>; 2]> =
+            needed.into_iter().filter_map(|v| Some((v, networks.all(v)?))).collect();
+        let mut part = Self {
+            graph,
+            segment,
+            how,
+            device: device.clone(),
+            seed,
+            border,
+            samples: networks.samples(),
+            float: FloatSegment::new(graph, segment, device),
+            tail,
+            whole,
+            prediction,
+            variances: Vec::new(),
+            spreads: vec![1.0; graph.values.len()],
+        };
+        part.measure();
+        part
+    }
+
+    /// Finds the variances of targets and the spreads of all values.
+    fn measure(&mut self) {
+        let outputs: Vec<ValueId> =
+            self.graph.nodes[self.segment.nodes.clone()].iter().map(|n| n.output).collect();
+        let all = Segment { targets: outputs.clone(), ..self.segment.clone() };
+        let rows: Vec<usize> = (0..self.samples.min(MEASURED)).collect();
+        let [batch, _] = self.batch(&rows);
+        let values = FloatSegment::new(self.graph, &all, &self.device).forward(&batch);
+        for (id, value) in outputs.into_iter().zip(values) {
+            // Within channels: means that differ between channels are no information.
+            let [samples, channels, height, width] = value.dims();
+            let rows = value.swap_dims(0, 1).reshape::<2, _>([channels, samples * height * width]);
+            let variance = if rows.dims()[1] > 1 && samples > 1 {
+                rows.var(1).mean().into_scalar::<f32>()
+            } else {
+                1.0
+            };
+            self.spreads[id.0] = variance.max(1e-12).sqrt();
+        }
+        let variance = |id: &ValueId| self.spreads[id.0] * self.spreads[id.0];
+        self.variances = self.segment.targets.iter().map(variance).collect();
+    }
+
+    /// The rows of the border's values, in the float network and in the quantized one.
+    fn batch(&self, rows: &[usize]) -> [Batch; 2] {
+        let rows: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
+        let rows = Tensor::<1, Int>::from_ints(rows.as_slice(), &self.device);
+        [0, 1].map(|network| {
+            let take = |(v, pair): (&ValueId, &[Tensor<4>; 2])| {
+                (*v, pair[network].clone().select(0, rows.clone()))
+            };
+            self.border.iter().map(take).collect()
+        })
+    }
+
+    /// Trains the variables of the part, and keeps them if that has made it better.
+    fn train(
+        &self,
+        quantized: &mut QuantizedGraph,
+        tell: &dyn Fn(usize, Option<f64>) -> bool,
+    ) -> Result<(), PipelineError> {
+        let how = self.how;
+        let held_out = (self.samples as f64 * how.validation.clamp(0.0, 0.9)) as usize;
+        let (learned, judged) = match held_out {
+            0 => (self.samples, (0..self.samples).collect::<Vec<_>>()),
+            n => (self.samples - n, (self.samples - n..self.samples).collect()),
+        };
+        let autodiff = self.device.clone().autodiff();
+        let model = |quantized: &QuantizedGraph| {
+            SegmentModel::new(quantized, self.segment, &self.spreads, how, &autodiff)
+        };
+        let mut best = (self.judge(quantized, &judged), quantized.clone());
+        if !tell(0, Some(best.0)) {
+            return Err(PipelineError::Cancelled);
+        }
+        let mut variables = model(quantized);
+        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+        let mut order: Vec<usize> = Vec::new();
+        let mut adam = AdamConfig::new().with_epsilon(1e-8).init();
+        for iteration in 0..how.iterations {
+            let progress = iteration as f64 / how.iterations as f64;
+            let rows = next_rows(&mut order, learned, how.batch, &mut random);
+            let [float, rounded] = self.batch(&rows);
+            let inputs = self.mix(&float, rounded, &mut random);
+            let mut keep = |dims| keep_mask(dims, how.drop, &mut random, &self.device);
+            let outputs = variables.forward(&inputs, &mut keep);
+            let mut loss = self.loss(outputs, &float);
+            if how.rounding == LearnedRounding::Adaround
+                && let Some(beta) = annealed(progress, 0.2)
+                && let Some(cost) = variables.indecision(beta)
+            {
+                loss = loss + cost * how.regularization;
+            }
+            let gradients = GradientsParams::from_grads(loss.backward(), &variables);
+            let rate = how.learning_rate * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos());
+            variables = adam.step(rate, variables, gradients);
+            let mut held_out = None;
+            if (iteration + 1) % how.iterations.div_ceil(CHECKS) == 0
+                || iteration + 1 == how.iterations
+            {
+                let mut candidate = quantized.clone();
+                variables.store(&mut candidate);
+                let found = self.judge(&candidate, &judged);
+                held_out = Some(found);
+                if found < best.0 {
+                    best = (found, candidate);
+                }
+            }
+            if !tell(iteration + 1, held_out) {
+                return Err(PipelineError::Cancelled);
+            }
+        }
+        *quantized = best.1;
+        Ok(())
+    }
+
+    /// The loss of a quantized part on the given samples.
+    fn judge(&self, quantized: &QuantizedGraph, rows: &[usize]) -> f64 {
+        // Straight-through variables stand exactly for the integers that they start from.
+        let exact =
+            Reconstruction { rounding: LearnedRounding::StraightThrough, ..self.how.clone() };
+        let model = SegmentModel::new(quantized, self.segment, &self.spreads, &exact, &self.device);
+        let mut sum = 0.0;
+        for rows in rows.chunks(self.how.batch.max(MEASURED)) {
+            let [float, rounded] = self.batch(rows);
+            let outputs = model.forward(&rounded, |_| None);
+            let loss = self.loss(outputs, &float).into_scalar::<f32>();
+            sum += f64::from(loss) * rows.len() as f64;
+        }
+        sum / rows.len().max(1) as f64
+    }
+
+    /// Compares the part's outputs with the float network's.
+    fn loss(&self, outputs: Vec<Tensor<4>>, float: &Batch) -> Tensor<1> {
+        let loss = self.how.loss.component();
+        let wanted = self.float.forward(float);
+        let importance = self.importance(float);
+        let mut sum: Option<Tensor<1>> = None;
+        let mut add = |term: Tensor<1>| {
+            sum = Some(match sum.take() {
+                Some(sum) => sum + term,
+                None => term,
+            });
+        };
+        let count = outputs.len() as f64;
+        for (at, found) in outputs.iter().enumerate() {
+            let compared = Compared {
+                found: found.clone(),
+                wanted: &wanted[at],
+                variance: self.variances[at],
+                importance: importance.as_ref().and_then(|i| i.get(at)),
+            };
+            add(loss.compare(compared) / count);
+        }
+        if loss.prediction_weight() > 0.0 {
+            let targets = &self.segment.targets;
+            let pairs = targets.iter().copied().zip(outputs.iter().zip(&wanted));
+            let predictions = match &self.tail {
+                Some((tail, _)) => {
+                    let with = |network: usize| {
+                        let mut batch = float.clone();
+                        let pick = |(id, (found, wanted)): (ValueId, (&Tensor<4>, &Tensor<4>))| {
+                            (id, if network == 0 { wanted.clone() } else { found.clone() })
+                        };
+                        batch.extend(pairs.clone().map(pick));
+                        tail.forward(&batch).into_iter().next()
+                    };
+                    with(0).zip(with(1))
+                }
+                None => targets
+                    .iter()
+                    .position(|t| *t == self.prediction.value)
+                    .map(|at| (wanted[at].clone(), outputs[at].clone())),
+            };
+            if let Some((wanted, found)) = predictions {
+                let difference = self.prediction.difference(found, wanted, loss.temperature());
+                add(difference * loss.prediction_weight());
+            }
+        }
+        sum.expect("a part has an output")
+    }
+
+    /// The squared gradients of the prediction's loss at each target, relative to their mean.
+    fn importance(&self, float: &Batch) -> Option<Vec<Tensor<4>>> {
+        let whole = self.whole.as_ref()?;
+        let autodiff = self.device.clone().autodiff();
+        let mut leaves: Vec<(ValueId, Tensor<4>)> = Vec::new();
+        let outputs = whole.forward_with(float, |id, value| {
+            if !self.segment.targets.contains(&id) {
+                return value;
+            }
+            let leaf = Tensor::<4>::zeros(value.dims(), &autodiff).require_grad();
+            leaves.push((id, leaf.clone()));
+            leaf + value
+        });
+        let prediction = outputs.into_iter().last()?;
+        let loss = if self.prediction.logits {
+            // The label that the float network predicts.
+            let logs = log_softmax(prediction.flatten::<2>(1, 3), 1);
+            -logs.max_dim(1).sum()
+        } else {
+            // For a squared error every output counts alike: signs keep them from cancelling.
+            let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+            let signs = keep_mask(prediction.dims(), 0.5, &mut random, &self.device)?;
+            (prediction * (signs * 2.0 - 1.0)).sum()
+        };
+        let gradients = loss.backward();
+        let of = |id: &ValueId| {
+            let (_, leaf) = leaves.iter().find(|(found, _)| found == id)?;
+            let square = leaf.grad(&gradients)?.square();
+            let mean = square.clone().mean().into_scalar::<f32>().max(f32::MIN_POSITIVE);
+            Some(square / mean)
+        };
+        self.segment.targets.iter().map(of).collect()
+    }
+
+    /// The part's inputs: each element quantized, or float with the probability of dropping.
+    fn mix(&self, float: &Batch, mut rounded: Batch, random: &mut ChaCha8Rng) -> Batch {
+        if self.how.drop > 0.0 {
+            for id in &self.segment.inputs {
+                let (x, z) = (&float[id], &rounded[id]);
+                let keep = keep_mask(x.dims(), self.how.drop, random, &self.device);
+                if let Some(keep) = keep {
+                    let mixed = x.clone() + (z.clone() - x.clone()) * keep;
+                    rounded.insert(*id, mixed);
+                }
+            }
+        }
+        rounded
+    }
+}
+
+/// Random rows without repetition until all have had their turn.
+fn next_rows(
+    order: &mut Vec<usize>,
+    samples: usize,
+    batch: usize,
+    random: &mut ChaCha8Rng,
+) -> Vec<usize> {
+    let batch = batch.clamp(1, samples.max(1));
+    if order.len() < batch {
+        *order = (0..samples).collect();
+        for i in (1..order.len()).rev() {
+            order.swap(i, random.next_u64() as usize % (i + 1));
+        }
+    }
+    order.split_off(order.len() - batch)
+}
+
+/// Ones, and zeros with probability `drop`; nothing without dropping.
+fn keep_mask(
+    dims: [usize; 4],
+    drop: f64,
+    random: &mut ChaCha8Rng,
+    device: &Device,
+) -> Option<Tensor<4>> {
+    if drop <= 0.0 {
+        return None;
+    }
+    let threshold = (drop.min(1.0) * f64::from(u32::MAX)) as u32;
+    let draw = |_| if random.next_u32() < threshold { 0.0 } else { 1.0 };
+    let mask: Vec<f32> = (0..dims.iter().product()).map(draw).collect();
+    Some(Tensor::<1>::from_floats(mask.as_slice(), device).reshape::<4, _>(dims))
+}

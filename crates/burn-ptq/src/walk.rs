@@ -1,0 +1,109 @@
+//! The float network and the quantized one side by side, node by node.
+
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor};
+
+use crate::graph::{Graph, ValueId, execute_node};
+use crate::quant::FakeQuantize;
+use crate::quantized::QuantizedGraph;
+
+/// Samples that run at once.
+const CHUNK: usize = 64;
+
+/// The values of both networks that later layers read.
+pub(crate) struct SideBySide {
+    graph: Arc<Graph>,
+    device: Device,
+    samples: usize,
+    /// Whether the two differ.
+    two: bool,
+    values: Vec<Option<Vec<Pair>>>,
+}
+
+/// A batch of a value, in the float network and in the quantized one.
+pub(crate) type Pair = [Tensor<4>; 2];
+
+impl SideBySide {
+    /// Both networks before their first node, with `samples`, one after the other, as input.
+    ///
+    /// Without `two`, the float network stands for the quantized one too.
+    pub(crate) fn new(
+        mut samples: Vec<f32>,
+        two: bool,
+        quantized: &QuantizedGraph,
+        device: &Device,
+    ) -> Self {
+        let graph = Arc::clone(&quantized.graph);
+        let len = graph.value(graph.input).len();
+        let count = samples.len() / len;
+        let mut chunks = Vec::new();
+        while !samples.is_empty() {
+            let rest = samples.split_off(samples.len().min(CHUNK * len));
+            let chunk = crate::calibrate::to_tensor(&graph, samples, device);
+            let rounded = if two { rounded(quantized, graph.input, &chunk) } else { chunk.clone() };
+            chunks.push([chunk, rounded]);
+            samples = rest;
+        }
+        let mut values = vec![None; graph.values.len()];
+        values[graph.input.0] = Some(chunks);
+        Self { graph, device: device.clone(), samples: count, two, values }
+    }
+
+    /// The number of samples.
+    pub(crate) fn samples(&self) -> usize {
+        self.samples
+    }
+
+    /// A value in both networks, batch by batch; `None` before it is computed and after its last
+    /// reader has run.
+    pub(crate) fn batches(&self, value: ValueId) -> Option<&[Pair]> {
+        self.values[value.0].as_deref()
+    }
+
+    /// A value of all samples, in the float network and in the quantized one.
+    pub(crate) fn all(&self, value: ValueId) -> Option<Pair> {
+        let batches = self.batches(value)?;
+        let network = |at: usize| Tensor::cat(batches.iter().map(|b| b[at].clone()).collect(), 0);
+        Some([network(0), network(1)])
+    }
+
+    /// Runs node `index` in both networks and drops what nobody reads any more.
+    pub(crate) fn run(&mut self, index: usize, quantized: &QuantizedGraph) {
+        let graph = Arc::clone(&self.graph);
+        let node = &graph.nodes[index];
+        let inputs: Vec<&Vec<Pair>> = (node.inputs.iter())
+            .map(|v| self.values[v.0].as_ref().expect("a verified graph is in order"))
+            .collect();
+        let scale = quantized.activations[node.inputs[0].0].grid.scale;
+        let weights = quantized.weights[index].as_ref().map(|weights| (weights, scale));
+        let compute = |chunk: usize, network: usize| {
+            let inputs: Vec<Tensor<4>> =
+                inputs.iter().map(|chunks| chunks[chunk][network].clone()).collect();
+            let weights = weights.filter(|_| network == 1);
+            let value = execute_node(node, weights, &inputs, &self.device);
+            node.clamp.map_or(value.clone(), |clamp| clamp.forward(value))
+        };
+        let chunks = inputs[0].len();
+        let outputs = (0..chunks)
+            .map(|chunk| {
+                let float = compute(chunk, 0);
+                let simulated = match self.two {
+                    true => rounded(quantized, node.output, &compute(chunk, 1)),
+                    false => float.clone(),
+                };
+                [float, simulated]
+            })
+            .collect();
+        self.values[node.output.0] = Some(outputs);
+        for input in &node.inputs {
+            if graph.nodes[index + 1..].iter().all(|n| !n.inputs.contains(input)) {
+                self.values[input.0] = None;
+            }
+        }
+    }
+}
+
+fn rounded(quantized: &QuantizedGraph, id: ValueId, x: &Tensor<4>) -> Tensor<4> {
+    FakeQuantize::new(quantized.activations[id.0].grid).forward(x.clone())
+}
