@@ -376,6 +376,7 @@ impl Lowering<'_> {
         let mut data = vec![0; packed_len(values.len(), storage)];
         pack(&values, storage, &mut data);
         let [input, output] = [node.inputs[0], node.output].map(|v| self.grid(v).scale);
+        let bits = self.quantized.activations[node.output.0].bits;
         let per_tensor = quantized.scales.len() == 1 && matches!(node.op, Op::Linear(_));
         let multiplier = |&weight: &f32| {
             let multiplier = if per_tensor {
@@ -383,9 +384,11 @@ impl Lowering<'_> {
             } else {
                 Multiplier::per_channel(input, weight, output)
             };
-            multiplier.ok_or_else(|| no_multiplier(node))
+            let multiplier = multiplier.ok_or_else(|| no_multiplier(node))?;
+            Ok::<_, LowerError>(if bits < 8 { multiplier.rounding_once() } else { multiplier })
         };
-        let multipliers = quantized.scales.iter().map(multiplier).collect::<Result<_, _>>()?;
+        let multipliers =
+            quantized.scales.iter().map(multiplier).collect::<Result<_, LowerError>>()?;
         let scales = quantized.scales.clone();
         let weights = Weights { shape, bits: quantized.bits, storage, data, scales };
         let bias = quantized.bias.clone();

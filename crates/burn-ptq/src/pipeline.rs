@@ -232,7 +232,12 @@ impl Quantizer {
                 bits[node.output.0] = 8;
             }
         }
-        for border in [graph.input, graph.output] {
+        // The logits are the model's output as much as the softmax that it ends in.
+        let last = graph.producer(graph.output).map(|n| &graph.nodes[n]);
+        let logits = last
+            .filter(|n| matches!(n.op, Op::Softmax(_) | Op::LogSoftmax(_)))
+            .map(|n| n.inputs[0]);
+        for border in [graph.input, graph.output].into_iter().chain(logits) {
             bits[border.0] = self.recipe.activations.border_bits;
         }
         bits

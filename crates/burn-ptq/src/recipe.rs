@@ -68,7 +68,7 @@ pub struct WeightRecipe {
 pub struct ActivationRecipe {
     /// 4 to 8, or 16.
     pub bits: u8,
-    /// Bits of the model's own input and output.
+    /// Bits of the model's own input and output, and of the logits before a softmax at its end.
     pub border_bits: u8,
     /// Whether scales are powers of two.
     pub power_of_two: bool,

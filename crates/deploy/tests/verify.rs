@@ -335,8 +335,17 @@ fn counts_of_biases_multipliers_and_scales_agree_with_the_channels() {
 
 #[test]
 fn multipliers_are_normalised() {
-    let message = "multipliers of 2^30 to 2^31 - 1 with exponents of -31 to 30, or 0, found";
-    let bad = [(1 << 29, 0), (-1, 0), (i32::MIN, 0), (1 << 30, -32), (1 << 30, 31), (0, 1)];
+    let message = "multipliers of 2^30 to 2^31 - 1 with exponents of -31 to 30, or smaller ones with \
+                   exponent 0, found";
+    let bad = [
+        (1 << 29, 1),
+        (1 << 29, -1),
+        (-1, 0),
+        (i32::MIN, 0),
+        (1 << 30, -32),
+        (1 << 30, 31),
+        (0, 1),
+    ];
     for (quantized, exponent) in bad {
         let multiplier = Multiplier { quantized, exponent };
         breaks(conv(), message, |m| weights_of(m).multipliers[3] = multiplier);

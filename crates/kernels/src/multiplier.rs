@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 /// A positive real factor as `quantized * 2^(exponent - 31)`.
 ///
-/// `quantized` lies in `[2^30, 2^31)`, or both fields are 0 for a factor too small to represent.
-/// This is the pair `(multiplier, shift)` of TensorFlow Lite.
+/// `quantized` lies in `[2^30, 2^31)`, below `2^30` only with an exponent of 0 (see
+/// [`rounding_once`](Self::rounding_once)), and both fields are 0 for a factor too small to
+/// represent. This is the pair `(multiplier, shift)` of TensorFlow Lite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(Serialize, Deserialize))]
 pub struct Multiplier {
@@ -62,6 +63,22 @@ impl Multiplier {
     /// f32 first, as TensorFlow Lite does.
     pub fn per_tensor_fully_connected(input: f32, weight: f32, output: f32) -> Option<Self> {
         Self::from_real(f64::from(input * weight) / f64::from(output))
+    }
+
+    /// The same factor with the right shift drawn into the significand, so that
+    /// [`apply`](Self::apply) rounds once instead of twice.
+    ///
+    /// At 8 bits the second rounding hardly matters, and TensorFlow Lite has it; where few bits make
+    /// small shifts it would move every sixteenth output by a step. The significand keeps at least
+    /// 19 bits; factors with larger shifts stay as they are.
+    pub const fn rounding_once(self) -> Self {
+        const LARGEST_SHIFT: i32 = 12;
+        if self.exponent >= 0 || self.exponent < -LARGEST_SHIFT {
+            return self;
+        }
+        let shift = (-self.exponent) as u32;
+        let rounded = (self.quantized as i64 + (1_i64 << (shift - 1))) >> shift;
+        Self { quantized: rounded as i32, exponent: 0 }
     }
 
     /// Multiplies a 32-bit accumulator with double rounding.

@@ -58,6 +58,16 @@ impl QParams {
         Self { scales, zero_point: 0, scheme }
     }
 
+    /// The parameters that `scheme` gives a single range: those of weights if it is symmetric and of
+    /// 8 bits or fewer, of an activation otherwise.
+    pub fn of_range(range: Range, scheme: Scheme) -> Self {
+        if scheme.symmetric && scheme.bits <= 8 {
+            Self::weights(&[range], scheme)
+        } else {
+            Self::activation(range, scheme)
+        }
+    }
+
     /// The grid of channel `channel`.
     pub fn grid(&self, channel: usize) -> Grid {
         let scale = self.scales[if self.scales.len() == 1 { 0 } else { channel }];

@@ -4,15 +4,23 @@
 //! below. A method for weights only, which may look at the layer's inputs, implements
 //! [`WeightRange`] and needs a line in the second.
 
+mod aciq;
+mod kl;
+mod lapq;
 mod min_max;
 mod moving_average;
 mod mse;
+mod octav;
 mod output_mse;
 mod percentile;
 
+pub use aciq::Aciq;
+pub use kl::Kl;
+pub use lapq::Lapq;
 pub use min_max::MinMax;
 pub use moving_average::MovingAverage;
 pub use mse::Mse;
+pub use octav::Octav;
 pub use output_mse::OutputMse;
 pub use percentile::Percentile;
 
@@ -34,6 +42,9 @@ choices! {
         "moving-average" => MovingAverage,
         "percentile" => Percentile,
         "mse" => Mse,
+        "kl" => Kl,
+        "aciq" => Aciq,
+        "octav" => Octav,
     }
 }
 
@@ -87,6 +98,9 @@ choices! {
         "moving-average" => MovingAverage,
         "percentile" => Percentile,
         "mse" => Mse,
+        "kl" => Kl,
+        "aciq" => Aciq,
+        "octav" => Octav,
         "output-mse" => OutputMse,
     }
 }
@@ -212,6 +226,59 @@ mod tests {
             assert!(best[o] <= plain[o] * 1.001 && best[o] <= full[o] * 1.001);
         }
         assert!(best.iter().sum::<f32>() < 0.9 * plain.iter().sum::<f32>());
+    }
+
+    /// Values at the quantiles of a distribution.
+    fn quantiles(inverse: impl Fn(f64) -> f64) -> Distribution {
+        let values: Vec<f32> =
+            (0..20_000).map(|i| inverse((f64::from(i) + 0.5) / 20_000.0) as f32).collect();
+        Distribution::of_constants(&values)
+    }
+
+    fn laplace() -> Distribution {
+        quantiles(|u| if u < 0.5 { (2.0 * u).ln() } else { -(2.0 * (1.0 - u)).ln() })
+    }
+
+    #[test]
+    fn aciq_and_octav_clip_a_laplacian_where_theory_does() {
+        for (bits, clip) in [(2, 2.83), (3, 3.89), (4, 5.03)] {
+            // OCTAV's clip solves clip = 3 * 4^bits * exp(-clip) for a Laplacian with b = 1.
+            let mut exact: f64 = clip;
+            for _ in 0..100 {
+                exact = 0.5 * (exact + (3.0 * 4.0_f64.powi(bits.into())).ln() - exact.ln());
+            }
+            let scheme = Scheme::weights(bits, Granularity::PerTensor).unwrap();
+            let octav = Octav::default().range(&laplace(), scheme);
+            assert!((f64::from(octav.max) - exact).abs() < 0.02 * exact, "{octav:?}, {exact}");
+            let aciq = Aciq {}.range(&laplace(), scheme);
+            let table = [2.332, 3.045, 4.004][usize::from(bits) - 2];
+            let sigma = [1.478, 1.805, 2.192][usize::from(bits) - 2] * 2.0_f32.sqrt();
+            let near = |x: f32| (aciq.max - x).abs() < 0.02 * x;
+            assert!(near(table) || near(sigma), "{aciq:?}");
+        }
+    }
+
+    #[test]
+    fn octav_comes_close_to_the_least_squared_error() {
+        let distribution = laplace();
+        for bits in [3, 4, 6] {
+            let scheme = Scheme::weights(bits, Granularity::PerTensor).unwrap();
+            let error = |range| squared_error(&distribution, &QParams::weights(&[range], scheme));
+            let best = Mse { exponent: 2.0, steps: 400 }.range(&distribution, scheme);
+            let found = Octav::default().range(&distribution, scheme);
+            assert!(error(found) < 1.1 * error(best), "{bits} bits");
+        }
+    }
+
+    #[test]
+    fn kl_keeps_a_uniform_distribution_and_drops_a_far_outlier() {
+        let scheme = Scheme::activations(8).unwrap();
+        let uniform = Kl::default().range(&quantiles(|u| u), scheme);
+        assert!(uniform.max > 0.97, "{uniform:?}");
+        let mut values: Vec<f32> = (0..20_000).map(|i| i as f32 / 20_000.0).collect();
+        values.push(30.0);
+        let found = Kl::default().range(&Distribution::of_constants(&values), scheme);
+        assert!(found.max < 5.0, "{found:?}");
     }
 
     #[test]

@@ -79,11 +79,7 @@ impl Mse {
 
     /// The error of a candidate, or infinity as soon as it exceeds `bound`.
     fn error(&self, range: Range, d: &Distribution, scheme: Scheme, bound: f64) -> f64 {
-        let grid = if scheme.symmetric && scheme.bits <= 8 {
-            QParams::weights(&[range], scheme).grid(0)
-        } else {
-            QParams::activation(range, scheme).grid(0)
-        };
+        let grid = QParams::of_range(range, scheme).grid(0);
         let mut sum = 0.0;
         for chunk in d.points.chunks(256) {
             for &(x, n) in chunk {

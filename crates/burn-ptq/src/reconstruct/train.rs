@@ -75,6 +75,8 @@ struct Part<'a> {
     border: HashMap<ValueId, [Tensor<4>; 2]>,
     samples: usize,
     float: FloatSegment,
+    /// The float network's targets for all samples, if they are few enough to be kept.
+    wanted: Option<Vec<Tensor<4>>>,
     /// What the float network makes of the part's outputs, if the loss looks at predictions.
     tail: Option<(FloatSegment, Vec<ValueId>)>,
     /// The part and its tail, for the gradients of the prediction.
@@ -117,6 +119,8 @@ impl Prediction {
 
 /// How often the tuned part is judged on held-out samples.
 const CHECKS: usize = 5;
+/// Targets of so many elements are kept, instead of computed in every step.
+const KEPT_ELEMENTS: usize = 64 << 20;
 /// Samples from which variances are taken.
 const MEASURED: usize = 64;
 
@@ -170,6 +174,7 @@ impl<'a> Part<'a> {
             border,
             samples: networks.samples(),
             float: FloatSegment::new(graph, segment, device),
+            wanted: None,
             tail,
             whole,
             prediction,
@@ -201,12 +206,38 @@ impl<'a> Part<'a> {
         }
         let variance = |id: &ValueId| self.spreads[id.0] * self.spreads[id.0];
         self.variances = self.segment.targets.iter().map(variance).collect();
+        let targets = self.segment.targets.iter();
+        let elements: usize = targets.map(|t| self.graph.value(*t).len()).sum();
+        if elements * self.samples <= KEPT_ELEMENTS {
+            let rows: Vec<usize> = (0..self.samples).collect();
+            let parts: Vec<Vec<Tensor<4>>> = rows
+                .chunks(MEASURED)
+                .map(|rows| self.float.forward(&self.batch(rows)[0]))
+                .collect();
+            let all = |at: usize| Tensor::cat(parts.iter().map(|p| p[at].clone()).collect(), 0);
+            self.wanted = Some((0..self.segment.targets.len()).map(all).collect());
+        }
+    }
+
+    fn indices(&self, rows: &[usize]) -> Tensor<1, Int> {
+        let rows: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
+        Tensor::from_ints(rows.as_slice(), &self.device)
+    }
+
+    /// What the float network makes of samples.
+    fn wanted(&self, rows: &[usize], float: &Batch) -> Vec<Tensor<4>> {
+        match &self.wanted {
+            Some(all) => {
+                let rows = self.indices(rows);
+                all.iter().map(|target| target.clone().select(0, rows.clone())).collect()
+            }
+            None => self.float.forward(float),
+        }
     }
 
     /// The rows of the border's values, in the float network and in the quantized one.
     fn batch(&self, rows: &[usize]) -> [Batch; 2] {
-        let rows: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
-        let rows = Tensor::<1, Int>::from_ints(rows.as_slice(), &self.device);
+        let rows = self.indices(rows);
         [0, 1].map(|network| {
             let take = |(v, pair): (&ValueId, &[Tensor<4>; 2])| {
                 (*v, pair[network].clone().select(0, rows.clone()))
@@ -231,8 +262,8 @@ impl<'a> Part<'a> {
         let model = |quantized: &QuantizedGraph| {
             SegmentModel::new(quantized, self.segment, &self.spreads, how, &autodiff)
         };
-        let mut best = (self.judge(quantized, &judged), quantized.clone());
-        if !tell(0, Some(best.0)) {
+        let before = self.judge(quantized, &judged);
+        if !tell(0, Some(before)) {
             return Err(PipelineError::Cancelled);
         }
         let mut variables = model(quantized);
@@ -246,7 +277,7 @@ impl<'a> Part<'a> {
             let inputs = self.mix(&float, rounded, &mut random);
             let mut keep = |dims| keep_mask(dims, how.drop, &mut random, &self.device);
             let outputs = variables.forward(&inputs, &mut keep);
-            let mut loss = self.loss(outputs, &float);
+            let mut loss = self.loss(outputs, &rows, &float);
             if how.rounding == LearnedRounding::Adaround
                 && let Some(beta) = annealed(progress, 0.2)
                 && let Some(cost) = variables.indecision(beta)
@@ -256,23 +287,22 @@ impl<'a> Part<'a> {
             let gradients = GradientsParams::from_grads(loss.backward(), &variables);
             let rate = how.learning_rate * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos());
             variables = adam.step(rate, variables, gradients);
-            let mut held_out = None;
-            if (iteration + 1) % how.iterations.div_ceil(CHECKS) == 0
-                || iteration + 1 == how.iterations
-            {
+            let last = iteration + 1 == how.iterations;
+            let mut found = None;
+            if last || (iteration + 1) % how.iterations.div_ceil(CHECKS) == 0 {
                 let mut candidate = quantized.clone();
                 variables.store(&mut candidate);
-                let found = self.judge(&candidate, &judged);
-                held_out = Some(found);
-                if found < best.0 {
-                    best = (found, candidate);
+                let loss = self.judge(&candidate, &judged);
+                found = Some(loss);
+                // On the way the learning rate is too high for a judgement.
+                if last && loss < before {
+                    *quantized = candidate;
                 }
             }
-            if !tell(iteration + 1, held_out) {
+            if !tell(iteration + 1, found) {
                 return Err(PipelineError::Cancelled);
             }
         }
-        *quantized = best.1;
         Ok(())
     }
 
@@ -286,16 +316,16 @@ impl<'a> Part<'a> {
         for rows in rows.chunks(self.how.batch.max(MEASURED)) {
             let [float, rounded] = self.batch(rows);
             let outputs = model.forward(&rounded, |_| None);
-            let loss = self.loss(outputs, &float).into_scalar::<f32>();
+            let loss = self.loss(outputs, rows, &float).into_scalar::<f32>();
             sum += f64::from(loss) * rows.len() as f64;
         }
         sum / rows.len().max(1) as f64
     }
 
     /// Compares the part's outputs with the float network's.
-    fn loss(&self, outputs: Vec<Tensor<4>>, float: &Batch) -> Tensor<1> {
+    fn loss(&self, outputs: Vec<Tensor<4>>, rows: &[usize], float: &Batch) -> Tensor<1> {
         let loss = self.how.loss.component();
-        let wanted = self.float.forward(float);
+        let wanted = self.wanted(rows, float);
         let importance = self.importance(float);
         let mut sum: Option<Tensor<1>> = None;
         let mut add = |term: Tensor<1>| {

@@ -141,22 +141,24 @@ fn verify_accumulator(
     }
 }
 
-/// Checks that a multiplier is one that [`Multiplier::from_real`] can return.
+/// Checks that a multiplier is one that [`Multiplier::from_real`] and
+/// [`Multiplier::rounding_once`] can return.
 pub(super) fn verify_multiplier(node: &IntNode, multiplier: Multiplier) -> Result<(), VerifyError> {
     let Multiplier { quantized, exponent } = multiplier;
     let normalised = quantized >= 1 << 30 && (-31..=MAX_EXPONENT).contains(&exponent);
     ensure(
-        normalised || (quantized, exponent) == (0, 0),
+        normalised || (quantized >= 0 && exponent == 0),
         node,
         format_args!(
-            "multipliers of 2^30 to 2^31 - 1 with exponents of -31 to {MAX_EXPONENT}, or 0"
+            "multipliers of 2^30 to 2^31 - 1 with exponents of -31 to {MAX_EXPONENT}, or smaller \
+             ones with exponent 0"
         ),
         format_args!("{quantized} with exponent {exponent}"),
     )
 }
 
 /// The largest magnitude of [`Multiplier::apply`] to values of at most `bound`, or `None` if the
-/// left shift leaves 32 bits. The multiplier is normalised.
+/// left shift leaves 32 bits.
 pub(super) fn scaled_bound(multiplier: Multiplier, bound: i64) -> Option<i64> {
     let shifted = bound.checked_mul(1 << multiplier.exponent.max(0))?;
     if shifted > i64::from(i32::MAX) {

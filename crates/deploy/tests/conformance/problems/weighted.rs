@@ -113,6 +113,10 @@ fn weighted(
     };
     let multipliers: Option<Vec<Multiplier>> =
         scales.iter().map(|&scale| derive(input.scale, scale, output.grid.scale)).collect();
+    // TensorFlow Lite derives none that round once.
+    let once = draw.chance(15);
+    let rounding = |m: Multiplier| if once { m.rounding_once() } else { m };
+    let multipliers = multipliers.map(|all| all.into_iter().map(rounding).collect());
     Some(Weighted {
         weights: Weights { shape: shape.to_vec(), bits, storage, data, scales },
         bias,
