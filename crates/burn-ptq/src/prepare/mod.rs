@@ -13,7 +13,8 @@ mod storage;
 pub(crate) use storage::grid_groups;
 pub use storage::{ActivationBits, insert_requantize};
 
-use crate::graph::{Graph, GraphError};
+use crate::graph::ops::{BatchNormStatistics, ChannelAffine};
+use crate::graph::{Graph, GraphError, Op};
 
 /// A rewrite of the graph that keeps its output.
 #[derive(Clone, Copy)]
@@ -66,13 +67,29 @@ impl Graph {
     }
 
     /// Lets `node` write what `follower`, its only consumer, wrote, and removes the follower.
+    ///
+    /// The statistics of the batch normalization stay those of the output: the last normalization's,
+    /// mapped by an affine map after it.
     fn absorb(&mut self, node: usize, follower: usize) {
-        self.nodes[node].output = self.nodes[follower].output;
-        if self.nodes[node].batch_norm.is_none() {
-            self.nodes[node].batch_norm = self.nodes[follower].batch_norm.take();
-        }
         // The value must still be written before it is read: nothing between the two reads it.
-        self.nodes.remove(follower);
+        let follower = self.nodes.remove(follower);
+        let node = &mut self.nodes[node];
+        node.output = follower.output;
+        match (follower.batch_norm, &follower.op, &mut node.batch_norm) {
+            (Some(statistics), ..) => node.batch_norm = Some(statistics),
+            (None, Op::ChannelAffine(affine), Some(statistics)) => statistics.map(affine),
+            _ => {}
+        }
+    }
+}
+
+impl BatchNormStatistics {
+    /// Applies an affine map to the normalization's output.
+    fn map(&mut self, affine: &ChannelAffine) {
+        for c in 0..self.gamma.len() {
+            self.gamma[c] *= affine.scale.data[c];
+            self.beta[c] = self.beta[c] * affine.scale.data[c] + affine.shift.data[c];
+        }
     }
 }
 

@@ -97,6 +97,32 @@ fn folding_batch_norm_around_a_flattened_linear_layer_keeps_outputs() {
 }
 
 #[test]
+fn statistics_stay_those_of_the_folded_output() {
+    let numbers = |x: f32| vec![x; 8];
+    let statistics = |gamma, beta| BatchNormStatistics {
+        gamma: numbers(gamma),
+        beta: numbers(beta),
+        mean: numbers(0.1),
+        variance: numbers(1.5),
+        epsilon: 1e-5,
+    };
+    let first = statistics(2.0, 3.0);
+    for second in [None, Some(statistics(0.5, -1.0))] {
+        let mut g = Graph::new("g", "x", vec![4, 6, 6]);
+        let x = g.push("conv", conv(8, 4, 1, 1), &[ValueId(0)], "c").unwrap();
+        let x = g.push("bn", ChannelAffine::from_batch_norm(&first), &[x], "b").unwrap();
+        g.nodes[1].batch_norm = Some(first.clone());
+        let affine = ChannelAffine { scale: Array::full([8], -3.0), shift: Array::full([8], 0.5) };
+        g.push("bn2", affine, &[x], "b2").unwrap();
+        g.nodes[2].batch_norm = second.clone();
+        let (graph, _) = prepared(g);
+        let kept = graph.nodes[0].batch_norm.as_ref().unwrap();
+        let expected = second.unwrap_or_else(|| statistics(-6.0, -8.5));
+        assert_eq!((&kept.gamma, &kept.beta), (&expected.gamma, &expected.beta));
+    }
+}
+
+#[test]
 fn affine_maps_in_a_row_merge() {
     let mut g = Graph::new("g", "x", vec![4, 3, 3]);
     let x = g.push("a", affine(4, 1), &[ValueId(0)], "a").unwrap();
