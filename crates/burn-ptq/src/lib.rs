@@ -7,6 +7,7 @@
 pub mod agreement;
 pub mod calibrate;
 pub mod choice;
+pub mod condition;
 pub mod correct;
 pub mod data;
 pub mod evaluate;
