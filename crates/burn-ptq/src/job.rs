@@ -33,9 +33,6 @@ pub struct Job {
     pub out: Option<PathBuf>,
 }
 
-/// Samples on which layers are compared and exports test themselves.
-const PROBES: usize = 8;
-
 /// Runs a job.
 ///
 /// # Errors
@@ -114,16 +111,15 @@ pub fn run(
 
     progress(Event::Stage { stage: "compare layers" });
     let clock = Instant::now();
-    let mut probes = calibration.batches(PROBES, Some(PROBES), &task.preprocessing)?;
-    let probes = probes.next().ok_or(PipelineError::NoSamples)??;
-    describe_layers(&mut report, &quantized, device, &probes)?;
+    let probes = &quantized.probes;
+    describe_layers(&mut report, &quantized, device, probes)?;
     report.seconds.insert("compare layers".into(), clock.elapsed().as_secs_f64());
 
     if let Some(folder) = folder {
         if !progress(Event::Stage { stage: "write" }) {
             return Err(PipelineError::Cancelled);
         }
-        let inputs = quantize_inputs(&quantized.program, &probes);
+        let inputs = quantize_inputs(&quantized.program, probes);
         folder.write(&report, &quantized.program, &job.exports, &inputs)?;
     }
     Ok((report, quantized))

@@ -27,5 +27,6 @@ pub mod recipe;
 pub mod reconstruct;
 pub mod report;
 pub mod round;
+pub mod synthesize;
 pub mod task;
 mod walk;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use burn::tensor::Device;
 use burn_ptq_deploy::model::{IntModel, Provenance};
 
-use crate::calibrate::{calibrate, to_tensor};
+use crate::calibrate::calibrate;
 use crate::data::DataError;
 use crate::graph::{Graph, GraphError, Op};
 use crate::import::onnx::ImportError;
@@ -16,8 +16,9 @@ use crate::lower::{Layout, LowerError, lower};
 use crate::prepare::{insert_requantize, prepare};
 use crate::quant::SchemeError;
 use crate::quantized::{QuantizedGraph, choose_grids};
-use crate::recipe::{Recipe, RecipeError};
+use crate::recipe::{Recipe, RecipeError, Source};
 use crate::reconstruct::{Granularity, reconstruct};
+use crate::synthesize::synthesize;
 
 /// What a long job tells while it runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -84,6 +85,12 @@ pub enum PipelineError {
     /// There was nothing to calibrate with.
     #[error("there are no calibration samples: at least one is needed, 64 or more are better")]
     NoSamples,
+    /// Data-free calibration has nothing to start from.
+    #[error(
+        "the model keeps no batch normalization, from whose statistics data-free calibration makes \
+         inputs; give calibration data instead"
+    )]
+    NoStatistics,
     /// The task description is wrong.
     #[error("{path}: {problem}")]
     Task {
@@ -113,6 +120,9 @@ pub enum PipelineError {
     Cancelled,
 }
 
+/// Samples on which layers are compared and exports test themselves.
+const PROBES: usize = 8;
+
 /// Quantizes graphs by a recipe.
 #[derive(Clone, Debug)]
 pub struct Quantizer {
@@ -132,6 +142,8 @@ pub struct Quantized {
     pub program: IntModel,
     /// Where the program keeps each value of the quantized graph.
     pub layouts: Vec<Option<Layout>>,
+    /// The first calibration samples, one after the other.
+    pub probes: Vec<f32>,
     /// Seconds of each stage, in order.
     pub seconds: Vec<(&'static str, f64)>,
 }
@@ -181,46 +193,57 @@ impl Quantizer {
         self.recipe.check_layers(&names)?;
         stage("prepare", &mut clock);
 
-        progress(Event::Stage { stage: "calibrate" });
         let correction = self.recipe.correction.component();
         let for_rounding =
             if self.recipe.needs_inputs() { self.recipe.layerwise.samples } else { 0 };
-        let tuning = match self.recipe.reconstruction.granularity {
+        let for_tuning = match self.recipe.reconstruction.granularity {
             Granularity::None => 0,
             _ => self.recipe.reconstruction.samples,
         };
-        let kept = correction.samples().max(for_rounding).max(tuning);
-        let mut calibration = calibrate(&float, &self.device, batches, expected, kept, progress)?;
-        let mut samples = std::mem::take(&mut calibration.samples);
+        let kept = correction.samples().max(for_rounding).max(for_tuning).max(PROBES);
+        let mut calibration = match &self.recipe.calibration.source {
+            Source::Data => {
+                progress(Event::Stage { stage: "calibrate" });
+                calibrate(&float, &self.device, batches, expected, kept, progress)?
+            }
+            Source::DataFree(synthesis) => {
+                progress(Event::Stage { stage: "synthesize" });
+                let seed = self.recipe.seed;
+                let samples = synthesize(&float, synthesis, seed, &self.device, progress)?;
+                stage("synthesize", &mut clock);
+                progress(Event::Stage { stage: "calibrate" });
+                let len = self.recipe.calibration.batch * float.value(float.input).len();
+                let batches = samples.chunks(len).map(|b| Ok::<_, PipelineError>(b.to_vec()));
+                calibrate(&float, &self.device, batches, expected, kept, progress)?
+            }
+        };
+        let sample_len = float.value(float.input).len();
+        let samples = std::mem::take(&mut calibration.samples);
+        let first = |count: usize| samples[..samples.len().min(count * sample_len)].to_vec();
         stage("calibrate", &mut clock);
 
         progress(Event::Stage { stage: "round" });
         let bits = self.activation_bits(&float);
         let (graph, bits) = insert_requantize(float.as_ref().clone(), bits);
         graph.verify()?;
-        let sample_len = graph.value(graph.input).len();
         let mut quantized = choose_grids(Arc::new(graph), &bits, calibration, &self.recipe)?;
-        let rounding = samples[..samples.len().min(for_rounding * sample_len)].to_vec();
-        round_layers(&mut quantized, rounding, &self.recipe, &self.device, progress)?;
+        round_layers(&mut quantized, first(for_rounding), &self.recipe, &self.device, progress)?;
         stage("round", &mut clock);
-        if tuning > 0 {
+
+        if for_tuning > 0 {
             progress(Event::Stage { stage: "reconstruct" });
-            let samples = samples[..samples.len().min(tuning * sample_len)].to_vec();
+            let samples = first(for_tuning);
             reconstruct(&mut quantized, samples, &self.recipe, &self.device, progress)?;
             stage("reconstruct", &mut clock);
         }
-        samples.truncate(correction.samples() * sample_len);
 
-        if !samples.is_empty() {
-            progress(Event::Stage { stage: "correct" });
-            let samples = to_tensor(&float, samples, &self.device);
-            correction.correct(&mut quantized, samples);
-            stage("correct", &mut clock);
-        }
+        progress(Event::Stage { stage: "correct" });
+        correction.correct(&mut quantized, first(correction.samples()), &self.device);
+        stage("correct", &mut clock);
 
         let (program, layouts) = lower(&quantized, self.provenance.clone())?;
         stage("lower", &mut clock);
-        Ok(Quantized { float, quantized, program, layouts, seconds })
+        Ok(Quantized { float, quantized, program, layouts, probes: first(PROBES), seconds })
     }
 
     /// The bits that the recipe asks for, by value.

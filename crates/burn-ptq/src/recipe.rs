@@ -9,6 +9,7 @@ use crate::quant::{Granularity, Scheme, SchemeError};
 use crate::range::{RangeChoice, WeightRangeChoice};
 use crate::reconstruct::Reconstruction;
 use crate::round::RoundingChoice;
+use crate::synthesize::Synthesis;
 
 /// Everything that a quantization depends on besides the model and the calibration data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,6 +47,18 @@ pub struct CalibrationRecipe {
     pub samples: Option<usize>,
     /// Samples that are run at once.
     pub batch: usize,
+    /// Where they come from.
+    pub source: Source,
+}
+
+/// Where calibration samples come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// Recorded samples.
+    Data,
+    /// Inputs made from the model's batch normalization.
+    DataFree(Synthesis),
 }
 
 /// How weights are quantized.
@@ -164,7 +177,7 @@ impl Default for Recipe {
 
 impl Default for CalibrationRecipe {
     fn default() -> Self {
-        Self { samples: None, batch: 32 }
+        Self { samples: None, batch: 32, source: Source::Data }
     }
 }
 

@@ -70,34 +70,48 @@ impl SideBySide {
 
     /// Runs node `index` in both networks and drops what nobody reads any more.
     pub(crate) fn run(&mut self, index: usize, quantized: &QuantizedGraph) {
-        let graph = Arc::clone(&self.graph);
-        let node = &graph.nodes[index];
-        let inputs: Vec<&Vec<Pair>> = (node.inputs.iter())
-            .map(|v| self.values[v.0].as_ref().expect("a verified graph is in order"))
+        let outputs = self.outputs(index, quantized);
+        self.store(index, outputs, quantized);
+    }
+
+    /// What node `index` gives in both networks, before its activation function.
+    pub(crate) fn outputs(&self, index: usize, quantized: &QuantizedGraph) -> Vec<Pair> {
+        let node = &self.graph.nodes[index];
+        let inputs: Vec<&[Pair]> = (node.inputs.iter())
+            .map(|v| self.batches(*v).expect("a verified graph is in order"))
             .collect();
         let scale = quantized.activations[node.inputs[0].0].grid.scale;
         let weights = quantized.weights[index].as_ref().map(|weights| (weights, scale));
         let compute = |chunk: usize, network: usize| {
             let inputs: Vec<Tensor<4>> =
                 inputs.iter().map(|chunks| chunks[chunk][network].clone()).collect();
-            let weights = weights.filter(|_| network == 1);
-            let value = execute_node(node, weights, &inputs, &self.device);
-            node.clamp.map_or(value.clone(), |clamp| clamp.forward(value))
+            execute_node(node, weights.filter(|_| network == 1), &inputs, &self.device)
         };
-        let chunks = inputs[0].len();
-        let outputs = (0..chunks)
+        (0..inputs[0].len())
             .map(|chunk| {
                 let float = compute(chunk, 0);
-                let simulated = match self.two {
-                    true => rounded(quantized, node.output, &compute(chunk, 1)),
-                    false => float.clone(),
-                };
+                let simulated = if self.two { compute(chunk, 1) } else { float.clone() };
                 [float, simulated]
             })
-            .collect();
-        self.values[node.output.0] = Some(outputs);
+            .collect()
+    }
+
+    /// Takes over what node `index` gives before its activation function, and drops what nobody
+    /// reads any more.
+    pub(crate) fn store(&mut self, index: usize, outputs: Vec<Pair>, quantized: &QuantizedGraph) {
+        let node = &self.graph.nodes[index];
+        let clamp = |x: Tensor<4>| node.clamp.map_or(x.clone(), |clamp| clamp.forward(x));
+        let outputs = outputs.into_iter().map(|[float, simulated]| {
+            let float = clamp(float);
+            let simulated = match self.two {
+                true => rounded(quantized, node.output, &clamp(simulated)),
+                false => float.clone(),
+            };
+            [float, simulated]
+        });
+        self.values[node.output.0] = Some(outputs.collect());
         for input in &node.inputs {
-            if graph.nodes[index + 1..].iter().all(|n| !n.inputs.contains(input)) {
+            if self.graph.nodes[index + 1..].iter().all(|n| !n.inputs.contains(input)) {
                 self.values[input.0] = None;
             }
         }

@@ -2,11 +2,16 @@
 //!
 //! To add one: a file with a struct that implements [`Correction`], and a line in the list below.
 
+mod affine;
+mod analytic;
 mod bias;
 mod none;
+mod statistics;
 
-use burn::tensor::Tensor;
+use burn::tensor::Device;
 
+pub use affine::Affine;
+pub use analytic::AnalyticBias;
 pub use bias::Bias;
 pub use none::NoCorrection;
 
@@ -15,14 +20,14 @@ use crate::quantized::QuantizedGraph;
 
 /// A correction of a quantized graph.
 pub trait Correction {
-    /// How many calibration samples it wants to see; 0 for none.
-    fn samples(&self) -> usize;
+    /// How many calibration samples it wants to see.
+    fn samples(&self) -> usize {
+        0
+    }
 
-    /// Corrects the graph.
-    ///
-    /// # Shapes
-    /// - samples: `[batch, d1, d2, d3]`, at most as many as asked for
-    fn correct(&self, quantized: &mut QuantizedGraph, samples: Tensor<4>);
+    /// Corrects the graph; `samples` are calibration samples, one after the other, at most as many
+    /// as asked for.
+    fn correct(&self, quantized: &mut QuantizedGraph, samples: Vec<f32>, device: &Device);
 }
 
 choices! {
@@ -30,5 +35,7 @@ choices! {
     CorrectionChoice of Correction, a "correction" {
         "none" => NoCorrection,
         "bias" => Bias,
+        "analytic-bias" => AnalyticBias,
+        "affine" => Affine,
     }
 }

@@ -1,6 +1,6 @@
 //! No correction.
 
-use burn::tensor::Tensor;
+use burn::tensor::Device;
 
 use super::{Correction, QuantizedGraph};
 
@@ -10,9 +10,5 @@ use super::{Correction, QuantizedGraph};
 pub struct NoCorrection {}
 
 impl Correction for NoCorrection {
-    fn samples(&self) -> usize {
-        0
-    }
-
-    fn correct(&self, _quantized: &mut QuantizedGraph, _samples: Tensor<4>) {}
+    fn correct(&self, _: &mut QuantizedGraph, _: Vec<f32>, _: &Device) {}
 }

@@ -37,6 +37,8 @@ pub struct Reconstruction {
     pub learning_rate: f64,
     /// The probability with which an activation is not rounded while tuning (QDrop).
     pub drop: f64,
+    /// The probability with which a sample is mixed with another; only for the whole network.
+    pub mixup: f64,
     /// Whether the scales of weights are learned.
     pub learn_weight_scales: bool,
     /// Whether the scales of activations of fewer than 8 bits are learned (LSQ).
@@ -86,10 +88,11 @@ impl Default for Reconstruction {
             samples: 1024,
             learning_rate: 5e-3,
             drop: 0.0,
+            mixup: 0.0,
             learn_weight_scales: true,
             learn_activation_scales: true,
             regularization: 1.0,
-            validation: 0.125,
+            validation: 0.0,
         }
     }
 }

@@ -15,6 +15,7 @@ use super::model::{Batch, FloatSegment, SegmentModel};
 use super::{LearnedRounding, Reconstruction};
 use crate::graph::{Graph, Op, ValueId};
 use crate::pipeline::{Event, PipelineError, Progress};
+use crate::quant::FakeQuantize;
 use crate::quantized::QuantizedGraph;
 use crate::recipe::{Recipe, RecipeError};
 use crate::round::adaround::annealed;
@@ -224,10 +225,10 @@ impl<'a> Part<'a> {
         Tensor::from_ints(rows.as_slice(), &self.device)
     }
 
-    /// What the float network makes of samples.
-    fn wanted(&self, rows: &[usize], float: &Batch) -> Vec<Tensor<4>> {
-        match &self.wanted {
-            Some(all) => {
+    /// What the float network makes of a batch, which is that of `rows` if it has not been mixed.
+    fn wanted(&self, rows: Option<&[usize]>, float: &Batch) -> Vec<Tensor<4>> {
+        match self.wanted.as_ref().zip(rows) {
+            Some((all, rows)) => {
                 let rows = self.indices(rows);
                 all.iter().map(|target| target.clone().select(0, rows.clone())).collect()
             }
@@ -273,11 +274,15 @@ impl<'a> Part<'a> {
         for iteration in 0..how.iterations {
             let progress = iteration as f64 / how.iterations as f64;
             let rows = next_rows(&mut order, learned, how.batch, &mut random);
-            let [float, rounded] = self.batch(&rows);
+            let [mut float, mut rounded] = self.batch(&rows);
+            if how.mixup > 0.0 {
+                self.mix_samples(&mut float, &mut rounded, quantized, &mut random);
+            }
             let inputs = self.mix(&float, rounded, &mut random);
             let mut keep = |dims| keep_mask(dims, how.drop, &mut random, &self.device);
             let outputs = variables.forward(&inputs, &mut keep);
-            let mut loss = self.loss(outputs, &rows, &float);
+            let rows = if how.mixup > 0.0 { None } else { Some(rows.as_slice()) };
+            let mut loss = self.loss(outputs, rows, &float);
             if how.rounding == LearnedRounding::Adaround
                 && let Some(beta) = annealed(progress, 0.2)
                 && let Some(cost) = variables.indecision(beta)
@@ -316,14 +321,14 @@ impl<'a> Part<'a> {
         for rows in rows.chunks(self.how.batch.max(MEASURED)) {
             let [float, rounded] = self.batch(rows);
             let outputs = model.forward(&rounded, |_| None);
-            let loss = self.loss(outputs, rows, &float).into_scalar::<f32>();
+            let loss = self.loss(outputs, Some(rows), &float).into_scalar::<f32>();
             sum += f64::from(loss) * rows.len() as f64;
         }
         sum / rows.len().max(1) as f64
     }
 
     /// Compares the part's outputs with the float network's.
-    fn loss(&self, outputs: Vec<Tensor<4>>, rows: &[usize], float: &Batch) -> Tensor<1> {
+    fn loss(&self, outputs: Vec<Tensor<4>>, rows: Option<&[usize]>, float: &Batch) -> Tensor<1> {
         let loss = self.how.loss.component();
         let wanted = self.wanted(rows, float);
         let importance = self.importance(float);
@@ -404,6 +409,28 @@ impl<'a> Part<'a> {
             Some(square / mean)
         };
         self.segment.targets.iter().map(of).collect()
+    }
+
+    /// Replaces samples by sums of two: more inputs than there are samples, between them.
+    fn mix_samples(
+        &self,
+        float: &mut Batch,
+        rounded: &mut Batch,
+        quantized: &QuantizedGraph,
+        random: &mut ChaCha8Rng,
+    ) {
+        let input = self.graph.input;
+        let Some(x) = float.get(&input).cloned() else { return };
+        let batch = x.dims()[0];
+        let mut uniform = || f64::from(random.next_u32()) / f64::from(u32::MAX);
+        let share = |_| if uniform() < self.how.mixup { uniform() as f32 } else { 1.0 };
+        let shares: Vec<f32> = (0..batch).map(share).collect();
+        let shares = Tensor::<1>::from_floats(shares.as_slice(), &self.device);
+        let shares = shares.reshape::<4, _>([batch, 1, 1, 1]);
+        let mixed = x.clone() * shares.clone() + x.flip([0]) * (-shares + 1.0);
+        let grid = quantized.activations[input.0].grid;
+        rounded.insert(input, FakeQuantize::new(grid).forward(mixed.clone()));
+        float.insert(input, mixed);
     }
 
     /// The part's inputs: each element quantized, or float with the probability of dropping.
