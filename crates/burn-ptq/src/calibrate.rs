@@ -75,13 +75,15 @@ pub fn calibrate<E: Into<PipelineError>>(
     Ok(Calibration { values, samples: first })
 }
 
-/// The values that are observed: the input, and what does not take over the grid of an input.
+/// The values that are observed: the input, what does not take over the grid of an input, and means.
 fn observed_values(graph: &Graph) -> Vec<bool> {
     let mut observed = vec![false; graph.values.len()];
     observed[graph.input.0] = true;
     for node in &graph.nodes {
         let shared = node.op.operator().output_grid() == OutputGrid::Shared;
-        observed[node.output.0] = !shared && !matches!(node.op, Op::Requantize(_));
+        // A mean has a grid of its own where bits are few.
+        let mean = matches!(node.op, Op::AveragePool(_));
+        observed[node.output.0] = (!shared || mean) && !matches!(node.op, Op::Requantize(_));
     }
     observed
 }
@@ -98,7 +100,13 @@ pub fn to_tensor(graph: &Graph, samples: Vec<f32>, device: &Device) -> Tensor<4>
 pub(crate) fn grid_statistics(graph: &Graph, groups: &[usize], statistics: &[Stats]) -> Vec<Stats> {
     let mut own = statistics.to_vec();
     for node in &graph.nodes {
-        if matches!(node.op, Op::Requantize(_)) {
+        if matches!(node.op, Op::AveragePool(_)) {
+            // It lies within its input, whose grid it shares.
+            own[node.output.0] = Stats::default();
+        }
+    }
+    for node in &graph.nodes {
+        if matches!(node.op, Op::Requantize(_)) && own[node.output.0].batches == 0 {
             let (from, to) = (node.inputs[0], node.output);
             own[to.0] = statistics_of(groups, &own, from);
         }

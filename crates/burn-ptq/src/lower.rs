@@ -230,6 +230,12 @@ impl Lowering<'_> {
         Multiplier::from_real(real).ok_or_else(|| no_multiplier(node))
     }
 
+    /// As TensorFlow Lite rounds at 8 bits; once below, where its second rounding would show.
+    fn rounding_as_needed(&self, node: &Node, multiplier: Multiplier) -> Multiplier {
+        let few_bits = self.quantized.activations[node.output.0].bits < 8;
+        if few_bits { multiplier.rounding_once() } else { multiplier }
+    }
+
     fn node(&mut self, index: usize, node: &Node) -> Result<(), LowerError> {
         let quantized = self.quantized;
         let weights = quantized.weights[index].as_ref();
@@ -358,6 +364,7 @@ impl Lowering<'_> {
     fn requantize(&mut self, node: &Node, clamp: Clamp) -> Result<(), LowerError> {
         let scale = |v| f64::from(self.grid(v).scale);
         let multiplier = self.multiplier(node, scale(node.inputs[0]) / scale(node.output))?;
+        let multiplier = self.rounding_as_needed(node, multiplier);
         self.elementwise(node, IntOp::Requantize { multiplier, clamp });
         Ok(())
     }
@@ -376,7 +383,6 @@ impl Lowering<'_> {
         let mut data = vec![0; packed_len(values.len(), storage)];
         pack(&values, storage, &mut data);
         let [input, output] = [node.inputs[0], node.output].map(|v| self.grid(v).scale);
-        let bits = self.quantized.activations[node.output.0].bits;
         let per_tensor = quantized.scales.len() == 1 && matches!(node.op, Op::Linear(_));
         let multiplier = |&weight: &f32| {
             let multiplier = if per_tensor {
@@ -385,7 +391,7 @@ impl Lowering<'_> {
                 Multiplier::per_channel(input, weight, output)
             };
             let multiplier = multiplier.ok_or_else(|| no_multiplier(node))?;
-            Ok::<_, LowerError>(if bits < 8 { multiplier.rounding_once() } else { multiplier })
+            Ok::<_, LowerError>(self.rounding_as_needed(node, multiplier))
         };
         let multipliers =
             quantized.scales.iter().map(multiplier).collect::<Result<_, LowerError>>()?;

@@ -144,7 +144,9 @@ impl QuantizedGraph {
 fn follow_narrowing(graph: &Graph, calibration: &mut [Stats]) {
     for node in &graph.nodes {
         let (from, to) = (node.inputs[0].0, node.output.0);
-        if matches!(node.op, Op::Requantize(_)) && calibration[from].batches == 0 {
+        let source = graph.producer(node.inputs[0]).map(|n| &graph.nodes[n].op);
+        let mean = matches!(source, Some(Op::AveragePool(_)));
+        if matches!(node.op, Op::Requantize(_)) && !mean && calibration[from].batches == 0 {
             calibration[from] = calibration[to].clone();
         }
     }

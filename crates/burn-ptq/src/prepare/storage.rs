@@ -10,7 +10,8 @@ use crate::graph::{Graph, Node, Op, Value, ValueId};
 pub type ActivationBits = Vec<u8>;
 
 /// Unifies the bits of values that share a grid, and inserts [`Requantize`] nodes so that every
-/// other node reads and writes one storage type (8 bits or fewer, or 16).
+/// other node reads and writes one storage type (8 bits or fewer, or 16) and means of few bits are
+/// taken on finer grids.
 ///
 /// `bits` asks for the bits of each value. A value that shares a grid with the model's input or
 /// output gets their bits; softmax reads and writes 8 bits.
@@ -21,6 +22,7 @@ pub fn insert_requantize(mut graph: Graph, mut bits: ActivationBits) -> (Graph, 
         }
     }
     free_fixed_grids(&mut graph, &mut bits);
+    refine_means(&mut graph, &mut bits);
     unify(&graph, &mut bits);
     let mut nodes = Vec::with_capacity(graph.nodes.len());
     let mut converted: HashMap<ValueId, ValueId> = HashMap::new();
@@ -87,6 +89,29 @@ fn free_fixed_grids(graph: &mut Graph, bits: &mut ActivationBits) {
         }
         index += 1;
     }
+}
+
+/// A mean of values on a grid of few bits lies between its levels: an average pool of fewer than 8
+/// bits runs on a grid of 8, between two requantize nodes, and its output gets a grid of its own.
+fn refine_means(graph: &mut Graph, bits: &mut ActivationBits) {
+    let mut nodes = Vec::with_capacity(graph.nodes.len());
+    for mut node in std::mem::take(&mut graph.nodes) {
+        let (input, output) = (node.inputs[0], node.output);
+        if !matches!(node.op, Op::AveragePool(_)) || bits[input.0] >= 8 {
+            nodes.push(node);
+            continue;
+        }
+        let fine = |graph: &mut Graph, bits: &mut ActivationBits, id: ValueId| {
+            let value = graph.value(id).clone();
+            push_value(graph, bits, Value { name: format!("{}.mean", value.name), ..value }, 8)
+        };
+        let (wide, mean) = (fine(graph, bits, input), fine(graph, bits, output));
+        nodes.push(requantize(graph, input, wide));
+        (node.inputs[0], node.output) = (wide, mean);
+        nodes.push(node);
+        nodes.push(requantize(graph, mean, output));
+    }
+    graph.nodes = nodes;
 }
 
 fn push_value(graph: &mut Graph, bits: &mut ActivationBits, value: Value, to: u8) -> ValueId {
