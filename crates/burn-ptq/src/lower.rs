@@ -254,7 +254,7 @@ impl Lowering<'_> {
             Op::Mul(_) => {
                 let scale = |v| f64::from(self.grid(v).scale);
                 let real = scale(node.inputs[0]) * scale(node.inputs[1]) / scale(node.output);
-                let multiplier = self.multiplier(node, real)?;
+                let multiplier = self.rounding_as_needed(node, self.multiplier(node, real)?);
                 let (broadcast, clamp) = (self.broadcast(node), self.clamp(node));
                 self.elementwise(node, IntOp::Mul { multiplier, broadcast, clamp });
             }

@@ -7,9 +7,10 @@ use std::time::Instant;
 use burn::tensor::Device;
 use burn_ptq_deploy::model::{IntModel, Provenance};
 
-use crate::calibrate::calibrate;
+use crate::calibrate::{calibrate, to_tensor};
+use crate::condition::ChannelRanges;
 use crate::data::DataError;
-use crate::graph::{Graph, GraphError, Op};
+use crate::graph::{FloatModel, Graph, GraphError, Op};
 use crate::import::onnx::ImportError;
 use crate::layerwise::round_layers;
 use crate::lower::{Layout, LowerError, lower};
@@ -123,6 +124,9 @@ pub enum PipelineError {
 /// Samples on which layers are compared and exports test themselves.
 const PROBES: usize = 8;
 
+/// Samples on which conditioning looks at the ranges of channels.
+const CONDITIONING_SAMPLES: usize = 256;
+
 /// Quantizes graphs by a recipe.
 #[derive(Clone, Debug)]
 pub struct Quantizer {
@@ -188,10 +192,15 @@ impl Quantizer {
             *clock = Instant::now();
         };
         self.recipe.validate()?;
-        let float = Arc::new(prepare(graph)?);
+        let float = prepare(graph)?;
         let names: Vec<&str> = float.nodes.iter().map(|n| n.name.as_str()).collect();
         self.recipe.check_layers(&names)?;
         stage("prepare", &mut clock);
+        let mut batches = batches.map(|batch| batch.map_err(Into::into));
+        let (float, used) = self.condition(float, &mut batches)?;
+        // What conditioning looked at is calibrated with too.
+        let batches = used.into_iter().map(Ok).chain(batches);
+        stage("condition", &mut clock);
 
         let correction = self.recipe.correction.component();
         let for_rounding =
@@ -244,6 +253,47 @@ impl Quantizer {
         let (program, layouts) = lower(&quantized, self.provenance.clone())?;
         stage("lower", &mut clock);
         Ok(Quantized { float, quantized, program, layouts, probes: first(PROBES), seconds })
+    }
+
+    /// Rewrites the float graph as the recipe's conditioning asks for, and returns the batches that
+    /// were taken for it.
+    fn condition(
+        &self,
+        mut graph: Graph,
+        batches: &mut dyn Iterator<Item = Result<Vec<f32>, PipelineError>>,
+    ) -> Result<(Arc<Graph>, Vec<Vec<f32>>), PipelineError> {
+        let mut used: Vec<Vec<f32>> = Vec::new();
+        for choice in &self.recipe.conditioning {
+            let component = choice.component();
+            let ranges = if component.needs_channel_ranges() {
+                let len = graph.value(graph.input).len();
+                let mut samples = used.iter().map(Vec::len).sum::<usize>() / len;
+                while samples < CONDITIONING_SAMPLES
+                    && let Some(batch) = batches.next()
+                {
+                    let batch = batch?;
+                    samples += batch.len() / len;
+                    used.push(batch);
+                }
+                let graph = Arc::new(graph.clone());
+                let model = FloatModel::new(Arc::clone(&graph), &self.device);
+                let mut ranges = ChannelRanges::new(&graph);
+                for batch in &used {
+                    let input = to_tensor(&graph, batch.clone(), &self.device);
+                    model.forward_with(input, |id, value| {
+                        ranges.observe(id, &value);
+                        value
+                    });
+                }
+                Some(ranges)
+            } else {
+                None
+            };
+            let count = component.condition(&mut graph, ranges.as_ref());
+            tracing::debug!(component = choice.name(), count, "conditioned the graph");
+            graph.verify()?;
+        }
+        Ok((Arc::new(graph), used))
     }
 
     /// The bits that the recipe asks for, by value.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::choice::nearest;
+use crate::condition::ConditioningChoice;
 use crate::correct::CorrectionChoice;
 use crate::layerwise::Layerwise;
 use crate::quant::{Granularity, Scheme, SchemeError};
@@ -21,6 +22,8 @@ pub struct Recipe {
     pub seed: u64,
     /// Which samples are observed, and how.
     pub calibration: CalibrationRecipe,
+    /// How the float network is rewritten before it is calibrated, in this order.
+    pub conditioning: Vec<ConditioningChoice>,
     /// How weights are quantized.
     pub weights: WeightRecipe,
     /// How activations are quantized.
@@ -164,6 +167,7 @@ impl Default for Recipe {
             name: "custom".into(),
             seed: 0,
             calibration: CalibrationRecipe::default(),
+            conditioning: Vec::new(),
             weights: WeightRecipe::default(),
             activations: ActivationRecipe::default(),
             rounding: RoundingChoice::Nearest(Default::default()),
