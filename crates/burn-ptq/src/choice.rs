@@ -3,13 +3,13 @@
 //! `range = "mse"` and `[range.mse] exponent = 2.0` both name the component `mse`; an unknown name,
 //! an unknown parameter and two components at once are errors.
 
-/// Declares the enum of a stage's components out of `"name" => Struct` lines.
+/// Declares the enum of a stage's components out of `"name" => Struct: "one line"` lines.
 ///
 /// Each struct implements `Default`, `Serialize`, `Deserialize` with `deny_unknown_fields`, and the
 /// stage's trait.
 macro_rules! choices {
     ($(#[$doc:meta])* $choice:ident of $behaviour:ident, a $kind:literal {
-        $($name:literal => $variant:ident,)*
+        $($name:literal => $variant:ident: $summary:literal,)*
     }) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +21,9 @@ macro_rules! choices {
         impl $choice {
             /// The names that recipes use, in the order of the list.
             pub const NAMES: &'static [&'static str] = &[$($name),*];
+
+            /// What each component does, in one line.
+            pub const SUMMARIES: &'static [&'static str] = &[$($summary),*];
 
             /// Every component with its default parameters.
             pub fn all() -> Vec<Self> {

@@ -19,6 +19,7 @@ pub mod lower;
 pub mod metric;
 pub mod observe;
 pub mod pipeline;
+mod prediction;
 pub mod prepare;
 pub mod quant;
 pub mod quantized;

@@ -16,9 +16,9 @@ use crate::layerwise::round_layers;
 use crate::lower::{Layout, LowerError, lower};
 use crate::prepare::{insert_requantize, prepare};
 use crate::quant::SchemeError;
-use crate::quantized::{QuantizedGraph, choose_grids};
+use crate::quantized::{JointSearch, QuantizedGraph, choose_grids};
 use crate::recipe::{Recipe, RecipeError, Source};
-use crate::reconstruct::{Granularity, reconstruct};
+use crate::reconstruct::{ReconstructionGranularity, reconstruct};
 use crate::synthesize::synthesize;
 
 /// What a long job tells while it runs.
@@ -202,14 +202,16 @@ impl Quantizer {
         let batches = used.into_iter().map(Ok).chain(batches);
         stage("condition", &mut clock);
 
-        let correction = self.recipe.correction.component();
-        let for_rounding =
-            if self.recipe.needs_inputs() { self.recipe.layerwise.samples } else { 0 };
+        let recipe = self.recipe.with_ends(&float);
+        let correction = recipe.correction.component();
+        let for_rounding = if recipe.needs_inputs() { recipe.layerwise.samples } else { 0 };
+        let for_ranges = recipe.joint_range.component().samples();
         let for_tuning = match self.recipe.reconstruction.granularity {
-            Granularity::None => 0,
+            ReconstructionGranularity::None => 0,
             _ => self.recipe.reconstruction.samples,
         };
-        let kept = correction.samples().max(for_rounding).max(for_tuning).max(PROBES);
+        let kept =
+            correction.samples().max(for_rounding).max(for_tuning).max(for_ranges).max(PROBES);
         let mut calibration = match &self.recipe.calibration.source {
             Source::Data => {
                 progress(Event::Stage { stage: "calibrate" });
@@ -232,17 +234,18 @@ impl Quantizer {
         stage("calibrate", &mut clock);
 
         progress(Event::Stage { stage: "round" });
-        let bits = self.activation_bits(&float);
+        let bits = activation_bits(&recipe, &float);
         let (graph, bits) = insert_requantize(float.as_ref().clone(), bits);
         graph.verify()?;
-        let mut quantized = choose_grids(Arc::new(graph), &bits, calibration, &self.recipe)?;
-        round_layers(&mut quantized, first(for_rounding), &self.recipe, &self.device, progress)?;
+        let search = JointSearch { samples: first(for_ranges), device: &self.device, progress };
+        let mut quantized = choose_grids(Arc::new(graph), &bits, calibration, &recipe, search)?;
+        round_layers(&mut quantized, first(for_rounding), &recipe, &self.device, progress)?;
         stage("round", &mut clock);
 
         if for_tuning > 0 {
             progress(Event::Stage { stage: "reconstruct" });
             let samples = first(for_tuning);
-            reconstruct(&mut quantized, samples, &self.recipe, &self.device, progress)?;
+            reconstruct(&mut quantized, samples, &recipe, &self.device, progress)?;
             stage("reconstruct", &mut clock);
         }
 
@@ -295,24 +298,23 @@ impl Quantizer {
         }
         Ok((Arc::new(graph), used))
     }
+}
 
-    /// The bits that the recipe asks for, by value.
-    fn activation_bits(&self, graph: &Graph) -> Vec<u8> {
-        let mut bits = vec![self.recipe.activations.bits; graph.values.len()];
-        for node in &graph.nodes {
-            bits[node.output.0] = self.recipe.activation_bits(&node.name);
-            if matches!(node.op, Op::Softmax(_) | Op::LogSoftmax(_)) {
-                bits[node.output.0] = 8;
-            }
+/// The bits that a recipe asks for, by value.
+fn activation_bits(recipe: &Recipe, graph: &Graph) -> Vec<u8> {
+    let mut bits = vec![recipe.activations.bits; graph.values.len()];
+    for node in &graph.nodes {
+        bits[node.output.0] = recipe.activation_bits(&node.name);
+        if matches!(node.op, Op::Softmax(_) | Op::LogSoftmax(_)) {
+            bits[node.output.0] = 8;
         }
-        // The logits are the model's output as much as the softmax that it ends in.
-        let last = graph.producer(graph.output).map(|n| &graph.nodes[n]);
-        let logits = last
-            .filter(|n| matches!(n.op, Op::Softmax(_) | Op::LogSoftmax(_)))
-            .map(|n| n.inputs[0]);
-        for border in [graph.input, graph.output].into_iter().chain(logits) {
-            bits[border.0] = self.recipe.activations.border_bits;
-        }
-        bits
     }
+    // The logits are the model's output as much as the softmax that it ends in.
+    let last = graph.producer(graph.output).map(|n| &graph.nodes[n]);
+    let logits =
+        last.filter(|n| matches!(n.op, Op::Softmax(_) | Op::LogSoftmax(_))).map(|n| n.inputs[0]);
+    for border in [graph.input, graph.output].into_iter().chain(logits) {
+        bits[border.0] = recipe.activations.border_bits;
+    }
+    bits
 }

@@ -7,14 +7,15 @@ use burn::tensor::{Device, Tensor};
 use burn_ptq_kernels::grid::Grid;
 use rayon::prelude::*;
 
-use crate::calibrate::{Calibration, grid_statistics};
+use crate::calibrate::{Calibration, grid_statistics, to_tensor};
 use crate::graph::ops::OutputGrid;
-use crate::graph::{Array, Graph, Node, Op, Parameters, ValueId, execute};
+use crate::graph::{Array, FloatModel, Graph, Node, Op, Parameters, ValueId, execute};
 use crate::observe::Stats;
-use crate::pipeline::PipelineError;
+use crate::pipeline::{Event, PipelineError, Progress};
+use crate::prediction::Prediction;
 use crate::prepare::{ActivationBits, grid_groups};
 use crate::quant::{FakeQuantize, round_half_away};
-use crate::range::activation_qparams;
+use crate::range::{Mse, RangeMethod, activation_qparams};
 use crate::recipe::Recipe;
 
 /// A graph in which everything that the integer program needs is decided.
@@ -78,42 +79,123 @@ impl QuantizedWeights {
     }
 }
 
+/// What a joint search of ranges needs besides statistics.
+pub struct JointSearch<'a> {
+    /// Calibration samples, one after the other.
+    pub samples: Vec<f32>,
+    /// Where the network runs.
+    pub device: &'a Device,
+    /// Told of the search's stage; may cancel it.
+    pub progress: Progress<'a>,
+}
+
 /// Decides the grids of activations; the weights are rounded afterwards.
 ///
 /// `graph` has passed [`insert_requantize`](crate::prepare::insert_requantize), which made `bits`;
 /// `calibration` belongs to the graph before it, whose values have the same indices.
 ///
 /// # Errors
-/// If the recipe asks for bits that cannot be had.
+/// If the recipe asks for bits that cannot be had, and on cancellation of a joint search.
 pub fn choose_grids(
     graph: Arc<Graph>,
     bits: &ActivationBits,
     mut calibration: Calibration,
     recipe: &Recipe,
+    search: JointSearch,
 ) -> Result<QuantizedGraph, PipelineError> {
     calibration.values.resize_with(graph.values.len(), Default::default);
     follow_narrowing(&graph, &mut calibration.values);
     let groups = grid_groups(&graph);
     let statistics = grid_statistics(&graph, &groups, &calibration.values);
     let fixed = fixed_grids(&graph, &groups, bits);
-    let activations = (0..graph.values.len())
-        .into_par_iter()
-        .map(|v| {
-            let scheme = recipe.activation_scheme(bits[v])?;
-            let grid = match fixed[v] {
-                Some(grid) => grid,
-                None => activation_qparams(
-                    recipe.activations.range.component(),
-                    &statistics[v].distribution(),
-                    scheme,
-                )
-                .grid(0),
-            };
-            Ok(QuantizedActivation { bits: bits[v], grid })
-        })
-        .collect::<Result<Vec<_>, PipelineError>>()?;
+    let schemes =
+        bits.iter().map(|&bits| recipe.activation_scheme(bits)).collect::<Result<Vec<_>, _>>()?;
+    let grids = |method: &dyn RangeMethod| -> Vec<Grid> {
+        let grid = |v: usize| match fixed[v] {
+            Some(grid) => grid,
+            None => activation_qparams(method, &statistics[v].distribution(), schemes[v]).grid(0),
+        };
+        (0..graph.values.len()).into_par_iter().map(grid).collect()
+    };
+    let grids_of_recipe = grids(recipe.activations.range.component());
+    let activation = |(v, grid): (usize, Grid)| QuantizedActivation { bits: bits[v], grid };
+    let activations = grids_of_recipe.into_iter().enumerate().map(activation).collect();
     let weights = vec![None; graph.nodes.len()];
-    Ok(QuantizedGraph { graph, activations, weights })
+    let mut quantized = QuantizedGraph { graph: Arc::clone(&graph), activations, weights };
+    let joint = recipe.joint_range.component();
+    if joint.samples() > 0 {
+        (search.progress)(Event::Stage { stage: "search ranges" });
+        let searched: Vec<usize> = (0..graph.values.len())
+            .filter(|&v| groups[v] == v && fixed[v].is_none() && bits[v] < 16)
+            .collect();
+        let scales_of = |exponent: f32| {
+            let grids = grids(&Mse { exponent, ..Mse::default() });
+            searched.iter().map(|&v| grids[v].scale).collect()
+        };
+        let network = RangeLoss::new(&quantized, search.samples, search.device);
+        let mut evaluations = 0;
+        let mut loss = |scales: &[f32]| {
+            evaluations += 1;
+            let event = Event::Progress { stage: "search ranges", done: evaluations, total: None };
+            let mut candidate = quantized.clone();
+            for (&v, &scale) in searched.iter().zip(scales) {
+                candidate.set_scale(ValueId(v), scale);
+            }
+            (search.progress)(event).then(|| network.loss(&candidate))
+        };
+        let found = joint.search(&scales_of, &mut loss).ok_or(PipelineError::Cancelled)?;
+        for (&v, scale) in searched.iter().zip(found) {
+            let power_of_two = recipe.activations.power_of_two;
+            let scale = if power_of_two { scale.log2().round().exp2() } else { scale };
+            quantized.set_scale(ValueId(v), scale);
+        }
+    }
+    Ok(quantized)
+}
+
+/// The loss of a network whose activations are rounded and whose weights are not.
+struct RangeLoss {
+    model: FloatModel,
+    input: Tensor<4>,
+    prediction: Prediction,
+    wanted: Tensor<4>,
+}
+
+impl RangeLoss {
+    fn new(quantized: &QuantizedGraph, samples: Vec<f32>, device: &Device) -> Self {
+        let graph = &quantized.graph;
+        let model = FloatModel::new(Arc::clone(graph), device);
+        let input = to_tensor(graph, samples, device);
+        let prediction = Prediction::new(graph);
+        let wanted = Self::run(&model, &input, prediction, |_, value| value);
+        Self { model, input, prediction, wanted }
+    }
+
+    /// Runs the network and returns the prediction's value.
+    fn run(
+        model: &FloatModel,
+        input: &Tensor<4>,
+        prediction: Prediction,
+        round: impl Fn(ValueId, Tensor<4>) -> Tensor<4>,
+    ) -> Tensor<4> {
+        let mut found = None;
+        let output = model.forward_with(input.clone(), |id, value| {
+            let value = round(id, value);
+            if id == prediction.value {
+                found = Some(value.clone());
+            }
+            value
+        });
+        found.unwrap_or(output)
+    }
+
+    fn loss(&self, quantized: &QuantizedGraph) -> f64 {
+        let found = Self::run(&self.model, &self.input, self.prediction, |id, value| {
+            FakeQuantize::new(quantized.activations[id.0].grid).forward(value)
+        });
+        let difference = self.prediction.difference(found, self.wanted.clone(), 1.0);
+        f64::from(difference.into_scalar::<f32>())
+    }
 }
 
 impl QuantizedGraph {

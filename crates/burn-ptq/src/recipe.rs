@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::choice::nearest;
 use crate::condition::ConditioningChoice;
 use crate::correct::CorrectionChoice;
+use crate::graph::Graph;
 use crate::layerwise::Layerwise;
 use crate::quant::{Granularity, Scheme, SchemeError};
-use crate::range::{RangeChoice, WeightRangeChoice};
-use crate::reconstruct::Reconstruction;
+use crate::range::{JointRangeChoice, RangeChoice, WeightRangeChoice};
+use crate::reconstruct::{Reconstruction, ReconstructionGranularity};
 use crate::round::RoundingChoice;
 use crate::synthesize::Synthesis;
 
@@ -20,6 +21,10 @@ pub struct Recipe {
     pub name: String,
     /// Seeds every random choice.
     pub seed: u64,
+    /// Bits of the first and the last layer: of their weights, of what the first gives and of what
+    /// the last takes; as all other layers if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_last_bits: Option<u8>,
     /// Which samples are observed, and how.
     pub calibration: CalibrationRecipe,
     /// How the float network is rewritten before it is calibrated, in this order.
@@ -28,6 +33,8 @@ pub struct Recipe {
     pub weights: WeightRecipe,
     /// How activations are quantized.
     pub activations: ActivationRecipe,
+    /// How the ranges of all activations are searched together.
+    pub joint_range: JointRangeChoice,
     /// How weights become integers.
     pub rounding: RoundingChoice,
     /// What the roundings see that look at inputs.
@@ -170,6 +177,8 @@ impl Default for Recipe {
             conditioning: Vec::new(),
             weights: WeightRecipe::default(),
             activations: ActivationRecipe::default(),
+            joint_range: JointRangeChoice::NoJointSearch(Default::default()),
+            first_last_bits: None,
             rounding: RoundingChoice::Nearest(Default::default()),
             layerwise: Layerwise::default(),
             reconstruction: Reconstruction::default(),
@@ -243,7 +252,8 @@ impl Recipe {
     /// `W4A8` and the like, for tables.
     pub fn label(&self) -> String {
         let mixed = if self.layers.is_empty() { "" } else { "*" };
-        format!("W{}A{}{mixed}", self.weights.bits, self.activations.bits)
+        let border = self.first_last_bits.map_or(String::new(), |bits| format!(" {bits}-bit ends"));
+        format!("W{}A{}{mixed}{border}", self.weights.bits, self.activations.bits)
     }
 
     /// Checks bits and numbers.
@@ -254,6 +264,10 @@ impl Recipe {
         self.weight_scheme(self.weights.bits)?;
         self.activation_scheme(self.activations.bits)?;
         self.activation_scheme(self.activations.border_bits)?;
+        if let Some(bits) = self.first_last_bits {
+            self.weight_scheme(bits)?;
+            self.activation_scheme(bits)?;
+        }
         for layer in &self.layers {
             let named = |mut e: SchemeError| {
                 e.what = format!("{} of layer '{}'", e.what, layer.name);
@@ -275,6 +289,34 @@ impl Recipe {
             _ => Ok(()),
         };
         positive("calibration.batch", self.calibration.batch)?;
+        positive("layerwise.samples", self.layerwise.samples)?;
+        let tuning = &self.reconstruction;
+        positive("reconstruction.batch", tuning.batch)?;
+        positive("reconstruction.samples", tuning.samples)?;
+        let share = |key, x: f64, most: f64| match (0.0..=most).contains(&x) {
+            true => Ok(()),
+            false => {
+                let expected = if most == 1.0 { "0 to 1" } else { "0 to 0.5" };
+                Err(RecipeError::Value { key, found: x.to_string(), expected })
+            }
+        };
+        share("reconstruction.drop", tuning.drop, 1.0)?;
+        share("reconstruction.mixup", tuning.mixup, 1.0)?;
+        share("reconstruction.validation", tuning.validation, 0.5)?;
+        let ends = |key, expected| Err(RecipeError::Value { key, found: "set".into(), expected });
+        if tuning.mixup > 0.0 && tuning.granularity != ReconstructionGranularity::Network {
+            return ends(
+                "reconstruction.mixup",
+                "granularity = \"network\": inputs of later parts are no inputs of the model, of which sums could be made",
+            );
+        }
+        if !(tuning.learning_rate > 0.0 && tuning.learning_rate.is_finite()) {
+            return Err(RecipeError::Value {
+                key: "reconstruction.learning_rate",
+                found: tuning.learning_rate.to_string(),
+                expected: "a positive number",
+            });
+        }
         positive("calibration.samples", self.calibration.samples.unwrap_or(1))
     }
 
@@ -299,6 +341,31 @@ impl Recipe {
     pub fn activation_scheme(&self, bits: u8) -> Result<Scheme, SchemeError> {
         let scheme = Scheme::activations(bits)?;
         Ok(Scheme { power_of_two: self.activations.power_of_two, ..scheme })
+    }
+
+    /// The recipe with the bits of the first and the last layer as overrides, which explicit ones
+    /// win over.
+    pub(crate) fn with_ends(&self, graph: &Graph) -> Self {
+        let mut recipe = self.clone();
+        let Some(bits) = self.first_last_bits else { return recipe };
+        let weighted: Vec<_> =
+            graph.nodes.iter().filter(|n| n.op.weight_and_bias().is_some()).collect();
+        let (Some(first), Some(last)) = (weighted.first(), weighted.last()) else { return recipe };
+        let exactly = |name: &str, weights, activations| LayerOverride {
+            name: glob::Pattern::escape(name),
+            weights,
+            activations,
+        };
+        let mut ends = vec![
+            exactly(&first.name, Some(bits), Some(bits)),
+            exactly(&last.name, Some(bits), None),
+        ];
+        if let Some(before) = graph.producer(last.inputs[0]) {
+            ends.push(exactly(&graph.nodes[before].name, None, Some(bits)));
+        }
+        ends.append(&mut recipe.layers);
+        recipe.layers = ends;
+        recipe
     }
 
     /// Checks that every layer override matches one of the layers `names`.

@@ -43,10 +43,10 @@ pub trait Conditioning: Sync {
 choices! {
     /// The pre-conditioning rewrites that a recipe can name.
     ConditioningChoice of Conditioning, a "conditioning" {
-        "equalize" => Equalize,
-        "absorb-bias" => AbsorbBias,
-        "split-channels" => SplitChannels,
-        "migrate" => Migrate,
+        "equalize" => Equalize: "cross-layer equalization of weight ranges",
+        "absorb-bias" => AbsorbBias: "moves high biases into the next layer",
+        "split-channels" => SplitChannels: "splits the input channels with the largest weights",
+        "migrate" => Migrate: "moves activation ranges into weights (SmoothQuant)",
     }
 }
 

@@ -33,9 +33,9 @@ pub trait Correction {
 choices! {
     /// The corrections that a recipe can name.
     CorrectionChoice of Correction, a "correction" {
-        "none" => NoCorrection,
-        "bias" => Bias,
-        "analytic-bias" => AnalyticBias,
-        "affine" => Affine,
+        "none" => NoCorrection: "leaves everything as it was rounded",
+        "bias" => Bias: "float means of output channels, measured",
+        "analytic-bias" => AnalyticBias: "float means of output channels, from batch normalization",
+        "affine" => Affine: "float means and deviations of output channels, measured",
     }
 }

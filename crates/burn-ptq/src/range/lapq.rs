@@ -1,5 +1,7 @@
 //! LAPQ: a joint search of all ranges on the loss of the whole network.
 
+use super::JointRange;
+
 /// Searches the ranges of all activations together, on what the network loses.
 ///
 /// First the exponent `p` of the ranges of least `|x - x^|^p`, by a quadratic fit over candidates
@@ -25,21 +27,24 @@ impl Default for Lapq {
     }
 }
 
+/// The smallest loss that was found, and where.
+type Best = Option<(f64, Vec<f32>)>;
+
 /// How far a search along one direction goes to either side, relative to the range.
 const REACH: f64 = 0.3;
 
-impl Lapq {
-    /// The ranges of smallest loss that were found, as `clips_of` orders them.
-    ///
-    /// `clips_of` gives the ranges' widths for an exponent; `loss` judges widths, or is `None` to
-    /// stop, and then so is the result.
-    pub fn search(
+impl JointRange for Lapq {
+    fn samples(&self) -> usize {
+        self.samples
+    }
+
+    fn search(
         &self,
         clips_of: &dyn Fn(f32) -> Vec<f32>,
         loss: &mut dyn FnMut(&[f32]) -> Option<f64>,
     ) -> Option<Vec<f32>> {
-        let mut best: Option<(f64, Vec<f32>)> = None;
-        let mut judge = |clips: Vec<f32>, best: &mut Option<(f64, Vec<f32>)>| {
+        let mut best: Best = None;
+        let mut judge = |clips: Vec<f32>, best: &mut Best| {
             let found = loss(&clips)?;
             if best.as_ref().is_none_or(|b| found < b.0) {
                 *best = Some((found, clips));
@@ -85,17 +90,19 @@ impl Lapq {
         }
         best.map(|b| b.1)
     }
+}
 
+impl Lapq {
     /// A golden-section search along `direction` from the best point.
     fn along(
         &self,
         direction: &[f64],
-        best: &mut Option<(f64, Vec<f32>)>,
-        judge: &mut dyn FnMut(Vec<f32>, &mut Option<(f64, Vec<f32>)>) -> Option<f64>,
+        best: &mut Best,
+        judge: &mut dyn FnMut(Vec<f32>, &mut Best) -> Option<f64>,
     ) -> Option<()> {
-        const GOLDEN: f64 = 0.618_033_988_749_894_8;
+        const GOLDEN: f64 = 0.618_033_988_75;
         let (_, origin) = best.clone()?;
-        let mut at = |t: f64, best: &mut Option<(f64, Vec<f32>)>| {
+        let mut at = |t: f64, best: &mut Best| {
             let moved = |(&clip, d): (&f32, &f64)| clip * (1.0 + t * d).max(0.1) as f32;
             judge(origin.iter().zip(direction).map(moved).collect(), best)
         };

@@ -30,7 +30,7 @@ use crate::observe::{Distribution, Quadratic};
 use crate::quant::{Granularity, QParams, Range, Scheme};
 
 /// A pure function of a value's distribution to the interval that its grid shall cover.
-pub trait RangeMethod {
+pub trait RangeMethod: Sync {
     /// The interval, within the observed minimum and maximum (widened to zero).
     fn range(&self, distribution: &Distribution, scheme: Scheme) -> Range;
 }
@@ -38,13 +38,48 @@ pub trait RangeMethod {
 choices! {
     /// The range methods that a recipe can name.
     RangeChoice of RangeMethod, a "range method" {
-        "min-max" => MinMax,
-        "moving-average" => MovingAverage,
-        "percentile" => Percentile,
-        "mse" => Mse,
-        "kl" => Kl,
-        "aciq" => Aciq,
-        "octav" => Octav,
+        "min-max" => MinMax: "the whole observed range",
+        "moving-average" => MovingAverage: "extremes of batches, averaged with momentum 0.1",
+        "percentile" => Percentile: "leaves out the outermost elements",
+        "mse" => Mse: "least |x - x^|^p, ends shrunk together or apart",
+        "kl" => Kl: "least Kullback-Leibler divergence (8 bits)",
+        "aciq" => Aciq: "analytic clip for a Gaussian or a Laplacian",
+        "octav" => Octav: "rounding and clipping noise in balance, by Newton's iteration",
+    }
+}
+
+/// A search of the ranges of all activations together, by what the network loses.
+pub trait JointRange {
+    /// Calibration samples that the loss is taken over; without any there is no search.
+    fn samples(&self) -> usize {
+        0
+    }
+
+    /// The best scales that were found.
+    ///
+    /// `scales_of` gives the scales of least `|x - x^|^p` for an exponent `p`; `loss` judges scales,
+    /// or is `None` to stop, and then so is the result.
+    fn search(
+        &self,
+        _scales_of: &dyn Fn(f32) -> Vec<f32>,
+        _loss: &mut dyn FnMut(&[f32]) -> Option<f64>,
+    ) -> Option<Vec<f32>> {
+        None
+    }
+}
+
+/// Leaves each range as its own method found it.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoJointSearch {}
+
+impl JointRange for NoJointSearch {}
+
+choices! {
+    /// The joint searches that a recipe can name.
+    JointRangeChoice of JointRange, a "joint search of ranges" {
+        "none" => NoJointSearch: "leaves each range as its own method found it",
+        "lapq" => Lapq: "least loss of the network, by Powell's method",
     }
 }
 
@@ -77,7 +112,7 @@ pub trait WeightRange: Sync {
     fn ranges(&self, problem: &WeightProblem) -> Vec<Range>;
 }
 
-impl<T: RangeMethod + Sync> WeightRange for T {
+impl<T: RangeMethod> WeightRange for T {
     fn needs_inputs(&self) -> bool {
         false
     }
@@ -94,14 +129,14 @@ impl<T: RangeMethod + Sync> WeightRange for T {
 choices! {
     /// The range methods that a recipe can name for weights.
     WeightRangeChoice of WeightRange, a "range method for weights" {
-        "min-max" => MinMax,
-        "moving-average" => MovingAverage,
-        "percentile" => Percentile,
-        "mse" => Mse,
-        "kl" => Kl,
-        "aciq" => Aciq,
-        "octav" => Octav,
-        "output-mse" => OutputMse,
+        "min-max" => MinMax: "the whole observed range",
+        "moving-average" => MovingAverage: "extremes of batches, averaged with momentum 0.1",
+        "percentile" => Percentile: "leaves out the outermost elements",
+        "mse" => Mse: "least |x - x^|^p, ends shrunk together or apart",
+        "kl" => Kl: "least Kullback-Leibler divergence (8 bits)",
+        "aciq" => Aciq: "analytic clip for a Gaussian or a Laplacian",
+        "octav" => Octav: "rounding and clipping noise in balance, by Newton's iteration",
+        "output-mse" => OutputMse: "least squared error of the layer's output",
     }
 }
 

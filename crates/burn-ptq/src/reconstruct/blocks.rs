@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::{Granularity, Reconstruction};
+use super::{Reconstruction, ReconstructionGranularity};
 use crate::graph::{Graph, Op, ValueId};
 
 /// Consecutive nodes that are trained together.
@@ -28,13 +28,13 @@ pub fn segments(graph: &Graph, recipe: &Reconstruction) -> Result<Vec<Segment>, 
         ends => named(graph, ends)?,
     };
     let ranges = match recipe.granularity {
-        Granularity::None => Vec::new(),
-        Granularity::Layer => layers,
-        Granularity::Block => blocks.clone(),
-        Granularity::BlockPairs => {
+        ReconstructionGranularity::None => Vec::new(),
+        ReconstructionGranularity::Layer => layers,
+        ReconstructionGranularity::Block => blocks.clone(),
+        ReconstructionGranularity::BlockPairs => {
             blocks.chunks(2).map(|pair| pair[0].start..pair[pair.len() - 1].end).collect()
         }
-        Granularity::Network => vec![0..graph.nodes.len()],
+        ReconstructionGranularity::Network => vec![0..graph.nodes.len()],
     };
     Ok(ranges.into_iter().map(|nodes| segment(graph, nodes, &blocks)).collect())
 }

@@ -1,7 +1,6 @@
 //! What the outputs of a tuned part are compared by.
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::{log_softmax, softmax};
 
 use crate::choice::choices;
 
@@ -98,16 +97,8 @@ impl Loss for PredictionDifference {
 choices! {
     /// The losses that a recipe can name.
     LossChoice of Loss, a "loss" {
-        "mse" => Mse,
-        "fisher" => Fisher,
-        "prediction-difference" => PredictionDifference,
+        "mse" => Mse: "relative mean squared error",
+        "fisher" => Fisher: "squared errors weighted by squared gradients of the prediction",
+        "prediction-difference" => PredictionDifference: "squared errors plus the divergence of predictions",
     }
-}
-
-/// `KL(softmax(wanted / T) || softmax(found / T))`, the mean over samples.
-pub(super) fn divergence(found: Tensor<2>, wanted: Tensor<2>, temperature: f64) -> Tensor<1> {
-    let samples = found.dims()[0] as f64;
-    let (found, wanted) = (found / temperature, wanted / temperature);
-    let wanted_log = log_softmax(wanted.clone(), 1);
-    (softmax(wanted, 1) * (wanted_log - log_softmax(found, 1))).sum() / samples
 }

@@ -20,7 +20,7 @@ pub use variables::{ActivationVariables, LayerVariables};
 #[serde(default, deny_unknown_fields)]
 pub struct Reconstruction {
     /// What is tuned together.
-    pub granularity: Granularity,
+    pub granularity: ReconstructionGranularity,
     /// The names of the nodes that end a block; found from the graph if there are none.
     pub blocks: Vec<String>,
     /// What outputs are compared by.
@@ -53,7 +53,7 @@ pub struct Reconstruction {
 /// What is tuned together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Granularity {
+pub enum ReconstructionGranularity {
     /// Nothing.
     None,
     /// Each layer with weights.
@@ -79,7 +79,7 @@ pub enum LearnedRounding {
 impl Default for Reconstruction {
     fn default() -> Self {
         Self {
-            granularity: Granularity::None,
+            granularity: ReconstructionGranularity::None,
             blocks: Vec::new(),
             loss: LossChoice::Mse(Default::default()),
             rounding: LearnedRounding::StraightThrough,

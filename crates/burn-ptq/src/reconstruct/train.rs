@@ -10,11 +10,12 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use super::blocks::{Segment, segments};
-use super::loss::{Compared, divergence};
+use super::loss::Compared;
 use super::model::{Batch, FloatSegment, SegmentModel};
 use super::{LearnedRounding, Reconstruction};
-use crate::graph::{Graph, Op, ValueId};
+use crate::graph::{Graph, ValueId};
 use crate::pipeline::{Event, PipelineError, Progress};
+use crate::prediction::Prediction;
 use crate::quant::FakeQuantize;
 use crate::quantized::QuantizedGraph;
 use crate::recipe::{Recipe, RecipeError};
@@ -87,35 +88,6 @@ struct Part<'a> {
     variances: Vec<f32>,
     /// The standard deviations of all values of the part.
     spreads: Vec<f32>,
-}
-
-/// What the network predicts with.
-#[derive(Clone, Copy)]
-struct Prediction {
-    value: ValueId,
-    /// Whether the value holds logits.
-    logits: bool,
-}
-
-impl Prediction {
-    fn new(graph: &Graph) -> Self {
-        let last = graph.producer(graph.output).map(|n| &graph.nodes[n]);
-        match last {
-            Some(node) if matches!(node.op, Op::Softmax(_) | Op::LogSoftmax(_)) => {
-                Self { value: node.inputs[0], logits: true }
-            }
-            _ => Self { value: graph.output, logits: false },
-        }
-    }
-
-    /// How much a prediction differs.
-    fn difference(self, found: Tensor<4>, wanted: Tensor<4>, temperature: f64) -> Tensor<1> {
-        if self.logits {
-            return divergence(found.flatten(1, 3), wanted.flatten(1, 3), temperature);
-        }
-        let variance = wanted.clone().var(0).mean().into_scalar::<f32>().max(f32::MIN_POSITIVE);
-        (found - wanted).square().mean() / variance
-    }
 }
 
 /// How often the tuned part is judged on held-out samples.

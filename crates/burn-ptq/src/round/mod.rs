@@ -73,14 +73,14 @@ pub trait Rounding: Sync {
 choices! {
     /// The rounding schemes that a recipe can name.
     RoundingChoice of Rounding, a "rounding" {
-        "nearest" => Nearest,
-        "stochastic" => Stochastic,
-        "adaround" => AdaRound,
-        "adaquant" => AdaQuant,
-        "flexround" => FlexRound,
-        "obq" => Obq,
-        "gptq" => Gptq,
-        "coordinate-descent" => CoordinateDescent,
+        "nearest" => Nearest: "to the nearest integer",
+        "stochastic" => Stochastic: "up with the probability of the fraction",
+        "adaround" => AdaRound: "learns to round up or down",
+        "adaquant" => AdaQuant: "learns weights and scales through straight-through gradients",
+        "flexround" => FlexRound: "learns what weights are divided by",
+        "obq" => Obq: "greedy, the rest makes up for each error",
+        "gptq" => Gptq: "in a fixed order, the rest makes up for each error",
+        "coordinate-descent" => CoordinateDescent: "one integer at a time to its best value, scales refitted",
     }
 }
 
