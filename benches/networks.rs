@@ -22,7 +22,7 @@ fn main() {
         .or_else(|_| Task::open(&root.join("crates/cli/demo")))
         .expect("the demo task is part of the repository");
     let recipe = Recipe::preset("w8a8").expect("a preset");
-    let job = Job { task: task.clone(), recipe, exports: Vec::new(), out: None };
+    let job = Job { task: task.clone(), recipe, exports: Vec::new(), explain: false, out: None };
 
     let clock = Instant::now();
     let (report, quantized) = job::run(&job, &Device::flex(), &|_| true).expect("the job runs");

@@ -10,7 +10,7 @@ use crate::calibrate::to_tensor;
 use crate::evaluate::{quantize_inputs, to_vec};
 use crate::graph::{FloatModel, ValueId};
 use crate::pipeline::{PipelineError, Quantized};
-use crate::quantized::SimulatedModel;
+use crate::quantized::{QuantizedGraph, SimulatedModel};
 
 /// How one node's integer outputs compare with its simulation on the same integer inputs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -119,4 +119,16 @@ pub fn sqnr(quantized: &Quantized, device: &Device, samples: Vec<f32>) -> Vec<Op
         ratios[id.0] = Some(10.0 * (signal / noise).log10());
     });
     ratios
+}
+
+/// The signal-to-quantization-noise ratio of the weights of node `index`, in dB.
+pub fn weight_sqnr(quantized: &QuantizedGraph, index: usize) -> Option<f64> {
+    let (float, _) = quantized.graph.nodes[index].op.weight_and_bias()?;
+    let rounded = quantized.weights[index].as_ref()?.dequantize(&float.shape);
+    let power = |values: &mut dyn Iterator<Item = f32>| -> f64 {
+        values.map(|x| f64::from(x) * f64::from(x)).sum()
+    };
+    let signal = power(&mut float.data.iter().copied());
+    let noise = power(&mut float.data.iter().zip(&rounded.data).map(|(w, q)| w - q));
+    Some(10.0 * (signal / noise).log10()).filter(|ratio| ratio.is_finite())
 }

@@ -12,7 +12,7 @@ use crate::data::{DataError, Preprocessing, Samples, read_labels};
 use crate::graph::{FloatModel, Graph, dims3, stored_places};
 use crate::metric::{Metric, argmax, auc};
 use crate::pipeline::{Event, PipelineError, Progress};
-use crate::quantized::{QuantizedGraph, SimulatedModel};
+use crate::quantized::{PartlyQuantized, QuantizedGraph, SimulatedModel};
 
 /// Samples, labels and how they are judged.
 #[derive(Debug)]
@@ -254,6 +254,16 @@ pub fn simulated_predictor(
     let model = SimulatedModel::new(quantized, device);
     let (graph, device) = (Arc::clone(&quantized.graph), device.clone());
     move |samples| Ok(to_vec(model.forward(to_tensor(&graph, samples, &device))))
+}
+
+/// Runs the float network with node `index` quantized: its weights and its output.
+pub fn partly_quantized_predictor<'a>(
+    quantized: &'a QuantizedGraph,
+    index: usize,
+    device: &'a Device,
+) -> impl FnMut(Vec<f32>) -> Result<Vec<f32>, PipelineError> + 'a {
+    let model = PartlyQuantized::new(quantized, index, device);
+    move |samples| Ok(to_vec(model.forward(to_tensor(&quantized.graph, samples, device))))
 }
 
 /// Runs the integer program.

@@ -9,15 +9,17 @@ use burn_ptq_deploy::export::{SelfTest, exporter};
 use burn_ptq_deploy::size::size_report;
 use burn_ptq_deploy::{file, model::IntModel};
 
-use crate::agreement::{compare_layers, sqnr};
+use crate::agreement::{compare_layers, sqnr, weight_sqnr};
 use crate::data::{Samples, hash_file};
 use crate::evaluate::{
-    Evaluation, Predict, float_predictor, integer_predictor, quantize_inputs, simulated_predictor,
+    Evaluation, Predict, float_predictor, integer_predictor, partly_quantized_predictor,
+    quantize_inputs, simulated_predictor,
 };
 use crate::import::onnx;
+use crate::metric::Metric;
 use crate::pipeline::{Event, PipelineError, Progress, Quantized, Quantizer};
-use crate::recipe::Recipe;
-use crate::report::{LayerReport, Report};
+use crate::recipe::{Recipe, Source};
+use crate::report::{LayerCost, LayerReport, Report};
 use crate::task::Task;
 
 /// What to quantize, how, and where the results go.
@@ -29,6 +31,8 @@ pub struct Job {
     pub recipe: Recipe,
     /// Names of exporters to run.
     pub exports: Vec<String>,
+    /// Whether to find out what quantizing each layer alone costs.
+    pub explain: bool,
     /// The output folder; nothing is written without one.
     pub out: Option<PathBuf>,
 }
@@ -53,19 +57,37 @@ pub fn run(
     let import_seconds = clock.elapsed().as_secs_f64();
     let input = graph.value(graph.input);
     let (input_name, input_shape) = (input.name.clone(), input.shape.clone());
-    let Some(calibration_path) = &task.calibration else { return Err(PipelineError::NoSamples) };
-    let calibration = Samples::open(calibration_path)?;
-    calibration.expect_shape(&input_name, &input_shape)?;
+    let calibration = match (&job.recipe.calibration.source, &task.calibration) {
+        (Source::DataFree(_), _) => None,
+        (Source::Data, None) => return Err(PipelineError::NoSamples),
+        (Source::Data, Some(path)) => {
+            let samples = Samples::open(path)?;
+            samples.expect_shape(&input_name, &input_shape)?;
+            Some(samples)
+        }
+    };
     let evaluation = open_evaluation(task, &input_name, &input_shape)?;
 
-    let limit = job.recipe.calibration.samples;
-    let batch = job.recipe.calibration.batch;
-    let expected = limit.unwrap_or(usize::MAX).min(calibration.count());
-    let hashes = (hash_file(&task.model)?, calibration.hash()?);
+    let hashes = match &calibration {
+        Some(calibration) => (hash_file(&task.model)?, calibration.hash()?),
+        None => (hash_file(&task.model)?, String::new()),
+    };
     let quantizer = Quantizer::new(job.recipe.clone(), device.clone())
         .with_hashes(hashes.0.clone(), hashes.1.clone());
-    let batches = calibration.batches(batch, limit, &task.preprocessing)?;
-    let quantized = quantizer.quantize(graph, batches, Some(expected), progress)?;
+    let limit = job.recipe.calibration.samples;
+    let (expected, quantized) = match (&calibration, &job.recipe.calibration.source) {
+        (Some(calibration), _) => {
+            let batch = job.recipe.calibration.batch;
+            let expected = limit.unwrap_or(usize::MAX).min(calibration.count());
+            let batches = calibration.batches(batch, limit, &task.preprocessing)?;
+            (expected, quantizer.quantize(graph, batches, Some(expected), progress)?)
+        }
+        (None, source) => {
+            let made = if let Source::DataFree(synthesis) = source { synthesis.samples } else { 0 };
+            let none = std::iter::empty::<Result<Vec<f32>, PipelineError>>();
+            (made, quantizer.quantize(graph, none, Some(made), progress)?)
+        }
+    };
 
     let mut report = Report {
         task: task.name.clone(),
@@ -77,6 +99,7 @@ pub fn run(
         label: job.recipe.label(),
         seed: job.recipe.seed,
         calibration_samples: expected,
+        calibration: if calibration.is_some() { "data" } else { "data-free" },
         metric: None,
         samples: 0,
         float: None,
@@ -87,6 +110,7 @@ pub fn run(
         ram_bytes: 0,
         macs: 0,
         layers: Vec::new(),
+        explain: Vec::new(),
     };
     report.seconds.insert("import".into(), import_seconds);
     for &(stage, seconds) in &quantized.seconds {
@@ -107,6 +131,9 @@ pub fn run(
         let integer = judge("evaluate integer", &mut integer_predictor(&quantized.program))?;
         (report.float, report.simulated, report.integer) =
             (Some(float), Some(simulated), Some(integer));
+        if job.explain {
+            report.explain = explain(evaluation, task.metric, float, &quantized, device, progress)?;
+        }
     }
 
     progress(Event::Stage { stage: "compare layers" });
@@ -123,6 +150,28 @@ pub fn run(
         folder.write(&report, &quantized.program, &job.exports, &inputs)?;
     }
     Ok((report, quantized))
+}
+
+/// Evaluates the network with one layer after the other quantized alone; the dearest comes first.
+fn explain(
+    evaluation: &Evaluation,
+    metric: Metric,
+    float: f64,
+    quantized: &Quantized,
+    device: &Device,
+    progress: Progress,
+) -> Result<Vec<LayerCost>, PipelineError> {
+    let graph = &quantized.quantized.graph;
+    let mut costs = Vec::new();
+    for (index, node) in graph.nodes.iter().enumerate() {
+        let mut predict = partly_quantized_predictor(&quantized.quantized, index, device);
+        let stage = format!("explain {}", node.name);
+        let found = evaluation.run(&stage, &mut predict, progress)?;
+        let name = node.name.clone();
+        costs.push(LayerCost { name, metric: found, lost: metric.lost(float, found) });
+    }
+    costs.sort_by(|a, b| b.lost.total_cmp(&a.lost));
+    Ok(costs)
 }
 
 /// Opens the evaluation of a task for a model with this input.
@@ -166,6 +215,7 @@ fn describe_layers(
             sqnr_db: source
                 .and_then(|n| ratios[graph.nodes[n].output.0])
                 .filter(|ratio| ratio.is_finite()),
+            weight_sqnr_db: source.and_then(|n| weight_sqnr(&quantized.quantized, n)),
             differing: agreement.map(|a| a.differing as f64 / a.outputs.max(1) as f64),
             max_lsb: agreement.map(|a| a.max_lsb),
             bytes: size.flash_bytes,

@@ -6,6 +6,7 @@
 
 pub mod agreement;
 pub mod calibrate;
+pub mod catalogue;
 pub mod choice;
 pub mod condition;
 pub mod correct;

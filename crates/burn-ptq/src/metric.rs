@@ -15,6 +15,14 @@ pub enum Metric {
 }
 
 impl Metric {
+    /// How much worse `found` is than `float`.
+    pub fn lost(self, float: f64, found: f64) -> f64 {
+        match self {
+            Metric::Top1 | Metric::Auc => float - found,
+            Metric::Mse => found - float,
+        }
+    }
+
     /// The name on the command line.
     pub const fn name(self) -> &'static str {
         match self {

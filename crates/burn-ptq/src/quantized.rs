@@ -255,6 +255,54 @@ fn fixed_grids(graph: &Graph, groups: &[usize], bits: &ActivationBits) -> Vec<Op
     (0..graph.values.len()).map(fixed).collect()
 }
 
+/// The float network in which one node is quantized: a Burn module.
+#[derive(Module, Debug)]
+pub struct PartlyQuantized {
+    layers: Vec<Parameters>,
+    quantizer: FakeQuantize,
+    #[module(skip)]
+    graph: Arc<Graph>,
+    #[module(skip)]
+    output: ValueId,
+}
+
+impl PartlyQuantized {
+    /// The network of `quantized` with quantized weights in node `index`, whose output is rounded.
+    pub fn new(quantized: &QuantizedGraph, index: usize, device: &Device) -> Self {
+        let graph = Arc::clone(&quantized.graph);
+        let layer =
+            |(i, node): (usize, &Node)| match (&quantized.weights[i], node.op.weight_and_bias()) {
+                (Some(weights), Some((weight, _))) if i == index => {
+                    let input = quantized.activations[node.inputs[0].0].grid.scale;
+                    let arrays =
+                        [weights.dequantize(&weight.shape), weights.dequantize_bias(input)];
+                    Parameters::new(&arrays, device)
+                }
+                _ => Parameters::new(node.op.parameters(), device),
+            };
+        let output = graph.nodes[index].output;
+        Self {
+            layers: graph.nodes.iter().enumerate().map(layer).collect(),
+            quantizer: FakeQuantize::new(quantized.activations[output.0].grid),
+            graph,
+            output,
+        }
+    }
+
+    /// Runs a batch.
+    ///
+    /// # Shapes
+    /// As [`FloatModel::forward`](crate::graph::FloatModel::forward).
+    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let compute = |_, node: &Node, inputs: &[Tensor<4>], parameters: &[Tensor<1>]| {
+            node.op.operator().forward(inputs, parameters)
+        };
+        execute(&self.graph, &self.layers, input, compute, |id, value| {
+            if id == self.output { self.quantizer.forward(value) } else { value }
+        })
+    }
+}
+
 /// The quantized graph as a Burn module: floats that take only the values that the integer program
 /// can, rounded where it rounds.
 #[derive(Module, Debug)]

@@ -25,6 +25,8 @@ pub struct Report {
     pub seed: u64,
     /// Calibration samples.
     pub calibration_samples: usize,
+    /// `data`, or `data-free` for inputs made from the model's batch normalization.
+    pub calibration: &'static str,
     /// The metric's name; absent without evaluation data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metric: Option<&'static str>,
@@ -49,6 +51,20 @@ pub struct Report {
     pub macs: usize,
     /// The operations of the program, in order.
     pub layers: Vec<LayerReport>,
+    /// What quantizing a single layer costs, the dearest first; empty unless asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub explain: Vec<LayerCost>,
+}
+
+/// What it costs to quantize only one layer: its weights and its output.
+#[derive(Clone, Debug, Serialize)]
+pub struct LayerCost {
+    /// The name in the source model.
+    pub name: String,
+    /// The metric with only this layer quantized.
+    pub metric: f64,
+    /// How much worse that is than the float network.
+    pub lost: f64,
 }
 
 /// One operation of the program.
@@ -67,6 +83,9 @@ pub struct LayerReport {
     /// operations that the float network does not have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sqnr_db: Option<f64>,
+    /// The same ratio of the weights against the float weights; absent without weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_sqnr_db: Option<f64>,
     /// Share of outputs that differ from the simulation on the same integer inputs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub differing: Option<f64>,

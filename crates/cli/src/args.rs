@@ -24,8 +24,23 @@ pub enum Command {
     Inspect(Inspect),
     /// Export an integer model as code.
     Export(Export),
+    /// List what recipes can choose from, or print a preset.
+    #[command(subcommand)]
+    Recipe(RecipeCommand),
     /// Do everything above on an embedded model and data.
     Demo(Demo),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RecipeCommand {
+    /// Print the choices of each stage with their parameters, and the presets.
+    List,
+    /// Print a preset.
+    Show {
+        /// Its name.
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -36,9 +51,12 @@ pub struct Quantize {
     #[command(flatten)]
     pub data: Data,
     /// Calibration samples: .npy or .npz, first axis = sample, in the layout of the model's input.
-    #[arg(long, value_name = "X.npy", required_unless_present = "task")]
+    #[arg(long, value_name = "X.npy", required_unless_present_any = ["task", "recipe", "data_free"])]
     pub calib: Option<PathBuf>,
-    /// A preset recipe: w8a8, w4a8, w3a8, w2a8, w4a4.
+    /// Calibrate with inputs made from the model's batch normalization instead of samples.
+    #[arg(long, conflicts_with = "calib")]
+    pub data_free: bool,
+    /// A preset recipe, such as w4a8; `burn-ptq recipe list` names all.
     #[arg(long, value_name = "NAME", conflicts_with = "recipe")]
     pub preset: Option<String>,
     /// A recipe file.
@@ -50,6 +68,9 @@ pub struct Quantize {
     /// Bits of all activations but the model's input and output: 4 to 8, or 16.
     #[arg(long, value_name = "BITS")]
     pub activations: Option<u8>,
+    /// Bits of the first and the last layer, such as 8; as all others if left out.
+    #[arg(long, value_name = "BITS")]
+    pub first_last: Option<u8>,
     /// Other bits for some layers, such as 'conv_1:weights=8' or 'dense*:weights=8,activations=8'.
     #[arg(long = "layer", value_name = "GLOB:KEY=BITS,..")]
     pub layers: Vec<String>,
@@ -65,6 +86,9 @@ pub struct Quantize {
     /// The folder of model.bptq, report.json and the exports.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+    /// Rank layers by what the metric loses when only that layer is quantized.
+    #[arg(long)]
+    pub explain: bool,
     /// Print the report as JSON instead of a table.
     #[arg(long)]
     pub json: bool,

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::Evaluate(args) => commands::evaluate::run(args),
         Command::Inspect(args) => commands::inspect::run(args),
         Command::Export(args) => commands::export::run(args),
+        Command::Recipe(command) => commands::recipe::run(command),
         Command::Demo(args) => commands::demo::run(args),
     };
     match result {

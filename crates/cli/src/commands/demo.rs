@@ -36,6 +36,7 @@ pub fn run(args: Demo) -> anyhow::Result<()> {
             task: Task::open(&folder)?,
             recipe: Recipe::preset(preset)?,
             exports: vec!["c".into()],
+            explain: false,
             out: Some(out.clone()),
         };
         let (report, _) = run_job(&job, &Device::flex(), &|event| reporter.show(event))?;

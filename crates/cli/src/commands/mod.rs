@@ -5,6 +5,7 @@ pub mod evaluate;
 pub mod export;
 pub mod inspect;
 pub mod quantize;
+pub mod recipe;
 
 use std::path::PathBuf;
 

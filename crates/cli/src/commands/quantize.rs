@@ -3,8 +3,8 @@
 use anyhow::Context;
 use burn::tensor::Device;
 use burn_ptq::job::{Job, run as run_job};
-use burn_ptq::recipe::{LayerOverride, Recipe};
-use burn_ptq::report::Report;
+use burn_ptq::recipe::{LayerOverride, Recipe, Source};
+use burn_ptq::report::{LayerCost, Report};
 
 use super::task;
 use crate::args::Quantize;
@@ -16,6 +16,7 @@ pub fn run(args: Quantize) -> anyhow::Result<()> {
         task: task(&args.data, args.model.as_ref(), args.calib.as_ref())?,
         recipe: recipe(&args)?,
         exports: args.export.clone(),
+        explain: args.explain,
         out: Some(args.out.clone()),
     };
     let reporter = Reporter::new();
@@ -50,6 +51,12 @@ fn recipe(args: &Quantize) -> anyhow::Result<Recipe> {
     }
     if let Some(bits) = args.activations {
         recipe.activations.bits = bits;
+    }
+    if args.first_last.is_some() {
+        recipe.first_last_bits = args.first_last;
+    }
+    if args.data_free {
+        recipe.calibration.source = Source::DataFree(Default::default());
     }
     for layer in &args.layers {
         recipe.layers.push(layer_override(layer)?);
@@ -94,6 +101,7 @@ pub fn summary(report: &Report) -> String {
                 layer.op.clone(),
                 layer.bits.map_or_else(dash, |b| b.to_string()),
                 layer.activation_bits.to_string(),
+                layer.weight_sqnr_db.map_or_else(dash, |x| format!("{x:.1}")),
                 layer.sqnr_db.map_or_else(dash, |x| format!("{x:.1}")),
                 layer.differing.map_or_else(dash, |x| format!("{:.2}", 100.0 * x)),
                 layer.bytes.to_string(),
@@ -101,17 +109,13 @@ pub fn summary(report: &Report) -> String {
             ]
         })
         .collect();
-    let header = ["layer", "op", "W", "A", "SQNR dB", "differ %", "bytes", "MACs"];
+    let header = ["layer", "op", "W", "A", "weight dB", "output dB", "differ %", "bytes", "MACs"];
     let mut text = table::render(&header, &rows);
     text.push('\n');
-    let recipe = Recipe::parse(&report.recipe, "the report").ok();
-    let (border, overridden) =
-        recipe.map_or((8, false), |r| (r.activations.border_bits, !r.layers.is_empty()));
-    let layers = if overridden { "all layers but those with their own bits" } else { "all layers" };
-    text.push_str(&format!(
-        "{}, {}: {layers} at this width; the model's input and output at {border} bits\n",
-        report.task, report.label
-    ));
+    text.push_str(&format!("{}, {}: {}\n", report.task, report.label, widths(report)));
+    if report.calibration == "data-free" {
+        text.push_str("calibrated without data: inputs made from batch normalization statistics\n");
+    }
     if let (Some(metric), Some(float), Some(simulated), Some(integer)) =
         (report.metric, report.float, report.simulated, report.integer)
     {
@@ -122,6 +126,15 @@ pub fn summary(report: &Report) -> String {
     } else {
         text.push_str("not evaluated: give --eval X.npy --labels Y.npy, or --task DIR\n");
     }
+    if !report.explain.is_empty() {
+        let row = |cost: &LayerCost| {
+            vec![cost.name.clone(), format!("{:.4}", cost.metric), format!("{:.4}", cost.lost)]
+        };
+        let rows: Vec<_> = report.explain.iter().map(row).collect();
+        text.push_str("\nonly this layer quantized:\n");
+        text.push_str(&table::render(&["layer", "metric", "lost"], &rows));
+        text.push('\n');
+    }
     let seconds: f64 = report.seconds.values().sum();
     text.push_str(&format!(
         "flash {} of constants, RAM {}, {} MACs; {seconds:.1} s\n",
@@ -130,4 +143,17 @@ pub fn summary(report: &Report) -> String {
         report.macs
     ));
     text
+}
+
+/// What the widths of a report hold for.
+fn widths(report: &Report) -> String {
+    let Ok(recipe) = Recipe::parse(&report.recipe, "the report") else {
+        return "all layers at this width".into();
+    };
+    let but = if recipe.layers.is_empty() { "" } else { " but those with their own bits" };
+    let ends = recipe
+        .first_last_bits
+        .map_or(String::new(), |bits| format!(", the first and the last at {bits} bits"));
+    let border = recipe.activations.border_bits;
+    format!("all layers at this width{but}{ends}; the model's input and output at {border} bits")
 }

@@ -1,0 +1,133 @@
+//! Everything that a recipe can choose: the stages of the pipeline, their components and parameters.
+
+use serde::Serialize;
+
+use crate::condition::ConditioningChoice;
+use crate::correct::CorrectionChoice;
+use crate::layerwise::Layerwise;
+use crate::range::{JointRangeChoice, RangeChoice, WeightRangeChoice};
+use crate::recipe::{ActivationRecipe, CalibrationRecipe, WeightRecipe};
+use crate::reconstruct::{LossChoice, Reconstruction};
+use crate::round::RoundingChoice;
+use crate::synthesize::Synthesis;
+
+/// A key of a recipe.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    /// The key.
+    pub key: &'static str,
+    /// What the stage does.
+    pub summary: &'static str,
+    /// What it can be, in the order of the list; a section has a single one.
+    pub components: Vec<Component>,
+}
+
+/// A choice of a stage.
+#[derive(Clone, Debug)]
+pub struct Component {
+    /// The name that recipes use.
+    pub name: &'static str,
+    /// What it does, in one line.
+    pub summary: &'static str,
+    /// Parameters with their defaults, as TOML.
+    pub parameters: Vec<(String, String)>,
+}
+
+macro_rules! stage {
+    ($key:literal, $summary:literal, $choice:ty) => {
+        Stage {
+            key: $key,
+            summary: $summary,
+            components: <$choice>::all()
+                .iter()
+                .zip(<$choice>::SUMMARIES)
+                .map(|(choice, summary)| Component {
+                    name: choice.name(),
+                    summary,
+                    parameters: of_component(choice, choice.name()),
+                })
+                .collect(),
+        }
+    };
+}
+
+/// The stages in the order in which they run.
+pub fn stages() -> Vec<Stage> {
+    let section = |key, summary, parameters| Stage {
+        key,
+        summary,
+        components: vec![Component { name: "keys", summary: "", parameters }],
+    };
+    let mut calibration = of(&CalibrationRecipe::default());
+    calibration.push(("data-free".into(), "source = { data-free = { .. } }, with".into()));
+    calibration.extend(of(&Synthesis::default()));
+    vec![
+        section("calibration", "which samples are observed, and how", calibration),
+        stage!("conditioning", "rewrites of the float network, a list", ConditioningChoice),
+        section("weights", "how weights are quantized", of(&WeightRecipe::default())),
+        stage!("weights.range", "the ranges of weights", WeightRangeChoice),
+        section("activations", "how activations are quantized", of(&ActivationRecipe::default())),
+        stage!("activations.range", "the ranges of activations", RangeChoice),
+        stage!("joint_range", "a search of all activations' ranges together", JointRangeChoice),
+        stage!("rounding", "how weights become integers", RoundingChoice),
+        section(
+            "layerwise",
+            "what roundings and ranges see that look at a layer's inputs",
+            of(&Layerwise::default()),
+        ),
+        section(
+            "reconstruction",
+            "tuning of several layers together; granularity is none, layer, block, block-pairs or network",
+            of(&Reconstruction::default()),
+        ),
+        stage!("reconstruction.loss", "what outputs are compared by", LossChoice),
+        stage!("correction", "what is corrected at the end", CorrectionChoice),
+    ]
+}
+
+/// The keys of a section with their defaults; choices have a stage of their own.
+fn of(section: &impl Serialize) -> Vec<(String, String)> {
+    let Ok(toml::Value::Table(table)) = toml::Value::try_from(section) else { return Vec::new() };
+    let plain = table.into_iter().filter(|(_, value)| !value.is_table());
+    plain.map(|(name, value)| (name, value.to_string())).collect()
+}
+
+fn of_component(choice: &impl Serialize, name: &str) -> Vec<(String, String)> {
+    match toml::Value::try_from(choice) {
+        Ok(toml::Value::Table(mut table)) => table.remove(name).map_or(Vec::new(), |c| of(&c)),
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::Recipe;
+
+    #[test]
+    fn every_component_of_the_catalogue_is_a_recipe_by_its_name() {
+        for Stage { key, components, .. } in stages() {
+            for component in components.iter().filter(|c| c.name != "keys") {
+                let list = if key == "conditioning" { ["[", "]"] } else { ["", ""] };
+                let value = format!("{}\"{}\"{}", list[0], component.name, list[1]);
+                let text = match key.split_once('.') {
+                    Some((section, key)) => format!("[{section}]\n{key} = {value}"),
+                    None => format!("{key} = {value}"),
+                };
+                let parsed = Recipe::parse(&text, key);
+                assert!(parsed.is_ok(), "{text}: {}", parsed.unwrap_err());
+                assert!(!component.summary.is_empty(), "{key}, {}", component.name);
+            }
+        }
+    }
+
+    #[test]
+    fn parameters_are_listed_with_their_defaults() {
+        let all = stages();
+        let rounding = all.iter().find(|stage| stage.key == "rounding").unwrap();
+        let adaround = rounding.components.iter().find(|c| c.name == "adaround").unwrap();
+        let found =
+            adaround.parameters.iter().any(|(name, value)| name == "iterations" && value == "1500");
+        assert!(found, "{:?}", adaround.parameters);
+    }
+}

@@ -1,0 +1,40 @@
+//! `burn-ptq recipe`.
+
+use burn_ptq::catalogue::{Stage, stages};
+use burn_ptq::recipe::{PRESETS, Recipe};
+
+use crate::args::RecipeCommand;
+
+pub fn run(command: RecipeCommand) -> anyhow::Result<()> {
+    match command {
+        RecipeCommand::List => print!("{}", list()),
+        RecipeCommand::Show { name } => {
+            // Names the nearest preset if there is none of this name.
+            Recipe::preset(&name)?;
+            let text = PRESETS.iter().find(|preset| preset.0 == name).map(|preset| preset.1);
+            print!("{}", text.unwrap_or_default());
+        }
+    }
+    Ok(())
+}
+
+/// All choices, as people read them on a terminal.
+fn list() -> String {
+    let mut text = String::new();
+    for Stage { key, summary, components } in stages() {
+        text.push_str(&format!("{key}: {summary}\n"));
+        for component in components {
+            text.push_str(&format!("  {:22} {}\n", component.name, component.summary));
+            for (name, value) in component.parameters {
+                text.push_str(&format!("  {:22}   {name} = {value}\n", ""));
+            }
+        }
+        text.push('\n');
+    }
+    text.push_str("presets (burn-ptq recipe show NAME):\n");
+    for (name, preset) in PRESETS {
+        let first = preset.lines().next().unwrap_or_default();
+        text.push_str(&format!("  {name:22} {}\n", first.trim_start_matches('#').trim()));
+    }
+    text
+}
