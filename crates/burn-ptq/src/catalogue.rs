@@ -6,10 +6,9 @@ use crate::condition::ConditioningChoice;
 use crate::correct::CorrectionChoice;
 use crate::layerwise::Layerwise;
 use crate::range::{JointRangeChoice, RangeChoice, WeightRangeChoice};
-use crate::recipe::{ActivationRecipe, CalibrationRecipe, WeightRecipe};
+use crate::recipe::{ActivationRecipe, CalibrationRecipe, Source, WeightRecipe};
 use crate::reconstruct::{LossChoice, Reconstruction};
 use crate::round::RoundingChoice;
-use crate::synthesize::Synthesis;
 
 /// A key of a recipe.
 #[derive(Clone, Debug)]
@@ -58,11 +57,13 @@ pub fn stages() -> Vec<Stage> {
         summary,
         components: vec![Component { name: "keys", summary: "", parameters }],
     };
-    let mut calibration = of(&CalibrationRecipe::default());
-    calibration.push(("data-free".into(), "source = { data-free = { .. } }, with".into()));
-    calibration.extend(of(&Synthesis::default()));
     vec![
-        section("calibration", "which samples are observed, and how", calibration),
+        section(
+            "calibration",
+            "which samples are observed, and how",
+            of(&CalibrationRecipe::default()),
+        ),
+        stage!("calibration.source", "where samples come from", Source),
         stage!("conditioning", "rewrites of the float network, a list", ConditioningChoice),
         section("weights", "how weights are quantized", of(&WeightRecipe::default())),
         stage!("weights.range", "the ranges of weights", WeightRangeChoice),
@@ -89,7 +90,12 @@ pub fn stages() -> Vec<Stage> {
 fn of(section: &impl Serialize) -> Vec<(String, String)> {
     let Ok(toml::Value::Table(table)) = toml::Value::try_from(section) else { return Vec::new() };
     let plain = table.into_iter().filter(|(_, value)| !value.is_table());
-    plain.map(|(name, value)| (name, value.to_string())).collect()
+    let text = |value: toml::Value| match value {
+        // Numbers of 32 bits have no more digits than these.
+        toml::Value::Float(x) if f64::from(x as f32) == x => (x as f32).to_string(),
+        value => value.to_string(),
+    };
+    plain.map(|(name, value)| (name, text(value))).collect()
 }
 
 fn of_component(choice: &impl Serialize, name: &str) -> Vec<(String, String)> {

@@ -18,7 +18,7 @@ use crate::evaluate::{
 use crate::import::onnx;
 use crate::metric::Metric;
 use crate::pipeline::{Event, PipelineError, Progress, Quantized, Quantizer};
-use crate::recipe::{Recipe, Source};
+use crate::recipe::Recipe;
 use crate::report::{LayerCost, LayerReport, Report};
 use crate::task::Task;
 
@@ -57,10 +57,11 @@ pub fn run(
     let import_seconds = clock.elapsed().as_secs_f64();
     let input = graph.value(graph.input);
     let (input_name, input_shape) = (input.name.clone(), input.shape.clone());
-    let calibration = match (&job.recipe.calibration.source, &task.calibration) {
-        (Source::DataFree(_), _) => None,
-        (Source::Data, None) => return Err(PipelineError::NoSamples),
-        (Source::Data, Some(path)) => {
+    let synthesis = job.recipe.calibration.source.component().synthesis();
+    let calibration = match (synthesis, &task.calibration) {
+        (Some(_), _) => None,
+        (None, None) => return Err(PipelineError::NoSamples),
+        (None, Some(path)) => {
             let samples = Samples::open(path)?;
             samples.expect_shape(&input_name, &input_shape)?;
             Some(samples)
@@ -75,15 +76,15 @@ pub fn run(
     let quantizer = Quantizer::new(job.recipe.clone(), device.clone())
         .with_hashes(hashes.0.clone(), hashes.1.clone());
     let limit = job.recipe.calibration.samples;
-    let (expected, quantized) = match (&calibration, &job.recipe.calibration.source) {
+    let (expected, quantized) = match (&calibration, synthesis) {
         (Some(calibration), _) => {
             let batch = job.recipe.calibration.batch;
             let expected = limit.unwrap_or(usize::MAX).min(calibration.count());
             let batches = calibration.batches(batch, limit, &task.preprocessing)?;
             (expected, quantizer.quantize(graph, batches, Some(expected), progress)?)
         }
-        (None, source) => {
-            let made = if let Source::DataFree(synthesis) = source { synthesis.samples } else { 0 };
+        (None, synthesis) => {
+            let made = synthesis.map_or(0, |synthesis| synthesis.samples);
             let none = std::iter::empty::<Result<Vec<f32>, PipelineError>>();
             (made, quantizer.quantize(graph, none, Some(made), progress)?)
         }

@@ -48,7 +48,7 @@ pub enum Inputs {
 
 impl Default for Layerwise {
     fn default() -> Self {
-        Self { inputs: Inputs::Quantized, samples: 512, rows: 64, damping: 0.01, fit_bias: true }
+        Self { inputs: Inputs::Quantized, samples: 1024, rows: 1024, damping: 0.01, fit_bias: true }
     }
 }
 

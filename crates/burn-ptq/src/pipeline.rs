@@ -17,7 +17,7 @@ use crate::lower::{Layout, LowerError, lower};
 use crate::prepare::{insert_requantize, prepare};
 use crate::quant::SchemeError;
 use crate::quantized::{JointSearch, QuantizedGraph, choose_grids};
-use crate::recipe::{Recipe, RecipeError, Source};
+use crate::recipe::{Recipe, RecipeError};
 use crate::reconstruct::{ReconstructionGranularity, reconstruct};
 use crate::synthesize::synthesize;
 
@@ -212,12 +212,12 @@ impl Quantizer {
         };
         let kept =
             correction.samples().max(for_rounding).max(for_tuning).max(for_ranges).max(PROBES);
-        let mut calibration = match &self.recipe.calibration.source {
-            Source::Data => {
+        let mut calibration = match self.recipe.calibration.source.component().synthesis() {
+            None => {
                 progress(Event::Stage { stage: "calibrate" });
                 calibrate(&float, &self.device, batches, expected, kept, progress)?
             }
-            Source::DataFree(synthesis) => {
+            Some(synthesis) => {
                 progress(Event::Stage { stage: "synthesize" });
                 let seed = self.recipe.seed;
                 let samples = synthesize(&float, synthesis, seed, &self.device, progress)?;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::choice::nearest;
+use crate::choice::{choices, nearest};
 use crate::condition::ConditioningChoice;
 use crate::correct::CorrectionChoice;
 use crate::graph::Graph;
@@ -62,13 +62,32 @@ pub struct CalibrationRecipe {
 }
 
 /// Where calibration samples come from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Source {
-    /// Recorded samples.
-    Data,
-    /// Inputs made from the model's batch normalization.
-    DataFree(Synthesis),
+pub trait SampleSource {
+    /// How they are made, if they are not recorded.
+    fn synthesis(&self) -> Option<&Synthesis> {
+        None
+    }
+}
+
+/// Recorded samples.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Data {}
+
+impl SampleSource for Data {}
+
+impl SampleSource for Synthesis {
+    fn synthesis(&self) -> Option<&Synthesis> {
+        Some(self)
+    }
+}
+
+choices! {
+    /// The sources of calibration samples that a recipe can name.
+    Source of SampleSource, a "source of samples" {
+        "data" => Data: "recorded samples",
+        "data-free" => Synthesis: "inputs made from the model's batch normalization (ZeroQ)",
+    }
 }
 
 /// How weights are quantized.
@@ -158,10 +177,15 @@ pub enum RecipeError {
 /// The presets: name and text.
 pub const PRESETS: &[(&str, &str)] = &[
     ("w8a8", include_str!("../recipes/w8a8.toml")),
+    ("w4a8-fast", include_str!("../recipes/w4a8-fast.toml")),
     ("w4a8", include_str!("../recipes/w4a8.toml")),
-    ("w3a8", include_str!("../recipes/w3a8.toml")),
-    ("w2a8", include_str!("../recipes/w2a8.toml")),
+    ("w4a8-best", include_str!("../recipes/w4a8-best.toml")),
     ("w4a4", include_str!("../recipes/w4a4.toml")),
+    ("w4a4-best", include_str!("../recipes/w4a4-best.toml")),
+    ("w3a8", include_str!("../recipes/w3a8.toml")),
+    ("w3a8-best", include_str!("../recipes/w3a8-best.toml")),
+    ("w2a8", include_str!("../recipes/w2a8.toml")),
+    ("w2a8-best", include_str!("../recipes/w2a8-best.toml")),
 ];
 
 fn preset_names() -> Vec<&'static str> {
@@ -190,7 +214,7 @@ impl Default for Recipe {
 
 impl Default for CalibrationRecipe {
     fn default() -> Self {
-        Self { samples: None, batch: 32, source: Source::Data }
+        Self { samples: None, batch: 32, source: Source::Data(Data {}) }
     }
 }
 
@@ -428,7 +452,8 @@ mod tests {
         for (name, _) in PRESETS {
             let recipe = Recipe::preset(name).unwrap();
             assert_eq!(recipe.name, *name);
-            assert!(recipe.label().eq_ignore_ascii_case(name), "{}", recipe.label());
+            let widths = name.split('-').next().unwrap();
+            assert!(recipe.label().eq_ignore_ascii_case(widths), "{}", recipe.label());
         }
     }
 

@@ -56,7 +56,7 @@ fn recipe(args: &Quantize) -> anyhow::Result<Recipe> {
         recipe.first_last_bits = args.first_last;
     }
     if args.data_free {
-        recipe.calibration.source = Source::DataFree(Default::default());
+        recipe.calibration.source = Source::Synthesis(Default::default());
     }
     for layer in &args.layers {
         recipe.layers.push(layer_override(layer)?);
