@@ -10,15 +10,15 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use crate::evaluate::to_vec;
-use crate::graph::{Graph, Node, Parameters, execute};
+use crate::graph::{BatchNormStatistics, Graph, Node, Parameters, execute};
 use crate::pipeline::{Event, PipelineError, Progress};
 
 /// Makes inputs on which every layer has the statistics that its batch normalization remembers.
 ///
 /// Inputs start as noise and are moved by Adam until the means and deviations of each layer's
-/// outputs are those of the normalization, `beta` and `|gamma|` (Cai et al., ZeroQ, 2020). Each input
-/// is noise times a deviation plus a mean for each channel, all learned, so that the scale of the
-/// model's inputs need not be known.
+/// outputs are those that the normalization gave them in training (Cai et al., ZeroQ, 2020). Each
+/// input is noise times a deviation plus a mean for each channel, all learned, so that the scale of
+/// the model's inputs need not be known.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Synthesis {
@@ -42,13 +42,23 @@ impl Default for Synthesis {
 #[derive(Module, Debug)]
 struct Inputs {
     noise: Param<Tensor<4>>,
-    /// Of each channel.
+    /// Of each channel, in deviations.
     mean: Param<Tensor<4>>,
     /// The logarithm of the deviation of each channel.
     deviation: Param<Tensor<4>>,
 }
 
 impl Inputs {
+    fn new(dims: [usize; 4], random: &mut ChaCha8Rng, device: &Device) -> Self {
+        let noise = TensorData::new(noise(dims.iter().product(), random), dims);
+        let zeros = || Param::from_tensor(Tensor::zeros([1, dims[1], 1, 1], device));
+        Self {
+            noise: Param::from_tensor(Tensor::from_data(noise, device)),
+            mean: zeros(),
+            deviation: zeros(),
+        }
+    }
+
     fn values(&self) -> Tensor<4> {
         (self.noise.val() + self.mean.val()) * self.deviation.val().exp()
     }
@@ -66,77 +76,126 @@ pub fn synthesize(
     device: &Device,
     progress: Progress,
 ) -> Result<Vec<f32>, PipelineError> {
-    if graph.nodes.iter().all(|n| n.batch_norm.is_none()) {
-        return Err(PipelineError::NoStatistics);
-    }
+    let targets = Targets::new(graph, device)?;
     let autodiff = device.clone().autodiff();
     let [a, b, c] = graph.value(graph.input).dims();
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let layers: Vec<Parameters> =
-        graph.nodes.iter().map(|n| Parameters::new(n.op.parameters(), device)).collect();
     let mut samples = Vec::new();
-    for made in (0..how.samples).step_by(how.batch.max(1)) {
-        let batch = how.batch.max(1).min(how.samples - made);
-        let noise: Vec<f32> = (0..batch * a * b * c).map(|_| normal(&mut random)).collect();
-        let noise = Tensor::from_data(TensorData::new(noise, [batch, a, b, c]), &autodiff);
-        let mut inputs = Inputs {
-            noise: Param::from_tensor(noise),
-            mean: Param::from_tensor(Tensor::zeros([1, a, 1, 1], &autodiff)),
-            deviation: Param::from_tensor(Tensor::zeros([1, a, 1, 1], &autodiff)),
-        };
+    // Batches of nearly one size: the statistics of a small rest would mean little.
+    let batches = how.samples.div_ceil(how.batch.max(1));
+    for batch in 0..batches {
+        let made = how.samples * batch / batches;
+        let count = how.samples * (batch + 1) / batches - made;
+        let mut inputs = Inputs::new([count, a, b, c], &mut random, &autodiff);
         let mut adam = AdamConfig::new().with_epsilon(1e-8).init();
         for step in 0..how.steps {
-            let loss = mismatch(graph, &layers, inputs.values());
+            let loss = targets.mismatch(inputs.values());
             let gradients = GradientsParams::from_grads(loss.backward(), &inputs);
             let share = step as f64 / how.steps as f64;
             let rate = how.learning_rate * 0.5 * (1.0 + (std::f64::consts::PI * share).cos());
             inputs = adam.step(rate, inputs, gradients);
-            let done = made * how.steps + step * batch;
+            let done = made * how.steps + step * count;
             let total = Some(how.samples * how.steps);
             if !progress(Event::Progress { stage: "synthesize", done, total }) {
                 return Err(PipelineError::Cancelled);
             }
         }
-        let loss = f64::from(mismatch(graph, &layers, inputs.values()).into_scalar::<f32>());
-        progress(Event::Loss { stage: "synthesize", loss });
-        samples.extend(to_vec(inputs.values().inner()));
+        let values = inputs.values().inner();
+        let loss = f64::from(targets.mismatch(values.clone()).into_scalar::<f32>());
+        if !progress(Event::Loss { stage: "synthesize", loss }) {
+            return Err(PipelineError::Cancelled);
+        }
+        samples.extend(to_vec(values));
     }
     Ok(samples)
 }
 
-/// How far the statistics of each layer's outputs are from its normalization's, in squared
-/// deviations, the mean over channels, summed over layers.
-fn mismatch(graph: &Graph, layers: &[Parameters], input: Tensor<4>) -> Tensor<1> {
-    let losses = RefCell::new(Vec::new());
-    let compute = |_, node: &Node, inputs: &[Tensor<4>], parameters: &[Tensor<1>]| {
-        let output = node.op.operator().forward(inputs, parameters);
-        if let Some(statistics) = &node.batch_norm {
-            let channels = statistics.beta.len();
-            let device = output.device();
-            let row = |x: Vec<f32>| {
-                Tensor::<1>::from_floats(x.as_slice(), &device).reshape::<2, _>([channels, 1])
-            };
-            let wanted_mean = row(statistics.beta.clone());
-            let wanted = row(statistics.gamma.iter().map(|g| g.abs().max(1e-3)).collect());
-            let elements = output.dims().iter().product::<usize>();
-            let rows =
-                output.clone().swap_dims(0, 1).reshape::<2, _>([channels, elements / channels]);
-            let mean = rows.clone().mean_dim(1);
-            let deviation = ((rows - mean.clone()).square().mean_dim(1) + 1e-8).sqrt();
-            let shift = ((mean - wanted_mean) / wanted.clone()).square();
-            let stretch = (deviation / wanted - 1.0).square();
-            losses.borrow_mut().push((shift + stretch).mean());
-        }
-        output
-    };
-    execute(graph, layers, input, compute, |_, value| value);
-    let losses = losses.into_inner();
-    losses.into_iter().reduce(|a, b| a + b).expect("there are normalizations")
+/// What the outputs of the layers of a graph shall be like.
+struct Targets {
+    graph: Arc<Graph>,
+    layers: Vec<Parameters>,
+    /// By node; `None` where nothing is known of the output.
+    targets: Vec<Option<Target>>,
 }
 
-/// A standard normal number, by Box and Muller.
-fn normal(random: &mut ChaCha8Rng) -> f32 {
-    let mut uniform = || (f64::from(random.next_u32()) + 1.0) / (f64::from(u32::MAX) + 2.0);
-    let (u, v) = (uniform(), uniform());
-    ((-2.0 * u.ln()).sqrt() * (2.0 * std::f64::consts::PI * v).cos()) as f32
+impl Targets {
+    fn new(graph: &Arc<Graph>, device: &Device) -> Result<Self, PipelineError> {
+        let target = |n: &Node| n.batch_norm.as_ref().and_then(|s| Target::new(s, device));
+        let targets: Vec<Option<Target>> = graph.nodes.iter().map(target).collect();
+        if targets.iter().all(Option::is_none) {
+            return Err(PipelineError::NoStatistics);
+        }
+        let parameters = |n: &Node| Parameters::new(n.op.parameters(), device);
+        let layers = graph.nodes.iter().map(parameters).collect();
+        Ok(Self { graph: Arc::clone(graph), layers, targets })
+    }
+
+    /// How far the layers' outputs are from their targets, summed over layers.
+    fn mismatch(&self, input: Tensor<4>) -> Tensor<1> {
+        let losses = RefCell::new(Vec::new());
+        let compute = |index: usize, node: &Node, x: &[Tensor<4>], parameters: &[Tensor<1>]| {
+            let output = node.op.operator().forward(x, parameters);
+            if let Some(target) = &self.targets[index] {
+                losses.borrow_mut().push(target.mismatch(output.clone()));
+            }
+            output
+        };
+        execute(&self.graph, &self.layers, input, compute, |_, value| value);
+        let losses = losses.into_inner();
+        losses.into_iter().reduce(|a, b| a + b).expect("a graph without targets is an error")
+    }
 }
+
+/// What the output of a layer shall be like: `[channels, 1]` each.
+struct Target {
+    mean: Tensor<2>,
+    deviation: Tensor<2>,
+    /// What differences are measured in.
+    unit: Tensor<2>,
+}
+
+/// The smallest deviation that differences are measured in, as a share of the layer's largest:
+/// channels that training switched off are nearly constant.
+const SMALLEST_UNIT: f64 = 0.05;
+
+impl Target {
+    /// `None` if no channel varies: a layer that training switched off says nothing of its inputs.
+    fn new(statistics: &BatchNormStatistics, device: &Device) -> Option<Self> {
+        let deviations = statistics.deviations();
+        let largest = deviations.iter().copied().fold(0.0, f64::max);
+        let column = |numbers: Vec<f32>| {
+            Tensor::<1>::from_floats(numbers.as_slice(), device).unsqueeze_dim::<2>(1)
+        };
+        let units = deviations.iter().map(|d| d.max(SMALLEST_UNIT * largest) as f32).collect();
+        (largest > 0.0).then(|| Self {
+            mean: column(statistics.beta.clone()),
+            deviation: column(deviations.iter().map(|&d| d as f32).collect()),
+            unit: column(units),
+        })
+    }
+
+    /// The squared differences of means and deviations, the mean over channels.
+    fn mismatch(&self, output: Tensor<4>) -> Tensor<1> {
+        let [batch, channels, height, width] = output.dims();
+        let rows = output.swap_dims(0, 1).reshape::<2, _>([channels, batch * height * width]);
+        let rows = (rows - self.mean.clone()) / self.unit.clone();
+        let mean = rows.clone().mean_dim(1);
+        // The term keeps the root's gradient finite where a channel is constant.
+        let deviation = ((rows - mean.clone()).square().mean_dim(1) + 1e-8).sqrt();
+        let stretch = deviation - self.deviation.clone() / self.unit.clone();
+        (mean.square() + stretch.square()).mean()
+    }
+}
+
+/// Standard normal numbers, by Box and Muller.
+pub(crate) fn noise(count: usize, random: &mut ChaCha8Rng) -> Vec<f32> {
+    let mut uniform = || (f64::from(random.next_u32()) + 1.0) / (f64::from(u32::MAX) + 2.0);
+    let mut normal = || {
+        let (u, v) = (uniform(), uniform());
+        ((-2.0 * u.ln()).sqrt() * (2.0 * std::f64::consts::PI * v).cos()) as f32
+    };
+    (0..count).map(|_| normal()).collect()
+}
+
+#[cfg(test)]
+mod tests;

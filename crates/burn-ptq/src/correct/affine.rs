@@ -1,19 +1,19 @@
 //! Re-estimation of batch normalization on a network into which it is folded.
 
-use std::sync::Arc;
-
 use burn::tensor::Device;
 
+use super::match_channels::match_channels;
 use super::statistics::ChannelStatistics;
 use super::{Correction, QuantizedGraph};
-use crate::quant::Granularity;
-use crate::walk::SideBySide;
+use crate::quantized::QuantizedWeights;
 
 /// Gives every output channel the mean and the deviation that it has in the float network.
 ///
-/// What re-estimating batch normalization does on a folded network: before the activation function,
-/// `s *= sigma / sigma_q` for the scale of the channel's weights and `b` so that the means agree,
-/// layer by layer in order. Layers whose channels share a scale have only their biases corrected.
+/// `s *= sigma / sigma_q` for the scale of the channel's weights, and `b` so that the means agree,
+/// before the activation function, layer by layer in order: what re-estimating batch normalization
+/// (AIMET's correction of that name) comes to on a network into which it is folded. No channel is
+/// scaled by more than 2 or less than 1/2. Layers whose channels share a scale have only their biases
+/// corrected, and scales that are powers of two stay powers of two.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Affine {
@@ -38,42 +38,28 @@ impl Correction for Affine {
     }
 
     fn correct(&self, quantized: &mut QuantizedGraph, samples: Vec<f32>, device: &Device) {
-        let graph = Arc::clone(&quantized.graph);
-        let mut networks = SideBySide::new(samples, true, quantized, device);
-        for (index, node) in graph.nodes.iter().enumerate() {
-            let outputs = networks.outputs(index, quantized);
-            let input = quantized.activations[node.inputs[0].0].grid.scale;
-            let weights = quantized.weights[index].as_mut();
-            let Some(weights) = weights.filter(|w| w.bits <= self.max_bits) else {
-                networks.store(index, outputs, quantized);
-                continue;
-            };
-            let mut statistics = [0, 1].map(|_| ChannelStatistics::default());
-            for pair in &outputs {
-                statistics.iter_mut().zip(pair).for_each(|(s, x)| s.add(node, x));
-            }
-            let [float, found] = &statistics;
-            let biases = weights.dequantize_bias(input).data;
-            let granularity = match weights.scales.len() {
-                1 if biases.len() > 1 => Granularity::PerTensor,
-                _ => Granularity::PerChannel,
-            };
-            let mut corrected = Vec::new();
-            for c in 0..biases.len() {
-                let (wanted, is) = (float.deviations()[c], found.deviations()[c]);
-                let factor = if granularity == Granularity::PerTensor || is <= 1e-6 * wanted {
-                    1.0
-                } else {
-                    (wanted / is).clamp(1.0 / LARGEST_FACTOR, LARGEST_FACTOR)
-                };
-                if granularity == Granularity::PerChannel {
-                    weights.scales[c] = (f64::from(weights.scales[c]) * factor) as f32;
-                }
-                let without_bias = found.means()[c] - f64::from(biases[c]);
-                corrected.push(float.means()[c] - factor * without_bias);
-            }
-            weights.set_bias(&corrected, input);
-            networks.run(index, quantized);
-        }
+        match_channels(quantized, samples, device, self.max_bits, factors);
     }
+}
+
+/// The factors that give each channel of a layer its deviation in the float network.
+fn factors(
+    weights: &QuantizedWeights,
+    float: &ChannelStatistics,
+    found: &ChannelStatistics,
+) -> Vec<f64> {
+    let channels = weights.bias.len();
+    if weights.scales.len() != channels {
+        return vec![1.0; channels];
+    }
+    // The layer keeps no record of its scheme, but scales do not become powers of two by chance.
+    let power_of_two = weights.scales.iter().all(|scale| scale.log2().fract() == 0.0);
+    let factor = |(wanted, found): (f64, f64)| {
+        if found <= 1e-6 * wanted {
+            return 1.0;
+        }
+        let factor = (wanted / found).clamp(1.0 / LARGEST_FACTOR, LARGEST_FACTOR);
+        if power_of_two { factor.log2().round().exp2() } else { factor }
+    };
+    float.deviations().into_iter().zip(found.deviations()).map(factor).collect()
 }

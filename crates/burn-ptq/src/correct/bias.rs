@@ -1,12 +1,9 @@
 //! Empirical bias correction.
 
-use std::sync::Arc;
-
 use burn::tensor::Device;
 
-use super::statistics::{ChannelStatistics, along_channels};
+use super::match_channels::match_channels;
 use super::{Correction, QuantizedGraph};
-use crate::walk::SideBySide;
 
 /// Shifts each layer's biases so that every output channel has its mean of the float network.
 ///
@@ -35,31 +32,8 @@ impl Correction for Bias {
     }
 
     fn correct(&self, quantized: &mut QuantizedGraph, samples: Vec<f32>, device: &Device) {
-        let graph = Arc::clone(&quantized.graph);
-        let mut networks = SideBySide::new(samples, true, quantized, device);
-        for (index, node) in graph.nodes.iter().enumerate() {
-            let mut outputs = networks.outputs(index, quantized);
-            let scale = quantized.activations[node.inputs[0].0].grid.scale;
-            let weights = quantized.weights[index].as_mut();
-            if let Some(weights) = weights.filter(|w| w.bits <= self.max_bits) {
-                let mut shift = ChannelStatistics::default();
-                for [float, simulated] in &outputs {
-                    shift.add(node, &(simulated.clone() - float.clone()));
-                }
-                let mut applied = Vec::new();
-                for (c, shift) in shift.means().into_iter().enumerate() {
-                    // In whole steps of the bias, so that the simulation stays exact.
-                    let step = f64::from(scale) * f64::from(weights.scale(c));
-                    let steps = (shift / step).round();
-                    weights.bias[c] = weights.bias[c].saturating_sub(steps as i32);
-                    applied.push((steps * step) as f32);
-                }
-                for [_, simulated] in &mut outputs {
-                    let shift = along_channels(node, &applied, simulated);
-                    *simulated = simulated.clone() - shift;
-                }
-            }
-            networks.store(index, outputs, quantized);
-        }
+        match_channels(quantized, samples, device, self.max_bits, |weights, _, _| {
+            vec![1.0; weights.bias.len()]
+        });
     }
 }

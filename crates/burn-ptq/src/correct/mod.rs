@@ -5,6 +5,8 @@
 mod affine;
 mod analytic;
 mod bias;
+mod clipped_normal;
+mod match_channels;
 mod none;
 mod statistics;
 
@@ -39,3 +41,6 @@ choices! {
         "affine" => Affine: "float means and deviations of output channels, measured",
     }
 }
+
+#[cfg(test)]
+mod tests;

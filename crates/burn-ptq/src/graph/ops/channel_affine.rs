@@ -48,6 +48,23 @@ pub struct BatchNormStatistics {
     pub epsilon: f32,
 }
 
+impl BatchNormStatistics {
+    /// The standard deviation that each channel of the output had in training:
+    /// `|gamma| * sqrt(variance / (variance + epsilon))`.
+    ///
+    /// A channel that training switched off has a variance of nearly 0 and so is constant, whatever
+    /// its `gamma`.
+    pub fn deviations(&self) -> Vec<f64> {
+        let deviation = |(&gamma, &variance): (&f32, &f32)| {
+            let variance = f64::from(variance.max(0.0));
+            let total = variance + f64::from(self.epsilon);
+            let kept = if total > 0.0 { (variance / total).sqrt() } else { 0.0 };
+            f64::from(gamma.abs()) * kept
+        };
+        self.gamma.iter().zip(&self.variance).map(deviation).collect()
+    }
+}
+
 impl Operator for ChannelAffine {
     fn name(&self) -> &'static str {
         "ChannelAffine"
