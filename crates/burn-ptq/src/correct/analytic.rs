@@ -62,7 +62,7 @@ fn shifts(node: &Node, weight: &Array, rounded: &QuantizedWeights, mean: &Tensor
     let no_bias = Array::full([rounded.bias.len()], 0.0);
     let parameters = Parameters::new([&errors, &no_bias], &mean.device()).values();
     let mut statistics = ChannelStatistics::default();
-    statistics.add(node, &node.op.operator().forward(&[mean.clone()], &parameters));
+    statistics.add(node, &node.op.operator().forward(std::slice::from_ref(mean), &parameters));
     statistics.means()
 }
 

@@ -45,7 +45,7 @@ fn samples(graph: &Graph, count: usize, seed: u64) -> Vec<f32> {
     numbers(count * graph.value(graph.input).len(), seed)
 }
 
-fn node<'a>(quantized: &'a QuantizedGraph, name: &str) -> usize {
+fn node(quantized: &QuantizedGraph, name: &str) -> usize {
     quantized.graph.nodes.iter().position(|n| n.name == name).unwrap()
 }
 

@@ -108,7 +108,7 @@ fn made_inputs_have_the_statistics_that_the_normalizations_remember() {
     let node = &graph.nodes[0];
     let wanted = node.batch_norm.as_ref().unwrap();
     let parameters = Parameters::new(node.op.parameters(), &Device::flex()).values();
-    let output = node.op.operator().forward(&[made.clone()], &parameters);
+    let output = node.op.operator().forward(std::slice::from_ref(&made), &parameters);
     let deviations = wanted.deviations();
     for (c, [mean, deviation]) in statistics(output).into_iter().enumerate() {
         let wanted_deviation = deviations[c] as f32;
