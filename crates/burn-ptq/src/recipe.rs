@@ -327,11 +327,19 @@ impl Recipe {
         share("reconstruction.drop", tuning.drop, 1.0)?;
         share("reconstruction.mixup", tuning.mixup, 1.0)?;
         share("reconstruction.validation", tuning.validation, 0.5)?;
-        let ends = |key, expected| Err(RecipeError::Value { key, found: "set".into(), expected });
+        let conflict =
+            |key, expected| Err(RecipeError::Value { key, found: "set".into(), expected });
         if tuning.mixup > 0.0 && tuning.granularity != ReconstructionGranularity::Network {
-            return ends(
+            return conflict(
                 "reconstruction.mixup",
-                "granularity = \"network\": inputs of later parts are no inputs of the model, of which sums could be made",
+                "granularity = \"network\": inputs of later parts are no inputs of the model, of \
+                 which sums could be made",
+            );
+        }
+        if matches!(self.correction, CorrectionChoice::Affine(_)) && self.weights.power_of_two {
+            return conflict(
+                "weights.power_of_two",
+                "another correction than \"affine\", which stretches scales to any number",
             );
         }
         if !(tuning.learning_rate > 0.0 && tuning.learning_rate.is_finite()) {

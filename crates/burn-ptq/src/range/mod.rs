@@ -296,7 +296,7 @@ mod tests {
     #[test]
     fn octav_comes_close_to_the_least_squared_error() {
         let distribution = laplace();
-        for bits in [3, 4, 6] {
+        for bits in [4, 6, 8] {
             let scheme = Scheme::weights(bits, Granularity::PerTensor).unwrap();
             let error = |range| squared_error(&distribution, &QParams::weights(&[range], scheme));
             let best = Mse { exponent: 2.0, steps: 400 }.range(&distribution, scheme);

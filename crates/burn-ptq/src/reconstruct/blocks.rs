@@ -119,3 +119,78 @@ fn named(graph: &Graph, ends: &[String]) -> Result<Vec<Range<usize>>, String> {
     let starts = std::iter::once(0).chain(cuts.iter().copied());
     Ok(starts.zip(&cuts).map(|(start, &end)| start..end).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Array;
+    use crate::graph::ops::{Add, Conv2d, Linear, Reshape, Softmax, Window};
+
+    fn conv(out: usize, input: usize, groups: usize) -> Conv2d {
+        Conv2d {
+            weight: Array::full([out, input / groups, 1, 1], 0.5),
+            bias: Array::full([out], 0.0),
+            window: Window::new([1, 1]),
+            groups,
+        }
+    }
+
+    /// A stem, a residual unit of two layers, a depthwise-separable pair, a classifier.
+    fn graph() -> Graph {
+        let mut graph = Graph::new("g", "x", vec![4, 2, 2]);
+        let stem = graph.push("stem", conv(4, 4, 1), &[graph.input], "a").unwrap();
+        let first = graph.push("first", conv(4, 4, 1), &[stem], "b").unwrap();
+        let second = graph.push("second", conv(4, 4, 1), &[first], "c").unwrap();
+        let sum = graph.push("add", Add, &[stem, second], "d").unwrap();
+        let depthwise = graph.push("depthwise", conv(4, 4, 4), &[sum], "e").unwrap();
+        let pointwise = graph.push("pointwise", conv(4, 4, 1), &[depthwise], "f").unwrap();
+        let flat = graph.push("flat", Reshape { shape: vec![16] }, &[pointwise], "g").unwrap();
+        let dense =
+            Linear { weight: Array::full([3, 16], 0.1), bias: Array::full([3], 0.0), axis: 0 };
+        let logits = graph.push("dense", dense, &[flat], "h").unwrap();
+        graph.push("softmax", Softmax { axis: 0 }, &[logits], "i").unwrap();
+        graph
+    }
+
+    fn ranges(recipe: &Reconstruction) -> Vec<Range<usize>> {
+        segments(&graph(), recipe).unwrap().into_iter().map(|s| s.nodes).collect()
+    }
+
+    #[test]
+    fn blocks_are_residual_units_depthwise_pairs_and_single_layers() {
+        let with = |granularity| Reconstruction { granularity, ..Default::default() };
+        assert_eq!(ranges(&with(ReconstructionGranularity::Block)), [0..1, 1..4, 4..7, 7..9]);
+        assert_eq!(ranges(&with(ReconstructionGranularity::BlockPairs)), [0..4, 4..9]);
+        assert_eq!(ranges(&with(ReconstructionGranularity::Network)), [0..9]);
+        let layers = ranges(&with(ReconstructionGranularity::Layer));
+        assert_eq!(layers, [0..1, 1..2, 2..4, 4..5, 5..7, 7..9]);
+    }
+
+    #[test]
+    fn segments_know_what_they_read_and_what_is_compared() {
+        let recipe = Reconstruction {
+            granularity: ReconstructionGranularity::Network,
+            ..Default::default()
+        };
+        let graph = graph();
+        let whole = &segments(&graph, &recipe).unwrap()[0];
+        let names = |ids: &[ValueId]| -> Vec<String> {
+            ids.iter().map(|id| graph.value(*id).name.clone()).collect()
+        };
+        assert_eq!(names(&whole.inputs), ["x"]);
+        // Logits instead of probabilities at the end.
+        assert_eq!(names(&whole.targets), ["a", "d", "g", "h"]);
+    }
+
+    #[test]
+    fn blocks_can_be_named() {
+        let recipe = Reconstruction {
+            granularity: ReconstructionGranularity::Block,
+            blocks: vec!["first".into(), "depthwise".into()],
+            ..Default::default()
+        };
+        assert_eq!(ranges(&recipe), [0..2, 2..5, 5..9]);
+        let recipe = Reconstruction { blocks: vec!["frist".into()], ..recipe };
+        assert_eq!(segments(&graph(), &recipe), Err("frist".into()));
+    }
+}

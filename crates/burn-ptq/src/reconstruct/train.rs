@@ -37,7 +37,14 @@ pub fn reconstruct(
     progress: Progress,
 ) -> Result<(), PipelineError> {
     let graph = Arc::clone(&quantized.graph);
-    let how = &recipe.reconstruction;
+    let how = &Reconstruction {
+        // Learned scales would be no powers of two.
+        learn_weight_scales: recipe.reconstruction.learn_weight_scales
+            && !recipe.weights.power_of_two,
+        learn_activation_scales: recipe.reconstruction.learn_activation_scales
+            && !recipe.activations.power_of_two,
+        ..recipe.reconstruction.clone()
+    };
     let parts = segments(&graph, how).map_err(|name| RecipeError::Layer {
         glob: name,
         problem: format!(

@@ -204,3 +204,85 @@ impl ActivationVariables {
         y + moved * slope
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GRID: Grid = Grid { scale: 0.3, zero_point: -3, min: -8, max: 7 };
+
+    /// What straight-through estimation takes the rounded value for when the scale moves: rounding
+    /// errors, in steps, and saturation stay as they are.
+    fn surrogate(x: f64, scale: f64) -> f64 {
+        let first = f64::from(GRID.scale);
+        let [low, high] = [GRID.min - GRID.zero_point, GRID.max - GRID.zero_point].map(f64::from);
+        let units = x / first;
+        if units < low || units > high {
+            return units.clamp(low, high) * scale;
+        }
+        x + (units.round() - units) * scale
+    }
+
+    #[test]
+    fn the_gradient_of_a_scale_is_that_of_the_surrogate() {
+        let device = Device::flex().autodiff();
+        let values = [-9.0_f32, -1.42, -0.2, 0.0, 0.44, 1.7, 2.99, 40.0];
+        let weights = [0.3_f32, -1.0, 0.7, 2.0, -0.4, 1.1, 0.2, 0.05];
+        let tensor =
+            |x: [f32; 8]| Tensor::<1>::from_floats(x, &device).reshape::<4, _>([1, 8, 1, 1]);
+        let variables = ActivationVariables::new(GRID, true, &device);
+        let loss = (variables.forward(tensor(values), None) * tensor(weights)).sum();
+        let gradients = loss.backward();
+        let found = variables.scale.val().grad(&gradients).unwrap().into_scalar::<f32>();
+        let at = |factor: f64| -> f64 {
+            let scale = f64::from(GRID.scale) * (SCALE_UNIT * factor).exp();
+            values
+                .iter()
+                .zip(weights)
+                .map(|(&x, w)| f64::from(w) * surrogate(x.into(), scale))
+                .sum()
+        };
+        let expected = (at(1e-4) - at(-1e-4)) / 2e-4;
+        assert!((f64::from(found) - expected).abs() < 1e-3, "{found}, expected {expected}");
+    }
+
+    #[test]
+    fn rounded_values_are_those_of_the_grid_and_dropped_ones_are_not() {
+        let device = Device::flex().autodiff();
+        let x = Tensor::<1>::from_floats([-9.0, -0.2, 0.44, 40.0], &device);
+        let x = x.reshape::<4, _>([1, 4, 1, 1]);
+        let keep = Tensor::<1>::from_floats([1.0, 1.0, 0.0, 0.0], &Device::flex());
+        let keep = keep.reshape::<4, _>([1, 4, 1, 1]);
+        let variables = ActivationVariables::new(GRID, true, &device);
+        let host = |x: Tensor<4>| x.into_data().try_to_vec::<f32>().unwrap();
+        let all = host(variables.forward(x.clone(), None));
+        let expected: Vec<f32> = [-9.0, -0.2, 0.44, 40.0].map(|x| GRID.fake_quantize(x)).into();
+        assert!(all.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-6), "{all:?}");
+        let some = host(variables.forward(x, Some(keep)));
+        assert!((some[2] - 0.44).abs() < 1e-6 && (some[0] - expected[0]).abs() < 1e-6, "{some:?}");
+    }
+
+    #[test]
+    fn variables_start_as_the_integers_that_they_stand_for() {
+        let float = Array::new([2, 3], vec![0.11, -0.52, 0.3, 0.9, -0.05, 0.4]);
+        let weights = QuantizedWeights {
+            bits: 4,
+            scales: vec![0.1, 0.2],
+            values: vec![1, -6, 3, 4, 0, 3],
+            bias: vec![7, -9],
+        };
+        let device = Device::flex().autodiff();
+        for rounding in [LearnedRounding::StraightThrough, LearnedRounding::Adaround] {
+            let recipe = Reconstruction { rounding, ..Default::default() };
+            let variables = LayerVariables::new(&weights, &float, 0.05, 1.0, &recipe, &device);
+            let (values, scales, bias) = variables.hardened();
+            assert_eq!(scales, weights.scales);
+            if rounding == LearnedRounding::StraightThrough {
+                assert_eq!(values, weights.values);
+            }
+            let mut again = weights.clone();
+            again.set_bias(&bias, 0.05);
+            assert_eq!(again.bias, weights.bias);
+        }
+    }
+}

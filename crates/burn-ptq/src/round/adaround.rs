@@ -29,7 +29,7 @@ pub struct AdaRound {
 
 impl Default for AdaRound {
     fn default() -> Self {
-        Self { iterations: 1500, learning_rate: 1e-2, regularization: 5.0, warm_up: 0.2 }
+        Self { iterations: 1500, learning_rate: 1e-2, regularization: 10.0, warm_up: 0.2 }
     }
 }
 
@@ -115,15 +115,63 @@ impl Rounding for AdaRound {
 
     fn round(&self, problem: &RoundingProblem) -> Rounded {
         let problem = Problem::new(problem);
+        train(self.module(&problem), &problem, self.iterations, self.learning_rate)
+    }
+}
+
+impl AdaRound {
+    fn module(&self, problem: &Problem) -> SoftRounding {
         let units = problem.target.clone() / problem.scale.clone();
         let floor = units.clone().floor();
-        let module = SoftRounding {
+        SoftRounding {
             variables: Param::from_tensor(inverse_rectified_sigmoid(units - floor.clone())),
             floor,
             scale: problem.scale.clone(),
             bounds: problem.bounds,
             regularizer: Regularizer { weight: self.regularization, warm_up: self.warm_up },
-        };
-        train(module, &problem, self.iterations, self.learning_rate)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Array;
+    use crate::observe::Quadratic;
+    use crate::quant::{Granularity, QParams, Range, Scheme};
+    use crate::round::learn::train_module;
+
+    #[test]
+    fn soft_rounding_starts_at_the_fraction_and_ends_decided() {
+        let data = (0..60).map(|i| (i as f32 * 12.9898).sin()).collect();
+        let weight = Array::new([2, 30], data);
+        let moment = |at: usize| 0.95_f32.powi((at / 30).abs_diff(at % 30) as i32);
+        let hessians = (0..900).map(moment).collect();
+        let quadratic = Quadratic { len: 30, groups: 1, hessians, target: weight.clone() };
+        let scheme = Scheme::weights(4, Granularity::PerTensor).unwrap();
+        let qparams = QParams::weights(&[Range { min: -1.0, max: 1.0 }], scheme);
+        let problem = Problem::new(&RoundingProblem {
+            layer: "l",
+            weight: &weight,
+            quadratic: Some(&quadratic),
+            qparams: &qparams,
+            seed: 0,
+        });
+        let adaround = AdaRound::default();
+        let host = |x: Tensor<3>| x.into_data().try_to_vec::<f32>().unwrap();
+        let module = adaround.module(&problem);
+        let scale = qparams.scales[0];
+        for (found, w) in host(module.share()).into_iter().zip(&weight.data) {
+            assert!((found - (w / scale - (w / scale).floor())).abs() < 1e-3);
+        }
+        let (module, rounded) =
+            train_module(module, &problem, adaround.iterations, adaround.learning_rate);
+        let shares = host(module.share());
+        assert!(shares.iter().all(|&h| h < 0.01 || h > 0.99), "{shares:?}");
+        for (q, w) in rounded.values.iter().zip(&weight.data) {
+            let floor = (w / scale).floor();
+            let inside = [floor, floor + 1.0].map(|q| q.clamp(-8.0, 7.0));
+            assert!(inside.contains(&f32::from(*q)), "{q} for {}", w / scale);
+        }
     }
 }

@@ -70,11 +70,21 @@ const CHECKS: usize = 20;
 /// Trains `module` by Adam, the learning rate falling along a cosine, and returns the best of the
 /// integers that it stood for on the way, rounding to nearest among them.
 pub(super) fn train<M: Learned>(
-    mut module: M,
+    module: M,
     problem: &Problem,
     iterations: usize,
     learning_rate: f64,
 ) -> Rounded {
+    train_module(module, problem, iterations, learning_rate).1
+}
+
+/// As [`train`], with the module at the end.
+pub(super) fn train_module<M: Learned>(
+    mut module: M,
+    problem: &Problem,
+    iterations: usize,
+    learning_rate: f64,
+) -> (M, Rounded) {
     let nearest = (problem.target.clone() / problem.scale.clone())
         .round()
         .clamp(problem.bounds[0], problem.bounds[1]);
@@ -91,8 +101,8 @@ pub(super) fn train<M: Learned>(
             loss = loss + penalty;
         }
         let gradients = GradientsParams::from_grads(loss.backward(), &module);
-        // Falls to a tenth: what is undecided at the end must still move.
-        let rate = learning_rate * (0.55 + 0.45 * (std::f64::consts::PI * progress).cos());
+        // Falls to a third: what is undecided at the end must still move.
+        let rate = learning_rate * (0.65 + 0.35 * (std::f64::consts::PI * progress).cos());
         module = adam.step(rate, module, gradients);
         if (iteration + 1) % iterations.div_ceil(CHECKS) == 0 || iteration + 1 == iterations {
             let (integers, scale) = (module.hardened(), module.scale());
@@ -110,7 +120,8 @@ pub(super) fn train<M: Learned>(
     if problem.per_tensor {
         scales.truncate(1);
     }
-    Rounded { values: host(integers).into_iter().map(|q| q as i8).collect(), scales }
+    let values = host(integers).into_iter().map(|q| q as i8).collect();
+    (module, Rounded { values, scales })
 }
 
 /// Rounds with a gradient of one.
