@@ -1,6 +1,7 @@
 //! Developer commands: `cargo xtask`.
 
 mod bench;
+mod components;
 mod outcome;
 mod requirements;
 mod results;
@@ -25,6 +26,7 @@ const COMMANDS: &[Subcommand] = &[
     Subcommand { name: "test", help: test::HELP, run: test::run },
     Subcommand { name: "bench", help: bench::HELP, run: bench::run },
     Subcommand { name: "results", help: results::HELP, run: results::run },
+    Subcommand { name: "components", help: components::HELP, run: components::run },
 ];
 
 fn main() -> ExitCode {

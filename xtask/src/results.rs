@@ -82,24 +82,41 @@ const CASES: &[(&str, &[&str], bool)] = &[
 
 pub fn run(arguments: &[String]) -> Result<ExitCode> {
     ensure!(arguments.is_empty(), "results takes no arguments");
-    let assets = match std::env::var_os("BURN_PTQ_ASSETS") {
-        Some(folder) => PathBuf::from(folder),
-        None => crate::root().join("../shared/assets"),
-    };
-    let build = ["build", "--release", "--locked", "-p", "burn-ptq-cli"];
-    ensure!(crate::cargo().args(build).status()?.success(), "the command line does not build");
+    build()?;
+    let assets = assets();
     let mut text = HEAD.to_string();
     for (task, metric, peer) in TASKS {
         let folder = assets.join(task);
         ensure!(folder.is_dir(), "{} is missing; set BURN_PTQ_ASSETS", folder.display());
         section(&mut text, &folder, task, metric, peer)?;
     }
-    let path = crate::root().join("docs/results.md");
+    write("results.md", &text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The folder of the tasks.
+pub fn assets() -> PathBuf {
+    match std::env::var_os("BURN_PTQ_ASSETS") {
+        Some(folder) => PathBuf::from(folder),
+        None => crate::root().join("../shared/assets"),
+    }
+}
+
+/// Builds the command line.
+pub fn build() -> Result<()> {
+    let build = ["build", "--release", "--locked", "-p", "burn-ptq-cli"];
+    ensure!(crate::cargo().args(build).status()?.success(), "the command line does not build");
+    Ok(())
+}
+
+/// Writes a page of the documentation.
+pub fn write(name: &str, text: &str) -> Result<()> {
+    let path = crate::root().join("docs").join(name);
     let temporary = path.with_extension("md.tmp");
     std::fs::write(&temporary, text)?;
     std::fs::rename(&temporary, &path)?;
-    println!("written to docs/results.md");
-    Ok(ExitCode::SUCCESS)
+    println!("written to docs/{name}");
+    Ok(())
 }
 
 const HEAD: &str = "\
@@ -172,11 +189,17 @@ fn section(text: &mut String, folder: &Path, task: &str, metric: &str, peer: Pee
 }
 
 fn quantize(folder: &Path, preset: &str, flags: &[&str]) -> Result<Value> {
+    let flags = [["--preset", preset].as_slice(), flags].concat();
+    quantize_with(folder, &flags.into_iter().map(String::from).collect::<Vec<_>>())
+}
+
+/// Quantizes a task and returns its report.
+pub fn quantize_with(folder: &Path, flags: &[String]) -> Result<Value> {
     let out = std::env::temp_dir().join(format!("burn-ptq-results-{}", std::process::id()));
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     let target = target.unwrap_or_else(|| crate::root().join("target"));
     let output = Command::new(target.join("release/burn-ptq"))
-        .args(["quantize", "--preset", preset, "--json", "--task"])
+        .args(["quantize", "--json", "--task"])
         .arg(folder)
         .args(flags)
         .arg("--out")

@@ -17,7 +17,12 @@ const ROUNDING: &[(&str, &str)] = &[
     ("crates/burn-ptq/src/correct/bias.rs", "biases are corrected in whole steps"),
     ("crates/burn-ptq/src/quant/fake_quantize.rs", "equal to the kernels by a property test"),
     ("crates/burn-ptq/src/quant/qparams.rs", "zero points, and scales that are powers of two"),
-    ("crates/burn-ptq/src/quantized.rs", "biases become integers"),
+    ("crates/burn-ptq/src/quantized.rs", "biases become integers; scales that are powers of two"),
+    (
+        "crates/burn-ptq/src/reconstruct/variables.rs",
+        "weights become integers at the end of tuning",
+    ),
+    ("crates/burn-ptq/src/round/learn.rs", "straight-through rounding of weights while learning"),
 ];
 
 fn sources() -> Vec<(String, String)> {

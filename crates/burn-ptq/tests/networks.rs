@@ -179,6 +179,30 @@ fn integer_metrics_hold_at_8_bits_and_beat_a_peers_nearest_rounding_at_4() {
     }
 }
 
+/// Floors of the integer metric for presets that take seconds: W4A8, W3A8, W2A8, W4A4. They leave room
+/// for the last bits of sums, which differ between machines and turn single weights.
+const LOW_BIT_FLOORS: &[(&str, [f64; 4])] = &[
+    ("ic", [0.860, 0.845, 0.770, 0.840]),
+    ("kws", [0.915, 0.900, 0.840, 0.890]),
+    ("vww", [0.785, 0.770, 0.720, 0.770]),
+    ("ad", [0.860, 0.850, 0.820, 0.830]),
+];
+
+#[test]
+fn integer_metrics_hold_at_low_bits() {
+    let _turn = turn();
+    for task in tasks("integer_metrics_hold_at_low_bits") {
+        let floors = LOW_BIT_FLOORS.iter().find(|f| f.0 == task.name);
+        for (i, preset) in ["w4a8", "w3a8", "w2a8", "w4a4"].into_iter().enumerate() {
+            let (report, _) = quantize(&task, Recipe::preset(preset).unwrap(), None);
+            let (integer, float) = (report.integer.unwrap(), report.float.unwrap());
+            println!("{} {preset}: {integer:.4}, float {float:.4}", task.name);
+            let floor = floors.map_or(float - 0.05, |f| f.1[i]);
+            assert!(integer >= floor, "{} {preset}: {integer}, expected {floor}", task.name);
+        }
+    }
+}
+
 /// The kernels round twice, the simulation once: outputs near a tie may differ by one step. The
 /// share grows as the weights' steps do, because the accumulator of a coarser grid holds fewer bits
 /// below the output's step; rounding it to a whole number first then matters more often.
@@ -187,7 +211,7 @@ fn layers_differ_from_their_simulation_by_one_step_in_few_places() {
     let _turn = turn();
     // About twice the shares that these networks show; an error in a kernel or in the placement of
     // a quantizer moves most outputs.
-    let shares = [("w8a8", 0.004), ("w4a8", 0.04), ("w3a8", 0.08), ("w2a8", 0.16), ("w4a4", 0.08)];
+    let shares = [("w8a8", 0.004), ("w4a8", 0.04), ("w3a8", 0.08), ("w2a8", 0.16), ("w4a4", 0.01)];
     for task in tasks("layers_differ") {
         for (preset, bound) in shares {
             let recipe = Recipe::preset(preset).unwrap();

@@ -1,9 +1,7 @@
 //! What the README says of recipes is true.
 
-use burn_ptq::correct::CorrectionChoice;
-use burn_ptq::range::{RangeChoice, WeightRangeChoice};
+use burn_ptq::catalogue::stages;
 use burn_ptq::recipe::{PRESETS, Recipe};
-use burn_ptq::round::RoundingChoice;
 
 const README: &str = include_str!("../../../README.md");
 
@@ -15,19 +13,16 @@ fn recipe() -> &'static str {
 #[test]
 fn the_recipe_of_the_readme_parses() {
     let recipe = Recipe::parse(recipe(), "README.md").expect("a valid recipe");
-    assert_eq!(recipe.label(), "W4A8*");
+    assert_eq!(recipe.label(), "W4A8* 8-bit ends");
 }
 
 #[test]
 fn the_recipe_of_the_readme_names_every_component() {
-    let choices = [
-        RangeChoice::NAMES,
-        WeightRangeChoice::NAMES,
-        RoundingChoice::NAMES,
-        CorrectionChoice::NAMES,
-    ];
-    for name in choices.concat() {
-        assert!(recipe().contains(name), "the README's recipe does not mention {name}");
+    for stage in stages() {
+        for component in stage.components.iter().filter(|c| c.name != "keys") {
+            let name = component.name;
+            assert!(recipe().contains(name), "the README's recipe does not mention {name}");
+        }
     }
 }
 
