@@ -196,8 +196,21 @@ impl Quantizer {
         let names: Vec<&str> = float.nodes.iter().map(|n| n.name.as_str()).collect();
         self.recipe.check_layers(&names)?;
         stage("prepare", &mut clock);
-        let mut batches = batches.map(|batch| batch.map_err(Into::into));
-        let (float, used) = self.condition(float, &mut batches)?;
+        let mut batches: Box<dyn Iterator<Item = Result<Vec<f32>, PipelineError>> + '_> =
+            match self.recipe.calibration.source.component().synthesis() {
+                None => Box::new(batches.map(|batch| batch.map_err(Into::into))),
+                Some(synthesis) => {
+                    progress(Event::Stage { stage: "synthesize" });
+                    let graph = Arc::new(float.clone());
+                    let seed = self.recipe.seed;
+                    let samples = synthesize(&graph, synthesis, seed, &self.device, progress)?;
+                    stage("synthesize", &mut clock);
+                    let len = self.recipe.calibration.batch * graph.value(graph.input).len();
+                    let batches: Vec<Vec<f32>> = samples.chunks(len).map(<[f32]>::to_vec).collect();
+                    Box::new(batches.into_iter().map(Ok))
+                }
+            };
+        let (float, used) = self.condition(float, &mut *batches)?;
         // What conditioning looked at is calibrated with too.
         let batches = used.into_iter().map(Ok).chain(batches);
         stage("condition", &mut clock);
@@ -212,22 +225,8 @@ impl Quantizer {
         };
         let kept =
             correction.samples().max(for_rounding).max(for_tuning).max(for_ranges).max(PROBES);
-        let mut calibration = match self.recipe.calibration.source.component().synthesis() {
-            None => {
-                progress(Event::Stage { stage: "calibrate" });
-                calibrate(&float, &self.device, batches, expected, kept, progress)?
-            }
-            Some(synthesis) => {
-                progress(Event::Stage { stage: "synthesize" });
-                let seed = self.recipe.seed;
-                let samples = synthesize(&float, synthesis, seed, &self.device, progress)?;
-                stage("synthesize", &mut clock);
-                progress(Event::Stage { stage: "calibrate" });
-                let len = self.recipe.calibration.batch * float.value(float.input).len();
-                let batches = samples.chunks(len).map(|b| Ok::<_, PipelineError>(b.to_vec()));
-                calibrate(&float, &self.device, batches, expected, kept, progress)?
-            }
-        };
+        progress(Event::Stage { stage: "calibrate" });
+        let mut calibration = calibrate(&float, &self.device, batches, expected, kept, progress)?;
         let sample_len = float.value(float.input).len();
         let samples = std::mem::take(&mut calibration.samples);
         let first = |count: usize| samples[..samples.len().min(count * sample_len)].to_vec();

@@ -34,7 +34,7 @@ pub fn segments(graph: &Graph, recipe: &Reconstruction) -> Result<Vec<Segment>, 
         ReconstructionGranularity::BlockPairs => {
             blocks.chunks(2).map(|pair| pair[0].start..pair[pair.len() - 1].end).collect()
         }
-        ReconstructionGranularity::Network => vec![0..graph.nodes.len()],
+        ReconstructionGranularity::Network => std::iter::once(0..graph.nodes.len()).collect(),
     };
     Ok(ranges.into_iter().map(|nodes| segment(graph, nodes, &blocks)).collect())
 }
