@@ -161,7 +161,10 @@ mod tests {
         let with = |granularity| Reconstruction { granularity, ..Default::default() };
         assert_eq!(ranges(&with(ReconstructionGranularity::Block)), [0..1, 1..4, 4..7, 7..9]);
         assert_eq!(ranges(&with(ReconstructionGranularity::BlockPairs)), [0..4, 4..9]);
-        assert_eq!(ranges(&with(ReconstructionGranularity::Network)), [0..9]);
+        assert_eq!(
+            ranges(&with(ReconstructionGranularity::Network)),
+            vec![Range { start: 0, end: 9 }]
+        );
         let layers = ranges(&with(ReconstructionGranularity::Layer));
         assert_eq!(layers, [0..1, 1..2, 2..4, 4..5, 5..7, 7..9]);
     }

@@ -167,7 +167,7 @@ mod tests {
         let (module, rounded) =
             train_module(module, &problem, adaround.iterations, adaround.learning_rate);
         let shares = host(module.share());
-        assert!(shares.iter().all(|&h| h < 0.01 || h > 0.99), "{shares:?}");
+        assert!(shares.iter().all(|&h| !(0.01..=0.99).contains(&h)), "{shares:?}");
         for (q, w) in rounded.values.iter().zip(&weight.data) {
             let floor = (w / scale).floor();
             let inside = [floor, floor + 1.0].map(|q| q.clamp(-8.0, 7.0));
