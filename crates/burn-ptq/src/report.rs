@@ -13,7 +13,7 @@ pub struct Report {
     pub model: String,
     /// SHA-256 of the model's file.
     pub model_sha256: String,
-    /// SHA-256 of the calibration data.
+    /// SHA-256 of the calibration data; empty if there were none.
     pub calibration_sha256: String,
     /// The version of burn-ptq.
     pub version: &'static str,

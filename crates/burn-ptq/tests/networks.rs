@@ -205,13 +205,14 @@ fn integer_metrics_hold_at_low_bits() {
 
 /// The kernels round twice, the simulation once: outputs near a tie may differ by one step. The
 /// share grows as the weights' steps do, because the accumulator of a coarser grid holds fewer bits
-/// below the output's step; rounding it to a whole number first then matters more often.
+/// below the output's step; rounding it to a whole number first then matters more often. Below 8 bits
+/// of activations both round once, and agree but for the last bit of a float.
 #[test]
 fn layers_differ_from_their_simulation_by_one_step_in_few_places() {
     let _turn = turn();
     // About twice the shares that these networks show; an error in a kernel or in the placement of
     // a quantizer moves most outputs.
-    let shares = [("w8a8", 0.004), ("w4a8", 0.04), ("w3a8", 0.08), ("w2a8", 0.16), ("w4a4", 0.01)];
+    let shares = [("w8a8", 0.004), ("w4a8", 0.06), ("w3a8", 0.12), ("w2a8", 0.16), ("w4a4", 0.001)];
     for task in tasks("layers_differ") {
         for (preset, bound) in shares {
             let recipe = Recipe::preset(preset).unwrap();
@@ -222,7 +223,9 @@ fn layers_differ_from_their_simulation_by_one_step_in_few_places() {
             let probes = batches.next().unwrap().unwrap();
             let agreements = compare_layers(&quantized, &Device::flex(), &probes).unwrap();
             let (mut differing, mut outputs) = (0, 0);
-            for (node, agreement) in quantized.quantized.graph.nodes.iter().zip(agreements) {
+            let graph = &quantized.quantized.graph;
+            let inner = Recipe::preset(preset).unwrap().activations.bits;
+            for (node, agreement) in graph.nodes.iter().zip(agreements) {
                 let Some(agreement) = agreement else { continue };
                 assert!(
                     agreement.max_lsb <= 1,
@@ -231,7 +234,9 @@ fn layers_differ_from_their_simulation_by_one_step_in_few_places() {
                     node.name,
                     agreement.max_lsb
                 );
-                if matches!(node.op, Op::Conv2d(_) | Op::Linear(_)) {
+                // The model's own output has 8 bits in every recipe.
+                let counted = quantized.quantized.activations[node.output.0].bits == inner;
+                if counted && matches!(node.op, Op::Conv2d(_) | Op::Linear(_)) {
                     differing += agreement.differing;
                     outputs += agreement.outputs;
                 }

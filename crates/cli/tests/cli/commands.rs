@@ -144,6 +144,65 @@ fn check_width(arguments: &[&str]) {
 }
 
 #[test]
+fn first_and_last_layers_have_their_own_bits_when_asked() {
+    let (_, report) = quantize(&["--preset", "w2a8", "--first-last", "8"]);
+    let bits = |layer: &serde_json::Value| layer["bits"].as_u64();
+    let bits: Vec<u64> = report["layers"].as_array().unwrap().iter().filter_map(bits).collect();
+    assert_eq!((bits[0], bits[bits.len() - 1]), (8, 8), "{bits:?}");
+    assert!(bits.len() > 4 && bits[1..bits.len() - 1].iter().all(|&b| b == 2), "{bits:?}");
+    assert_eq!(report["label"], "W2A8 8-bit ends");
+}
+
+#[test]
+fn explain_ranks_the_layers_by_what_they_cost() {
+    let (_, report) = quantize(&["--weights", "2", "--explain"]);
+    let explained = report["explain"].as_array().unwrap();
+    let lost: Vec<f64> = explained.iter().map(|layer| layer["lost"].as_f64().unwrap()).collect();
+    assert!(lost.is_sorted_by(|a, b| a >= b), "{lost:?}");
+    for layer in report["layers"].as_array().unwrap() {
+        let named = |other: &&serde_json::Value| other["name"] == layer["name"];
+        assert_eq!(explained.iter().filter(named).count(), 1, "{}", layer["name"]);
+    }
+}
+
+#[test]
+fn a_model_is_quantized_without_data_and_the_report_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, out) = (demo().join("model.onnx"), folder.path().join("out"));
+    let [model, out] = [model, out].map(|path| path.display().to_string());
+    let recipe = folder.path().join("r.toml");
+    std::fs::write(&recipe, "[calibration.source.data-free]\nsamples = 16\nsteps = 20\n").unwrap();
+    let recipe = recipe.display().to_string();
+    let output = run(&["quantize", &model, "--recipe", &recipe, "--out", &out, "--json"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let report: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(report["calibration"], "data-free");
+    assert_eq!(report["calibration_samples"], 16);
+    assert_eq!(report["calibration_sha256"], "");
+}
+
+#[test]
+fn recipe_list_names_every_choice_and_recipe_show_prints_presets() {
+    let list = stdout(&run(&["recipe", "list"]));
+    for stage in burn_ptq::catalogue::stages() {
+        assert!(list.contains(&format!("{}: {}", stage.key, stage.summary)), "{list}");
+        for component in stage.components {
+            assert!(list.contains(component.name), "{} is not in:\n{list}", component.name);
+            assert!(list.contains(component.summary), "{list}");
+        }
+    }
+    for (name, text) in burn_ptq::recipe::PRESETS {
+        assert!(list.contains(&format!("\n  {name} ")), "{name} is not in:\n{list}");
+        let shown = stdout(&run(&["recipe", "show", name]));
+        assert_eq!(shown, *text);
+        assert!(shown.starts_with("# "), "{name} does not say what it is");
+    }
+    let output = run(&["recipe", "show", "w4a88"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("did you mean 'w4a8"), "{}", stderr(&output));
+}
+
+#[test]
 fn progress_is_plain_lines_when_standard_error_is_no_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let (task, out) = (demo().display().to_string(), folder.path().display().to_string());
