@@ -7,7 +7,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use burn_ptq_deploy::interpreter::{Interpreter, Path as KernelPath, tensor_integers};
 
 use crate::calibrate::to_tensor;
-use crate::evaluate::{quantize_inputs, to_vec};
+use crate::calibrate::to_vec;
+use crate::evaluate::quantize_inputs;
 use crate::graph::{FloatModel, ValueId};
 use crate::pipeline::{PipelineError, Quantized};
 use crate::quantized::{QuantizedGraph, SimulatedModel};

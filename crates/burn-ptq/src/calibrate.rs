@@ -5,8 +5,8 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::graph::ops::OutputGrid;
-use crate::graph::{FloatModel, Graph, Op, ValueId};
-use crate::observe::{HistogramObserver, Stats};
+use crate::graph::{FloatModel, Graph, Op, Value, ValueId};
+use crate::observe::{Observer, Stats};
 use crate::pipeline::{Event, PipelineError};
 
 /// What calibration found out.
@@ -21,7 +21,8 @@ pub struct Calibration {
 
 /// Runs `batches` (each the samples one after the other) through the float graph and observes.
 ///
-/// Memory does not depend on the number of batches. The first `kept` samples are kept.
+/// Every value that has a grid of its own gets an observer from `watch`. Memory does not depend on the
+/// number of batches. The first `kept` samples are kept.
 ///
 /// # Errors
 /// If a batch fails, if there is none, if a value becomes NaN or infinite, or on cancellation.
@@ -29,14 +30,15 @@ pub fn calibrate<E: Into<PipelineError>>(
     graph: &Arc<Graph>,
     device: &Device,
     batches: impl Iterator<Item = Result<Vec<f32>, E>>,
+    watch: &dyn Fn(&Value) -> Box<dyn Observer>,
     expected: Option<usize>,
     kept: usize,
     progress: &dyn Fn(Event) -> bool,
 ) -> Result<Calibration, PipelineError> {
     let model = FloatModel::new(Arc::clone(graph), device);
-    let observed = observed_values(graph);
-    let mut observers: Vec<HistogramObserver> =
-        vec![HistogramObserver::default(); graph.values.len()];
+    let own = graph.values.iter().zip(observed_values(graph));
+    let mut observers: Vec<Option<Box<dyn Observer>>> =
+        own.map(|(value, observed)| observed.then(|| watch(value))).collect();
     let sample_len = graph.value(graph.input).len();
     let mut first = Vec::new();
     let mut samples = 0;
@@ -48,8 +50,8 @@ pub fn calibrate<E: Into<PipelineError>>(
         samples += input.dims()[0];
         let mut broken = None;
         model.forward_with(input, |id, value| {
-            if observed[id.0]
-                && let Err(count) = observers[id.0].observe(value.clone())
+            if let Some(observer) = &mut observers[id.0]
+                && let Err(count) = observer.observe(value.clone())
             {
                 broken.get_or_insert((id, count));
             }
@@ -65,7 +67,8 @@ pub fn calibrate<E: Into<PipelineError>>(
     if samples == 0 {
         return Err(PipelineError::NoSamples);
     }
-    let mut values: Vec<Stats> = observers.iter().map(|o| o.stats().clone()).collect();
+    let stats = |o: &Option<Box<dyn Observer>>| o.as_ref().map_or(Stats::default(), |o| o.stats());
+    let mut values: Vec<Stats> = observers.iter().map(stats).collect();
     for node in &graph.nodes {
         if let Op::Pad(pad) = &node.op {
             // The padding must be representable in the grid that the output shares.
@@ -93,6 +96,11 @@ pub fn to_tensor(graph: &Graph, samples: Vec<f32>, device: &Device) -> Tensor<4>
     let [a, b, c] = graph.value(graph.input).dims();
     let batch = samples.len() / (a * b * c);
     Tensor::from_data(TensorData::new(samples, [batch, a, b, c]), device)
+}
+
+/// The elements of a tensor, in order.
+pub fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().convert::<f32>().try_to_vec().expect("a float tensor holds floats")
 }
 
 /// The statistics behind the grid of each value: those of all values that share it, taken together,

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use burn_ptq_deploy::interpreter::{self, Path as KernelPath};
 use burn_ptq_deploy::model::{Border, DType, IntModel};
 
-use crate::calibrate::to_tensor;
+use crate::calibrate::{to_tensor, to_vec};
 use crate::data::{DataError, Preprocessing, Samples, read_labels};
 use crate::graph::{FloatModel, Graph, dims3, stored_places};
 use crate::metric::{Metric, argmax, auc};
@@ -275,11 +275,6 @@ pub fn integer_predictor(
         let outputs = interpreter::run_batch(program, KernelPath::Fast, &inputs)?;
         Ok(dequantize_outputs(program, &outputs))
     }
-}
-
-/// The elements of a tensor on the host.
-pub(crate) fn to_vec(tensor: Tensor<4>) -> Vec<f32> {
-    tensor.into_data().convert::<f32>().try_to_vec().expect("a float tensor holds floats")
 }
 
 /// Input bytes of the program for preprocessed samples of the source model, one after the other.

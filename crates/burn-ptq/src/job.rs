@@ -5,15 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use burn::tensor::Device;
-use burn_ptq_deploy::export::{SelfTest, exporter};
+use burn_ptq_deploy::export::exporter;
 use burn_ptq_deploy::size::size_report;
-use burn_ptq_deploy::{file, model::IntModel};
 
 use crate::agreement::{compare_layers, sqnr, weight_sqnr};
 use crate::data::{Samples, hash_file};
 use crate::evaluate::{
     Evaluation, Predict, float_predictor, integer_predictor, partly_quantized_predictor,
-    quantize_inputs, simulated_predictor,
+    simulated_predictor,
 };
 use crate::import::onnx;
 use crate::metric::Metric;
@@ -73,7 +72,8 @@ pub fn run(
         Some(calibration) => (hash_file(&task.model)?, calibration.hash()?),
         None => (hash_file(&task.model)?, String::new()),
     };
-    let quantizer = Quantizer::new(job.recipe.clone(), device.clone())
+    let quantizer = Quantizer::new(job.recipe.clone())
+        .with_device(device.clone())
         .with_hashes(hashes.0.clone(), hashes.1.clone());
     let limit = job.recipe.calibration.samples;
     let (expected, quantized) = match (&calibration, synthesis) {
@@ -81,12 +81,12 @@ pub fn run(
             let batch = job.recipe.calibration.batch;
             let expected = limit.unwrap_or(usize::MAX).min(calibration.count());
             let batches = calibration.batches(batch, limit, &task.preprocessing)?;
-            (expected, quantizer.quantize(graph, batches, Some(expected), progress)?)
+            (expected, quantizer.quantize_samples(graph, batches, Some(expected), progress)?)
         }
         (None, synthesis) => {
             let made = synthesis.map_or(0, |synthesis| synthesis.samples);
             let none = std::iter::empty::<Result<Vec<f32>, PipelineError>>();
-            (made, quantizer.quantize(graph, none, Some(made), progress)?)
+            (made, quantizer.quantize_samples(graph, none, Some(made), progress)?)
         }
     };
 
@@ -147,8 +147,7 @@ pub fn run(
         if !progress(Event::Stage { stage: "write" }) {
             return Err(PipelineError::Cancelled);
         }
-        let inputs = quantize_inputs(&quantized.program, probes);
-        folder.write(&report, &quantized.program, &job.exports, &inputs)?;
+        folder.write(&report, &quantized, &job.exports)?;
     }
     Ok((report, quantized))
 }
@@ -245,16 +244,12 @@ impl OutputFolder {
     fn write(
         &self,
         report: &Report,
-        program: &IntModel,
+        quantized: &Quantized,
         exports: &[String],
-        inputs: &[u8],
     ) -> Result<(), PipelineError> {
-        let bytes = program.tensors[program.input.0].bytes();
-        let samples: Vec<Vec<u8>> = inputs.chunks(bytes).map(<[u8]>::to_vec).collect();
-        let self_test = SelfTest::new(program, &samples)?;
-        file::write(&self.path.join("model.bptq"), program)?;
+        quantized.save(&self.path.join("model.bptq"))?;
         for name in exports {
-            exporter(name)?.export(program, &self_test, &self.path.join(name))?;
+            quantized.export(name, &self.path.join(name))?;
         }
         let path = self.path.join("report.json");
         let failed = |source| PipelineError::Output { path: path.clone(), source };

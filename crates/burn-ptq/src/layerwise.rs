@@ -14,7 +14,7 @@ use crate::quant::QParams;
 use crate::quantized::{QuantizedGraph, QuantizedWeights};
 use crate::range::{WeightProblem, weight_qparams};
 use crate::recipe::Recipe;
-use crate::round::{Rounded, RoundingProblem};
+use crate::round::{Rounded, Rounding, RoundingProblem};
 use crate::walk::SideBySide;
 
 /// How layers are rounded one after the other.
@@ -52,13 +52,18 @@ impl Default for Layerwise {
     }
 }
 
+/// Whether the weights of layers are quantized with a look at the layers' inputs.
+pub fn needs_inputs(recipe: &Recipe, rounding: &dyn Rounding) -> bool {
+    recipe.weights.range.component().needs_inputs() || rounding.needs_inputs()
+}
+
 /// The fewest rows of a layer's input that are taken, if there are so many.
 const FEWEST_ROWS: usize = 4096;
 
 /// Rounds the weights of every layer of `quantized`, whose grids of activations are decided.
 ///
 /// `samples` are calibration samples, one after the other; none are needed if neither the range
-/// method nor the rounding looks at inputs.
+/// method nor `rounding` looks at inputs.
 ///
 /// # Errors
 /// If the recipe asks for bits that cannot be had, and on cancellation.
@@ -66,12 +71,14 @@ pub fn round_layers(
     quantized: &mut QuantizedGraph,
     samples: Vec<f32>,
     recipe: &Recipe,
+    rounding: &dyn Rounding,
     device: &Device,
     progress: Progress,
 ) -> Result<(), PipelineError> {
     let graph = Arc::clone(&quantized.graph);
     let layers = graph.nodes.iter().filter(|n| n.op.weight_and_bias().is_some()).count();
-    let mut networks = recipe.needs_inputs().then(|| {
+    let needs_inputs = needs_inputs(recipe, rounding);
+    let mut networks = needs_inputs.then(|| {
         SideBySide::new(samples, recipe.layerwise.inputs == Inputs::Quantized, quantized, device)
     });
     let mut done = 0;
@@ -81,7 +88,7 @@ pub fn round_layers(
                 networks.as_ref().and_then(|n| observe(n, &graph, node, &recipe.layerwise));
             let input_scale = quantized.activations[node.inputs[0].0].grid.scale;
             let layer = Layer { node, weight, bias, input_scale, moments: moments.as_ref() };
-            quantized.weights[index] = Some(layer.quantize(recipe)?);
+            quantized.weights[index] = Some(layer.quantize(recipe, rounding)?);
             done += 1;
             if !progress(Event::Progress { stage: "round", done, total: Some(layers) }) {
                 return Err(PipelineError::Cancelled);
@@ -107,7 +114,11 @@ struct Layer<'a> {
 const LARGEST_BIAS: f64 = (1 << 29) as f64;
 
 impl Layer<'_> {
-    fn quantize(&self, recipe: &Recipe) -> Result<QuantizedWeights, PipelineError> {
+    fn quantize(
+        &self,
+        recipe: &Recipe,
+        rounding: &dyn Rounding,
+    ) -> Result<QuantizedWeights, PipelineError> {
         let Layerwise { damping, fit_bias, .. } = recipe.layerwise;
         let scheme = recipe.weight_scheme(recipe.weight_bits(&self.node.name))?;
         let weight = self.weight;
@@ -123,7 +134,7 @@ impl Layer<'_> {
             qparams: &qparams,
             seed: recipe.seed,
         };
-        let Rounded { values, scales } = recipe.rounding.component().round(&problem);
+        let Rounded { values, scales } = rounding.round(&problem);
         let channels = self.bias.len();
         let mut weights =
             QuantizedWeights { bits: scheme.bits, scales, values, bias: vec![0; channels] };

@@ -4,21 +4,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use burn_ptq_deploy::model::{IntModel, Provenance};
 
-use crate::calibrate::{calibrate, to_tensor};
+use crate::calibrate::{calibrate, to_tensor, to_vec};
 use crate::condition::ChannelRanges;
 use crate::data::DataError;
-use crate::graph::{FloatModel, Graph, GraphError, Op};
+use crate::graph::{FloatModel, Graph, GraphError, Op, Value};
 use crate::import::onnx::ImportError;
-use crate::layerwise::round_layers;
+use crate::layerwise::{needs_inputs, round_layers};
 use crate::lower::{Layout, LowerError, lower};
+use crate::observe::{HistogramObserver, Observer};
 use crate::prepare::{insert_requantize, prepare};
 use crate::quant::SchemeError;
 use crate::quantized::{JointSearch, QuantizedGraph, choose_grids};
 use crate::recipe::{Recipe, RecipeError};
 use crate::reconstruct::{ReconstructionGranularity, reconstruct};
+use crate::round::Rounding;
 use crate::synthesize::synthesize;
 
 /// What a long job tells while it runs.
@@ -83,6 +85,18 @@ pub enum PipelineError {
         /// How many elements.
         count: usize,
     },
+    /// A batch for calibration does not fit the model.
+    #[error(
+        "a calibration batch has the shape {found:?}, expected [batch, {}]; the first axis is the \
+         batch, images are NCHW",
+        expected.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
+    )]
+    BatchShape {
+        /// The shape of the batch.
+        found: Vec<usize>,
+        /// The shape of a sample.
+        expected: Vec<usize>,
+    },
     /// There was nothing to calibrate with.
     #[error("there are no calibration samples: at least one is needed, 64 or more are better")]
     NoSamples,
@@ -127,12 +141,18 @@ const PROBES: usize = 8;
 /// Samples on which conditioning looks at the ranges of channels.
 const CONDITIONING_SAMPLES: usize = 256;
 
+/// Makes the observer of a value.
+type Watch = Arc<dyn Fn(&Value) -> Box<dyn Observer> + Send + Sync>;
+
 /// Quantizes graphs by a recipe.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Quantizer {
     recipe: Recipe,
     device: Device,
     provenance: Provenance,
+    /// In place of the recipe's.
+    rounding: Option<Arc<dyn Rounding + Send>>,
+    watch: Watch,
 }
 
 /// A quantized network in its three forms, and how long each stage took.
@@ -153,15 +173,42 @@ pub struct Quantized {
 }
 
 impl Quantizer {
-    /// A quantizer that follows `recipe` and computes on `device`.
-    pub fn new(recipe: Recipe, device: Device) -> Self {
+    /// A quantizer that follows `recipe` and computes on Burn's default device.
+    pub fn new(recipe: Recipe) -> Self {
         let provenance = Provenance {
             version: env!("CARGO_PKG_VERSION").into(),
             recipe: recipe.to_toml(),
             seed: recipe.seed,
             ..Default::default()
         };
-        Self { recipe, device, provenance }
+        let watch = |_: &Value| Box::new(HistogramObserver::default()) as Box<dyn Observer>;
+        let (device, watch) = (Device::default(), Arc::new(watch));
+        Self { recipe, device, provenance, rounding: None, watch }
+    }
+
+    /// Computes on `device`.
+    pub fn with_device(mut self, device: Device) -> Self {
+        self.device = device;
+        self
+    }
+
+    /// Rounds weights by `rounding`, which stands in for the recipe's; the program records its name.
+    pub fn with_rounding(mut self, name: &str, rounding: impl Rounding + Send + 'static) -> Self {
+        self.provenance.recipe.push_str(&format!("# rounding by a custom component: {name}\n"));
+        self.rounding = Some(Arc::new(rounding));
+        self
+    }
+
+    /// Watches every value that has a grid of its own by what `watch` makes for it; the program
+    /// records the name.
+    pub fn with_observer<O: Observer + 'static>(
+        mut self,
+        name: &str,
+        watch: impl Fn(&Value) -> O + Send + Sync + 'static,
+    ) -> Self {
+        self.provenance.recipe.push_str(&format!("# observed by a custom component: {name}\n"));
+        self.watch = Arc::new(move |value| Box::new(watch(value)));
+        self
     }
 
     /// Records the hashes of the model and the calibration data in the program.
@@ -171,14 +218,54 @@ impl Quantizer {
         self
     }
 
-    /// Quantizes `graph`, calibrated with `batches`: each item holds the samples of one batch one
-    /// after the other, in the order of the graph's input. `expected` is the number of samples to
-    /// come, for progress only.
+    /// Quantizes `graph`, calibrated with `batches`: from a vector of tensors to what a Burn
+    /// `DataLoader` iterates over.
+    ///
+    /// # Shapes
+    /// - each batch: `[batch, ..]`, the graph's input sample behind the batch
     ///
     /// # Errors
-    /// If the recipe does not fit the graph, a batch fails, the float network gives NaN, a layer
-    /// cannot be lowered, or `progress` cancels.
-    pub fn quantize<E: Into<PipelineError>>(
+    /// If the recipe does not fit the graph, a batch has another shape, the float network gives NaN,
+    /// or a layer cannot be lowered.
+    pub fn quantize<const D: usize>(
+        &self,
+        graph: Graph,
+        batches: impl IntoIterator<Item = Tensor<D>>,
+    ) -> Result<Quantized, PipelineError> {
+        self.quantize_with_progress(graph, batches, None, &|_| true)
+    }
+
+    /// As [`quantize`](Self::quantize); `progress` is told how far the job has come, and cancels it
+    /// by returning `false`. `expected` is the number of samples to come, if known.
+    ///
+    /// # Errors
+    /// Likewise, and on cancellation.
+    pub fn quantize_with_progress<const D: usize>(
+        &self,
+        graph: Graph,
+        batches: impl IntoIterator<Item = Tensor<D>>,
+        expected: Option<usize>,
+        progress: Progress,
+    ) -> Result<Quantized, PipelineError> {
+        let shape = graph.value(graph.input).shape.clone();
+        let to_host = |batch: Tensor<D>| -> Result<Vec<f32>, PipelineError> {
+            let found = batch.dims();
+            if found[1..] != shape {
+                let expected = shape.clone();
+                return Err(PipelineError::BatchShape { found: found.to_vec(), expected });
+            }
+            Ok(to_vec(batch))
+        };
+        self.quantize_samples(graph, batches.into_iter().map(to_host), expected, progress)
+    }
+
+    /// As [`quantize_with_progress`](Self::quantize_with_progress), from batches that are read while
+    /// they are needed: each item holds the samples of one batch one after the other, in the order
+    /// of the graph's input.
+    ///
+    /// # Errors
+    /// Likewise, and if a batch fails.
+    pub fn quantize_samples<E: Into<PipelineError>>(
         &self,
         graph: Graph,
         batches: impl Iterator<Item = Result<Vec<f32>, E>>,
@@ -217,7 +304,12 @@ impl Quantizer {
 
         let recipe = self.recipe.with_ends(&float);
         let correction = recipe.correction.component();
-        let for_rounding = if recipe.needs_inputs() { recipe.layerwise.samples } else { 0 };
+        let rounding = match &self.rounding {
+            Some(rounding) => rounding.as_ref(),
+            None => recipe.rounding.component(),
+        };
+        let for_rounding =
+            if needs_inputs(&recipe, rounding) { recipe.layerwise.samples } else { 0 };
         let for_ranges = recipe.joint_range.component().samples();
         let for_tuning = match self.recipe.reconstruction.granularity {
             ReconstructionGranularity::None => 0,
@@ -226,7 +318,9 @@ impl Quantizer {
         let kept =
             correction.samples().max(for_rounding).max(for_tuning).max(for_ranges).max(PROBES);
         progress(Event::Stage { stage: "calibrate" });
-        let mut calibration = calibrate(&float, &self.device, batches, expected, kept, progress)?;
+        let watch = self.watch.as_ref();
+        let mut calibration =
+            calibrate(&float, &self.device, batches, watch, expected, kept, progress)?;
         let sample_len = float.value(float.input).len();
         let samples = std::mem::take(&mut calibration.samples);
         let first = |count: usize| samples[..samples.len().min(count * sample_len)].to_vec();
@@ -238,7 +332,9 @@ impl Quantizer {
         graph.verify()?;
         let search = JointSearch { samples: first(for_ranges), device: &self.device, progress };
         let mut quantized = choose_grids(Arc::new(graph), &bits, calibration, &recipe, search)?;
-        round_layers(&mut quantized, first(for_rounding), &recipe, &self.device, progress)?;
+        let samples_for_rounding = first(for_rounding);
+        let device = &self.device;
+        round_layers(&mut quantized, samples_for_rounding, &recipe, rounding, device, progress)?;
         stage("round", &mut clock);
 
         if for_tuning > 0 {

@@ -352,11 +352,6 @@ impl Recipe {
         positive("calibration.samples", self.calibration.samples.unwrap_or(1))
     }
 
-    /// Whether a layer's weights depend on its inputs.
-    pub fn needs_inputs(&self) -> bool {
-        self.weights.range.component().needs_inputs() || self.rounding.component().needs_inputs()
-    }
-
     /// The scheme of weights of `bits` bits.
     ///
     /// # Errors

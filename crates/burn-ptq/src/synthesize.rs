@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-use crate::evaluate::to_vec;
+use crate::calibrate::to_vec;
 use crate::graph::{BatchNormStatistics, Graph, Node, Parameters, execute};
 use crate::pipeline::{Event, PipelineError, Progress};
 

@@ -47,6 +47,7 @@ fn conv(out: usize, input: usize, kernel: usize, groups: usize, seed: u64) -> Op
 fn batch_norm(channels: usize, seed: u64) -> (Op, BatchNormStatistics) {
     let positive = |seed| numbers(channels, seed).into_iter().map(|x| 0.6 + 0.4 * x).collect();
     let statistics = BatchNormStatistics {
+        name: "norm".into(),
         gamma: positive(seed),
         beta: numbers(channels, seed + 1),
         mean: numbers(channels, seed + 2),
@@ -105,7 +106,7 @@ fn quantize_with(
     let samples = samples();
     let batches = samples.chunks(16 * INPUT.iter().product::<usize>());
     let batches = batches.map(|batch| Ok::<_, PipelineError>(batch.to_vec()));
-    Quantizer::new(recipe.clone(), Device::flex()).quantize(graph, batches, None, progress)
+    Quantizer::new(recipe.clone()).quantize_samples(graph, batches, None, progress)
 }
 
 fn quantize(recipe: &Recipe) -> Result<Quantized, PipelineError> {

@@ -86,12 +86,23 @@ pub struct Quantize {
     /// The folder of model.bptq, report.json and the exports.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+    #[command(flatten)]
+    pub backend: BackendArgument,
     /// Rank layers by what the metric loses when only that layer is quantized.
     #[arg(long)]
     pub explain: bool,
     /// Print the report as JSON instead of a table.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Where float networks run.
+#[derive(Debug, Args)]
+pub struct BackendArgument {
+    /// The Burn backend of float networks: flex, ndarray or wgpu; other than flex, they are there if
+    /// burn-ptq was built with the feature of their name.
+    #[arg(long, value_name = "NAME", default_value = "flex")]
+    pub backend: String,
 }
 
 /// Evaluation data and preprocessing.
@@ -153,6 +164,8 @@ pub struct Evaluate {
     pub model: Option<PathBuf>,
     #[command(flatten)]
     pub data: Data,
+    #[command(flatten)]
+    pub backend: BackendArgument,
     /// Print JSON instead of text.
     #[arg(long)]
     pub json: bool,

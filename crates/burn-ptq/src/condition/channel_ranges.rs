@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::layer::channel_axis;
-use crate::evaluate::to_vec;
+use crate::calibrate::to_vec;
 use crate::graph::{Graph, ValueId};
 
 /// The largest magnitude of each channel of every value, gathered batch by batch in memory that does

@@ -73,6 +73,7 @@ fn with_statistics(mut graph: Graph) -> Graph {
             let beta: Vec<f32> = lowest[node.output.0].iter().map(|x| x + 0.3).collect();
             let channels = beta.len();
             node.batch_norm = Some(BatchNormStatistics {
+                name: "norm".into(),
                 gamma: vec![-0.1; channels],
                 beta,
                 mean: numbers(channels, 5),
@@ -91,7 +92,7 @@ fn observed(graph: &Graph, start: f32, join: fn(f32, f32) -> f32) -> Vec<Vec<f32
         let channels = value.dims()[1];
         let plane: usize = value.dims()[2..].iter().product();
         all[id.0] = vec![start; channels];
-        for (i, x) in crate::evaluate::to_vec(value.clone()).into_iter().enumerate() {
+        for (i, x) in crate::calibrate::to_vec(value.clone()).into_iter().enumerate() {
             let c = i / plane % channels;
             all[id.0][c] = join(all[id.0][c], x);
         }
@@ -109,7 +110,7 @@ fn run(graph: &Graph, mut see: impl FnMut(ValueId, &Tensor<4>)) -> Vec<f32> {
         see(id, &value);
         value
     });
-    crate::evaluate::to_vec(output)
+    crate::calibrate::to_vec(output)
 }
 
 fn output(graph: &Graph) -> Vec<f32> {

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::clipped_normal::clipped_normal;
 use super::statistics::ChannelStatistics;
 use super::{Correction, QuantizedGraph};
-use crate::evaluate::to_vec;
+use crate::calibrate::to_vec;
 use crate::graph::ops::{BatchNormStatistics, Pad};
 use crate::graph::{Array, Clamp, Graph, Node, Op, Parameters};
 use crate::quantized::QuantizedWeights;

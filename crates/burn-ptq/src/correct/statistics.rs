@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::evaluate::to_vec;
+use crate::calibrate::to_vec;
 use crate::graph::{Node, Op};
 
 /// Sums over the elements of each output channel.

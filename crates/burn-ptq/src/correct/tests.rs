@@ -37,8 +37,8 @@ fn quantize(graph: Graph, recipe: &str, samples: &[f32]) -> QuantizedGraph {
     let recipe = Recipe::parse(&recipe, "test").unwrap();
     let batches = samples.chunks(64 * graph.value(graph.input).len());
     let batches = batches.map(|batch| Ok::<_, PipelineError>(batch.to_vec()));
-    let quantizer = Quantizer::new(recipe, Device::flex());
-    quantizer.quantize(graph, batches, None, &|_| true).unwrap().quantized
+    let quantizer = Quantizer::new(recipe);
+    quantizer.quantize_samples(graph, batches, None, &|_| true).unwrap().quantized
 }
 
 fn samples(graph: &Graph, count: usize, seed: u64) -> Vec<f32> {
@@ -74,6 +74,7 @@ fn push_normal(graph: &mut Graph, name: &str, first: usize, clamp: Option<Clamp>
     let input = graph.input;
     let picked = graph.push(format!("exact_{name}"), pick, &[input], name).unwrap();
     graph.nodes.last_mut().unwrap().batch_norm = Some(BatchNormStatistics {
+        name: "norm".into(),
         gamma,
         beta,
         mean: vec![0.0; 4],

@@ -1,3 +1,6 @@
-//! Reading models: from a file format to the float [`Graph`](crate::graph::Graph).
+//! Making the float [`Graph`](crate::graph::Graph): from a file format or from a Burn module.
 
+mod capture;
 pub mod onnx;
+
+pub use capture::{CaptureError, capture};

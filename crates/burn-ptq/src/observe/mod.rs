@@ -12,5 +12,5 @@ mod stats;
 pub use histogram::Histogram;
 pub(crate) use moments::dot;
 pub use moments::{Moments, MomentsObserver, Quadratic};
-pub use observer::HistogramObserver;
+pub use observer::{HistogramObserver, Observer};
 pub use stats::{Distribution, Stats};

@@ -5,6 +5,24 @@ use burn::tensor::Tensor;
 
 use super::Stats;
 
+/// Watches one value of the network while calibration samples run.
+///
+/// What it leaves out, its range will not see. One that is not a method of this crate is given to
+/// [`Quantizer::with_observer`](crate::pipeline::Quantizer::with_observer).
+pub trait Observer {
+    /// Takes in a batch of the value.
+    ///
+    /// # Shapes
+    /// - `batch`: `[batch, d1, d2, d3]`
+    ///
+    /// # Errors
+    /// How many elements were NaN or infinite, if any were; the batch is not taken in then.
+    fn observe(&mut self, batch: Tensor<4>) -> Result<(), usize>;
+
+    /// What was gathered.
+    fn stats(&self) -> Stats;
+}
+
 /// An observer that keeps range, moments and a histogram of everything it sees.
 #[derive(Module, Debug, Default)]
 pub struct HistogramObserver {
@@ -12,12 +30,8 @@ pub struct HistogramObserver {
     stats: Stats,
 }
 
-impl HistogramObserver {
-    /// Takes in a batch.
-    ///
-    /// # Errors
-    /// How many elements were NaN or infinite, if any were; the batch is not taken in then.
-    pub fn observe<const D: usize>(&mut self, batch: Tensor<D>) -> Result<(), usize> {
+impl Observer for HistogramObserver {
+    fn observe(&mut self, batch: Tensor<4>) -> Result<(), usize> {
         let values = batch.into_data().convert::<f32>().try_to_vec::<f32>().unwrap_or_default();
         match values.iter().filter(|x| !x.is_finite()).count() {
             0 => {
@@ -28,8 +42,7 @@ impl HistogramObserver {
         }
     }
 
-    /// What was gathered.
-    pub fn stats(&self) -> &Stats {
-        &self.stats
+    fn stats(&self) -> Stats {
+        self.stats.clone()
     }
 }

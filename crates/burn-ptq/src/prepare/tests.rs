@@ -100,6 +100,7 @@ fn folding_batch_norm_around_a_flattened_linear_layer_keeps_outputs() {
 fn statistics_stay_those_of_the_folded_output() {
     let numbers = |x: f32| vec![x; 8];
     let statistics = |gamma, beta| BatchNormStatistics {
+        name: "norm".into(),
         gamma: numbers(gamma),
         beta: numbers(beta),
         mean: numbers(0.1),

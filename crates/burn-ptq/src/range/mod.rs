@@ -11,6 +11,7 @@ mod min_max;
 mod moving_average;
 mod mse;
 mod octav;
+mod on_grid;
 mod output_mse;
 mod percentile;
 
@@ -23,6 +24,8 @@ pub use mse::Mse;
 pub use octav::Octav;
 pub use output_mse::OutputMse;
 pub use percentile::Percentile;
+
+use burn_ptq_kernels::grid::weight_range;
 
 use crate::choice::choices;
 use crate::graph::Array;
@@ -141,8 +144,23 @@ choices! {
 }
 
 /// The quantization parameters of a layer's weights.
+///
+/// Weights that lie on a grid of the scheme's bits already, from training with fake quantization,
+/// keep it, whatever the method.
 pub fn weight_qparams(method: &dyn WeightRange, problem: &WeightProblem) -> QParams {
-    QParams::weights(&method.ranges(problem), problem.scheme)
+    let mut qparams = QParams::weights(&method.ranges(problem), problem.scheme);
+    if problem.scheme.power_of_two {
+        return qparams;
+    }
+    let bounds = weight_range(problem.scheme.bits);
+    let rows: Vec<&[f32]> = match problem.scheme.granularity {
+        Granularity::PerTensor => vec![&problem.weight.data],
+        Granularity::PerChannel => problem.weight.rows().collect(),
+    };
+    for (scale, row) in qparams.scales.iter_mut().zip(rows) {
+        *scale = on_grid::scale(row, bounds).unwrap_or(*scale);
+    }
+    qparams
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use burn::tensor::{Device, Tensor};
 use super::Reconstruction;
 use super::blocks::Segment;
 use super::variables::{ActivationVariables, LayerVariables};
+use crate::graph::ops::OutputGrid;
 use crate::graph::{Graph, Node, Parameters, ValueId};
 use crate::prepare::grid_groups;
 use crate::quantized::QuantizedGraph;
@@ -39,12 +40,13 @@ pub type Batch = HashMap<ValueId, Tensor<4>>;
 impl SegmentModel {
     /// The variables of `segment`, standing for what `quantized` has.
     ///
-    /// `spreads` are standard deviations of values in the float network, by index. Activations of 8
-    /// and more bits are not rounded: that noise is below what tuning resolves.
+    /// `spreads` are standard deviations of values in the float network, by index. Activations of
+    /// more than `rounded_bits` are not rounded.
     pub fn new(
         quantized: &QuantizedGraph,
         segment: &Segment,
         spreads: &[f32],
+        rounded_bits: u8,
         recipe: &Reconstruction,
         device: &Device,
     ) -> Self {
@@ -61,13 +63,16 @@ impl SegmentModel {
             layer_of.push(layer.map(|(weights, (float, _))| {
                 let input = quantized.activations[node.inputs[0].0].grid.scale;
                 let spread = spreads[node.output.0];
-                layers.push(LayerVariables::new(weights, float, input, spread, recipe, device));
+                let dims = &float.shape;
+                layers.push(LayerVariables::new(weights, dims, input, spread, recipe, device));
                 layers.len() - 1
             }));
-            if output.bits < 8 {
+            if output.bits <= rounded_bits {
                 let group = groups[node.output.0];
                 let at = *of_group.entry(group).or_insert_with(|| {
-                    let learn = recipe.learn_activation_scales;
+                    let fixed =
+                        matches!(node.op.operator().output_grid(), OutputGrid::Fixed { .. });
+                    let learn = recipe.learn_activation_scales && !fixed;
                     activations.push(ActivationVariables::new(output.grid, learn, device));
                     activations.len() - 1
                 });

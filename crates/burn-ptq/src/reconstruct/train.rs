@@ -99,6 +99,8 @@ struct Part<'a> {
 
 /// How often the tuned part is judged on held-out samples.
 const CHECKS: usize = 5;
+/// Activations of more bits are not rounded: that noise is below what tuning resolves.
+const ROUNDED_BITS: u8 = 7;
 /// Targets of so many elements are kept, instead of computed in every step.
 const KEPT_ELEMENTS: usize = 64 << 20;
 /// Samples from which variances are taken.
@@ -240,7 +242,7 @@ impl<'a> Part<'a> {
         };
         let autodiff = self.device.clone().autodiff();
         let model = |quantized: &QuantizedGraph| {
-            SegmentModel::new(quantized, self.segment, &self.spreads, how, &autodiff)
+            SegmentModel::new(quantized, self.segment, &self.spreads, ROUNDED_BITS, how, &autodiff)
         };
         let before = self.judge(quantized, &judged);
         if !tell(0, Some(before)) {
@@ -295,7 +297,9 @@ impl<'a> Part<'a> {
         // Straight-through variables stand exactly for the integers that they start from.
         let exact =
             Reconstruction { rounding: LearnedRounding::StraightThrough, ..self.how.clone() };
-        let model = SegmentModel::new(quantized, self.segment, &self.spreads, &exact, &self.device);
+        let (spreads, device) = (&self.spreads, &self.device);
+        let model =
+            SegmentModel::new(quantized, self.segment, spreads, ROUNDED_BITS, &exact, device);
         let mut sum = 0.0;
         for rows in rows.chunks(self.how.batch.max(MEASURED)) {
             let [float, rounded] = self.batch(rows);

@@ -5,7 +5,6 @@ use burn::tensor::{Device, Tensor, TensorData};
 use burn_ptq_kernels::grid::{Grid, weight_range};
 
 use super::{LearnedRounding, Reconstruction};
-use crate::graph::Array;
 use crate::quant::round_half_away;
 use crate::quantized::QuantizedWeights;
 use crate::round::adaround::{indecision, inverse_rectified_sigmoid, rectified_sigmoid};
@@ -23,31 +22,32 @@ pub struct LayerVariables {
     scales: Param<Tensor<2>>,
     /// Changes of the biases in `bias_unit`, `[out]`.
     bias: Param<Tensor<1>>,
-    #[module(skip)]
     frozen: Frozen,
 }
 
 /// What does not change.
-#[derive(Clone, Debug)]
+#[derive(Module, Debug)]
 struct Frozen {
     /// What soft rounding adds to.
     floor: Option<Tensor<2>>,
     scales: Tensor<2>,
     bias: Tensor<1>,
     bias_unit: Tensor<1>,
+    #[module(skip)]
     bounds: [f32; 2],
+    #[module(skip)]
     learn_scales: bool,
+    #[module(skip)]
     dims: Vec<usize>,
 }
 
 impl LayerVariables {
-    /// The variables of a layer that stand for what `weights` are, close to the float weights where
-    /// they round to the same integers.
+    /// The variables of a layer that stand for what `weights` of shape `dims` are.
     ///
     /// `spread` is the standard deviation of the layer's outputs.
     pub fn new(
         weights: &QuantizedWeights,
-        float: &Array,
+        dims: &[usize],
         input_scale: f32,
         spread: f32,
         recipe: &Reconstruction,
@@ -56,12 +56,7 @@ impl LayerVariables {
         let channels = weights.bias.len();
         let len = weights.values.len() / channels;
         let (min, max) = weight_range(weights.bits);
-        // Within its interval a weight stands where the float weight pulls it, off the edges.
-        let near = |i: usize| {
-            let q = f32::from(weights.values[i]);
-            q + (float.data[i] / weights.scale(i / len) - q).clamp(-0.0, 0.0)
-        };
-        let units: Vec<f32> = (0..weights.values.len()).map(near).collect();
+        let units: Vec<f32> = weights.values.iter().map(|&q| f32::from(q)).collect();
         let matrix = |data: Vec<f32>, shape: [usize; 2]| {
             Tensor::<2>::from_data(TensorData::new(data, shape), device)
         };
@@ -88,7 +83,7 @@ impl LayerVariables {
                 bias,
                 bounds: [min as f32, max as f32],
                 learn_scales: recipe.learn_weight_scales,
-                dims: float.shape.clone(),
+                dims: dims.to_vec(),
             },
         }
     }
@@ -181,7 +176,7 @@ impl ActivationVariables {
         let [low, high] = [(min - zero_point) as f32, (max - zero_point) as f32];
         let inside = x.clone().clamp(low * scale, high * scale);
         // Off the tape: what rounding changes, and how the result moves with the scale.
-        let plain = x.inner();
+        let plain = x.without_autodiff();
         let units = plain.clone() / scale;
         let levels = round_half_away(units.clone()).clamp(low, high);
         let mut error = levels.clone() * scale - plain.clone().clamp(low * scale, high * scale);
@@ -264,7 +259,6 @@ mod tests {
 
     #[test]
     fn variables_start_as_the_integers_that_they_stand_for() {
-        let float = Array::new([2, 3], vec![0.11, -0.52, 0.3, 0.9, -0.05, 0.4]);
         let weights = QuantizedWeights {
             bits: 4,
             scales: vec![0.1, 0.2],
@@ -274,7 +268,7 @@ mod tests {
         let device = Device::flex().autodiff();
         for rounding in [LearnedRounding::StraightThrough, LearnedRounding::Adaround] {
             let recipe = Reconstruction { rounding, ..Default::default() };
-            let variables = LayerVariables::new(&weights, &float, 0.05, 1.0, &recipe, &device);
+            let variables = LayerVariables::new(&weights, &[2, 3], 0.05, 1.0, &recipe, &device);
             let (values, scales, bias) = variables.hardened();
             assert_eq!(scales, weights.scales);
             if rounding == LearnedRounding::StraightThrough {

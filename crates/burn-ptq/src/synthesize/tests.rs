@@ -50,6 +50,7 @@ fn push_block(graph: &mut Graph, name: &str, input: ValueId, out: usize, seed: u
     let found =
         statistics(FloatModel::new(Arc::new(graph.clone()), &Device::flex()).forward(pixels(64)));
     let normalization = BatchNormStatistics {
+        name: "norm".into(),
         gamma: numbers(out, seed + 1).iter().map(|x| 1.0 + 0.3 * x).collect(),
         beta: numbers(out, seed + 2).iter().map(|x| 0.4 * x).collect(),
         mean: found.iter().map(|s| s[0]).collect(),
@@ -159,6 +160,7 @@ fn making_inputs_can_be_cancelled() {
 #[test]
 fn channels_that_training_switched_off_have_no_deviation_to_match() {
     let statistics = BatchNormStatistics {
+        name: "norm".into(),
         gamma: vec![0.8, -0.5],
         beta: vec![0.0; 2],
         mean: vec![0.0; 2],

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use burn::tensor::Device;
+use burn_ptq::backend::device;
 use burn_ptq::evaluate::{Predict, float_predictor, integer_predictor};
 use burn_ptq::import::onnx;
 use burn_ptq::job::open_evaluation;
@@ -14,6 +14,7 @@ use crate::args::Evaluate;
 use crate::progress::Reporter;
 
 pub fn run(args: Evaluate) -> anyhow::Result<()> {
+    let device = device(&args.backend.backend)?;
     let task = task(&args.data, args.model.as_ref(), None)?;
     let reporter = Reporter::new();
     let judge = |input: &str, shape: &[usize], kind: &str, predict: Predict| {
@@ -41,7 +42,7 @@ pub fn run(args: Evaluate) -> anyhow::Result<()> {
     } else {
         let graph = Arc::new(onnx::read(&task.model)?);
         let input = graph.value(graph.input);
-        let predict = &mut float_predictor(&graph, &Device::flex());
+        let predict = &mut float_predictor(&graph, &device);
         judge(&input.name, &input.shape, "float", predict)
     }
 }

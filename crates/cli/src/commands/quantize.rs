@@ -1,7 +1,7 @@
 //! `burn-ptq quantize`.
 
 use anyhow::Context;
-use burn::tensor::Device;
+use burn_ptq::backend::device;
 use burn_ptq::job::{Job, run as run_job};
 use burn_ptq::recipe::{LayerOverride, Recipe, Source};
 use burn_ptq::report::{LayerCost, Report};
@@ -12,6 +12,7 @@ use crate::progress::Reporter;
 use crate::table;
 
 pub fn run(args: Quantize) -> anyhow::Result<()> {
+    let device = device(&args.backend.backend)?;
     let job = Job {
         task: task(&args.data, args.model.as_ref(), args.calib.as_ref())?,
         recipe: recipe(&args)?,
@@ -20,7 +21,7 @@ pub fn run(args: Quantize) -> anyhow::Result<()> {
         out: Some(args.out.clone()),
     };
     let reporter = Reporter::new();
-    let (report, _) = run_job(&job, &Device::flex(), &|event| reporter.show(event))?;
+    let (report, _) = run_job(&job, &device, &|event| reporter.show(event))?;
     drop(reporter);
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);

@@ -161,6 +161,7 @@ fn flags_out_of_range_are_refused() {
     demo_fails(&["--layer", "stem*:weights=11"], &["weights of layer 'stem*' cannot have 11 bits"]);
     demo_fails(&["--input-scale", "nan"], &["--input-scale"]);
     demo_fails(&["--input-std", "0"], &["--input-std", "positive"]);
+    demo_fails(&["--backend", "flexx"], &["unknown backend 'flexx'", "did you mean 'flex'?"]);
     demo_fails(&["--export", "fortran"], &["fortran", "known: c"]);
     demo_fails(&["--window-frames", "0"], &["--window-frames is 0"]);
 }

@@ -36,6 +36,8 @@ impl ChannelAffine {
 /// or synthesize data from them. One element a channel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchNormStatistics {
+    /// The normalization's name in the source model.
+    pub name: String,
     /// The learned factor.
     pub gamma: Vec<f32>,
     /// The learned term.

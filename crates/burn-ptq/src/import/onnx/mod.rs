@@ -26,9 +26,10 @@ use std::fs;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use onnx_ir::{Message, ModelProto};
+use onnx_ir::{GraphProto, Message, ModelProto};
 
 pub use error::{ImportError, Problem};
+pub(super) use tensor::data_type;
 
 use crate::graph::Graph;
 
@@ -63,6 +64,11 @@ pub fn read(path: &Path) -> Result<Graph, ImportError> {
 /// As [`read`].
 pub fn parse(bytes: &[u8], name: &str) -> Result<Graph, ImportError> {
     parse_as(bytes, name, name)
+}
+
+/// Imports a model that is in memory already.
+pub(super) fn from_proto(graph: &GraphProto, opset: i64, name: &str) -> Result<Graph, ImportError> {
+    importer::import(graph, opset, name, name)
 }
 
 /// Reads a model; errors call it `file`.

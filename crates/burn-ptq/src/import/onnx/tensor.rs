@@ -8,7 +8,7 @@ use super::constants::{Constant, Elements, Extent};
 use super::error::Refusal;
 
 /// `TensorProto.DataType`, as far as it is read.
-pub(super) mod data_type {
+pub(in crate::import) mod data_type {
     pub const FLOAT: i32 = 1;
     pub const UINT8: i32 = 2;
     pub const INT8: i32 = 3;

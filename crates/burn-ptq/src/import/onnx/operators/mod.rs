@@ -117,6 +117,10 @@ pub(super) fn unsupported(op: &str) -> Refusal {
         | "GroupNormalization"
         | "LRN"
         | "RMSNormalization" => "train with BatchNormalization instead",
+        "Random" | "RandomNormal" | "RandomNormalLike" | "RandomUniform" | "RandomUniformLike"
+        | "Bernoulli" => {
+            "leave random numbers to training; of a Burn module capture `module.valid()`"
+        }
         "ConvTranspose" | "Resize" | "Upsample" | "DepthToSpace" => {
             "upsampling has no integer kernel: cut the model before it"
         }

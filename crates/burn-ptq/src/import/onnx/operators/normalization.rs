@@ -36,6 +36,7 @@ pub(super) fn batch_normalization(
         Ok(array.data)
     };
     let statistics = BatchNormStatistics {
+        name: site.name.clone(),
         gamma: parameter(1, "scale")?,
         beta: parameter(2, "bias")?,
         mean: parameter(3, "mean")?,

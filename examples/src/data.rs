@@ -18,6 +18,7 @@ const INPUT_SCALE: f32 = 1.0 / 16.0;
 /// One split of the data set.
 pub struct Split {
     images: Vec<u8>,
+    /// The digit that each image shows.
     pub labels: Vec<i64>,
 }
 
@@ -51,6 +52,11 @@ impl Split {
         Ok(split)
     }
 
+    /// Whether there are no images.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
     /// Number of images.
     pub fn len(&self) -> usize {
         self.labels.len()
@@ -58,8 +64,26 @@ impl Split {
 
     /// All images, `[N, 1, 8, 8]`, pixels in 0..=1.
     pub fn images(&self, device: &Device) -> Tensor<4> {
-        let pixels = self.images.iter().map(|&pixel| f32::from(pixel) * INPUT_SCALE).collect();
+        self.first_images(self.len(), device)
+    }
+
+    /// The first `count` images.
+    pub fn first_images(&self, count: usize, device: &Device) -> Tensor<4> {
+        let images = &self.images[..count.min(self.len()) * PIXELS];
+        let pixels = images.iter().map(|&pixel| f32::from(pixel) * INPUT_SCALE).collect();
         image_tensor(pixels, device)
+    }
+
+    /// The samples `indices` and their labels.
+    pub fn batch(&self, indices: &[usize], device: &Device) -> (Tensor<4>, Tensor<1, Int>) {
+        let images = indices.iter().flat_map(|&index| &self.images[index * PIXELS..][..PIXELS]);
+        let pixels = images.map(|&pixel| f32::from(pixel) * INPUT_SCALE).collect();
+        (image_tensor(pixels, device), self.labels_of(indices, device))
+    }
+
+    fn labels_of(&self, indices: &[usize], device: &Device) -> Tensor<1, Int> {
+        let labels: Vec<i64> = indices.iter().map(|&index| self.labels[index]).collect();
+        Tensor::from_data(TensorData::new(labels, [indices.len()]), device)
     }
 
     /// The samples `indices`, each shifted at random by up to one pixel each way, and their labels.
@@ -82,9 +106,7 @@ impl Split {
                 }
             }
         }
-        let labels: Vec<i64> = indices.iter().map(|&index| self.labels[index]).collect();
-        let labels = TensorData::new(labels, [indices.len()]);
-        (image_tensor(pixels, device), Tensor::from_data(labels, device))
+        (image_tensor(pixels, device), self.labels_of(indices, device))
     }
 }
 

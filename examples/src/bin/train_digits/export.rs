@@ -6,8 +6,8 @@ use burn::nn::pool::MaxPool2d;
 use burn::nn::{BatchNorm, Linear, PaddingConfig2d};
 use burn::tensor::Tensor;
 
-use crate::net::{CLASSES, ConvNorm, DigitsNet, SIDE};
 use crate::onnx::{Axis, OnnxWriter, float, int, ints};
+use burn_ptq_examples::net::{CLASSES, ConvNorm, DigitsNet, SIDE};
 
 const BATCH: Axis = Axis::Symbol("N");
 

@@ -15,7 +15,9 @@ pub const SIDE: usize = 8;
 /// A convolution without bias and the normalization of its channels.
 #[derive(Module, Debug)]
 pub struct ConvNorm {
+    /// The convolution, without bias.
     pub conv: Conv2d,
+    /// The normalization.
     pub norm: BatchNorm,
 }
 
@@ -59,15 +61,25 @@ impl ConvNorm {
 /// A classifier of handwritten digits.
 #[derive(Module, Debug)]
 pub struct DigitsNet {
+    /// 3x3, 16 channels.
     pub stem: ConvNorm,
+    /// 3x3 of each channel.
     pub depthwise1: ConvNorm,
+    /// 1x1, 32 channels.
     pub pointwise1: ConvNorm,
+    /// To half the extents.
     pub max_pool: MaxPool2d,
+    /// First of the residual branch.
     pub residual1: ConvNorm,
+    /// Second of the residual branch.
     pub residual2: ConvNorm,
+    /// 3x3 of each channel, to half the extents.
     pub depthwise2: ConvNorm,
+    /// 1x1, 64 channels.
     pub pointwise2: ConvNorm,
+    /// Over all places.
     pub average_pool: AdaptiveAvgPool2d,
+    /// To logits.
     pub classifier: Linear,
 }
 

@@ -1,0 +1,81 @@
+//! What people do with a quantized network: run it, judge it, refine it, save it, export it.
+
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use burn_ptq_deploy::export::{SelfTest, exporter};
+use burn_ptq_deploy::file;
+use burn_ptq_deploy::interpreter::{self, Path as KernelPath};
+
+use crate::calibrate::to_vec;
+use crate::evaluate::{dequantize_outputs, quantize_inputs};
+use crate::lower::lower;
+use crate::pipeline::{PipelineError, Quantized};
+use crate::quantized::{QuantizedGraph, SimulatedModel};
+
+impl Quantized {
+    /// Runs the integer program, bit for bit what the exported code computes, on a batch.
+    ///
+    /// # Shapes
+    /// - `input`: `[batch, ..]`, the model's input sample behind the batch
+    /// - output: `[batch, outputs]`, the model's output flattened, on the input's device
+    ///
+    /// # Errors
+    /// If the input has another shape, or the program cannot run.
+    pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Result<Tensor<2>, PipelineError> {
+        let sample = &self.float.value(self.float.input).shape;
+        let found = input.dims();
+        if found[1..] != sample[..] {
+            let expected = sample.clone();
+            return Err(PipelineError::BatchShape { found: found.to_vec(), expected });
+        }
+        let device = input.device();
+        let bytes = quantize_inputs(&self.program, &to_vec(input));
+        let outputs = interpreter::run_batch(&self.program, KernelPath::Fast, &bytes)?;
+        let outputs = dequantize_outputs(&self.program, &outputs);
+        let shape = [found[0], outputs.len() / found[0].max(1)];
+        Ok(Tensor::from_data(TensorData::new(outputs, shape), &device))
+    }
+
+    /// The float network that takes only the values of the integer one: a Burn module.
+    pub fn simulate(&self, device: &Device) -> SimulatedModel {
+        SimulatedModel::new(&self.quantized, device)
+    }
+
+    /// The same network with other weights and scales, such as those that a
+    /// [`QatModel`](crate::qat::QatModel) learned.
+    ///
+    /// # Errors
+    /// If a layer cannot be lowered.
+    pub fn refined(&self, quantized: QuantizedGraph) -> Result<Self, PipelineError> {
+        let (program, layouts) = lower(&quantized, self.program.provenance.clone())?;
+        let (float, probes) = (self.float.clone(), self.probes.clone());
+        Ok(Self { float, quantized, program, layouts, probes, seconds: self.seconds.clone() })
+    }
+
+    /// Writes the integer program to a `.bptq` file, in one step.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), PipelineError> {
+        Ok(file::write(path, &self.program)?)
+    }
+
+    /// Prints the program as code into `folder` by an exporter, such as `c`, with a self-test on the
+    /// first calibration samples.
+    ///
+    /// # Errors
+    /// If there is no such exporter, or the folder cannot be written.
+    pub fn export(&self, name: &str, folder: &Path) -> Result<(), PipelineError> {
+        exporter(name)?.export(&self.program, &self.self_test()?, folder)?;
+        Ok(())
+    }
+
+    /// The first calibration samples and what the program makes of them.
+    pub(crate) fn self_test(&self) -> Result<SelfTest, PipelineError> {
+        let inputs = quantize_inputs(&self.program, &self.probes);
+        let bytes = self.program.tensors[self.program.input.0].bytes();
+        let samples: Vec<Vec<u8>> = inputs.chunks(bytes).map(<[u8]>::to_vec).collect();
+        Ok(SelfTest::new(&self.program, &samples)?)
+    }
+}

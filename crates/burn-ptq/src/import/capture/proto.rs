@@ -1,0 +1,68 @@
+//! Parts of ONNX models, in memory.
+
+use burn::tensor::TensorData;
+use onnx_ir::{AttributeProto, AttributeType, GraphProto, TensorProto};
+
+use crate::import::onnx::data_type;
+
+/// The version of the operators that are written.
+pub const OPSET: i64 = 13;
+
+pub fn int(name: &str, value: usize) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        type_: AttributeType::INT.into(),
+        i: value as i64,
+        ..Default::default()
+    }
+}
+
+pub fn ints(name: &str, values: impl IntoIterator<Item = usize>) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        type_: AttributeType::INTS.into(),
+        ints: values.into_iter().map(|v| v as i64).collect(),
+        ..Default::default()
+    }
+}
+
+pub fn float(name: &str, value: f64) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        type_: AttributeType::FLOAT.into(),
+        f: value as f32,
+        ..Default::default()
+    }
+}
+
+/// A constant: integers of any width and bools become `INT64`, floats `FLOAT`.
+pub fn tensor(name: &str, data: &TensorData) -> TensorProto {
+    let dims: Vec<i64> = data.shape().iter().map(|&d| d as i64).collect();
+    let kind = data.dtype();
+    let (data_type, raw) = if kind.is_float() {
+        let bytes: Vec<u8> = data.iter::<f32>().flat_map(f32::to_le_bytes).collect();
+        (data_type::FLOAT, bytes)
+    } else {
+        let bytes: Vec<u8> = data.iter::<i64>().flat_map(i64::to_le_bytes).collect();
+        (data_type::INT64, bytes)
+    };
+    TensorProto { name: name.into(), dims, data_type, raw_data: raw.into(), ..Default::default() }
+}
+
+/// A graph without nodes whose input has `shape`, the batch fixed.
+pub fn graph(input: &str, shape: &[usize], output: &str) -> GraphProto {
+    let mut graph = GraphProto::default();
+    for values in [&mut graph.input, &mut graph.output] {
+        values.push(Default::default());
+    }
+    graph.output[0].name = output.into();
+    graph.input[0].name = input.into();
+    let kind = graph.input[0].type_.mut_or_insert_default().mut_tensor_type();
+    kind.elem_type = data_type::FLOAT;
+    let dims = kind.shape.mut_or_insert_default();
+    dims.dim.resize(shape.len(), Default::default());
+    for (dim, &extent) in dims.dim.iter_mut().zip(shape) {
+        dim.set_dim_value(extent as i64);
+    }
+    graph
+}

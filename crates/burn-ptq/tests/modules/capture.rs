@@ -1,0 +1,278 @@
+//! Burn modules become graphs that compute what they compute.
+
+use std::sync::Arc;
+
+use burn::module::{Module, Param};
+use burn::nn::conv::{Conv1d, Conv1dConfig, Conv2d, Conv2dConfig};
+use burn::nn::pool::{
+    AdaptiveAvgPool2dConfig, AvgPool1dConfig, AvgPool2dConfig, MaxPool1dConfig, MaxPool2dConfig,
+};
+use burn::nn::{DropoutConfig, Linear, LinearConfig, PaddingConfig2d};
+use burn::tensor::activation::{
+    hard_sigmoid, hard_swish, leaky_relu, log_softmax, relu, sigmoid, softmax,
+};
+use burn::tensor::{Device, Distribution, Tensor, TensorData};
+use burn_ptq::graph::{FloatModel, Graph, Op};
+use burn_ptq::import::{CaptureError, capture};
+use burn_ptq::prepare::prepare;
+
+use crate::net::{Net, host, random};
+
+/// No parameters.
+#[derive(Module, Debug)]
+struct Nothing {}
+
+/// Runs a graph on a batch of any rank.
+fn run<const D: usize>(graph: &Graph, input: Tensor<D>) -> Vec<f32> {
+    let [a, b, c] = graph.value(graph.input).dims();
+    let batch = input.dims()[0];
+    let model = FloatModel::new(Arc::new(graph.clone()), &input.device());
+    host(model.forward(input.reshape([batch, a, b, c])))
+}
+
+#[track_caller]
+fn assert_close(found: &[f32], expected: &[f32], what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let largest = expected.iter().fold(1.0_f32, |m, x| m.max(x.abs()));
+    for (f, e) in found.iter().zip(expected) {
+        assert!((f - e).abs() <= 1e-5 * largest, "{what}: {f}, expected {e}");
+    }
+}
+
+/// Captures with one sample, and compares on three.
+#[track_caller]
+fn check<M: Module, const I: usize, const O: usize>(
+    what: &str,
+    module: &M,
+    shape: [usize; I],
+    forward: impl Fn(&M, Tensor<I>) -> Tensor<O>,
+) -> Graph {
+    let device = Device::flex();
+    let mut one = shape;
+    one[0] = 1;
+    let graph = capture(module, random(one, &device), |m, x| forward(m, x))
+        .unwrap_or_else(|error| panic!("{what}: {error}"));
+    let input = random(shape, &device);
+    let expected = host(forward(module, input.clone()));
+    assert_close(&run(&graph, input.clone()), &expected, what);
+    assert_close(&run(&prepare(graph.clone()).unwrap(), input), &expected, what);
+    graph
+}
+
+#[test]
+fn a_network_is_captured_with_the_paths_of_its_parameters_as_names() {
+    let net = Net::new(&Device::flex());
+    let graph = check("net", &net, [3, 2, 12, 10], Net::forward);
+    assert_eq!(graph.name, "Net");
+    let names: Vec<&str> = graph.nodes.iter().map(|n| n.name.as_str()).collect();
+    for name in ["stem.conv", "stem.norm", "blocks.1.conv", "depthwise.conv", "classifier"] {
+        assert!(names.contains(&name), "{name} is not in {names:?}");
+    }
+    let statistics = |name: &str| {
+        let node = graph.nodes.iter().find(|n| n.name == name).unwrap();
+        node.batch_norm.clone().unwrap()
+    };
+    assert_eq!(statistics("stem.norm").name, "stem.norm");
+    assert_eq!(statistics("stem.norm").gamma, host(net.stem.norm.gamma.val()));
+    assert!(graph.nodes.iter().any(|n| matches!(n.op, Op::Unary(_))), "hard swish is one node");
+    let prepared = prepare(graph).unwrap();
+    let names: Vec<&str> = prepared.nodes.iter().map(|n| n.name.as_str()).collect();
+    assert_eq!(names.len(), 10, "{names:?}");
+}
+
+#[test]
+fn a_captured_batch_may_have_any_size() {
+    let net = Net::new(&Device::flex());
+    for batch in [1, 2, 7] {
+        let sample = Tensor::zeros([batch, 2, 8, 8], &Device::flex());
+        let graph = capture(&net, sample, Net::forward).unwrap();
+        assert_eq!(graph.value(graph.input).shape, [2, 8, 8]);
+        let input = random([4, 2, 8, 8], &Device::flex());
+        assert_close(&run(&graph, input.clone()), &host(net.forward(input)), "net");
+    }
+}
+
+#[test]
+fn every_supported_operation_computes_what_burn_computes() {
+    type Forward = fn(&Nothing, Tensor<4>) -> Tensor<4>;
+    let operations: &[(&str, Forward)] = &[
+        ("relu", |_, x| relu(x)),
+        ("relu6", |_, x| x.clamp(0.0, 6.0)),
+        ("clamp_min", |_, x| x.clamp_min(-0.5)),
+        ("clamp_max", |_, x| x.clamp_max(0.5)),
+        ("leaky_relu", |_, x| leaky_relu(x, 0.2)),
+        ("hard_swish", |_, x| hard_swish(x)),
+        ("hard_sigmoid", |_, x| hard_sigmoid(x, 0.2, 0.5)),
+        ("sigmoid", |_, x| sigmoid(x)),
+        ("tanh", |_, x| x.tanh()),
+        ("softmax", |_, x| softmax(x, 1)),
+        ("log_softmax", |_, x| log_softmax(x, 3)),
+        ("neg", |_, x| -x),
+        ("add", |_, x| relu(x.clone()) + x),
+        ("add_scalar", |_, x| x + 1.5),
+        ("sub_scalar", |_, x| x - 1.5),
+        ("mul", |_, x| sigmoid(x.clone()) * x),
+        ("mul_scalar", |_, x| x * 0.3),
+        ("div_scalar", |_, x| x / 3.0),
+        ("sub", |_, x| sigmoid(x.clone()) - x),
+        ("cat", |_, x| Tensor::cat(vec![relu(x.clone()), x], 1)),
+        ("pad", |_, x| x.pad((1, 2, 0, 3), 0.0)),
+        ("reshape", |_, x| {
+            let batch = x.dims()[0];
+            x.reshape([batch, 8, 3, 4])
+        }),
+        ("permute", |_, x| x.permute([0, 2, 3, 1])),
+        ("swap_dims", |_, x| x.swap_dims(2, 3)),
+        ("mean", |_, x| x.mean_dim(2).mean_dim(3)),
+        ("mean of channels", |_, x| x.mean_dim(1)),
+        ("average pool", |_, x| {
+            AvgPool2dConfig::new([2, 2]).with_strides([2, 2]).init().forward(x)
+        }),
+        ("average pool with padding", |_, x| {
+            let padding = PaddingConfig2d::Explicit(1, 1, 1, 1);
+            let pool = AvgPool2dConfig::new([3, 3]).with_strides([1, 1]).with_padding(padding);
+            pool.with_count_include_pad(false).init().forward(x)
+        }),
+        ("max pool", |_, x| MaxPool2dConfig::new([2, 3]).with_strides([2, 1]).init().forward(x)),
+        ("adaptive pool", |_, x| AdaptiveAvgPool2dConfig::new([3, 2]).init().forward(x)),
+        ("global pool", |_, x| AdaptiveAvgPool2dConfig::new([1, 1]).init().forward(x)),
+        ("dropout", |_, x| relu(DropoutConfig::new(0.5).init().forward(x))),
+    ];
+    for (what, forward) in operations {
+        check(what, &Nothing {}, [3, 4, 6, 4], *forward);
+    }
+    type Flat = fn(&Nothing, Tensor<4>) -> Tensor<2>;
+    let flat: &[(&str, Flat)] = &[
+        ("flatten", |_, x| x.flatten(1, 3)),
+        ("permute and flatten", |_, x| x.permute([0, 2, 3, 1]).flatten(1, 3)),
+        ("squeeze", |_, x| x.mean_dim(3).mean_dim(2).squeeze_dims(&[2, 3])),
+    ];
+    for (what, forward) in flat {
+        check(what, &Nothing {}, [3, 4, 6, 4], *forward);
+    }
+    type Sequence = fn(&Nothing, Tensor<3>) -> Tensor<3>;
+    let sequences: &[(&str, Sequence)] = &[
+        ("average pool 1d", |_, x| AvgPool1dConfig::new(2).with_stride(2).init().forward(x)),
+        ("max pool 1d", |_, x| MaxPool1dConfig::new(3).with_stride(1).init().forward(x)),
+    ];
+    for (what, forward) in sequences {
+        check(what, &Nothing {}, [3, 4, 12], *forward);
+    }
+}
+
+#[test]
+fn linear_layers_take_any_leading_axes() {
+    let device = Device::flex();
+    for bias in [false, true] {
+        let linear: Linear = LinearConfig::new(6, 4).with_bias(bias).init(&device);
+        let graph = check("two", &linear, [5, 6], |l, x: Tensor<2>| l.forward(x));
+        assert_eq!(graph.nodes.len(), 1, "{:?}", graph.nodes[0].name);
+        let graph = check("three", &linear, [5, 3, 6], |l, x: Tensor<3>| l.forward(x));
+        assert_eq!(prepare(graph).unwrap().nodes.len(), 1);
+        check("four", &linear, [5, 2, 3, 6], |l, x: Tensor<4>| l.forward(x));
+    }
+}
+
+#[test]
+fn convolutions_keep_their_options() {
+    let device = Device::flex();
+    device.seed(2);
+    for (groups, stride, dilation, padding) in [
+        (1, [1, 1], [1, 1], PaddingConfig2d::Valid),
+        (2, [2, 1], [1, 2], PaddingConfig2d::Explicit(1, 2, 1, 2)),
+        (4, [1, 2], [2, 1], PaddingConfig2d::Same),
+        (1, [1, 1], [1, 1], PaddingConfig2d::Explicit(0, 1, 2, 3)),
+    ] {
+        // Burn pads to the same extents only at a stride of one.
+        let stride = if matches!(padding, PaddingConfig2d::Same) { [1, 1] } else { stride };
+        let conv: Conv2d = Conv2dConfig::new([4, 8], [3, 3])
+            .with_groups(groups)
+            .with_stride(stride)
+            .with_dilation(dilation)
+            .with_padding(padding)
+            .init(&device);
+        check("conv2d", &conv, [2, 4, 9, 8], |c, x: Tensor<4>| c.forward(x));
+    }
+    let conv: Conv1d = Conv1dConfig::new(4, 6, 3).with_stride(2).init(&device);
+    check("conv1d", &conv, [2, 4, 15], |c, x: Tensor<3>| c.forward(x));
+}
+
+#[test]
+fn unsupported_operations_are_listed_all_at_once_with_their_place() {
+    let net = Net::new(&Device::flex());
+    let forward = |net: &Net, x: Tensor<4>| {
+        let x = burn::tensor::activation::gelu(net.stem.forward(x));
+        let x = net.blocks[0].forward(x).flip([2]);
+        x.abs()
+    };
+    let error = capture(&net, Tensor::zeros([1, 2, 8, 8], &Device::flex()), forward).unwrap_err();
+    let text = error.to_string();
+    for part in [
+        "Gelu",
+        "after stem.norm",
+        "flip after blocks.0.norm",
+        "abs after blocks.0.norm",
+        "3 parts",
+    ] {
+        assert!(text.contains(part), "{part} is not in:\n{text}");
+    }
+}
+
+#[test]
+fn random_operations_are_refused() {
+    let device = Device::flex();
+    let noisy = |_: &Nothing, x: Tensor<4>| {
+        let noise = x.random_like(Distribution::Default);
+        x + noise
+    };
+    let error = capture(&Nothing {}, Tensor::zeros([1, 2, 4, 4], &device), noisy).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("Random") && text.contains("valid()"), "{text}");
+}
+
+#[test]
+fn modules_for_training_are_refused() {
+    let device = Device::flex().autodiff();
+    let net = Net::new(&device);
+    let error = capture(&net, Tensor::zeros([1, 2, 8, 8], &device), Net::forward).unwrap_err();
+    assert!(matches!(error, CaptureError::Training { .. }), "{error}");
+    assert!(error.to_string().contains("`module.valid()`"), "{error}");
+    let sample = Tensor::zeros([1, 2, 8, 8], &Device::flex());
+    capture(&net.valid(), sample, Net::forward).unwrap();
+}
+
+#[test]
+fn a_wrong_sample_shape_is_named() {
+    let net = Net::new(&Device::flex());
+    let sample = Tensor::zeros([1, 3, 8, 8], &Device::flex());
+    let error = capture(&net, sample, Net::forward).unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, CaptureError::Forward { .. }), "{text}");
+    assert!(text.contains("[1, 3, 8, 8]"), "{text}");
+}
+
+#[test]
+fn what_forward_takes_from_elsewhere_is_refused() {
+    let net = Net::new(&Device::flex());
+    let sample = || Tensor::zeros([1, 2, 8, 8], &Device::flex());
+    let other = net.clone();
+    let error = capture(&net, sample(), move |_, x| other.forward(x)).unwrap_err();
+    assert!(matches!(error, CaptureError::Forward { .. }), "{error}");
+    let constant = |_: &Net, _: Tensor<4>| Tensor::<2>::zeros([1, 3], &Device::flex());
+    let error = capture(&net, sample(), constant).unwrap_err();
+    assert!(matches!(error, CaptureError::Forward { .. }), "{error}");
+}
+
+#[test]
+fn constants_of_the_module_are_part_of_the_graph() {
+    #[derive(Module, Debug)]
+    struct Scaled {
+        scale: Param<Tensor<1>>,
+    }
+    let data = TensorData::from([0.5_f32, 2.0]);
+    let device = Device::flex();
+    let module = Scaled { scale: Param::from_tensor(Tensor::from_data(data, &device)) };
+    check("scaled", &module, [3, 2, 4, 4], |m, x: Tensor<4>| {
+        x * m.scale.val().reshape([1, 2, 1, 1]) + 1.0
+    });
+}

@@ -1,0 +1,5 @@
+//! Burn modules in, and quantized networks as Burn modules out.
+
+mod capture;
+mod net;
+mod quantized;

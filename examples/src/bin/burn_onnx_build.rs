@@ -1,0 +1,38 @@
+//! A network that burn-onnx turned into Burn code at build time (see `build.rs`), quantized.
+//!
+//! ```text
+//! cargo run --release -p burn-ptq-examples --bin burn_onnx_build
+//! ```
+
+use std::convert::Infallible;
+use std::error::Error;
+
+use burn::tensor::{Device, Tensor};
+use burn_ptq::import::capture;
+use burn_ptq::pipeline::Quantizer;
+use burn_ptq::recipe::Recipe;
+use burn_ptq_examples::data::Split;
+use burn_ptq_examples::training::{accuracy, demo};
+
+#[allow(clippy::all, missing_docs)]
+mod digits {
+    include!(concat!(env!("OUT_DIR"), "/digits/digits.rs"));
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let device = Device::flex();
+    let model = digits::Model::default();
+    let (train, evaluation) = (Split::read(&demo(), "train")?, Split::read(&demo(), "eval")?);
+
+    let sample = Tensor::zeros([1, 1, 8, 8], &device);
+    let graph = capture(&model, sample, |model, images| model.forward(images))?;
+    let batches = train.first_images(256, &device).split(32, 0);
+    let quantized = Quantizer::new(Recipe::preset("w4a8")?).quantize(graph, batches)?;
+
+    let float = accuracy(&evaluation, |x| Ok::<_, Infallible>(model.forward(x)))?;
+    let integer = accuracy(&evaluation, |x| quantized.forward(x))?;
+    println!("generated code, float: {:.2} %", 100.0 * float);
+    println!("W4A8 integer program:  {:.2} %", 100.0 * integer);
+    assert!(integer > float - 0.02, "four bits cost more than they should");
+    Ok(())
+}

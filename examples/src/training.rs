@@ -1,0 +1,76 @@
+//! Training with a loop of one's own.
+
+use std::error::Error;
+use std::f64::consts::PI;
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::{AdamConfig, GradientsParams};
+use burn::tensor::{Device, Tensor};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use crate::data::{self, Split};
+
+const BATCH: usize = 64;
+const WEIGHT_DECAY: f32 = 1e-4;
+
+/// The folder with the model and the splits of the digits.
+pub fn demo() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("crates").join("cli/demo")
+}
+
+/// Trains `net` on `train` by Adam under a cosine schedule that starts at `learning_rate`.
+///
+/// `forward` gives the logits of a batch.
+pub fn fit<M: Module>(
+    mut net: M,
+    forward: impl Fn(&M, Tensor<4>) -> Tensor<2>,
+    train: &Split,
+    epochs: usize,
+    learning_rate: f64,
+    seed: u64,
+) -> M {
+    let device = net.devices().first().cloned().unwrap_or_default().autodiff();
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let cross_entropy = CrossEntropyLossConfig::new().init(&device);
+    let decay = WeightDecayConfig::new(WEIGHT_DECAY);
+    let mut adam = AdamConfig::new().with_epsilon(1e-8).with_weight_decay(Some(decay)).init();
+
+    let mut order: Vec<usize> = (0..train.len()).collect();
+    // A last, smaller batch would disturb the running statistics of the normalizations.
+    let batches = train.len() / BATCH;
+    for epoch in 0..epochs {
+        data::shuffle(&mut order, &mut rng);
+        let mut total = 0.0;
+        for (step, indices) in order.chunks_exact(BATCH).enumerate() {
+            let progress = (epoch * batches + step) as f64 / (epochs * batches) as f64;
+            let learning_rate = learning_rate * 0.5 * (1.0 + (PI * progress).cos());
+            let (images, labels) = train.shifted_batch(indices, &mut rng, &device);
+            let loss = cross_entropy.forward(forward(&net, images), labels);
+            total += loss.clone().into_scalar::<f32>();
+            let gradients = GradientsParams::from_grads(loss.backward(), &net);
+            net = adam.step(learning_rate, net, gradients);
+        }
+        if (epoch + 1) % 10 == 0 {
+            println!("epoch {}: mean loss {:.4}", epoch + 1, total / batches as f32);
+        }
+    }
+    net
+}
+
+/// The share of images whose most likely class is their label.
+///
+/// # Errors
+/// If `forward` fails.
+pub fn accuracy<E: Error + 'static>(
+    split: &Split,
+    forward: impl FnOnce(Tensor<4>) -> Result<Tensor<2>, E>,
+) -> Result<f64, Box<dyn Error>> {
+    let outputs = forward(split.images(&Device::flex()))?;
+    let classes = outputs.argmax(1).into_data().convert::<i64>().try_to_vec::<i64>()?;
+    let correct = classes.iter().zip(&split.labels).filter(|(class, label)| class == label);
+    Ok(correct.count() as f64 / split.len() as f64)
+}

@@ -1,0 +1,87 @@
+//! Networks that burn-onnx turned into Burn code and that were captured become the same integer
+//! programs as those that were imported, but for names.
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use burn_ptq::data::Samples;
+use burn_ptq::graph::Graph;
+use burn_ptq::import::{capture, onnx};
+use burn_ptq::pipeline::Quantizer;
+use burn_ptq::recipe::Recipe;
+use burn_ptq::task::Task;
+use burn_ptq_deploy::model::IntModel;
+use burn_ptq_examples::training::demo;
+
+/// Quantizes, and forgets what things are called.
+fn program(task: &Task, graph: Graph) -> IntModel {
+    let samples = Samples::open(task.calibration.as_ref().unwrap()).unwrap();
+    let batches = samples.batches(32, Some(128), &task.preprocessing).unwrap();
+    let quantizer = Quantizer::new(Recipe::preset("w4a8").unwrap());
+    let mut program = quantizer.quantize_samples(graph, batches, None, &|_| true).unwrap().program;
+    program.name = String::new();
+    program.tensors.iter_mut().for_each(|tensor| tensor.name = String::new());
+    program.nodes.iter_mut().for_each(|node| node.name = String::new());
+    program
+}
+
+fn check<M: Module, const I: usize, const O: usize>(
+    folder: &Path,
+    model: &M,
+    shape: [usize; I],
+    forward: impl FnOnce(&M, Tensor<I>) -> Tensor<O>,
+) {
+    let task = Task::open(folder).unwrap();
+    let sample = Tensor::zeros(shape, &Device::flex());
+    let captured = program(&task, capture(model, sample, forward).unwrap());
+    let imported = program(&task, onnx::read(&task.model).unwrap());
+    assert_eq!(captured.nodes.len(), imported.nodes.len());
+    for (captured, imported) in captured.nodes.iter().zip(&imported.nodes) {
+        assert_eq!(captured, imported);
+    }
+    assert_eq!(captured, imported);
+}
+
+mod digits {
+    include!(concat!(env!("OUT_DIR"), "/digits/digits.rs"));
+}
+
+#[test]
+fn the_demo_network_is_the_same_captured_and_imported() {
+    let model = digits::Model::default();
+    check(&demo(), &model, [1, 1, 8, 8], |m: &digits::Model, x: Tensor<4>| m.forward(x));
+}
+
+macro_rules! task {
+    ($test:ident, $task:ident, $cfg:ident, $rank:literal, $shape:expr) => {
+        #[cfg($cfg)]
+        mod $task {
+            include!(concat!(
+                env!("OUT_DIR"),
+                "/",
+                stringify!($task),
+                "/",
+                stringify!($task),
+                ".rs"
+            ));
+        }
+
+        #[test]
+        fn $test() {
+            #[cfg($cfg)]
+            {
+                let folder = Path::new(env!("BURN_PTQ_GENERATED_FROM")).join(stringify!($task));
+                let forward = |m: &$task::Model, x: Tensor<$rank>| m.forward(x);
+                check(&folder, &$task::Model::default(), $shape, forward);
+            }
+            #[cfg(not($cfg))]
+            println!("SKIPPED {}: set BURN_PTQ_ASSETS", stringify!($test));
+        }
+    };
+}
+
+task!(ic_is_the_same_captured_and_imported, ic, has_ic, 4, [1, 3, 32, 32]);
+task!(kws_is_the_same_captured_and_imported, kws, has_kws, 4, [1, 1, 49, 10]);
+task!(vww_is_the_same_captured_and_imported, vww, has_vww, 4, [1, 3, 96, 96]);
+task!(ad_is_the_same_captured_and_imported, ad, has_ad, 2, [1, 640]);
