@@ -43,6 +43,7 @@ fn check<M: Module, const I: usize, const O: usize>(
     assert_eq!(captured, imported);
 }
 
+#[allow(clippy::all, dead_code)]
 mod digits {
     include!(concat!(env!("OUT_DIR"), "/digits/digits.rs"));
 }
@@ -55,6 +56,7 @@ fn the_demo_network_is_the_same_captured_and_imported() {
 
 macro_rules! task {
     ($test:ident, $task:ident, $cfg:ident, $rank:literal, $shape:expr) => {
+        #[allow(clippy::all, dead_code)]
         #[cfg($cfg)]
         mod $task {
             include!(concat!(

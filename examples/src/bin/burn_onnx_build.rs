@@ -14,7 +14,7 @@ use burn_ptq::recipe::Recipe;
 use burn_ptq_examples::data::Split;
 use burn_ptq_examples::training::{accuracy, demo};
 
-#[allow(clippy::all, missing_docs)]
+#[allow(clippy::all, dead_code)]
 mod digits {
     include!(concat!(env!("OUT_DIR"), "/digits/digits.rs"));
 }

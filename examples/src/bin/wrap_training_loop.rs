@@ -123,7 +123,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let sample = Tensor::zeros([1, 1, 8, 8], &Device::flex());
     let graph = capture(net, sample, DigitsNet::forward)?;
     let batches = loader("train", &Device::flex())?;
-    let images = batches.iter().take(4).map(|batch| batch.images);
+    let images = batches.iter().take(4).map(|batch| batch.map(|batch| batch.images));
+    let images = images.collect::<Result<Vec<_>, _>>()?;
     let quantized = Quantizer::new(recipe).quantize(graph, images)?;
     let before = show("W2A4, calibrated", &quantized, &evaluation)?;
 
