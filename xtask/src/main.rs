@@ -8,6 +8,7 @@ mod results;
 mod test;
 #[cfg(test)]
 mod tidy;
+mod wgpu;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -26,6 +27,7 @@ const COMMANDS: &[Subcommand] = &[
     Subcommand { name: "test", help: test::HELP, run: test::run },
     Subcommand { name: "bench", help: bench::HELP, run: bench::run },
     Subcommand { name: "results", help: results::HELP, run: results::run },
+    Subcommand { name: "wgpu", help: wgpu::HELP, run: wgpu::run },
     Subcommand { name: "components", help: components::HELP, run: components::run },
 ];
 

@@ -80,6 +80,20 @@ pub fn python() -> Option<PathBuf> {
     path.is_file().then_some(path)
 }
 
+/// The Vulkan device, after installing Mesa's software one where there is none and it may.
+pub fn vulkan() -> String {
+    let found = || {
+        let output = Command::new("vulkaninfo").arg("--summary").output().ok()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let name = text.lines().find_map(|line| line.trim().strip_prefix("deviceName"))?;
+        Some(name.trim_start_matches([' ', '=']).to_string())
+    };
+    if found().is_none() && is_root() && runs("apt-get", &["--version"]) {
+        apt_install(&["mesa-vulkan-drivers".into(), "vulkan-tools".into()]);
+    }
+    found().unwrap_or_else(|| "unknown (install mesa-vulkan-drivers and vulkan-tools)".into())
+}
+
 fn absent() -> impl Iterator<Item = &'static Tool> {
     TOOLS.iter().filter(|tool| !(tool.present)())
 }

@@ -40,13 +40,15 @@ const STEPS: &[Step] = &[
         environment: &[],
     },
     Step {
-        name: "burn-ptq and its command line, optimized",
+        name: "burn-ptq, its command line and the examples, optimized",
         arguments: &[
             "test",
             "--release",
             "--no-fail-fast",
             "--package=burn-ptq",
             "--package=burn-ptq-cli",
+            "--package=burn-ptq-examples",
+            "--features=burn-ptq/ndarray",
             "--",
             "--show-output",
         ],

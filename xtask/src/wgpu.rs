@@ -1,0 +1,52 @@
+//! `cargo xtask wgpu`: the GPU backend, compared with the default one.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::requirements;
+use crate::results::write;
+
+pub const HELP: &str = "\
+Compiles the wgpu backend (minutes), compares what it quantizes with the default backend, and
+writes docs/backends.md. Without a GPU it runs on lavapipe, Mesa's software Vulkan, which it
+installs where it may.";
+
+const HEAD: &str = "\
+# Backends
+
+Written by `cargo xtask wgpu`; not edited by hand.
+
+One recipe on two Burn backends: the share of integer weights that are the same, and the integer metric
+on each. Backends sum in different orders, so that a weight may fall on the other side of a tie. Rounding
+to nearest (`w8a8`) agrees in at least 99.9 % of the weights. Roundings that look at inputs (`w4a8`) make
+up for each such flip with the weights after it, and reach other integers that are equally good: they agree
+in the metric, and in at least 95 % of the weights. `cargo xtask test` holds ndarray to that; the GPU is
+not part of it, because its compilation takes minutes.
+
+";
+
+pub fn run(arguments: &[String]) -> Result<ExitCode> {
+    ensure!(arguments.is_empty(), "wgpu takes no arguments");
+    let adapter = requirements::vulkan();
+    let test = ["test", "--release", "-p", "burn-ptq", "--features", "ndarray,wgpu"];
+    let output = crate::cargo()
+        .args(test)
+        .args(["--test", "backends", "--", "--show-output"])
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .context("cannot start cargo")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    print!("{text}");
+    ensure!(output.status.success(), "the backends do not agree, or there is no Vulkan device");
+    let mut page = format!("{HEAD}Vulkan device: {adapter}.\n\n");
+    page.push_str("| backend | task | preset | same weights % | metric on flex | metric |\n");
+    page.push_str("|---|---|---|---|---|---|\n");
+    for line in text.lines().filter_map(|line| line.strip_prefix("backend ")) {
+        let cells: Vec<&str> = line.split(' ').collect();
+        writeln!(page, "| {} |", cells.join(" | "))?;
+    }
+    write("backends.md", &page)?;
+    Ok(ExitCode::SUCCESS)
+}
