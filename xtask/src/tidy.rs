@@ -14,9 +14,10 @@ const EMPTY_NAMES: &[&str] = &["utils", "helpers", "common", "manager", "engine"
 /// Where numbers are rounded outside the kernels, and why that decides no integer of a running
 /// program.
 const ROUNDING: &[(&str, &str)] = &[
-    ("crates/burn-ptq/src/correct/bias.rs", "biases are corrected in whole steps"),
+    ("crates/burn-ptq/src/correct/affine.rs", "factors on scales that are powers of two"),
     ("crates/burn-ptq/src/quant/fake_quantize.rs", "equal to the kernels by a property test"),
     ("crates/burn-ptq/src/quant/qparams.rs", "zero points, and scales that are powers of two"),
+    ("crates/burn-ptq/src/range/on_grid.rs", "looks for a grid on which weights lie already"),
     ("crates/burn-ptq/src/quantized.rs", "biases become integers; scales that are powers of two"),
     (
         "crates/burn-ptq/src/reconstruct/variables.rs",
