@@ -55,6 +55,19 @@ const STEPS: &[Step] = &[
         environment: &[],
     },
     Step {
+        name: "packages of the crates",
+        arguments: &[
+            "package",
+            "--no-verify",
+            "--allow-dirty",
+            "--package=burn-ptq-kernels",
+            "--package=burn-ptq-deploy",
+            "--package=burn-ptq",
+            "--package=burn-ptq-cli",
+        ],
+        environment: &[],
+    },
+    Step {
         name: "documentation without warnings",
         arguments: &["doc", "--release", "--workspace", "--no-deps"],
         environment: &[("RUSTDOCFLAGS", "-D warnings")],

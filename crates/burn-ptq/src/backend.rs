@@ -72,6 +72,12 @@ fn names() -> Vec<&'static str> {
 
 /// The default device of the backend called `name`.
 ///
+/// ```
+/// let device = burn_ptq::backend::device("flex")?;
+/// assert!(burn_ptq::backend::device("abacus").is_err());
+/// # Ok::<(), burn_ptq::backend::BackendError>(())
+/// ```
+///
 /// # Errors
 /// If there is none of that name, or it is not compiled in.
 pub fn device(name: &str) -> Result<Device, BackendError> {

@@ -193,6 +193,29 @@ impl Quantizer {
     }
 
     /// Rounds weights by `rounding`, which stands in for the recipe's; the program records its name.
+    ///
+    /// ```
+    /// use burn_ptq::pipeline::Quantizer;
+    /// use burn_ptq::recipe::Recipe;
+    /// use burn_ptq::round::{Rounded, Rounding, RoundingProblem};
+    ///
+    /// struct TowardsZero;
+    ///
+    /// impl Rounding for TowardsZero {
+    ///     fn round(&self, problem: &RoundingProblem) -> Rounded {
+    ///         let mut values = Vec::new();
+    ///         for (channel, row) in problem.weight.rows().enumerate() {
+    ///             let grid = problem.qparams.grid(channel);
+    ///             let level = |w: &f32| (w / grid.scale).trunc() as i32;
+    ///             values.extend(row.iter().map(|w| level(w).clamp(grid.min, grid.max) as i8));
+    ///         }
+    ///         Rounded { values, scales: problem.qparams.scales.clone() }
+    ///     }
+    /// }
+    ///
+    /// let quantizer = Quantizer::new(Recipe::preset("w8a8")?).with_rounding("zero", TowardsZero);
+    /// # Ok::<(), burn_ptq::recipe::RecipeError>(())
+    /// ```
     pub fn with_rounding(mut self, name: &str, rounding: impl Rounding + Send + 'static) -> Self {
         self.provenance.recipe.push_str(&format!("# rounding by a custom component: {name}\n"));
         self.rounding = Some(Arc::new(rounding));

@@ -243,6 +243,16 @@ impl Default for ActivationRecipe {
 impl Recipe {
     /// Parses a recipe from TOML; `origin` names it in errors.
     ///
+    /// ```
+    /// use burn_ptq::recipe::Recipe;
+    ///
+    /// let recipe = Recipe::parse("rounding = 'gptq'\nweights.bits = 3", "mine")?;
+    /// assert_eq!(recipe.label(), "W3A8");
+    /// let error = Recipe::parse("rounding = 'gpqt'", "mine").unwrap_err();
+    /// assert!(error.to_string().contains("did you mean 'gptq'?"));
+    /// # Ok::<(), burn_ptq::recipe::RecipeError>(())
+    /// ```
+    ///
     /// # Errors
     /// For unknown keys and components, with line, column and the alternatives, and for bits and
     /// numbers out of range.

@@ -65,6 +65,19 @@ impl Quantized {
     /// float activations. A batch normalization, which is folded into the layer before it, is left to
     /// pass values through and to add the bias.
     ///
+    /// ```
+    /// # use burn::nn::LinearConfig;
+    /// # use burn::tensor::{Device, Distribution, Tensor};
+    /// # use burn_ptq::{import::capture, pipeline::Quantizer, recipe::Recipe};
+    /// # let device = Device::flex();
+    /// let layer = LinearConfig::new(8, 3).init(&device);
+    /// let graph = capture(&layer, Tensor::<2>::zeros([1, 8], &device), |l, x| l.forward(x))?;
+    /// let batch = Tensor::<2>::random([64, 8], Distribution::Default, &device);
+    /// let quantized = Quantizer::new(Recipe::preset("w4a8")?).quantize(graph, [batch])?;
+    /// let layer = quantized.write_back(layer)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// If the module is another one, or has no place for what a layer became.
     pub fn write_back<M: Module>(&self, module: M) -> Result<M, WriteBackError> {

@@ -28,6 +28,33 @@ pub struct QatConfig {
 /// Variables stand in units that suit one learning rate: weights in steps of their scale, biases in
 /// deviations of their layer's output, scales in fifths of their logarithm. Adam at 1e-3 to 1e-2 is a
 /// good start.
+///
+/// ```
+/// use burn::nn::LinearConfig;
+/// use burn::optim::{AdamConfig, GradientsParams};
+/// use burn::tensor::{Device, Distribution, Tensor};
+/// use burn_ptq::{import::capture, pipeline::Quantizer, qat::QatConfig, recipe::Recipe};
+///
+/// let device = Device::flex();
+/// let layer = LinearConfig::new(8, 3).init(&device);
+/// let graph = capture(&layer, Tensor::<2>::zeros([1, 8], &device), |l, x| l.forward(x))?;
+/// let batch = Tensor::<2>::random([64, 8], Distribution::Default, &device);
+/// let quantized = Quantizer::new(Recipe::preset("w2a8")?).quantize(graph, [batch.clone()])?;
+///
+/// let training = device.autodiff();
+/// let mut model = QatConfig::new().init(&quantized.quantized, &training);
+/// let mut adam = AdamConfig::new().init();
+/// // One step of a loop of your own:
+/// let inputs = Tensor::<2>::from_inner(batch.clone()).reshape([64, 8, 1, 1]);
+/// let targets = Tensor::<2>::from_inner(layer.forward(batch));
+/// let outputs = model.forward(inputs).reshape([64, 3]);
+/// let loss = (outputs - targets).powi_scalar(2).mean();
+/// let gradients = GradientsParams::from_grads(loss.backward(), &model);
+/// model = adam.step(1e-2, model, gradients);
+///
+/// let quantized = quantized.refined(model.quantized())?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Module, Debug)]
 pub struct QatModel {
     network: SegmentModel,

@@ -276,3 +276,18 @@ fn constants_of_the_module_are_part_of_the_graph() {
         x * m.scale.val().reshape([1, 2, 1, 1]) + 1.0
     });
 }
+
+#[cfg(feature = "ndarray")]
+#[test]
+fn a_module_and_a_sample_on_different_devices_are_refused() {
+    let other = burn_ptq::backend::device("ndarray").unwrap();
+    let net = Net::new(&Device::flex());
+    let sample = || Tensor::zeros([1, 2, 8, 8], &other);
+    let error = capture(&net, sample(), Net::forward).unwrap_err();
+    assert!(matches!(error, CaptureError::Devices { .. }), "{error}");
+    assert!(error.to_string().contains("to_device"), "{error}");
+    let moved = capture(&net.clone().to_device(&other), sample(), Net::forward).unwrap();
+    let sample = Tensor::zeros([1, 2, 8, 8], &Device::flex());
+    let here = capture(&net, sample, Net::forward).unwrap();
+    assert_eq!(format!("{:?}", moved.nodes), format!("{:?}", here.nodes));
+}

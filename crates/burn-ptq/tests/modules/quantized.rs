@@ -256,3 +256,18 @@ fn parameters_may_be_shared_between_threads() {
     movable(&Quantizer::new(plain(8, 8)));
     movable(&Arc::new(Param::from_tensor(Tensor::<1>::zeros([1], &Device::flex()))));
 }
+
+#[cfg(feature = "ndarray")]
+#[test]
+fn a_simulated_network_moves_between_devices() {
+    let other = burn_ptq::backend::device("ndarray").unwrap();
+    let quantized = quantize(&Net::new(&Device::flex()), plain(4, 8));
+    let input = batches().remove(0);
+    let here = quantized.simulate(&Device::flex());
+    let there = here.clone().to_device(&other);
+    let expected = host(here.forward(input.clone()));
+    let found = host(there.forward(input.to_device(&other)));
+    // A value at a tie may fall to the other side.
+    let same = expected.iter().zip(&found).filter(|(a, b)| (*a - *b).abs() < 1e-6).count();
+    assert!(same * 10 >= expected.len() * 9, "{same} of {}", expected.len());
+}
