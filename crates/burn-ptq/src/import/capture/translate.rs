@@ -382,32 +382,14 @@ fn activation(operation: &Activation) -> Option<Translation<'_>> {
 }
 
 fn layer(operation: &Layer) -> Option<Translation<'_>> {
-    let conv = |x, weight, bias: Option<_>, attributes, output| Translation {
-        op: "Conv",
-        inputs: [x, weight].into_iter().chain(bias).map(Tensor).collect(),
-        attributes,
-        output,
-    };
     Some(match operation {
         Layer::Conv1d(o) => {
-            let how = &o.options;
-            let attributes = vec![
-                ints("strides", how.stride),
-                ints("pads", around(&how.padding)),
-                ints("dilations", how.dilation),
-                int("group", how.groups),
-            ];
-            conv(&o.x, &o.weight, o.bias.as_ref(), attributes, &o.out)
+            let (inputs, how) = ([Some(&o.x), Some(&o.weight), o.bias.as_ref()], &o.options);
+            conv(inputs, [how.stride, how.dilation], &how.padding, how.groups, &o.out)
         }
         Layer::Conv2d(o) => {
-            let how = &o.options;
-            let attributes = vec![
-                ints("strides", how.stride),
-                ints("pads", around(&how.padding)),
-                ints("dilations", how.dilation),
-                int("group", how.groups),
-            ];
-            conv(&o.x, &o.weight, o.bias.as_ref(), attributes, &o.out)
+            let (inputs, how) = ([Some(&o.x), Some(&o.weight), o.bias.as_ref()], &o.options);
+            conv(inputs, [how.stride, how.dilation], &how.padding, how.groups, &o.out)
         }
         Layer::Linear(o) => match &o.bias {
             Some(bias) => simple("Gemm", [Tensor(&o.x), Tensor(&o.weight), Tensor(bias)], &o.out),
@@ -457,6 +439,23 @@ fn layer(operation: &Layer) -> Option<Translation<'_>> {
         }
         _ => return None,
     })
+}
+
+fn conv<'a, const D: usize>(
+    inputs: [Option<&'a TensorIr>; 3],
+    [stride, dilation]: [[usize; D]; 2],
+    padding: &[(usize, usize); D],
+    groups: usize,
+    output: &'a TensorIr,
+) -> Translation<'a> {
+    let attributes = vec![
+        ints("strides", stride),
+        ints("pads", around(padding)),
+        ints("dilations", dilation),
+        int("group", groups),
+    ];
+    let inputs = inputs.into_iter().flatten().map(Tensor).collect();
+    Translation { op: "Conv", inputs, attributes, output }
 }
 
 /// ONNX lists what stands before every axis, then what stands after.
