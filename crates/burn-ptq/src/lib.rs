@@ -53,6 +53,11 @@
 //!   run as integers, [written back](pipeline::Quantized::write_back) into the module it came from.
 //! - [`qat`]: fine-tuning with your own loop, where calibration alone loses too much.
 //!
+//! # Features and versions
+//!
+//! The backend flex is always there. The features `ndarray` and `wgpu` add Burn's backends of that name;
+//! see [`backend`]. Burn is pinned to 0.22.1, Rust is 1.92 or later (lints hold the code to it).
+//!
 //! Data flows one way: [`import`] makes a float [`graph`], [`prepare`] rewrites it, [`calibrate`]
 //! observes it, [`quantized`] decides grids and integers, [`lower`] makes the integer program that
 //! `burn-ptq-deploy` runs and exports.
