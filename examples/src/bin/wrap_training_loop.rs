@@ -30,6 +30,7 @@ use burn_ptq_examples::training::{accuracy, demo};
 
 /// A network that Burn's `Learner` can train: of floats first, of quantized values then.
 #[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant)] // there is one of it
 enum Classifier {
     Float(DigitsNet),
     Quantized(QatModel),

@@ -92,8 +92,8 @@ pub enum CaptureError {
 /// - `sample`: `[batch, ..]`, one to three axes behind the batch; images are NCHW
 ///
 /// # Errors
-/// If the module or the sample is one for training (use [`Module::valid`]), they are on different
-/// devices, `forward` panics, or some operations are not supported, in which case all are listed.
+/// If the module is one for training (use [`Module::valid`]), the sample is on another device,
+/// `forward` panics, or some operations are not supported, in which case all are listed.
 pub fn capture<M: Module, const I: usize, const O: usize>(
     module: &M,
     sample: Tensor<I>,
@@ -104,9 +104,7 @@ pub fn capture<M: Module, const I: usize, const O: usize>(
     if let Some(parameter) = parameters.first {
         return Err(CaptureError::Training { parameter });
     }
-    if sample.is_autodiff() {
-        return Err(CaptureError::Training { parameter: "sample".into() });
-    }
+    let sample = sample.without_autodiff();
     let place = sample.device();
     if let Some(other) = module.devices().into_iter().find(|device| *device != place) {
         let [module, sample] = [other, place].map(|device| format!("{device:?}"));
