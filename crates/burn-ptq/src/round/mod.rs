@@ -61,7 +61,7 @@ pub struct Rounded {
 
 /// A way to choose the integers of a layer's weights.
 pub trait Rounding: Sync {
-    /// Whether [`RoundingProblem::quadratic`] must be there.
+    /// Whether [`RoundingProblem::quadratic`](field@RoundingProblem::quadratic) must be there.
     fn needs_inputs(&self) -> bool {
         false
     }
