@@ -19,7 +19,7 @@ pub struct Compared<'a> {
 
 /// A comparison of outputs.
 pub trait Loss: Sync {
-    /// Whether [`Compared::importance`](field@Compared::importance) must be there.
+    /// Whether [`Compared::importance`] must be there.
     fn needs_importance(&self) -> bool {
         false
     }

@@ -10,7 +10,7 @@ mod train;
 mod variables;
 
 pub use blocks::{Segment, segments};
-pub use loss::{Fisher, Loss, LossChoice, Mse, PredictionDifference};
+pub use loss::{Compared, Fisher, Loss, LossChoice, Mse, PredictionDifference};
 pub use model::SegmentModel;
 pub use train::reconstruct;
 pub use variables::{ActivationVariables, LayerVariables};
