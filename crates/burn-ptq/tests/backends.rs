@@ -54,8 +54,8 @@ fn integers_and_metrics_agree_between_backends() {
     for (name, other) in others {
         for task in tasks() {
             // Roundings that make up for the errors before them answer a flipped weight with others,
-            // equally good.
-            for (preset, share) in [("w8a8", 0.999), ("w4a8", 0.95)] {
+            // and may end at another scale of a row: equally good, but not the same integers.
+            for (preset, share) in [("w8a8", 0.999), ("w4a8", 0.8)] {
                 let (expected, a) = quantize(&task, preset, &default);
                 let (found, b) = quantize(&task, preset, &other);
                 let same = same_weights(&a, &b);
