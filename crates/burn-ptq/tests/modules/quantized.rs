@@ -19,12 +19,12 @@ use burn_ptq::recipe::Recipe;
 use burn_ptq::round::{Rounded, Rounding, RoundingProblem};
 use burn_store::{BurnpackStore, ModuleSnapshot};
 
-use crate::net::{Net, host, random};
+use crate::net::{Draws, Net, host};
 
 fn batches() -> Vec<Tensor<4>> {
     let device = Device::flex();
-    device.seed(9);
-    (0..3).map(|_| random([16, 2, 8, 8], &device)).collect()
+    let mut draws = Draws::new(9);
+    (0..3).map(|_| draws.tensor([16, 2, 8, 8], [-2.0, 2.0], &device)).collect()
 }
 
 fn captured(net: &Net) -> Graph {
@@ -142,7 +142,7 @@ fn what_cannot_be_written_back_is_named() {
         let module = NormFirst { norm: net.stem.norm.clone(), conv };
         let forward = |m: &NormFirst, x: Tensor<4>| m.conv.forward(m.norm.forward(x));
         let graph = capture(&module, Tensor::zeros([1, 8, 8, 8], &device), forward).unwrap();
-        let inputs = random::<4>([16, 8, 8, 8], &device);
+        let inputs: Tensor<4> = Draws::new(8).tensor([16, 8, 8, 8], [-2.0, 2.0], &device);
         let quantized = Quantizer::new(plain(8, 8)).quantize(graph, vec![inputs.clone()]).unwrap();
         let expected = host(forward(&module, inputs.clone()));
         (quantized.write_back(module).map(|module| host(forward(&module, inputs))), expected)
@@ -244,8 +244,13 @@ fn observers_and_roundings_of_other_crates_take_part_and_are_recorded() {
     let input = usual.quantized.graph.input.0;
     let scale = |q: &Quantized| q.quantized.activations[input].grid.scale;
     assert!((scale(&custom) / scale(&usual) - 0.5).abs() < 0.05);
-    let values = |q: &Quantized| q.quantized.weights[0].clone().unwrap().values;
-    assert!(values(&custom).iter().zip(values(&usual)).all(|(down, nearest)| *down <= nearest));
+    let above = |q: &Quantized| {
+        let (float, _) = q.quantized.graph.nodes[0].op.weight_and_bias().unwrap();
+        let rounded = q.quantized.weights[0].as_ref().unwrap().dequantize(&float.shape);
+        rounded.data.iter().zip(&float.data).filter(|(r, f)| **r > **f + 1e-6).count()
+    };
+    // Some of the most negative saturate.
+    assert!(above(&custom) < 10 && above(&usual) > 40, "{} {}", above(&custom), above(&usual));
     let recipe = &custom.program.provenance.recipe;
     assert!(recipe.contains("halved") && recipe.contains("down"), "{recipe}");
 }
