@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use burn_ptq_deploy::export::{SelfTest, exporter};
+use burn_ptq_deploy::export::{SelfTest, exporter, target};
 use burn_ptq_deploy::file;
 use burn_ptq_deploy::interpreter::{self, Path as KernelPath};
+use burn_ptq_deploy::target::HOST;
 
 use crate::calibrate::to_vec;
 use crate::evaluate::{dequantize_outputs, quantize_inputs};
@@ -62,12 +63,27 @@ impl Quantized {
     }
 
     /// Prints the program as code into `folder` by an exporter, such as `c`, with a self-test on the
-    /// first calibration samples.
+    /// first calibration samples, for any machine; see [`export_for`](Self::export_for).
     ///
     /// # Errors
     /// If there is no such exporter, or the folder cannot be written.
     pub fn export(&self, name: &str, folder: &Path) -> Result<(), PipelineError> {
-        exporter(name)?.export(&self.program, &self.self_test()?, folder)?;
+        self.export_for(name, HOST.name, folder)
+    }
+
+    /// Prints the program as code for a [target](burn_ptq_deploy::target), such as `cortex-m4`: the
+    /// kernels and the order of the weights are the target's, the outputs are the same.
+    ///
+    /// # Errors
+    /// If there is no such exporter or target, or the folder cannot be written.
+    pub fn export_for(
+        &self,
+        name: &str,
+        target_name: &str,
+        folder: &Path,
+    ) -> Result<(), PipelineError> {
+        let (exporter, target) = (exporter(name)?, target(target_name)?);
+        exporter.export(&self.program, &self.self_test()?, target, folder)?;
         Ok(())
     }
 

@@ -189,6 +189,10 @@ pub struct Export {
     /// Exporters to run, such as c.
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', required = true)]
     pub to: Vec<String>,
+    /// The processor: host, cortex-m0, cortex-m3, cortex-m4, cortex-m7, cortex-m33, cortex-m55 or
+    /// rv32; all give the same outputs.
+    #[arg(long, value_name = "NAME", default_value = "host")]
+    pub target: String,
     /// The folder in which each exporter makes a folder of its name.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,

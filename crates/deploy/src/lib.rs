@@ -9,4 +9,5 @@ pub mod model;
 pub mod plan;
 pub mod scratch;
 pub mod size;
+pub mod target;
 pub mod verify;

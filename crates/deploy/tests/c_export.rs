@@ -10,6 +10,7 @@ use burn_ptq_deploy::model::{
     Weighted, Weights,
 };
 use burn_ptq_deploy::plan::plan;
+use burn_ptq_deploy::target::HOST;
 use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, PoolGeometry, Window};
 use burn_ptq_kernels::grid::{Grid, signed_range, weight_range};
 use burn_ptq_kernels::multiplier::Multiplier;
@@ -179,7 +180,7 @@ fn proven(name: &str) -> (IntModel, SelfTest) {
 }
 
 fn export(model: &IntModel, self_test: &SelfTest, dir: &Path) -> Result<Vec<PathBuf>, ExportError> {
-    exporter("c")?.export(model, self_test, dir).map(|exported| exported.files)
+    exporter("c")?.export(model, self_test, &HOST, dir).map(|exported| exported.files)
 }
 
 fn available(program: &str) -> bool {
@@ -328,8 +329,10 @@ fn data_lines_are_at_most_100_columns_long() {
 fn reported_bytes_are_those_of_the_stored_constants_and_the_arena() {
     let folder = tempfile::tempdir().expect("a folder");
     let (model, self_test) = proven("net");
-    let exported =
-        exporter("c").expect("known").export(&model, &self_test, folder.path()).expect("an export");
+    let exported = exporter("c")
+        .expect("known")
+        .export(&model, &self_test, &HOST, folder.path())
+        .expect("an export");
     // 216 weights in bytes, 72 in 4 bits, 40 in 2 and 315 in 4, and 28 channels with a bias and a
     // multiplier each.
     assert_eq!(exported.flash_constant_bytes, 216 + 36 + 10 + 158 + 28 * 12);

@@ -1,6 +1,6 @@
 //! `burn-ptq export`.
 
-use burn_ptq_deploy::export::{SelfTest, exporter};
+use burn_ptq_deploy::export::{SelfTest, exporter, target};
 use burn_ptq_deploy::file;
 use burn_ptq_deploy::model::IntModel;
 
@@ -12,12 +12,13 @@ const SAMPLES: usize = 4;
 
 pub fn run(args: Export) -> anyhow::Result<()> {
     let exporters = args.to.iter().map(|name| exporter(name)).collect::<Result<Vec<_>, _>>()?;
+    let target = target(&args.target)?;
     let model = file::read(&args.model)?;
     let self_test = SelfTest::new(&model, &patterns(&model))?;
     std::fs::create_dir_all(&args.out)?;
     for exporter in exporters {
         let folder = args.out.join(exporter.name());
-        let exported = exporter.export(&model, &self_test, &folder)?;
+        let exported = exporter.export(&model, &self_test, target, &folder)?;
         println!(
             "{}: {} files, {} of constants, RAM {}",
             folder.display(),

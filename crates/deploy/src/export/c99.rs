@@ -9,6 +9,7 @@ use super::{
     ExportError, ExportFile, Exported, Exporter, SelfTest, comment, identifier, write_folder,
 };
 use crate::model::{DType, IntModel, IntTensor};
+use crate::target::Target;
 use crate::verify::verify;
 
 /// Exports to C99.
@@ -40,11 +41,12 @@ impl C99 {
         &self,
         model: &IntModel,
         self_test: &SelfTest,
+        target: &Target,
     ) -> Result<Vec<ExportFile>, ExportError> {
         verify(model)?;
         check_self_test(model, self_test)?;
         let id = identifier(&model.name, "model");
-        let values = values(model, self_test, &id);
+        let values = values(model, self_test, target, &id);
         let filled = |path: &str, template| ExportFile::text(path, fill(template, &values));
         let mut files = vec![
             filled(&format!("{id}.h"), include_str!("../../c/template/model.h")),
@@ -74,9 +76,10 @@ impl Exporter for C99 {
         &self,
         model: &IntModel,
         self_test: &SelfTest,
+        target: &Target,
         dir: &Path,
     ) -> Result<Exported, ExportError> {
-        let files = write_folder(dir, self.name(), &self.render(model, self_test)?)?;
+        let files = write_folder(dir, self.name(), &self.render(model, self_test, target)?)?;
         Ok(Exported {
             files,
             flash_constant_bytes: flash_constant_bytes(model),
@@ -109,7 +112,12 @@ fn check_self_test(model: &IntModel, self_test: &SelfTest) -> Result<(), ExportE
 }
 
 /// What stands for each `@PLACEHOLDER@` of the templates.
-fn values(model: &IntModel, self_test: &SelfTest, id: &str) -> Vec<(String, String)> {
+fn values(
+    model: &IntModel,
+    self_test: &SelfTest,
+    target: &Target,
+    id: &str,
+) -> Vec<(String, String)> {
     let input = &model.tensors[model.input.0];
     let output = &model.tensors[model.output.0];
     let samples = &self_test.samples;
@@ -118,6 +126,9 @@ fn values(model: &IntModel, self_test: &SelfTest, id: &str) -> Vec<(String, Stri
         ("NAME", id.to_owned()),
         ("PREFIX", id.to_ascii_uppercase()),
         ("TITLE", comment(if model.name.is_empty() { id } else { &model.name })),
+        ("COMPILER", target.compiler.to_owned()),
+        ("TARGET", target.name.to_owned()),
+        ("TARGET_FLAGS", target.flags.to_owned()),
         ("VERSION", comment(&provenance.version)),
         ("FLASH_BYTES", flash_constant_bytes(model).to_string()),
         ("ARENA_BYTES", model.arena_bytes.to_string()),

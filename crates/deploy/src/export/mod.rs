@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use crate::interpreter::{Interpreter, InterpreterError, Path as KernelPath};
 use crate::model::IntModel;
+use crate::target::{TARGETS, Target};
 use crate::verify::VerifyError;
 
 pub use c99::C99;
@@ -29,6 +30,14 @@ pub fn exporter(name: &str) -> Result<&'static dyn Exporter, ExportError> {
     })
 }
 
+/// The target called `name`.
+pub fn target(name: &str) -> Result<&'static Target, ExportError> {
+    crate::target::target(name).ok_or_else(|| {
+        let known: Vec<_> = TARGETS.iter().map(|target| target.name).collect();
+        ExportError::UnknownTarget { found: name.to_owned(), known: known.join(", ") }
+    })
+}
+
 /// Prints integer programs in one form.
 pub trait Exporter: Sync {
     /// The name that people choose it by.
@@ -37,7 +46,8 @@ pub trait Exporter: Sync {
     /// What it writes, in one line.
     fn describe(&self) -> &'static str;
 
-    /// Writes `model` to the folder `dir`, with a self-test on the samples of `self_test`.
+    /// Writes `model` to the folder `dir`, for `target`, with a self-test on the samples of
+    /// `self_test`.
     ///
     /// `dir` does not exist, is empty, or holds an earlier export, which is replaced. On error
     /// nothing has changed.
@@ -45,6 +55,7 @@ pub trait Exporter: Sync {
         &self,
         model: &IntModel,
         self_test: &SelfTest,
+        target: &Target,
         dir: &Path,
     ) -> Result<Exported, ExportError>;
 }
@@ -88,6 +99,14 @@ pub enum ExportError {
     /// No exporter has this name.
     #[error("there is no exporter {found:?}; known: {known}")]
     UnknownExporter {
+        /// The name asked for.
+        found: String,
+        /// The names that exist.
+        known: String,
+    },
+    /// No target has this name.
+    #[error("there is no target {found:?}; known: {known}")]
+    UnknownTarget {
         /// The name asked for.
         found: String,
         /// The names that exist.

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use burn_ptq_deploy::export::{C99, ExportFile, SelfTest};
 use burn_ptq_deploy::model::TensorId;
+use burn_ptq_deploy::target::HOST;
 use tempfile::TempDir;
 
 use super::{Agreement, Executor};
@@ -125,7 +126,7 @@ fn render(index: usize, problem: &Problem) -> Result<Vec<ExportFile>, String> {
     // The caller compares, so that the embedded self-test is not compiled.
     let sample = |id: TensorId| vec![0; model.tensors[id.0].bytes()];
     let self_test = SelfTest { samples: vec![(sample(model.input), sample(model.output))] };
-    C99.render(&model, &self_test).map_err(|error| format!("{}: {error}", problem.name))
+    C99.render(&model, &self_test, &HOST).map_err(|error| format!("{}: {error}", problem.name))
 }
 
 /// One translation unit with every program, a function that streams its sample, and `main`.
