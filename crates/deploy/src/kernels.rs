@@ -30,9 +30,31 @@ pub fn scratch_bytes(model: &IntModel, node: &IntNode, available: Kernels) -> us
     }
 }
 
-/// Weights that a filter of `taps` weights is padded to, so that it ends with a 32-bit word.
+/// Weights that a filter of `taps` weights is padded to; `BPTQ_DSP_STEP` of the C runtime.
 pub fn dsp_filter_len(taps: usize, storage: u8) -> usize {
-    taps.next_multiple_of(32 / usize::from(storage))
+    taps.next_multiple_of(if storage == 8 { 4 } else { 8 })
+}
+
+/// Whether the biases of `node` take in the zero point of its input, on the kernels that it runs on.
+pub fn folds_zero_point(node: &IntNode, kernels: Kernels) -> bool {
+    match kernels {
+        Kernels::Portable => false,
+        Kernels::Dsp => matches!(node.op, IntOp::DepthwiseConv2d { .. }),
+        Kernels::Mve => true,
+    }
+}
+
+/// The biases of `node` less the zero point of its input times the sum of each channel's weights.
+pub fn folded_biases(node: &IntNode, weighted: &Weighted, zero_point: i32) -> Vec<i32> {
+    let mut biases = weighted.bias.clone();
+    let channels = biases.len();
+    let values = weighted.weights.unpack();
+    let taps = values.len() / channels;
+    let last = matches!(node.op, IntOp::DepthwiseConv2d { .. });
+    for (i, &value) in values.iter().enumerate() {
+        biases[if last { i % channels } else { i / taps }] -= zero_point * i32::from(value);
+    }
+    biases
 }
 
 fn dsp_scratch_bytes(op: &IntOp) -> usize {

@@ -18,15 +18,17 @@ extern "C" {
 
 /*
  * Convolution and fully connected layer. Filters stand in pairs a, b, each group of them padded to
- * an even number; the words of a pair alternate: a0, b0, a1, b1, ... Filters are padded with zero
- * weights to whole words.
+ * an even number; a word holds weights of both. Filters are padded with zero weights to a multiple
+ * of 4 (_w8) or 8 weights.
  *
- * _w8: a word holds the weights 0, 2, 1, 3 of four neighbours, low byte first.
- * _w4: a word holds eight weights k, each plus 8: k at bits 2k, or at 2k + 14 if k is odd.
- * _w2: a word holds sixteen weights k, each plus 2: k at bits k, or at k + 15 if k is odd.
+ * _w8: two weights each, low byte first: a0, b0, a1, b1.
+ * _w4: four weights each, plus 8; the fields of 4 bits, from the low one on, hold
+ *      a0, b0, a2, b2, a1, b1, a3, b3.
+ * _w2: eight weights each, plus 2; the fields of 2 bits hold
+ *      a0, b0, a2, b2, a4, b4, a6, b6, a1, b1, a3, b3, a5, b5, a7, b7.
  *
  * `scratch` of a convolution holds the padded inputs of two output pixels as 16-bit elements, that
- * of a fully connected layer those of two rows.
+ * of a fully connected layer those of one row.
  */
 void bptq_dsp_conv2d_w8_s8(const bptq_conv2d *op, const int8_t *input, int8_t *output,
                            int8_t *scratch);
@@ -44,7 +46,8 @@ void bptq_dsp_fully_connected_w2_s8(const bptq_fully_connected *op, const int8_t
 /*
  * Depthwise convolution of at least four channels, each with its own input channel. Blocks of four
  * channels, of which the last may overlap the one before; in a block, pairs of taps s, t, the last
- * tap paired with zero weights if need be.
+ * tap paired with zero weights if need be. Biases are less the input's zero point times the sum of
+ * a channel's weights, so that inputs are multiplied as they are.
  *
  * _w8: a pair takes two words of bytes: 0s, 1s, 0t, 1t and 2s, 3s, 2t, 3t.
  * _w4: a pair takes a word: channel c of s at bits 4c, of t at 16 + 4c.

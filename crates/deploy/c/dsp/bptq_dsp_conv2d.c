@@ -2,7 +2,7 @@
 #include "bptq_dsp_dot.h"
 #include "bptq_dsp_patch.h"
 
-/* Where the outputs of two pixels go, and how many there are. */
+/* Where the outputs of two pixels go, and their inputs. */
 typedef struct {
     int8_t *out0;
     int8_t *out1;
@@ -15,33 +15,30 @@ BPTQ_INLINE void filters(int32_t bits, const bptq_weighted *weighted, const uint
                          int32_t first, int32_t end, int32_t length, pixels at)
 {
     const int32_t words = length / BPTQ_DSP_PER_WORD(bits);
-    const int32_t zero_point = weighted->output_zero_point;
-    const bptq_clamp clamp = weighted->clamp;
-    const int saturates = bptq_saturates(clamp);
-    const int32_t step = weighted->per_channel ? 1 : 0;
-    const bptq_multiplier *multiplier = weighted->multipliers + step * first;
-    const int32_t *bias = weighted->bias + first;
+    int32_t sums0[BPTQ_DSP_CHANNELS];
+    int32_t sums1[BPTQ_DSP_CHANNELS];
+    /* What packed weights, which are not negative, add to every sum. */
     int32_t excess0 = 0;
     int32_t excess1 = 0;
     if (bits < 8) {
         excess0 = bptq_dsp_sum(at.patch0, length) * (1 << (bits - 1));
         excess1 = bptq_dsp_sum(at.patch1, length) * (1 << (bits - 1));
     }
-    for (int32_t left = end - first; left > 0; left -= 2) {
-        const int32_t bias_a = bias[0];
-        const int32_t bias_b = left > 1 ? bias[1] : 0;
-        bptq_sums sums = {bias_a - excess0, bias_b - excess0, bias_a - excess1, bias_b - excess1};
-        bptq_dsp_dot(bits, weights, at.patch0, at.patch1, words, &sums);
-        *at.out0++ = bptq_dsp_output(sums.a0, *multiplier, zero_point, saturates, clamp);
-        *at.out1++ = bptq_dsp_output(sums.a1, *multiplier, zero_point, saturates, clamp);
-        multiplier += step;
-        if (left > 1) {
-            *at.out0++ = bptq_dsp_output(sums.b0, *multiplier, zero_point, saturates, clamp);
-            *at.out1++ = bptq_dsp_output(sums.b1, *multiplier, zero_point, saturates, clamp);
-            multiplier += step;
+    for (; first < end; first += BPTQ_DSP_CHANNELS) {
+        const int32_t count = end - first < BPTQ_DSP_CHANNELS ? end - first : BPTQ_DSP_CHANNELS;
+        for (int32_t i = 0; i < count; i += 2) {
+            bptq_sums sums = {-excess0, -excess0, -excess1, -excess1};
+            bptq_dsp_dot(bits, weights, at.patch0, at.patch1, words, &sums);
+            sums0[i] = sums.a0;
+            sums0[i + 1] = sums.b0;
+            sums1[i] = sums.a1;
+            sums1[i + 1] = sums.b1;
+            weights += words;
         }
-        weights += 2 * words;
-        bias += 2;
+        bptq_dsp_finish(weighted, first, count, sums0, at.out0);
+        bptq_dsp_finish(weighted, first, count, sums1, at.out1);
+        at.out0 += BPTQ_DSP_CHANNELS;
+        at.out1 += BPTQ_DSP_CHANNELS;
     }
 }
 
@@ -52,9 +49,10 @@ BPTQ_INLINE void conv2d(int32_t bits, const bptq_conv2d *op, const int8_t *input
     const int32_t depth = op->input_channels / op->groups;
     const int32_t group_filters = op->output_channels / op->groups;
     const int32_t per_word = BPTQ_DSP_PER_WORD(bits);
+    const int32_t step = BPTQ_DSP_STEP(bits);
     const int32_t taps = window->kernel_height * window->kernel_width * depth;
-    const int32_t length = (taps + per_word - 1) / per_word * per_word;
-    const int32_t group_words = (group_filters + 1) / 2 * 2 * (length / per_word);
+    const int32_t length = (taps + step - 1) / step * step;
+    const int32_t group_words = (group_filters + 1) / 2 * (length / per_word);
     const int32_t count = window->output_height * window->output_width;
     const uint32_t *weights = (const uint32_t *)op->weighted.weights;
     int16_t *patch = (int16_t *)(void *)scratch;

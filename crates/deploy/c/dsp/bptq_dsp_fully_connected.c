@@ -5,41 +5,39 @@
 BPTQ_INLINE void fully_connected(int32_t bits, const bptq_fully_connected *op,
                                  const int8_t *input, int8_t *output, int8_t *scratch)
 {
-    const bptq_weighted *weighted = &op->weighted;
-    const int32_t per_word = BPTQ_DSP_PER_WORD(bits);
-    const int32_t words = (op->in_features + per_word - 1) / per_word;
-    const int32_t length = words * per_word;
-    const int32_t step = weighted->per_channel ? 1 : 0;
-    const bptq_clamp clamp = weighted->clamp;
-    const int saturates = bptq_saturates(clamp);
+    const int32_t step = BPTQ_DSP_STEP(bits);
+    const int32_t length = (op->in_features + step - 1) / step * step;
+    const int32_t words = length / BPTQ_DSP_PER_WORD(bits);
     int16_t *patch = (int16_t *)(void *)scratch;
     const bptq_pair *pairs = (const bptq_pair *)(const void *)patch;
+    int32_t sums[BPTQ_DSP_CHANNELS];
     for (int32_t row = 0; row < op->rows; row++) {
-        const uint32_t *weights = (const uint32_t *)weighted->weights;
-        const bptq_multiplier *multiplier = weighted->multipliers;
-        const int32_t *bias = weighted->bias;
+        const uint32_t *weights = (const uint32_t *)op->weighted.weights;
         int32_t excess = 0;
         int16_t *end =
-            bptq_dsp_expand(input, op->in_features, weighted->input_zero_point, patch);
+            bptq_dsp_expand(input, op->in_features, op->weighted.input_zero_point, patch);
         memset(end, 0, (size_t)(length - op->in_features) * sizeof *end);
         if (bits < 8) {
             excess = bptq_dsp_sum(pairs, length) * (1 << (bits - 1));
         }
-        for (int32_t left = op->out_features; left > 0; left -= 4) {
-            const int32_t count = left < 4 ? left : 4;
-            /* Where no second pair is left, the first is computed twice. */
-            const uint32_t *second = left > 2 ? weights + 2 * words : weights;
-            bptq_sums sums = {-excess, -excess, -excess, -excess};
-            bptq_dsp_dot_wide(bits, weights, second, pairs, words, &sums);
-            const int32_t found[4] = {sums.a0, sums.b0, sums.a1, sums.b1};
-            for (int32_t i = 0; i < count; i++) {
-                *output++ = bptq_dsp_output(found[i] + *bias++, *multiplier,
-                                            weighted->output_zero_point, saturates, clamp);
-                multiplier += step;
+        for (int32_t first = 0; first < op->out_features; first += BPTQ_DSP_CHANNELS) {
+            const int32_t left = op->out_features - first;
+            const int32_t count = left < BPTQ_DSP_CHANNELS ? left : BPTQ_DSP_CHANNELS;
+            for (int32_t i = 0; i < count; i += 4) {
+                /* Where no second pair is left, the first is computed twice. */
+                const uint32_t *second = count - i > 2 ? weights + words : weights;
+                bptq_sums found = {-excess, -excess, -excess, -excess};
+                bptq_dsp_dot_wide(bits, weights, second, pairs, words, &found);
+                sums[i] = found.a0;
+                sums[i + 1] = found.b0;
+                sums[i + 2] = found.a1;
+                sums[i + 3] = found.b1;
+                weights += 2 * words;
             }
-            weights += 4 * words;
+            bptq_dsp_finish(&op->weighted, first, count, sums, output + first);
         }
         input += op->in_features;
+        output += op->out_features;
     }
 }
 

@@ -73,6 +73,17 @@ BPTQ_INLINE uint32_t bptq_high_halves(uint32_t a, uint32_t b)
     return a;
 }
 
+/* (x >> shift) & mask in one instruction; the compiler would take two. */
+BPTQ_INLINE uint32_t bptq_shifted_and(uint32_t x, int32_t shift, uint32_t mask)
+{
+    uint32_t out;
+    if (shift == 0) {
+        return x & mask;
+    }
+    __asm__("and %0, %1, %2, lsr %3" : "=r"(out) : "r"(mask), "r"(x), "i"(shift));
+    return out;
+}
+
 /* a * b / 2^32, rounded half up. */
 BPTQ_INLINE int32_t bptq_high_word(int32_t a, int32_t b)
 {
@@ -80,6 +91,7 @@ BPTQ_INLINE int32_t bptq_high_word(int32_t a, int32_t b)
     return a;
 }
 
+/* x within 8 bits. */
 BPTQ_INLINE int32_t bptq_saturated(int32_t x)
 {
     __asm__("ssat %0, #8, %1" : "=r"(x) : "r"(x));
@@ -131,6 +143,11 @@ BPTQ_INLINE uint32_t bptq_high_halves(uint32_t a, uint32_t b)
     return (a >> 16) | (b & 0xFFFF0000U);
 }
 
+BPTQ_INLINE uint32_t bptq_shifted_and(uint32_t x, int32_t shift, uint32_t mask)
+{
+    return (x >> shift) & mask;
+}
+
 BPTQ_INLINE int32_t bptq_high_word(int32_t a, int32_t b)
 {
     return (int32_t)bptq_shift_right_wide((int64_t)a * b + ((int64_t)1 << 31), 32);
@@ -149,34 +166,16 @@ BPTQ_INLINE uint32_t bptq_twice(int32_t x)
     return ((uint32_t)x & 0xFFFFU) | ((uint32_t)x << 16);
 }
 
+/* Channels whose sums are kept before they become outputs. */
+#define BPTQ_DSP_CHANNELS 16
+
 /*
- * bptq_rescale plus a zero point, where the accumulator shifted to the left by one more than the
- * exponent says stays within 32 bits. Doubled, the first rounding is that of the high word; the
- * second is done in two shifts with the zero point in between.
+ * Outputs of the channels `first` to `first + count - 1` from their sums of products.
+ *
+ * This is bptq_output_s8 for accumulators that stay within 32 bits when they are shifted to the
+ * left by one more than their exponent says.
  */
-BPTQ_INLINE int32_t bptq_dsp_rescale(int32_t x, bptq_multiplier multiplier, int32_t zero_point)
-{
-    if (multiplier.exponent < 0) {
-        const int32_t high = bptq_high_word((int32_t)((uint32_t)x << 1), multiplier.quantized);
-        const int32_t away = high + bptq_shift_right(high, 31);
-        const int32_t half = bptq_shift_right(away, ~multiplier.exponent);
-        return bptq_shift_right(half + 2 * zero_point + 1, 1);
-    }
-    const int32_t shifted = (int32_t)((uint32_t)x << (multiplier.exponent + 1));
-    return bptq_high_word(shifted, multiplier.quantized) + zero_point;
-}
-
-/* Whether the bounds are those of 8 bits, to which one instruction saturates. */
-BPTQ_INLINE int bptq_saturates(bptq_clamp clamp)
-{
-    return clamp.min == -128 && clamp.max == 127;
-}
-
-BPTQ_INLINE int8_t bptq_dsp_output(int32_t sum, bptq_multiplier multiplier, int32_t zero_point,
-                                   int saturates, bptq_clamp clamp)
-{
-    const int32_t moved = bptq_dsp_rescale(sum, multiplier, zero_point);
-    return (int8_t)(saturates ? bptq_saturated(moved) : bptq_clamped(moved, clamp));
-}
+void bptq_dsp_finish(const bptq_weighted *weighted, int32_t first, int32_t count,
+                     const int32_t *sums, int8_t *output);
 
 #endif /* BPTQ_DSP_MATH_H */

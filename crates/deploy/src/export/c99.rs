@@ -44,6 +44,7 @@ const DSP: &[(&str, &str)] = &[
     ("bptq_dsp_conv2d.c", include_str!("../../c/dsp/bptq_dsp_conv2d.c")),
     ("bptq_dsp_depthwise.c", include_str!("../../c/dsp/bptq_dsp_depthwise.c")),
     ("bptq_dsp_dot.h", include_str!("../../c/dsp/bptq_dsp_dot.h")),
+    ("bptq_dsp_finish.c", include_str!("../../c/dsp/bptq_dsp_finish.c")),
     ("bptq_dsp_fully_connected.c", include_str!("../../c/dsp/bptq_dsp_fully_connected.c")),
     ("bptq_dsp_math.h", include_str!("../../c/dsp/bptq_dsp_math.h")),
     ("bptq_dsp_patch.c", include_str!("../../c/dsp/bptq_dsp_patch.c")),

@@ -23,38 +23,38 @@ pub fn pack(op: &IntOp) -> Vec<u32> {
 /// Filters of `taps` weights in pairs, `group` of them at a time.
 fn pair_filters(weights: &Weights, group: usize, taps: usize) -> Vec<u32> {
     let values = weights.unpack();
-    let per_word = 32 / usize::from(weights.storage);
-    let words = dsp_filter_len(taps, weights.storage) / per_word;
+    let (len, per_word) = (dsp_filter_len(taps, weights.storage), 16 / weights.storage as usize);
     let mut packed = Vec::new();
     for group in values.chunks(group * taps) {
         let filters: Vec<&[i8]> = group.chunks(taps).collect();
         for pair in filters.chunks(2) {
-            for word in 0..words {
-                for filter in 0..2 {
-                    let value = |k: usize| {
-                        let index = word * per_word + k;
-                        pair.get(filter).and_then(|f| f.get(index)).copied().unwrap_or(0)
-                    };
-                    packed.push(filter_word(weights.storage, value));
-                }
+            for start in (0..len).step_by(per_word) {
+                let value = |filter: usize, k: usize| {
+                    pair.get(filter).and_then(|f| f.get(start + k)).copied().unwrap_or(0)
+                };
+                packed.push(pair_word(weights.storage, value));
             }
         }
     }
     packed
 }
 
-fn filter_word(storage: u8, value: impl Fn(usize) -> i8) -> u32 {
+fn pair_word(storage: u8, value: impl Fn(usize, usize) -> i8) -> u32 {
     if storage == 8 {
-        return u32::from_le_bytes([0, 2, 1, 3].map(|k| value(k) as u8));
+        return u32::from_le_bytes(
+            [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(f, k)| value(f, k) as u8),
+        );
     }
     let (bits, bias) = (usize::from(storage), 1_i8 << (storage - 1));
-    (0..32 / bits)
-        .map(|k| {
-            // Of pair k / 2, the even weight stands in the low half, the odd one in the high half.
-            let place = k / 2 * bits + k % 2 * 16;
-            u32::from((value(k) + bias) as u8) << place
-        })
-        .fold(0, |word, weight| word | weight)
+    let mut word = 0;
+    for k in 0..16 / bits {
+        for filter in 0..2 {
+            // Even weights stand in the low half, odd ones in the high half.
+            let place = (k / 2 * 2 + filter) * bits + k % 2 * 16;
+            word |= u32::from((value(filter, k) + bias) as u8) << place;
+        }
+    }
+    word
 }
 
 /// Weights `[taps, channels]` in blocks of four channels and pairs of taps.

@@ -7,7 +7,7 @@ use burn_ptq_kernels::params::Clamp;
 use super::data::{array, c_type, int32, multiplier};
 use super::dsp;
 use crate::export::{comment, unique_identifiers};
-use crate::kernels::chosen;
+use crate::kernels::{chosen, folded_biases, folds_zero_point};
 use crate::model::{Broadcast, DType, IntModel, IntNode, IntOp, IntTensor, TensorId, Weighted};
 use crate::target::Kernels;
 
@@ -289,9 +289,15 @@ impl Printer<'_> {
         ];
         let fields = [fields, &[group("weighted", &nested)]].concat();
         let (data, kernel) = self.weights(&weights, c_type, weighted);
+        let kernels = chosen(self.model, self.node, self.kernels);
+        let biases = if folds_zero_point(self.node, kernels) {
+            folded_biases(self.node, weighted, self.input(0).grid.zero_point)
+        } else {
+            weighted.bias.clone()
+        };
         let constants = [
             data,
-            array("int32_t", &bias, weighted.bias.iter().map(|&bias| int32(bias))),
+            array("int32_t", &bias, biases.into_iter().map(int32)),
             array(
                 "bptq_multiplier",
                 &multipliers,
