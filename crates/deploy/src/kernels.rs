@@ -3,7 +3,7 @@
 //! Every target has the portable kernels; those of an instruction set take the operations that they
 //! are written for, where their arithmetic stays exact.
 
-use crate::model::{DType, IntModel, IntNode, IntOp, IntTensor, Weighted};
+use crate::model::{DType, IntModel, IntNode, IntOp, IntTensor, Weighted, Weights};
 use crate::scratch;
 use crate::target::Kernels;
 
@@ -11,12 +11,15 @@ use crate::target::Kernels;
 /// C runtime.
 pub const MAX_TAPS: usize = 64;
 
+/// Channels that follow the last one in the biases and multipliers of the vector kernels.
+pub const MVE_PADDING: usize = 3;
+
 /// The kernels that `node` runs on where `available` are there.
 pub fn chosen(model: &IntModel, node: &IntNode, available: Kernels) -> Kernels {
     let fits = match available {
         Kernels::Portable => false,
         Kernels::Dsp => runs_on_dsp(model, node),
-        Kernels::Mve => false,
+        Kernels::Mve => runs_on_mve(model, node),
     };
     if fits { available } else { Kernels::Portable }
 }
@@ -26,7 +29,7 @@ pub fn scratch_bytes(model: &IntModel, node: &IntNode, available: Kernels) -> us
     match chosen(model, node, available) {
         Kernels::Portable => scratch::scratch_bytes(&node.op),
         Kernels::Dsp => dsp_scratch_bytes(&node.op),
-        Kernels::Mve => 0,
+        Kernels::Mve => mve_scratch_bytes(&node.op),
     }
 }
 
@@ -35,24 +38,21 @@ pub fn dsp_filter_len(taps: usize, storage: u8) -> usize {
     taps.next_multiple_of(if storage == 8 { 4 } else { 8 })
 }
 
-/// Whether the biases of `node` take in the zero point of its input, on the kernels that it runs on.
-pub fn folds_zero_point(node: &IntNode, kernels: Kernels) -> bool {
-    match kernels {
-        Kernels::Portable => false,
-        Kernels::Dsp => matches!(node.op, IntOp::DepthwiseConv2d { .. }),
-        Kernels::Mve => true,
+/// The biases of `node` in the form of `kernels`: where inputs are multiplied as they are, less the
+/// zero point of the input times the sum of each channel's weights.
+pub fn biases(node: &IntNode, weighted: &Weighted, kernels: Kernels, zero_point: i32) -> Vec<i32> {
+    let depthwise = matches!(node.op, IntOp::DepthwiseConv2d { .. });
+    if kernels == Kernels::Portable || (kernels == Kernels::Dsp && !depthwise) {
+        return weighted.bias.clone();
     }
-}
-
-/// The biases of `node` less the zero point of its input times the sum of each channel's weights.
-pub fn folded_biases(node: &IntNode, weighted: &Weighted, zero_point: i32) -> Vec<i32> {
     let mut biases = weighted.bias.clone();
     let channels = biases.len();
     let values = weighted.weights.unpack();
     let taps = values.len() / channels;
-    let last = matches!(node.op, IntOp::DepthwiseConv2d { .. });
     for (i, &value) in values.iter().enumerate() {
-        biases[if last { i % channels } else { i / taps }] -= zero_point * i32::from(value);
+        let bias = &mut biases[if depthwise { i % channels } else { i / taps }];
+        // The kernels' sums wrap alike.
+        *bias = bias.wrapping_sub(zero_point * i32::from(value));
     }
     biases
 }
@@ -65,6 +65,41 @@ fn dsp_scratch_bytes(op: &IntOp) -> usize {
         IntOp::FullyConnected { in_features, weighted, .. } => patch(*in_features, weighted),
         IntOp::DepthwiseConv2d { geometry, .. } => geometry.channels,
         _ => 0,
+    }
+}
+
+/// Weights that a filter of `taps` weights is padded to; `BPTQ_MVE_UNIT` of the C runtime.
+pub fn mve_filter_len(taps: usize, storage: u8) -> usize {
+    taps.next_multiple_of(128 / usize::from(storage))
+}
+
+fn mve_scratch_bytes(op: &IntOp) -> usize {
+    match op {
+        IntOp::Conv2d { geometry, weighted } => {
+            2 * mve_filter_len(geometry.weights_per_channel(), weighted.weights.storage)
+        }
+        IntOp::FullyConnected { in_features, weighted, .. } => {
+            let padded = mve_filter_len(*in_features, weighted.weights.storage);
+            if padded == *in_features { 0 } else { padded }
+        }
+        IntOp::DepthwiseConv2d { geometry, weighted } => {
+            let Weights { storage, .. } = weighted.weights;
+            let decoded = mve_filter_len(weighted.weights.len(), storage);
+            geometry.channels + if storage == 8 { 0 } else { decoded }
+        }
+        _ => 0,
+    }
+}
+
+fn runs_on_mve(model: &IntModel, node: &IntNode) -> bool {
+    let narrow = || model.tensors[node.inputs[0].0].dtype == DType::I8;
+    match &node.op {
+        IntOp::Conv2d { .. } | IntOp::FullyConnected { .. } => narrow(),
+        IntOp::DepthwiseConv2d { geometry, .. } => {
+            let taps = geometry.window.kernel.iter().product::<usize>();
+            narrow() && geometry.multiplier == 1 && taps <= MAX_TAPS
+        }
+        _ => false,
     }
 }
 
@@ -114,7 +149,9 @@ mod tests {
 
     #[test]
     fn kernels_are_as_large_as_those_of_the_c_runtime() {
-        let header = include_str!("../c/dsp/bptq_dsp.h");
-        assert!(header.contains(&format!("#define BPTQ_DSP_TAPS {MAX_TAPS}\n")));
+        let headers = [include_str!("../c/dsp/bptq_dsp.h"), include_str!("../c/mve/bptq_mve.h")];
+        for (header, name) in headers.into_iter().zip(["DSP", "MVE"]) {
+            assert!(header.contains(&format!("#define BPTQ_{name}_TAPS {MAX_TAPS}\n")));
+        }
     }
 }

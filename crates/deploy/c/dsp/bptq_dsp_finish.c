@@ -27,13 +27,13 @@ void bptq_dsp_finish(const bptq_weighted *weighted, int32_t first, int32_t count
     const int8_t *end = output + count;
     if (step == 1 && clamp.min == -128 && clamp.max == 127) {
         do {
-            const int32_t sum = *sums++ + *bias++;
+            const int32_t sum = bptq_add_wrapping(*sums++, *bias++);
             *output++ = (int8_t)bptq_saturated(rescaled(sum, *multiplier++, zero_point));
         } while (output != end);
         return;
     }
     do {
-        const int32_t sum = *sums++ + *bias++;
+        const int32_t sum = bptq_add_wrapping(*sums++, *bias++);
         *output++ = (int8_t)bptq_clamped(rescaled(sum, *multiplier, zero_point), clamp);
         multiplier += step;
     } while (output != end);

@@ -2,6 +2,7 @@
 
 mod data;
 mod dsp;
+mod mve;
 mod source;
 
 use std::path::Path;
@@ -9,7 +10,7 @@ use std::path::Path;
 use super::{
     ExportError, ExportFile, Exported, Exporter, SelfTest, comment, identifier, write_folder,
 };
-use crate::kernels::chosen;
+use crate::kernels::{MVE_PADDING, chosen};
 use crate::model::{DType, IntModel, IntNode, IntTensor};
 use crate::plan::plan_for;
 use crate::target::{Kernels, Target};
@@ -38,7 +39,7 @@ const RUNTIME: &[(&str, &str)] = &[
     ("bptq_window.h", include_str!("../../c/runtime/bptq_window.h")),
 ];
 
-/// What is added for a target's kernels: every file of `c/dsp`.
+/// What the kernels of the DSP extension add: every file of `c/dsp`.
 const DSP: &[(&str, &str)] = &[
     ("bptq_dsp.h", include_str!("../../c/dsp/bptq_dsp.h")),
     ("bptq_dsp_conv2d.c", include_str!("../../c/dsp/bptq_dsp_conv2d.c")),
@@ -51,11 +52,22 @@ const DSP: &[(&str, &str)] = &[
     ("bptq_dsp_patch.h", include_str!("../../c/dsp/bptq_dsp_patch.h")),
 ];
 
+/// What the vector kernels add: every file of `c/mve`.
+const MVE: &[(&str, &str)] = &[
+    ("bptq_mve.h", include_str!("../../c/mve/bptq_mve.h")),
+    ("bptq_mve_conv2d.c", include_str!("../../c/mve/bptq_mve_conv2d.c")),
+    ("bptq_mve_depthwise.c", include_str!("../../c/mve/bptq_mve_depthwise.c")),
+    ("bptq_mve_dot.h", include_str!("../../c/mve/bptq_mve_dot.h")),
+    ("bptq_mve_finish.c", include_str!("../../c/mve/bptq_mve_finish.c")),
+    ("bptq_mve_fully_connected.c", include_str!("../../c/mve/bptq_mve_fully_connected.c")),
+    ("bptq_mve_math.h", include_str!("../../c/mve/bptq_mve_math.h")),
+];
+
 fn runtime(kernels: Kernels) -> impl Iterator<Item = &'static (&'static str, &'static str)> {
     let own = match kernels {
         Kernels::Portable => &[][..],
         Kernels::Dsp => DSP,
-        Kernels::Mve => &[][..],
+        Kernels::Mve => MVE,
     };
     RUNTIME.iter().chain(own)
 }
@@ -124,11 +136,17 @@ impl Exporter for C99 {
 }
 
 fn flash_constant_bytes(model: &IntModel, kernels: Kernels) -> usize {
-    let bytes = |node: &IntNode| match (node.op.weighted(), chosen(model, node, kernels)) {
-        (Some(weighted), Kernels::Dsp) => {
-            node.op.constant_bytes() - weighted.weights.data.len() + 4 * dsp::pack(&node.op).len()
+    let bytes = |node: &IntNode| {
+        let Some(weighted) = node.op.weighted() else { return node.op.constant_bytes() };
+        let channels = weighted.bias.len();
+        match chosen(model, node, kernels) {
+            Kernels::Portable => node.op.constant_bytes(),
+            Kernels::Dsp => {
+                node.op.constant_bytes() - weighted.weights.data.len()
+                    + 4 * dsp::pack(&node.op).len()
+            }
+            Kernels::Mve => mve::pack(&node.op).len() + 12 * (channels + MVE_PADDING),
         }
-        _ => node.op.constant_bytes(),
     };
     model.nodes.iter().map(bytes).sum()
 }
@@ -263,7 +281,7 @@ mod tests {
 
     #[test]
     fn every_runtime_file_is_exported() {
-        for (folder, files) in [("c/runtime", RUNTIME), ("c/dsp", DSP)] {
+        for (folder, files) in [("c/runtime", RUNTIME), ("c/dsp", DSP), ("c/mve", MVE)] {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
             let mut found: Vec<String> = std::fs::read_dir(folder)
                 .expect("the runtime is part of the crate")

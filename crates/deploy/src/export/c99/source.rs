@@ -5,9 +5,9 @@ use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::Clamp;
 
 use super::data::{array, c_type, int32, multiplier};
-use super::dsp;
+use super::{dsp, mve};
 use crate::export::{comment, unique_identifiers};
-use crate::kernels::{chosen, folded_biases, folds_zero_point};
+use crate::kernels::{MVE_PADDING, biases, chosen};
 use crate::model::{Broadcast, DType, IntModel, IntNode, IntOp, IntTensor, TensorId, Weighted};
 use crate::target::Kernels;
 
@@ -118,6 +118,16 @@ fn describe(model: &IntModel, node: &IntNode) -> String {
 struct Printed {
     constants: String,
     calls: String,
+}
+
+/// The constants of a layer, for one kernel.
+struct Layer {
+    /// The array's definition.
+    weights: String,
+    /// The kernel's name, without the suffix of its activations.
+    kernel: String,
+    biases: Vec<i32>,
+    multipliers: Vec<Multiplier>,
 }
 
 /// Prints one node.
@@ -258,51 +268,59 @@ impl Printer<'_> {
         }
     }
 
-    /// The array of an operation's weights in the order of the kernel that reads them, and the
-    /// kernel's name without the suffix of its activations.
-    fn weights(&self, name: &str, c_type: &str, weighted: &Weighted) -> (String, String) {
+    /// The constants of a layer in the form of the kernel that reads them.
+    fn layer(&self, name: &str, c_type: &str, weighted: &Weighted) -> Layer {
         let storage = weighted.weights.storage;
-        match chosen(self.model, self.node, self.kernels) {
-            Kernels::Dsp => {
-                let words = dsp::pack(&self.node.op).into_iter().map(|w| format!("0x{w:08x}"));
-                let kernel = c_type.replacen("bptq_", "bptq_dsp_", 1);
-                (array("uint32_t", name, words), format!("{kernel}_w{storage}"))
-            }
-            Kernels::Mve | Kernels::Portable => {
+        let kernels = chosen(self.model, self.node, self.kernels);
+        let kernel = |set: &str| format!("{}_w{storage}", c_type.replacen("bptq_", set, 1));
+        let (weights, kernel) = match kernels {
+            Kernels::Portable => {
                 (array("uint8_t", name, &weighted.weights.data), c_type.to_owned())
             }
+            Kernels::Dsp => {
+                let words = dsp::pack(&self.node.op).into_iter().map(|w| format!("0x{w:08x}"));
+                (array("uint32_t", name, words), kernel("bptq_dsp_"))
+            }
+            Kernels::Mve => (array("uint8_t", name, mve::pack(&self.node.op)), kernel("bptq_mve_")),
+        };
+        let zero_point = self.input(0).grid.zero_point;
+        let mut layer = Layer {
+            weights,
+            kernel,
+            biases: biases(self.node, weighted, kernels, zero_point),
+            multipliers: weighted.multipliers.clone(),
+        };
+        if kernels == Kernels::Mve {
+            let channels = weighted.bias.len();
+            if let [only] = weighted.multipliers[..] {
+                layer.multipliers = vec![only; channels];
+            }
+            let none = Multiplier { quantized: 0, exponent: 0 };
+            layer.biases.resize(channels + MVE_PADDING, 0);
+            layer.multipliers.resize(channels + MVE_PADDING, none);
         }
+        layer
     }
 
     fn weighted(&self, c_type: &str, fields: &[String], weighted: &Weighted) -> Printed {
         let (weights, bias) = (self.name("weights"), self.name("bias"));
         let multipliers = self.name("multipliers");
+        let layer = self.layer(&weights, c_type, weighted);
         let nested = [
             field("weights", &weights),
             field("storage", weighted.weights.storage),
             field("bias", &bias),
             field("multipliers", &multipliers),
-            field("per_channel", u8::from(weighted.multipliers.len() > 1)),
+            field("per_channel", u8::from(layer.multipliers.len() > 1)),
             field("input_zero_point", self.input(0).grid.zero_point),
             field("output_zero_point", self.output().grid.zero_point),
             clamp_field(weighted.clamp),
         ];
         let fields = [fields, &[group("weighted", &nested)]].concat();
-        let (data, kernel) = self.weights(&weights, c_type, weighted);
-        let kernels = chosen(self.model, self.node, self.kernels);
-        let biases = if folds_zero_point(self.node, kernels) {
-            folded_biases(self.node, weighted, self.input(0).grid.zero_point)
-        } else {
-            weighted.bias.clone()
-        };
         let constants = [
-            data,
-            array("int32_t", &bias, biases.into_iter().map(int32)),
-            array(
-                "bptq_multiplier",
-                &multipliers,
-                weighted.multipliers.iter().map(|&item| multiplier(item)),
-            ),
+            layer.weights,
+            array("int32_t", &bias, layer.biases.into_iter().map(int32)),
+            array("bptq_multiplier", &multipliers, layer.multipliers.into_iter().map(multiplier)),
             self.parameters(c_type, &fields),
         ];
         let scratch = match self.node.scratch.bytes {
@@ -311,7 +329,7 @@ impl Printer<'_> {
         };
         let arguments =
             [format!("&{}", self.name("op")), place(self.input(0)), place(self.output()), scratch];
-        Printed { constants: constants.concat(), calls: self.call(&kernel, &arguments) }
+        Printed { constants: constants.concat(), calls: self.call(&layer.kernel, &arguments) }
     }
 
     fn elementwise(
