@@ -1,6 +1,7 @@
 //! Portable C99: a folder with the network, its runtime, a Makefile, an example and a self-test.
 
 mod data;
+mod firmware;
 mod source;
 
 use std::path::Path;
@@ -8,6 +9,7 @@ use std::path::Path;
 use super::{
     ExportError, ExportFile, Exported, Exporter, SelfTest, comment, identifier, write_folder,
 };
+use crate::board::board;
 use crate::model::{DType, IntModel, IntTensor};
 use crate::target::Target;
 use crate::verify::verify;
@@ -46,12 +48,19 @@ impl C99 {
         verify(model)?;
         check_self_test(model, self_test)?;
         let id = identifier(&model.name, "model");
-        let values = values(model, self_test, target, &id);
+        let mut values = values(model, self_test, target, &id);
+        let board = board(target);
+        if let Some(board) = board {
+            values.extend(firmware::values(board, model));
+        }
+        let section = board.map_or_else(String::new, |_| firmware::readme(&values));
+        values.push(("FIRMWARE".to_owned(), section));
         let filled = |path: &str, template| ExportFile::text(path, fill(template, &values));
         let mut files = vec![
             filled(&format!("{id}.h"), include_str!("../../c/template/model.h")),
             ExportFile::text(format!("{id}.c"), source::model_source(model, &id)),
             filled("main.c", include_str!("../../c/template/main.c")),
+            filled("samples.h", include_str!("../../c/template/samples.h")),
             filled("self_test.c", include_str!("../../c/template/self_test.c")),
             filled("Makefile", include_str!("../../c/template/Makefile")),
             filled("README.md", include_str!("../../c/template/README.md")),
@@ -59,6 +68,7 @@ impl C99 {
         let runtime =
             |(name, text): &(&str, &str)| ExportFile::text(format!("runtime/{name}"), *text);
         files.extend(RUNTIME.iter().map(runtime));
+        files.extend(board.into_iter().flat_map(|board| firmware::files(board, &values)));
         Ok(files)
     }
 }
