@@ -2,6 +2,7 @@
 
 mod bench;
 mod components;
+mod mcu;
 mod outcome;
 mod requirements;
 mod results;
@@ -28,6 +29,7 @@ const COMMANDS: &[Subcommand] = &[
     Subcommand { name: "bench", help: bench::HELP, run: bench::run },
     Subcommand { name: "results", help: results::HELP, run: results::run },
     Subcommand { name: "wgpu", help: wgpu::HELP, run: wgpu::run },
+    Subcommand { name: "mcu", help: mcu::HELP, run: mcu::run },
     Subcommand { name: "components", help: components::HELP, run: components::run },
 ];
 

@@ -35,24 +35,46 @@ const TOOLS: &[Tool] = &[
     },
 ];
 
+/// What programs for microcontrollers are compiled and run with.
+const MCU_TOOLS: &[Tool] = &[
+    Tool {
+        name: "arm-none-eabi-gcc",
+        present: || runs("arm-none-eabi-gcc", &["--version"]),
+        package: || "gcc-arm-none-eabi".into(),
+    },
+    Tool {
+        name: "newlib for Arm",
+        present: || compiles("arm-none-eabi-gcc", &["--specs=nosys.specs"]),
+        package: || "libnewlib-arm-none-eabi".into(),
+    },
+    Tool {
+        name: "qemu-system-arm",
+        present: || runs("qemu-system-arm", &["--version"]),
+        package: || "qemu-system-arm".into(),
+    },
+    Tool {
+        name: "riscv64-unknown-elf-gcc",
+        present: || runs("riscv64-unknown-elf-gcc", &["--version"]),
+        package: || "gcc-riscv64-unknown-elf".into(),
+    },
+    Tool {
+        name: "picolibc for RISC-V",
+        present: || compiles("riscv64-unknown-elf-gcc", &["--specs=picolibc.specs"]),
+        package: || "picolibc-riscv64-unknown-elf".into(),
+    },
+    Tool {
+        name: "qemu-system-riscv32",
+        present: || runs("qemu-system-riscv32", &["--version"]),
+        package: || "qemu-system-misc".into(),
+    },
+];
+
 const SANITIZERS: &[&str] = &["-fsanitize=address,undefined"];
 
 /// Looks for everything, installs what is missing when `install` and when it may. Returns what is
 /// still missing, each with what to do.
 pub fn provide(install: bool) -> Vec<String> {
-    let may_install = install && is_root() && runs("apt-get", &["--version"]);
-    // Twice, because whether clang has its sanitizers shows only when there is a clang.
-    if may_install {
-        for _ in 0..2 {
-            let packages: Vec<String> = absent().map(|tool| (tool.package)()).collect();
-            if packages.is_empty() || !apt_install(&packages) {
-                break;
-            }
-        }
-    }
-    let mut missing: Vec<String> = absent()
-        .map(|tool| format!("{} (as root: apt-get install {})", tool.name, (tool.package)()))
-        .collect();
+    let mut missing = provide_tools(TOOLS, install);
     if install && std::env::var_os("BURN_PTQ_PYTHON").is_none() {
         // The script is silent when there is nothing to do, and says itself what it misses.
         let script =
@@ -71,6 +93,26 @@ pub fn provide(install: bool) -> Vec<String> {
         );
     }
     missing
+}
+
+/// The same for what programs for microcontrollers need.
+pub fn provide_mcu(install: bool) -> Vec<String> {
+    provide_tools(MCU_TOOLS, install)
+}
+
+fn provide_tools(tools: &'static [Tool], install: bool) -> Vec<String> {
+    // Twice, because what a compiler comes without shows only when there is the compiler.
+    if install && is_root() && runs("apt-get", &["--version"]) {
+        for _ in 0..2 {
+            let packages: Vec<String> = absent(tools).map(|tool| (tool.package)()).collect();
+            if packages.is_empty() || !apt_install(&packages) {
+                break;
+            }
+        }
+    }
+    absent(tools)
+        .map(|tool| format!("{} (as root: apt-get install {})", tool.name, (tool.package)()))
+        .collect()
 }
 
 /// The Python that has the oracles: `BURN_PTQ_PYTHON`, else the one of `.venv`.
@@ -94,8 +136,8 @@ pub fn vulkan() -> String {
     found().unwrap_or_else(|| "unknown (install mesa-vulkan-drivers and vulkan-tools)".into())
 }
 
-fn absent() -> impl Iterator<Item = &'static Tool> {
-    TOOLS.iter().filter(|tool| !(tool.present)())
+fn absent(tools: &'static [Tool]) -> impl Iterator<Item = &'static Tool> {
+    tools.iter().filter(|tool| !(tool.present)())
 }
 
 fn quiet(program: &str) -> Command {

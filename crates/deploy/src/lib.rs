@@ -1,6 +1,7 @@
 //! Integer programs: the model file, its verifier and memory planner, the interpreter and the
 //! exporters. Knows no Burn: a firmware's build script can use it alone.
 
+pub mod board;
 pub mod export;
 pub mod file;
 pub mod interpreter;

@@ -1,15 +1,7 @@
 /* Runs the network on embedded samples and compares every output byte with the expected one. */
 #include <stdio.h>
 
-#include "@NAME@.h"
-
-#define SAMPLES @SAMPLES@
-
-static const @INPUT_TYPE@ inputs[SAMPLES][@INPUT_LENGTH@] = {
-@INPUTS@};
-
-static const @OUTPUT_TYPE@ expected[SAMPLES][@OUTPUT_LENGTH@] = {
-@EXPECTED@};
+#include "samples.h"
 
 int main(void)
 {

@@ -2,6 +2,7 @@
 
 mod data;
 mod dsp;
+mod firmware;
 mod mve;
 mod source;
 
@@ -10,6 +11,7 @@ use std::path::Path;
 use super::{
     ExportError, ExportFile, Exported, Exporter, SelfTest, comment, identifier, write_folder,
 };
+use crate::board::board;
 use crate::kernels::{MVE_PADDING, chosen};
 use crate::model::{DType, IntModel, IntNode, IntTensor};
 use crate::plan::plan_for;
@@ -94,18 +96,26 @@ impl C99 {
         let model = &planned(model, target.kernels)?;
         check_self_test(model, self_test)?;
         let id = identifier(&model.name, "model");
-        let values = values(model, self_test, target, &id);
+        let mut values = values(model, self_test, target, &id);
+        let board = board(target);
+        if let Some(board) = board {
+            values.extend(firmware::values(board, model));
+        }
+        let section = board.map_or_else(String::new, |_| firmware::readme(&values));
+        values.push(("FIRMWARE".to_owned(), section));
         let filled = |path: &str, template| ExportFile::text(path, fill(template, &values));
         let mut files = vec![
             filled(&format!("{id}.h"), include_str!("../../c/template/model.h")),
             ExportFile::text(format!("{id}.c"), source::model_source(model, target.kernels, &id)),
             filled("main.c", include_str!("../../c/template/main.c")),
+            filled("samples.h", include_str!("../../c/template/samples.h")),
             filled("self_test.c", include_str!("../../c/template/self_test.c")),
             filled("Makefile", include_str!("../../c/template/Makefile")),
             filled("README.md", include_str!("../../c/template/README.md")),
         ];
         let file = |(name, text): &(&str, &str)| ExportFile::text(format!("runtime/{name}"), *text);
         files.extend(runtime(target.kernels).map(file));
+        files.extend(board.into_iter().flat_map(|board| firmware::files(board, &values)));
         Ok(files)
     }
 }

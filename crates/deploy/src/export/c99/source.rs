@@ -17,11 +17,14 @@ pub fn model_source(model: &IntModel, kernels: Kernels, id: &str) -> String {
     let ids = unique_identifiers(model.nodes.iter().map(|node| node.name.as_str()), "node");
     let mut constants = String::new();
     let mut calls = String::new();
-    for (node, node_id) in model.nodes.iter().zip(&ids) {
+    for (index, (node, node_id)) in model.nodes.iter().zip(&ids).enumerate() {
         let printed = Printer { model, kernels, node, id: node_id }.print();
         let description = describe(model, node);
         constants.push_str(&format!("/* {description} */\n{}\n", printed.constants));
-        calls.push_str(&format!("    /* {description} */\n{}", printed.calls));
+        let calls_of_node = &printed.calls;
+        calls.push_str(&format!(
+            "    /* {description} */\n{calls_of_node}    BPTQ_NODE({index});\n"
+        ));
     }
     let (input, output) = (tensor(model, model.input), tensor(model, model.output));
     let (input_type, output_type) = (c_type(input.dtype), c_type(output.dtype));
@@ -40,6 +43,14 @@ pub fn model_source(model: &IntModel, kernels: Kernels, id: &str) -> String {
 
 #include \"{header}\"
 #include \"{id}.h\"
+
+/* What follows each node: nothing, or a call of a function that counts. */
+#ifdef BPTQ_COUNT
+void bptq_node(int index);
+#define BPTQ_NODE(index) bptq_node(index)
+#else
+#define BPTQ_NODE(index) ((void)0)
+#endif
 
 /* Every activation and every scratch region; the 64-bit member aligns it. */
 static union {{

@@ -1,0 +1,99 @@
+//! The exported firmware: compiles without warnings and passes its self-test on emulated boards.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use burn_ptq_deploy::board::{Board, board};
+use burn_ptq_deploy::export::exporter;
+use burn_ptq_deploy::target::{TARGETS, Target};
+use network::proven;
+
+mod network;
+
+fn available(program: &str) -> bool {
+    let mut command = Command::new(program);
+    command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// The targets whose compiler and emulator are installed.
+fn targets() -> Vec<(&'static Target, &'static Board)> {
+    let boards = TARGETS.iter().filter_map(|target| Some((target, board(target)?)));
+    let (present, absent): (Vec<_>, Vec<_>) =
+        boards.partition(|(target, board)| available(target.compiler) && available(board.emulator));
+    for (target, _) in absent {
+        eprintln!("SKIPPED firmware for {}: no cross compiler or no QEMU", target.name);
+    }
+    present
+}
+
+fn make(folder: &Path, flags: &str, goal: &str) -> Output {
+    let run = |goal: &str| {
+        let mut make = Command::new("make");
+        make.current_dir(folder.join("firmware")).args([&format!("CFLAGS={flags}"), goal]);
+        make.output().expect("make runs")
+    };
+    run("clean");
+    run(goal)
+}
+
+#[test]
+fn firmware_of_every_target_passes_its_self_test() {
+    let (model, self_test) = proven("tiny net");
+    for (target, _) in targets() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let export = exporter("c").expect("known");
+        export.export(&model, &self_test, target, folder.path()).expect("an export");
+        for flags in ["-O2 -Werror", "-Os -Werror"] {
+            let output = make(folder.path(), flags, "run");
+            let text = String::from_utf8_lossy(&output.stdout);
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{} {flags}:\n{text}{errors}", target.name);
+            assert!(
+                text.ends_with("self-test: 5 samples, 0 differing bytes\n"),
+                "{}: {text}",
+                target.name
+            );
+            assert!(errors.is_empty(), "{}: {errors}", target.name);
+        }
+    }
+}
+
+#[test]
+fn firmware_fails_if_one_expected_byte_is_wrong() {
+    let (model, mut self_test) = proven("net");
+    self_test.samples[2].1[0] ^= 1;
+    for (target, _) in targets().into_iter().filter(|(target, _)| target.name == "cortex-m4") {
+        let folder = tempfile::tempdir().expect("a folder");
+        let export = exporter("c").expect("known");
+        export.export(&model, &self_test, target, folder.path()).expect("an export");
+        let output = make(folder.path(), "-O2 -Werror", "run");
+        assert!(!output.status.success());
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("self-test: 5 samples, 1 differing bytes\n"), "{text}");
+    }
+}
+
+#[test]
+fn counts_of_instructions_are_the_same_in_every_run() {
+    let (model, self_test) = proven("net");
+    for (target, _) in targets() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let export = exporter("c").expect("known");
+        export.export(&model, &self_test, target, folder.path()).expect("an export");
+        let counts = || {
+            let output = make(folder.path(), "-O2 -Werror", "count");
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(output.status.success(), "{}: {text}", target.name);
+            text.lines()
+                .filter_map(|line| line.strip_prefix("node ")?.strip_suffix(" instructions"))
+                .map(|line| line.split_once(": ").expect("a count").1.parse().expect("a number"))
+                .collect::<Vec<u32>>()
+        };
+        let first = counts();
+        assert_eq!(first.len(), model.nodes.len(), "{}", target.name);
+        // The first node has 7776 multiply-accumulates.
+        assert!(first[0] > 2_000 && first[0] < 1_000_000, "{}: {first:?}", target.name);
+        assert_eq!(first, counts(), "{}", target.name);
+    }
+}

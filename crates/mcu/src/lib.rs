@@ -1,0 +1,20 @@
+//! Runs exported programs on emulated microcontrollers.
+//!
+//! [`Toolchain`] compiles any number of programs, as the C99 exporter prints them, into one
+//! bare-metal [`Firmware`] with the exported start-up code. [`Firmware::run`] streams samples through
+//! QEMU and returns the outputs, and the instructions of every node: how many were executed, which
+//! says nothing of cycles.
+//!
+//! A crate of its own, unpublished, because the developer commands and the tests of
+//! `burn-ptq-deploy` share it.
+
+mod error;
+mod firmware;
+pub mod layers;
+mod map;
+mod toolchain;
+
+pub use error::McuError;
+pub use firmware::{Firmware, Run};
+pub use map::Sizes;
+pub use toolchain::{Toolchain, available};

@@ -1,0 +1,214 @@
+//! Compiles programs into a bare-metal image.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use burn_ptq_deploy::board::{Board, board};
+use burn_ptq_deploy::export::{C99, ExportFile, SelfTest};
+use burn_ptq_deploy::model::{IntModel, TensorId};
+use burn_ptq_deploy::target::Target;
+use tempfile::TempDir;
+
+use crate::error::{McuError, failed};
+use crate::firmware::{Firmware, Shape};
+
+/// What the exported C promises to compile under.
+const STRICT: &str = "-std=c99 -Wall -Wextra -Wconversion -Wpedantic -Werror \
+                      -ffunction-sections -fdata-sections";
+
+/// Nodes of the driver's table of counts; more than any program here has.
+const MIN_NODES: usize = 8;
+
+const DRIVER: &str = include_str!("../c/driver.c");
+const DRIVER_HEADER: &str = include_str!("../c/driver.h");
+
+/// Parts of an exported firmware that the driver builds on; it brings a `main` of its own.
+const FIRMWARE: &[&str] =
+    &["start.c", "semihosting.c", "semihosting.h", "counter.c", "counter.h", "link.ld"];
+
+/// Whether the compiler and the emulator of `target` are installed.
+pub fn available(target: &Target) -> bool {
+    let runs = |program: &str| {
+        let mut command = Command::new(program);
+        command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    board(target).is_some_and(|board| runs(target.compiler) && runs(board.emulator))
+}
+
+/// A compiler with its flags. Keeps the objects of the runtime, which all programs of a target share.
+#[derive(Debug)]
+pub struct Toolchain {
+    target: &'static Target,
+    board: &'static Board,
+    flags: String,
+    runtime: Option<TempDir>,
+}
+
+impl Toolchain {
+    /// Compiles for `target` with `flags`, such as `-O2`.
+    ///
+    /// # Errors
+    /// If no board is known for the target.
+    pub fn new(target: &'static Target, flags: &str) -> Result<Self, McuError> {
+        let board = board(target).ok_or(McuError::NoBoard { target: target.name })?;
+        Ok(Self { target, board, flags: flags.to_owned(), runtime: None })
+    }
+
+    /// The board that its firmware runs on.
+    pub fn board(&self) -> &'static Board {
+        self.board
+    }
+
+    /// One firmware with all of `models`, which must fit the board's memory together.
+    pub fn build(&mut self, models: &[&IntModel]) -> Result<Firmware, McuError> {
+        let folder = new_folder()?;
+        let mut unit = String::new();
+        for (index, model) in models.iter().enumerate() {
+            let files = render(index, model, self.target)?;
+            if self.runtime.is_none() {
+                self.runtime = Some(self.compile_runtime(&files)?);
+            }
+            for name in [format!("p{index}.c"), format!("p{index}.h")] {
+                if let Some(file) = files.iter().find(|file| file.path == name) {
+                    write(folder.path(), &name, &file.contents)?;
+                }
+            }
+            // Every program has a static arena.
+            let lines = "#define arena arena_INDEX\n#include \"pINDEX.c\"\n#undef arena\n";
+            unit.push_str(&lines.replace("INDEX", &index.to_string()));
+        }
+        let nodes = models.iter().map(|model| model.nodes.len()).max().unwrap_or(0).max(MIN_NODES);
+        write(folder.path(), "programs.c", unit.as_bytes())?;
+        write(folder.path(), "table.c", table(models).as_bytes())?;
+        write(folder.path(), "driver.c", DRIVER.as_bytes())?;
+        write(folder.path(), "driver.h", DRIVER_HEADER.as_bytes())?;
+        let Some(runtime) = &self.runtime else {
+            return Err(McuError::Mismatch { what: "programs", expected: 1, found: 0 });
+        };
+        let includes = format!("-DDRIVER_NODES={nodes} -I. -I{}", runtime.path().display());
+        self.compile(folder.path(), &includes, &["programs.c", "table.c", "driver.c"])?;
+        self.link(folder.path(), runtime.path())?;
+        let shapes = models.iter().map(|model| Shape::of(model)).collect();
+        Ok(Firmware::new(folder, self.board, shapes))
+    }
+
+    fn compile_runtime(&self, files: &[ExportFile]) -> Result<TempDir, McuError> {
+        let folder = new_folder()?;
+        let mut sources = Vec::new();
+        for file in files {
+            let name = match file.path.split_once('/') {
+                Some(("runtime", name)) => name,
+                Some(("firmware", name)) if FIRMWARE.contains(&name) => name,
+                _ => continue,
+            };
+            write(folder.path(), name, &file.contents)?;
+            if name.ends_with(".c") {
+                sources.push(name);
+            }
+        }
+        self.compile(folder.path(), "-I.", &sources)?;
+        Ok(folder)
+    }
+
+    fn compile(&self, folder: &Path, includes: &str, sources: &[&str]) -> Result<(), McuError> {
+        let mut command = self.command(folder);
+        command.args(STRICT.split_whitespace()).arg("-DBPTQ_COUNT").arg("-c");
+        command.args(includes.split_whitespace()).args(sources);
+        output_of(&mut command)
+    }
+
+    fn link(&self, folder: &Path, runtime: &Path) -> Result<(), McuError> {
+        let mut command = self.command(folder);
+        command.args(["-nostartfiles", "-Wl,--gc-sections", "-Wl,-Map,firmware.map"]);
+        command.arg("-T").arg(runtime.join("link.ld")).args(["-o", "firmware.elf"]);
+        command.args(objects(folder)?).args(objects(runtime)?);
+        output_of(&mut command)
+    }
+
+    /// The compiler with the flags that compiling and linking share.
+    fn command(&self, folder: &Path) -> Command {
+        let mut command = Command::new(self.target.compiler);
+        command.current_dir(folder).stdin(Stdio::null());
+        for flags in [self.target.flags, self.board.library, &self.flags] {
+            command.args(flags.split_whitespace());
+        }
+        command
+    }
+}
+
+fn new_folder() -> Result<TempDir, McuError> {
+    tempfile::tempdir().map_err(failed("create a folder in", &std::env::temp_dir()))
+}
+
+fn write(folder: &Path, name: &str, contents: &[u8]) -> Result<(), McuError> {
+    let path = folder.join(name);
+    fs::write(&path, contents).map_err(failed("write", &path))
+}
+
+/// The object files of a folder, sorted, so that every link is the same.
+fn objects(folder: &Path) -> Result<Vec<PathBuf>, McuError> {
+    let entries = fs::read_dir(folder).map_err(failed("read", folder))?;
+    let mut objects: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "o"))
+        .collect();
+    objects.sort();
+    Ok(objects)
+}
+
+fn output_of(command: &mut Command) -> Result<(), McuError> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output =
+        command.output().map_err(|source| McuError::Start { program: program.clone(), source })?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    Err(McuError::Failed { program, status: output.status.to_string(), output: text })
+}
+
+/// The export of one program, under names that no other program has.
+fn render(index: usize, model: &IntModel, target: &Target) -> Result<Vec<ExportFile>, McuError> {
+    let mut model = model.clone();
+    model.name = format!("p{index}");
+    for (position, node) in model.nodes.iter_mut().enumerate() {
+        node.name = format!("p{index}n{position}");
+    }
+    // The caller compares: the embedded self-test is not compiled.
+    let sample = |id: TensorId| vec![0; model.tensors[id.0].bytes()];
+    let self_test = SelfTest { samples: vec![(sample(model.input), sample(model.output))] };
+    Ok(C99.render(&model, &self_test, target)?)
+}
+
+/// The driver's table of programs.
+fn table(models: &[&IntModel]) -> String {
+    let (mut functions, mut rows) = (String::new(), String::new());
+    for (index, model) in models.iter().enumerate() {
+        let nodes = model.nodes.len();
+        let _ = write!(
+            functions,
+            "#include \"p{index}.h\"
+static void *input_{index}(void) {{ return p{index}_input(); }}
+static const void *output_{index}(void) {{ return p{index}_output(); }}
+"
+        );
+        let _ = writeln!(
+            rows,
+            "    {{input_{index}, output_{index}, p{index}_run, P{index}_INPUT_BYTES, \
+             P{index}_OUTPUT_BYTES, {nodes}}},"
+        );
+    }
+    format!(
+        "#include \"driver.h\"
+{functions}
+const driver_program driver_programs[] = {{
+{rows}}};
+const uint32_t driver_program_count = {};
+",
+        models.len()
+    )
+}
