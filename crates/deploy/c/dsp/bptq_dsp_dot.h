@@ -91,6 +91,80 @@ BPTQ_INLINE void bptq_dsp_dot(int32_t bits, const uint32_t *weights, const bptq_
     *sums = s;
 }
 
+/* One pair of filters a, b of the words in `w`, over the element pair `x`. */
+#define BPTQ_ADD_WIDE_BYTES(w, x, a, b)                                                           \
+    "sxtb16 %[t], " w "\n"                                                                        \
+    "smlad " a ", %[t], " x ", " a "\n"                                                           \
+    "sxtb16 " w ", " w ", ror #8\n"                                                               \
+    "smlad " b ", " w ", " x ", " b "\n"
+
+#define BPTQ_ADD_WIDE_WORD(x)                                                                     \
+    "ldr %[w], [%[first]], #4\n"                                                                  \
+    "ldr %[v], [%[second]], #4\n" BPTQ_ADD_WIDE_BYTES("%[w]", x, "%[a0]", "%[b0]")                \
+        BPTQ_ADD_WIDE_BYTES("%[v]", x, "%[a1]", "%[b1]")
+
+/* The next element pair with packed weights of both pairs of filters. */
+#define BPTQ_ADD_WIDE_PACKED(shift_a, shift_b)                                                    \
+    "ldr %[p], [%[x]], #4\n"                                                                      \
+    "and %[t], %[mask], %[w]" shift_a "\n"                                                        \
+    "smlad %[a0], %[t], %[p], %[a0]\n"                                                            \
+    "and %[t], %[mask], %[w]" shift_b "\n"                                                        \
+    "smlad %[b0], %[t], %[p], %[b0]\n"                                                            \
+    "and %[t], %[mask], %[v]" shift_a "\n"                                                        \
+    "smlad %[a1], %[t], %[p], %[a1]\n"                                                            \
+    "and %[t], %[mask], %[v]" shift_b "\n"                                                        \
+    "smlad %[b1], %[t], %[p], %[b1]\n"
+
+#define BPTQ_NEXT_WORDS                                                                           \
+    "ldr %[w], [%[first]], #4\n"                                                                  \
+    "ldr %[v], [%[second]], #4\n"
+
+#define BPTQ_WIDE_OPERANDS                                                                        \
+    [a0] "+r"(s.a0), [b0] "+r"(s.b0), [a1] "+r"(s.a1), [b1] "+r"(s.b1), [first] "+r"(first),      \
+        [second] "+r"(second), [x] "+r"(x), [w] "=&r"(w), [v] "=&r"(v), [t] "=&r"(t),             \
+        [p] "=&r"(p)
+
+/* Two pairs of filters over one patch; the second pair's sums are a1 and b1. */
+BPTQ_INLINE void bptq_dsp_dot_wide(int32_t bits, const uint32_t *first, const uint32_t *second,
+                                   const bptq_pair *x, int32_t words, bptq_sums *sums)
+{
+    const uint32_t *end = first + words;
+    bptq_sums s = *sums;
+    uint32_t w, v, t, p;
+    if (bits == 8) {
+        uint32_t q;
+        __asm__("1:\n"
+                "ldrd %[p], %[q], [%[x]], #8\n" BPTQ_ADD_WIDE_WORD("%[p]")
+                BPTQ_ADD_WIDE_WORD("%[q]")
+                "cmp %[first], %[end]\n"
+                "bne 1b\n"
+                : BPTQ_WIDE_OPERANDS, [q] "=&r"(q)
+                : [end] "r"(end)
+                : "cc", "memory");
+    } else if (bits == 4) {
+        __asm__("1:\n" BPTQ_NEXT_WORDS BPTQ_ADD_WIDE_PACKED("", ", lsr #4")
+                BPTQ_ADD_WIDE_PACKED(", lsr #8", ", lsr #12")
+                BPTQ_NEXT_WORDS BPTQ_ADD_WIDE_PACKED("", ", lsr #4")
+                BPTQ_ADD_WIDE_PACKED(", lsr #8", ", lsr #12")
+                "cmp %[first], %[end]\n"
+                "bne 1b\n"
+                : BPTQ_WIDE_OPERANDS
+                : [end] "r"(end), [mask] "r"(0x000F000FU)
+                : "cc", "memory");
+    } else {
+        __asm__("1:\n" BPTQ_NEXT_WORDS BPTQ_ADD_WIDE_PACKED("", ", lsr #2")
+                BPTQ_ADD_WIDE_PACKED(", lsr #4", ", lsr #6")
+                BPTQ_ADD_WIDE_PACKED(", lsr #8", ", lsr #10")
+                BPTQ_ADD_WIDE_PACKED(", lsr #12", ", lsr #14")
+                "cmp %[first], %[end]\n"
+                "bne 1b\n"
+                : BPTQ_WIDE_OPERANDS
+                : [end] "r"(end), [mask] "r"(0x00030003U)
+                : "cc", "memory");
+    }
+    *sums = s;
+}
+
 #else
 
 /* Two filters of `words` words over two patches. */
@@ -111,39 +185,20 @@ BPTQ_INLINE void bptq_dsp_dot(int32_t bits, const uint32_t *weights, const bptq_
     }
 }
 
-#endif
-
-/* Pair `index` of the weights in a word: of filter a if it is even, of b if it is odd. Below 8 bits
- * they are still biased. */
-BPTQ_INLINE uint32_t bptq_dsp_weights(uint32_t word, int32_t bits, int32_t index)
-{
-    if (bits == 8) {
-        return index == 0 ? bptq_even_bytes(word) : bptq_odd_bytes(word);
-    }
-    return bptq_shifted_and(word, index * bits, bits == 4 ? 0x000F000FU : 0x00030003U);
-}
-
 /* Two pairs of filters over one patch; the second pair's sums are a1 and b1. */
 BPTQ_INLINE void bptq_dsp_dot_wide(int32_t bits, const uint32_t *first, const uint32_t *second,
                                    const bptq_pair *x, int32_t words, bptq_sums *sums)
 {
-    const int32_t step = BPTQ_DSP_STEP(bits) / BPTQ_DSP_PER_WORD(bits);
-    const int32_t pairs = BPTQ_DSP_PER_WORD(bits) / 2;
-    bptq_sums s = *sums;
-    for (const uint32_t *end = first + words; first != end; first += step, second += step) {
-        for (int32_t word = 0; word < step; word++) {
-            const uint32_t w0 = first[word];
-            const uint32_t w1 = second[word];
-            for (int32_t i = 0; i < pairs; i++) {
-                const uint32_t pair = *x++;
-                s.a0 = bptq_smlad(bptq_dsp_weights(w0, bits, 2 * i), pair, s.a0);
-                s.b0 = bptq_smlad(bptq_dsp_weights(w0, bits, 2 * i + 1), pair, s.b0);
-                s.a1 = bptq_smlad(bptq_dsp_weights(w1, bits, 2 * i), pair, s.a1);
-                s.b1 = bptq_smlad(bptq_dsp_weights(w1, bits, 2 * i + 1), pair, s.b1);
-            }
-        }
-    }
-    *sums = s;
+    bptq_sums front = {sums->a0, sums->b0, 0, 0};
+    bptq_sums back = {sums->a1, sums->b1, 0, 0};
+    bptq_dsp_dot(bits, first, x, x, words, &front);
+    bptq_dsp_dot(bits, second, x, x, words, &back);
+    sums->a0 = front.a0;
+    sums->b0 = front.b0;
+    sums->a1 = back.a0;
+    sums->b1 = back.b0;
 }
+
+#endif
 
 #endif /* BPTQ_DSP_DOT_H */

@@ -73,17 +73,6 @@ BPTQ_INLINE uint32_t bptq_high_halves(uint32_t a, uint32_t b)
     return a;
 }
 
-/* (x >> shift) & mask in one instruction; the compiler would take two. */
-BPTQ_INLINE uint32_t bptq_shifted_and(uint32_t x, int32_t shift, uint32_t mask)
-{
-    uint32_t out;
-    if (shift == 0) {
-        return x & mask;
-    }
-    __asm__("and %0, %1, %2, lsr %3" : "=r"(out) : "r"(mask), "r"(x), "i"(shift));
-    return out;
-}
-
 /* a * b / 2^32, rounded half up. */
 BPTQ_INLINE int32_t bptq_high_word(int32_t a, int32_t b)
 {
@@ -141,11 +130,6 @@ BPTQ_INLINE uint32_t bptq_low_halves(uint32_t a, uint32_t b)
 BPTQ_INLINE uint32_t bptq_high_halves(uint32_t a, uint32_t b)
 {
     return (a >> 16) | (b & 0xFFFF0000U);
-}
-
-BPTQ_INLINE uint32_t bptq_shifted_and(uint32_t x, int32_t shift, uint32_t mask)
-{
-    return (x >> shift) & mask;
 }
 
 BPTQ_INLINE int32_t bptq_high_word(int32_t a, int32_t b)
