@@ -166,6 +166,13 @@ pub struct Evaluate {
     pub data: Data,
     #[command(flatten)]
     pub backend: BackendArgument,
+    /// Write inputs.bin and outputs.bin: what the integer model reads and writes, sample after sample,
+    /// to hold a firmware against.
+    #[arg(long, value_name = "DIR")]
+    pub dump: Option<PathBuf>,
+    /// Samples that are written.
+    #[arg(long, value_name = "N", default_value_t = 32, requires = "dump")]
+    pub dump_samples: usize,
     /// Print JSON instead of text.
     #[arg(long)]
     pub json: bool,

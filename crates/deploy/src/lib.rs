@@ -5,6 +5,7 @@ pub mod board;
 pub mod export;
 pub mod file;
 pub mod interpreter;
+pub mod kernels;
 pub mod lifetime;
 pub mod model;
 pub mod plan;

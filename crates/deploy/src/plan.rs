@@ -4,9 +4,10 @@
 //! place where it meets no buffer that is live at the same time. An element-wise operation writes
 //! over its first input where nothing needs that any more.
 
+use crate::kernels::scratch_bytes;
 use crate::lifetime::{last_reads, replaceable_input};
 use crate::model::{IntModel, Region};
-use crate::scratch::scratch_bytes;
+use crate::target::Kernels;
 
 /// Offsets in the arena are multiples of this.
 pub const ALIGNMENT: usize = 8;
@@ -37,7 +38,12 @@ impl Buffer {
 /// The result depends on the program alone. Ids must be in range and every tensor must be written
 /// before it is read; [`verify`](crate::verify::verify) checks that and the plan.
 pub fn plan(model: &mut IntModel) {
-    let mut buffers = buffers(model);
+    plan_for(model, Kernels::Portable);
+}
+
+/// The same with the scratch that the kernels of a target need.
+pub fn plan_for(model: &mut IntModel, kernels: Kernels) {
+    let mut buffers = buffers(model, kernels);
     // Stable: equal sizes stay in the order of execution.
     buffers.sort_by_key(|buffer| std::cmp::Reverse(buffer.bytes));
     let mut placed: Vec<(usize, Buffer)> = Vec::with_capacity(buffers.len());
@@ -62,7 +68,7 @@ pub fn plan(model: &mut IntModel) {
 }
 
 /// The buffers in the order of execution; chains of operations in place are one buffer.
-fn buffers(model: &mut IntModel) -> Vec<Buffer> {
+fn buffers(model: &mut IntModel, kernels: Kernels) -> Vec<Buffer> {
     let last_reads = last_reads(model);
     let mut buffers = vec![Buffer {
         bytes: model.tensors[model.input.0].bytes(),
@@ -88,7 +94,7 @@ fn buffers(model: &mut IntModel) -> Vec<Buffer> {
                 occupants: vec![Occupant::Tensor(output)],
             });
         }
-        let bytes = scratch_bytes(&model.nodes[index].op);
+        let bytes = scratch_bytes(model, &model.nodes[index], kernels);
         model.nodes[index].scratch = Region::default();
         if bytes > 0 {
             let occupants = vec![Occupant::Scratch(index)];

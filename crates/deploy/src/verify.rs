@@ -40,6 +40,7 @@ use burn_ptq_kernels::grid::{Grid, signed_range};
 use thiserror::Error;
 
 use crate::model::{Border, DType, IntModel, IntNode, IntOp, IntTensor, TensorId};
+use crate::target::Kernels;
 
 /// The largest arena that a program may ask for: 1 GiB.
 pub const MAX_ARENA_BYTES: usize = 1 << 30;
@@ -101,6 +102,11 @@ impl From<&IntNode> for Subject {
 ///
 /// Neither panics nor allocates more than a few words a tensor, whatever the program holds.
 pub fn verify(model: &IntModel) -> Result<(), VerifyError> {
+    verify_for(model, Kernels::Portable)
+}
+
+/// The same of a program that is planned for the kernels of a target.
+pub fn verify_for(model: &IntModel, kernels: Kernels) -> Result<(), VerifyError> {
     for tensor in &model.tensors {
         verify_tensor(tensor)?;
     }
@@ -110,7 +116,7 @@ pub fn verify(model: &IntModel) -> Result<(), VerifyError> {
     for node in &model.nodes {
         ops::verify_op(model, node)?;
     }
-    memory::verify_memory(model)
+    memory::verify_memory(model, kernels)
 }
 
 /// `Err` with the two texts unless `holds`.

@@ -47,9 +47,9 @@ typedef struct {
 } bptq_window;
 
 /* Weights, biases and rescaling of a layer. Weights take 2, 4 or 8 bits each in `weights`, densely,
- * low bits first. There is one multiplier an output channel if `per_channel`, otherwise one. */
+ * low bits first, unless the kernel that reads them says otherwise. There is one multiplier an output channel if `per_channel`, otherwise one. */
 typedef struct {
-    const uint8_t *weights;
+    const void *weights;
     int32_t storage;
     const int32_t *bias;
     const bptq_multiplier *multipliers;

@@ -53,13 +53,13 @@ static void unpack_4(const uint8_t *packed, int32_t first, int32_t count, int8_t
 const int8_t *bptq_decode(const bptq_weighted *weighted, int32_t first, int32_t count,
                           int8_t *scratch)
 {
-    if (weighted->storage == 2) {
-        unpack_2(weighted->weights, first, count, scratch);
-        return scratch;
+    if (weighted->storage == 8) {
+        return (const int8_t *)weighted->weights + first;
     }
     if (weighted->storage == 4) {
-        unpack_4(weighted->weights, first, count, scratch);
-        return scratch;
+        unpack_4((const uint8_t *)weighted->weights, first, count, scratch);
+    } else {
+        unpack_2((const uint8_t *)weighted->weights, first, count, scratch);
     }
-    return (const int8_t *)weighted->weights + first;
+    return scratch;
 }

@@ -1,7 +1,9 @@
 //! Portable C99: a folder with the network, its runtime, a Makefile, an example and a self-test.
 
 mod data;
+mod dsp;
 mod firmware;
+mod mve;
 mod source;
 
 use std::path::Path;
@@ -10,9 +12,11 @@ use super::{
     ExportError, ExportFile, Exported, Exporter, SelfTest, comment, identifier, write_folder,
 };
 use crate::board::board;
-use crate::model::{DType, IntModel, IntTensor};
-use crate::target::Target;
-use crate::verify::verify;
+use crate::kernels::{MVE_PADDING, chosen};
+use crate::model::{DType, IntModel, IntNode, IntTensor};
+use crate::plan::plan_for;
+use crate::target::{Kernels, Target};
+use crate::verify::{VerifyError, verify, verify_for};
 
 /// Exports to C99.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +41,50 @@ const RUNTIME: &[(&str, &str)] = &[
     ("bptq_window.h", include_str!("../../c/runtime/bptq_window.h")),
 ];
 
+/// What the kernels of the DSP extension add: every file of `c/dsp`.
+const DSP: &[(&str, &str)] = &[
+    ("bptq_dsp.h", include_str!("../../c/dsp/bptq_dsp.h")),
+    ("bptq_dsp_conv2d.c", include_str!("../../c/dsp/bptq_dsp_conv2d.c")),
+    ("bptq_dsp_depthwise.c", include_str!("../../c/dsp/bptq_dsp_depthwise.c")),
+    ("bptq_dsp_dot.h", include_str!("../../c/dsp/bptq_dsp_dot.h")),
+    ("bptq_dsp_finish.c", include_str!("../../c/dsp/bptq_dsp_finish.c")),
+    ("bptq_dsp_fully_connected.c", include_str!("../../c/dsp/bptq_dsp_fully_connected.c")),
+    ("bptq_dsp_math.h", include_str!("../../c/dsp/bptq_dsp_math.h")),
+    ("bptq_dsp_patch.c", include_str!("../../c/dsp/bptq_dsp_patch.c")),
+    ("bptq_dsp_patch.h", include_str!("../../c/dsp/bptq_dsp_patch.h")),
+];
+
+/// What the vector kernels add: every file of `c/mve`.
+const MVE: &[(&str, &str)] = &[
+    ("bptq_mve.h", include_str!("../../c/mve/bptq_mve.h")),
+    ("bptq_mve_conv2d.c", include_str!("../../c/mve/bptq_mve_conv2d.c")),
+    ("bptq_mve_depthwise.c", include_str!("../../c/mve/bptq_mve_depthwise.c")),
+    ("bptq_mve_dot.h", include_str!("../../c/mve/bptq_mve_dot.h")),
+    ("bptq_mve_finish.c", include_str!("../../c/mve/bptq_mve_finish.c")),
+    ("bptq_mve_fully_connected.c", include_str!("../../c/mve/bptq_mve_fully_connected.c")),
+    ("bptq_mve_math.h", include_str!("../../c/mve/bptq_mve_math.h")),
+];
+
+fn runtime(kernels: Kernels) -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    let own = match kernels {
+        Kernels::Portable => &[][..],
+        Kernels::Dsp => DSP,
+        Kernels::Mve => MVE,
+    };
+    RUNTIME.iter().chain(own)
+}
+
+/// The program with memory planned for `kernels`.
+fn planned(model: &IntModel, kernels: Kernels) -> Result<IntModel, VerifyError> {
+    verify(model)?;
+    let mut planned = model.clone();
+    if kernels != Kernels::Portable {
+        plan_for(&mut planned, kernels);
+        verify_for(&planned, kernels)?;
+    }
+    Ok(planned)
+}
+
 impl C99 {
     /// The files of the export, unwritten.
     pub fn render(
@@ -45,7 +93,7 @@ impl C99 {
         self_test: &SelfTest,
         target: &Target,
     ) -> Result<Vec<ExportFile>, ExportError> {
-        verify(model)?;
+        let model = &planned(model, target.kernels)?;
         check_self_test(model, self_test)?;
         let id = identifier(&model.name, "model");
         let mut values = values(model, self_test, target, &id);
@@ -58,16 +106,15 @@ impl C99 {
         let filled = |path: &str, template| ExportFile::text(path, fill(template, &values));
         let mut files = vec![
             filled(&format!("{id}.h"), include_str!("../../c/template/model.h")),
-            ExportFile::text(format!("{id}.c"), source::model_source(model, &id)),
+            ExportFile::text(format!("{id}.c"), source::model_source(model, target.kernels, &id)),
             filled("main.c", include_str!("../../c/template/main.c")),
             filled("samples.h", include_str!("../../c/template/samples.h")),
             filled("self_test.c", include_str!("../../c/template/self_test.c")),
             filled("Makefile", include_str!("../../c/template/Makefile")),
             filled("README.md", include_str!("../../c/template/README.md")),
         ];
-        let runtime =
-            |(name, text): &(&str, &str)| ExportFile::text(format!("runtime/{name}"), *text);
-        files.extend(RUNTIME.iter().map(runtime));
+        let file = |(name, text): &(&str, &str)| ExportFile::text(format!("runtime/{name}"), *text);
+        files.extend(runtime(target.kernels).map(file));
         files.extend(board.into_iter().flat_map(|board| firmware::files(board, &values)));
         Ok(files)
     }
@@ -92,14 +139,26 @@ impl Exporter for C99 {
         let files = write_folder(dir, self.name(), &self.render(model, self_test, target)?)?;
         Ok(Exported {
             files,
-            flash_constant_bytes: flash_constant_bytes(model),
-            ram_bytes: model.arena_bytes,
+            flash_constant_bytes: flash_constant_bytes(model, target.kernels),
+            ram_bytes: planned(model, target.kernels)?.arena_bytes,
         })
     }
 }
 
-fn flash_constant_bytes(model: &IntModel) -> usize {
-    model.nodes.iter().map(|node| node.op.constant_bytes()).sum()
+fn flash_constant_bytes(model: &IntModel, kernels: Kernels) -> usize {
+    let bytes = |node: &IntNode| {
+        let Some(weighted) = node.op.weighted() else { return node.op.constant_bytes() };
+        let channels = weighted.bias.len();
+        match chosen(model, node, kernels) {
+            Kernels::Portable => node.op.constant_bytes(),
+            Kernels::Dsp => {
+                node.op.constant_bytes() - weighted.weights.data.len()
+                    + 4 * dsp::pack(&node.op).len()
+            }
+            Kernels::Mve => mve::pack(&node.op).len() + 12 * (channels + MVE_PADDING),
+        }
+    };
+    model.nodes.iter().map(bytes).sum()
 }
 
 /// Checks that the samples of the self-test fit the program.
@@ -140,7 +199,7 @@ fn values(
         ("TARGET", target.name.to_owned()),
         ("TARGET_FLAGS", target.flags.to_owned()),
         ("VERSION", comment(&provenance.version)),
-        ("FLASH_BYTES", flash_constant_bytes(model).to_string()),
+        ("FLASH_BYTES", flash_constant_bytes(model, target.kernels).to_string()),
         ("ARENA_BYTES", model.arena_bytes.to_string()),
         ("SAMPLES", samples.len().to_string()),
         ("INPUTS", data::rows(samples.iter().map(|(input, _)| input.as_slice()), input.dtype)),
@@ -232,14 +291,16 @@ mod tests {
 
     #[test]
     fn every_runtime_file_is_exported() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("c/runtime");
-        let mut found: Vec<String> = std::fs::read_dir(folder)
-            .expect("the runtime is part of the crate")
-            .map(|entry| entry.expect("readable").file_name().into_string().expect("ASCII"))
-            .collect();
-        found.sort();
-        let listed: Vec<_> = RUNTIME.iter().map(|(name, _)| (*name).to_owned()).collect();
-        assert_eq!(listed, found);
+        for (folder, files) in [("c/runtime", RUNTIME), ("c/dsp", DSP), ("c/mve", MVE)] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+            let mut found: Vec<String> = std::fs::read_dir(folder)
+                .expect("the runtime is part of the crate")
+                .map(|entry| entry.expect("readable").file_name().into_string().expect("ASCII"))
+                .collect();
+            found.sort();
+            let listed: Vec<_> = files.iter().map(|(name, _)| (*name).to_owned()).collect();
+            assert_eq!(listed, found);
+        }
     }
 
     #[test]

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{MAX_ARENA_BYTES, Subject, VerifyError, ensure};
+use crate::kernels::scratch_bytes;
 use crate::lifetime::{last_reads, replaceable_input};
 use crate::model::{IntModel, IntNode, IntTensor, Region};
-use crate::scratch::scratch_bytes;
+use crate::target::Kernels;
 
 /// Checks places and lifetimes in a program whose tensors and operations are valid.
-pub(super) fn verify_memory(model: &IntModel) -> Result<(), VerifyError> {
+pub(super) fn verify_memory(model: &IntModel, kernels: Kernels) -> Result<(), VerifyError> {
     ensure(
         model.arena_bytes <= MAX_ARENA_BYTES,
         Subject::Model,
@@ -33,7 +34,7 @@ pub(super) fn verify_memory(model: &IntModel) -> Result<(), VerifyError> {
             "scratch at a multiple of 8",
             format_args!("{offset}"),
         )?;
-        let needed = scratch_bytes(&node.op);
+        let needed = scratch_bytes(model, node, kernels);
         ensure(
             bytes >= needed,
             node,

@@ -5,9 +5,8 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use burn_ptq_deploy::export::{C99, ExportFile, SelfTest};
+use burn_ptq_deploy::export::{C99, ExportFile, SelfTest, target};
 use burn_ptq_deploy::model::TensorId;
-use burn_ptq_deploy::target::HOST;
 use tempfile::TempDir;
 
 use super::{Agreement, Executor};
@@ -20,16 +19,26 @@ const STRICT: &[&str] = &["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wped
 pub struct HostC {
     name: &'static str,
     compiler: &'static str,
+    /// Whose kernels are compiled; they have portable forms.
+    target: &'static str,
     flags: &'static [&'static str],
 }
 
 /// Every build that the exported C is held to.
 pub const BUILDS: &[HostC] = &[
-    HostC { name: "C, gcc", compiler: "gcc", flags: &["-O2"] },
-    HostC { name: "C, clang", compiler: "clang", flags: &["-O2"] },
+    HostC { name: "C, gcc", compiler: "gcc", target: "host", flags: &["-O2"] },
+    HostC { name: "C, clang", compiler: "clang", target: "host", flags: &["-O2"] },
     HostC {
         name: "C, sanitizers",
         compiler: "gcc",
+        target: "host",
+        flags: &["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
+    },
+    HostC { name: "C, DSP", compiler: "clang", target: "cortex-m4", flags: &["-O2"] },
+    HostC {
+        name: "C, DSP, san.",
+        compiler: "gcc",
+        target: "cortex-m4",
         flags: &["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
     },
 ];
@@ -61,7 +70,7 @@ impl Executor for &'static HostC {
 
     fn run(&mut self, problems: &[&Problem]) -> Result<Vec<Vec<u8>>, String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-        write_bundle(&folder, problems)?;
+        write_bundle(&folder, problems, self.target)?;
         let executable = self.compile(&folder)?;
         let inputs = File::open(folder.path().join(INPUTS)).map_err(|error| error.to_string())?;
         let output = output_of(Command::new(executable).stdin(inputs))?;
@@ -97,13 +106,13 @@ fn output_of(command: &mut Command) -> Result<Vec<u8>, String> {
 }
 
 /// Writes the runtime, a driver with all programs, and the inputs.
-fn write_bundle(folder: &TempDir, problems: &[&Problem]) -> Result<(), String> {
+fn write_bundle(folder: &TempDir, problems: &[&Problem], target_name: &str) -> Result<(), String> {
     let write = |name: &str, contents: &[u8]| {
         fs::write(folder.path().join(name), contents).map_err(|error| error.to_string())
     };
     let mut driver = Driver::default();
     for (index, problem) in problems.iter().enumerate() {
-        let files = render(index, problem)?;
+        let files = render(index, problem, target_name)?;
         driver.add(index, &files);
         for file in files.iter().filter(|_| index == 0) {
             if let Some(name) = file.path.strip_prefix("runtime/") {
@@ -117,7 +126,7 @@ fn write_bundle(folder: &TempDir, problems: &[&Problem]) -> Result<(), String> {
 }
 
 /// The export of one problem, under names that no other problem has.
-fn render(index: usize, problem: &Problem) -> Result<Vec<ExportFile>, String> {
+fn render(index: usize, problem: &Problem, target_name: &str) -> Result<Vec<ExportFile>, String> {
     let mut model = problem.model.clone();
     model.name = format!("p{index}");
     for (position, node) in model.nodes.iter_mut().enumerate() {
@@ -126,7 +135,8 @@ fn render(index: usize, problem: &Problem) -> Result<Vec<ExportFile>, String> {
     // The caller compares, so that the embedded self-test is not compiled.
     let sample = |id: TensorId| vec![0; model.tensors[id.0].bytes()];
     let self_test = SelfTest { samples: vec![(sample(model.input), sample(model.output))] };
-    C99.render(&model, &self_test, &HOST).map_err(|error| format!("{}: {error}", problem.name))
+    let target = target(target_name).map_err(|error| error.to_string())?;
+    C99.render(&model, &self_test, target).map_err(|error| format!("{}: {error}", problem.name))
 }
 
 /// One translation unit with every program, a function that streams its sample, and `main`.

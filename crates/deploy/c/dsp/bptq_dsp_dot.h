@@ -1,0 +1,149 @@
+/* Dot products of expanded inputs with pairs of filters. */
+#ifndef BPTQ_DSP_DOT_H
+#define BPTQ_DSP_DOT_H
+
+#include "bptq_dsp_math.h"
+
+/* Elements that a word of weights meets: it holds those of two filters. */
+#define BPTQ_DSP_PER_WORD(bits) (16 / (bits))
+
+/* A filter's length is a multiple of this: what a step of the loops takes. */
+#define BPTQ_DSP_STEP(bits) ((bits) == 8 ? 4 : 8)
+
+/* The sums of two filters, a and b, over two patches; or those of four over one. */
+typedef struct {
+    int32_t a0, b0, a1, b1;
+} bptq_sums;
+
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+
+/* Adds a pair of elements of each patch: weights in %[t] and %[w], elements in `p` and `q`. */
+#define BPTQ_ADD(first, second, p, q)                                                             \
+    "smlad %[a0], " first ", " p ", %[a0]\n"                                                      \
+    "smlad %[b0], " second ", " p ", %[b0]\n"                                                     \
+    "smlad %[a1], " first ", " q ", %[a1]\n"                                                      \
+    "smlad %[b1], " second ", " q ", %[b1]\n"
+
+/* Two pairs of packed weights, `shift` bits up, with the next element of each patch. */
+#define BPTQ_ADD_PACKED(shift_a, shift_b)                                                         \
+    "ldr %[p], [%[x0]], #4\n"                                                                     \
+    "ldr %[q], [%[x1]], #4\n"                                                                     \
+    "and %[t], %[mask], %[w]" shift_a "\n"                                                        \
+    "smlad %[a0], %[t], %[p], %[a0]\n"                                                            \
+    "smlad %[a1], %[t], %[q], %[a1]\n"                                                            \
+    "and %[t], %[mask], %[w]" shift_b "\n"                                                        \
+    "smlad %[b0], %[t], %[p], %[b0]\n"                                                            \
+    "smlad %[b1], %[t], %[q], %[b1]\n"
+
+/* Two filters of `words` words over two patches. The compiler would spill what fits exactly. */
+BPTQ_INLINE void bptq_dsp_dot(int32_t bits, const uint32_t *weights, const bptq_pair *x0,
+                              const bptq_pair *x1, int32_t words, bptq_sums *sums)
+{
+    const uint32_t *end = weights + words;
+    bptq_sums s = *sums;
+    uint32_t w, t, p, q;
+    if (bits == 8) {
+        uint32_t r;
+        __asm__("1:\n"
+                "ldrd %[p], %[r], [%[x0]], #8\n"
+                "ldr %[w], [%[weights]], #4\n"
+                "ldr %[q], [%[x1]], #4\n"
+                "sxtb16 %[t], %[w]\n"
+                "sxtb16 %[w], %[w], ror #8\n" BPTQ_ADD("%[t]", "%[w]", "%[p]", "%[q]")
+                "ldr %[w], [%[weights]], #4\n"
+                "ldr %[q], [%[x1]], #4\n"
+                "sxtb16 %[t], %[w]\n"
+                "sxtb16 %[w], %[w], ror #8\n" BPTQ_ADD("%[t]", "%[w]", "%[r]", "%[q]")
+                "cmp %[weights], %[end]\n"
+                "bne 1b\n"
+                : [a0] "+r"(s.a0), [b0] "+r"(s.b0), [a1] "+r"(s.a1), [b1] "+r"(s.b1),
+                  [weights] "+r"(weights), [x0] "+r"(x0), [x1] "+r"(x1), [w] "=&r"(w),
+                  [t] "=&r"(t), [p] "=&r"(p), [q] "=&r"(q), [r] "=&r"(r)
+                : [end] "r"(end)
+                : "cc", "memory");
+    } else if (bits == 4) {
+        __asm__("1:\n"
+                "ldr %[w], [%[weights]], #4\n" BPTQ_ADD_PACKED("", ", lsr #4")
+                BPTQ_ADD_PACKED(", lsr #8", ", lsr #12")
+                "ldr %[w], [%[weights]], #4\n" BPTQ_ADD_PACKED("", ", lsr #4")
+                BPTQ_ADD_PACKED(", lsr #8", ", lsr #12")
+                "cmp %[weights], %[end]\n"
+                "bne 1b\n"
+                : [a0] "+r"(s.a0), [b0] "+r"(s.b0), [a1] "+r"(s.a1), [b1] "+r"(s.b1),
+                  [weights] "+r"(weights), [x0] "+r"(x0), [x1] "+r"(x1), [w] "=&r"(w),
+                  [t] "=&r"(t), [p] "=&r"(p), [q] "=&r"(q)
+                : [end] "r"(end), [mask] "r"(0x000F000FU)
+                : "cc", "memory");
+    } else {
+        __asm__("1:\n"
+                "ldr %[w], [%[weights]], #4\n" BPTQ_ADD_PACKED("", ", lsr #2")
+                BPTQ_ADD_PACKED(", lsr #4", ", lsr #6")
+                BPTQ_ADD_PACKED(", lsr #8", ", lsr #10")
+                BPTQ_ADD_PACKED(", lsr #12", ", lsr #14")
+                "cmp %[weights], %[end]\n"
+                "bne 1b\n"
+                : [a0] "+r"(s.a0), [b0] "+r"(s.b0), [a1] "+r"(s.a1), [b1] "+r"(s.b1),
+                  [weights] "+r"(weights), [x0] "+r"(x0), [x1] "+r"(x1), [w] "=&r"(w),
+                  [t] "=&r"(t), [p] "=&r"(p), [q] "=&r"(q)
+                : [end] "r"(end), [mask] "r"(0x00030003U)
+                : "cc", "memory");
+    }
+    *sums = s;
+}
+
+#else
+
+/* Two filters of `words` words over two patches. */
+BPTQ_INLINE void bptq_dsp_dot(int32_t bits, const uint32_t *weights, const bptq_pair *x0,
+                              const bptq_pair *x1, int32_t words, bptq_sums *sums)
+{
+    const uint32_t mask = bits == 4 ? 0x000F000FU : 0x00030003U;
+    for (int32_t word = 0; word < words; word++) {
+        for (int32_t i = 0; i < BPTQ_DSP_PER_WORD(bits) / 2; i++) {
+            const uint32_t w = weights[word];
+            const uint32_t a = bits == 8 ? bptq_even_bytes(w) : (w >> (2 * i * bits)) & mask;
+            const uint32_t b = bits == 8 ? bptq_odd_bytes(w) : (w >> ((2 * i + 1) * bits)) & mask;
+            sums->a0 = bptq_smlad(a, *x0, sums->a0);
+            sums->b0 = bptq_smlad(b, *x0++, sums->b0);
+            sums->a1 = bptq_smlad(a, *x1, sums->a1);
+            sums->b1 = bptq_smlad(b, *x1++, sums->b1);
+        }
+    }
+}
+
+#endif
+
+/* Pair `index` of the weights in a word: of filter a if it is even, of b if it is odd. Below 8 bits
+ * they are still biased. */
+BPTQ_INLINE uint32_t bptq_dsp_weights(uint32_t word, int32_t bits, int32_t index)
+{
+    if (bits == 8) {
+        return index == 0 ? bptq_even_bytes(word) : bptq_odd_bytes(word);
+    }
+    return bptq_shifted_and(word, index * bits, bits == 4 ? 0x000F000FU : 0x00030003U);
+}
+
+/* Two pairs of filters over one patch; the second pair's sums are a1 and b1. */
+BPTQ_INLINE void bptq_dsp_dot_wide(int32_t bits, const uint32_t *first, const uint32_t *second,
+                                   const bptq_pair *x, int32_t words, bptq_sums *sums)
+{
+    const int32_t step = BPTQ_DSP_STEP(bits) / BPTQ_DSP_PER_WORD(bits);
+    const int32_t pairs = BPTQ_DSP_PER_WORD(bits) / 2;
+    bptq_sums s = *sums;
+    for (const uint32_t *end = first + words; first != end; first += step, second += step) {
+        for (int32_t word = 0; word < step; word++) {
+            const uint32_t w0 = first[word];
+            const uint32_t w1 = second[word];
+            for (int32_t i = 0; i < pairs; i++) {
+                const uint32_t pair = *x++;
+                s.a0 = bptq_smlad(bptq_dsp_weights(w0, bits, 2 * i), pair, s.a0);
+                s.b0 = bptq_smlad(bptq_dsp_weights(w0, bits, 2 * i + 1), pair, s.b0);
+                s.a1 = bptq_smlad(bptq_dsp_weights(w1, bits, 2 * i), pair, s.a1);
+                s.b1 = bptq_smlad(bptq_dsp_weights(w1, bits, 2 * i + 1), pair, s.b1);
+            }
+        }
+    }
+    *sums = s;
+}
+
+#endif /* BPTQ_DSP_DOT_H */

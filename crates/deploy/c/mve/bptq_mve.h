@@ -1,0 +1,59 @@
+/*
+ * Kernels for Arm's M-profile vector extension (Helium).
+ *
+ * They give the bytes of their twins in bptq.h, from weights packed as each function says. Biases
+ * are less the input's zero point times the sum of a channel's weights, so that inputs are
+ * multiplied as they are. There is one multiplier a channel; three more channels follow the last one
+ * in biases and multipliers, because four are read at a time.
+ */
+#ifndef BPTQ_MVE_H
+#define BPTQ_MVE_H
+
+#include "bptq.h"
+
+/* A depthwise convolution's kernel has at most so many taps. */
+#define BPTQ_MVE_TAPS 64
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * Convolution and fully connected layer. Each filter is padded with zero weights to a multiple of
+ * 16 (_w8), 32 (_w4) or 64 (_w2) weights, of which each unit takes 16 bytes: byte i holds the
+ * weights i, i + 16, ... from its low bits on.
+ *
+ * `scratch` holds the inputs of two output pixels, padded alike; a fully connected layer's those of
+ * one row.
+ */
+void bptq_mve_conv2d_w8_s8(const bptq_conv2d *op, const int8_t *input, int8_t *output,
+                           int8_t *scratch);
+void bptq_mve_conv2d_w4_s8(const bptq_conv2d *op, const int8_t *input, int8_t *output,
+                           int8_t *scratch);
+void bptq_mve_conv2d_w2_s8(const bptq_conv2d *op, const int8_t *input, int8_t *output,
+                           int8_t *scratch);
+void bptq_mve_fully_connected_w8_s8(const bptq_fully_connected *op, const int8_t *input,
+                                    int8_t *output, int8_t *scratch);
+void bptq_mve_fully_connected_w4_s8(const bptq_fully_connected *op, const int8_t *input,
+                                    int8_t *output, int8_t *scratch);
+void bptq_mve_fully_connected_w2_s8(const bptq_fully_connected *op, const int8_t *input,
+                                    int8_t *output, int8_t *scratch);
+
+/*
+ * Depthwise convolution in which each channel has its own input channel. Weights are those of
+ * bptq_depthwise, [tap, channel], as one filter packed as above; _w8 is not padded.
+ *
+ * `scratch` holds one byte a channel, and below 8 bits the padded filter, one byte a weight.
+ */
+void bptq_mve_depthwise_w8_s8(const bptq_depthwise *op, const int8_t *input, int8_t *output,
+                              int8_t *scratch);
+void bptq_mve_depthwise_w4_s8(const bptq_depthwise *op, const int8_t *input, int8_t *output,
+                              int8_t *scratch);
+void bptq_mve_depthwise_w2_s8(const bptq_depthwise *op, const int8_t *input, int8_t *output,
+                              int8_t *scratch);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* BPTQ_MVE_H */

@@ -1,0 +1,39 @@
+/* Outputs from sums of products. */
+#include "bptq_mve_math.h"
+
+/* Rescaled sums of four channels. */
+BPTQ_INLINE int32x4_t rescaled(const int32_t *sums, const int32_t *bias, const int32_t *multiplier)
+{
+    const int32x4_t zero = vdupq_n_s32(0);
+    const int32x4x2_t factors = vld2q_s32(multiplier);
+    const int32x4_t left = vmaxq_s32(factors.val[1], zero);
+    const int32x4_t right = vminq_s32(factors.val[1], zero);
+    const int32x4_t total = vaddq_s32(vld1q_s32(sums), vld1q_s32(bias));
+    const int32x4_t high = vqrdmulhq_s32(vshlq_s32(total, left), factors.val[0]);
+    /* The shift rounds half up: a negative number is moved down before it, if it is shifted. */
+    const int32x4_t down = vshrq_n_s32(vandq_s32(high, right), 31);
+    return vrshlq_s32(vqaddq_s32(high, down), right);
+}
+
+void bptq_mve_finish(const bptq_weighted *weighted, int32_t first, int32_t count,
+                     const int32_t *sums, int8_t *output)
+{
+    const int32_t *bias = weighted->bias + first;
+    const int32_t *multiplier = &weighted->multipliers[first].quantized;
+    const int32_t zero_point = weighted->output_zero_point;
+    const int32x4_t min = vdupq_n_s32(weighted->clamp.min);
+    const int32x4_t max = vdupq_n_s32(weighted->clamp.max);
+    int32x4_t y;
+    for (int32_t fours = count / 4; fours > 0; fours--) {
+        y = vaddq_n_s32(rescaled(sums, bias, multiplier), zero_point);
+        vstrbq_s32(output, vminq_s32(vmaxq_s32(y, min), max));
+        sums += 4;
+        bias += 4;
+        multiplier += 8;
+        output += 4;
+    }
+    if ((count & 3) != 0) {
+        y = vaddq_n_s32(rescaled(sums, bias, multiplier), zero_point);
+        vstrbq_p_s32(output, vminq_s32(vmaxq_s32(y, min), max), vctp32q((uint32_t)count & 3U));
+    }
+}

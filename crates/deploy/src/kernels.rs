@@ -1,0 +1,157 @@
+//! Which kernels an operation runs on, and what they need.
+//!
+//! Every target has the portable kernels; those of an instruction set take the operations that they
+//! are written for, where their arithmetic stays exact.
+
+use crate::model::{DType, IntModel, IntNode, IntOp, IntTensor, Weighted, Weights};
+use crate::scratch;
+use crate::target::Kernels;
+
+/// Taps of the largest depthwise kernel that the DSP and vector kernels take; `BPTQ_DSP_TAPS` of the
+/// C runtime.
+pub const MAX_TAPS: usize = 64;
+
+/// Channels that follow the last one in the biases and multipliers of the vector kernels.
+pub const MVE_PADDING: usize = 3;
+
+/// The kernels that `node` runs on where `available` are there.
+pub fn chosen(model: &IntModel, node: &IntNode, available: Kernels) -> Kernels {
+    let fits = match available {
+        Kernels::Portable => false,
+        Kernels::Dsp => runs_on_dsp(model, node),
+        Kernels::Mve => runs_on_mve(model, node),
+    };
+    if fits { available } else { Kernels::Portable }
+}
+
+/// Bytes of scratch that `node` needs on the kernels that it runs on.
+pub fn scratch_bytes(model: &IntModel, node: &IntNode, available: Kernels) -> usize {
+    match chosen(model, node, available) {
+        Kernels::Portable => scratch::scratch_bytes(&node.op),
+        Kernels::Dsp => dsp_scratch_bytes(&node.op),
+        Kernels::Mve => mve_scratch_bytes(&node.op),
+    }
+}
+
+/// Weights that a filter of `taps` weights is padded to; `BPTQ_DSP_STEP` of the C runtime.
+pub fn dsp_filter_len(taps: usize, storage: u8) -> usize {
+    taps.next_multiple_of(if storage == 8 { 4 } else { 8 })
+}
+
+/// The biases of `node` in the form of `kernels`: where inputs are multiplied as they are, less the
+/// zero point of the input times the sum of each channel's weights.
+pub fn biases(node: &IntNode, weighted: &Weighted, kernels: Kernels, zero_point: i32) -> Vec<i32> {
+    let depthwise = matches!(node.op, IntOp::DepthwiseConv2d { .. });
+    if kernels == Kernels::Portable || (kernels == Kernels::Dsp && !depthwise) {
+        return weighted.bias.clone();
+    }
+    let mut biases = weighted.bias.clone();
+    let channels = biases.len();
+    let values = weighted.weights.unpack();
+    let taps = values.len() / channels;
+    for (i, &value) in values.iter().enumerate() {
+        let bias = &mut biases[if depthwise { i % channels } else { i / taps }];
+        // The kernels' sums wrap alike.
+        *bias = bias.wrapping_sub(zero_point * i32::from(value));
+    }
+    biases
+}
+
+fn dsp_scratch_bytes(op: &IntOp) -> usize {
+    let patch =
+        |taps: usize, weighted: &Weighted| 2 * dsp_filter_len(taps, weighted.weights.storage);
+    match op {
+        IntOp::Conv2d { geometry, weighted } => 2 * patch(geometry.weights_per_channel(), weighted),
+        IntOp::FullyConnected { in_features, weighted, .. } => patch(*in_features, weighted),
+        IntOp::DepthwiseConv2d { geometry, .. } => geometry.channels,
+        _ => 0,
+    }
+}
+
+/// Weights that a filter of `taps` weights is padded to; `BPTQ_MVE_UNIT` of the C runtime.
+pub fn mve_filter_len(taps: usize, storage: u8) -> usize {
+    taps.next_multiple_of(128 / usize::from(storage))
+}
+
+fn mve_scratch_bytes(op: &IntOp) -> usize {
+    match op {
+        IntOp::Conv2d { geometry, weighted } => {
+            2 * mve_filter_len(geometry.weights_per_channel(), weighted.weights.storage)
+        }
+        IntOp::FullyConnected { in_features, weighted, .. } => {
+            let padded = mve_filter_len(*in_features, weighted.weights.storage);
+            if padded == *in_features { 0 } else { padded }
+        }
+        IntOp::DepthwiseConv2d { geometry, weighted } => {
+            let Weights { storage, .. } = weighted.weights;
+            let decoded = mve_filter_len(weighted.weights.len(), storage);
+            geometry.channels + if storage == 8 { 0 } else { decoded }
+        }
+        _ => 0,
+    }
+}
+
+fn runs_on_mve(model: &IntModel, node: &IntNode) -> bool {
+    let narrow = || model.tensors[node.inputs[0].0].dtype == DType::I8;
+    match &node.op {
+        IntOp::Conv2d { .. } | IntOp::FullyConnected { .. } => narrow(),
+        IntOp::DepthwiseConv2d { geometry, .. } => {
+            let taps = geometry.window.kernel.iter().product::<usize>();
+            narrow() && geometry.multiplier == 1 && taps <= MAX_TAPS
+        }
+        _ => false,
+    }
+}
+
+fn runs_on_dsp(model: &IntModel, node: &IntNode) -> bool {
+    let Some(weighted) = node.op.weighted() else { return false };
+    let input = &model.tensors[node.inputs[0].0];
+    if input.dtype != DType::I8 {
+        return false;
+    }
+    let products = products_bounds(&node.op, weighted, input);
+    let doubled_fits = (0..weighted.bias.len()).all(|channel| {
+        let index = if weighted.multipliers.len() == 1 { 0 } else { channel };
+        let shift = weighted.multipliers[index].exponent.max(0) + 1;
+        let bound = products[channel] + i64::from(weighted.bias[channel]).abs();
+        bound < 1 << (31 - shift)
+    });
+    let IntOp::DepthwiseConv2d { geometry, .. } = &node.op else { return doubled_fits };
+    // Packed weights stand at the top of their 16 bits, so that sums are scaled by as much.
+    let storage = weighted.weights.storage;
+    let scale = if storage == 8 { 0 } else { 16 - storage };
+    doubled_fits
+        && geometry.multiplier == 1
+        && geometry.channels >= 4
+        && geometry.window.kernel.iter().product::<usize>() <= MAX_TAPS
+        && products.iter().all(|bound| bound << scale <= i64::from(i32::MAX))
+}
+
+/// For each output channel, what the magnitude of its sum of products cannot exceed.
+fn products_bounds(op: &IntOp, weighted: &Weighted, input: &IntTensor) -> Vec<i64> {
+    let channels = weighted.bias.len();
+    let values = weighted.weights.unpack();
+    let taps = values.len() / channels;
+    let last = matches!(op, IntOp::DepthwiseConv2d { .. });
+    let mut sums = vec![0_i64; channels];
+    for (i, &value) in values.iter().enumerate() {
+        sums[if last { i % channels } else { i / taps }] += i64::from(value).abs();
+    }
+    // Elements may take every value of their storage, whatever the grid says.
+    let zero_point = i64::from(input.grid.zero_point);
+    let largest = (zero_point + 128).max(127 - zero_point);
+    sums.into_iter().map(|sum| sum * largest).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_are_as_large_as_those_of_the_c_runtime() {
+        let headers = [include_str!("../c/dsp/bptq_dsp.h"), include_str!("../c/mve/bptq_mve.h")];
+        for (header, name) in headers.into_iter().zip(["DSP", "MVE"]) {
+            assert!(header.contains(&format!("#define BPTQ_{name}_TAPS {MAX_TAPS}\n")));
+        }
+    }
+}
