@@ -1,5 +1,6 @@
 //! Whatever can run an integer program, behind one trait.
 
+mod board;
 mod host_c;
 mod interpreter;
 mod tflm;
@@ -48,6 +49,9 @@ pub fn registry() -> Vec<Box<dyn Executor>> {
     ];
     for build in host_c::BUILDS {
         executors.push(Box::new(build));
+    }
+    for core in board::CORES {
+        executors.push(Box::new(core));
     }
     executors
 }
