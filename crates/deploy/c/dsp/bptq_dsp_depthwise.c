@@ -63,8 +63,8 @@ typedef struct {
     ADD_PACKED("%[b]", ", ror #8", shift3, "%[c3]")
 
 #define BLOCK_OPERANDS                                                                            \
-    [c0] "+r"(s.c0), [c1] "+r"(s.c1), [c2] "+r"(s.c2), [c3] "+r"(s.c3),                           \
-        [weights] "+r"(weights), [tap] "+r"(tap), [a] "=&r"(a), [b] "=&r"(b), [t] "=&r"(t),       \
+    [c0] "+&r"(s.c0), [c1] "+&r"(s.c1), [c2] "+&r"(s.c2), [c3] "+&r"(s.c3),                           \
+        [weights] "+&r"(weights), [tap] "+&r"(tap), [a] "=&r"(a), [b] "=&r"(b), [t] "=&r"(t),       \
         [u] "=&r"(u), [w] "=&r"(w)
 
 /* All taps of the channels `first` to `first + 3`; returns where their weights end. Below 8 bits,

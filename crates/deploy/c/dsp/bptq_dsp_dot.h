@@ -56,8 +56,8 @@ BPTQ_INLINE void bptq_dsp_dot(int32_t bits, const uint32_t *weights, const bptq_
                 "sxtb16 %[w], %[w], ror #8\n" BPTQ_ADD("%[t]", "%[w]", "%[r]", "%[q]")
                 "cmp %[weights], %[end]\n"
                 "bne 1b\n"
-                : [a0] "+r"(s.a0), [b0] "+r"(s.b0), [a1] "+r"(s.a1), [b1] "+r"(s.b1),
-                  [weights] "+r"(weights), [x0] "+r"(x0), [x1] "+r"(x1), [w] "=&r"(w),
+                : [a0] "+&r"(s.a0), [b0] "+&r"(s.b0), [a1] "+&r"(s.a1), [b1] "+&r"(s.b1),
+                  [weights] "+&r"(weights), [x0] "+&r"(x0), [x1] "+&r"(x1), [w] "=&r"(w),
                   [t] "=&r"(t), [p] "=&r"(p), [q] "=&r"(q), [r] "=&r"(r)
                 : [end] "r"(end)
                 : "cc", "memory");
@@ -69,8 +69,8 @@ BPTQ_INLINE void bptq_dsp_dot(int32_t bits, const uint32_t *weights, const bptq_
                 BPTQ_ADD_PACKED(", lsr #8", ", lsr #12")
                 "cmp %[weights], %[end]\n"
                 "bne 1b\n"
-                : [a0] "+r"(s.a0), [b0] "+r"(s.b0), [a1] "+r"(s.a1), [b1] "+r"(s.b1),
-                  [weights] "+r"(weights), [x0] "+r"(x0), [x1] "+r"(x1), [w] "=&r"(w),
+                : [a0] "+&r"(s.a0), [b0] "+&r"(s.b0), [a1] "+&r"(s.a1), [b1] "+&r"(s.b1),
+                  [weights] "+&r"(weights), [x0] "+&r"(x0), [x1] "+&r"(x1), [w] "=&r"(w),
                   [t] "=&r"(t), [p] "=&r"(p), [q] "=&r"(q)
                 : [end] "r"(end), [mask] "r"(0x000F000FU)
                 : "cc", "memory");
@@ -82,8 +82,8 @@ BPTQ_INLINE void bptq_dsp_dot(int32_t bits, const uint32_t *weights, const bptq_
                 BPTQ_ADD_PACKED(", lsr #12", ", lsr #14")
                 "cmp %[weights], %[end]\n"
                 "bne 1b\n"
-                : [a0] "+r"(s.a0), [b0] "+r"(s.b0), [a1] "+r"(s.a1), [b1] "+r"(s.b1),
-                  [weights] "+r"(weights), [x0] "+r"(x0), [x1] "+r"(x1), [w] "=&r"(w),
+                : [a0] "+&r"(s.a0), [b0] "+&r"(s.b0), [a1] "+&r"(s.a1), [b1] "+&r"(s.b1),
+                  [weights] "+&r"(weights), [x0] "+&r"(x0), [x1] "+&r"(x1), [w] "=&r"(w),
                   [t] "=&r"(t), [p] "=&r"(p), [q] "=&r"(q)
                 : [end] "r"(end), [mask] "r"(0x00030003U)
                 : "cc", "memory");
@@ -120,8 +120,8 @@ BPTQ_INLINE void bptq_dsp_dot(int32_t bits, const uint32_t *weights, const bptq_
     "ldr %[v], [%[second]], #4\n"
 
 #define BPTQ_WIDE_OPERANDS                                                                        \
-    [a0] "+r"(s.a0), [b0] "+r"(s.b0), [a1] "+r"(s.a1), [b1] "+r"(s.b1), [first] "+r"(first),      \
-        [second] "+r"(second), [x] "+r"(x), [w] "=&r"(w), [v] "=&r"(v), [t] "=&r"(t),             \
+    [a0] "+&r"(s.a0), [b0] "+&r"(s.b0), [a1] "+&r"(s.a1), [b1] "+&r"(s.b1), [first] "+&r"(first),      \
+        [second] "+&r"(second), [x] "+&r"(x), [w] "=&r"(w), [v] "=&r"(v), [t] "=&r"(t),             \
         [p] "=&r"(p)
 
 /* Two pairs of filters over one patch; the second pair's sums are a1 and b1. */

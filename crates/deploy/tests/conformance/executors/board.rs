@@ -20,7 +20,7 @@ const PROBLEMS: usize = 720;
 pub const CORES: &[EmulatedCore] = &[
     EmulatedCore { name: "C, M0", target: "cortex-m0", flags: "-Os" },
     EmulatedCore { name: "C, M3", target: "cortex-m3", flags: "-O2" },
-    EmulatedCore { name: "C, M4", target: "cortex-m4", flags: "-O2" },
+    EmulatedCore { name: "C, M4", target: "cortex-m4", flags: "-O3" },
     EmulatedCore { name: "C, M55", target: "cortex-m55", flags: "-O2" },
     EmulatedCore { name: "C, RISC-V", target: "rv32", flags: "-O2" },
 ];
