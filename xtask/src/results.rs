@@ -109,6 +109,17 @@ pub fn build() -> Result<()> {
     Ok(())
 }
 
+/// Where cargo builds.
+pub fn target_folder() -> PathBuf {
+    let folder = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    folder.unwrap_or_else(|| crate::root().join("target"))
+}
+
+/// The command line that [`build`] builds.
+pub fn command_line() -> Command {
+    Command::new(target_folder().join("release/burn-ptq"))
+}
+
 /// Writes a page of the documentation.
 pub fn write(name: &str, text: &str) -> Result<()> {
     let path = crate::root().join("docs").join(name);
@@ -129,8 +140,8 @@ The four MLPerf Tiny tasks by the presets of this version (`burn-ptq recipe show
 the last layer at 8 bits. In both the model's own input and output, with the logits before a softmax,
 stay at 8 bits. `integer` is the metric of the integer program, which is what the exported C computes
 bit for bit; `simulated` is that of the float network with fake quantizers. `flash` is constants as
-stored (weights, biases, multipliers, tables), without code; `RAM` is the arena. `seconds` is everything
-from reading the model to the report, with three evaluations, on 2 cores; `quantize` is the part from
+stored (weights, biases, multipliers, tables, parameters), without code; `RAM` is the arena. `seconds` is
+everything from reading the model to the report, with three evaluations, on 2 cores; `quantize` is the part from
 calibration to the quantized network. `peer` is AIMET 2.42 on the same arrays, simulated, all layers at
 the width: min-max ranges with nearest rounding, and its AdaRound with 1000 iterations a layer (55 s a
 run on kws, 122 s on ic); in its W4A4 the model's input and output have 4 bits too.
@@ -196,9 +207,7 @@ fn quantize(folder: &Path, preset: &str, flags: &[&str]) -> Result<Value> {
 /// Quantizes a task and returns its report.
 pub fn quantize_with(folder: &Path, flags: &[String]) -> Result<Value> {
     let out = std::env::temp_dir().join(format!("burn-ptq-results-{}", std::process::id()));
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    let target = target.unwrap_or_else(|| crate::root().join("target"));
-    let output = Command::new(target.join("release/burn-ptq"))
+    let output = command_line()
         .args(["quantize", "--json", "--task"])
         .arg(folder)
         .args(flags)

@@ -43,7 +43,8 @@ pub struct Report {
     pub integer: Option<f64>,
     /// Seconds of each stage.
     pub seconds: BTreeMap<String, f64>,
-    /// Bytes of weights as stored, biases, multipliers and tables; without code.
+    /// Bytes of weights as stored, biases, multipliers, tables and parameters of operations, as in
+    /// the linker's map of portable C on a machine of 32 bits; without code.
     pub flash_bytes: usize,
     /// Bytes of the arena.
     pub ram_bytes: usize,

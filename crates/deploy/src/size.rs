@@ -1,14 +1,18 @@
 //! What a program costs: constants in flash, arena in RAM, multiply-accumulates.
+//!
+//! Flash and RAM are what the linker's map of exported C says on a machine of 32 bits, but for code:
+//! how large that is, only the compiler knows.
 
 use serde::Serialize;
 
 use crate::lifetime::{last_reads, replaceable_input};
-use crate::model::{IntModel, IntNode};
+use crate::model::{IntModel, IntNode, IntOp};
+use crate::plan::ALIGNMENT;
 
 /// The cost of a program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SizeReport {
-    /// Bytes of weights as stored, biases, multipliers and tables; no code.
+    /// Bytes of weights as stored, biases, multipliers, tables and parameters; no code.
     pub flash_bytes: usize,
     /// Bytes of the arena.
     pub ram_bytes: usize,
@@ -45,7 +49,7 @@ pub fn size_report(model: &IntModel) -> SizeReport {
         name: node.name.clone(),
         op: node.op.name(),
         weight_bits: node.op.weighted().map(|weighted| weighted.weights.bits),
-        flash_bytes: node.op.constant_bytes(),
+        flash_bytes: node.op.constant_bytes() + parameter_bytes(&node.op),
         live_bytes,
         macs: node.op.macs(),
     };
@@ -53,11 +57,36 @@ pub fn size_report(model: &IntModel) -> SizeReport {
     let peak = nodes.iter().map(|node| node.live_bytes).max();
     SizeReport {
         flash_bytes: nodes.iter().map(|node| node.flash_bytes).sum(),
-        ram_bytes: model.arena_bytes,
+        ram_bytes: ram_bytes(model),
         macs: nodes.iter().map(|node| node.macs).sum(),
         peak_node: nodes.iter().position(|node| Some(node.live_bytes) == peak),
         nodes,
     }
+}
+
+/// Bytes of the arena as an object of a program, whose size is a multiple of its alignment.
+pub fn ram_bytes(model: &IntModel) -> usize {
+    model.arena_bytes.next_multiple_of(ALIGNMENT).max(ALIGNMENT)
+}
+
+/// Bytes of the structure in `bptq.h` that describes an operation, on a machine of 32 bits, where
+/// every field takes a word.
+pub const fn parameter_bytes(op: &IntOp) -> usize {
+    const WINDOW: usize = 12;
+    const WEIGHTED: usize = 9;
+    let words = match op {
+        IntOp::Conv2d { .. } => WINDOW + 3 + WEIGHTED,
+        IntOp::DepthwiseConv2d { .. } => WINDOW + 2 + WEIGHTED,
+        IntOp::FullyConnected { .. } => 3 + WEIGHTED,
+        IntOp::Add { .. } | IntOp::Mul { .. } => 14,
+        IntOp::AveragePool { .. } | IntOp::MaxPool { .. } => WINDOW + 3,
+        IntOp::Softmax { .. } | IntOp::LogSoftmax { .. } => 5,
+        IntOp::Requantize { .. } => 7,
+        IntOp::Pad { .. } => 10,
+        IntOp::Transpose { .. } => 6,
+        IntOp::Table8 { .. } | IntOp::Table16 { .. } | IntOp::Concat { .. } => 0,
+    };
+    4 * words
 }
 
 /// Bytes that are live while each node runs; an output in the place of an input counts once.

@@ -11,7 +11,7 @@ use burn_ptq_deploy::model::IntModel;
 use tempfile::TempDir;
 
 use crate::error::{McuError, failed};
-use crate::map::Sizes;
+use crate::map::{RuntimeFunction, Sizes, runtime_functions};
 
 /// A firmware that runs for longer hangs.
 const LIMIT: Duration = Duration::from_secs(1800);
@@ -87,8 +87,17 @@ impl Firmware {
 
     /// What it takes in flash and RAM.
     pub fn sizes(&self) -> Result<Sizes, McuError> {
+        Ok(Sizes::of_map(&self.map()?))
+    }
+
+    /// The functions of the runtime that it holds, in the order of addresses.
+    pub fn runtime_functions(&self) -> Result<Vec<RuntimeFunction>, McuError> {
+        Ok(runtime_functions(&self.map()?))
+    }
+
+    fn map(&self) -> Result<String, McuError> {
         let path = self.folder.path().join("firmware.map");
-        Ok(Sizes::of_map(&fs::read_to_string(&path).map_err(failed("read", &path))?))
+        fs::read_to_string(&path).map_err(failed("read", &path))
     }
 
     /// The folder with its sources, `firmware.elf` and `firmware.map`.

@@ -16,5 +16,5 @@ mod toolchain;
 
 pub use error::McuError;
 pub use firmware::{Firmware, Run};
-pub use map::Sizes;
+pub use map::{RuntimeFunction, Sizes};
 pub use toolchain::{Toolchain, available};

@@ -11,6 +11,8 @@ pub struct Sizes {
     pub kernels: usize,
     /// Code of the C library and of the compiler's.
     pub library: usize,
+    /// What the linker put in between to align them.
+    pub padding: usize,
     /// Arenas of the programs.
     pub arena: usize,
     /// Variables of the runtime.
@@ -25,48 +27,110 @@ impl Sizes {
 
     /// Bytes of flash for code and for the operations' own tables.
     pub fn code(&self) -> usize {
-        self.calls + self.kernels + self.library
+        self.calls + self.kernels + self.library + self.padding
+    }
+
+    /// Bytes of RAM but for the stack.
+    pub fn ram(&self) -> usize {
+        self.arena + self.variables
     }
 
     /// Sums up a map.
     pub(crate) fn of_map(map: &str) -> Self {
         let mut sizes = Self::default();
-        let linked = map.split_once("Linker script and memory map").map_or("", |(_, rest)| rest);
-        let mut section = "";
-        for line in linked.lines() {
-            // ` .text.name  0xaddress  0xsize  file`, the name alone on its line where it is long.
-            let mut words = line.split_whitespace().peekable();
-            if line.starts_with(" .") || line.starts_with(" COMMON") {
-                section = words.next().unwrap_or("");
-            }
-            let numbers = (words.next().and_then(hexadecimal), words.next().and_then(hexadecimal));
-            if let ((Some(_), Some(size)), Some(file)) = (numbers, words.next()) {
-                sizes.add(section, size, file);
-                section = "";
+        let mut in_flash = false;
+        for section in sections(map) {
+            if section.name == "*fill*" {
+                sizes.padding += if in_flash { section.bytes } else { 0 };
+            } else {
+                in_flash = sizes.add(&section);
             }
         }
         sizes
     }
 
-    fn add(&mut self, section: &str, size: usize, file: &str) {
-        let name = file.rsplit('/').next().unwrap_or(file);
-        let kind = section.trim_start_matches('.').split('.').next().unwrap_or("");
-        let variable = matches!(kind, "bss" | "data" | "sbss" | "sdata" | "COMMON");
-        let constant = matches!(kind, "rodata" | "srodata");
-        if !variable && !constant && kind != "text" {
-            return;
+    /// Counts a section; returns whether it was, as bytes of flash.
+    fn add(&mut self, section: &Section) -> bool {
+        let variable = matches!(section.kind(), "bss" | "data" | "sbss" | "sdata" | "COMMON");
+        let constant = matches!(section.kind(), "rodata" | "srodata");
+        if !variable && !constant && section.kind() != "text" {
+            return false;
         }
-        let field = match name {
+        let field = match section.file() {
             "programs.o" if variable => &mut self.arena,
             "programs.o" if constant => &mut self.constants,
             "programs.o" => &mut self.calls,
             name if name.starts_with("bptq_") && variable => &mut self.variables,
             name if name.starts_with("bptq_") => &mut self.kernels,
             name if name.contains(".a(") && !variable => &mut self.library,
-            _ => return,
+            _ => return false,
         };
-        *field += size;
+        *field += section.bytes;
+        !variable
     }
+}
+
+/// A function of the runtime, or a table of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuntimeFunction {
+    /// Its file, without an extension.
+    pub file: String,
+    /// The function's name; those that the compiler copied into it count here.
+    pub name: String,
+    /// Bytes of code.
+    pub bytes: usize,
+}
+
+/// The functions of the runtime that a firmware holds, in the order of the map.
+pub(crate) fn runtime_functions(map: &str) -> Vec<RuntimeFunction> {
+    let functions =
+        sections(map).filter(|section| section.kind() == "text").filter_map(|section| {
+            let file = section.file().strip_suffix(".o")?;
+            let name = section.name.strip_prefix(".text.")?;
+            let own = file.starts_with("bptq_");
+            own.then(|| RuntimeFunction {
+                file: file.into(),
+                name: name.into(),
+                bytes: section.bytes,
+            })
+        });
+    functions.collect()
+}
+
+/// A piece of an object file in the image, or `*fill*` between two.
+struct Section<'a> {
+    name: &'a str,
+    bytes: usize,
+    path: &'a str,
+}
+
+impl Section<'_> {
+    /// `text` of `.text.name`.
+    fn kind(&self) -> &str {
+        self.name.trim_start_matches('.').split('.').next().unwrap_or("")
+    }
+
+    fn file(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or(self.path)
+    }
+}
+
+/// What was linked, in the order of addresses.
+fn sections(map: &str) -> impl Iterator<Item = Section<'_>> {
+    let linked = map.split_once("Linker script and memory map").map_or("", |(_, rest)| rest);
+    let mut name = "";
+    linked.lines().filter_map(move |line| {
+        // ` .text.name  0xaddress  0xsize  file`, the name alone on its line where it is long.
+        let mut words = line.split_whitespace().peekable();
+        if [" .", " COMMON", " *fill*"].iter().any(|start| line.starts_with(start)) {
+            name = words.next().unwrap_or("");
+        }
+        let numbers = (words.next().and_then(hexadecimal), words.next().and_then(hexadecimal));
+        let (Some(_), Some(bytes)) = numbers else { return None };
+        let path = words.next().unwrap_or("");
+        let known = name == "*fill*" || !path.is_empty();
+        known.then(|| Section { name: std::mem::take(&mut name), bytes, path })
+    })
 }
 
 fn hexadecimal(word: &str) -> Option<usize> {
@@ -77,9 +141,7 @@ fn hexadecimal(word: &str) -> Option<usize> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn sections_are_summed_by_who_asked_for_them() {
-        let map = "\
+    const MAP: &str = "\
 Discarded input sections
 
  .text.bptq_pad_s8
@@ -90,23 +152,41 @@ Linker script and memory map
 .text           0x0000000000000000      0x400
  *(.text .text.*)
  .text.run      0x0000000000000010       0x20 programs.o
+                0x0000000000000010                run
  .text.bptq_conv2d_s8
                 0x0000000000000030      0x200 /tmp/a/bptq_conv2d_s8.o
+                0x0000000000000030                bptq_conv2d_s8
  .text.main     0x0000000000000230       0x40 driver.o
- .text.memcpy   0x0000000000000270       0x30 /usr/lib/libc.a(libc_a-memcpy.o)
+ *fill*         0x0000000000000270        0x8 
+ .text.memcpy   0x0000000000000278       0x2e /usr/lib/libc.a(libc_a-memcpy.o)
+ *fill*         0x00000000000002a6        0x2 
  .rodata.w      0x0000000000000300      0x100 programs.o
 .bss            0x0000000020000000       0x80
  .bss.arena     0x0000000020000000       0x80 programs.o
  .comment       0x0000000000000000       0x20 programs.o
 ";
+
+    #[test]
+    fn sections_are_summed_by_who_asked_for_them() {
         let expected = Sizes {
             constants: 0x100,
             calls: 0x20,
             kernels: 0x200,
-            library: 0x30,
+            library: 0x2e,
+            padding: 2,
             arena: 0x80,
             variables: 0,
         };
-        assert_eq!(Sizes::of_map(map), expected);
+        assert_eq!(Sizes::of_map(MAP), expected);
+    }
+
+    #[test]
+    fn functions_of_the_runtime_that_were_linked_are_listed() {
+        let expected = RuntimeFunction {
+            file: "bptq_conv2d_s8".into(),
+            name: "bptq_conv2d_s8".into(),
+            bytes: 0x200,
+        };
+        assert_eq!(runtime_functions(MAP), [expected]);
     }
 }

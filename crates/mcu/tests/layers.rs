@@ -1,5 +1,6 @@
 //! Layers on emulated cores: the bytes of the interpreter, and counts that can be relied on.
 
+use burn_ptq_deploy::export::{SelfTest, exporter};
 use burn_ptq_deploy::interpreter::{Path, run_batch};
 use burn_ptq_deploy::model::IntModel;
 use burn_ptq_deploy::target::{HOST, TARGETS, Target};
@@ -71,16 +72,27 @@ fn counts_of_two_samples_are_those_of_one_twice() {
 }
 
 #[test]
-fn constants_and_arena_in_the_map_are_those_of_the_program() {
-    let model = SMALL[0].program(8);
-    for target in targets() {
-        let sizes =
-            Toolchain::new(target, "-O2").unwrap().build(&[&model]).unwrap().sizes().unwrap();
-        let constants = model.nodes[0].op.constant_bytes();
-        // The parameters of the operation come on top.
-        assert!((constants..constants + 200).contains(&sizes.constants), "{sizes:?}");
-        assert!((model.arena_bytes..model.arena_bytes + 16).contains(&sizes.arena), "{sizes:?}");
-        assert!(sizes.kernels > 100 && sizes.calls > 4, "{sizes:?}");
+fn constants_and_arena_in_the_map_are_what_the_export_reports() {
+    let layers = LAYERS.iter().flat_map(|layer| [8, 4, 2].map(|bits| (layer, bits)));
+    for (layer, bits) in layers.step_by(4) {
+        let model = layer.program(bits);
+        let self_test = SelfTest::new(&model, &[layer.sample(&model)]).unwrap();
+        for target in targets() {
+            let folder = tempfile::tempdir().unwrap();
+            let exporter = exporter("c").unwrap();
+            let exported = exporter.export(&model, &self_test, target, folder.path()).unwrap();
+            let firmware = Toolchain::new(target, "-Os").unwrap().build(&[&model]).unwrap();
+            let sizes = firmware.sizes().unwrap();
+            let reported = (exported.flash_constant_bytes, exported.ram_bytes);
+            assert_eq!(
+                reported,
+                (sizes.constants, sizes.ram()),
+                "{} {}",
+                layer.name(),
+                target.name
+            );
+            assert!(sizes.kernels > 100 && sizes.calls > 4, "{sizes:?}");
+        }
     }
 }
 

@@ -53,6 +53,22 @@ pub const ANCHORS: &[Anchor] = &[
     Anchor { layer: "FC 576->16", s8: [3.58, 1.98, 1.98, 0.508], s4: None, naive: 6.09 },
 ];
 
+/// What a layer with weights of so many bits may take at most on a Cortex-M4, and on a Cortex-M7.
+pub const GOALS: &[(&str, u8, f64)] = &[
+    ("conv3x3 16->16 32x32", 8, 2.10),
+    ("conv3x3 16->16 32x32", 4, 1.95),
+    ("conv3x3 16->16 32x32", 2, 1.75),
+    ("conv3x3 3->16 32x32", 8, 4.0),
+    ("conv3x3 3->16 32x32", 4, 4.0),
+    ("conv3x3 3->16 32x32", 2, 4.0),
+    ("conv1x1 64->64 16x16", 8, 1.95),
+    ("conv1x1 64->64 16x16", 4, 1.85),
+    ("dw3x3 C64 16x16", 8, 7.0),
+    ("dw3x3 C64 16x16", 4, 8.0),
+    ("FC 256->64", 8, 2.0),
+    ("FC 256->64", 4, 2.0),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,5 +78,6 @@ mod tests {
         let layers: Vec<String> =
             burn_ptq_mcu::layers::LAYERS.iter().map(|layer| layer.name()).collect();
         assert_eq!(layers, ANCHORS.iter().map(|anchor| anchor.layer).collect::<Vec<_>>());
+        assert!(GOALS.iter().all(|(layer, ..)| layers.iter().any(|known| known == layer)));
     }
 }

@@ -1,8 +1,10 @@
 //! `cargo xtask mcu`: programs on emulated microcontrollers.
 
 mod anchors;
+mod document;
 mod kernels;
 mod networks;
+mod programs;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,15 +16,16 @@ use burn_ptq_deploy::target::{HOST, TARGETS, Target};
 use crate::requirements;
 
 pub const HELP: &str = "\
-Runs programs on emulated microcontrollers, compares every output byte with the interpreter's and
-counts instructions; with `kernels`, runs layers instead and writes docs/kernels.md. Installs cross
-compilers and QEMU where it may (apt-get as root).
-  kernels           time single layers at -O3
-  --programs DIR    the programs: NAME.bptq, with raw input samples in NAME.inputs
-  --targets A,B     instead of every microcontroller
-  --samples N       samples of each program that are run; 2 if not given
+Runs networks on emulated microcontrollers, compares every output byte with the interpreter's, counts
+instructions, flash and RAM, and writes that into docs/kernels.md; with `kernels`, the same for single
+layers. Installs cross compilers and QEMU where it may (apt-get as root).
+  kernels           time single layers
+  --programs DIR    the networks: NAME.bptq, with raw input samples in NAME.inputs; without, they are
+                    made of the four tasks in BURN_PTQ_ASSETS, default ../shared/assets
+  --targets A,B     instead of every microcontroller; docs/kernels.md stays as it is
+  --samples N       samples of each network that are run; 32 if not given
   --nodes           print the instructions of every node
-  --out FILE        write the table there, too
+  --out FILE        write there instead
   --no-install      install nothing";
 
 /// What the command line asks for.
@@ -42,7 +45,7 @@ impl Request {
             kernels: false,
             programs: None,
             targets: TARGETS.iter().filter(|target| **target != HOST).collect(),
-            samples: 2,
+            samples: 32,
             nodes: false,
             out: None,
             install: true,

@@ -20,7 +20,7 @@ pub fn run(args: Export) -> anyhow::Result<()> {
         let folder = args.out.join(exporter.name());
         let exported = exporter.export(&model, &self_test, target, &folder)?;
         println!(
-            "{}: {} files, {} of constants, RAM {}",
+            "{}: {} files, {} of constants (code: see the linker's map), RAM {}",
             folder.display(),
             exported.files.len(),
             table::bytes(exported.flash_constant_bytes),

@@ -15,6 +15,7 @@ use crate::board::board;
 use crate::kernels::{MVE_PADDING, chosen};
 use crate::model::{DType, IntModel, IntNode, IntTensor};
 use crate::plan::plan_for;
+use crate::size::{parameter_bytes, ram_bytes};
 use crate::target::{Kernels, Target};
 use crate::verify::{VerifyError, verify, verify_for};
 
@@ -140,13 +141,14 @@ impl Exporter for C99 {
         Ok(Exported {
             files,
             flash_constant_bytes: flash_constant_bytes(model, target.kernels),
-            ram_bytes: planned(model, target.kernels)?.arena_bytes,
+            ram_bytes: ram_bytes(&planned(model, target.kernels)?),
         })
     }
 }
 
+/// Bytes of the read-only data of the network's source file on a machine of 32 bits.
 fn flash_constant_bytes(model: &IntModel, kernels: Kernels) -> usize {
-    let bytes = |node: &IntNode| {
+    let constants = |node: &IntNode| {
         let Some(weighted) = node.op.weighted() else { return node.op.constant_bytes() };
         let channels = weighted.bias.len();
         match chosen(model, node, kernels) {
@@ -158,7 +160,7 @@ fn flash_constant_bytes(model: &IntModel, kernels: Kernels) -> usize {
             Kernels::Mve => mve::pack(&node.op).len() + 12 * (channels + MVE_PADDING),
         }
     };
-    model.nodes.iter().map(bytes).sum()
+    model.nodes.iter().map(|node| constants(node) + parameter_bytes(&node.op)).sum()
 }
 
 /// Checks that the samples of the self-test fit the program.
@@ -201,6 +203,7 @@ fn values(
         ("VERSION", comment(&provenance.version)),
         ("FLASH_BYTES", flash_constant_bytes(model, target.kernels).to_string()),
         ("ARENA_BYTES", model.arena_bytes.to_string()),
+        ("RAM_BYTES", ram_bytes(model).to_string()),
         ("SAMPLES", samples.len().to_string()),
         ("INPUTS", data::rows(samples.iter().map(|(input, _)| input.as_slice()), input.dtype)),
         ("EXPECTED", data::rows(samples.iter().map(|(_, out)| out.as_slice()), output.dtype)),

@@ -65,9 +65,11 @@ pub trait Exporter: Sync {
 pub struct Exported {
     /// All files.
     pub files: Vec<PathBuf>,
-    /// Bytes of weights, biases, multipliers and tables, as stored.
+    /// Bytes of weights, biases, multipliers, tables and parameters: the read-only data of the
+    /// network in the linker's map, on a machine of 32 bits. Code comes on top, which the exporter
+    /// cannot know.
     pub flash_constant_bytes: usize,
-    /// Bytes of the arena.
+    /// Bytes of the arena: the variables of the network in the linker's map.
     pub ram_bytes: usize,
 }
 

@@ -9,8 +9,12 @@ mod problems;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use burn_ptq_deploy::export::{self, SelfTest};
 use burn_ptq_deploy::interpreter::tensor_integers;
 use burn_ptq_deploy::model::{DType, IntTensor};
+use burn_ptq_deploy::size::size_report;
+use burn_ptq_deploy::target::Kernels;
+use burn_ptq_mcu::{Toolchain, available};
 use executors::{Agreement, Executor};
 use problems::Problem;
 
@@ -154,6 +158,35 @@ fn every_operation_has_problems_that_end_in_it() {
         let problems = problems::of_operation(op, *generator);
         assert!(problems.len() >= 32, "{op} has {} problems", problems.len());
         assert!(problems.iter().all(|problem| problem.op_name() == *op), "{op} is named wrongly");
+    }
+}
+
+#[test]
+fn reported_flash_and_ram_are_those_of_the_linkers_map() {
+    let problems: Vec<Problem> = (problems::GENERATORS.iter())
+        .flat_map(|(op, generator)| problems::of_operation(op, *generator).into_iter().take(2))
+        .collect();
+    for name in ["cortex-m0", "cortex-m4", "cortex-m55", "rv32"] {
+        let target = export::target(name).expect("known");
+        if !available(target) {
+            eprintln!("SKIPPED sizes on {name}: no cross compiler or no QEMU");
+            continue;
+        }
+        let mut toolchain = Toolchain::new(target, "-O2").expect("a board");
+        for Problem { name: problem, model, input } in &problems {
+            let self_test = SelfTest::new(model, std::slice::from_ref(input)).expect("it runs");
+            let folder = tempfile::tempdir().expect("a folder");
+            let exporter = export::exporter("c").expect("known");
+            let exported =
+                exporter.export(model, &self_test, target, folder.path()).expect("an export");
+            let sizes = toolchain.build(&[model]).and_then(|f| f.sizes()).expect("a firmware");
+            let reported = (exported.flash_constant_bytes, exported.ram_bytes);
+            assert_eq!(reported, (sizes.constants, sizes.ram()), "{problem} on {name}");
+            if target.kernels == Kernels::Portable {
+                let size = size_report(model);
+                assert_eq!((size.flash_bytes, size.ram_bytes), reported, "{problem} on {name}");
+            }
+        }
     }
 }
 
