@@ -5,6 +5,7 @@ mod document;
 mod kernels;
 mod networks;
 mod programs;
+mod random;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,9 +21,14 @@ Runs networks on emulated microcontrollers, compares every output byte with the 
 instructions, flash and RAM, and writes that into docs/kernels.md; with `kernels`, the same for single
 layers. Installs cross compilers and QEMU where it may (apt-get as root).
   kernels           time single layers
+  random            instead compare random layers with the reference, on these targets and, compiled
+                    with sanitizers, on this machine
   --programs DIR    the networks: NAME.bptq, with raw input samples in NAME.inputs; without, they are
                     made of the four tasks in BURN_PTQ_ASSETS, default ../shared/assets
-  --targets A,B     instead of every microcontroller; docs/kernels.md stays as it is
+  --targets A,B     instead of every microcontroller; docs/kernels.md stays as it is; of random layers
+                    cortex-m4,cortex-m55 if not given
+  --cases N         random layers; 1000 if not given
+  --seed N          of random layers; the clock if not given
   --samples N       samples of each network that are run; 32 if not given
   --nodes           print the instructions of every node
   --out FILE        write there instead
@@ -30,22 +36,34 @@ layers. Installs cross compilers and QEMU where it may (apt-get as root).
 
 /// What the command line asks for.
 struct Request {
-    kernels: bool,
+    what: What,
     programs: Option<PathBuf>,
     targets: Vec<&'static Target>,
     samples: usize,
+    cases: usize,
+    seed: Option<u64>,
     nodes: bool,
     out: Option<PathBuf>,
     install: bool,
 }
 
+/// What is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    Networks,
+    Kernels,
+    Random,
+}
+
 impl Request {
     fn parse(arguments: &[String]) -> Result<Self> {
         let mut request = Request {
-            kernels: false,
+            what: What::Networks,
             programs: None,
-            targets: TARGETS.iter().filter(|target| **target != HOST).collect(),
+            targets: Vec::new(),
             samples: 32,
+            cases: random::CASES,
+            seed: None,
             nodes: false,
             out: None,
             install: true,
@@ -55,19 +73,17 @@ impl Request {
             let mut value =
                 || arguments.next().with_context(|| format!("{argument} needs a value\n\n{HELP}"));
             match argument.as_str() {
-                "kernels" => request.kernels = true,
+                "kernels" => request.what = What::Kernels,
+                "random" => request.what = What::Random,
                 "--programs" => request.programs = Some(value()?.into()),
-                "--targets" => {
-                    request.targets =
-                        value()?.split(',').map(export::target).collect::<Result<_, _>>()?;
-                    let host = request.targets.contains(&&HOST);
-                    ensure!(!host, "the host is no microcontroller");
-                }
-                "--samples" => {
+                "--targets" => request.targets = targets(value()?)?,
+                "--samples" => request.samples = count(argument, value()?)?,
+                "--cases" => request.cases = count(argument, value()?)?,
+                "--seed" => {
                     let text = value()?;
-                    let number = text.parse().ok().filter(|&n| n > 0);
-                    request.samples = number
-                        .with_context(|| format!("--samples {text:?} is no number above 0"))?;
+                    let number = text.parse().ok();
+                    request.seed =
+                        Some(number.with_context(|| format!("--seed {text:?} is no number"))?);
                 }
                 "--nodes" => request.nodes = true,
                 "--out" => request.out = Some(value()?.into()),
@@ -75,8 +91,25 @@ impl Request {
                 other => bail!("unknown argument {other:?} of cargo xtask mcu\n\n{HELP}"),
             }
         }
+        if request.targets.is_empty() {
+            request.targets = match request.what {
+                What::Random => targets(random::TARGETS)?,
+                _ => TARGETS.iter().filter(|target| **target != HOST).collect(),
+            };
+        }
         Ok(request)
     }
+}
+
+fn targets(names: &str) -> Result<Vec<&'static Target>> {
+    let targets: Vec<_> = names.split(',').map(export::target).collect::<Result<_, _>>()?;
+    ensure!(!targets.contains(&&HOST), "the host is no microcontroller");
+    Ok(targets)
+}
+
+fn count(argument: &str, text: &str) -> Result<usize> {
+    let number = text.parse().ok().filter(|&number| number > 0);
+    number.with_context(|| format!("{argument} {text:?} is no number above 0"))
 }
 
 pub fn run(arguments: &[String]) -> Result<ExitCode> {
@@ -92,7 +125,11 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
         available
     });
     ensure!(!request.targets.is_empty(), "no target can be compiled for and emulated");
-    let same = if request.kernels { kernels::run(&request)? } else { networks::run(&request)? };
+    let same = match request.what {
+        What::Networks => networks::run(&request)?,
+        What::Kernels => kernels::run(&request)?,
+        What::Random => random::run(&request)?,
+    };
     Ok(if same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -108,7 +145,8 @@ mod tests {
     fn wrong_arguments_are_refused_by_name() {
         let error = |arguments: &[&str]| parse(arguments).err().expect("refused").to_string();
         assert!(error(&["--sample"]).contains("--sample"));
-        assert!(error(&["--samples", "0"]).contains("no number above 0"));
+        assert!(error(&["--samples", "0"]).contains("--samples \"0\" is no number above 0"));
+        assert!(error(&["random", "--seed", "x"]).contains("no number"));
         assert!(error(&["--programs"]).contains("needs a value"));
         assert!(error(&["--targets", "m4,z80"]).contains("z80"));
         assert!(error(&["--targets", "host"]).contains("no microcontroller"));
@@ -118,6 +156,7 @@ mod tests {
     fn every_microcontroller_is_a_target_unless_some_are_named() {
         let all = parse(&[]).expect("a request").targets;
         assert_eq!(all.len(), TARGETS.len() - 1);
+        assert_eq!(parse(&["random"]).expect("a request").targets.len(), 2);
         let two = parse(&["--targets", "m4,rv32"]).expect("a request").targets;
         assert_eq!(two.iter().map(|t| t.name).collect::<Vec<_>>(), ["cortex-m4", "rv32"]);
     }

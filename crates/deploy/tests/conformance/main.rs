@@ -5,6 +5,7 @@
 
 mod executors;
 mod problems;
+mod random;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

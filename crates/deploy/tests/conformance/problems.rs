@@ -5,6 +5,7 @@
 //! derive them again.
 
 mod draw;
+pub mod layers;
 mod program;
 mod weighted;
 

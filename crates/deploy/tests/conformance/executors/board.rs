@@ -1,6 +1,7 @@
 //! The exported C on emulated microcontrollers: hundreds of programs in one image.
 
 use burn_ptq_deploy::export;
+use burn_ptq_deploy::size::size_report;
 use burn_ptq_mcu::Toolchain;
 
 use super::{Agreement, Executor};
@@ -13,8 +14,10 @@ pub struct EmulatedCore {
     flags: &'static str,
 }
 
-/// Problems of one image; more would not fit the smallest flash.
-const PROBLEMS: usize = 720;
+/// What the programs of one image may take together in flash and RAM; more would not fit the
+/// smallest board.
+const FLASH_BYTES: usize = 400 << 10;
+const RAM_BYTES: usize = 1 << 20;
 
 /// One core for each set of instructions that the kernels may use.
 pub const CORES: &[EmulatedCore] = &[
@@ -24,6 +27,33 @@ pub const CORES: &[EmulatedCore] = &[
     EmulatedCore { name: "C, M55", target: "cortex-m55", flags: "-O2" },
     EmulatedCore { name: "C, RISC-V", target: "rv32", flags: "-O2" },
 ];
+
+/// The core of a target.
+pub fn core(target: &str) -> &'static EmulatedCore {
+    let core = CORES.iter().find(|core| core.target == target);
+    core.unwrap_or_else(|| panic!("no core of {target}"))
+}
+
+/// Problems that fit one image together, group by group.
+fn images<'p, 'q>(problems: &'q [&'p Problem]) -> Vec<&'q [&'p Problem]> {
+    let mut images = Vec::new();
+    let (mut first, mut flash, mut ram) = (0, 0, 0);
+    for (index, problem) in problems.iter().enumerate() {
+        let size = size_report(&problem.model);
+        let channels = problem.op().weighted().map_or(0, |weighted| weighted.bias.len());
+        // Filters are padded for some kernels; on top, there is a call, and a row of a table.
+        let needed = size.flash_bytes * 5 / 4 + 64 * channels + 400;
+        if flash + needed > FLASH_BYTES || ram + size.ram_bytes > RAM_BYTES {
+            images.push(&problems[first..index]);
+            (first, flash, ram) = (index, 0, 0);
+        }
+        flash += needed;
+        ram += size.ram_bytes;
+    }
+    images.push(&problems[first..]);
+    images.retain(|image| !image.is_empty());
+    images
+}
 
 impl Executor for &'static EmulatedCore {
     fn name(&self) -> &'static str {
@@ -51,7 +81,7 @@ impl Executor for &'static EmulatedCore {
         let mut toolchain =
             Toolchain::new(target, self.flags).map_err(|error| error.to_string())?;
         let mut outputs = Vec::with_capacity(problems.len());
-        for problems in problems.chunks(PROBLEMS) {
+        for problems in images(problems) {
             let models: Vec<_> = problems.iter().map(|problem| &problem.model).collect();
             let inputs: Vec<_> = problems.iter().map(|problem| problem.input.as_slice()).collect();
             let runs = toolchain.build(&models).and_then(|firmware| firmware.run(&inputs));

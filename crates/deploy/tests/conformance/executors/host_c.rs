@@ -82,6 +82,10 @@ impl Executor for &'static HostC {
 const INPUTS: &str = "inputs";
 
 impl HostC {
+    pub fn is_sanitized(&self) -> bool {
+        self.flags.iter().any(|flag| flag.starts_with("-fsanitize"))
+    }
+
     fn compile(&self, folder: &TempDir) -> Result<PathBuf, String> {
         let entries = fs::read_dir(folder.path()).map_err(|error| error.to_string())?;
         let sources = entries

@@ -55,3 +55,16 @@ pub fn registry() -> Vec<Box<dyn Executor>> {
     }
     executors
 }
+
+/// The exported C on this machine, stopped by undefined behaviour and by reads and writes out of
+/// bounds.
+pub fn sanitized() -> Vec<Box<dyn Executor>> {
+    let boxed = |build| Box::new(build) as Box<dyn Executor>;
+    host_c::BUILDS.iter().filter(|build| build.is_sanitized()).map(boxed).collect()
+}
+
+/// The emulated cores of `targets`, names separated by commas.
+pub fn cores(targets: &str) -> Vec<Box<dyn Executor>> {
+    let core = |target| Box::new(board::core(target)) as Box<dyn Executor>;
+    targets.split(',').map(core).collect()
+}

@@ -22,7 +22,12 @@ pub struct Program<'d> {
 
 impl<'d> Program<'d> {
     pub fn new(draw: &'d mut Draw, wide: bool, shape: [usize; 3]) -> Self {
-        let input = IntTensor { name: "x".into(), ..tensor(draw, wide, shape) };
+        let input = tensor(draw, wide, shape);
+        Self::with_input(draw, input)
+    }
+
+    pub fn with_input(draw: &'d mut Draw, input: IntTensor) -> Self {
+        let input = IntTensor { name: "x".into(), ..input };
         Self { draw, tensors: vec![input], nodes: Vec::new() }
     }
 
