@@ -28,9 +28,15 @@ pub const CORES: &[EmulatedCore] = &[
     EmulatedCore { name: "C, RISC-V", target: "rv32", flags: "-O2" },
 ];
 
+/// Cores with the instructions of another one, which run only where they are asked for.
+const FURTHER: &[EmulatedCore] = &[
+    EmulatedCore { name: "C, M7", target: "cortex-m7", flags: "-O2" },
+    EmulatedCore { name: "C, M33", target: "cortex-m33", flags: "-Os" },
+];
+
 /// The core of a target.
 pub fn core(target: &str) -> &'static EmulatedCore {
-    let core = CORES.iter().find(|core| core.target == target);
+    let core = CORES.iter().chain(FURTHER).find(|core| core.target == target);
     core.unwrap_or_else(|| panic!("no core of {target}"))
 }
 
