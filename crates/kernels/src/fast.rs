@@ -139,7 +139,7 @@ fn gather<S: Storage>(
 
 fn widen<S: Storage>(input: &[S], zero_point: i32, output: &mut [i16]) {
     for (output, &x) in output.iter_mut().zip(input) {
-        *output = (x.into() - zero_point) as i16;
+        *output = (x.integer() - zero_point) as i16;
     }
 }
 

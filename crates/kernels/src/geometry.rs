@@ -1,6 +1,8 @@
 //! Shapes of the windowed operations. All extents are in elements, layouts are NHWC with one
 //! sample, padding at the bottom and right is implied by the output extents.
 
+use core::ops::Range;
+
 #[cfg(feature = "serde")]
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +28,19 @@ impl Window {
         let position = out * self.stride[axis] + tap * self.dilation[axis];
         position.checked_sub(self.pad[axis]).filter(|&p| p < extent)
     }
+
+    /// The taps along `axis` of the window at `out` that read the input: they are neighbours.
+    #[inline(always)]
+    pub fn taps(&self, axis: usize, out: usize, extent: usize) -> Range<usize> {
+        let reads = |tap: usize| self.input(axis, out, tap, extent).is_some();
+        let kernel = self.kernel[axis];
+        let first = (0..kernel).find(|&tap| reads(tap)).unwrap_or(kernel);
+        let mut end = kernel;
+        while end > first && !reads(end - 1) {
+            end -= 1;
+        }
+        first..end
+    }
 }
 
 /// A convolution: weights `[out_channels, kernel_h, kernel_w, in_channels / groups]`.
@@ -49,7 +64,25 @@ pub struct ConvGeometry {
 impl ConvGeometry {
     /// Weights that one output channel uses.
     pub const fn weights_per_channel(&self) -> usize {
-        self.window.kernel[0] * self.window.kernel[1] * (self.in_channels / self.groups)
+        self.window.kernel[0] * self.window.kernel[1] * self.inputs_per_group()
+    }
+
+    /// Input channels of a group.
+    pub const fn inputs_per_group(&self) -> usize {
+        self.per_group(self.in_channels)
+    }
+
+    /// Output channels of a group.
+    pub const fn filters_per_group(&self) -> usize {
+        self.per_group(self.out_channels)
+    }
+
+    /// There is at least one group; a division without that knowledge could panic.
+    const fn per_group(&self, channels: usize) -> usize {
+        match channels.checked_div(self.groups) {
+            Some(share) => share,
+            None => 0,
+        }
     }
 
     /// Multiply-accumulates, counting the padding as the literature does.

@@ -7,13 +7,15 @@
 //!
 //! The crate is `no_std`, never allocates and has no dependencies. [`reference`](mod@reference) holds loops that a
 //! reader can check against the formulas by eye; [`fast`] holds the same operations, quicker, with
-//! the same bits out.
+//! the same bits out, for the desk; [`embedded`] and [`dsp`] hold them for microcontrollers.
 #![no_std]
 #![warn(missing_docs)]
 
 #[cfg(test)]
 extern crate std;
 
+pub mod dsp;
+pub mod embedded;
 pub mod fast;
 pub mod geometry;
 pub mod grid;

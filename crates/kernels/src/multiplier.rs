@@ -21,6 +21,9 @@ pub struct Multiplier {
 pub const MAX_EXPONENT: i32 = 30;
 
 impl Multiplier {
+    /// The factor 0.
+    pub const ZERO: Self = Self { quantized: 0, exponent: 0 };
+
     /// Represents the finite, non-negative `real` factor, rounding the significand half away from zero.
     ///
     /// Returns `None` if `real` is negative, not finite, or so large that its exponent exceeds

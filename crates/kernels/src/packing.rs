@@ -36,6 +36,39 @@ impl PackedWeights<'_> {
             _ => i32::from(self.bytes[index] as i8),
         }
     }
+
+    /// Writes the weights from `first` on, until `out` is full; without a panic path.
+    pub fn unpack(&self, first: usize, out: &mut [i8]) {
+        match self.storage {
+            2 => decode::<2, 4>(self.bytes, first, out),
+            4 => decode::<4, 2>(self.bytes, first, out),
+            _ => decode::<8, 1>(self.bytes, first, out),
+        }
+    }
+}
+
+/// Sign-extends fields of `BITS` bits, `PER_BYTE` of them in a byte, from field `first` on.
+fn decode<const BITS: usize, const PER_BYTE: usize>(bytes: &[u8], first: usize, out: &mut [i8]) {
+    let field = |byte: u8, place: usize| ((byte << (8 - BITS - BITS * place)) as i8) >> (8 - BITS);
+    let mut bytes = bytes.get(first / PER_BYTE..).unwrap_or(&[]).iter();
+    let skipped = first % PER_BYTE;
+    let begun = if skipped == 0 { 0 } else { (PER_BYTE - skipped).min(out.len()) };
+    let Some((head, out)) = out.split_at_mut_checked(begun) else { return };
+    if let (true, Some(&byte)) = (begun > 0, bytes.as_slice().first()) {
+        for (place, out) in head.iter_mut().enumerate() {
+            *out = field(byte, skipped + place);
+        }
+        bytes.next();
+    }
+    let (whole, tail) = out.as_chunks_mut::<PER_BYTE>();
+    for (out, &byte) in whole.iter_mut().zip(bytes.by_ref()) {
+        *out = core::array::from_fn(|place| field(byte, place));
+    }
+    if let Some(&byte) = bytes.next() {
+        for (place, out) in tail.iter_mut().enumerate() {
+            *out = field(byte, place);
+        }
+    }
 }
 
 /// Packs `values` into `out`, which is [`packed_len`] bytes long.

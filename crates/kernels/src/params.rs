@@ -17,10 +17,10 @@ pub struct Clamp {
 }
 
 impl Clamp {
-    /// Clamps `x`.
+    /// Clamps `x`; without the panic of [`Ord::clamp`], since the bounds are in order.
     #[inline(always)]
     pub fn apply(self, x: i32) -> i32 {
-        x.clamp(self.min, self.max)
+        x.max(self.min).min(self.max)
     }
 }
 
@@ -43,7 +43,8 @@ impl Requantize<'_> {
     /// The multiplier of output channel `channel`.
     #[inline(always)]
     pub fn multiplier(&self, channel: usize) -> Multiplier {
-        self.multipliers[if self.multipliers.len() == 1 { 0 } else { channel }]
+        let index = if self.multipliers.len() == 1 { 0 } else { channel };
+        self.multipliers.get(index).copied().unwrap_or(Multiplier::ZERO)
     }
 }
 

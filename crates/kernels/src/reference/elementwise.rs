@@ -1,4 +1,4 @@
-//! Sum, product and change of grid.
+//! Sum, product and change of grid. Each has a form that writes over its first input.
 
 use super::Storage;
 use crate::multiplier::Multiplier;
@@ -16,15 +16,18 @@ pub fn add<S: Storage>(
     b: &[S],
     output: &mut [S],
 ) {
-    let scaled = |x: S, zero_point: i32, multiplier: Multiplier| {
-        multiplier.apply((x.into() - zero_point).wrapping_shl(params.left_shift))
-    };
-    for (i, (output, &x)) in output.iter_mut().zip(a).enumerate() {
-        let left = scaled(x, zero_points[0], params.a);
-        let right = scaled(b[i % b.len()], zero_points[1], params.b);
-        let sum = params.output.apply(left.wrapping_add(right));
-        *output = S::from_integer(clamp.apply(sum.wrapping_add(zero_points[2])));
-    }
+    combine(a, b, output, |x, y| sum(params, zero_points, clamp, x, y));
+}
+
+/// [`add`] with the sum in the place of `a`.
+pub fn add_in_place<S: Storage>(
+    params: &AddParams,
+    zero_points: [i32; 3],
+    clamp: Clamp,
+    a: &mut [S],
+    b: &[S],
+) {
+    combine_in_place(a, b, |x, y| sum(params, zero_points, clamp, x, y));
 }
 
 /// The product of two values; `b` repeats where it is shorter than `a`.
@@ -38,11 +41,18 @@ pub fn mul<S: Storage>(
     b: &[S],
     output: &mut [S],
 ) {
-    for (i, (output, &x)) in output.iter_mut().zip(a).enumerate() {
-        let (x, y): (i32, i32) = (x.into(), b[i % b.len()].into());
-        let product = multiplier.apply((x - zero_points[0]).wrapping_mul(y - zero_points[1]));
-        *output = S::from_integer(clamp.apply(product.wrapping_add(zero_points[2])));
-    }
+    combine(a, b, output, |x, y| product(multiplier, zero_points, clamp, x, y));
+}
+
+/// [`mul`] with the product in the place of `a`.
+pub fn mul_in_place<S: Storage>(
+    multiplier: Multiplier,
+    zero_points: [i32; 3],
+    clamp: Clamp,
+    a: &mut [S],
+    b: &[S],
+) {
+    combine_in_place(a, b, |x, y| product(multiplier, zero_points, clamp, x, y));
 }
 
 /// Moves values to another grid or storage type.
@@ -56,7 +66,70 @@ pub fn requantize<S: Storage, T: Storage>(
     output: &mut [T],
 ) {
     for (output, &x) in output.iter_mut().zip(input) {
-        let moved = multiplier.apply(x.into() - zero_points[0]);
-        *output = T::from_integer(clamp.apply(moved.wrapping_add(zero_points[1])));
+        *output = moved(multiplier, zero_points, clamp, x);
+    }
+}
+
+/// [`requantize`] with the outputs in the place of the inputs.
+pub fn requantize_in_place<S: Storage>(
+    multiplier: Multiplier,
+    zero_points: [i32; 2],
+    clamp: Clamp,
+    values: &mut [S],
+) {
+    for value in values {
+        *value = moved(multiplier, zero_points, clamp, *value);
+    }
+}
+
+#[inline(always)]
+fn sum<S: Storage>(params: &AddParams, zero_points: [i32; 3], clamp: Clamp, x: S, y: S) -> S {
+    let scaled = |x: S, zero_point: i32, multiplier: Multiplier| {
+        multiplier.apply((x.integer() - zero_point).wrapping_shl(params.left_shift))
+    };
+    let left = scaled(x, zero_points[0], params.a);
+    let right = scaled(y, zero_points[1], params.b);
+    let sum = params.output.apply(left.wrapping_add(right));
+    S::from_integer(clamp.apply(sum.wrapping_add(zero_points[2])))
+}
+
+#[inline(always)]
+fn product<S: Storage>(
+    multiplier: Multiplier,
+    zero_points: [i32; 3],
+    clamp: Clamp,
+    x: S,
+    y: S,
+) -> S {
+    let (x, y) = (x.integer() - zero_points[0], y.integer() - zero_points[1]);
+    let product = multiplier.apply(x.wrapping_mul(y));
+    S::from_integer(clamp.apply(product.wrapping_add(zero_points[2])))
+}
+
+#[inline(always)]
+fn moved<S: Storage, T: Storage>(
+    multiplier: Multiplier,
+    zero_points: [i32; 2],
+    clamp: Clamp,
+    x: S,
+) -> T {
+    let moved = multiplier.apply(x.integer() - zero_points[0]);
+    T::from_integer(clamp.apply(moved.wrapping_add(zero_points[1])))
+}
+
+fn combine<S: Storage>(a: &[S], b: &[S], output: &mut [S], f: impl Fn(S, S) -> S) {
+    let length = b.len().max(1);
+    for (output, a) in output.chunks_mut(length).zip(a.chunks(length)) {
+        for ((output, &x), &y) in output.iter_mut().zip(a).zip(b) {
+            *output = f(x, y);
+        }
+    }
+}
+
+fn combine_in_place<S: Storage>(a: &mut [S], b: &[S], f: impl Fn(S, S) -> S) {
+    for a in a.chunks_mut(b.len().max(1)) {
+        for (x, &y) in a.iter_mut().zip(b) {
+            *x = f(*x, y);
+        }
     }
 }

@@ -5,8 +5,8 @@
 ///
 /// Call once for each input: `offset` is the sum of the chunks before it.
 pub fn concat<T: Copy>(chunk: usize, offset: usize, step: usize, input: &[T], output: &mut [T]) {
-    for (input, output) in input.chunks(chunk).zip(output.chunks_mut(step)) {
-        output[offset..offset + chunk].copy_from_slice(input);
+    for (input, output) in input.chunks(chunk.max(1)).zip(output.chunks_mut(step.max(1))) {
+        copy(input, output.iter_mut().skip(offset));
     }
 }
 
@@ -19,13 +19,15 @@ pub fn pad<T: Copy>(
     input: &[T],
     output: &mut [T],
 ) {
-    let [_, rows, row_len] = [0, 1, 2].map(|i| before[i] + extents[i] + after[i]);
+    let [_, columns, row_len] = [0, 1, 2].map(|i| before[i] + extents[i] + after[i]);
     output.fill(value);
-    for y in 0..extents[0] {
-        for x in 0..extents[1] {
-            let from = (y * extents[1] + x) * extents[2];
-            let to = ((y + before[0]) * rows + x + before[1]) * row_len + before[2];
-            output[to..to + extents[2]].copy_from_slice(&input[from..from + extents[2]]);
+    let planes = input.chunks((extents[1] * extents[2]).max(1));
+    let padded_planes = output.chunks_mut((columns * row_len).max(1)).skip(before[0]);
+    for (plane, padded) in planes.zip(padded_planes) {
+        let rows = plane.chunks(extents[2].max(1));
+        let padded_rows = padded.chunks_mut(row_len.max(1)).skip(before[1]);
+        for (row, padded) in rows.zip(padded_rows) {
+            copy(row, padded.iter_mut().skip(before[2]));
         }
     }
 }
@@ -33,14 +35,23 @@ pub fn pad<T: Copy>(
 /// Permutes the axes of a block of extents `extents`: output axis `i` is input axis `axes[i]`.
 pub fn transpose<T: Copy>(extents: [usize; 3], axes: [usize; 3], input: &[T], output: &mut [T]) {
     let strides = [extents[1] * extents[2], extents[2], 1];
-    let [a, b, c] = axes;
-    let mut place = 0;
-    for i in 0..extents[a] {
-        for j in 0..extents[b] {
-            for k in 0..extents[c] {
-                output[place] = input[i * strides[a] + j * strides[b] + k * strides[c]];
-                place += 1;
+    let of = |values: [usize; 3], axis: usize| values.get(axis).copied().unwrap_or(0);
+    let [a, b, c] = axes.map(|axis| (of(extents, axis), of(strides, axis)));
+    let mut output = output.iter_mut();
+    for i in 0..a.0 {
+        for j in 0..b.0 {
+            for k in 0..c.0 {
+                let place = i * a.1 + j * b.1 + k * c.1;
+                if let (Some(output), Some(&x)) = (output.next(), input.get(place)) {
+                    *output = x;
+                }
             }
         }
+    }
+}
+
+fn copy<'a, T: Copy + 'a>(input: &[T], output: impl Iterator<Item = &'a mut T>) {
+    for (output, &x) in output.zip(input) {
+        *output = x;
     }
 }

@@ -48,10 +48,11 @@ pub fn log_softmax(
     input: &[i8],
     output: &mut [i8],
 ) {
-    for (input, output) in input.chunks(depth).zip(output.chunks_mut(depth)) {
+    for (input, output) in input.chunks(depth.max(1)).zip(output.chunks_mut(depth.max(1))) {
         let max = i32::from(input.iter().copied().max().unwrap_or(0));
         let below = |x: i8| max - i32::from(x);
-        let sum: u64 = input.iter().map(|&x| u64::from(exponentials[below(x) as usize])).sum();
+        let exponential = |x: i8| exponentials.get(below(x) as usize).copied().unwrap_or(0);
+        let sum: u64 = input.iter().map(|&x| u64::from(exponential(x))).sum();
         // In steps of 1/16 with 12 fraction bits: 16 * ln in Q12 is ln in Q16.
         let logarithm = ln_of_sum(sum);
         for (output, &x) in output.iter_mut().zip(input) {

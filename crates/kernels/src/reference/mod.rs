@@ -1,8 +1,10 @@
 //! The operations as plain loops, to be read against the formulas.
 //!
 //! One sample, NHWC, flat slices. Activations are `i8` or, where a function is generic over
-//! [`Storage`], `i16`. Functions index slices directly: the caller has checked that lengths and
-//! geometries agree, as the program verifier does, and a wrong length panics.
+//! [`Storage`], 16-bit. The caller has checked that lengths and geometries agree, as the program
+//! verifier does. The weighted operations index slices directly: a wrong length panics, and
+//! [`embedded`](crate::embedded) has their twins for microcontrollers. All others have no panic path,
+//! and run there as they are; a wrong length gives wrong outputs.
 
 mod elementwise;
 mod layout;
@@ -13,12 +15,14 @@ mod storage;
 mod table;
 mod weighted;
 
-pub use elementwise::{add, mul, requantize};
+pub use elementwise::{add, add_in_place, mul, mul_in_place, requantize, requantize_in_place};
 pub use layout::{concat, pad, transpose};
 pub use log_softmax::{log_softmax, log_softmax_exponentials};
 pub use pool::{average_pool, max_pool};
 pub use softmax::{softmax, softmax_params};
 pub use storage::Storage;
-pub use table::{table_lookup8, table_lookup16, table8, table16};
+pub use table::{
+    table_lookup8, table_lookup8_in_place, table_lookup16, table_lookup16_in_place, table8, table16,
+};
 pub(crate) use weighted::finish;
 pub use weighted::{conv2d, depthwise_conv2d, fully_connected};

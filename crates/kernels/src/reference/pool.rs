@@ -22,7 +22,8 @@ pub fn average_pool<S: Storage>(
         |sum, x| sum + x,
         |sum, count| {
             let half = if sum > 0 { count / 2 } else { -(count / 2) };
-            clamp.apply((sum + half) / count)
+            // Every window holds an element; a count of 0 would divide by it.
+            clamp.apply((sum + half).checked_div(count).unwrap_or(0))
         },
     );
 }
@@ -44,6 +45,7 @@ fn reduce<S: Storage>(
     finish: impl Fn(i32, i32) -> i32,
 ) {
     let g = geometry;
+    let mut output = output.iter_mut();
     for y in 0..g.output[0] {
         for x in 0..g.output[1] {
             for c in 0..g.channels {
@@ -54,13 +56,14 @@ fn reduce<S: Storage>(
                         let Some(column) = g.window.input(1, x, tap_x, g.input[1]) else {
                             continue;
                         };
-                        let value = input[(row * g.input[1] + column) * g.channels + c];
-                        joined = join(joined, value.into());
+                        let place = (row * g.input[1] + column) * g.channels + c;
+                        joined = join(joined, input.get(place).map_or(0, |x| x.integer()));
                         count += 1;
                     }
                 }
-                let result = S::from_integer(finish(joined, count));
-                output[(y * g.output[1] + x) * g.channels + c] = result;
+                if let Some(output) = output.next() {
+                    *output = S::from_integer(finish(joined, count));
+                }
             }
         }
     }

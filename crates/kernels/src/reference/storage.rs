@@ -1,4 +1,4 @@
-//! The two storage types of activations.
+//! The storage types of activations.
 
 use core::ops::AddAssign;
 
@@ -8,16 +8,23 @@ mod sealed {
     pub trait Sealed {}
     impl Sealed for i8 {}
     impl Sealed for i16 {}
+    impl Sealed for [i8; 2] {}
 }
 
 /// An element of an activation: `i8` with 32-bit accumulators and double rounding, or `i16` with
 /// 64-bit accumulators and single rounding.
-pub trait Storage: sealed::Sealed + Copy + Into<i32> {
+///
+/// `[i8; 2]` is an `i16` in bytes, low byte first, so that a program's one arena of bytes can hold
+/// both without a cast.
+pub trait Storage: sealed::Sealed + Copy {
     /// The accumulator of a weighted operation.
     type Accumulator: Copy + From<i32> + AddAssign;
 
     /// Whether this is the 16-bit type.
     const WIDE: bool;
+
+    /// The element as an integer.
+    fn integer(self) -> i32;
 
     /// The element for an integer that lies in the type's range.
     fn from_integer(x: i32) -> Self;
@@ -32,6 +39,11 @@ pub trait Storage: sealed::Sealed + Copy + Into<i32> {
 impl Storage for i8 {
     type Accumulator = i32;
     const WIDE: bool = false;
+
+    #[inline(always)]
+    fn integer(self) -> i32 {
+        i32::from(self)
+    }
 
     #[inline(always)]
     fn from_integer(x: i32) -> Self {
@@ -54,8 +66,38 @@ impl Storage for i16 {
     const WIDE: bool = true;
 
     #[inline(always)]
+    fn integer(self) -> i32 {
+        i32::from(self)
+    }
+
+    #[inline(always)]
     fn from_integer(x: i32) -> Self {
         x as i16
+    }
+
+    #[inline(always)]
+    fn accumulate(sum: i64, x: i32) -> i64 {
+        sum.wrapping_add(i64::from(x))
+    }
+
+    #[inline(always)]
+    fn rescale(multiplier: Multiplier, sum: i64) -> i32 {
+        multiplier.apply_wide(sum)
+    }
+}
+
+impl Storage for [i8; 2] {
+    type Accumulator = i64;
+    const WIDE: bool = true;
+
+    #[inline(always)]
+    fn integer(self) -> i32 {
+        i32::from(i16::from_le_bytes(self.map(|byte| byte as u8)))
+    }
+
+    #[inline(always)]
+    fn from_integer(x: i32) -> Self {
+        (x as i16).to_le_bytes().map(|byte| byte as i8)
     }
 
     #[inline(always)]

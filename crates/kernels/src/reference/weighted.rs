@@ -35,7 +35,7 @@ pub fn conv2d<S: Storage>(
                         let pixel = (row * g.input[1] + column) * g.in_channels + first_channel;
                         let filter = ((o * kernel_h + tap_y) * kernel_w + tap_x) * per_group;
                         for c in 0..per_group {
-                            let value: i32 = input[pixel + c].into();
+                            let value = input[pixel + c].integer();
                             let weight = weights.get(filter + c);
                             sum =
                                 S::accumulate(sum, (value - requantize.input_zero_point) * weight);
@@ -75,7 +75,7 @@ pub fn depthwise_conv2d<S: Storage>(
                             continue;
                         };
                         let pixel = (row * g.input[1] + column) * g.channels + o / g.multiplier;
-                        let value: i32 = input[pixel].into();
+                        let value = input[pixel].integer();
                         let weight = weights.get((tap_y * kernel_w + tap_x) * out_channels + o);
                         sum = S::accumulate(sum, (value - requantize.input_zero_point) * weight);
                     }
@@ -106,7 +106,7 @@ pub fn fully_connected<S: Storage>(
             let mut sum = S::Accumulator::from(requantize.bias[o]);
             for (i, &x) in input.iter().enumerate() {
                 let weight = weights.get(o * in_features + i);
-                sum = S::accumulate(sum, (x.into() - requantize.input_zero_point) * weight);
+                sum = S::accumulate(sum, (x.integer() - requantize.input_zero_point) * weight);
             }
             *output = finish(requantize, o, sum);
         }

@@ -1,0 +1,467 @@
+//! The instructions of the DSP extension, and the inner loops on them.
+//!
+//! The compiler forms neither of them by itself. This is the only module with `unsafe` code: its
+//! functions are safe to call with any arguments, since each checks that what its instructions read
+//! lies within the slices that it is given. Unaligned loads are allowed where the extension is.
+#![allow(unsafe_code)]
+
+use core::arch::asm;
+use core::marker::PhantomData;
+
+use super::depthwise::MAX_TAPS;
+use super::{Pair, per_word};
+
+/// Defines a function of one instruction on registers.
+macro_rules! instruction {
+    ($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),*) -> $result:ty, $text:literal) => {
+        $(#[$doc])*
+        #[inline(always)]
+        pub fn $name($($argument: $type),*) -> $result {
+            let result: $result;
+            // SAFETY: the instruction works on registers alone.
+            unsafe {
+                asm!(
+                    $text,
+                    result = lateout(reg) result,
+                    $($argument = in(reg) $argument,)*
+                    options(pure, nomem, nostack, preserves_flags),
+                );
+            }
+            result
+        }
+    };
+}
+
+instruction! {
+    /// `sum` + low(a) * low(b) + high(a) * high(b)
+    smlad(a: u32, b: u32, sum: i32) -> i32, "smlad {result}, {a}, {b}, {sum}"
+}
+instruction! {
+    /// Adds bytes 0 and 2 of `x` to the elements of `pair`.
+    add_even_bytes(pair: u32, x: u32) -> u32, "sxtab16 {result}, {pair}, {x}"
+}
+instruction! {
+    /// Adds bytes 1 and 3 of `x` to the elements of `pair`.
+    add_odd_bytes(pair: u32, x: u32) -> u32, "sxtab16 {result}, {pair}, {x}, ror #8"
+}
+instruction! {
+    /// The low half of `a`, and above it the low half of `b`.
+    low_halves(a: u32, b: u32) -> u32, "pkhbt {result}, {a}, {b}, lsl #16"
+}
+instruction! {
+    /// The high half of `a`, and above it the high half of `b`.
+    high_halves(a: u32, b: u32) -> u32, "pkhtb {result}, {b}, {a}, asr #16"
+}
+instruction! {
+    /// `a * b / 2^32`, rounded half up.
+    high_word(a: i32, b: i32) -> i32, "smmulr {result}, {a}, {b}"
+}
+instruction! {
+    /// `x / 2^shift`, rounded down, for a shift of 0..=31; the compiler would mask the shift.
+    shift_right(x: i32, shift: i32) -> i32, "asr {result}, {x}, {shift}"
+}
+
+/// `x` within 8 bits.
+#[inline(always)]
+pub fn saturated(x: i32) -> i32 {
+    let result: i32;
+    // SAFETY: the instruction works on registers and the sticky saturation flag alone.
+    unsafe {
+        asm!("ssat {result}, #8, {x}", result = lateout(reg) result, x = in(reg) x,
+            options(pure, nomem, nostack));
+    }
+    result
+}
+
+/// A pair of elements of each patch with a word of bytes.
+macro_rules! add_bytes {
+    () => {
+        "ldr {p}, [{x0}], #4
+        ldr {w}, [{weights}], #4
+        ldr {q}, [{x1}], #4
+        sxtb16 {t}, {w}
+        sxtb16 {w}, {w}, ror #8
+        smlad {a0}, {t}, {p}, {a0}
+        smlad {b0}, {w}, {p}, {b0}
+        smlad {a1}, {t}, {q}, {a1}
+        smlad {b1}, {w}, {q}, {b1}
+        "
+    };
+}
+
+/// Two pairs of packed weights, shifted down, with the next pair of elements of each patch.
+macro_rules! add_packed {
+    ($shift_a:literal, $shift_b:literal) => {
+        concat!(
+            "ldr {p}, [{x0}], #4
+            ldr {q}, [{x1}], #4
+            and {t}, {mask}, {w}",
+            $shift_a,
+            "
+            smlad {a0}, {t}, {p}, {a0}
+            smlad {a1}, {t}, {q}, {a1}
+            and {t}, {mask}, {w}",
+            $shift_b,
+            "
+            smlad {b0}, {t}, {p}, {b0}
+            smlad {b1}, {t}, {q}, {b1}
+            "
+        )
+    };
+}
+
+/// Weights that whole steps of the loops take, of those that meet an element: two words, or one of
+/// 2-bit weights.
+fn whole_words<const BITS: usize>(words: usize, pairs: usize) -> usize {
+    let words = words.min(pairs / (per_word(BITS) / 2));
+    if BITS == 2 { words } else { words & !1 }
+}
+
+/// Adds two filters over two patches to the sums a0, b0, a1, b1.
+#[inline(always)]
+pub fn dot<const BITS: usize>(weights: &[u32], patches: [&[Pair]; 2], sums: [i32; 4]) -> [i32; 4] {
+    let [mut a0, mut b0, mut a1, mut b1] = sums;
+    let [x0, x1] = patches;
+    let words = whole_words::<BITS>(weights.len(), x0.len().min(x1.len()));
+    if words == 0 {
+        return sums;
+    }
+    let end = weights.as_ptr().wrapping_add(words);
+    let (x0, x1, weights) = (x0.as_ptr(), x1.as_ptr(), weights.as_ptr());
+    // SAFETY: the loops read `words` words of the weights, and of each patch the pairs that they
+    // meet, which exist.
+    unsafe {
+        if BITS == 8 {
+            asm!(
+                "2:",
+                add_bytes!(),
+                add_bytes!(),
+                "cmp {weights}, {end}",
+                "bne 2b",
+                a0 = inout(reg) a0, b0 = inout(reg) b0, a1 = inout(reg) a1, b1 = inout(reg) b1,
+                weights = inout(reg) weights => _, x0 = inout(reg) x0 => _, x1 = inout(reg) x1 => _,
+                w = out(reg) _, t = out(reg) _, p = out(reg) _, q = out(reg) _, end = in(reg) end,
+                options(pure, readonly, nostack),
+            );
+        } else if BITS == 4 {
+            asm!(
+                "2:",
+                "ldr {w}, [{weights}], #4",
+                add_packed!("", ", lsr #4"),
+                add_packed!(", lsr #8", ", lsr #12"),
+                "ldr {w}, [{weights}], #4",
+                add_packed!("", ", lsr #4"),
+                add_packed!(", lsr #8", ", lsr #12"),
+                "cmp {weights}, {end}",
+                "bne 2b",
+                a0 = inout(reg) a0, b0 = inout(reg) b0, a1 = inout(reg) a1, b1 = inout(reg) b1,
+                weights = inout(reg) weights => _, x0 = inout(reg) x0 => _, x1 = inout(reg) x1 => _,
+                w = out(reg) _, t = out(reg) _, p = out(reg) _, q = out(reg) _, end = in(reg) end,
+                mask = in(reg) 0x000F_000F_u32,
+                options(pure, readonly, nostack),
+            );
+        } else {
+            asm!(
+                "2:",
+                "ldr {w}, [{weights}], #4",
+                add_packed!("", ", lsr #2"),
+                add_packed!(", lsr #4", ", lsr #6"),
+                add_packed!(", lsr #8", ", lsr #10"),
+                add_packed!(", lsr #12", ", lsr #14"),
+                "cmp {weights}, {end}",
+                "bne 2b",
+                a0 = inout(reg) a0, b0 = inout(reg) b0, a1 = inout(reg) a1, b1 = inout(reg) b1,
+                weights = inout(reg) weights => _, x0 = inout(reg) x0 => _, x1 = inout(reg) x1 => _,
+                w = out(reg) _, t = out(reg) _, p = out(reg) _, q = out(reg) _, end = in(reg) end,
+                mask = in(reg) 0x0003_0003_u32,
+                options(pure, readonly, nostack),
+            );
+        }
+    }
+    [a0, b0, a1, b1]
+}
+
+/// The next pair of elements with a word of bytes of both pairs of filters.
+macro_rules! add_wide_bytes {
+    () => {
+        "ldr {p}, [{x}], #4
+        ldr {w}, [{first}], #4
+        ldr {v}, [{second}], #4
+        sxtb16 {t}, {w}
+        smlad {a0}, {t}, {p}, {a0}
+        sxtb16 {w}, {w}, ror #8
+        smlad {b0}, {w}, {p}, {b0}
+        sxtb16 {t}, {v}
+        smlad {a1}, {t}, {p}, {a1}
+        sxtb16 {v}, {v}, ror #8
+        smlad {b1}, {v}, {p}, {b1}
+        "
+    };
+}
+
+/// The next pair of elements with packed weights of both pairs of filters.
+macro_rules! add_wide_packed {
+    ($shift_a:literal, $shift_b:literal) => {
+        concat!(
+            "ldr {p}, [{x}], #4
+            and {t}, {mask}, {w}",
+            $shift_a,
+            "
+            smlad {a0}, {t}, {p}, {a0}
+            and {t}, {mask}, {w}",
+            $shift_b,
+            "
+            smlad {b0}, {t}, {p}, {b0}
+            and {t}, {mask}, {v}",
+            $shift_a,
+            "
+            smlad {a1}, {t}, {p}, {a1}
+            and {t}, {mask}, {v}",
+            $shift_b,
+            "
+            smlad {b1}, {t}, {p}, {b1}
+            "
+        )
+    };
+}
+
+/// Adds two pairs of filters over one patch to the sums a0, b0, a1, b1.
+#[inline(always)]
+pub fn dot_wide<const BITS: usize>(
+    weights: [&[u32]; 2],
+    patch: &[Pair],
+    sums: [i32; 4],
+) -> [i32; 4] {
+    let [mut a0, mut b0, mut a1, mut b1] = sums;
+    let [first, second] = weights;
+    let words = whole_words::<BITS>(first.len().min(second.len()), patch.len());
+    if words == 0 {
+        return sums;
+    }
+    let end = first.as_ptr().wrapping_add(words);
+    let (first, second, x) = (first.as_ptr(), second.as_ptr(), patch.as_ptr());
+    // SAFETY: the loops read `words` words of the weights of both pairs, and of the patch the pairs
+    // that they meet, which exist.
+    unsafe {
+        if BITS == 8 {
+            asm!(
+                "2:",
+                add_wide_bytes!(),
+                add_wide_bytes!(),
+                "cmp {first}, {end}",
+                "bne 2b",
+                a0 = inout(reg) a0, b0 = inout(reg) b0, a1 = inout(reg) a1, b1 = inout(reg) b1,
+                first = inout(reg) first => _, second = inout(reg) second => _,
+                x = inout(reg) x => _, w = out(reg) _, v = out(reg) _, t = out(reg) _,
+                p = out(reg) _, end = in(reg) end,
+                options(pure, readonly, nostack),
+            );
+        } else if BITS == 4 {
+            asm!(
+                "2:",
+                "ldr {w}, [{first}], #4",
+                "ldr {v}, [{second}], #4",
+                add_wide_packed!("", ", lsr #4"),
+                add_wide_packed!(", lsr #8", ", lsr #12"),
+                "ldr {w}, [{first}], #4",
+                "ldr {v}, [{second}], #4",
+                add_wide_packed!("", ", lsr #4"),
+                add_wide_packed!(", lsr #8", ", lsr #12"),
+                "cmp {first}, {end}",
+                "bne 2b",
+                a0 = inout(reg) a0, b0 = inout(reg) b0, a1 = inout(reg) a1, b1 = inout(reg) b1,
+                first = inout(reg) first => _, second = inout(reg) second => _,
+                x = inout(reg) x => _, w = out(reg) _, v = out(reg) _, t = out(reg) _,
+                p = out(reg) _, end = in(reg) end, mask = in(reg) 0x000F_000F_u32,
+                options(pure, readonly, nostack),
+            );
+        } else {
+            asm!(
+                "2:",
+                "ldr {w}, [{first}], #4",
+                "ldr {v}, [{second}], #4",
+                add_wide_packed!("", ", lsr #2"),
+                add_wide_packed!(", lsr #4", ", lsr #6"),
+                add_wide_packed!(", lsr #8", ", lsr #10"),
+                add_wide_packed!(", lsr #12", ", lsr #14"),
+                "cmp {first}, {end}",
+                "bne 2b",
+                a0 = inout(reg) a0, b0 = inout(reg) b0, a1 = inout(reg) a1, b1 = inout(reg) b1,
+                first = inout(reg) first => _, second = inout(reg) second => _,
+                x = inout(reg) x => _, w = out(reg) _, v = out(reg) _, t = out(reg) _,
+                p = out(reg) _, end = in(reg) end, mask = in(reg) 0x0003_0003_u32,
+                options(pure, readonly, nostack),
+            );
+        }
+    }
+    [a0, b0, a1, b1]
+}
+
+/// What the window of a depthwise convolution covers: the channels of each tap.
+///
+/// Every pointer is that of a slice of at least `channels` elements that lives as long as `'a`.
+pub struct Taps<'a> {
+    pixels: [*const i8; MAX_TAPS + 3],
+    count: usize,
+    channels: usize,
+    slices: PhantomData<&'a [i8]>,
+}
+
+/// Loads the inputs of two taps s, t: `a` gets 0s, 1s, 0t, 1t and `b` gets 2s, 3s, 2t, 3t.
+macro_rules! load_taps {
+    () => {
+        "ldrd {a}, {b}, [{tap}], #8
+        ldr {a}, [{a}, {first}]
+        ldr {b}, [{b}, {first}]
+        pkhbt {t}, {a}, {b}, lsl #16
+        pkhtb {b}, {b}, {a}, asr #16
+        "
+    };
+}
+
+/// One channel with packed weights.
+macro_rules! add_channel {
+    ($x:literal, $rotation:literal, $shift:literal, $sum:literal) => {
+        concat!(
+            "sxtb16 {a}, ",
+            $x,
+            $rotation,
+            "
+            and {u}, {mask}, {w}",
+            $shift,
+            "
+            smlad ",
+            $sum,
+            ", {a}, {u}, ",
+            $sum,
+            "
+            "
+        )
+    };
+}
+
+/// Two taps of four channels with packed weights.
+macro_rules! add_taps {
+    ($shift0:literal, $shift1:literal, $shift2:literal, $shift3:literal) => {
+        concat!(
+            load_taps!(),
+            add_channel!("{t}", "", $shift0, "{c0}"),
+            add_channel!("{t}", ", ror #8", $shift1, "{c1}"),
+            add_channel!("{b}", "", $shift2, "{c2}"),
+            add_channel!("{b}", ", ror #8", $shift3, "{c3}"),
+        )
+    };
+}
+
+/// Two channels with weights of a byte.
+macro_rules! add_byte_channels {
+    ($x:literal, $low:literal, $high:literal) => {
+        concat!(
+            "ldr {w}, [{weights}], #4
+            sxtb16 {a}, ",
+            $x,
+            "
+            sxtb16 {u}, {w}
+            smlad ",
+            $low,
+            ", {a}, {u}, ",
+            $low,
+            "
+            sxtb16 {a}, ",
+            $x,
+            ", ror #8
+            sxtb16 {u}, {w}, ror #8
+            smlad ",
+            $high,
+            ", {a}, {u}, ",
+            $high,
+            "
+            "
+        )
+    };
+}
+
+impl<'a> Taps<'a> {
+    /// `count` taps of as many channels as `zeros` has, which stands for the padding.
+    pub fn new(count: usize, zeros: &'a [i8]) -> Self {
+        Self {
+            pixels: [zeros.as_ptr(); MAX_TAPS + 3],
+            count: count.min(MAX_TAPS),
+            channels: zeros.len(),
+            slices: PhantomData,
+        }
+    }
+
+    /// Lets tap `tap` read `pixel`.
+    #[inline(always)]
+    pub fn set(&mut self, tap: usize, pixel: &'a [i8]) {
+        if let (Some(place), true) = (self.pixels.get_mut(tap), pixel.len() >= self.channels) {
+            *place = pixel.as_ptr();
+        }
+    }
+
+    /// The sums of products of channels `first` to `first + 3`; below 8 bits they are scaled by
+    /// 2^(16 - BITS).
+    #[inline(always)]
+    pub fn block<const BITS: usize>(&self, weights: &[u32], first: usize) -> [i32; 4] {
+        let [mut c0, mut c1, mut c2, mut c3] = [0_i32; 4];
+        let (words, taps) = match BITS {
+            8 => (2 * self.count.div_ceil(2), 2 * self.count.div_ceil(2)),
+            4 => (self.count.div_ceil(2), 2 * self.count.div_ceil(2)),
+            _ => (self.count.div_ceil(4), 4 * self.count.div_ceil(4)),
+        };
+        let reachable = first.checked_add(4).is_some_and(|end| end <= self.channels);
+        if taps == 0 || weights.len() < words || !reachable {
+            return [0; 4];
+        }
+        let mut tap = self.pixels.as_ptr();
+        let end = tap.wrapping_add(taps);
+        let mut weights = weights.as_ptr();
+        // SAFETY: the loops read `taps` pointers, of which there are three beyond the last tap, four
+        // bytes behind each, which lie within its slice, and `words` words of weights.
+        unsafe {
+            if BITS == 8 {
+                asm!(
+                    "2:",
+                    load_taps!(),
+                    add_byte_channels!("{t}", "{c0}", "{c1}"),
+                    add_byte_channels!("{b}", "{c2}", "{c3}"),
+                    "cmp {tap}, {end}",
+                    "blo 2b",
+                    c0 = inout(reg) c0, c1 = inout(reg) c1, c2 = inout(reg) c2, c3 = inout(reg) c3,
+                    weights = inout(reg) weights => _, tap = inout(reg) tap => _,
+                    a = out(reg) _, b = out(reg) _, t = out(reg) _, u = out(reg) _, w = out(reg) _,
+                    first = in(reg) first, end = in(reg) end,
+                    options(pure, readonly, nostack),
+                );
+            } else if BITS == 4 {
+                // The end is compared outside: the mask takes its register.
+                while tap < end {
+                    asm!(
+                        "ldr {w}, [{weights}], #4",
+                        add_taps!(", lsl #12", ", lsl #8", ", lsl #4", ""),
+                        c0 = inout(reg) c0, c1 = inout(reg) c1, c2 = inout(reg) c2,
+                        c3 = inout(reg) c3, weights = inout(reg) weights, tap = inout(reg) tap,
+                        a = out(reg) _, b = out(reg) _, t = out(reg) _, u = out(reg) _,
+                        w = out(reg) _, first = in(reg) first, mask = in(reg) 0xF000_F000_u32,
+                        options(pure, readonly, nostack, preserves_flags),
+                    );
+                }
+            } else {
+                while tap < end {
+                    asm!(
+                        "ldr {w}, [{weights}], #4",
+                        add_taps!(", lsl #14", ", lsl #12", ", lsl #10", ", lsl #8"),
+                        add_taps!(", lsl #6", ", lsl #4", ", lsl #2", ""),
+                        c0 = inout(reg) c0, c1 = inout(reg) c1, c2 = inout(reg) c2,
+                        c3 = inout(reg) c3, weights = inout(reg) weights, tap = inout(reg) tap,
+                        a = out(reg) _, b = out(reg) _, t = out(reg) _, u = out(reg) _,
+                        w = out(reg) _, first = in(reg) first, mask = in(reg) 0xC000_C000_u32,
+                        options(pure, readonly, nostack, preserves_flags),
+                    );
+                }
+            }
+        }
+        [c0, c1, c2, c3]
+    }
+}

@@ -1,0 +1,13 @@
+//! The weighted operations for microcontrollers: weights stay packed, nothing panics.
+//!
+//! Every function gives the bits of its twin in [`reference`](mod@crate::reference) and has no panic path: a
+//! slice of a wrong length, which a verified program excludes, gives wrong outputs instead. Weights
+//! below 8 bits are decoded block by block into `scratch`, which holds what the function's
+//! `_scratch_len` says.
+
+mod conv2d;
+mod depthwise;
+mod dot;
+
+pub use conv2d::{FILTERS, conv2d, conv2d_scratch_len, fully_connected};
+pub use depthwise::{CHANNELS, depthwise_conv2d, depthwise_conv2d_scratch_len};
