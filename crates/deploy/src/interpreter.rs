@@ -251,8 +251,7 @@ impl<'m> Interpreter<'m> {
                 reference::table_lookup8(table, input, bytemuck::cast_slice_mut(output));
             }
             IntOp::Table16 { table } => {
-                let input = bytemuck::cast_slice(input(0));
-                reference::table_lookup16(table, input, bytemuck::cast_slice_mut(output));
+                reference::table_lookup16(table, input(0), output);
             }
             IntOp::Softmax { depth, input_multiplier, diff_min, .. } => {
                 let (input, output) =

@@ -23,3 +23,5 @@ pub mod multiplier;
 pub mod packing;
 pub mod params;
 pub mod reference;
+#[cfg(any(test, feature = "source"))]
+pub mod source;

@@ -1,10 +1,10 @@
 //! Portable C99: a folder with the network, its runtime, a Makefile, an example and a self-test.
 
-mod data;
-mod dsp;
+pub(super) mod data;
+pub(super) mod dsp;
 mod firmware;
 mod mve;
-mod source;
+pub(super) mod source;
 
 use std::path::Path;
 
@@ -76,7 +76,7 @@ fn runtime(kernels: Kernels) -> impl Iterator<Item = &'static (&'static str, &'s
 }
 
 /// The program with memory planned for `kernels`.
-fn planned(model: &IntModel, kernels: Kernels) -> Result<IntModel, VerifyError> {
+pub(super) fn planned(model: &IntModel, kernels: Kernels) -> Result<IntModel, VerifyError> {
     verify(model)?;
     let mut planned = model.clone();
     if kernels != Kernels::Portable {
@@ -148,23 +148,25 @@ impl Exporter for C99 {
 
 /// Bytes of the read-only data of the network's source file on a machine of 32 bits.
 fn flash_constant_bytes(model: &IntModel, kernels: Kernels) -> usize {
-    let constants = |node: &IntNode| {
-        let Some(weighted) = node.op.weighted() else { return node.op.constant_bytes() };
-        let channels = weighted.bias.len();
-        match chosen(model, node, kernels) {
-            Kernels::Portable => node.op.constant_bytes(),
-            Kernels::Dsp => {
-                node.op.constant_bytes() - weighted.weights.data.len()
-                    + 4 * dsp::pack(&node.op).len()
-            }
-            Kernels::Mve => mve::pack(&node.op).len() + 12 * (channels + MVE_PADDING),
+    let bytes = |node: &IntNode| constant_bytes(model, node, kernels) + parameter_bytes(&node.op);
+    model.nodes.iter().map(bytes).sum()
+}
+
+/// Bytes of a node's weights, biases, multipliers and tables for the kernels that it runs on.
+pub(super) fn constant_bytes(model: &IntModel, node: &IntNode, kernels: Kernels) -> usize {
+    let Some(weighted) = node.op.weighted() else { return node.op.constant_bytes() };
+    let channels = weighted.bias.len();
+    match chosen(model, node, kernels) {
+        Kernels::Portable => node.op.constant_bytes(),
+        Kernels::Dsp => {
+            node.op.constant_bytes() - weighted.weights.data.len() + 4 * dsp::pack(&node.op).len()
         }
-    };
-    model.nodes.iter().map(|node| constants(node) + parameter_bytes(&node.op)).sum()
+        Kernels::Mve => mve::pack(&node.op).len() + 12 * (channels + MVE_PADDING),
+    }
 }
 
 /// Checks that the samples of the self-test fit the program.
-fn check_self_test(model: &IntModel, self_test: &SelfTest) -> Result<(), ExportError> {
+pub(super) fn check_self_test(model: &IntModel, self_test: &SelfTest) -> Result<(), ExportError> {
     if self_test.samples.is_empty() {
         return Err(ExportError::NoSamples);
     }
@@ -241,7 +243,7 @@ fn layout(tensor: &IntTensor) -> String {
     format!("[{height}, {width}, {channels}] {}{grid}", data::c_type(tensor.dtype))
 }
 
-fn provenance_text(model: &IntModel) -> String {
+pub(super) fn provenance_text(model: &IntModel) -> String {
     let provenance = &model.provenance;
     let mut text = format!(
         "burn-ptq {}, seed {}, model {}, calibration data {}.",
@@ -264,7 +266,7 @@ fn hash(hash: &str) -> String {
 }
 
 /// `template` with every `@NAME@` replaced, each once, so that values are never searched.
-fn fill(template: &str, values: &[(String, String)]) -> String {
+pub(super) fn fill(template: &str, values: &[(String, String)]) -> String {
     let mut out = String::with_capacity(template.len());
     let mut rest = template;
     while let Some(start) = rest.find('@') {

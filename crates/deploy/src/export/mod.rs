@@ -7,6 +7,7 @@
 mod c99;
 mod folder;
 mod names;
+mod rust;
 
 use std::path::{Path, PathBuf};
 
@@ -18,9 +19,10 @@ use crate::verify::VerifyError;
 pub use c99::C99;
 pub use folder::{ExportFile, write_folder};
 pub use names::{comment, identifier, unique_identifiers};
+pub use rust::Rust;
 
 /// Every exporter.
-pub const EXPORTERS: &[&dyn Exporter] = &[&C99];
+pub const EXPORTERS: &[&dyn Exporter] = &[&C99, &Rust];
 
 /// The exporter called `name`.
 pub fn exporter(name: &str) -> Result<&'static dyn Exporter, ExportError> {

@@ -88,6 +88,59 @@ const KEYWORDS: &[&str] = &[
     "xor_eq",
 ];
 
+/// Words that are taken in Rust, and crates that a package must not shadow; names are the same in every
+/// language.
+const RUST: &[&str] = &[
+    "abstract",
+    "alloc",
+    "as",
+    "async",
+    "await",
+    "become",
+    "box",
+    "build",
+    "burn_ptq_kernels",
+    "core",
+    "crate",
+    "deps",
+    "dyn",
+    "examples",
+    "final",
+    "firmware",
+    "fn",
+    "gen",
+    "impl",
+    "in",
+    "incremental",
+    "kernels",
+    "let",
+    "loop",
+    "macro",
+    "match",
+    "mod",
+    "move",
+    "mut",
+    "network",
+    "override",
+    "priv",
+    "proc_macro",
+    "pub",
+    "ref",
+    "samples",
+    "self",
+    "std",
+    "super",
+    "test",
+    "trait",
+    "type",
+    "typeof",
+    "unsafe",
+    "unsized",
+    "use",
+    "where",
+    "yield",
+];
+
 /// Names of files that a model must not shadow: the standard headers and those of the export.
 const FILES: &[&str] = &[
     "assert",
@@ -130,7 +183,7 @@ pub fn identifier(name: &str, kind: &str) -> String {
     if joined.is_empty() {
         return kind.to_owned();
     }
-    let taken = |word: &str| KEYWORDS.contains(&word) || FILES.contains(&word);
+    let taken = |word: &str| [KEYWORDS, RUST, FILES].iter().any(|words| words.contains(&word));
     if joined.starts_with(|c: char| c.is_ascii_digit())
         || joined.to_ascii_lowercase().starts_with("bptq")
         || taken(&joined.to_ascii_lowercase())
@@ -187,6 +240,8 @@ mod tests {
             ("int", "node_int"),
             ("Float", "node_Float"),
             ("string", "node_string"),
+            ("crate", "node_crate"),
+            ("Self", "node_Self"),
             ("self test", "node_self_test"),
             ("1x1 conv", "node_1x1_conv"),
             ("bptq_conv2d", "node_bptq_conv2d"),

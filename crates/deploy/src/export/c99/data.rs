@@ -34,21 +34,22 @@ pub fn multiplier(multiplier: Multiplier) -> String {
 
 /// The rows of a two-dimensional array, each from bytes with the low byte first.
 pub fn rows<'a>(rows: impl Iterator<Item = &'a [u8]>, dtype: DType) -> String {
-    rows.map(|bytes| {
-        let items: Vec<String> = match dtype {
-            DType::I8 => bytes.iter().map(|&byte| (byte as i8).to_string()).collect(),
-            DType::I16 => bytes
-                .chunks_exact(2)
-                .map(|pair| i16::from_le_bytes([pair[0], pair[1]]).to_string())
-                .collect(),
-        };
-        format!("    {{\n{}    }},\n", wrapped(&items, 8))
-    })
-    .collect()
+    rows.map(|bytes| format!("    {{\n{}    }},\n", wrapped(&integers(bytes, dtype), 8))).collect()
+}
+
+/// Elements from bytes with the low byte first.
+pub fn integers(bytes: &[u8], dtype: DType) -> Vec<String> {
+    match dtype {
+        DType::I8 => bytes.iter().map(|&byte| (byte as i8).to_string()).collect(),
+        DType::I16 => bytes
+            .chunks_exact(2)
+            .map(|pair| i16::from_le_bytes([pair[0], pair[1]]).to_string())
+            .collect(),
+    }
 }
 
 /// Items with commas on indented lines.
-fn wrapped(items: &[String], indent: usize) -> String {
+pub fn wrapped(items: &[String], indent: usize) -> String {
     let mut out = String::new();
     let mut column = 0;
     for item in items {

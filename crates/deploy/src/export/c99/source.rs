@@ -100,7 +100,7 @@ fn suffix(dtype: DType) -> &'static str {
 }
 
 /// The node's name, operation, shapes and bits.
-fn describe(model: &IntModel, node: &IntNode) -> String {
+pub(in crate::export) fn describe(model: &IntModel, node: &IntNode) -> String {
     let side = |id: TensorId| {
         let tensor = tensor(model, id);
         let [height, width, channels] = tensor.shape;

@@ -101,7 +101,7 @@ impl HostC {
 }
 
 /// The standard output of a command that succeeds.
-fn output_of(command: &mut Command) -> Result<Vec<u8>, String> {
+pub fn output_of(command: &mut Command) -> Result<Vec<u8>, String> {
     let output = command.output().map_err(|error| error.to_string())?;
     if output.status.success() {
         return Ok(output.stdout);
@@ -191,7 +191,7 @@ int main(void)
 }
 
 /// The outputs of `problems` that stand back to back in `bytes`.
-fn split(bytes: &[u8], problems: &[&Problem]) -> Result<Vec<Vec<u8>>, String> {
+pub fn split(bytes: &[u8], problems: &[&Problem]) -> Result<Vec<Vec<u8>>, String> {
     let mut rest = bytes;
     let mut outputs = Vec::with_capacity(problems.len());
     for problem in problems {

@@ -2,6 +2,7 @@
 
 mod board;
 mod host_c;
+mod host_rust;
 mod interpreter;
 mod tflm;
 
@@ -50,8 +51,14 @@ pub fn registry() -> Vec<Box<dyn Executor>> {
     for build in host_c::BUILDS {
         executors.push(Box::new(build));
     }
+    for build in host_rust::BUILDS {
+        executors.push(Box::new(build));
+    }
     for core in board::CORES {
         executors.push(Box::new(core));
+    }
+    if let Ok(only) = std::env::var("ONLY_TMP") {
+        executors.retain(|e| e.name().starts_with(&only));
     }
     executors
 }

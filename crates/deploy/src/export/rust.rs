@@ -1,0 +1,233 @@
+//! `no_std` Rust: a crate with the network, the kernels as source, an example, a self-test, and a
+//! firmware for microcontrollers.
+
+mod firmware;
+mod source;
+
+use std::path::Path;
+
+use burn_ptq_kernels::source::FILES as KERNEL_SOURCES;
+
+use super::c99::{check_self_test, data, fill, flash_constant_bytes, planned, provenance_text};
+use super::{
+    ExportError, ExportFile, Exported, Exporter, SelfTest, comment, identifier, write_folder,
+};
+use crate::board::board;
+use crate::model::{DType, IntModel, IntTensor};
+use crate::target::{Kernels, Target};
+
+/// Exports to Rust.
+#[derive(Clone, Copy, Debug)]
+pub struct Rust;
+
+/// Files around the network.
+const TEMPLATES: &[(&str, &str)] = &[
+    ("Cargo.toml", include_str!("../../rust/template/Cargo.toml.in")),
+    ("README.md", include_str!("../../rust/template/README.md")),
+    ("examples/stream.rs", include_str!("../../rust/template/stream.rs.in")),
+    ("kernels/Cargo.toml", include_str!("../../rust/template/kernels.toml.in")),
+    ("samples.rs", include_str!("../../rust/template/samples.rs.in")),
+    ("src/lib.rs", include_str!("../../rust/template/lib.rs.in")),
+    ("tests/self_test.rs", include_str!("../../rust/template/self_test.rs.in")),
+];
+
+/// The kernels that Rust has for a target: none for the vector extension, but those for the DSP
+/// extension run wherever it is.
+fn kernels(target: &Target) -> Kernels {
+    match target.kernels {
+        Kernels::Mve => Kernels::Dsp,
+        other => other,
+    }
+}
+
+/// Bytes of RAM: the arena, and an output of 16-bit elements, which the arena holds as bytes.
+fn ram_bytes(model: &IntModel) -> usize {
+    let output = &model.tensors[model.output.0];
+    let copy = if output.dtype == DType::I16 { output.bytes() } else { 0 };
+    model.arena_bytes + copy
+}
+
+impl Rust {
+    /// The files of the export, unwritten.
+    pub fn render(
+        &self,
+        model: &IntModel,
+        self_test: &SelfTest,
+        target: &Target,
+    ) -> Result<Vec<ExportFile>, ExportError> {
+        let kernels = kernels(target);
+        let model = &planned(model, kernels)?;
+        check_self_test(model, self_test)?;
+        let mut values = values(model, self_test, target, kernels);
+        let board = board(target);
+        if let Some(board) = board {
+            values.extend(firmware::values(board, target));
+        }
+        let section = board.map_or_else(String::new, |_| firmware::readme(&values));
+        values.push(("FIRMWARE".to_owned(), section));
+        let filled =
+            |(path, template): &(&str, &str)| ExportFile::text(*path, fill(template, &values));
+        let mut files: Vec<ExportFile> = TEMPLATES.iter().map(filled).collect();
+        files.push(ExportFile::text("src/network.rs", source::network(model, kernels)));
+        let kernel =
+            |(name, text): &(&str, &str)| ExportFile::text(format!("kernels/src/{name}"), *text);
+        files.extend(KERNEL_SOURCES.iter().map(kernel));
+        files.extend(board.into_iter().flat_map(|board| firmware::files(board, &values)));
+        Ok(files)
+    }
+}
+
+impl Exporter for Rust {
+    fn name(&self) -> &'static str {
+        "rust"
+    }
+
+    fn describe(&self) -> &'static str {
+        "no_std Rust: a crate, its kernels, example, self-test and firmware"
+    }
+
+    fn export(
+        &self,
+        model: &IntModel,
+        self_test: &SelfTest,
+        target: &Target,
+        dir: &Path,
+    ) -> Result<Exported, ExportError> {
+        let files = write_folder(dir, self.name(), &self.render(model, self_test, target)?)?;
+        let kernels = kernels(target);
+        Ok(Exported {
+            files,
+            flash_constant_bytes: flash_constant_bytes(model, kernels),
+            ram_bytes: ram_bytes(&planned(model, kernels)?),
+        })
+    }
+}
+
+/// The Rust type of an element.
+fn rust_type(dtype: DType) -> &'static str {
+    match dtype {
+        DType::I8 => "i8",
+        DType::I16 => "i16",
+    }
+}
+
+/// What stands for each `@PLACEHOLDER@` of the templates.
+fn values(
+    model: &IntModel,
+    self_test: &SelfTest,
+    target: &Target,
+    kernels: Kernels,
+) -> Vec<(String, String)> {
+    let id = identifier(&model.name, "model");
+    let input = &model.tensors[model.input.0];
+    let output = &model.tensors[model.output.0];
+    let version = comment(&model.provenance.version);
+    let mut values: Vec<(String, String)> = [
+        ("TITLE", comment(if model.name.is_empty() { &id } else { &model.name })),
+        ("NAME", id),
+        ("TARGET", target.name.to_owned()),
+        ("VERSION", version),
+        ("KERNELS_VERSION", env!("CARGO_PKG_VERSION").to_owned()),
+        ("RUST_VERSION", env!("CARGO_PKG_RUST_VERSION").to_owned()),
+        ("DEFAULT", if kernels == Kernels::Dsp { "\"dsp\"" } else { "" }.to_owned()),
+        ("FLASH_BYTES", flash_constant_bytes(model, kernels).to_string()),
+        ("RAM_BYTES", ram_bytes(model).to_string()),
+        ("ARENA_BYTES", model.arena_bytes.to_string()),
+        ("NODES", model.nodes.len().to_string()),
+        ("SAMPLES", self_test.samples.len().to_string()),
+        ("SAMPLE_ROWS", samples(self_test, input, output)),
+        ("PROVENANCE", provenance_text(model)),
+        ("MODEL", model_struct(input, output)),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    for (role, tensor) in [("INPUT", input), ("OUTPUT", output)] {
+        let [height, width, channels] = tensor.shape;
+        let fields = [
+            ("HEIGHT", height.to_string()),
+            ("WIDTH", width.to_string()),
+            ("CHANNELS", channels.to_string()),
+            ("LENGTH", tensor.len().to_string()),
+            ("BYTES", tensor.bytes().to_string()),
+            ("SCALE", format!("{:?}", tensor.grid.scale)),
+            ("ZERO_POINT", tensor.grid.zero_point.to_string()),
+            ("TYPE", rust_type(tensor.dtype).to_owned()),
+            ("LAYOUT", layout(tensor)),
+        ];
+        values.extend(fields.map(|(name, value)| (format!("{role}_{name}"), value)));
+    }
+    values
+}
+
+/// `[height, width, channels]` elements of a type and grid, for people.
+fn layout(tensor: &IntTensor) -> String {
+    let [height, width, channels] = tensor.shape;
+    let grid = match tensor.dtype {
+        DType::I8 if tensor.bits < 8 => {
+            format!(", {}..={} ({} bits)", tensor.grid.min, tensor.grid.max, tensor.bits)
+        }
+        _ => String::new(),
+    };
+    format!("[{height}, {width}, {channels}] {}{grid}", rust_type(tensor.dtype))
+}
+
+/// Pairs of arrays.
+fn samples(self_test: &SelfTest, input: &IntTensor, output: &IntTensor) -> String {
+    let array = |bytes: &[u8], dtype: DType| {
+        format!("        [\n{}        ],\n", data::wrapped(&data::integers(bytes, dtype), 12))
+    };
+    let pair = |(inputs, outputs): &(Vec<u8>, Vec<u8>)| {
+        format!("    (\n{}{}    ),\n", array(inputs, input.dtype), array(outputs, output.dtype))
+    };
+    self_test.samples.iter().map(pair).collect()
+}
+
+/// The struct with its methods, for the types of the input and the output.
+fn model_struct(input: &IntTensor, output: &IntTensor) -> String {
+    let template = include_str!("../../rust/template/model.rs.in");
+    let (wide_input, wide_output) = (input.dtype == DType::I16, output.dtype == DType::I16);
+    let pick = |wide: bool, byte: &str, word: &str| if wide { word } else { byte }.to_owned();
+    let values = [
+        ("FIELDS", pick(wide_output, "", "\n    output: [i16; OUTPUT_LENGTH],")),
+        ("INITIAL", pick(wide_output, "", ", output: [0; OUTPUT_LENGTH]")),
+        ("INPUT", pick(wide_input, INPUT_BYTES, INPUT_WORDS)),
+        ("FILL", pick(wide_input, "*self.input() = *input;", "self.set_input(input);")),
+        ("FINISH", pick(wide_output, "", FINISH_WORDS)),
+        ("OUTPUT", pick(wide_output, OUTPUT_BYTES, OUTPUT_WORDS)),
+    ]
+    .map(|(name, value)| (name.to_owned(), value));
+    let types = [
+        ("INPUT_TYPE".to_owned(), rust_type(input.dtype).to_owned()),
+        ("OUTPUT_TYPE".to_owned(), rust_type(output.dtype).to_owned()),
+        ("INPUT_OFFSET".to_owned(), input.offset.to_string()),
+        ("OUTPUT_OFFSET".to_owned(), output.offset.to_string()),
+    ];
+    // Once more for the placeholders inside the values.
+    fill(&fill(template, &[&values[..], &types[..]].concat()), &types)
+}
+
+const INPUT_BYTES: &str = "\
+    /// Where the next input goes. [`run`](Self::run) overwrites it.
+    #[inline]
+    pub fn input(&mut self) -> &mut [i8; INPUT_LENGTH] {
+        network::section_mut::<@INPUT_OFFSET@, INPUT_LENGTH>(&mut self.arena)
+    }";
+
+const INPUT_WORDS: &str = "\
+    /// Takes the next input. [`run`](Self::run) overwrites it.
+    pub fn set_input(&mut self, input: &[i16; INPUT_LENGTH]) {
+        let bytes = network::section_mut::<@INPUT_OFFSET@, INPUT_BYTES>(&mut self.arena);
+        for (place, x) in bytes.as_chunks_mut().0.iter_mut().zip(input) {
+            *place = x.to_le_bytes().map(|byte| byte as i8);
+        }
+    }";
+
+const OUTPUT_BYTES: &str = "network::section::<@OUTPUT_OFFSET@, OUTPUT_LENGTH>(&self.arena)";
+
+const OUTPUT_WORDS: &str = "&self.output";
+
+const FINISH_WORDS: &str = "
+        let bytes = network::section::<@OUTPUT_OFFSET@, OUTPUT_BYTES>(&self.arena);
+        for (place, &[low, high]) in self.output.iter_mut().zip(bytes.as_chunks().0) {
+            *place = i16::from_le_bytes([low as u8, high as u8]);
+        }";
