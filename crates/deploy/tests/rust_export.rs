@@ -1,5 +1,6 @@
 //! The Rust export as a user meets it: a crate that builds offline, proves itself, and never clobbers.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -20,14 +21,14 @@ fn export(
 }
 
 /// Runs cargo in an exported folder, without a network; warnings are errors.
-fn cargo(dir: &Path, arguments: &[&str]) -> Output {
+fn cargo(dir: &Path, arguments: &[&str], target: &Path) -> Output {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     Command::new(cargo)
         .current_dir(dir)
         .args(arguments)
         .arg("--offline")
         .env("RUSTFLAGS", "-Dwarnings")
-        .env("CARGO_TARGET_DIR", dir.join("target"))
+        .env("CARGO_TARGET_DIR", target.join("target"))
         .output()
         .expect("cargo runs")
 }
@@ -46,7 +47,7 @@ fn export_builds_without_warnings_and_passes_its_self_test() {
     for target in [&HOST, m4()] {
         let folder = tempfile::tempdir().expect("a folder");
         export(&model, &self_test, target, folder.path()).expect("an export");
-        let output = cargo(folder.path(), &["test"]);
+        let output = cargo(folder.path(), &["test"], folder.path());
         let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
         assert!(output.status.success(), "{}:\n{stdout}{stderr}", target.name);
         assert!(stdout.contains("samples_give_the_expected_outputs ... ok"), "{stdout}");
@@ -59,7 +60,92 @@ fn self_test_fails_if_one_expected_byte_is_wrong() {
     let (model, mut self_test) = proven("net");
     self_test.samples[3].1[2] ^= 1;
     export(&model, &self_test, &HOST, folder.path()).expect("an export");
-    let output = cargo(folder.path(), &["test"]);
+    let output = cargo(folder.path(), &["test"], folder.path());
     assert!(!output.status.success());
     assert!(text(&output.stdout).contains("sample 3"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn exports_of_odd_model_names_compile() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["", "fn", "core", "Self", "8 bit", "\u{fc}ber", "burn_ptq_kernels", "a*/b\"??/"] {
+        let (model, self_test) = proven(name);
+        let dir = folder.path().join("rust");
+        export(&model, &self_test, &HOST, &dir).expect("an export");
+        let output = cargo(&dir, &["check", "--tests", "--examples"], folder.path());
+        assert!(output.status.success(), "{name:?}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn example_streams_samples_and_refuses_a_partial_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (model, self_test) = proven("net");
+    export(&model, &self_test, &HOST, folder.path()).expect("an export");
+    let samples = folder.path().join("samples.bin");
+    let run = |bytes: &[u8]| {
+        fs::write(&samples, bytes).expect("samples written");
+        let arguments = ["run", "--quiet", "--example", "stream", "samples.bin"];
+        cargo(folder.path(), &arguments, folder.path())
+    };
+    let inputs: Vec<u8> = self_test.samples.iter().flat_map(|(input, _)| input.clone()).collect();
+    let expected: Vec<u8> = self_test.samples.iter().flat_map(|(_, out)| out.clone()).collect();
+    assert_eq!(run(&inputs).stdout, expected);
+    let partial = run(&inputs[..inputs.len() - 1]);
+    assert!(!partial.status.success());
+    let message = text(&partial.stderr);
+    assert!(message.contains("the last sample has 107 of 108 bytes"), "{message}");
+}
+
+/// Rust source without its comments.
+fn code(source: &str) -> String {
+    source.lines().map(|line| line.split("//").next().unwrap_or("").to_owned() + "\n").collect()
+}
+
+#[test]
+fn generated_code_neither_allocates_nor_is_unsafe() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (model, self_test) = proven("net");
+    let files = export(&model, &self_test, m4(), folder.path()).expect("an export");
+    let source = |file: &&PathBuf| {
+        let name = file.strip_prefix(folder.path()).expect("inside");
+        name.starts_with("src") || name.starts_with("kernels/src")
+    };
+    let sources: Vec<_> = files.iter().filter(source).collect();
+    assert!(sources.len() > 20);
+    for file in sources {
+        let code = code(&fs::read_to_string(file).expect("readable"));
+        let words: Vec<&str> = code.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+        assert!(!words.contains(&"alloc") && !words.contains(&"Vec"), "{}", file.display());
+        let assembly = file.ends_with("dsp/extension.rs");
+        assert_eq!(words.contains(&"unsafe"), assembly, "{}", file.display());
+    }
+}
+
+#[test]
+fn reported_bytes_are_those_of_the_stored_constants_and_the_model() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (model, self_test) = proven("net");
+    let exported = exporter("rust")
+        .expect("known")
+        .export(&model, &self_test, &HOST, folder.path())
+        .expect("an export");
+    // As in C: weights in 8, 4, 2 and 4 bits, and 28 channels with a bias and a multiplier each.
+    assert_eq!(exported.flash_constant_bytes, 216 + 36 + 10 + 158 + 28 * 12);
+    assert_eq!(exported.ram_bytes, model.arena_bytes);
+    assert!(exported.files.iter().all(|file| file.is_file()));
+}
+
+#[test]
+fn unusable_requests_are_refused_with_what_is_wrong() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("rust");
+    let (model, self_test) = proven("net");
+    let error = export(&model, &SelfTest::default(), &HOST, &dir).expect_err("refused");
+    assert_eq!(error.to_string(), "the self-test has no samples; give at least one");
+    let mut cramped = model.clone();
+    cramped.nodes[1].scratch.bytes = 71;
+    let error = export(&cramped, &self_test, &HOST, &dir).expect_err("refused");
+    assert!(error.to_string().contains("expected at least 72 bytes of scratch"), "{error}");
+    assert!(!dir.exists());
 }

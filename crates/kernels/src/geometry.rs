@@ -32,11 +32,15 @@ impl Window {
     /// The taps along `axis` of the window at `out` that read the input: they are neighbours.
     #[inline(always)]
     pub fn taps(&self, axis: usize, out: usize, extent: usize) -> Range<usize> {
-        let reads = |tap: usize| self.input(axis, out, tap, extent).is_some();
-        let kernel = self.kernel[axis];
-        let first = (0..kernel).find(|&tap| reads(tap)).unwrap_or(kernel);
-        let mut end = kernel;
-        while end > first && !reads(end - 1) {
+        let Self { kernel, stride, dilation, pad } = *self;
+        let [kernel, stride, dilation, pad] =
+            [kernel, stride, dilation, pad].map(|axes| if axis == 0 { axes[0] } else { axes[1] });
+        let origin = out * stride;
+        let (mut first, mut end) = (0, kernel);
+        while first < end && origin + first * dilation < pad {
+            first += 1;
+        }
+        while end > first && origin + (end - 1) * dilation >= pad + extent {
             end -= 1;
         }
         first..end

@@ -2,7 +2,7 @@
 
 pub(super) mod data;
 pub(super) mod dsp;
-mod firmware;
+pub(super) mod firmware;
 mod mve;
 pub(super) mod source;
 

@@ -8,12 +8,12 @@ use std::path::Path;
 
 use burn_ptq_kernels::source::FILES as KERNEL_SOURCES;
 
-use super::c99::{check_self_test, data, fill, flash_constant_bytes, planned, provenance_text};
+use super::c99::{check_self_test, constant_bytes, data, fill, planned, provenance_text};
 use super::{
     ExportError, ExportFile, Exported, Exporter, SelfTest, comment, identifier, write_folder,
 };
 use crate::board::board;
-use crate::model::{DType, IntModel, IntTensor};
+use crate::model::{DType, IntModel, IntNode, IntOp, IntTensor};
 use crate::target::{Kernels, Target};
 
 /// Exports to Rust.
@@ -40,6 +40,27 @@ fn kernels(target: &Target) -> Kernels {
     }
 }
 
+/// Bytes of the network's statics on a machine of 32 bits, of which the compiler may drop those that
+/// it moves into the code.
+fn flash_constant_bytes(model: &IntModel, kernels: Kernels) -> usize {
+    let bytes = |node: &IntNode| constant_bytes(model, node, kernels) + parameter_bytes(&node.op);
+    model.nodes.iter().map(bytes).sum()
+}
+
+/// Bytes of the structures of `burn-ptq-kernels` that describe an operation.
+const fn parameter_bytes(op: &IntOp) -> usize {
+    const PLANES_AND_WINDOW: usize = 12;
+    const REQUANTIZE: usize = 8;
+    4 * match op {
+        IntOp::Conv2d { .. } => PLANES_AND_WINDOW + 3 + REQUANTIZE,
+        IntOp::DepthwiseConv2d { .. } => PLANES_AND_WINDOW + 2 + REQUANTIZE,
+        IntOp::FullyConnected { .. } => REQUANTIZE,
+        IntOp::AveragePool { .. } | IntOp::MaxPool { .. } => PLANES_AND_WINDOW + 1,
+        IntOp::Add { .. } => 7,
+        _ => 0,
+    }
+}
+
 /// Bytes of RAM: the arena, and an output of 16-bit elements, which the arena holds as bytes.
 fn ram_bytes(model: &IntModel) -> usize {
     let output = &model.tensors[model.output.0];
@@ -61,7 +82,7 @@ impl Rust {
         let mut values = values(model, self_test, target, kernels);
         let board = board(target);
         if let Some(board) = board {
-            values.extend(firmware::values(board, target));
+            values.extend(firmware::values(board, target, model));
         }
         let section = board.map_or_else(String::new, |_| firmware::readme(&values));
         values.push(("FIRMWARE".to_owned(), section));

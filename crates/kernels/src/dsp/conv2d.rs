@@ -14,6 +14,7 @@ pub const fn conv2d_scratch_len(geometry: &ConvGeometry, storage: u8) -> usize {
 }
 
 /// See [`reference::conv2d`](crate::reference::conv2d).
+#[inline(always)]
 pub fn conv2d(
     geometry: &ConvGeometry,
     input: &[i8],

@@ -16,6 +16,7 @@ pub const fn depthwise_conv2d_scratch_len(geometry: &DepthwiseGeometry) -> usize
 
 /// See [`reference::depthwise_conv2d`](crate::reference::depthwise_conv2d). The geometry has a
 /// multiplier of 1, at least four channels and at most [`MAX_TAPS`] taps.
+#[inline(always)]
 pub fn depthwise_conv2d(
     geometry: &DepthwiseGeometry,
     input: &[i8],

@@ -13,6 +13,7 @@ pub const fn fully_connected_scratch_len(in_features: usize, storage: u8) -> usi
 }
 
 /// See [`reference::fully_connected`](crate::reference::fully_connected).
+#[inline(always)]
 pub fn fully_connected(
     in_features: usize,
     out_features: usize,

@@ -1,26 +1,84 @@
 //! The self-test as a bare-metal program for a target: start-up code, linker script, cargo's
 //! configuration.
 
-use crate::board::{Board, Memory};
+use crate::board::Board;
 use crate::export::ExportFile;
-use crate::export::c99::fill;
+use crate::export::c99::{fill, firmware};
+use crate::model::{DType, IntModel};
 use crate::target::Target;
+
+const LINKER_SCRIPT: &str = include_str!("../../../c/firmware/link.ld");
+const START_ARM: &str = include_str!("../../../rust/firmware/start_arm.rs.in");
+const START_RISCV: &str = include_str!("../../../rust/firmware/start_riscv.rs.in");
+const TEMPLATES: &[(&str, &str)] = &[
+    (".cargo/config.toml", include_str!("../../../rust/firmware/config.toml.in")),
+    ("Cargo.toml", include_str!("../../../rust/firmware/Cargo.toml.in")),
+    ("src/counter.rs", include_str!("../../../rust/firmware/counter.rs.in")),
+    ("src/main.rs", include_str!("../../../rust/firmware/main.rs.in")),
+    ("src/semihosting.rs", include_str!("../../../rust/firmware/semihosting.rs.in")),
+];
+const README: &str = include_str!("../../../rust/firmware/README.md");
+
+/// A Cortex-M0 traps unaligned accesses; an emulator that lends it a larger core does now.
+const TRAP_UNALIGNED: &str = "
+    \"ldr r0, =0xE000ED14\",
+    \"ldr r1, [r0]\",
+    \"movs r2, #8\",
+    \"orrs r1, r2\",
+    \"str r1, [r0]\",";
+
+/// Before anything else: floating-point and vector instructions trap until this is done, and the
+/// compiler may use them for loops over memory.
+const ENABLE_COPROCESSORS: &str = "
+    // Floating-point and vector instructions trap until this is done.
+    \"ldr r0, =0xE000ED88\",
+    \"ldr r1, [r0]\",
+    \"movs r2, #15\",
+    \"lsls r2, r2, #20\",
+    \"orrs r1, r2\",
+    \"str r1, [r0]\",
+    \"dsb\",
+    \"isb\",";
 
 /// The files of `firmware/`; `values` are those of the export and of [`values`](self::values).
 pub fn files(board: &Board, values: &[(String, String)]) -> Vec<ExportFile> {
-    let _ = board;
-    let _ = values;
-    Vec::new()
+    let start = if board.target == "rv32" { START_RISCV } else { START_ARM };
+    let templates = TEMPLATES.iter().copied();
+    templates
+        .chain([("link.ld", LINKER_SCRIPT), ("src/start.rs", start)])
+        .map(|(name, template)| {
+            ExportFile::text(format!("firmware/{name}"), fill(template, values))
+        })
+        .collect()
 }
 
 /// The README's section on the firmware.
 pub fn readme(values: &[(String, String)]) -> String {
-    let _ = values;
-    String::new()
+    fill(README, values)
 }
 
 /// What stands for the placeholders of the templates.
-pub fn values(board: &Board, target: &Target) -> Vec<(String, String)> {
-    let _ = (board, target, fill(";", &[]), Memory { origin: 0, length: 0 });
-    Vec::new()
+pub fn values(board: &Board, target: &Target, model: &IntModel) -> Vec<(String, String)> {
+    let mut values = firmware::values(board, model);
+    let wide = model.tensors[model.input.0].dtype == DType::I16;
+    let processor = match target.name {
+        "cortex-m33" | "cortex-m55" => format!(", \"-C\", \"target-cpu={}\"", target.name),
+        _ => String::new(),
+    };
+    let prepare = match target.name {
+        "cortex-m0" => TRAP_UNALIGNED,
+        "cortex-m55" => ENABLE_COPROCESSORS,
+        _ => "",
+    };
+    let own = [
+        ("RUST_TARGET", target.rust.to_owned()),
+        ("RUST_CPU", processor),
+        ("PREPARE", prepare.to_owned()),
+        (
+            "SET_INPUT",
+            if wide { "model.set_input(input)" } else { "*model.input() = *input" }.into(),
+        ),
+    ];
+    values.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    values
 }
