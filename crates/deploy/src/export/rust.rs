@@ -14,6 +14,7 @@ use super::{
 };
 use crate::board::board;
 use crate::model::{DType, IntModel, IntNode, IntOp, IntTensor};
+use crate::plan::ALIGNMENT;
 use crate::target::{Kernels, Target};
 
 /// Exports to Rust.
@@ -65,7 +66,7 @@ const fn parameter_bytes(op: &IntOp) -> usize {
 fn ram_bytes(model: &IntModel) -> usize {
     let output = &model.tensors[model.output.0];
     let copy = if output.dtype == DType::I16 { output.bytes() } else { 0 };
-    model.arena_bytes + copy
+    (model.arena_bytes + copy).next_multiple_of(ALIGNMENT)
 }
 
 impl Rust {
