@@ -5,6 +5,7 @@
 #
 #   scripts/install-rust-mcu.sh            installs what is missing
 #   scripts/install-rust-mcu.sh --check    only says what is missing
+#   scripts/install-rust-mcu.sh --debian   takes Debian's compiler whatever is there
 set -eu
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
@@ -30,14 +31,18 @@ missing() {
     done
 }
 
-if [ -x "$folder/cargo" ] || [ -z "$(missing)" ]; then
+choice=${1:-}
+if [ -x "$folder/cargo" ]; then
     exit 0
 fi
-if [ "${1:-}" = --check ]; then
+if [ "$choice" != --debian ] && [ -z "$(missing)" ]; then
+    exit 0
+fi
+if [ "$choice" = --check ]; then
     fail "missing: $(missing | tr '\n' ' ')" "run scripts/install-rust-mcu.sh"
 fi
 
-if command -v rustup >/dev/null 2>&1; then
+if [ "$choice" != --debian ] && command -v rustup >/dev/null 2>&1; then
     # shellcheck disable=SC2046
     rustup target add $(missing) >/dev/null 2>&1 || true
     [ -n "$(missing)" ] || exit 0
@@ -52,26 +57,77 @@ done
 echo "install-rust-mcu: unpacking Debian's Rust into .rust-mcu"
 staging=$(mktemp -d "$root/.rust-mcu-XXXXXX")
 trap 'rm -rf "$staging"' EXIT
-log="$staging/log"
-# The compiler's own libraries carry versions in their names.
 packages="rustc-web cargo-web rust-web-src libstd-rust-web-dev"
-libraries='^(libstd-rust-web-[0-9.]+|libllvm[0-9.]+|libgit2-[0-9.]+|libhttp-parser[0-9.]+|libmbedcrypto[0-9]+|libmbedtls[0-9]+|libmbedx509-[0-9]+|libz3-[0-9]+)$'
-download() {
+# What the compiler and cargo load, besides what every Debian has; versions are parts of the names.
+libraries='^(libstd-rust-web-|libgit2-|libhttp-parser|libmbedcrypto|libmbedtls|libmbedx509-|libz3-)[0-9.]+$'
+
+# The packages that the given ones need, directly or by others.
+needed() {
+    apt-cache depends "$@" --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
+        --no-enhances
+}
+
+unpack() {
     apt-get update -q
-    found=$(apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks \
-        --no-replaces --no-enhances $packages | grep -E '^[a-z]' | grep -E "$libraries" | sort -u)
     # shellcheck disable=SC2086
-    (cd "$staging" && apt-get download $packages $found)
-    for package in "$staging"/*.deb; do
+    found=$(needed --recurse $packages | grep -E "$libraries" | sort -u)
+    standard=$(echo "$found" | grep libstd-rust-web | sort -V | tail -n 1)
+    compiler=$(needed "$standard" | grep -oE 'libllvm[0-9.]+' | sort -u)
+    mkdir "$staging/packages"
+    # shellcheck disable=SC2086
+    (cd "$staging/packages" && apt-get download -q $packages $found $compiler)
+    for package in "$staging"/packages/*.deb; do
         dpkg -x "$package" "$staging/tree"
     done
+    rm -rf "$staging/packages" "$staging/tree/usr/share"
 }
-download >"$log" 2>&1 || {
-    cat "$log" >&2
-    fail "cannot download Debian's Rust (packages $packages)"
+unpack >"$staging/log" 2>&1 || {
+    cat "$staging/log" >&2
+    fail "cannot unpack Debian's Rust (packages $packages and what they need)"
 }
-rm -f "$staging"/*.deb
-rustc=$(find "$staging/tree/usr/bin" "$staging/tree/usr/lib" -name rustc -type f | head -n 1)
-[ -n "$rustc" ] || fail "Debian's packages hold no rustc"
-source=$(find "$staging/tree" -type d -path '*/library/core' | head -n 1)
-[ -n "$source" ] || fail "Debian's packages hold no source of the core library"
+library=$(find "$staging/tree/usr/src" -maxdepth 2 -type d -name library | head -n 1)
+libraries=$(find "$staging/tree/usr/lib" -name 'librustc_driver-*.so' | head -n 1)
+[ -x "$staging/tree/usr/bin/rustc" ] && [ -n "$library" ] && [ -n "$libraries" ] ||
+    fail "Debian's packages hold no compiler, or not the source of its library"
+# Of a gigabyte of source, only the library is compiled.
+find "$(dirname "$library")" -mindepth 1 -maxdepth 1 ! -name library -exec rm -rf {} +
+inside() {
+    echo "${1#"$staging"/}"
+}
+
+mkdir "$staging/home"
+# No network, and the linkers of the C compilers.
+cat >"$staging/home/config.toml" <<CONFIG
+[source.crates-io]
+replace-with = "vendored"
+
+[source.vendored]
+directory = "$folder/$(inside "$library")/vendor"
+CONFIG
+for target in $targets; do
+    linker=arm-none-eabi-ld
+    flags='"-Clinker-flavor=ld"'
+    case "$target" in
+    riscv32*)
+        linker=riscv64-unknown-elf-ld
+        flags="$flags, \"-Clink-arg=-melf32lriscv\""
+        ;;
+    esac
+    printf '\n[target."%s"]\nlinker = "%s"\nrustflags = [%s]\n' "$target" "$linker" "$flags" \
+        >>"$staging/home/config.toml"
+done
+cat >"$staging/cargo" <<CARGO
+#!/bin/sh
+# Debian's cargo, which compiles the core library beside the program.
+folder=\$(CDPATH='' cd -- "\$(dirname -- "\$0")" && pwd)
+export LD_LIBRARY_PATH="\$folder/$(inside "$(dirname "$libraries")")"
+export RUSTC="\$folder/tree/usr/bin/rustc" CARGO_HOME="\$folder/home" RUSTC_BOOTSTRAP=1
+unset RUSTUP_TOOLCHAIN RUSTC_WRAPPER RUSTC_WORKSPACE_WRAPPER RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
+exec "\$folder/tree/usr/bin/cargo" -Zbuild-std=core "\$@"
+CARGO
+chmod +x "$staging/cargo"
+chmod 755 "$staging"
+rm -f "$staging/log"
+rm -rf "$folder"
+mv "$staging" "$folder"
+"$folder/cargo" --version >/dev/null || fail "the unpacked cargo does not start"
