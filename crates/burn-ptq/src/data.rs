@@ -150,6 +150,15 @@ enum Element {
     F32,
 }
 
+impl Element {
+    const fn bytes(self) -> usize {
+        match self {
+            Element::U8 => 1,
+            Element::F32 => 4,
+        }
+    }
+}
+
 impl Samples {
     /// Opens a .npy or .npz file of u8 or f32 samples.
     ///
@@ -238,18 +247,50 @@ impl Samples {
             let mut values = read_elements(&mut reader, self.element, count * sample)
                 .map_err(|source| DataError::Unreadable { path: self.path.clone(), source })?;
             for (i, values) in values.chunks_mut(sample).enumerate() {
-                let broken = values.iter().filter(|x| !x.is_finite()).count();
-                if broken > 0 {
-                    return Err(DataError::NotFinite {
-                        path: self.path.clone(),
-                        sample: start + i,
-                        count: broken,
-                    });
-                }
+                self.check_finite(start + i, values)?;
                 preprocessing.apply(values, channels);
             }
             Ok(values)
         }))
+    }
+
+    /// Streams the samples at `indices`, which are below [`count`](Self::count), in batches of
+    /// `batch`, as [`batches`](Self::batches) does.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn chosen<'a>(
+        &'a self,
+        indices: &'a [usize],
+        batch: usize,
+        preprocessing: &'a Preprocessing,
+    ) -> Result<impl Iterator<Item = Result<Vec<f32>, DataError>> + use<'a>, DataError> {
+        let file = open_npy(&self.path, self.unpacked.as_ref())?;
+        let sample = self.sample_shape().iter().product::<usize>();
+        let channels = self.sample_shape().first().copied().unwrap_or(1);
+        let bytes = (sample * self.element.bytes()) as i64;
+        let (mut reader, mut at) = (file.into_inner(), 0);
+        Ok(indices.chunks(batch.max(1)).map(move |chunk| {
+            let mut batch = Vec::with_capacity(chunk.len() * sample);
+            for &index in chunk {
+                let unreadable = |source| DataError::Unreadable { path: self.path.clone(), source };
+                reader.seek_relative((index as i64 - at) * bytes).map_err(unreadable)?;
+                let mut values =
+                    read_elements(&mut reader, self.element, sample).map_err(unreadable)?;
+                at = index as i64 + 1;
+                self.check_finite(index, &values)?;
+                preprocessing.apply(&mut values, channels);
+                batch.append(&mut values);
+            }
+            Ok(batch)
+        }))
+    }
+
+    fn check_finite(&self, sample: usize, values: &[f32]) -> Result<(), DataError> {
+        match values.iter().filter(|x| !x.is_finite()).count() {
+            0 => Ok(()),
+            count => Err(DataError::NotFinite { path: self.path.clone(), sample, count }),
+        }
     }
 
     /// The SHA-256 of the file, as hexadecimal digits.

@@ -30,6 +30,26 @@ pub struct Evaluation {
     /// For clips `[frames, features]`: how many consecutive frames make one input; a clip's score is
     /// the mean over its windows.
     pub window_frames: Option<usize>,
+    /// The samples that are judged; all of them if absent.
+    chosen: Option<Vec<usize>>,
+}
+
+/// What an evaluation found out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judgement {
+    /// The metric.
+    pub metric: f64,
+    /// What it was computed from, sample by sample.
+    pub outcomes: Outcomes,
+}
+
+/// How a network did on each sample.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcomes {
+    /// Whether its class was right.
+    Correct(Vec<bool>),
+    /// Its anomaly score, or its squared error.
+    Scores(Vec<f64>),
 }
 
 /// Files of an evaluation.
@@ -97,12 +117,27 @@ impl Evaluation {
             let problem = "needs labels: give --labels Y.npy, one integer a sample".into();
             return Err(PipelineError::Metric { metric: metric.name(), problem });
         }
-        Ok(Self { samples, labels, groups, metric, preprocessing, window_frames })
+        let chosen = None;
+        Ok(Self { samples, labels, groups, metric, preprocessing, window_frames, chosen })
+    }
+
+    /// The evaluation on `most` samples, evenly spread over the file; all if there are no more.
+    pub fn limited_to(mut self, most: usize) -> Self {
+        let count = self.count();
+        if most >= count {
+            return self;
+        }
+        let chosen: Vec<usize> = (0..most).map(|i| i * count / most).collect();
+        for values in [&mut self.labels, &mut self.groups].into_iter().flatten() {
+            *values = chosen.iter().map(|&i| values[i]).collect();
+        }
+        self.chosen = Some(chosen);
+        self
     }
 
     /// The number of samples (or clips) that are judged.
     pub fn count(&self) -> usize {
-        self.samples.count()
+        self.chosen.as_ref().map_or(self.samples.count(), Vec::len)
     }
 
     /// Judges a network.
@@ -115,12 +150,29 @@ impl Evaluation {
         predict: Predict,
         progress: Progress,
     ) -> Result<f64, PipelineError> {
+        Ok(self.judge_samples(stage, predict, progress)?.metric)
+    }
+
+    /// As [`run`](Self::run), and tells how the network did on each sample.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn judge_samples(
+        &self,
+        stage: &str,
+        predict: Predict,
+        progress: Progress,
+    ) -> Result<Judgement, PipelineError> {
         progress(Event::Stage { stage });
         // A clip is a batch of windows by itself.
         let batch = if self.window_frames.is_some() { 1 } else { 64 };
         let sample_len: usize = self.samples.sample_shape().iter().product();
         let mut judged = Judged::default();
-        for values in self.samples.batches(batch, None, &self.preprocessing)? {
+        let batches: Box<dyn Iterator<Item = Result<Vec<f32>, DataError>>> = match &self.chosen {
+            None => Box::new(self.samples.batches(batch, None, &self.preprocessing)?),
+            Some(chosen) => Box::new(self.samples.chosen(chosen, batch, &self.preprocessing)?),
+        };
+        for values in batches {
             let values = values?;
             match self.window_frames {
                 Some(frames) => {
@@ -144,7 +196,12 @@ impl Evaluation {
                 return Err(PipelineError::Cancelled);
             }
         }
-        self.summarize(&judged)
+        let metric = self.summarize(&judged)?;
+        let outcomes = match self.metric {
+            Metric::Top1 => Outcomes::Correct(judged.correct),
+            Metric::Auc | Metric::Mse => Outcomes::Scores(judged.scores),
+        };
+        Ok(Judgement { metric, outcomes })
     }
 
     fn judge(
@@ -164,7 +221,7 @@ impl Evaluation {
                     );
                     return Err(PipelineError::Metric { metric: self.metric.name(), problem });
                 }
-                judged.correct += usize::from(argmax(output) as i64 == label);
+                judged.correct.push(argmax(output) as i64 == label);
             }
             // An anomaly score: the only output, the second of two classes, or the error of an
             // autoencoder.
@@ -181,7 +238,10 @@ impl Evaluation {
     fn summarize(&self, judged: &Judged) -> Result<f64, PipelineError> {
         let mean = |xs: &[f64]| xs.iter().sum::<f64>() / xs.len().max(1) as f64;
         match (self.metric, &self.labels) {
-            (Metric::Top1, _) => Ok(judged.correct as f64 / judged.seen.max(1) as f64),
+            (Metric::Top1, _) => {
+                let correct = judged.correct.iter().filter(|&&c| c).count();
+                Ok(correct as f64 / judged.seen.max(1) as f64)
+            }
             (Metric::Mse, _) => Ok(mean(&judged.scores)),
             (Metric::Auc, labels) => {
                 let labels = labels.as_deref().unwrap_or_default();
@@ -209,7 +269,7 @@ impl Evaluation {
 #[derive(Default)]
 struct Judged {
     seen: usize,
-    correct: usize,
+    correct: Vec<bool>,
     scores: Vec<f64>,
 }
 

@@ -90,6 +90,7 @@ pub mod recipe;
 pub mod reconstruct;
 pub mod report;
 pub mod round;
+pub mod study;
 pub mod synthesize;
 pub mod task;
 mod walk;

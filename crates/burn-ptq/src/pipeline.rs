@@ -7,7 +7,7 @@ use std::time::Instant;
 use burn::tensor::{Device, Tensor};
 use burn_ptq_deploy::model::{IntModel, Provenance};
 
-use crate::calibrate::{calibrate, to_tensor, to_vec};
+use crate::calibrate::{Calibration, calibrate, to_tensor, to_vec};
 use crate::condition::ChannelRanges;
 use crate::data::DataError;
 use crate::graph::{FloatModel, Graph, GraphError, Op, Value};
@@ -155,6 +155,20 @@ pub struct Quantizer {
     watch: Watch,
 }
 
+/// What calibration gives and every recipe that differs only in later stages can start from: the
+/// conditioned float network and the statistics of its values.
+#[derive(Clone, Debug)]
+pub struct Calibrated {
+    /// The prepared and conditioned float graph.
+    pub float: Arc<Graph>,
+    /// Statistics of its values, and the first samples.
+    calibration: Calibration,
+    /// How many samples were to be kept.
+    kept: usize,
+    /// Seconds of each stage, in order.
+    pub seconds: Vec<(&'static str, f64)>,
+}
+
 /// A quantized network in its three forms, and how long each stage took.
 #[derive(Debug)]
 pub struct Quantized {
@@ -295,6 +309,61 @@ impl Quantizer {
         expected: Option<usize>,
         progress: Progress,
     ) -> Result<Quantized, PipelineError> {
+        let calibrated =
+            self.calibrate_samples(graph, batches, expected, self.samples_kept(), progress)?;
+        self.quantize_calibrated(calibrated, progress)
+    }
+
+    /// How many samples the stages after calibration look at again.
+    pub fn samples_kept(&self) -> usize {
+        let recipe = &self.recipe;
+        [
+            recipe.correction.component().samples(),
+            self.samples_for_rounding(),
+            self.samples_for_tuning(),
+            recipe.joint_range.component().samples(),
+            PROBES,
+        ]
+        .into_iter()
+        .max()
+        .unwrap_or(PROBES)
+    }
+
+    fn samples_for_rounding(&self) -> usize {
+        let needed = needs_inputs(&self.recipe, self.rounding());
+        if needed { self.recipe.layerwise.samples } else { 0 }
+    }
+
+    fn samples_for_tuning(&self) -> usize {
+        match self.recipe.reconstruction.granularity {
+            ReconstructionGranularity::None => 0,
+            _ => self.recipe.reconstruction.samples,
+        }
+    }
+
+    fn rounding(&self) -> &dyn Rounding {
+        match &self.rounding {
+            Some(rounding) => rounding.as_ref(),
+            None => self.recipe.rounding.component(),
+        }
+    }
+
+    /// The first half of [`quantize_samples`](Self::quantize_samples): everything up to the
+    /// statistics. It depends on the recipe's calibration and conditioning alone, and on its seed if
+    /// calibration has no data; recipes that share these share its outcome.
+    ///
+    /// `kept` samples are kept for later stages, see [`samples_kept`](Self::samples_kept).
+    ///
+    /// # Errors
+    /// As [`quantize_samples`](Self::quantize_samples).
+    pub fn calibrate_samples<E: Into<PipelineError>>(
+        &self,
+        graph: Graph,
+        batches: impl Iterator<Item = Result<Vec<f32>, E>>,
+        expected: Option<usize>,
+        kept: usize,
+        progress: Progress,
+    ) -> Result<Calibrated, PipelineError> {
         let mut seconds = Vec::new();
         let mut clock = Instant::now();
         let mut stage = |name, clock: &mut Instant| {
@@ -303,8 +372,7 @@ impl Quantizer {
         };
         self.recipe.validate()?;
         let float = prepare(graph)?;
-        let names: Vec<&str> = float.nodes.iter().map(|n| n.name.as_str()).collect();
-        self.recipe.check_layers(&names)?;
+        self.check_layers(&float)?;
         stage("prepare", &mut clock);
         let mut batches: Box<dyn Iterator<Item = Result<Vec<f32>, PipelineError>> + '_> =
             match self.recipe.calibration.source.component().synthesis() {
@@ -325,29 +393,46 @@ impl Quantizer {
         let batches = used.into_iter().map(Ok).chain(batches);
         stage("condition", &mut clock);
 
-        let recipe = self.recipe.with_ends(&float);
-        let correction = recipe.correction.component();
-        let rounding = match &self.rounding {
-            Some(rounding) => rounding.as_ref(),
-            None => recipe.rounding.component(),
-        };
-        let for_rounding =
-            if needs_inputs(&recipe, rounding) { recipe.layerwise.samples } else { 0 };
-        let for_ranges = recipe.joint_range.component().samples();
-        let for_tuning = match self.recipe.reconstruction.granularity {
-            ReconstructionGranularity::None => 0,
-            _ => self.recipe.reconstruction.samples,
-        };
-        let kept =
-            correction.samples().max(for_rounding).max(for_tuning).max(for_ranges).max(PROBES);
         progress(Event::Stage { stage: "calibrate" });
         let watch = self.watch.as_ref();
-        let mut calibration =
+        let calibration =
             calibrate(&float, &self.device, batches, watch, expected, kept, progress)?;
+        stage("calibrate", &mut clock);
+        Ok(Calibrated { float, calibration, kept, seconds })
+    }
+
+    /// The second half of [`quantize_samples`](Self::quantize_samples): from statistics to the integer
+    /// program. `calibrated` comes from a quantizer whose recipe has the same calibration and
+    /// conditioning.
+    ///
+    /// # Errors
+    /// As [`quantize_samples`](Self::quantize_samples).
+    ///
+    /// # Panics
+    /// If fewer samples were kept than this recipe looks at.
+    pub fn quantize_calibrated(
+        &self,
+        calibrated: Calibrated,
+        progress: Progress,
+    ) -> Result<Quantized, PipelineError> {
+        let Calibrated { float, mut calibration, kept, mut seconds } = calibrated;
+        assert!(kept >= self.samples_kept(), "{kept} samples were kept, too few for this recipe");
+        let mut clock = Instant::now();
+        let mut stage = |name, clock: &mut Instant| {
+            seconds.push((name, clock.elapsed().as_secs_f64()));
+            *clock = Instant::now();
+        };
+        self.recipe.validate()?;
+        self.check_layers(&float)?;
+        let recipe = self.recipe.with_ends(&float);
+        let correction = recipe.correction.component();
+        let rounding = self.rounding();
+        let for_rounding = self.samples_for_rounding();
+        let for_ranges = recipe.joint_range.component().samples();
+        let for_tuning = self.samples_for_tuning();
         let sample_len = float.value(float.input).len();
         let samples = std::mem::take(&mut calibration.samples);
         let first = |count: usize| samples[..samples.len().min(count * sample_len)].to_vec();
-        stage("calibrate", &mut clock);
 
         progress(Event::Stage { stage: "round" });
         let bits = activation_bits(&recipe, &float);
@@ -374,6 +459,11 @@ impl Quantizer {
         let (program, layouts) = lower(&quantized, self.provenance.clone())?;
         stage("lower", &mut clock);
         Ok(Quantized { float, quantized, program, layouts, probes: first(PROBES), seconds })
+    }
+
+    fn check_layers(&self, graph: &Graph) -> Result<(), PipelineError> {
+        let names: Vec<&str> = graph.nodes.iter().map(|n| n.name.as_str()).collect();
+        Ok(self.recipe.check_layers(&names)?)
     }
 
     /// Rewrites the float graph as the recipe's conditioning asks for, and returns the batches that

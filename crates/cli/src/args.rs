@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use burn_ptq::metric::Metric;
+use burn_ptq::study::Shard;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Post-training quantization for tinyML: an ONNX model in, integer C for a microcontroller out,
@@ -27,6 +28,8 @@ pub enum Command {
     /// List what recipes can choose from, or print a preset.
     #[command(subcommand)]
     Recipe(RecipeCommand),
+    /// Compare recipes: run a study of tasks, choices and seeds, and report what matters.
+    Ablate(Ablate),
     /// Do everything above on an embedded model and data.
     Demo(Demo),
 }
@@ -203,6 +206,52 @@ pub struct Export {
     /// The folder in which each exporter makes a folder of its name.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+}
+
+/// Runs what a study lacks and writes the report. A study may be killed at any moment and started
+/// again: finished runs are kept, each once.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Ablate {
+    #[command(subcommand)]
+    pub command: Option<AblateCommand>,
+    /// The study: tasks, a base recipe, and experiments with axes.
+    #[arg(value_name = "STUDY.toml", required = true)]
+    pub study: Option<PathBuf>,
+    /// The folder of results.jsonl, where each finished run is a line, and of the report.
+    #[arg(long, value_name = "DIR", required = true)]
+    pub out: Option<PathBuf>,
+    /// The folder that the tasks' paths go from; else what BURN_PTQ_ASSETS names, if the study has a
+    /// key `assets`, else that key, else the study's folder.
+    #[arg(long, value_name = "DIR")]
+    pub assets: Option<PathBuf>,
+    /// Runs at a time, 1 to 64; each uses several cores for part of its time.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub jobs: u8,
+    /// Only part i of n, into results-i-of-n.jsonl, for `burn-ptq ablate merge`.
+    #[arg(long, value_name = "i/n")]
+    pub shard: Option<Shard>,
+    /// List the runs with the time that each may take, and run none.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Try again what failed before.
+    #[arg(long)]
+    pub retry_failed: bool,
+    #[command(flatten)]
+    pub backend: BackendArgument,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AblateCommand {
+    /// Join result files, such as those of shards, and write the report of all.
+    Merge {
+        /// Result files of one study.
+        #[arg(value_name = "RESULTS.jsonl", required = true)]
+        results: Vec<PathBuf>,
+        /// The folder of the joined results.jsonl and the report.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]

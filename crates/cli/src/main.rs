@@ -8,6 +8,7 @@ mod table;
 use std::process::ExitCode;
 
 use burn_ptq::pipeline::PipelineError;
+use burn_ptq::study::StudyError;
 use clap::Parser;
 
 use args::{Arguments, Command};
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => commands::inspect::run(args),
         Command::Export(args) => commands::export::run(args),
         Command::Recipe(command) => commands::recipe::run(command),
+        Command::Ablate(args) => commands::ablate::run(args),
         Command::Demo(args) => commands::demo::run(args),
     };
     match result {
@@ -33,6 +35,10 @@ fn main() -> ExitCode {
         Err(error) => {
             if let Some(PipelineError::Cancelled) = error.downcast_ref() {
                 eprintln!("interrupted; nothing was left half-written");
+                return ExitCode::from(INTERRUPTED);
+            }
+            if let Some(StudyError::Cancelled) = error.downcast_ref() {
+                eprintln!("interrupted; every finished run is kept, the same command goes on");
                 return ExitCode::from(INTERRUPTED);
             }
             eprintln!("error: {error:#}");

@@ -3,9 +3,11 @@
 use std::cell::RefCell;
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use burn_ptq::pipeline::Event;
-use indicatif::{ProgressBar, ProgressStyle};
+use burn_ptq::study::StudyEvent;
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
@@ -19,6 +21,11 @@ pub fn handle_interrupts() {
     if let Err(error) = installed {
         eprintln!("warning: Ctrl-C will end the process at once ({error})");
     }
+}
+
+/// Whether Ctrl-C was not pressed.
+pub fn proceed() -> bool {
+    !INTERRUPTED.load(Ordering::SeqCst)
 }
 
 /// Shows the events of a job on standard error.
@@ -60,7 +67,7 @@ impl Reporter {
             },
             Event::Progress { .. } => {}
         }
-        !INTERRUPTED.load(Ordering::SeqCst)
+        proceed()
     }
 }
 
@@ -88,4 +95,53 @@ fn bar(stage: &str, total: Option<usize>) -> ProgressBar {
         bar.set_style(style);
     }
     bar.with_message(stage.to_owned())
+}
+
+/// Shows how a study goes on standard error.
+pub struct StudyReporter {
+    terminal: bool,
+    bar: ProgressBar,
+}
+
+impl StudyReporter {
+    /// A reporter for the standard error that this process has.
+    pub fn new() -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        Self { terminal, bar: if terminal { bar("runs", Some(0)) } else { ProgressBar::hidden() } }
+    }
+
+    /// Shows one event.
+    pub fn show(&self, event: StudyEvent) {
+        let (line, seconds) = match event {
+            StudyEvent::Begin { finished, total, seconds } => {
+                self.bar.set_length(total as u64);
+                self.bar.set_position(finished as u64);
+                (format!("{finished} of {total} runs are finished already"), seconds)
+            }
+            StudyEvent::Finished { run, finished, seconds } => {
+                self.bar.set_position(finished as u64);
+                let outcome = match (&run.measured, &run.error) {
+                    (Some(measured), _) => format!("{:.4}", measured.metric),
+                    (None, error) => format!("FAILED: {}", error.as_deref().unwrap_or_default()),
+                };
+                (format!("{finished}: {} {} {outcome}", run.id, run.task), seconds)
+            }
+        };
+        let left = HumanDuration(Duration::from_secs_f64(seconds.clamp(0.0, 1e9)));
+        if self.terminal {
+            self.bar.set_message(format!("about {left:#} left"));
+            let failed = matches!(event, StudyEvent::Finished { run, .. } if run.error.is_some());
+            if failed {
+                self.bar.println(line);
+            }
+        } else {
+            eprintln!("{line}; about {left:#} left");
+        }
+    }
+}
+
+impl Drop for StudyReporter {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
 }

@@ -1,0 +1,425 @@
+//! The study file.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use super::fragment::{overlay, set};
+use crate::data::Preprocessing;
+use crate::evaluate::EvaluationFiles;
+use crate::metric::Metric;
+use crate::pipeline::PipelineError;
+use crate::recipe::Recipe;
+use crate::task::Task;
+
+/// What to compare, on which tasks, how often.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Study {
+    /// Its name.
+    pub name: String,
+    /// The folder from which the tasks' paths go; itself from the study file. That file's folder if
+    /// absent.
+    pub assets: Option<PathBuf>,
+    /// Calibration sets that are drawn for each cell; each has seeds of its own.
+    #[serde(default = "three")]
+    pub draws: usize,
+    /// Seeds for each calibration set.
+    #[serde(default = "one")]
+    pub seeds: usize,
+    /// Evaluation samples, at the most.
+    pub evaluation_samples: Option<usize>,
+    /// The preset that the base recipe starts from; the default recipe if absent.
+    pub preset: Option<String>,
+    /// What the base recipe has otherwise.
+    #[serde(default)]
+    pub base: Table,
+    /// The tasks.
+    #[serde(rename = "task")]
+    pub tasks: Vec<TaskEntry>,
+    /// The questions.
+    #[serde(rename = "experiment")]
+    pub experiments: Vec<Experiment>,
+}
+
+/// A task: a folder with `task.toml`, or its files; files win over the folder's.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskEntry {
+    /// Its name in the report.
+    pub name: String,
+    /// The folder.
+    pub folder: Option<PathBuf>,
+    /// The float model.
+    pub model: Option<PathBuf>,
+    /// Calibration samples.
+    pub calibration: Option<PathBuf>,
+    /// Evaluation samples.
+    pub evaluation: Option<PathBuf>,
+    /// Their labels.
+    pub labels: Option<PathBuf>,
+    /// Their groups.
+    pub groups: Option<PathBuf>,
+    /// The metric.
+    pub metric: Option<Metric>,
+    /// Factor, mean and standard deviation of raw elements.
+    pub preprocessing: Option<Preprocessing>,
+    /// For clips: consecutive frames of one input.
+    pub window_frames: Option<usize>,
+}
+
+/// A question, and the recipes that answer it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// The question, as the report's heading.
+    pub question: String,
+    /// What holds for all its recipes, over the base recipe.
+    #[serde(default)]
+    pub set: Table,
+    /// The tasks; all if empty.
+    #[serde(default)]
+    pub tasks: Vec<String>,
+    /// How axes combine.
+    #[serde(default)]
+    pub mode: Mode,
+    /// What is varied. The first value of an axis is what its others are compared with.
+    #[serde(rename = "axis")]
+    pub axes: Vec<Axis>,
+}
+
+/// How the axes of an experiment combine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Every value with every value; each point is compared with the one that has the first value of
+    /// the first axis, and is like it otherwise.
+    #[default]
+    Cross,
+    /// One axis at a time, all others at their first values.
+    OneAtATime,
+}
+
+/// Something that is varied: a key of the recipe, or several together.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Axis {
+    /// Its name in the report; the key if absent.
+    pub name: Option<String>,
+    /// The recipe's key, as a dotted path.
+    pub key: Option<String>,
+    /// Its values.
+    #[serde(default)]
+    pub values: Vec<Value>,
+    /// In place of a key: named settings of several keys.
+    #[serde(default)]
+    pub cases: Vec<Case>,
+}
+
+/// Settings with a name.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// The name.
+    pub name: String,
+    /// The settings.
+    #[serde(default)]
+    pub set: Table,
+}
+
+/// Why a study cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum StudyError {
+    /// The file is no study.
+    #[error("{origin} is not a study: {problem}")]
+    File {
+        /// The file.
+        origin: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A result file cannot be used.
+    #[error("{path}: {problem}")]
+    Results {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// A task cannot be opened.
+    #[error("task '{task}': {source}")]
+    Task {
+        /// The task.
+        task: String,
+        /// Why.
+        source: PipelineError,
+    },
+    /// Files cannot be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The caller cancelled; what is finished is kept.
+    #[error("interrupted")]
+    Cancelled,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn three() -> usize {
+    3
+}
+
+impl Study {
+    /// Parses a study; `origin` names it in errors.
+    ///
+    /// # Errors
+    /// For unknown keys, with line and column, for names that are not there, and for recipes that
+    /// cannot be.
+    pub fn parse(text: &str, origin: &str) -> Result<Self, StudyError> {
+        let wrong = |problem: String| StudyError::File { origin: origin.into(), problem };
+        let study: Self = toml::from_str(text).map_err(|e| wrong(e.to_string()))?;
+        study.validate().map_err(wrong)?;
+        Ok(study)
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        for (key, count) in [("draws", self.draws), ("seeds", self.seeds)] {
+            if count == 0 {
+                return Err(format!("{key} is 0: expected at least 1"));
+            }
+        }
+        if self.evaluation_samples == Some(0) {
+            return Err("evaluation_samples is 0: expected at least 1".into());
+        }
+        let names: Vec<&str> = self.tasks.iter().map(|t| t.name.as_str()).collect();
+        if names.is_empty() {
+            return Err("there is no [[task]]: expected at least one".into());
+        }
+        for (at, name) in names.iter().enumerate() {
+            if names[..at].contains(name) {
+                return Err(format!("two tasks are called '{name}'"));
+            }
+        }
+        if self.experiments.is_empty() {
+            return Err("there is no [[experiment]]: expected at least one".into());
+        }
+        for experiment in &self.experiments {
+            let here = |problem: String| format!("experiment '{}': {problem}", experiment.question);
+            if let Some(task) = experiment.tasks.iter().find(|t| !names.contains(&t.as_str())) {
+                let known = names.join(", ");
+                return Err(here(format!("there is no task '{task}': expected one of {known}")));
+            }
+            if experiment.axes.is_empty() {
+                return Err(here("it has no [[experiment.axis]]: expected at least one".into()));
+            }
+            experiment.axes.iter().try_for_each(Axis::validate).map_err(here)?;
+            self.check_levels(experiment).map_err(here)?;
+        }
+        Ok(())
+    }
+
+    /// Every value of every axis alone gives a recipe that parses.
+    fn check_levels(&self, experiment: &Experiment) -> Result<(), String> {
+        let first = vec![0; experiment.axes.len()];
+        for (at, axis) in experiment.axes.iter().enumerate() {
+            for level in 0..axis.len() {
+                let mut levels = first.clone();
+                levels[at] = level;
+                self.recipe(experiment, &levels)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The recipe at these levels of an experiment's axes.
+    ///
+    /// # Errors
+    /// If it cannot be; the message names the values.
+    pub fn recipe(&self, experiment: &Experiment, levels: &[usize]) -> Result<Recipe, String> {
+        let base = match &self.preset {
+            Some(name) => Recipe::preset(name).map_err(|e| e.to_string())?,
+            None => Recipe::default(),
+        };
+        let mut recipe: Table =
+            base.to_toml().parse().map_err(|e: toml::de::Error| e.to_string())?;
+        overlay(&mut recipe, &self.base);
+        overlay(&mut recipe, &experiment.set);
+        for (axis, &level) in experiment.axes.iter().zip(levels) {
+            axis.apply(&mut recipe, level);
+        }
+        recipe.insert("name".into(), Value::String("study".into()));
+        let text = toml::to_string(&recipe).map_err(|e| e.to_string())?;
+        Recipe::parse(&text, "").map_err(|e| {
+            let settings = experiment.axes.iter().zip(levels);
+            let settings: Vec<String> = settings
+                .map(|(axis, &level)| format!("{} = {}", axis.name(), axis.label(level)))
+                .collect();
+            format!("with {}: {e}", settings.join(", "))
+        })
+    }
+}
+
+impl Axis {
+    fn validate(&self) -> Result<(), String> {
+        let name = self.name();
+        match (&self.key, self.values.is_empty(), self.cases.is_empty()) {
+            (Some(_), false, true) | (None, true, false) => {}
+            _ => {
+                return Err(format!(
+                    "axis '{name}': expected a key with values, or cases, and not both"
+                ));
+            }
+        }
+        for level in 0..self.len() {
+            if (0..level).any(|l| self.label(l) == self.label(level)) {
+                return Err(format!("axis '{name}' has the value '{}' twice", self.label(level)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The number of its values.
+    pub fn len(&self) -> usize {
+        self.values.len().max(self.cases.len())
+    }
+
+    /// Whether it has no values; a parsed one has some.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Its name in the report.
+    pub fn name(&self) -> &str {
+        self.name.as_deref().or(self.key.as_deref()).unwrap_or("setting")
+    }
+
+    /// The name of a value.
+    pub fn label(&self, level: usize) -> String {
+        match (self.cases.get(level), self.values.get(level)) {
+            (Some(case), _) => case.name.clone(),
+            (None, Some(value)) => super::fragment::label(value),
+            (None, None) => String::new(),
+        }
+    }
+
+    /// A value as a number, if it is one.
+    pub fn number(&self, level: usize) -> Option<f64> {
+        self.values.get(level).and_then(super::fragment::number)
+    }
+
+    fn apply(&self, recipe: &mut Table, level: usize) {
+        if let Some(case) = self.cases.get(level) {
+            overlay(recipe, &case.set);
+        } else if let (Some(key), Some(value)) = (&self.key, self.values.get(level)) {
+            set(recipe, key, value);
+        }
+    }
+}
+
+impl TaskEntry {
+    /// The task, whose paths go from `assets`.
+    ///
+    /// # Errors
+    /// If the folder is no task folder, or the model or the calibration data are not named.
+    pub fn task(&self, assets: &Path) -> Result<Task, StudyError> {
+        let wrong = |source| StudyError::Task { task: self.name.clone(), source };
+        let at = |path: &Option<PathBuf>| path.as_ref().map(|p| assets.join(p));
+        let mut task = match &self.folder {
+            Some(folder) => Task::open(&assets.join(folder)).map_err(wrong)?,
+            None => Task {
+                name: self.name.clone(),
+                model: PathBuf::new(),
+                calibration: None,
+                evaluation: None,
+                metric: Metric::Top1,
+                preprocessing: Preprocessing::default(),
+                window_frames: None,
+            },
+        };
+        task.name.clone_from(&self.name);
+        if let Some(model) = at(&self.model) {
+            task.model = model;
+        }
+        task.calibration = at(&self.calibration).or(task.calibration);
+        if let Some(samples) = at(&self.evaluation) {
+            task.evaluation = Some(EvaluationFiles { samples, ..Default::default() });
+        }
+        if let Some(files) = &mut task.evaluation {
+            files.labels = at(&self.labels).or(files.labels.take());
+            files.groups = at(&self.groups).or(files.groups.take());
+        }
+        task.metric = self.metric.unwrap_or(task.metric);
+        if let Some(preprocessing) = &self.preprocessing {
+            task.preprocessing = preprocessing.clone();
+        }
+        task.window_frames = self.window_frames.or(task.window_frames);
+        let lacks = |what: &str| StudyError::File {
+            origin: format!("task '{}'", self.name),
+            problem: format!("no {what}: give a folder, or the files"),
+        };
+        if task.model.as_os_str().is_empty() {
+            return Err(lacks("model"));
+        }
+        if task.evaluation.is_none() {
+            return Err(lacks("evaluation data"));
+        }
+        Ok(task)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STUDY: &str = "name = 's'\n[[task]]\nname = 'a'\nfolder = 'a'\n[[experiment]]\n\
+                         question = 'q'\n[[experiment.axis]]\n";
+
+    fn problem(text: &str) -> String {
+        Study::parse(text, "s.toml").unwrap_err().to_string()
+    }
+
+    #[test]
+    fn wrong_studies_say_what_is_wrong() {
+        for (axis, message) in [
+            ("kee = 'x'", "unknown field `kee`"),
+            ("key = 'weights.bits'", "expected a key with values, or cases"),
+            ("key = 'weights.bits'\nvalues = [9]", "with weights.bits = 9"),
+            ("key = 'weights.bitz'\nvalues = [4]", "did you mean `bits`?"),
+            ("key = 'rounding'\nvalues = ['gpqt']", "did you mean 'gptq'?"),
+            ("key = 'weights.bits'\nvalues = [4, 4]", "has the value '4' twice"),
+        ] {
+            let found = problem(&format!("{STUDY}{axis}"));
+            assert!(found.contains(message), "{axis}: {found}");
+        }
+        let bits = "key = 'weights.bits'\nvalues = [4]";
+        let found = problem(&format!("draws = 0\n{STUDY}{bits}"));
+        assert!(found.contains("draws is 0"), "{found}");
+        let tasks = STUDY.replace("question = 'q'", "question = 'q'\ntasks = ['b']");
+        let found = problem(&format!("{tasks}{bits}"));
+        assert!(found.contains("there is no task 'b': expected one of a"), "{found}");
+    }
+
+    #[test]
+    fn settings_lie_over_the_base_and_axes_over_both() {
+        let text = "name = 's'\npreset = 'w4a8'\n[base]\nweights.bits = 3\n[[task]]\nname = 'a'\n\
+                    [[experiment]]\nquestion = 'q'\nset = { weights.range = 'octav' }\n\
+                    [[experiment.axis]]\nkey = 'rounding'\nvalues = ['nearest', 'obq']\n\
+                    [[experiment.axis]]\nname = 'drop'\ncases = [{ name = 'no' }, \
+                    { name = 'half', set = { reconstruction.drop = 0.5 } }]";
+        let study = Study::parse(text, "s").unwrap();
+        let recipe = study.recipe(&study.experiments[0], &[1, 1]).unwrap();
+        assert_eq!(recipe.weights.bits, 3);
+        assert_eq!(recipe.weights.range.name(), "octav");
+        assert_eq!(recipe.rounding.name(), "obq");
+        assert_eq!(recipe.reconstruction.drop, 0.5);
+        // What the preset says otherwise stays.
+        assert_eq!(recipe.conditioning, Recipe::preset("w4a8").unwrap().conditioning);
+    }
+}

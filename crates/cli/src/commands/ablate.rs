@@ -1,0 +1,158 @@
+//! `burn-ptq ablate`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use burn_ptq::backend::device;
+use burn_ptq::study::{
+    self, Bench, Journal, Options, Plan, Record, RunRecord, Study, StudyRecord, TaskRecord,
+    expected_seconds,
+};
+use indicatif::HumanDuration;
+
+use crate::args::{Ablate, AblateCommand};
+use crate::progress::{Reporter, StudyReporter, proceed};
+use crate::table;
+
+/// The file of an unsharded study.
+const RESULTS: &str = "results.jsonl";
+
+pub fn run(args: Ablate) -> anyhow::Result<()> {
+    match (&args.command, &args.study, &args.out) {
+        (Some(AblateCommand::Merge { results, out }), ..) => merge(results, out),
+        (None, Some(study), Some(out)) => ablate(&args, study, out),
+        _ => anyhow::bail!("give a study and --out DIR"),
+    }
+}
+
+fn ablate(args: &Ablate, path: &Path, out: &Path) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the study {}", path.display()))?;
+    let study = Study::parse(&text, &path.display().to_string())?;
+    let device = device(&args.backend.backend)?;
+    let assets = assets(args, &study, path);
+    let file = out.join(match args.shard {
+        Some(shard) => format!("results-{}-of-{}.jsonl", shard.index, shard.count),
+        None => RESULTS.into(),
+    });
+    let (journal, known) = if args.dry_run {
+        let lines = if file.exists() { study::read(&file)? } else { Vec::new() };
+        (None, lines.into_iter().map(|(record, _)| record).collect())
+    } else {
+        std::fs::create_dir_all(out).with_context(|| format!("cannot write {}", out.display()))?;
+        let (journal, known) = Journal::open(&file)?;
+        (Some(journal), known)
+    };
+    let (studies, tasks, runs) = sorted(known);
+
+    let reporter = Reporter::new();
+    let mut bench = Bench::open(&study, &assets, &tasks, &device, &|event| reporter.show(event))?;
+    drop(reporter);
+    let plan = Plan::new(&study, bench.facts())?;
+    let Some(mut journal) = journal else {
+        print!("{}", list(&bench, &plan, args, &runs));
+        return Ok(());
+    };
+    let record = StudyRecord { name: study.name.clone(), text };
+    if studies.last() != Some(&record) {
+        journal.append(&Record::Study(record))?;
+    }
+    for task in bench.facts().into_iter().filter(|task| !tasks.contains(task)) {
+        journal.append(&Record::Task(Box::new(task)))?;
+    }
+    let options = Options {
+        jobs: args.jobs.into(),
+        shard: args.shard,
+        retry_failed: args.retry_failed,
+    };
+    let reporter = StudyReporter::new();
+    let tell = |event: study::StudyEvent| reporter.show(event);
+    let summary = study::run(&mut bench, &plan, &mut journal, &runs, options, &tell, &proceed)?;
+    drop(reporter);
+    println!(
+        "{} runs: {} were finished before, {} succeeded now, {} failed now; {}",
+        summary.found + summary.succeeded + summary.failed,
+        summary.found,
+        summary.succeeded,
+        summary.failed,
+        file.display()
+    );
+    Ok(())
+}
+
+/// The folder that the tasks' paths go from.
+fn assets(args: &Ablate, study: &Study, path: &Path) -> PathBuf {
+    let home = path.parent().unwrap_or(Path::new("."));
+    let named = study.assets.as_ref().map(|assets| {
+        let elsewhere = std::env::var_os("BURN_PTQ_ASSETS").map(PathBuf::from);
+        elsewhere.unwrap_or_else(|| home.join(assets))
+    });
+    args.assets.clone().or(named).unwrap_or_else(|| home.into())
+}
+
+/// Records by what they are about; of a run the last counts.
+fn sorted(records: Vec<Record>) -> (Vec<StudyRecord>, Vec<TaskRecord>, Vec<RunRecord>) {
+    let (mut studies, mut tasks, mut runs) = (Vec::new(), Vec::new(), Vec::new());
+    for record in records {
+        match record {
+            Record::Study(study) => studies.push(study),
+            Record::Task(task) => tasks.push(*task),
+            Record::Run(run) => {
+                runs.retain(|r: &RunRecord| r.id != run.id);
+                runs.push(*run);
+            }
+        }
+    }
+    (studies, tasks, runs)
+}
+
+/// The runs of a plan, with the time that they may take.
+fn list(bench: &Bench, plan: &Plan, args: &Ablate, known: &[RunRecord]) -> String {
+    let part = plan.part(args.shard);
+    let seconds = expected_seconds(bench, plan, &part, known);
+    let finished = |id: &str| known.iter().any(|k| k.id == id && k.error.is_none());
+    let rows: Vec<Vec<String>> = (part.iter().zip(&seconds))
+        .map(|(&index, seconds)| {
+            let run = &plan.runs[index];
+            vec![
+                run.id.clone(),
+                plan.tasks[run.task].name.clone(),
+                run.recipe.label(),
+                run.recipe.rounding.name().into(),
+                run.samples.to_string(),
+                run.draw.to_string(),
+                run.recipe.seed.to_string(),
+                if finished(&run.id) { "finished".into() } else { format!("{seconds:.1}") },
+            ]
+        })
+        .collect();
+    let header = ["run", "task", "widths", "rounding", "samples", "draw", "seed", "seconds"];
+    let mut text = table::render(&header, &rows);
+    let left: f64 = (part.iter().zip(&seconds))
+        .filter(|(index, _)| !finished(&plan.runs[**index].id))
+        .map(|(_, seconds)| seconds)
+        .sum();
+    let jobs = f64::from(args.jobs);
+    text.push_str(&format!(
+        "\n{} runs of {} experiments on {} tasks; about {:#} left with --jobs {}\n",
+        part.len(),
+        plan.experiments.len(),
+        plan.tasks.len(),
+        HumanDuration(std::time::Duration::from_secs_f64(left / jobs)),
+        args.jobs
+    ));
+    text
+}
+
+fn merge(results: &[PathBuf], out: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(out).with_context(|| format!("cannot write {}", out.display()))?;
+    let file = out.join(RESULTS);
+    let merged = study::merge(results, &file)?;
+    println!(
+        "{} runs in {}; {} stood in several files",
+        merged.runs,
+        file.display(),
+        merged.repeated
+    );
+    Ok(())
+}
