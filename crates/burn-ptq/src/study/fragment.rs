@@ -2,6 +2,8 @@
 
 use toml::{Table, Value};
 
+use crate::recipe::Recipe;
+
 /// Sections of a recipe, whose keys are set one by one; every other key is a choice or a plain value,
 /// and is replaced as a whole.
 const SECTIONS: &[&str] = &["calibration", "weights", "activations", "layerwise", "reconstruction"];
@@ -45,6 +47,20 @@ pub(super) fn set(recipe: &mut Table, path: &str, value: &Value) {
         table.clear();
     }
     table.insert(last.into(), value.clone());
+}
+
+/// A recipe as TOML without what is a default: it parses to the same recipe.
+pub(super) fn essentials(recipe: &Recipe) -> String {
+    let table = |recipe: &Recipe| recipe.to_toml().parse::<Table>().unwrap_or_default();
+    let (mut found, default) = (table(recipe), table(&Recipe::default()));
+    found.retain(|key, value| match (value, default.get(key)) {
+        (Value::Table(section), Some(Value::Table(default))) if SECTIONS.contains(&key) => {
+            section.retain(|key, value| default.get(key) != Some(value));
+            !section.is_empty()
+        }
+        (value, default) => default != Some(value),
+    });
+    found.to_string()
 }
 
 /// A value as people read it in tables.
@@ -103,6 +119,17 @@ mod tests {
         assert_eq!(recipe, table(expected));
         set(&mut recipe, "rounding", &Value::String("obq".into()));
         assert_eq!(recipe["rounding"].as_str(), Some("obq"));
+    }
+
+    #[test]
+    fn a_recipe_is_its_essentials() {
+        for (name, text) in crate::recipe::PRESETS {
+            let recipe = Recipe::parse(text, name).unwrap();
+            let short = essentials(&recipe);
+            assert!(short.len() < recipe.to_toml().len() / 2, "{short}");
+            assert_eq!(Recipe::parse(&short, "short").unwrap(), recipe);
+        }
+        assert_eq!(essentials(&Recipe::default()), "");
     }
 
     #[test]

@@ -256,6 +256,9 @@ impl Run {
         let all = facts.calibration_samples;
         let drawn = recipe.calibration.source.component().synthesis().is_none();
         let samples = recipe.calibration.samples.unwrap_or(all).min(all);
+        if drawn {
+            recipe.calibration.samples = Some(samples);
+        }
         // All samples can be drawn in one way only, and not all recipes are random.
         let draw = if drawn && samples < all { draw } else { 0 };
         if depends_on_seed(&recipe) {

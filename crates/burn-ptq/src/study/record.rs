@@ -76,7 +76,7 @@ pub struct RunRecord {
     pub draw: usize,
     /// How many samples it has.
     pub samples: usize,
-    /// The recipe as TOML, with its seed.
+    /// The recipe as TOML, with its seed; what is left out is the default of this version.
     pub recipe: String,
     /// What the run gave; absent if it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -137,9 +137,9 @@ impl Outcome {
     pub fn pack(outcomes: &Outcomes) -> Self {
         match outcomes {
             Outcomes::Correct(correct) => Self::bits(correct),
-            Outcomes::Scores(scores) => {
-                Self::Scores(scores.iter().map(|&s| format!("{:08x}", (s as f32).to_bits())).collect())
-            }
+            Outcomes::Scores(scores) => Self::Scores(
+                scores.iter().map(|&s| format!("{:08x}", (s as f32).to_bits())).collect(),
+            ),
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::bench::Bench;
 use super::estimate;
 use super::file::StudyError;
+use super::fragment::essentials;
 use super::journal::Journal;
 use super::plan::{Plan, Run, Shard};
 use super::record::{Record, RunRecord};
@@ -71,7 +72,12 @@ struct State<'a> {
 
 /// Seconds that each run of `part` is expected to take, by the times of finished runs where there are
 /// some of the same task.
-pub fn expected_seconds(bench: &Bench, plan: &Plan, part: &[usize], known: &[RunRecord]) -> Vec<f64> {
+pub fn expected_seconds(
+    bench: &Bench,
+    plan: &Plan,
+    part: &[usize],
+    known: &[RunRecord],
+) -> Vec<f64> {
     let rough = |run: &Run| {
         let samples = plan.tasks[run.task].evaluation_samples as f64;
         estimate::seconds(bench, run, samples * bench.windows(run.task))
@@ -219,7 +225,7 @@ fn attempt(
         version: env!("CARGO_PKG_VERSION").into(),
         draw: run.draw,
         samples: run.samples,
-        recipe: run.recipe.to_toml(),
+        recipe: essentials(&run.recipe),
         measured,
         error,
         seconds,

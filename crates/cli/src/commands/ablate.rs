@@ -60,11 +60,8 @@ fn ablate(args: &Ablate, path: &Path, out: &Path) -> anyhow::Result<()> {
     for task in bench.facts().into_iter().filter(|task| !tasks.contains(task)) {
         journal.append(&Record::Task(Box::new(task)))?;
     }
-    let options = Options {
-        jobs: args.jobs.into(),
-        shard: args.shard,
-        retry_failed: args.retry_failed,
-    };
+    let options =
+        Options { jobs: args.jobs.into(), shard: args.shard, retry_failed: args.retry_failed };
     let reporter = StudyReporter::new();
     let tell = |event: study::StudyEvent| reporter.show(event);
     let summary = study::run(&mut bench, &plan, &mut journal, &runs, options, &tell, &proceed)?;
