@@ -8,7 +8,10 @@
 //! | `record`, `journal` | what is known about a run, and the file that survives being killed |
 //! | `bench` | tasks opened once, and what runs share |
 //! | `runner`, `estimate` | running what is missing, and how long that takes |
+//! | `statistics` | paired bootstrap, Holm's correction |
+//! | `analysis` | cells with means, deviations and verdicts |
 
+pub mod analysis;
 mod bench;
 mod estimate;
 mod file;
@@ -17,6 +20,7 @@ mod journal;
 mod plan;
 mod record;
 mod runner;
+pub mod statistics;
 
 pub use bench::Bench;
 pub use file::{Axis, Case, Experiment, Mode, Study, StudyError, TaskEntry};

@@ -113,11 +113,11 @@ impl std::str::FromStr for Shard {
 }
 
 impl Plan {
-    /// Plans `study` on `tasks`, which are its own in its order.
+    /// Plans `study` on `tasks`, which are its own in its order, for this `version` of burn-ptq.
     ///
     /// # Errors
     /// If a combination of values gives no recipe.
-    pub fn new(study: &Study, tasks: Vec<TaskRecord>) -> Result<Self, StudyError> {
+    pub fn new(study: &Study, tasks: Vec<TaskRecord>, version: &str) -> Result<Self, StudyError> {
         let mut plan = Self { name: study.name.clone(), tasks, experiments: vec![], runs: vec![] };
         let mut recipes = Vec::new();
         for experiment in &study.experiments {
@@ -136,7 +136,8 @@ impl Plan {
                     for (point, recipe) in experiment.points.iter_mut().zip(recipes) {
                         for seed in 0..study.seeds {
                             let seed = (draw * study.seeds + seed) as u64;
-                            let run = Run::new(&plan.tasks[task], task, recipe, draw, seed);
+                            let run =
+                                Run::new(&plan.tasks[task], task, recipe, (draw, seed), version);
                             let index = *known.entry(run.id.clone()).or_insert(plan.runs.len());
                             if index == plan.runs.len() {
                                 plan.runs.push(run);
@@ -251,7 +252,13 @@ fn describe(recipe: &Recipe) -> String {
 
 impl Run {
     /// The run of a recipe on a task, with this draw and seed where they matter.
-    fn new(facts: &TaskRecord, task: usize, recipe: &Recipe, draw: usize, seed: u64) -> Self {
+    fn new(
+        facts: &TaskRecord,
+        task: usize,
+        recipe: &Recipe,
+        (draw, seed): (usize, u64),
+        version: &str,
+    ) -> Self {
         let mut recipe = recipe.clone();
         let all = facts.calibration_samples;
         let drawn = recipe.calibration.source.component().synthesis().is_none();
@@ -266,7 +273,7 @@ impl Run {
         }
         let text = recipe.to_toml();
         let id = digest(&[
-            env!("CARGO_PKG_VERSION"),
+            version,
             &facts.name,
             &facts.fingerprint,
             &text,

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use burn_ptq::backend::device;
+use burn_ptq::pipeline::Event;
+use burn_ptq::study::analysis::Results;
 use burn_ptq::study::{
-    self, Bench, Journal, Options, Plan, Record, RunRecord, Study, StudyRecord, TaskRecord,
-    expected_seconds,
+    self, Bench, Journal, Options, Plan, Record, RunRecord, Study, StudyRecord, expected_seconds,
 };
 use indicatif::HumanDuration;
 
@@ -35,24 +36,21 @@ fn ablate(args: &Ablate, path: &Path, out: &Path) -> anyhow::Result<()> {
         Some(shard) => format!("results-{}-of-{}.jsonl", shard.index, shard.count),
         None => RESULTS.into(),
     });
-    let (journal, known) = if args.dry_run {
-        let lines = if file.exists() { study::read(&file)? } else { Vec::new() };
-        (None, lines.into_iter().map(|(record, _)| record).collect())
-    } else {
-        std::fs::create_dir_all(out).with_context(|| format!("cannot write {}", out.display()))?;
-        let (journal, known) = Journal::open(&file)?;
-        (Some(journal), known)
-    };
-    let (studies, tasks, runs) = sorted(known);
-
+    let known = if file.exists() { study::read(&file)? } else { Vec::new() };
+    let known = Results::new(known.into_iter().map(|(record, _)| record));
     let reporter = Reporter::new();
-    let mut bench = Bench::open(&study, &assets, &tasks, &device, &|event| reporter.show(event))?;
+    let progress = |event: Event| reporter.show(event);
+    let mut bench = Bench::open(&study, &assets, &known.tasks, &device, &progress)?;
     drop(reporter);
-    let plan = Plan::new(&study, bench.facts())?;
-    let Some(mut journal) = journal else {
-        print!("{}", list(&bench, &plan, args, &runs));
+    let plan = Plan::new(&study, bench.facts(), env!("CARGO_PKG_VERSION"))?;
+    if args.dry_run {
+        print!("{}", list(&bench, &plan, args, &known.runs));
         return Ok(());
-    };
+    }
+    // Nothing is written before all is known to be right.
+    std::fs::create_dir_all(out).with_context(|| format!("cannot write {}", out.display()))?;
+    let (mut journal, known) = Journal::open(&file)?;
+    let Results { studies, tasks, runs } = Results::new(known);
     let record = StudyRecord { name: study.name.clone(), text };
     if studies.last() != Some(&record) {
         journal.append(&Record::Study(record))?;
@@ -85,22 +83,6 @@ fn assets(args: &Ablate, study: &Study, path: &Path) -> PathBuf {
         elsewhere.unwrap_or_else(|| home.join(assets))
     });
     args.assets.clone().or(named).unwrap_or_else(|| home.into())
-}
-
-/// Records by what they are about; of a run the last counts.
-fn sorted(records: Vec<Record>) -> (Vec<StudyRecord>, Vec<TaskRecord>, Vec<RunRecord>) {
-    let (mut studies, mut tasks, mut runs) = (Vec::new(), Vec::new(), Vec::new());
-    for record in records {
-        match record {
-            Record::Study(study) => studies.push(study),
-            Record::Task(task) => tasks.push(*task),
-            Record::Run(run) => {
-                runs.retain(|r: &RunRecord| r.id != run.id);
-                runs.push(*run);
-            }
-        }
-    }
-    (studies, tasks, runs)
 }
 
 /// The runs of a plan, with the time that they may take.

@@ -1,5 +1,6 @@
 //! The command line, run as a process.
 
+mod ablate;
 mod bad_input;
 mod commands;
 #[cfg(target_os = "linux")]

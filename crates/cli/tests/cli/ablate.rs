@@ -1,0 +1,280 @@
+//! `burn-ptq ablate`: the small study of the repository, killed, cut into shards, and wrong.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::{burn_ptq, demo, stderr, stdout};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn smoke() -> PathBuf {
+    root().join("studies/smoke.toml")
+}
+
+fn ablate(study: &Path, out: &Path, more: &[&str]) -> Command {
+    let mut command = burn_ptq();
+    command.arg("ablate").arg(study).arg("--out").arg(out).args(more);
+    command
+}
+
+fn finished(output: Output) -> String {
+    assert!(output.status.success(), "{}", stderr(&output));
+    stdout(&output)
+}
+
+/// The records of a result file, without times.
+fn records(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let parse = |line: &str| {
+        let mut record: Value = serde_json::from_str(line).unwrap();
+        record.as_object_mut().unwrap().remove("seconds");
+        record
+    };
+    text.lines().map(parse).collect()
+}
+
+/// The same, in an order that does not depend on when they were written.
+fn sorted(path: &Path) -> Vec<String> {
+    let mut lines: Vec<String> = records(path).iter().map(Value::to_string).collect();
+    lines.sort();
+    lines
+}
+
+/// How often each run stands in a file.
+fn ids(path: &Path) -> BTreeMap<String, usize> {
+    let mut ids = BTreeMap::new();
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    for line in text.lines() {
+        // The last line may be torn by a kill.
+        let Ok(record) = serde_json::from_str::<Value>(line) else { continue };
+        if record["kind"] == "run" {
+            *ids.entry(record["id"].as_str().unwrap().to_string()).or_default() += 1;
+        }
+    }
+    ids
+}
+
+#[test]
+fn the_small_study_takes_less_than_two_minutes_and_two_jobs_give_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, two] = ["one", "two"].map(|name| folder.path().join(name));
+    let clock = Instant::now();
+    let said = finished(ablate(&smoke(), &one, &[]).output().unwrap());
+    let seconds = clock.elapsed().as_secs_f64();
+    println!("the small study took {seconds:.1} s: {}", said.trim());
+    assert!(seconds < 120.0, "{seconds} s");
+    assert!(said.contains(" 0 were finished before") && said.contains(" 0 failed now"), "{said}");
+    finished(ablate(&smoke(), &two, &["--jobs", "2"]).output().unwrap());
+    assert_eq!(sorted(&one.join("results.jsonl")), sorted(&two.join("results.jsonl")));
+    // A second start finds everything done and changes nothing.
+    let before = std::fs::read(one.join("results.jsonl")).unwrap();
+    let said = finished(ablate(&smoke(), &one, &[]).output().unwrap());
+    assert!(said.contains(" 0 succeeded now"), "{said}");
+    assert_eq!(std::fs::read(one.join("results.jsonl")).unwrap(), before);
+}
+
+#[test]
+fn twenty_kills_at_random_moments_lose_and_repeat_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("whole");
+    let clock = Instant::now();
+    finished(ablate(&smoke(), &whole, &[]).output().unwrap());
+    let whole_time = clock.elapsed();
+    let expected = ids(&whole.join("results.jsonl"));
+
+    let killed = folder.path().join("killed");
+    let file = killed.join("results.jsonl");
+    // A fixed sequence of odd numbers: the moments are as random as the machine makes them.
+    let mut random: u32 = 2_654_435_769;
+    let (mut kills, mut starts) = (0, 0);
+    let mut known = BTreeMap::new();
+    while kills < 20 {
+        starts += 1;
+        assert!(starts < 200, "the study ends before it can be killed: {kills} kills");
+        if known.len() == expected.len() {
+            // It came to its end between two kills: once more from the beginning.
+            std::fs::remove_dir_all(&killed).unwrap();
+            known.clear();
+        }
+        let mut child = ablate(&smoke(), &killed, &["--jobs", "2"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        random ^= random << 13;
+        random ^= random >> 17;
+        random ^= random << 5;
+        let share = f64::from(random) / f64::from(u32::MAX);
+        std::thread::sleep(whole_time.mul_f64(0.3 * share) + Duration::from_millis(2));
+        // Nothing can be done about SIGKILL: no handler runs.
+        child.kill().unwrap();
+        let status = child.wait().unwrap();
+        kills += usize::from(status.code().is_none());
+        let now = ids(&file);
+        for id in known.keys() {
+            assert!(now.contains_key(id), "run {id} was finished and is lost");
+        }
+        assert!(now.values().all(|&times| times == 1), "a run was repeated: {now:?}");
+        known = now;
+    }
+    println!("{kills} kills in {starts} starts; {} runs survived the last", known.len());
+    let said = finished(ablate(&smoke(), &killed, &[]).output().unwrap());
+    assert!(said.contains(&format!(" {} were finished before", known.len())), "{said}");
+    assert_eq!(ids(&file), expected);
+    assert_eq!(sorted(&file), sorted(&whole.join("results.jsonl")));
+}
+
+#[test]
+fn a_torn_line_is_cut_off_and_its_run_is_run_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("results.jsonl");
+    finished(ablate(&smoke(), folder.path(), &[]).output().unwrap());
+    let bytes = std::fs::read(&file).unwrap();
+    let expected = sorted(&file);
+    for cut in [1, 2, 200] {
+        std::fs::write(&file, &bytes[..bytes.len() - cut]).unwrap();
+        let said = finished(ablate(&smoke(), folder.path(), &[]).output().unwrap());
+        assert!(said.contains(" 1 succeeded now"), "{said}");
+        assert_eq!(sorted(&file), expected);
+    }
+    // Damage before the last line is no torn write, and nothing is thrown away for it.
+    let mut damaged = bytes.clone();
+    damaged[3] = b'#';
+    std::fs::write(&file, &damaged).unwrap();
+    let output = ablate(&smoke(), folder.path(), &[]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("line 1 is no record"), "{}", stderr(&output));
+    assert_eq!(std::fs::read(&file).unwrap(), damaged);
+}
+
+#[test]
+fn merged_shards_are_the_whole_study() {
+    let folder = tempfile::tempdir().unwrap();
+    let [whole, parts, merged] = ["whole", "parts", "merged"].map(|n| folder.path().join(n));
+    finished(ablate(&smoke(), &whole, &[]).output().unwrap());
+    for shard in ["1/2", "2/2"] {
+        finished(ablate(&smoke(), &parts, &["--shard", shard]).output().unwrap());
+    }
+    let files = ["results-1-of-2.jsonl", "results-2-of-2.jsonl"].map(|name| parts.join(name));
+    let counts = files.each_ref().map(|file| ids(file).len());
+    assert!(counts[0].abs_diff(counts[1]) <= 1, "{counts:?}");
+    let mut merge = burn_ptq();
+    merge.args(["ablate", "merge"]).args(&files).arg("--out").arg(&merged);
+    finished(merge.output().unwrap());
+    let [merged, whole] = [merged, whole].map(|f| f.join("results.jsonl"));
+    assert_eq!(sorted(&merged), sorted(&whole));
+    // Merging again, with everything twice, adds nothing.
+    let again = folder.path().join("again");
+    let mut merge = burn_ptq();
+    merge.args(["ablate", "merge"]).arg(&whole).args(&files).arg("--out").arg(&again);
+    let said = finished(merge.output().unwrap());
+    assert!(said.contains(&format!("{} stood in several files", counts[0] + counts[1])), "{said}");
+    assert_eq!(sorted(&again.join("results.jsonl")), sorted(&whole));
+}
+
+/// A study on the demo with one experiment.
+fn study(folder: &Path, experiment: &str) -> PathBuf {
+    let path = folder.join("study.toml");
+    let text = format!(
+        "name = 's'\ndraws = 2\n[base]\ncalibration.samples = 32\n[[task]]\nname = 'digits'\n\
+         folder = '{}'\n[[experiment]]\nquestion = 'q'\n{experiment}",
+        demo().display()
+    );
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn a_failing_run_is_recorded_and_the_others_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    // The second names a layer that is not there, which only the model can tell.
+    let axis = "[[experiment.axis]]\nname = 'layer'\ncases = [{ name = 'all' }, { name = 'wrong', \
+                set = { layer = [{ name = 'no_such_layer', weights = 8 }] } }]";
+    let path = study(folder.path(), axis);
+    let out = folder.path().join("out");
+    let said = finished(ablate(&path, &out, &[]).output().unwrap());
+    assert!(said.contains("2 succeeded now, 2 failed now"), "{said}");
+    let failed: Vec<Value> = records(&out.join("results.jsonl"))
+        .into_iter()
+        .filter(|r| r["error"].is_string())
+        .collect();
+    assert_eq!(failed.len(), 2);
+    assert!(failed[0]["error"].as_str().unwrap().contains("matches no layer"), "{failed:?}");
+    // It is not tried again, unless one asks for it.
+    let said = finished(ablate(&path, &out, &[]).output().unwrap());
+    assert!(said.contains("4 were finished before"), "{said}");
+    let said = finished(ablate(&path, &out, &["--retry-failed"]).output().unwrap());
+    assert!(said.contains("2 were finished before, 0 succeeded now, 2 failed now"), "{said}");
+}
+
+#[test]
+fn a_study_may_grow_and_keeps_what_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let axis =
+        |values: &str| format!("[[experiment.axis]]\nkey = 'weights.bits'\nvalues = {values}");
+    let out = folder.path().join("out");
+    finished(ablate(&study(folder.path(), &axis("[8, 4]")), &out, &[]).output().unwrap());
+    let grown = study(folder.path(), &axis("[8, 4, 2]"));
+    let said = finished(ablate(&grown, &out, &[]).output().unwrap());
+    assert!(said.contains("4 were finished before, 2 succeeded now"), "{said}");
+}
+
+#[test]
+fn a_dry_run_lists_the_runs_and_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let said = finished(ablate(&smoke(), &out, &["--dry-run"]).output().unwrap());
+    let runs = said.lines().filter(|line| line.contains(" digits ")).count();
+    assert!(said.contains(&format!("{runs} runs of 3 experiments on 1 tasks; about ")), "{said}");
+    assert!(!out.exists());
+}
+
+#[test]
+fn wrong_studies_and_options_are_one_clear_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let refused = |command: &mut Command, message: &str| {
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(stderr(&output).contains(message), "{}", stderr(&output));
+    };
+    let axis = "[[experiment.axis]]\nkey = 'weights.bitz'\nvalues = [4]";
+    let wrong = study(folder.path(), axis);
+    refused(&mut ablate(&wrong, &out, &[]), "did you mean `bits`?");
+    let wrong = study(folder.path(), "colour = 'red'");
+    refused(&mut ablate(&wrong, &out, &[]), "unknown field `colour`");
+    refused(&mut ablate(Path::new("nowhere.toml"), &out, &[]), "cannot read the study");
+    refused(&mut ablate(&smoke(), &out, &["--shard", "3/2"]), "expected i/n with i from 1 to n");
+    refused(&mut ablate(&smoke(), &out, &["--jobs", "0"]), "0 is not in 1..=64");
+    let nowhere = ["--assets", "/nowhere"];
+    refused(&mut ablate(&smoke(), &out, &nowhere), "task 'digits': ");
+    assert!(!out.exists());
+}
+
+#[test]
+fn ctrl_c_keeps_every_finished_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("results.jsonl");
+    let child = ablate(&smoke(), folder.path(), &[])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while ids(&file).len() < 3 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).output();
+    assert!(interrupt.is_ok());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert!(stderr(&output).contains("every finished run is kept"), "{}", stderr(&output));
+    let before = ids(&file).len();
+    let said = finished(ablate(&smoke(), folder.path(), &[]).output().unwrap());
+    assert!(said.contains(&format!(" {before} were finished before")), "{said}");
+}
