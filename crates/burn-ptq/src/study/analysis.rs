@@ -71,6 +71,8 @@ pub struct TaskSummary {
 pub struct ExperimentResult {
     /// The question.
     pub question: String,
+    /// What readers should know about it.
+    pub note: String,
     /// What its recipes have in common, by that of the first point.
     pub setting: String,
     /// The axes, with names and values.
@@ -103,6 +105,8 @@ pub struct Cell {
     pub task: usize,
     /// The value of each axis.
     pub levels: Vec<usize>,
+    /// The recipe in a line.
+    pub recipe: String,
     /// The levels of the cell that this one is compared with.
     pub reference: Vec<usize>,
     /// Its runs that succeeded.
@@ -317,6 +321,7 @@ impl Desk<'_> {
         correct(&mut cells, |cell| cell.float.as_mut());
         ExperimentResult {
             question: planned.question.clone(),
+            note: planned.note.clone(),
             setting: planned.setting.clone(),
             axes: axes.collect(),
             tasks: planned.tasks.clone(),
@@ -360,6 +365,7 @@ impl Desk<'_> {
         Cell {
             task,
             levels: point.levels.clone(),
+            recipe: point.recipe.clone(),
             reference: planned.points[point.reference].levels.clone(),
             runs: runs.len(),
             lacking: point.runs[place].len() - runs.len(),

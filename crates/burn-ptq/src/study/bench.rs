@@ -70,7 +70,7 @@ impl Bench {
             Opened::new(task, study.evaluation_samples, known, device, progress).map_err(|source| {
                 match source {
                     PipelineError::Cancelled => StudyError::Cancelled,
-                    source => StudyError::Task { task: name, source },
+                    source => StudyError::Task { task: name, source: Box::new(source) },
                 }
             })
         };

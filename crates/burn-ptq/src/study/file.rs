@@ -75,6 +75,9 @@ pub struct TaskEntry {
 pub struct Experiment {
     /// The question, as the report's heading.
     pub question: String,
+    /// What readers of the report should know about it.
+    #[serde(default)]
+    pub note: String,
     /// What holds for all its recipes, over the base recipe.
     #[serde(default)]
     pub set: Table,
@@ -153,7 +156,7 @@ pub enum StudyError {
         /// The task.
         task: String,
         /// Why.
-        source: PipelineError,
+        source: Box<PipelineError>,
     },
     /// Files cannot be read or written.
     #[error("{path}: {source}")]
@@ -329,7 +332,7 @@ impl TaskEntry {
     /// # Errors
     /// If the folder is no task folder, or the model or the calibration data are not named.
     pub fn task(&self, assets: &Path) -> Result<Task, StudyError> {
-        let wrong = |source| StudyError::Task { task: self.name.clone(), source };
+        let wrong = |source| StudyError::Task { task: self.name.clone(), source: Box::new(source) };
         let at = |path: &Option<PathBuf>| path.as_ref().map(|p| assets.join(p));
         let mut task = match &self.folder {
             Some(folder) => Task::open(&assets.join(folder)).map_err(wrong)?,

@@ -41,7 +41,8 @@ pub(super) fn set(recipe: &mut Table, path: &str, value: &Value) {
         }
         let Value::Table(next) = entry else { return };
         table = next;
-        below_choice = !below_choice && !(depth == 0 && SECTIONS.contains(part));
+        let section = depth == 0 && SECTIONS.contains(part);
+        below_choice = !(below_choice || section);
     }
     if below_choice {
         table.clear();

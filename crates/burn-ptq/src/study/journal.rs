@@ -159,11 +159,9 @@ pub fn merge(paths: &[PathBuf], out: &Path) -> Result<Merged, StudyError> {
             false => merged.repeated += 1,
         }
     }
-    let folder = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let problem = |source| StudyError::Io { path: out.into(), source };
-    let mut temporary = tempfile::NamedTempFile::new_in(folder).map_err(problem)?;
-    temporary.write_all(text.as_bytes()).map_err(problem)?;
-    temporary.as_file().sync_data().map_err(problem)?;
-    temporary.persist(out).map_err(|e| problem(e.error))?;
+    let partial = out.with_extension("partial");
+    std::fs::write(&partial, text).map_err(problem)?;
+    std::fs::rename(&partial, out).map_err(problem)?;
     Ok(merged)
 }

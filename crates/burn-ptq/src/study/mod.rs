@@ -10,6 +10,7 @@
 //! | `runner`, `estimate` | running what is missing, and how long that takes |
 //! | `statistics` | paired bootstrap, Holm's correction |
 //! | `analysis` | cells with means, deviations and verdicts |
+//! | `report` | HTML, Markdown, CSV and JSON |
 
 pub mod analysis;
 mod bench;
@@ -19,6 +20,7 @@ mod fragment;
 mod journal;
 mod plan;
 mod record;
+pub mod report;
 mod runner;
 pub mod statistics;
 

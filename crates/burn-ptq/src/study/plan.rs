@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::file::{Axis, Experiment, Mode, Study, StudyError};
 use super::record::TaskRecord;
+use crate::quant::Granularity;
 use crate::recipe::Recipe;
 use crate::reconstruct::ReconstructionGranularity;
 use crate::round::RoundingChoice;
@@ -30,6 +31,8 @@ pub struct Plan {
 pub struct PlannedExperiment {
     /// The question.
     pub question: String,
+    /// What readers should know about it.
+    pub note: String,
     /// The recipe that all its points start from, as `W4A8, coordinate-descent, ..`.
     pub setting: String,
     /// How its axes combine.
@@ -67,6 +70,8 @@ pub struct Level {
 pub struct Point {
     /// The value of each axis.
     pub levels: Vec<usize>,
+    /// Its recipe in a line.
+    pub recipe: String,
     /// The point that this one is compared with; itself if it is one of those.
     pub reference: usize,
     /// The axis along which the two differ.
@@ -175,7 +180,8 @@ impl Plan {
                 let problem = format!("experiment '{}': {problem}", experiment.question);
                 StudyError::File { origin: study.name.clone(), problem }
             })?;
-            points.push(Point { levels, reference, axis, runs: vec![Vec::new(); tasks.len()] });
+            let runs = vec![Vec::new(); tasks.len()];
+            points.push(Point { levels, recipe: describe(&recipe), reference, axis, runs });
             recipes.push(recipe);
         }
         let axes = experiment.axes.iter().map(|axis| PlannedAxis {
@@ -186,9 +192,16 @@ impl Plan {
                 .collect(),
         });
         let setting = recipes.first().map_or_else(String::new, describe);
-        let (question, mode) = (experiment.question.clone(), experiment.mode);
-        let axes = axes.collect();
-        Ok((PlannedExperiment { question, setting, mode, axes, tasks, points }, recipes))
+        let planned = PlannedExperiment {
+            question: experiment.question.clone(),
+            note: experiment.note.clone(),
+            setting,
+            mode: experiment.mode,
+            axes: axes.collect(),
+            tasks,
+            points,
+        };
+        Ok((planned, recipes))
     }
 
     /// The runs of a shard, or all, by index.
@@ -244,6 +257,13 @@ fn describe(recipe: &Recipe) -> String {
         format!("correction {}", recipe.correction.name()),
         samples,
     ];
+    if recipe.weights.granularity == Granularity::PerTensor {
+        parts.insert(1, "per tensor".into());
+    }
+    if recipe.reconstruction.granularity != ReconstructionGranularity::None {
+        let granularity = format!("{:?}", recipe.reconstruction.granularity).to_lowercase();
+        parts.push(format!("reconstruction by {granularity}"));
+    }
     if !conditioning.is_empty() {
         parts.insert(1, format!("conditioning {}", conditioning.join(" + ")));
     }

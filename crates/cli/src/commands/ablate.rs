@@ -72,6 +72,20 @@ fn ablate(args: &Ablate, path: &Path, out: &Path) -> anyhow::Result<()> {
         summary.failed,
         file.display()
     );
+    drop(journal);
+    match args.shard {
+        Some(_) => println!("`burn-ptq ablate merge` joins the shards and writes the report"),
+        None => report(&file, out)?,
+    }
+    Ok(())
+}
+
+/// Writes the report of a result file.
+fn report(file: &Path, out: &Path) -> anyhow::Result<()> {
+    let records = study::read(file)?.into_iter().map(|(record, _)| record);
+    let files = study::report::write(&Results::new(records), out)?;
+    let names: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
+    println!("the report: {}", names.join(", "));
     Ok(())
 }
 
@@ -133,5 +147,5 @@ fn merge(results: &[PathBuf], out: &Path) -> anyhow::Result<()> {
         file.display(),
         merged.repeated
     );
-    Ok(())
+    report(&file, out)
 }

@@ -169,8 +169,7 @@ pub(super) fn lines(
     }
     for (at, line) in series.iter().enumerate() {
         let (colour, dash) = (COLOURS[at % COLOURS.len()], DASHES[at % DASHES.len()]);
-        let places: Vec<(f64, f64)> =
-            line.points.iter().map(|&(x, y, _)| frame.at(x, y)).collect();
+        let places: Vec<(f64, f64)> = line.points.iter().map(|&(x, y, _)| frame.at(x, y)).collect();
         let path: Vec<String> = places.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
         let _ = write!(
             body,

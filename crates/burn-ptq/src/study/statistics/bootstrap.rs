@@ -46,6 +46,9 @@ pub struct Comparison {
     pub p: f64,
 }
 
+/// A run's metric when its samples are drawn so often.
+type MetricOfCounts<'a> = Box<dyn Fn(&Vec<u16>) -> f32 + Sync + Send + 'a>;
+
 impl Resamples {
     /// `count` resamples of `samples` evaluation samples.
     pub fn new(judge: Judge, samples: usize, count: usize, seed: u64) -> Self {
@@ -66,7 +69,7 @@ impl Resamples {
 
     /// The metric of a run in every resample. `outcomes` has one entry a sample.
     pub fn run(&self, outcomes: &Contents) -> Resampled {
-        let metric: Box<dyn Fn(&Vec<u16>) -> f32 + Sync + Send> = match (&self.judge, outcomes) {
+        let metric: MetricOfCounts = match (&self.judge, outcomes) {
             (Judge::Mean, Contents::Correct(correct)) => {
                 let correct: Vec<u16> = correct.iter().map(|&c| c.into()).collect();
                 Box::new(move |counts| {

@@ -1,0 +1,48 @@
+//! Reports of studies: one self-contained HTML file, Markdown, CSV and JSON.
+//!
+//! `content` says what a report says, section by section; `html` and `markdown` print that, `plot`
+//! draws, `tables` writes the numbers for programs.
+
+mod content;
+mod costs;
+mod html;
+mod markdown;
+mod plot;
+mod tables;
+mod words;
+
+use std::path::{Path, PathBuf};
+
+use super::analysis::{Analysis, Results};
+use super::file::StudyError;
+
+/// The files of a report, by name.
+pub const FILES: [&str; 5] = ["report.html", "report.md", "cells.csv", "runs.csv", "report.json"];
+
+/// Analyzes results and writes the report into `folder`, each file in one step.
+///
+/// # Errors
+/// If the results hold no study or are damaged, or a file cannot be written.
+pub fn write(results: &Results, folder: &Path) -> Result<Vec<PathBuf>, StudyError> {
+    let analysis = Analysis::new(results)?;
+    let sections = content::sections(&analysis);
+    let json = serde_json::to_string_pretty(&analysis)
+        .map_err(|e| StudyError::Io { path: folder.join("report.json"), source: e.into() })?;
+    let texts = [
+        html::render(&analysis.name, &sections),
+        markdown::render(&analysis.name, &sections),
+        tables::cells(&analysis),
+        tables::runs(results),
+        json,
+    ];
+    FILES.iter().zip(texts).map(|(name, text)| replace(folder, name, &text)).collect()
+}
+
+fn replace(folder: &Path, name: &str, text: &str) -> Result<PathBuf, StudyError> {
+    let path = folder.join(name);
+    let failed = |source| StudyError::Io { path: path.clone(), source };
+    let partial = folder.join(format!(".{name}.partial"));
+    std::fs::write(&partial, text).map_err(failed)?;
+    std::fs::rename(&partial, &path).map_err(failed)?;
+    Ok(path)
+}

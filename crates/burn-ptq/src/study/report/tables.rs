@@ -1,0 +1,82 @@
+//! The numbers for programs: a row a cell, and a row a run.
+
+use crate::study::analysis::{Analysis, Results};
+
+/// All cells as CSV.
+pub(super) fn cells(analysis: &Analysis) -> String {
+    let header = "question,task,setting,recipe,runs,lacking,mean,deviation,float,difference,low,high,\
+                  p,adjusted_p,verdict,float_difference,float_verdict,flash_bytes,ram_bytes,macs,\
+                  bit_operations,seconds";
+    let mut text = format!("{header}\n");
+    for experiment in &analysis.experiments {
+        for cell in &experiment.cells {
+            let optional = |x: Option<f64>| x.map_or(String::new(), |x| x.to_string());
+            let against = cell.against;
+            let row = [
+                quoted(&experiment.question),
+                quoted(&analysis.tasks[cell.task].name),
+                quoted(&super::words::levels(experiment, &cell.levels, &[])),
+                quoted(&cell.recipe),
+                cell.runs.to_string(),
+                cell.lacking.to_string(),
+                cell.mean.to_string(),
+                optional(cell.deviation),
+                analysis.tasks[cell.task].float.to_string(),
+                optional(against.map(|c| c.difference)),
+                optional(against.map(|c| c.interval.0)),
+                optional(against.map(|c| c.interval.1)),
+                optional(against.map(|c| c.p)),
+                optional(against.map(|c| c.adjusted_p)),
+                against.map_or("reference", |c| c.verdict.text()).into(),
+                optional(cell.float.map(|c| c.difference)),
+                cell.float.map_or("", |c| c.verdict.text()).into(),
+                cell.flash_bytes.to_string(),
+                cell.ram_bytes.to_string(),
+                cell.macs.to_string(),
+                cell.bit_operations.to_string(),
+                cell.seconds.to_string(),
+            ];
+            text.push_str(&row.join(","));
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// All runs as CSV.
+pub(super) fn runs(results: &Results) -> String {
+    let mut text =
+        "id,task,draw,samples,metric,flash_bytes,ram_bytes,macs,bit_operations,calibrate_s,\
+                    quantize_s,evaluate_s,recipe,error\n"
+            .to_string();
+    for run in &results.runs {
+        let measured = |value: &dyn Fn(&crate::study::Measured) -> String| {
+            run.measured.as_ref().map_or(String::new(), value)
+        };
+        let seconds = |stage: &str| run.seconds.get(stage).map_or(String::new(), f64::to_string);
+        let row = [
+            run.id.clone(),
+            quoted(&run.task),
+            run.draw.to_string(),
+            run.samples.to_string(),
+            measured(&|m| m.metric.to_string()),
+            measured(&|m| m.flash_bytes.to_string()),
+            measured(&|m| m.ram_bytes.to_string()),
+            measured(&|m| m.macs.to_string()),
+            measured(&|m| m.bit_operations.to_string()),
+            seconds("calibrate"),
+            seconds("quantize"),
+            seconds("evaluate"),
+            quoted(&run.recipe.replace('\n', "; ")),
+            quoted(run.error.as_deref().unwrap_or_default()),
+        ];
+        text.push_str(&row.join(","));
+        text.push('\n');
+    }
+    text
+}
+
+/// A text as a field of CSV.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('"', "\"\"").replace('\n', " "))
+}
