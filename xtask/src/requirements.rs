@@ -29,6 +29,11 @@ const TOOLS: &[Tool] = &[
         package: sanitizer_package,
     },
     Tool {
+        name: "GNU parallel",
+        present: || runs("parallel", &["--will-cite", "--version"]),
+        package: || "parallel".into(),
+    },
+    Tool {
         name: "Python 3 with venv",
         present: || python().is_some() || runs("python3", &["-c", "import ensurepip, venv"]),
         package: || "python3-venv".into(),

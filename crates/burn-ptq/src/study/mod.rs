@@ -32,3 +32,6 @@ pub use record::{
     Contents, LayerNoise, Measured, Outcome, Record, RunRecord, StudyRecord, TaskRecord,
 };
 pub use runner::{Options, StudyEvent, Summary, expected_seconds, run};
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-fn smoke() -> PathBuf {
+pub fn smoke() -> PathBuf {
     root().join("studies/smoke.toml")
 }
 
@@ -23,7 +23,7 @@ fn ablate(study: &Path, out: &Path, more: &[&str]) -> Command {
     command
 }
 
-fn finished(output: Output) -> String {
+pub fn finished(output: Output) -> String {
     assert!(output.status.success(), "{}", stderr(&output));
     stdout(&output)
 }
@@ -40,14 +40,14 @@ fn records(path: &Path) -> Vec<Value> {
 }
 
 /// The same, in an order that does not depend on when they were written.
-fn sorted(path: &Path) -> Vec<String> {
+pub fn sorted(path: &Path) -> Vec<String> {
     let mut lines: Vec<String> = records(path).iter().map(Value::to_string).collect();
     lines.sort();
     lines
 }
 
 /// How often each run stands in a file.
-fn ids(path: &Path) -> BTreeMap<String, usize> {
+pub fn ids(path: &Path) -> BTreeMap<String, usize> {
     let mut ids = BTreeMap::new();
     let text = std::fs::read_to_string(path).unwrap_or_default();
     for line in text.lines() {
@@ -277,4 +277,68 @@ fn ctrl_c_keeps_every_finished_run() {
     let before = ids(&file).len();
     let said = finished(ablate(&smoke(), folder.path(), &[]).output().unwrap());
     assert!(said.contains(&format!(" {before} were finished before")), "{said}");
+}
+
+#[test]
+fn a_run_is_what_quantize_gives() {
+    let folder = tempfile::tempdir().unwrap();
+    // All calibration samples, so that both take them in the order of the file.
+    let study = folder.path().join("study.toml");
+    let text = format!(
+        "name = 's'\n[[task]]\nname = 'digits'\nfolder = '{}'\n[[experiment]]\nquestion = 'q'\n\
+         [[experiment.axis]]\nkey = 'rounding'\nvalues = ['nearest', 'gptq', 'obq']\n\
+         [[experiment.axis]]\nkey = 'weights.bits'\nvalues = [4, 2]",
+        demo().display()
+    );
+    std::fs::write(&study, text).unwrap();
+    let out = folder.path().join("out");
+    finished(ablate(&study, &out, &["--jobs", "2"]).output().unwrap());
+    let runs = records(&out.join("results.jsonl")).into_iter().filter(|r| r["kind"] == "run");
+    let mut count = 0;
+    for run in runs {
+        // What the line says is enough to repeat the run, with a calibration of its own.
+        let recipe = folder.path().join("recipe.toml");
+        std::fs::write(&recipe, run["recipe"].as_str().unwrap()).unwrap();
+        let mut quantize = burn_ptq();
+        quantize.args(["quantize", "--json", "--task"]).arg(demo()).arg("--recipe").arg(&recipe);
+        let said = finished(quantize.arg("--out").arg(folder.path().join("q")).output().unwrap());
+        let report: Value = serde_json::from_str(&said).unwrap();
+        assert_eq!(report["integer"], run["measured"]["metric"], "{run}");
+        assert_eq!(report["flash_bytes"], run["measured"]["flash_bytes"]);
+        count += 1;
+    }
+    assert_eq!(count, 6);
+}
+
+#[test]
+fn the_report_is_one_file_with_plots_and_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    finished(ablate(&smoke(), folder.path(), &["--jobs", "2"]).output().unwrap());
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    let html = read("report.html");
+    // Nothing is fetched: the only address is the name of SVG's vocabulary.
+    let addresses = html.replace("http://www.w3.org/2000/svg", "");
+    for elsewhere in ["http:", "https:", "<script", "<link", "<img", "url("] {
+        assert!(!addresses.contains(elsewhere), "{elsewhere}");
+    }
+    assert!(html.contains("width=device-width") && html.matches("<svg").count() >= 6);
+    let markdown = read("report.md");
+    for question in ["Which rounding of 2-bit weights?", "How many bits?"] {
+        assert!(html.contains(question) && markdown.contains(question));
+    }
+    let runs = ids(&folder.path().join("results.jsonl")).len();
+    assert_eq!(read("runs.csv").lines().count(), runs + 1);
+    let json: Value = serde_json::from_str(&read("report.json")).unwrap();
+    let cells: usize = (json["experiments"].as_array().unwrap().iter())
+        .map(|e| e["cells"].as_array().unwrap().len())
+        .sum();
+    assert_eq!(read("cells.csv").lines().count(), cells + 1);
+    // Two-bit weights by nearest rounding lose, and the report may say so.
+    assert!(markdown.contains("] worse") || markdown.contains("] better"), "{markdown}");
+    // The report is a function of the results.
+    let again = folder.path().join("again");
+    let mut merge = burn_ptq();
+    merge.args(["ablate", "merge"]).arg(folder.path().join("results.jsonl"));
+    finished(merge.arg("--out").arg(&again).output().unwrap());
+    assert_eq!(std::fs::read_to_string(again.join("report.html")).unwrap(), html);
 }

@@ -2,6 +2,7 @@
 
 mod ablate;
 mod bad_input;
+mod cluster;
 mod commands;
 #[cfg(target_os = "linux")]
 mod process;

@@ -1,0 +1,20 @@
+#!/bin/sh
+#SBATCH --job-name=ablate
+#SBATCH --array=1-16
+#SBATCH --cpus-per-task=4
+#SBATCH --mem=8G
+#SBATCH --time=04:00:00
+#SBATCH --output=ablate-%A-%a.log
+#SBATCH --requeue
+# A study as a Slurm job array, a shard a task. Set the array's size above, and then:
+#
+#   job=$(sbatch --parsable examples/cluster/slurm-array.sh STUDY.toml OUT)
+#   sbatch --dependency=afterok:$job --wrap 'burn-ptq ablate merge OUT/results-*.jsonl --out OUT'
+#
+# OUT lies on a file system that all nodes see. A task that is preempted or reaches its time limit
+# goes on where it was when it is queued again. BURN_PTQ names the command, if it is not burn-ptq;
+# BURN_PTQ_ASSETS the folder of the tasks.
+set -eu
+
+exec "${BURN_PTQ:-burn-ptq}" ablate "$1" --out "$2" --jobs 1 \
+    --shard "$SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT"
