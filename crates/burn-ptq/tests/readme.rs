@@ -1,7 +1,8 @@
-//! What the README says of recipes is true.
+//! What the README says of recipes and studies is true.
 
 use burn_ptq::catalogue::stages;
 use burn_ptq::recipe::{PRESETS, Recipe};
+use burn_ptq::study::Study;
 
 const README: &str = include_str!("../../../README.md");
 
@@ -23,6 +24,19 @@ fn the_recipe_of_the_readme_names_every_component() {
             let name = component.name;
             assert!(recipe().contains(name), "the README's recipe does not mention {name}");
         }
+    }
+}
+
+#[test]
+fn the_study_of_the_readme_and_those_of_the_repository_parse() {
+    let (_, after) = README.split_once("```toml study\n").expect("the README shows a study");
+    let study = after.split_once("```").expect("the study ends").0;
+    Study::parse(study, "README.md").expect("a valid study");
+    for (name, text) in [
+        ("paper", include_str!("../../../studies/paper.toml")),
+        ("smoke", include_str!("../../../studies/smoke.toml")),
+    ] {
+        assert_eq!(Study::parse(text, name).expect("a valid study").name, name);
     }
 }
 

@@ -23,8 +23,10 @@ pub(super) enum Block {
     Panels(Vec<Panel>),
 }
 
-/// A table; the first column is text, the others numbers or short texts.
+/// A table.
 pub(super) struct Table {
+    /// Columns at the left that hold text; the others hold numbers.
+    pub(super) texts: usize,
     /// The headings of columns.
     pub(super) header: Vec<String>,
     /// The rows.
@@ -42,9 +44,9 @@ pub(super) struct Panel {
 }
 
 impl Table {
-    /// A table.
+    /// A table whose first column holds text.
     pub(super) fn new(header: &[&str], rows: Vec<Vec<String>>) -> Self {
-        Self { header: header.iter().map(|h| (*h).to_string()).collect(), rows }
+        Self { texts: 1, header: header.iter().map(|h| (*h).to_string()).collect(), rows }
     }
 }
 
@@ -184,7 +186,7 @@ fn main_effects(analysis: &Analysis, experiment: &ExperimentResult) -> Table {
             rows.push(row);
         }
     }
-    Table { header, rows }
+    Table { texts: 1, header, rows }
 }
 
 fn panel(analysis: &Analysis, experiment: &ExperimentResult, task: usize) -> Panel {
@@ -215,7 +217,7 @@ fn panel(analysis: &Analysis, experiment: &ExperimentResult, task: usize) -> Pan
     Panel {
         title: format!("{} (float {})", summary.name, words::value(summary.metric, summary.float)),
         figure: figure(summary.metric, summary.float, experiment, &cells, &summary.name),
-        table: Table { rows: rows.collect(), header },
+        table: Table { texts: experiment.axes.len(), rows: rows.collect(), header },
     }
 }
 

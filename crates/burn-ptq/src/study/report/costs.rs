@@ -102,16 +102,17 @@ fn pareto(analysis: &Analysis, title: &str, text: &str, cost: &Cost) -> Section 
         let rows = front.iter().enumerate().map(|(at, cell)| {
             vec![
                 (at + 1).to_string(),
+                cell.recipe.clone(),
                 (cost.text)((cost.of)(cell)),
                 words::mean(task.metric, cell),
-                cell.recipe.clone(),
             ]
         });
-        let header = ["front", cost.name, words::unit(task.metric), "recipe"];
+        let header =
+            ["#", "recipe", cost.name, words::unit(task.metric)].map(String::from).to_vec();
         Panel {
             title: task.name.clone(),
             figure: plot::scatter(&x_axis, &y_axis, &points, &marked, level, &alt),
-            table: Table::new(&header, rows.collect()),
+            table: Table { texts: 2, header, rows: rows.collect() },
         }
     };
     let panels = analysis.tasks.iter().enumerate().map(panel).collect();
@@ -180,7 +181,7 @@ pub(super) fn layers(analysis: &Analysis) -> Section {
         Some(Panel {
             title: name.clone(),
             figure: plot::lines(&x, &y, &series, None, &format!("{name}: noise by layer")),
-            table: Table { header, rows: rows.collect() },
+            table: Table { texts: 2, header, rows: rows.collect() },
         })
     };
     let panels = (0..analysis.tasks.len()).filter_map(panel).collect();
@@ -247,7 +248,7 @@ pub(super) fn time(analysis: &Analysis) -> Section {
     let panel = Panel {
         title: "Minutes of all runs, by task and stage".into(),
         figure: plot::bars(&bars, &names, "minutes", "time of all runs by task and stage"),
-        table: Table { header, rows: rows.collect() },
+        table: Table { texts: 1, header, rows: rows.collect() },
     };
     Section {
         title: "How long did it take?".into(),
@@ -284,5 +285,5 @@ fn quantization_seconds(analysis: &Analysis) -> Table {
             rows.push(row);
         }
     }
-    Table { header, rows }
+    Table { texts: 2, header, rows }
 }

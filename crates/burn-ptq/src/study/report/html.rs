@@ -18,7 +18,7 @@ nav ol{columns:2 22em;padding-left:1.6em}a{color:#00508a}\
 table{border-collapse:collapse;font-size:13.5px;line-height:1.3}\
 th,td{padding:3px 8px;text-align:right;vertical-align:top;border-bottom:1px solid #ccc}\
 th{font-weight:600;border-bottom:1px solid #111;vertical-align:bottom}\
-th:first-child,td:first-child,.text{text-align:left}\
+th.text,td.text{text-align:left}\
 .panels{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,540px),1fr));gap:18px 28px}\
 figure{margin:0;min-width:0;border:1px solid #bbb;border-radius:4px;padding:8px 10px}\
 figure svg{display:block;width:100%;max-width:520px;height:auto}\
@@ -29,7 +29,8 @@ svg .small{font-size:10px}svg .axis{fill:none;stroke:#111}svg .tick{stroke:#111}
 svg .grid{stroke:#ddd}svg .level{stroke:#111;stroke-dasharray:1 3}\
 svg .point{fill:none;stroke:#555;stroke-width:.9}\
 @media(max-width:560px){body{font-size:15px;padding:0 10px 40px}figure{padding:6px}\
-table,figure table{font-size:12px}th,td,figure td,figure th{padding:2px 4px}}\
+table{font-size:12px}figure table{font-size:11px}th,td{padding:2px 4px}\
+figure td,figure th{padding:2px 3px}}\
 @media print{body{font-size:10.5pt;max-width:none;padding:0}figure{break-inside:avoid}\
 h2,h3{break-after:avoid}.scroll{overflow:visible}nav{display:none}}";
 
@@ -75,8 +76,11 @@ fn figure(panel: &Panel) -> String {
 
 fn table(table: &Table) -> String {
     let row = |cells: &[String], tag: &str| {
-        let cell = |cell: &String| format!("<{tag}>{}</{tag}>", marked(cell));
-        format!("<tr>{}</tr>", cells.iter().map(cell).collect::<String>())
+        let cell = |(at, cell): (usize, &String)| {
+            let class = if at < table.texts { " class=\"text\"" } else { "" };
+            format!("<{tag}{class}>{}</{tag}>", marked(cell))
+        };
+        format!("<tr>{}</tr>", cells.iter().enumerate().map(cell).collect::<String>())
     };
     let rows: Vec<String> = table.rows.iter().map(|cells| row(cells, "td")).collect();
     format!(

@@ -26,7 +26,7 @@ pub(super) type Dot = (String, f64, f64);
 pub(super) struct Axis<'a> {
     /// What it shows.
     pub(super) title: &'a str,
-    /// Its ends.
+    /// Its ends, which differ; the first may be the larger.
     pub(super) ends: (f64, f64),
     /// Whether equal factors are equal distances.
     pub(super) logarithmic: bool,
@@ -70,8 +70,8 @@ impl Axis<'_> {
     fn place(&self, value: f64) -> f64 {
         let (low, high) = self.ends;
         match self.logarithmic {
-            true => (value.ln() - low.ln()) / (high.ln() - low.ln()).max(1e-12),
-            false => (value - low) / (high - low).max(1e-12),
+            true => (value.ln() - low.ln()) / (high.ln() - low.ln()),
+            false => (value - low) / (high - low),
         }
     }
 }
@@ -146,7 +146,8 @@ impl Frame<'_> {
         let right = self.left + self.width;
         format!(
             "<line class=\"level\" x1=\"{x:.1}\" y1=\"{at:.1}\" x2=\"{right:.1}\" y2=\"{at:.1}\"/>\
-             <text class=\"small\" x=\"{right:.1}\" y=\"{:.1}\" text-anchor=\"end\">{name}</text>",
+             <text class=\"small\" x=\"{:.1}\" y=\"{:.1}\">{name}</text>",
+            x + 4.0,
             at - 3.0
         )
     }

@@ -6,7 +6,7 @@ use crate::study::analysis::{Cell, Claim, ExperimentResult, Verdict};
 /// The metric with its unit, for headings.
 pub(super) const fn unit(metric: Metric) -> &'static str {
     match metric {
-        Metric::Top1 => "top-1, %",
+        Metric::Top1 => "top‑1, %",
         Metric::Auc => "AUC, %",
         Metric::Mse => "mean squared error",
     }
