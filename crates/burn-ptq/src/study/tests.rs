@@ -202,5 +202,7 @@ fn a_report_of_half_a_study_says_what_is_not_there() {
     let lacking =
         format!("{} of the {} planned runs are not there", plan.runs.len() - 4, plan.runs.len());
     assert!(html.contains(&lacking) && html.contains("no result"));
-    assert!(!html.contains("NaN") && !html.contains("inf"), "{html}");
+    for no_number in ["NaN", "\"inf", ">inf", "-inf", " inf\""] {
+        assert!(!html.contains(no_number), "{no_number} in {html}");
+    }
 }
