@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use burn_ptq_deploy::export::{SelfTest, exporter, target};
+use burn_ptq_deploy::export::{SelfTest, exporter, least_memory, target};
 use burn_ptq_deploy::file;
 use burn_ptq_deploy::interpreter::{self, Path as KernelPath};
 use burn_ptq_deploy::target::HOST;
@@ -72,7 +72,9 @@ impl Quantized {
     }
 
     /// Prints the program as code for a [target](burn_ptq_deploy::target), such as `cortex-m4`: the
-    /// kernels and the order of the weights are the target's, the outputs are the same.
+    /// kernels and the order of the weights are the target's, the outputs are the same. Layers run
+    /// row by row, and activations of 4 bits are packed, where that
+    /// [saves memory](burn_ptq_deploy::memory).
     ///
     /// # Errors
     /// If there is no such exporter or target, or the folder cannot be written.
@@ -83,7 +85,8 @@ impl Quantized {
         folder: &Path,
     ) -> Result<(), PipelineError> {
         let (exporter, target) = (exporter(name)?, target(target_name)?);
-        exporter.export(&self.program, &self.self_test()?, target, folder)?;
+        let program = least_memory(exporter, &self.program, target);
+        exporter.export(&program, &self.self_test()?, target, folder)?;
         Ok(())
     }
 

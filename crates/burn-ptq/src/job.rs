@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use burn_ptq_deploy::export::exporter;
+use burn_ptq_deploy::memory::reduce_memory;
 use burn_ptq_deploy::size::size_report;
+use burn_ptq_deploy::target::Kernels;
 
 use crate::agreement::{compare_layers, sqnr, weight_sqnr};
 use crate::data::{Samples, hash_file};
@@ -109,6 +111,7 @@ pub fn run(
         seconds: Default::default(),
         flash_bytes: 0,
         ram_bytes: 0,
+        streamed_ram_bytes: 0,
         macs: 0,
         layers: Vec::new(),
         explain: Vec::new(),
@@ -203,6 +206,7 @@ fn describe_layers(
     let sizes = size_report(program);
     report.flash_bytes = sizes.flash_bytes;
     report.ram_bytes = sizes.ram_bytes;
+    report.streamed_ram_bytes = reduce_memory(program, Kernels::Portable).arena_bytes;
     report.macs = sizes.macs;
     for (node, size) in program.nodes.iter().zip(sizes.nodes) {
         let source = graph.nodes.iter().position(|n| n.name == node.name);

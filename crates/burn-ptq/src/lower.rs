@@ -131,6 +131,7 @@ pub fn lower(
         nodes: lowering.nodes,
         arena_bytes: 0,
         provenance,
+        streams: Vec::new(),
     };
     plan::plan(&mut model);
     verify::verify(&model)?;

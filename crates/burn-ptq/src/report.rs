@@ -48,6 +48,9 @@ pub struct Report {
     pub flash_bytes: usize,
     /// Bytes of the arena.
     pub ram_bytes: usize,
+    /// Bytes of the arena of an export for any machine, whose layers run row by row, and whose
+    /// activations of 4 bits lie packed, where that saves memory.
+    pub streamed_ram_bytes: usize,
     /// Multiply-accumulates of one inference.
     pub macs: usize,
     /// The operations of the program, in order.

@@ -203,6 +203,10 @@ pub struct Export {
     /// rv32; all give the same outputs.
     #[arg(long, value_name = "NAME", default_value = "host")]
     pub target: String,
+    /// Compute one layer after the other, and keep every activation whole and unpacked; otherwise
+    /// layers run row by row, and activations of 4 bits are packed, where that saves RAM.
+    #[arg(long)]
+    pub no_streaming: bool,
     /// The folder in which each exporter makes a folder of its name.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,

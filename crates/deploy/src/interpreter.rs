@@ -4,16 +4,21 @@
 //! shows that the plan is right. It copies the inputs of an operation out before the operation
 //! writes, where generated C works truly in place.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use burn_ptq_kernels::fast;
+use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, PoolGeometry, Window};
 use burn_ptq_kernels::grid::Grid;
+use burn_ptq_kernels::packing::PackedWeights;
 use burn_ptq_kernels::params::Requantize;
 use burn_ptq_kernels::reference::{self, Storage};
+use burn_ptq_kernels::stream::{Rows, Step};
 use bytemuck::Pod;
 use rayon::prelude::*;
 
-use crate::model::{DType, IntModel, IntNode, IntOp, IntTensor, Weighted};
+use crate::model::{DType, IntModel, IntNode, IntOp, IntTensor, Stream, TensorId, Weighted};
+use crate::stream::{RowProgram, inputs_by_rows};
 use crate::verify::{VerifyError, verify};
 
 /// Which kernels run.
@@ -41,15 +46,76 @@ pub enum InterpreterError {
     },
 }
 
+/// The part of a node's work that is done at once: all of it, or a row.
+struct Piece {
+    /// The bytes of each input.
+    inputs: Vec<Range<usize>>,
+    /// The bytes of the output.
+    output: Range<usize>,
+    /// What the window sees of the first input, if this is a row.
+    rows: Option<Rows>,
+}
+
+impl Piece {
+    fn window(&self, whole: Window) -> Window {
+        self.rows.map_or(whole, |rows| Window { pad: [rows.pad, whole.pad[1]], ..whole })
+    }
+
+    fn input(&self, [height, width]: [usize; 2]) -> [usize; 2] {
+        [self.rows.map_or(height, |rows| rows.count), width]
+    }
+
+    fn output(&self, [height, width]: [usize; 2]) -> [usize; 2] {
+        [self.rows.map_or(height, |_| 1), width]
+    }
+
+    fn conv(&self, whole: &ConvGeometry) -> ConvGeometry {
+        let (input, output) = (self.input(whole.input), self.output(whole.output));
+        ConvGeometry { input, output, window: self.window(whole.window), ..*whole }
+    }
+
+    fn depthwise(&self, whole: &DepthwiseGeometry) -> DepthwiseGeometry {
+        let (input, output) = (self.input(whole.input), self.output(whole.output));
+        DepthwiseGeometry { input, output, window: self.window(whole.window), ..*whole }
+    }
+
+    fn pool(&self, whole: &PoolGeometry) -> PoolGeometry {
+        let (input, output) = (self.input(whole.input), self.output(whole.output));
+        PoolGeometry { input, output, window: self.window(whole.window), ..*whole }
+    }
+}
+
+/// Bytes copied out of the arena, in 64-bit words, so that elements of every type are aligned.
+#[derive(Clone, Debug, Default)]
+struct Copied {
+    words: Vec<u64>,
+    bytes: usize,
+}
+
+impl Copied {
+    fn fill(&mut self, source: &[u8]) {
+        self.bytes = source.len();
+        self.words.resize(source.len().div_ceil(8), 0);
+        bytemuck::cast_slice_mut::<u64, u8>(&mut self.words)[..source.len()]
+            .copy_from_slice(source);
+    }
+
+    fn elements<S: Pod>(&self) -> &[S] {
+        &bytemuck::cast_slice(&self.words)[..self.bytes / size_of::<S>()]
+    }
+}
+
 /// A program, ready to run sample after sample.
 #[derive(Clone, Debug)]
 pub struct Interpreter<'m> {
     model: &'m IntModel,
     /// Each node's weights, widened; empty on the reference path and where there are none.
     weights: Option<Arc<Vec<Vec<i16>>>>,
+    /// How each stream of the program runs.
+    streams: Arc<Vec<RowProgram>>,
     /// 64-bit words, so that elements of every type are aligned.
     arena: Vec<u64>,
-    inputs: Vec<Vec<u64>>,
+    inputs: Vec<Copied>,
     patch: Vec<i16>,
     sums: Vec<i32>,
 }
@@ -69,9 +135,11 @@ impl<'m> Interpreter<'m> {
             Path::Reference => None,
             Path::Fast => Some(Arc::new(model.nodes.iter().map(widened).collect())),
         };
+        let streams = model.streams.iter().map(|stream| RowProgram::new(model, stream));
         Ok(Self {
             model,
             weights,
+            streams: Arc::new(streams.collect::<Result<_, _>>()?),
             arena: vec![0; model.arena_bytes.div_ceil(8)],
             inputs: Vec::new(),
             patch: Vec::new(),
@@ -88,7 +156,8 @@ impl<'m> Interpreter<'m> {
         self.run_observed(input, |_, _| {})
     }
 
-    /// Runs one sample and shows each node's output, as it is written.
+    /// Runs one sample and shows the output of each node that memory holds as a whole, as it is
+    /// written: of a stream, the last one's.
     ///
     /// # Errors
     /// If the input has another size.
@@ -103,10 +172,25 @@ impl<'m> Interpreter<'m> {
             let (expected, found) = (tensor.bytes(), input.len());
             return Err(InterpreterError::InputSize { expected, found });
         }
-        bytes_mut(&mut self.arena, tensor).copy_from_slice(input);
-        for (index, node) in model.nodes.iter().enumerate() {
-            self.execute(index, node);
-            observe(index, bytes(&self.arena, &model.tensors[node.output.0]));
+        arena_bytes(&mut self.arena)[range(tensor)].copy_from_slice(input);
+        let mut streams = 0;
+        let mut index = 0;
+        while let Some(node) = model.nodes.get(index) {
+            match model.streams.get(streams).filter(|stream| stream.first == index) {
+                Some(stream) => {
+                    self.stream(streams, stream);
+                    streams += 1;
+                    index = stream.last();
+                }
+                None => {
+                    let region = |id: &TensorId| range(&model.tensors[id.0]);
+                    let inputs = node.inputs.iter().map(region).collect();
+                    let piece = Piece { inputs, output: region(&node.output), rows: None };
+                    self.execute(index, &piece);
+                }
+            }
+            observe(index, bytes(&self.arena, &model.tensors[model.nodes[index].output.0]));
+            index += 1;
         }
         Ok(bytes(&self.arena, &model.tensors[model.output.0]))
     }
@@ -119,7 +203,8 @@ impl<'m> Interpreter<'m> {
         let tensor = &self.model.tensors[self.model.input.0];
         let integers = input.iter().map(|&x| tensor.grid.quantize(x));
         let quantized: Vec<u8> = match tensor.dtype {
-            DType::I8 => integers.map(|q| q as u8).collect(),
+            // The verifier grants that the caller's tensors are not packed.
+            DType::I8 | DType::I4 => integers.map(|q| q as u8).collect(),
             DType::I16 => integers.flat_map(|q| (q as i16).to_le_bytes()).collect(),
         };
         let tensor = &self.model.tensors[self.model.output.0];
@@ -127,44 +212,77 @@ impl<'m> Interpreter<'m> {
         Ok(tensor_integers(tensor, output).map(|q| tensor.grid.dequantize(q)).collect())
     }
 
-    fn execute(&mut self, index: usize, node: &IntNode) {
-        let model = self.model;
-        self.inputs.resize_with(self.inputs.len().max(node.inputs.len()), Vec::new);
-        for (copy, id) in self.inputs.iter_mut().zip(&node.inputs) {
-            let source = bytes(&self.arena, &model.tensors[id.0]);
-            copy.resize(source.len().div_ceil(8), 0);
-            bytemuck::cast_slice_mut::<u64, u8>(copy)[..source.len()].copy_from_slice(source);
-        }
-        let wide = |id: crate::model::TensorId| model.tensors[id.0].dtype == DType::I16;
-        match (&node.op, wide(node.inputs[0]), wide(node.output)) {
-            (IntOp::Requantize { .. }, false, true) => self.requantize::<i8, i16>(node),
-            (IntOp::Requantize { .. }, true, false) => self.requantize::<i16, i8>(node),
-            (_, false, _) => self.execute_as::<i8>(index, node),
-            (_, true, _) => self.execute_as::<i16>(index, node),
+    /// Runs the stream at `position` in the list of streams.
+    fn stream(&mut self, position: usize, stream: &Stream) {
+        let programs = Arc::clone(&self.streams);
+        for step in programs[position].run() {
+            let index = stream.first + step.stage;
+            let piece = self.row(&self.model.nodes[index], &step);
+            self.execute(index, &piece);
         }
     }
 
-    fn requantize<S: Storage + Pod, T: Storage + Pod>(&mut self, node: &IntNode) {
+    /// Makes room for one row, and says where it and its inputs are.
+    fn row(&mut self, node: &IntNode, step: &Step) -> Piece {
+        let rows = |id: TensorId, slot: usize, count: usize| {
+            let tensor = &self.model.tensors[id.0];
+            let start = tensor.offset + slot * tensor.row_bytes();
+            start..start + count * tensor.row_bytes()
+        };
+        let kept = rows(node.output, step.kept.slot, step.kept.count);
+        let base = rows(node.output, 0, 0).start;
+        let output = rows(node.output, step.slot, 1);
+        let by_rows = inputs_by_rows(&node.op);
+        let mut inputs: Vec<_> = node.inputs[..by_rows]
+            .iter()
+            .zip(step.inputs)
+            .map(|(&id, seen)| rows(id, seen.slot, seen.count))
+            .collect();
+        inputs.extend(node.inputs[by_rows..].iter().map(|id| range(&self.model.tensors[id.0])));
+        arena_bytes(&mut self.arena).copy_within(kept, base);
+        Piece { inputs, output, rows: Some(step.inputs[0]) }
+    }
+
+    fn execute(&mut self, index: usize, piece: &Piece) {
+        let (model, node) = (self.model, &self.model.nodes[index]);
+        self.inputs.resize_with(self.inputs.len().max(piece.inputs.len()), Copied::default);
+        for (copy, source) in self.inputs.iter_mut().zip(&piece.inputs) {
+            copy.fill(&bytemuck::cast_slice(&self.arena)[source.clone()]);
+        }
+        let wide = |id: TensorId| model.tensors[id.0].dtype == DType::I16;
+        match (&node.op, wide(node.inputs[0]), wide(node.output)) {
+            (IntOp::Requantize { .. }, false, true) => self.requantize::<i8, i16>(node, piece),
+            (IntOp::Requantize { .. }, true, false) => self.requantize::<i16, i8>(node, piece),
+            (_, false, _) => self.execute_as::<i8>(index, piece),
+            (_, true, _) => self.execute_as::<i16>(index, piece),
+        }
+    }
+
+    fn requantize<S: Storage + Pod, T: Storage + Pod>(&mut self, node: &IntNode, piece: &Piece) {
         let IntOp::Requantize { multiplier, clamp } = node.op else { return };
-        let [from, to] = [node.inputs[0], node.output].map(|id| &self.model.tensors[id.0]);
-        let zero_points = [from.grid.zero_point, to.grid.zero_point];
-        let input = elements::<S>(&self.inputs[0], from.len());
-        let output = bytemuck::cast_slice_mut(bytes_mut(&mut self.arena, to));
+        let [from, to] = [node.inputs[0], node.output].map(|id| self.model.tensors[id.0].grid);
+        let zero_points = [from.zero_point, to.zero_point];
+        let output =
+            bytemuck::cast_slice_mut(&mut arena_bytes(&mut self.arena)[piece.output.clone()]);
+        let input = self.inputs[0].elements::<S>();
         reference::requantize::<S, T>(multiplier, zero_points, clamp, input, output);
     }
 
-    fn execute_as<S: Storage + Pod>(&mut self, index: usize, node: &IntNode) {
+    fn execute_as<S: Storage + Pod>(&mut self, index: usize, piece: &Piece) {
         let tensors = &self.model.tensors;
+        let node = &self.model.nodes[index];
         let target = &tensors[node.output.0];
         let grid = |i: usize| tensors[node.inputs[i].0].grid;
         let inputs = &self.inputs;
-        let input = |i: usize| elements::<S>(&inputs[i], tensors[node.inputs[i].0].len());
-        let output: &mut [S] = bytemuck::cast_slice_mut(bytes_mut(&mut self.arena, target));
+        let input = |i: usize| inputs[i].elements::<S>();
+        let output: &mut [S] =
+            bytemuck::cast_slice_mut(&mut arena_bytes(&mut self.arena)[piece.output.clone()]);
         let zero_points =
             |i: usize, j: usize| [grid(i).zero_point, grid(j).zero_point, target.grid.zero_point];
         let fast_weights = self.weights.as_ref().map(|weights| weights[index].as_slice());
         match &node.op {
             IntOp::Conv2d { geometry, weighted } => {
+                let geometry = &piece.conv(geometry);
                 let requantize = requantize_of(weighted, grid(0), target.grid);
                 match fast_weights {
                     Some(weights) => {
@@ -179,6 +297,7 @@ impl<'m> Interpreter<'m> {
                 }
             }
             IntOp::DepthwiseConv2d { geometry, weighted } => {
+                let geometry = &piece.depthwise(geometry);
                 let requantize = requantize_of(weighted, grid(0), target.grid);
                 match fast_weights {
                     Some(weights) if !S::WIDE => {
@@ -241,10 +360,10 @@ impl<'m> Interpreter<'m> {
                 reference::mul(*multiplier, zero_points(0, 1), *clamp, input(0), input(1), output);
             }
             IntOp::AveragePool { geometry, clamp } => {
-                reference::average_pool(geometry, *clamp, input(0), output);
+                reference::average_pool(&piece.pool(geometry), *clamp, input(0), output);
             }
             IntOp::MaxPool { geometry, clamp } => {
-                reference::max_pool(geometry, *clamp, input(0), output);
+                reference::max_pool(&piece.pool(geometry), *clamp, input(0), output);
             }
             IntOp::Table8 { table } => {
                 let input = bytemuck::cast_slice(input(0));
@@ -282,6 +401,14 @@ impl<'m> Interpreter<'m> {
             IntOp::Transpose { input: extents, axes } => {
                 reference::transpose(*extents, *axes, input(0), output);
             }
+            IntOp::Pack => {
+                let input = bytemuck::cast_slice(input(0));
+                reference::pack_nibbles(input, bytemuck::cast_slice_mut(output));
+            }
+            IntOp::Unpack => {
+                let input = bytemuck::cast_slice(input(0));
+                reference::unpack_nibbles(input, bytemuck::cast_slice_mut(output));
+            }
         }
     }
 }
@@ -307,13 +434,17 @@ pub fn run_batch(model: &IntModel, path: Path, inputs: &[u8]) -> Result<Vec<u8>,
     Ok(outputs)
 }
 
-/// The integers in the bytes of a tensor.
+/// The integers in the bytes of a tensor, or of some of its rows.
 pub fn tensor_integers<'a>(
     tensor: &IntTensor,
     bytes: &'a [u8],
 ) -> Box<dyn Iterator<Item = i32> + 'a> {
     match tensor.dtype {
         DType::I8 => Box::new(bytes.iter().map(|&b| i32::from(b as i8))),
+        DType::I4 => {
+            let packed = PackedWeights { bytes, storage: 4 };
+            Box::new((0..2 * bytes.len()).map(move |i| packed.get(i)))
+        }
         DType::I16 => {
             let pairs = bytes.chunks_exact(2);
             Box::new(pairs.map(|b| i32::from(i16::from_le_bytes([b[0], b[1]]))))
@@ -331,14 +462,14 @@ fn requantize_of(weighted: &Weighted, input: Grid, output: Grid) -> Requantize<'
     }
 }
 
+fn range(tensor: &IntTensor) -> Range<usize> {
+    tensor.offset..tensor.offset + tensor.bytes()
+}
+
 fn bytes<'a>(arena: &'a [u64], tensor: &IntTensor) -> &'a [u8] {
-    &bytemuck::cast_slice(arena)[tensor.offset..tensor.offset + tensor.bytes()]
+    &bytemuck::cast_slice(arena)[range(tensor)]
 }
 
-fn bytes_mut<'a>(arena: &'a mut [u64], tensor: &IntTensor) -> &'a mut [u8] {
-    &mut bytemuck::cast_slice_mut(arena)[tensor.offset..tensor.offset + tensor.bytes()]
-}
-
-fn elements<S: Pod>(copy: &[u64], len: usize) -> &[S] {
-    &bytemuck::cast_slice(copy)[..len]
+fn arena_bytes(arena: &mut [u64]) -> &mut [u8] {
+    bytemuck::cast_slice_mut(arena)
 }

@@ -34,6 +34,59 @@ pub struct IntModel {
     pub arena_bytes: usize,
     /// Where the program came from.
     pub provenance: Provenance,
+    /// Nodes that run row by row, in the order of execution; no node is in two of them.
+    pub streams: Vec<Stream>,
+}
+
+impl IntModel {
+    /// For each node, the first and the last node that run with it: those of its stream, or itself.
+    pub fn spans(&self) -> Vec<(usize, usize)> {
+        let mut spans: Vec<_> = (0..self.nodes.len()).map(|node| (node, node)).collect();
+        for stream in &self.streams {
+            if let Some(span) = spans.get_mut(stream.nodes()) {
+                span.fill((stream.first, stream.last()));
+            }
+        }
+        spans
+    }
+
+    /// For each tensor, the bytes of it that memory holds: all of them, or a few rows.
+    pub fn held_bytes(&self) -> Vec<usize> {
+        let mut held: Vec<_> = self.tensors.iter().map(IntTensor::bytes).collect();
+        for stream in &self.streams {
+            let nodes = self.nodes.get(stream.nodes()).unwrap_or_default();
+            for (node, rows) in nodes.iter().zip(&stream.rows) {
+                held[node.output.0] = rows * self.tensors[node.output.0].row_bytes();
+            }
+        }
+        held
+    }
+}
+
+/// Consecutive nodes that run row by row, so that memory holds a few rows of what they pass on to
+/// each other.
+///
+/// The order of the rows is that of [`Run`](burn_ptq_kernels::stream::Run). The last node's output
+/// may begin before an input of the stream in memory and reach into it, as long as every row lies
+/// before the rows of the input that are still needed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stream {
+    /// Index of the first node.
+    pub first: usize,
+    /// For each node, the rows of its output that memory holds; all of them for the last.
+    pub rows: Vec<usize>,
+}
+
+impl Stream {
+    /// Index of the last node.
+    pub fn last(&self) -> usize {
+        self.first + self.rows.len().saturating_sub(1)
+    }
+
+    /// The nodes.
+    pub fn nodes(&self) -> std::ops::Range<usize> {
+        self.first..self.first.saturating_add(self.rows.len())
+    }
 }
 
 /// Index into [`IntModel::tensors`].
@@ -47,15 +100,24 @@ pub enum DType {
     I8,
     /// Signed 16-bit integers with zero point 0.
     I16,
+    /// Signed 4-bit integers, two to a byte, the first in the low bits. Only [`IntOp::Pack`] writes
+    /// them and only [`IntOp::Unpack`] reads them.
+    I4,
 }
 
 impl DType {
-    /// Bytes of one element.
-    pub const fn bytes(self) -> usize {
+    /// Bits of one element in a tensor.
+    pub const fn bits(self) -> usize {
         match self {
-            DType::I8 => 1,
-            DType::I16 => 2,
+            DType::I4 => 4,
+            DType::I8 => 8,
+            DType::I16 => 16,
         }
+    }
+
+    /// Bytes of one element by itself.
+    pub const fn bytes(self) -> usize {
+        self.bits().div_ceil(8)
     }
 }
 
@@ -89,7 +151,12 @@ impl IntTensor {
 
     /// Bytes of all elements.
     pub fn bytes(&self) -> usize {
-        self.len() * self.dtype.bytes()
+        self.len() * self.dtype.bits() / 8
+    }
+
+    /// Bytes of one row.
+    pub fn row_bytes(&self) -> usize {
+        self.shape[1] * self.shape[2] * self.dtype.bits() / 8
     }
 }
 
@@ -319,6 +386,10 @@ pub enum IntOp {
         /// The input axis of each output axis.
         axes: [usize; 3],
     },
+    /// Stores elements of at most 4 bits two to a byte; input and output share the grid.
+    Pack,
+    /// Stores elements one to a byte again; input and output share the grid.
+    Unpack,
 }
 
 impl IntOp {
@@ -340,6 +411,8 @@ impl IntOp {
             IntOp::Concat { .. } => "Concat",
             IntOp::Pad { .. } => "Pad",
             IntOp::Transpose { .. } => "Transpose",
+            IntOp::Pack => "Pack",
+            IntOp::Unpack => "Unpack",
         }
     }
 

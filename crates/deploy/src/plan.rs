@@ -5,12 +5,16 @@
 //! over its first input where nothing needs that any more.
 
 use crate::kernels::scratch_bytes;
-use crate::lifetime::{last_reads, replaceable_input};
+use crate::lifetime::{last_reads, live_spans, replaceable_input};
 use crate::model::{IntModel, Region};
+use crate::stream::replaceable_inputs;
 use crate::target::Kernels;
 
 /// Offsets in the arena are multiples of this.
 pub const ALIGNMENT: usize = 8;
+
+/// Random exchanges of two buffers in the order of placement that are tried where there are streams.
+const EXCHANGES: usize = 400;
 
 /// Who stands in a buffer.
 #[derive(Clone, Copy)]
@@ -25,9 +29,15 @@ struct Buffer {
     first: usize,
     last: usize,
     occupants: Vec<Occupant>,
+    /// Buffers that this one may reach into from below, and how many bytes it must begin before them.
+    reaches_into: Vec<(usize, usize)>,
 }
 
 impl Buffer {
+    fn new(bytes: usize, (first, last): (usize, usize), occupant: Occupant) -> Self {
+        Self { bytes, first, last, occupants: vec![occupant], reaches_into: Vec::new() }
+    }
+
     fn meets(&self, other: &Buffer) -> bool {
         self.first <= other.last && other.first <= self.last
     }
@@ -43,20 +53,19 @@ pub fn plan(model: &mut IntModel) {
 
 /// The same with the scratch that the kernels of a target need.
 pub fn plan_for(model: &mut IntModel, kernels: Kernels) {
-    let mut buffers = buffers(model, kernels);
-    // Stable: equal sizes stay in the order of execution.
-    buffers.sort_by_key(|buffer| std::cmp::Reverse(buffer.bytes));
-    let mut placed: Vec<(usize, Buffer)> = Vec::with_capacity(buffers.len());
-    let mut arena_bytes = 0;
-    for buffer in buffers {
-        let offset = lowest_gap(&buffer, &placed);
-        arena_bytes = arena_bytes.max(offset + buffer.bytes);
-        let at = placed.partition_point(|(other, _)| *other <= offset);
-        placed.insert(at, (offset, buffer));
+    let scratch = model.nodes.iter().map(|node| scratch_bytes(model, node, kernels));
+    let scratch: Vec<usize> = scratch.collect();
+    let buffers = buffers(model, &scratch);
+    for node in &mut model.nodes {
+        node.scratch = Region::default();
     }
-    for (offset, buffer) in placed {
-        for occupant in buffer.occupants {
-            match occupant {
+    let mut best = best_of_two(&buffers);
+    if !model.streams.is_empty() {
+        best = exchanged(&buffers, best);
+    }
+    for (buffer, &offset) in buffers.iter().zip(&best.offsets) {
+        for occupant in &buffer.occupants {
+            match *occupant {
                 Occupant::Tensor(tensor) => model.tensors[tensor].offset = offset,
                 Occupant::Scratch(node) => {
                     model.nodes[node].scratch = Region { offset, bytes: buffer.bytes };
@@ -64,55 +73,132 @@ pub fn plan_for(model: &mut IntModel, kernels: Kernels) {
             }
         }
     }
-    model.arena_bytes = arena_bytes;
+    model.arena_bytes = best.arena_bytes;
+}
+
+/// About the bytes that [`plan_for`] comes to, in less time; `scratch` has those of each node.
+pub(crate) fn estimate(model: &IntModel, scratch: &[usize]) -> usize {
+    best_of_two(&buffers(model, scratch)).arena_bytes
+}
+
+/// Places of buffers.
+struct Placement {
+    /// The order in which buffers were placed.
+    order: Vec<usize>,
+    offsets: Vec<usize>,
+    arena_bytes: usize,
+}
+
+fn best_of_two(buffers: &[Buffer]) -> Placement {
+    // Stable: equal sizes stay in the order of execution.
+    let mut by_size: Vec<usize> = (0..buffers.len()).collect();
+    by_size.sort_by_key(|&index| std::cmp::Reverse(buffers[index].bytes));
+    let mut best = place(buffers, by_size);
+    if buffers.iter().any(|buffer| !buffer.reaches_into.is_empty()) {
+        // What is written last stands lowest, so that each output can reach into its input.
+        let placed = place(buffers, (0..buffers.len()).rev().collect());
+        if placed.arena_bytes < best.arena_bytes {
+            best = placed;
+        }
+    }
+    best
+}
+
+/// Exchanges random buffers in the order of placement, as long as that needs no more memory.
+fn exchanged(buffers: &[Buffer], mut best: Placement) -> Placement {
+    let mut state = 1_u32;
+    let mut below = |bound: usize| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as usize % bound
+    };
+    // The work of one placement grows with the square of the buffers.
+    let exchanges = EXCHANGES.min((1 << 22) / buffers.len().pow(2));
+    for _ in 0..exchanges {
+        let mut order = best.order.clone();
+        order.swap(below(buffers.len()), below(buffers.len()));
+        let placed = place(buffers, order);
+        if placed.arena_bytes <= best.arena_bytes {
+            best = placed;
+        }
+    }
+    best
+}
+
+/// Places buffers in `order`, each as low as the ones before it let it.
+fn place(buffers: &[Buffer], order: Vec<usize>) -> Placement {
+    let mut offsets = vec![0; buffers.len()];
+    let mut arena_bytes = 0;
+    for (position, &index) in order.iter().enumerate() {
+        offsets[index] = lowest_gap(buffers, index, &order[..position], &offsets);
+        arena_bytes = arena_bytes.max(offsets[index] + buffers[index].bytes);
+    }
+    Placement { order, offsets, arena_bytes }
 }
 
 /// The buffers in the order of execution; chains of operations in place are one buffer.
-fn buffers(model: &mut IntModel, kernels: Kernels) -> Vec<Buffer> {
-    let last_reads = last_reads(model);
-    let mut buffers = vec![Buffer {
-        bytes: model.tensors[model.input.0].bytes(),
-        first: 0,
-        last: last_reads[model.input.0].unwrap_or(0),
-        occupants: vec![Occupant::Tensor(model.input.0)],
-    }];
+fn buffers(model: &IntModel, scratch: &[usize]) -> Vec<Buffer> {
+    let (last_reads, live, held) = (last_reads(model), live_spans(model), model.held_bytes());
+    let spans = model.spans();
+    let tensor = |id: usize| Buffer::new(held[id], live[id], Occupant::Tensor(id));
+    let mut buffers = vec![tensor(model.input.0)];
     let mut buffer_of = vec![0; model.tensors.len()];
-    for index in 0..model.nodes.len() {
-        let output = model.nodes[index].output.0;
-        let last = last_reads[output].unwrap_or(index);
+    for (index, (node, &bytes)) in model.nodes.iter().zip(scratch).enumerate() {
+        let output = node.output.0;
         if let Some(replaced) = replaceable_input(model, index, &last_reads) {
             buffer_of[output] = buffer_of[replaced.0];
             let buffer = &mut buffers[buffer_of[output]];
-            buffer.last = last;
+            buffer.last = live[output].1;
             buffer.occupants.push(Occupant::Tensor(output));
         } else {
             buffer_of[output] = buffers.len();
-            buffers.push(Buffer {
-                bytes: model.tensors[output].bytes(),
-                first: index,
-                last,
-                occupants: vec![Occupant::Tensor(output)],
-            });
+            buffers.push(tensor(output));
         }
-        let bytes = scratch_bytes(model, &model.nodes[index], kernels);
-        model.nodes[index].scratch = Region::default();
-        if bytes > 0 {
-            let occupants = vec![Occupant::Scratch(index)];
-            buffers.push(Buffer { bytes, first: index, last: index, occupants });
+        if bytes == 0 {
+            continue;
         }
+        // The nodes of a stream take turns, so that they share.
+        let shared = buffers.iter_mut().find(|buffer| match buffer.occupants[0] {
+            Occupant::Scratch(other) => spans[other] == spans[index],
+            Occupant::Tensor(_) => false,
+        });
+        if let Some(shared) = shared {
+            shared.bytes = shared.bytes.max(bytes);
+            shared.occupants.push(Occupant::Scratch(index));
+        } else {
+            buffers.push(Buffer::new(bytes, spans[index], Occupant::Scratch(index)));
+        }
+    }
+    for stream in &model.streams {
+        let output = model.nodes[stream.last()].output.0;
+        let inputs = replaceable_inputs(model, stream);
+        let inputs = inputs.into_iter().map(|(id, bytes)| (buffer_of[id.0], bytes));
+        buffers[buffer_of[output]].reaches_into.extend(inputs);
     }
     buffers
 }
 
-/// The lowest offset at which `buffer` shares no byte with a placed buffer that it meets; `placed`
-/// is sorted by offset.
-fn lowest_gap(buffer: &Buffer, placed: &[(usize, Buffer)]) -> usize {
+/// Bytes from the start of `lower` to the start of `upper` if that stands after it.
+fn clearance(buffers: &[Buffer], lower: usize, upper: usize) -> usize {
+    let reach = buffers[lower].reaches_into.iter().find(|(other, _)| *other == upper);
+    reach.map_or(buffers[lower].bytes, |(_, bytes)| buffers[lower].bytes.min(*bytes))
+}
+
+/// The lowest offset at which the buffer at `index` shares no byte that is needed with a placed one.
+fn lowest_gap(buffers: &[Buffer], index: usize, placed: &[usize], offsets: &[usize]) -> usize {
+    let meeting = placed.iter().filter(|&&other| buffers[index].meets(&buffers[other]));
+    // The last offset that lies before the other one, if any does, and the first after it.
+    let mut taken: Vec<(Option<usize>, usize)> = meeting
+        .map(|&other| {
+            let before = offsets[other].checked_sub(clearance(buffers, index, other));
+            (before, offsets[other] + clearance(buffers, other, index))
+        })
+        .collect();
+    taken.sort_unstable();
     let mut offset = 0_usize;
-    for (start, other) in placed.iter().filter(|(_, other)| buffer.meets(other)) {
-        if offset + buffer.bytes <= *start {
-            break;
+    for (before, after) in taken {
+        if before.is_none_or(|before| offset > before) {
+            offset = offset.max(after.next_multiple_of(ALIGNMENT));
         }
-        offset = offset.max((start + other.bytes).next_multiple_of(ALIGNMENT));
     }
     offset
 }

@@ -5,9 +5,10 @@
 
 use serde::Serialize;
 
-use crate::lifetime::{last_reads, replaceable_input};
-use crate::model::{IntModel, IntNode, IntOp};
+use crate::lifetime::live_spans;
+use crate::model::{IntModel, IntNode, IntOp, Stream};
 use crate::plan::ALIGNMENT;
+use crate::stream::RowProgram;
 
 /// The cost of a program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -84,32 +85,43 @@ pub const fn parameter_bytes(op: &IntOp) -> usize {
         IntOp::Requantize { .. } => 7,
         IntOp::Pad { .. } => 10,
         IntOp::Transpose { .. } => 6,
-        IntOp::Table8 { .. } | IntOp::Table16 { .. } | IntOp::Concat { .. } => 0,
+        IntOp::Table8 { .. }
+        | IntOp::Table16 { .. }
+        | IntOp::Concat { .. }
+        | IntOp::Pack
+        | IntOp::Unpack => 0,
     };
     4 * words
 }
 
-/// Bytes that are live while each node runs; an output in the place of an input counts once.
+/// Bytes of the tables in `bptq_stream.h` that describe a stream, on a machine of 32 bits.
+pub fn stream_bytes(model: &IntModel, stream: &Stream) -> usize {
+    let buffers = RowProgram::unlimited(model, stream).map_or(0, |program| program.buffers.len());
+    4 * (4 + 4 * buffers + 6 * stream.rows.len())
+}
+
+/// Bytes that are live while each node, or its stream, runs; bytes that an output takes over from an
+/// input count once.
 fn live_bytes(model: &IntModel) -> Vec<usize> {
-    let last_reads = last_reads(model);
-    let bytes = |tensor: usize| model.tensors[tensor].bytes();
-    let mut live = if last_reads[model.input.0].is_some() { bytes(model.input.0) } else { 0 };
-    let mut peaks = Vec::with_capacity(model.nodes.len());
-    for (index, node) in model.nodes.iter().enumerate() {
-        let output = node.output.0;
-        let in_place = replaceable_input(model, index, &last_reads)
-            .is_some_and(|input| model.tensors[input.0].offset == model.tensors[output].offset);
-        live += bytes(output);
-        let shared = if in_place { bytes(output) } else { 0 };
-        peaks.push(live + node.scratch.bytes - shared);
-        let mut dying: Vec<usize> = node.inputs.iter().map(|input| input.0).collect();
-        dying.sort_unstable();
-        dying.dedup();
-        dying.retain(|&input| last_reads[input] == Some(index));
-        live -= dying.into_iter().map(bytes).sum::<usize>();
-        if last_reads[output].is_none() {
-            live -= bytes(output);
-        }
+    let (live, held, spans) = (live_spans(model), model.held_bytes(), model.spans());
+    let at = |&(first, last): &(usize, usize)| {
+        let tensors = model.tensors.iter().zip(&held).zip(&live);
+        let tensors = tensors.filter(|&(_, &(from, to))| from <= last && first <= to);
+        let tensors = tensors.map(|((tensor, &bytes), _)| (tensor.offset, tensor.offset + bytes));
+        let scratch = model.nodes[first..=last].iter().map(|node| node.scratch);
+        let scratch = scratch.map(|region| (region.offset, region.offset + region.bytes));
+        covered(tensors.chain(scratch).collect())
+    };
+    spans.iter().map(at).collect()
+}
+
+/// The bytes that lie in at least one of the ranges.
+fn covered(mut ranges: Vec<(usize, usize)>) -> usize {
+    ranges.sort_unstable();
+    let (mut covered, mut end) = (0, 0);
+    for (from, to) in ranges {
+        covered += to.saturating_sub(from.max(end));
+        end = end.max(to);
     }
-    peaks
+    covered
 }

@@ -3,8 +3,8 @@
 //!
 //! Invariants, in the order in which they are checked:
 //!
-//! 1. Tensors: at least one element, less than [`MAX_ARENA_BYTES`]; bits 2..=8 in 8-bit storage or
-//!    16 in 16-bit storage; a grid of a positive finite scale with `min <= zero_point <= max` within
+//! 1. Tensors: at least one element, less than [`MAX_ARENA_BYTES`]; bits 2..=8 in 8-bit storage,
+//!    16 in 16-bit storage, or 2..=4 in 4-bit storage with whole bytes in each row; a grid of a positive finite scale with `min <= zero_point <= max` within
 //!    the bits; zero point 0 in 16 bits.
 //! 2. Data flow: ids in range; each operation has its number of inputs; every tensor but the model's
 //!    input is written exactly once, and before it is read; the input is never written.
@@ -24,13 +24,19 @@
 //!    - clamps, tables and pad values lie within the output's grid;
 //!    - pools, `Concat`, `Pad` and `Transpose` have the same grid in and out; softmax has output
 //!      scale 1/256 and zero point -128, log-softmax 16/256 and 127.
-//! 5. Memory: tensors stand at multiples of their element's size, scratch at multiples of 8 and is as
+//! 5. Streams: in the order of the nodes, without a node in two of them; their nodes run row by row
+//!    and read what they pass on to each other, which no other node and no caller reads; memory holds
+//!    the rows that windows cover; no tensor is taller than [`MAX_HEIGHT`](crate::stream::MAX_HEIGHT).
+//! 6. Memory: tensors stand at multiples of their element's size, scratch at multiples of 8 and is as
 //!    large as the operation needs; everything lies inside the arena, which is at most
 //!    [`MAX_ARENA_BYTES`]; regions that are live at the same time share no byte, except that an
-//!    element-wise operation may write exactly over its first input if nothing reads that again.
+//!    element-wise operation may write exactly over its first input if nothing reads that again, and
+//!    the output of a stream may reach from below into an input that dies in it, as far as
+//!    [`replaceable_inputs`](crate::stream::replaceable_inputs) says.
 
 mod memory;
 mod ops;
+mod streams;
 mod weighted;
 mod window;
 
@@ -113,14 +119,24 @@ pub fn verify_for(model: &IntModel, kernels: Kernels) -> Result<(), VerifyError>
     verify_data_flow(model)?;
     verify_border("input", &model.input_border, &model.tensors[model.input.0])?;
     verify_border("output", &model.output_border, &model.tensors[model.output.0])?;
+    for id in [model.input, model.output] {
+        let tensor = &model.tensors[id.0];
+        ensure(
+            tensor.dtype != DType::I4,
+            tensor,
+            "whole bytes where the caller reads or writes",
+            "I4",
+        )?;
+    }
     for node in &model.nodes {
         ops::verify_op(model, node)?;
     }
+    streams::verify_streams(model)?;
     memory::verify_memory(model, kernels)
 }
 
 /// `Err` with the two texts unless `holds`.
-fn ensure(
+pub(crate) fn ensure(
     holds: bool,
     subject: impl Into<Subject>,
     expected: impl Display,
@@ -143,21 +159,29 @@ fn element_count(extents: &[usize]) -> Option<usize> {
 }
 
 fn verify_tensor(tensor: &IntTensor) -> Result<(), VerifyError> {
-    let bytes = element_count(&tensor.shape).map(|elements| elements * tensor.dtype.bytes());
+    let bytes = element_count(&tensor.shape).map(|elements| elements * tensor.dtype.bits() / 8);
     ensure(
         bytes.is_some_and(|bytes| bytes <= MAX_ARENA_BYTES),
         tensor,
         format_args!("1 to {MAX_ARENA_BYTES} bytes of elements"),
         format_args!("shape {:?}", tensor.shape),
     )?;
+    // Rows begin at bytes.
+    ensure(
+        (tensor.shape[1] * tensor.shape[2] * tensor.dtype.bits()).is_multiple_of(8),
+        tensor,
+        "an even number of elements in each row of I4",
+        format_args!("shape {:?}", tensor.shape),
+    )?;
     let bits_fit = match tensor.dtype {
         DType::I8 => (2..=8).contains(&tensor.bits),
         DType::I16 => tensor.bits == 16,
+        DType::I4 => (2..=4).contains(&tensor.bits),
     };
     ensure(
         bits_fit,
         tensor,
-        "2 to 8 bits in I8 or 16 bits in I16",
+        "2 to 8 bits in I8, 16 bits in I16, or 2 to 4 bits in I4",
         format_args!("{} bits in {:?}", tensor.bits, tensor.dtype),
     )?;
     let Grid { scale, zero_point, min, max } = tensor.grid;
@@ -175,7 +199,7 @@ fn verify_tensor(tensor: &IntTensor) -> Result<(), VerifyError> {
         format_args!("min {min}, zero point {zero_point}, max {max}"),
     )?;
     ensure(
-        tensor.dtype == DType::I8 || zero_point == 0,
+        tensor.dtype != DType::I16 || zero_point == 0,
         tensor,
         "zero point 0 in 16 bits",
         format_args!("zero point {zero_point}"),

@@ -4,7 +4,7 @@ mod programs;
 
 use std::fs;
 
-use burn_ptq_deploy::file::{from_bytes, read, to_bytes, write};
+use burn_ptq_deploy::file::{FORMAT_VERSION, from_bytes, read, to_bytes, write};
 use burn_ptq_deploy::model::IntModel;
 use programs::valid_programs;
 
@@ -54,9 +54,9 @@ fn damage_is_named() {
 
     let mut newer = good.clone();
     newer[4] = 7;
-    refused(&newer, "format version 7, this burn-ptq reads up to 1; update burn-ptq");
+    refused(&newer, "format version 7, this burn-ptq reads up to 2; update burn-ptq");
     newer[4] = 0;
-    refused(&newer, "format version 0, this burn-ptq reads up to 1; quantize the model again");
+    refused(&newer, "format version 0, this burn-ptq reads up to 2; quantize the model again");
 
     let mut flipped = good.clone();
     flipped[HEADER + 30] ^= 1;
@@ -98,7 +98,7 @@ fn paths_stand_in_the_errors_of_the_operating_system() {
 /// `payload` with a header that fits it.
 fn sealed(payload: &[u8]) -> Vec<u8> {
     let mut bytes = b"BPTQ".to_vec();
-    bytes.extend_from_slice(&1_u32.to_le_bytes());
+    bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
     bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());
     bytes.extend_from_slice(&crc32fast::hash(payload).to_le_bytes());
     bytes.extend_from_slice(payload);

@@ -113,6 +113,7 @@ fn program(input_elements: usize, steps: &[Step]) -> IntModel {
         output,
         arena_bytes: 0,
         provenance: Provenance::default(),
+        streams: Vec::new(),
     }
 }
 

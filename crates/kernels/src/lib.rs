@@ -25,3 +25,4 @@ pub mod params;
 pub mod reference;
 #[cfg(any(test, feature = "source"))]
 pub mod source;
+pub mod stream;

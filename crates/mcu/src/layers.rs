@@ -145,6 +145,7 @@ fn single(input: [usize; 3], output: [usize; 3], op: IntOp) -> IntModel {
         output_border: border(output),
         arena_bytes: 0,
         provenance: Provenance::default(),
+        streams: Vec::new(),
     };
     plan(&mut model);
     model

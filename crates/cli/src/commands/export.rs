@@ -1,8 +1,10 @@
 //! `burn-ptq export`.
 
-use burn_ptq_deploy::export::{SelfTest, exporter, target};
+use burn_ptq_deploy::export::{SelfTest, exporter, least_memory, target};
 use burn_ptq_deploy::file;
 use burn_ptq_deploy::model::IntModel;
+use burn_ptq_deploy::plan::plan_for;
+use burn_ptq_deploy::target::Target;
 
 use crate::args::Export;
 use crate::table;
@@ -18,9 +20,18 @@ pub fn run(args: Export) -> anyhow::Result<()> {
     std::fs::create_dir_all(&args.out)?;
     for exporter in exporters {
         let folder = args.out.join(exporter.name());
-        let exported = exporter.export(&model, &self_test, target, &folder)?;
+        let program = match args.no_streaming {
+            true => model.clone(),
+            false => least_memory(exporter, &model, target),
+        };
+        let exported = exporter.export(&program, &self_test, target, &folder)?;
+        let streamed = if program.streams.is_empty() {
+            String::new()
+        } else {
+            saved(&model, &program, target)
+        };
         println!(
-            "{}: {} files, {} of constants (code: see the linker's map), RAM {}",
+            "{}: {} files, {} of constants (code: see the linker's map), RAM {}{streamed}",
             folder.display(),
             exported.files.len(),
             table::bytes(exported.flash_constant_bytes),
@@ -28,6 +39,15 @@ pub fn run(args: Export) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// What streaming does to the RAM of `model`.
+fn saved(model: &IntModel, program: &IntModel, target: &Target) -> String {
+    let mut whole = model.clone();
+    plan_for(&mut whole, target.kernels);
+    let before = table::bytes(whole.arena_bytes);
+    let operations: usize = program.streams.iter().map(|stream| stream.rows.len()).sum();
+    format!(" ({before} without streaming; {operations} operations run row by row)")
 }
 
 /// Input bytes that reach all values of the input's grid; a model file carries no real samples.

@@ -28,6 +28,7 @@ fn quantize_reports_every_documented_field_and_writes_its_files() {
         "seconds",
         "flash_bytes",
         "ram_bytes",
+        "streamed_ram_bytes",
         "macs",
         "layers",
     ] {

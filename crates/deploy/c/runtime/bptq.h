@@ -191,6 +191,10 @@ void bptq_log_softmax_s8(const bptq_log_softmax *op, const int8_t *input, int8_t
 void bptq_concat(int32_t outer, int32_t chunk, int32_t step, const void *input, void *output);
 void bptq_pad_s8(const bptq_pad *op, const int8_t *input, int8_t *output);
 void bptq_pad_s16(const bptq_pad *op, const int16_t *input, int16_t *output);
+/* Stores `length` elements of 4 bits, an even number, two to a byte, the first in the low bits. */
+void bptq_pack_s8(int32_t length, const int8_t *input, int8_t *output);
+/* Stores `length` elements one to a byte again. */
+void bptq_unpack_s8(int32_t length, const int8_t *input, int8_t *output);
 void bptq_transpose_s8(const bptq_transpose *op, const int8_t *input, int8_t *output);
 void bptq_transpose_s16(const bptq_transpose *op, const int16_t *input, int16_t *output);
 

@@ -52,6 +52,26 @@ void bptq_pad_s16(const bptq_pad *op, const int16_t *input, int16_t *output)
     }
 }
 
+void bptq_pack_s8(int32_t length, const int8_t *input, int8_t *output)
+{
+    uint8_t *pair = (uint8_t *)output;
+    for (int32_t i = 0; i < length; i += 2) {
+        const uint32_t low = (uint8_t)input[i] & 0x0Fu;
+        const uint32_t high = (uint8_t)input[i + 1] & 0x0Fu;
+        *pair++ = (uint8_t)(low | high << 4);
+    }
+}
+
+void bptq_unpack_s8(int32_t length, const int8_t *input, int8_t *output)
+{
+    for (int32_t i = 0; i < length; i += 2) {
+        const uint32_t pair = (uint8_t)*input++;
+        /* Flipping the sign bit of a nibble and taking its weight away again extends it. */
+        output[i] = (int8_t)((int32_t)((pair & 0x0Fu) ^ 8u) - 8);
+        output[i + 1] = (int8_t)((int32_t)((pair >> 4) ^ 8u) - 8);
+    }
+}
+
 /* The distance in the input between neighbours along each output axis. */
 static void steps(const bptq_transpose *op, int32_t step[3])
 {

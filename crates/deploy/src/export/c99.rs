@@ -4,6 +4,7 @@ pub(super) mod data;
 pub(super) mod dsp;
 pub(super) mod firmware;
 mod mve;
+mod rows;
 pub(super) mod source;
 
 use std::path::Path;
@@ -15,7 +16,7 @@ use crate::board::board;
 use crate::kernels::{MVE_PADDING, chosen};
 use crate::model::{DType, IntModel, IntNode, IntTensor};
 use crate::plan::plan_for;
-use crate::size::{parameter_bytes, ram_bytes};
+use crate::size::{parameter_bytes, ram_bytes, stream_bytes};
 use crate::target::{Kernels, Target};
 use crate::verify::{VerifyError, verify, verify_for};
 
@@ -37,6 +38,8 @@ const RUNTIME: &[(&str, &str)] = &[
     ("bptq_math.h", include_str!("../../c/runtime/bptq_math.h")),
     ("bptq_pool.c", include_str!("../../c/runtime/bptq_pool.c")),
     ("bptq_softmax.c", include_str!("../../c/runtime/bptq_softmax.c")),
+    ("bptq_stream.c", include_str!("../../c/runtime/bptq_stream.c")),
+    ("bptq_stream.h", include_str!("../../c/runtime/bptq_stream.h")),
     ("bptq_weights.c", include_str!("../../c/runtime/bptq_weights.c")),
     ("bptq_weights.h", include_str!("../../c/runtime/bptq_weights.h")),
     ("bptq_window.h", include_str!("../../c/runtime/bptq_window.h")),
@@ -130,6 +133,10 @@ impl Exporter for C99 {
         "portable C99: sources, runtime, Makefile, example and self-test"
     }
 
+    fn runs_streams(&self) -> bool {
+        true
+    }
+
     fn export(
         &self,
         model: &IntModel,
@@ -149,7 +156,8 @@ impl Exporter for C99 {
 /// Bytes of the read-only data of the network's source file on a machine of 32 bits.
 fn flash_constant_bytes(model: &IntModel, kernels: Kernels) -> usize {
     let bytes = |node: &IntNode| constant_bytes(model, node, kernels) + parameter_bytes(&node.op);
-    model.nodes.iter().map(bytes).sum()
+    let streams = model.streams.iter().map(|stream| stream_bytes(model, stream));
+    model.nodes.iter().map(bytes).chain(streams).sum()
 }
 
 /// Bytes of a node's weights, biases, multipliers and tables for the kernels that it runs on.

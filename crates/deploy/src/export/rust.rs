@@ -77,6 +77,9 @@ impl Rust {
         self_test: &SelfTest,
         target: &Target,
     ) -> Result<Vec<ExportFile>, ExportError> {
+        if !model.streams.is_empty() {
+            return Err(ExportError::Streams { exporter: self.name() });
+        }
         let kernels = kernels(target);
         let model = &planned(model, kernels)?;
         check_self_test(model, self_test)?;
@@ -108,6 +111,10 @@ impl Exporter for Rust {
         "no_std Rust: a crate, its kernels, example, self-test and firmware"
     }
 
+    fn runs_streams(&self) -> bool {
+        false
+    }
+
     fn export(
         &self,
         model: &IntModel,
@@ -128,7 +135,7 @@ impl Exporter for Rust {
 /// The Rust type of an element.
 fn rust_type(dtype: DType) -> &'static str {
     match dtype {
-        DType::I8 => "i8",
+        DType::I8 | DType::I4 => "i8",
         DType::I16 => "i16",
     }
 }

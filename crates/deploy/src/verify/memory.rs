@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{MAX_ARENA_BYTES, Subject, VerifyError, ensure};
 use crate::kernels::scratch_bytes;
-use crate::lifetime::{last_reads, replaceable_input};
-use crate::model::{IntModel, IntNode, IntTensor, Region};
+use crate::lifetime::{last_reads, live_spans, replaceable_input};
+use crate::model::{IntModel, IntNode, IntTensor, Region, TensorId};
+use crate::stream::replaceable_inputs;
 use crate::target::Kernels;
 
 /// Checks places and lifetimes in a program whose tensors and operations are valid.
@@ -16,7 +17,8 @@ pub(super) fn verify_memory(model: &IntModel, kernels: Kernels) -> Result<(), Ve
         format_args!("an arena of at most {MAX_ARENA_BYTES} bytes"),
         format_args!("{}", model.arena_bytes),
     )?;
-    for tensor in &model.tensors {
+    let held = model.held_bytes();
+    for (tensor, &bytes) in model.tensors.iter().zip(&held) {
         let size = tensor.dtype.bytes();
         ensure(
             tensor.offset.is_multiple_of(size),
@@ -24,7 +26,7 @@ pub(super) fn verify_memory(model: &IntModel, kernels: Kernels) -> Result<(), Ve
             format_args!("an offset that is a multiple of {size}"),
             format_args!("{}", tensor.offset),
         )?;
-        verify_inside(model, region(tensor), tensor.into())?;
+        verify_inside(model, Region { offset: tensor.offset, bytes }, tensor.into())?;
     }
     for node in &model.nodes {
         let Region { offset, bytes } = node.scratch;
@@ -43,11 +45,7 @@ pub(super) fn verify_memory(model: &IntModel, kernels: Kernels) -> Result<(), Ve
         )?;
         verify_inside(model, node.scratch, node.into())?;
     }
-    verify_disjoint(model)
-}
-
-fn region(tensor: &IntTensor) -> Region {
-    Region { offset: tensor.offset, bytes: tensor.bytes() }
+    verify_disjoint(model, &held)
 }
 
 fn verify_inside(model: &IntModel, region: Region, subject: Subject) -> Result<(), VerifyError> {
@@ -61,41 +59,67 @@ fn verify_inside(model: &IntModel, region: Region, subject: Subject) -> Result<(
 }
 
 /// Walks through the program with the set of live regions.
-fn verify_disjoint(model: &IntModel) -> Result<(), VerifyError> {
-    let last_reads = last_reads(model);
+fn verify_disjoint(model: &IntModel, held: &[usize]) -> Result<(), VerifyError> {
+    let (last_reads, live_until) = (last_reads(model), live_spans(model));
+    let region = |id: TensorId| Region { offset: model.tensors[id.0].offset, bytes: held[id.0] };
+    let tensor = |id: TensorId| Occupant::Tensor(&model.tensors[id.0]);
     let mut live = LiveRegions::default();
-    let input = &model.tensors[model.input.0];
-    live.insert(region(input), Occupant::Tensor(input))?;
+    live.insert(region(model.input), tensor(model.input))?;
     if last_reads[model.input.0].is_none() {
-        live.remove(region(input));
+        live.remove(region(model.input));
     }
-    for (index, node) in model.nodes.iter().enumerate() {
-        let output = &model.tensors[node.output.0];
-        if let Some(replaced) = replaceable_input(model, index, &last_reads) {
-            let replaced = &model.tensors[replaced.0];
-            if region(replaced) == region(output) {
-                live.remove(region(replaced));
+    let mut streams = model.streams.iter().peekable();
+    let mut index = 0;
+    while index < model.nodes.len() {
+        let stream = streams.next_if(|stream| stream.first == index);
+        let nodes = &model.nodes[stream.map_or(index..index + 1, |stream| stream.nodes())];
+        let last = index + nodes.len() - 1;
+        let output = model.nodes[last].output;
+        // What the output may take over counts as one region with it while they meet.
+        let mut taken_over = region(output);
+        let replaced = replaceable_input(model, index, &last_reads).map(region);
+        if let Some(replaced) = replaced.filter(|&replaced| replaced == region(output)) {
+            live.remove(replaced);
+        }
+        for (input, clearance) in stream.map_or(Vec::new(), |s| replaceable_inputs(model, s)) {
+            let [input, own] = [input, output].map(region);
+            let reaches = own.offset + clearance <= input.offset;
+            if reaches && input.offset < own.offset + own.bytes {
+                live.remove(input);
+                let end = (taken_over.offset + taken_over.bytes).max(input.offset + input.bytes);
+                taken_over.bytes = end - taken_over.offset;
             }
         }
-        live.insert(region(output), Occupant::Tensor(output))?;
-        live.insert(node.scratch, Occupant::Scratch(node))?;
-        live.remove(node.scratch);
-        for &id in &node.inputs {
-            if last_reads[id.0] == Some(index) && region_is_not(output, &model.tensors[id.0]) {
-                live.remove(region(&model.tensors[id.0]));
+        live.insert(taken_over, tensor(output))?;
+        for node in &nodes[..nodes.len() - 1] {
+            live.insert(region(node.output), tensor(node.output))?;
+        }
+        for node in nodes {
+            live.insert(node.scratch, Occupant::Scratch(node))?;
+            live.remove(node.scratch);
+        }
+        for node in &nodes[..nodes.len() - 1] {
+            live.remove(region(node.output));
+        }
+        for &id in nodes.iter().flat_map(|node| &node.inputs) {
+            let dies = live_until[id.0].1 == last;
+            // A region that was taken over, or belonged to the stream, is gone already.
+            if dies && !within(region(id), taken_over) {
+                live.remove(region(id));
             }
         }
-        if last_reads[node.output.0].is_none() {
-            live.remove(region(output));
+        live.remove(taken_over);
+        if last_reads[output.0].is_some() {
+            live.insert(region(output), tensor(output))?;
         }
+        index = last + 1;
     }
     Ok(())
 }
 
-/// Whether `input` was not replaced in place by `output`: live regions are disjoint, so that the
-/// same first byte means the same region.
-fn region_is_not(output: &IntTensor, input: &IntTensor) -> bool {
-    output.offset != input.offset
+/// Whether `region` lies in `other`.
+fn within(region: Region, other: Region) -> bool {
+    other.offset <= region.offset && region.offset + region.bytes <= other.offset + other.bytes
 }
 
 /// Who stands in a live region.

@@ -173,18 +173,51 @@ pub(super) fn verify_op(model: &IntModel, node: &IntNode) -> Result<(), VerifyEr
             verify_length(node, "output", output, shape)?;
             verify_same_grid(node, input, output)
         }
+        IntOp::Pack | IntOp::Unpack => {
+            verify_length(node, "output", output, &[input.len()])?;
+            verify_same_grid(node, input, output)
+        }
     }
 }
 
 /// The largest magnitude of an element minus its zero point, whatever bytes the tensor holds.
 pub(super) fn magnitude(tensor: &IntTensor) -> i64 {
     match tensor.dtype {
-        DType::I8 => 128 + i64::from(tensor.grid.zero_point.abs()),
+        DType::I8 | DType::I4 => 128 + i64::from(tensor.grid.zero_point.abs()),
         DType::I16 => 1 << 15,
     }
 }
 
 fn verify_dtypes(model: &IntModel, node: &IntNode, output: &IntTensor) -> Result<(), VerifyError> {
+    let (from, to) = match node.op {
+        IntOp::Pack => (DType::I8, DType::I4),
+        IntOp::Unpack => (DType::I4, DType::I8),
+        _ => return verify_unpacked(model, node, output),
+    };
+    let input = &model.tensors[node.inputs[0].0];
+    ensure(
+        (input.dtype, output.dtype) == (from, to) && input.bits <= 4 && output.bits <= 4,
+        node,
+        format_args!("{from:?} of at most 4 bits in and {to:?} out"),
+        format_args!("{} bits of {:?} and {:?}", input.bits, input.dtype, output.dtype),
+    )
+}
+
+/// Checks the element types of an operation other than `Pack` and `Unpack`.
+fn verify_unpacked(
+    model: &IntModel,
+    node: &IntNode,
+    output: &IntTensor,
+) -> Result<(), VerifyError> {
+    let tensors = node.inputs.iter().map(|id| &model.tensors[id.0]).chain([output]);
+    for tensor in tensors {
+        ensure(
+            tensor.dtype != DType::I4,
+            node,
+            "tensors of whole bytes; `Unpack` and `Pack` surround operations on packed ones",
+            format_args!("`{}` in I4", tensor.name),
+        )?;
+    }
     let (only, same): (Option<DType>, bool) = match node.op {
         IntOp::Table8 { .. } | IntOp::Softmax { .. } | IntOp::LogSoftmax { .. } => {
             (Some(DType::I8), true)
@@ -273,7 +306,7 @@ fn verify_add(
     output: &IntTensor,
 ) -> Result<(), VerifyError> {
     let left_shift = match output.dtype {
-        DType::I8 => 20,
+        DType::I8 | DType::I4 => 20,
         DType::I16 => 15,
     };
     ensure(

@@ -115,7 +115,7 @@ fn verify_accumulator(
     output: &IntTensor,
 ) -> Result<(), VerifyError> {
     match dtype {
-        DType::I8 => {
+        DType::I8 | DType::I4 => {
             ensure(
                 accumulator <= i64::from(i32::MAX),
                 node,

@@ -11,10 +11,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use burn_ptq_deploy::export::{self, SelfTest};
-use burn_ptq_deploy::interpreter::tensor_integers;
-use burn_ptq_deploy::model::{DType, IntTensor};
+use burn_ptq_deploy::interpreter::{Interpreter, Path, tensor_integers};
+use burn_ptq_deploy::memory::reduce_memory;
+use burn_ptq_deploy::model::{DType, IntModel, IntTensor, TensorId};
+use burn_ptq_deploy::plan::{plan, plan_for};
 use burn_ptq_deploy::size::size_report;
+use burn_ptq_deploy::stream::replaceable_inputs;
 use burn_ptq_deploy::target::Kernels;
+use burn_ptq_deploy::verify::verify_for;
 use burn_ptq_mcu::{Toolchain, available};
 use executors::{Agreement, Executor};
 use problems::Problem;
@@ -47,6 +51,41 @@ fn every_executor_agrees_with_the_reference() {
     }
     println!("{report}");
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn row_by_row_every_executor_agrees_with_the_whole_program() {
+    let (problems, whole): (Vec<_>, Vec<_>) = problems::streamed().into_iter().unzip();
+    assert!(problems.iter().filter(|problem| problem.model.streams[0].rows.len() > 2).count() > 32);
+    let reaching = |problem: &Problem| reaches_into_an_input(&problem.model);
+    assert!(problems.iter().filter(|problem| reaching(problem)).count() > 32);
+    let mut truth = executors::reference();
+    let expected = truth.run(&whole.iter().collect::<Vec<_>>()).expect("the reference runs");
+    let mut report = String::new();
+    let mut failures = Vec::new();
+    for mut executor in executors::running_programs() {
+        if let Err(how_to_install) = executor.available() {
+            eprintln!("SKIPPED {} row by row: {how_to_install}", executor.name());
+            continue;
+        }
+        compare(executor.as_mut(), &problems, &expected, &mut report, &mut failures);
+    }
+    println!("{report}");
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// Whether some stream's output and one of its inputs share bytes.
+fn reaches_into_an_input(model: &IntModel) -> bool {
+    let range = |id: TensorId| {
+        let tensor = &model.tensors[id.0];
+        tensor.offset..tensor.offset + tensor.bytes()
+    };
+    model.streams.iter().any(|stream| {
+        let output = range(model.nodes[stream.last()].output);
+        let inputs = replaceable_inputs(model, stream);
+        let mut inputs = inputs.into_iter().map(|(id, _)| range(id));
+        inputs.any(|input| output.start < input.start && input.start < output.end)
+    })
 }
 
 /// Runs the problems that `executor` supports; appends its rows of the table and its failures.
@@ -98,7 +137,7 @@ fn compare(
     }
     for (op, tally) in &tallies {
         let compared = tally.problems - tally.skipped;
-        if (1..MIN_COMPARED).contains(&compared) {
+        if tally.problems >= MIN_COMPARED && (1..MIN_COMPARED).contains(&compared) {
             failures.push(format!("{name}, {op}: {compared} problems are too few to compare"));
         }
     }
@@ -235,4 +274,26 @@ fn most_outputs_lie_within_their_grids_and_vary() {
         assert!(2 * varied > problems_of_op, "{op}: {varied} of {problems_of_op} problems vary");
         assert!(6 * within > elements, "{op}: {within} of {elements} outputs lie within the grid");
     }
+}
+
+#[test]
+fn programs_of_reduced_memory_give_the_same_outputs() {
+    let mut reduced = 0;
+    for problem in problems::chains() {
+        let mut interpreter = Interpreter::new(&problem.model, Path::Reference).expect("valid");
+        let expected = interpreter.run(&problem.input).expect("an input that fits").to_vec();
+        for kernels in [Kernels::Portable, Kernels::Dsp, Kernels::Mve] {
+            let mut model = reduce_memory(&problem.model, kernels);
+            verify_for(&model, kernels).expect("a valid program");
+            let mut whole = problem.model.clone();
+            plan_for(&mut whole, kernels);
+            assert!(model.arena_bytes <= whole.arena_bytes, "{}", problem.name);
+            reduced += usize::from(model.arena_bytes < whole.arena_bytes);
+            // The interpreter asks for the scratch of the portable kernels.
+            plan(&mut model);
+            let mut interpreter = Interpreter::new(&model, Path::Fast).expect("valid");
+            assert_eq!(interpreter.run(&problem.input).expect("the same input"), expected);
+        }
+    }
+    assert!(reduced > 100, "{reduced} programs need less memory");
 }

@@ -4,9 +4,11 @@
 //! derived from the scales of grids and weights by the kernels' functions, so that an executor may
 //! derive them again.
 
+mod chain;
 mod draw;
 pub mod layers;
 mod program;
+mod streamed;
 mod weighted;
 
 use burn_ptq_deploy::model::{Broadcast, IntModel, IntOp, TensorId};
@@ -24,7 +26,8 @@ use program::{Program, clamp, random_table8, random_table16, tensor, tensor_like
 pub struct Problem {
     /// The operation and the number of the problem.
     pub name: String,
-    /// The program; the operation under test is its last node, which writes its output.
+    /// The program; the operation under test is its last node, which writes its output, or a `Pack`
+    /// before that.
     pub model: IntModel,
     /// Bytes of the input tensor.
     pub input: Vec<u8>,
@@ -33,7 +36,13 @@ pub struct Problem {
 impl Problem {
     /// The operation under test.
     pub fn op(&self) -> &IntOp {
-        &self.model.nodes.last().expect("a program has a node").op
+        let last = &self.model.nodes.last().expect("a program has a node").op;
+        // What is packed must be unpacked, to be an output; problems of `Unpack` end in two nodes.
+        let before = self.model.nodes.iter().rev().nth(1).map(|node| &node.op);
+        match (before, last) {
+            (Some(IntOp::Pack), IntOp::Unpack) if self.model.nodes.len() == 2 => &IntOp::Pack,
+            _ => last,
+        }
     }
 
     /// The operation's name.
@@ -47,6 +56,9 @@ pub type Generator = fn(&mut Draw) -> Option<Problem>;
 
 /// Problems of each operation.
 const PROBLEMS: usize = 96;
+
+/// Problems of several layers.
+const CHAINS: usize = 192;
 
 /// Lists every operation with the function that makes its problems. The match has no other arm, so
 /// that a new operation does not compile until it stands here.
@@ -77,11 +89,34 @@ generators! {
     Concat => concat,
     Pad => pad,
     Transpose => transpose,
+    Pack => pack,
+    Unpack => unpack,
 }
 
 /// The problems of all operations.
 pub fn all() -> Vec<Problem> {
     GENERATORS.iter().flat_map(|(op, generator)| of_operation(op, *generator)).collect()
+}
+
+/// Problems of several layers.
+pub fn chains() -> Vec<Problem> {
+    let mut draw = Draw::new(7);
+    let chains: Vec<Problem> = (0..3 * CHAINS)
+        .filter_map(|_| chain::chain(&mut draw))
+        .take(CHAINS)
+        .enumerate()
+        .map(|(i, problem)| Problem { name: format!("chain {i}"), ..problem })
+        .collect();
+    assert_eq!(chains.len(), CHAINS, "most random chains are no valid program");
+    chains
+}
+
+/// Problems that run row by row, each with the program that does not.
+pub fn streamed() -> Vec<(Problem, Problem)> {
+    let mut draw = Draw::new(8);
+    let problems = chains().into_iter().chain(all().into_iter().step_by(8));
+    let pairs = problems.filter_map(|whole| Some((streamed::streamed(&mut draw, &whole)?, whole)));
+    pairs.collect()
 }
 
 /// The problems of one operation, the same in every run.
@@ -240,6 +275,23 @@ fn log_softmax(draw: &mut Draw) -> Option<Problem> {
     output.grid = Grid { scale: 1.0 / 16.0, zero_point: 127, min: -128, max: 127 };
     let op = IntOp::LogSoftmax { rows, depth, exponentials, input_multiplier };
     program.finish(op, &[x], output)
+}
+
+fn pack(draw: &mut Draw) -> Option<Problem> {
+    let mut program = Program::of_nibbles(draw);
+    let x = program.input();
+    let (packed, unpacked) = (program.packed_like(x), program.tensor(x).clone());
+    let packed = program.push(IntOp::Pack, &[x], packed);
+    program.finish(IntOp::Unpack, &[packed], unpacked)
+}
+
+fn unpack(draw: &mut Draw) -> Option<Problem> {
+    let mut program = Program::of_nibbles(draw);
+    let x = program.input();
+    let scrambled = program.scrambled_in_place(x);
+    let (packed, unpacked) = (program.packed_like(x), program.tensor(x).clone());
+    let packed = program.push(IntOp::Pack, &[scrambled], packed);
+    program.finish(IntOp::Unpack, &[packed], unpacked)
 }
 
 fn requantize(draw: &mut Draw) -> Option<Problem> {

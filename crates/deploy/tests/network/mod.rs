@@ -30,6 +30,7 @@ impl Builder {
             output_border: Border { source_shape: vec![1, 1, 7], axes: [0, 1, 2] },
             arena_bytes: 0,
             provenance: Provenance { version: "0.1.0".into(), ..Provenance::default() },
+            streams: Vec::new(),
         };
         let mut builder = Self { model, state: 12345 };
         builder.tensor(input, DType::I8, 0.05, 3);

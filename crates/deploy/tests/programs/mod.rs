@@ -1,9 +1,10 @@
 //! Small valid programs, one of every operation, for tests to run or to break.
 
 use burn_ptq_deploy::model::{
-    Border, Broadcast, DType, IntModel, IntNode, IntOp, IntTensor, Provenance, Region, TensorId,
-    Weighted, Weights,
+    Border, Broadcast, DType, IntModel, IntNode, IntOp, IntTensor, Provenance, Region, Stream,
+    TensorId, Weighted, Weights,
 };
+use burn_ptq_deploy::plan::plan;
 use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, PoolGeometry, Window};
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::multiplier::Multiplier;
@@ -64,6 +65,7 @@ pub fn program(op: IntOp, inputs: &[IntTensor], output: IntTensor) -> IntModel {
         output,
         arena_bytes: end + 256,
         provenance: Provenance::default(),
+        streams: Vec::new(),
     }
 }
 
@@ -228,6 +230,53 @@ pub fn chain() -> IntModel {
     model
 }
 
+/// Three pools of 3x3 in a row, in one stream.
+pub fn streamed() -> IntModel {
+    let geometry = PoolGeometry { input: [8, 5], output: [8, 5], channels: 2, window: window(3) };
+    let op = IntOp::MaxPool { geometry, clamp: INT8 };
+    let shape = [8, 5, 2];
+    let mut model = program(op.clone(), &[tensor("x", shape)], tensor("t1", shape));
+    for id in 2..4 {
+        model.tensors.push(tensor(&format!("t{id}"), shape));
+        model.nodes.push(IntNode {
+            name: format!("pool{id}"),
+            op: op.clone(),
+            inputs: vec![TensorId(id - 1)],
+            output: TensorId(id),
+            scratch: Region::default(),
+        });
+    }
+    model.output = TensorId(3);
+    model.output_border = border(shape);
+    model.streams = vec![Stream { first: 0, rows: vec![3, 3, 8] }];
+    plan(&mut model);
+    model
+}
+
+/// Elements of 4 bits, packed and unpacked again.
+pub fn packed() -> IntModel {
+    let nibbles = |name: &str| {
+        let mut tensor = tensor(name, [3, 4, 3]);
+        tensor.bits = 4;
+        tensor.grid = Grid { min: -8, max: 7, ..tensor.grid };
+        tensor
+    };
+    let mut packed = nibbles("packed");
+    packed.dtype = DType::I4;
+    let mut model = program(IntOp::Pack, &[nibbles("x")], packed);
+    model.nodes.push(IntNode {
+        name: "unpack".into(),
+        op: IntOp::Unpack,
+        inputs: vec![TensorId(1)],
+        output: TensorId(2),
+        scratch: Region::default(),
+    });
+    model.tensors.push(nibbles("y"));
+    model.output = TensorId(2);
+    plan(&mut model);
+    model
+}
+
 pub fn valid_programs() -> Vec<IntModel> {
     vec![
         conv(),
@@ -247,5 +296,7 @@ pub fn valid_programs() -> Vec<IntModel> {
         pad(),
         transpose(),
         chain(),
+        streamed(),
+        packed(),
     ]
 }

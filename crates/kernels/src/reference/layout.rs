@@ -50,6 +50,21 @@ pub fn transpose<T: Copy>(extents: [usize; 3], axes: [usize; 3], input: &[T], ou
     }
 }
 
+/// Stores pairs of elements, of which the low 4 bits count, in one byte each, the first in the low bits.
+pub fn pack_nibbles(input: &[i8], output: &mut [i8]) {
+    for (byte, pair) in output.iter_mut().zip(input.as_chunks().0) {
+        let [low, high] = pair.map(|x| x as u8 & 0x0F);
+        *byte = (low | high << 4) as i8;
+    }
+}
+
+/// Stores the two elements of each byte one to a byte again.
+pub fn unpack_nibbles(input: &[i8], output: &mut [i8]) {
+    for (pair, &byte) in output.as_chunks_mut().0.iter_mut().zip(input) {
+        *pair = [(byte << 4) >> 4, byte >> 4];
+    }
+}
+
 fn copy<'a, T: Copy + 'a>(input: &[T], output: impl Iterator<Item = &'a mut T>) {
     for (output, &x) in output.zip(input) {
         *output = x;

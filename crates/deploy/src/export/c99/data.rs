@@ -10,7 +10,7 @@ const MAX_COLUMNS: usize = 100;
 /// The C type of an element.
 pub fn c_type(dtype: DType) -> &'static str {
     match dtype {
-        DType::I8 => "int8_t",
+        DType::I8 | DType::I4 => "int8_t",
         DType::I16 => "int16_t",
     }
 }
@@ -40,7 +40,7 @@ pub fn rows<'a>(rows: impl Iterator<Item = &'a [u8]>, dtype: DType) -> String {
 /// Elements from bytes with the low byte first.
 pub fn integers(bytes: &[u8], dtype: DType) -> Vec<String> {
     match dtype {
-        DType::I8 => bytes.iter().map(|&byte| (byte as i8).to_string()).collect(),
+        DType::I8 | DType::I4 => bytes.iter().map(|&byte| (byte as i8).to_string()).collect(),
         DType::I16 => bytes
             .chunks_exact(2)
             .map(|pair| i16::from_le_bytes([pair[0], pair[1]]).to_string())

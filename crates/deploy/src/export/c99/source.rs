@@ -5,10 +5,11 @@ use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::Clamp;
 
 use super::data::{array, c_type, int32, multiplier};
-use super::{dsp, mve};
+use super::{dsp, mve, rows};
 use crate::export::{comment, unique_identifiers};
 use crate::kernels::{MVE_PADDING, biases, chosen};
 use crate::model::{Broadcast, DType, IntModel, IntNode, IntOp, IntTensor, TensorId, Weighted};
+use crate::stream::inputs_by_rows;
 use crate::target::Kernels;
 
 /// `{id}.c`.
@@ -17,15 +18,29 @@ pub fn model_source(model: &IntModel, kernels: Kernels, id: &str) -> String {
     let ids = unique_identifiers(model.nodes.iter().map(|node| node.name.as_str()), "node");
     let mut constants = String::new();
     let mut calls = String::new();
+    let mut streams = model.streams.iter().peekable();
     for (index, (node, node_id)) in model.nodes.iter().zip(&ids).enumerate() {
-        let printed = Printer { model, kernels, node, id: node_id }.print();
+        let stream = streams.peek().filter(|stream| stream.nodes().contains(&index));
+        let by_rows = stream.is_some();
+        let printer = Printer { model, kernels, node, id: node_id, by_rows };
+        let mut printed = printer.print();
+        printed.calls.push_str(&format!("    BPTQ_NODE({index});\n"));
         let description = describe(model, node);
+        let mut calls_of_node = format!("    /* {description} */\n");
+        if by_rows {
+            printed.constants.push_str(&printer.row_function(&printed.calls));
+        } else {
+            calls_of_node.push_str(&printed.calls);
+        }
+        if let Some(stream) = streams.next_if(|stream| stream.last() == index) {
+            let first_id = &ids[stream.first];
+            printed.constants.push_str(&rows::stream(model, stream, &ids));
+            calls_of_node.push_str(&format!("    bptq_stream_run(&{first_id}_stream);\n"));
+        }
         constants.push_str(&format!("/* {description} */\n{}\n", printed.constants));
-        let calls_of_node = &printed.calls;
-        calls.push_str(&format!(
-            "    /* {description} */\n{calls_of_node}    BPTQ_NODE({index});\n"
-        ));
+        calls.push_str(&calls_of_node);
     }
+    let stream_header = if model.streams.is_empty() { "" } else { "#include \"bptq_stream.h\"\n" };
     let (input, output) = (tensor(model, model.input), tensor(model, model.output));
     let (input_type, output_type) = (c_type(input.dtype), c_type(output.dtype));
     let (input_place, output_place) = (place(input), place(output));
@@ -42,7 +57,7 @@ pub fn model_source(model: &IntModel, kernels: Kernels, id: &str) -> String {
 #include <string.h>
 
 #include \"{header}\"
-#include \"{id}.h\"
+{stream_header}#include \"{id}.h\"
 
 /* What follows each node: nothing, or a call of a function that counts. */
 #ifdef BPTQ_COUNT
@@ -88,13 +103,13 @@ fn tensor(model: &IntModel, id: TensorId) -> &IntTensor {
 }
 
 /// A pointer to the tensor's first element.
-fn place(tensor: &IntTensor) -> String {
+pub(super) fn place(tensor: &IntTensor) -> String {
     format!("arena.{} + {}", suffix(tensor.dtype), tensor.offset / tensor.dtype.bytes())
 }
 
 fn suffix(dtype: DType) -> &'static str {
     match dtype {
-        DType::I8 => "s8",
+        DType::I8 | DType::I4 => "s8",
         DType::I16 => "s16",
     }
 }
@@ -147,6 +162,8 @@ struct Printer<'a> {
     kernels: Kernels,
     node: &'a IntNode,
     id: &'a str,
+    /// Whether the calls stand in a function that computes one row.
+    by_rows: bool,
 }
 
 impl Printer<'_> {
@@ -238,7 +255,52 @@ impl Printer<'_> {
                 let fields = [field("input", extents(*input)), field("axes", extents(*axes))];
                 self.plain("bptq_transpose", "bptq_transpose", &fields)
             }
+            IntOp::Pack => self.packing("bptq_pack_s8"),
+            IntOp::Unpack => self.packing("bptq_unpack_s8"),
         }
+    }
+
+    /// The function that computes one row by `calls`.
+    fn row_function(&self, calls: &str) -> String {
+        let narrowed = rows::windowed(&self.node.op).map_or(String::new(), |c_type| {
+            let whole = self.name("op");
+            format!("    {c_type} op = {whole};\n    bptq_row_window(&op.window, row);\n")
+        });
+        let name = self.name("row");
+        format!("\nstatic void {name}(const bptq_row *row)\n{{\n{narrowed}{calls}}}\n")
+    }
+
+    /// A pointer to the parameters.
+    fn op(&self) -> String {
+        match rows::windowed(&self.node.op) {
+            Some(_) if self.by_rows => "&op".to_owned(),
+            _ => format!("&{}", self.name("op")),
+        }
+    }
+
+    /// A pointer to the first element that is read of an input.
+    fn source(&self, index: usize) -> String {
+        if self.by_rows && index < inputs_by_rows(&self.node.op) {
+            return format!("row->input[{index}]");
+        }
+        place(self.input(index))
+    }
+
+    /// A pointer to the first element that is written.
+    fn target(&self) -> String {
+        if self.by_rows { "row->output".to_owned() } else { place(self.output()) }
+    }
+
+    /// The number of elements that are written.
+    fn length(&self) -> usize {
+        let [height, width, channels] = self.output().shape;
+        width * channels * if self.by_rows { 1 } else { height }
+    }
+
+    fn packing(&self, function: &str) -> Printed {
+        let (length, input, output) = (self.length(), self.source(0), self.target());
+        let calls = format!("    {function}({length}, {input}, {output});\n");
+        Printed { constants: String::new(), calls }
     }
 
     fn input(&self, index: usize) -> &IntTensor {
@@ -271,8 +333,7 @@ impl Printer<'_> {
 
     /// An operation from one input to one output, with parameters only.
     fn plain(&self, c_type: &str, function: &str, fields: &[String]) -> Printed {
-        let arguments =
-            [format!("&{}", self.name("op")), place(self.input(0)), place(self.output())];
+        let arguments = [self.op(), self.source(0), self.target()];
         Printed {
             constants: self.parameters(c_type, fields),
             calls: self.call(function, &arguments),
@@ -338,8 +399,7 @@ impl Printer<'_> {
             0 => "NULL".to_owned(),
             _ => format!("arena.s8 + {}", self.node.scratch.offset),
         };
-        let arguments =
-            [format!("&{}", self.name("op")), place(self.input(0)), place(self.output()), scratch];
+        let arguments = [self.op(), self.source(0), self.target(), scratch];
         Printed { constants: constants.concat(), calls: self.call(&layer.kernel, &arguments) }
     }
 
@@ -352,19 +412,19 @@ impl Printer<'_> {
     ) -> Printed {
         let (a, b, output) = (self.input(0), self.input(1), self.output());
         let b_length = match broadcast {
-            Broadcast::None => output.len(),
+            Broadcast::None => self.length(),
             Broadcast::Channels => output.shape[2],
             Broadcast::Scalar => 1,
         };
         let own = [
-            field("length", output.len()),
+            field("length", self.length()),
             field("b_length", b_length),
             field("a_zero_point", a.grid.zero_point),
             field("b_zero_point", b.grid.zero_point),
             field("output_zero_point", output.grid.zero_point),
             clamp_field(clamp),
         ];
-        let arguments = [format!("&{}", self.name("op")), place(a), place(b), place(output)];
+        let arguments = [self.op(), self.source(0), self.source(1), self.target()];
         Printed {
             constants: self.parameters("bptq_elementwise", &[&own, fields].concat()),
             calls: self.call(function, &arguments),
@@ -372,15 +432,15 @@ impl Printer<'_> {
     }
 
     fn table(&self, constants: String) -> Printed {
-        let (input, output) = (self.input(0), self.output());
-        let arguments = [self.name("table"), output.len().to_string(), place(input), place(output)];
+        let length = self.length().to_string();
+        let arguments = [self.name("table"), length, self.source(0), self.target()];
         Printed { constants, calls: self.call("bptq_table", &arguments) }
     }
 
     fn requantize(&self, factor: Multiplier, clamp: Clamp) -> Printed {
         let (input, output) = (self.input(0), self.output());
         let fields = [
-            field("length", output.len()),
+            field("length", self.length()),
             field("input_zero_point", input.grid.zero_point),
             field("output_zero_point", output.grid.zero_point),
             field("multiplier", multiplier(factor)),

@@ -201,7 +201,7 @@ impl Printer<'_> {
             IntOp::Concat { chunks, .. } => self.concat(chunks),
             IntOp::Pad { input, before, after, value } => {
                 let value = match self.output().dtype {
-                    DType::I8 => value.to_string(),
+                    DType::I8 | DType::I4 => value.to_string(),
                     DType::I16 => {
                         let [low, high] = (*value as i16).to_le_bytes().map(|byte| byte as i8);
                         format!("[{low}, {high}]")
@@ -213,6 +213,8 @@ impl Printer<'_> {
             IntOp::Transpose { input, axes } => {
                 self.unary("transpose", &format!("{input:?}, {axes:?}"), String::new())
             }
+            IntOp::Pack => self.unary("pack_nibbles", "", String::new()),
+            IntOp::Unpack => self.unary("unpack_nibbles", "", String::new()),
         }
     }
 
@@ -254,7 +256,9 @@ impl Printer<'_> {
     fn unary(&self, function: &str, own: &str, constants: String) -> Printed {
         let parts = self.parts(&[("x", region(self.input(0))), ("y", region(self.output()))]);
         let (x, y) = (elements("x", self.input(0)), elements("y", self.output()));
-        let call = call(&format!("reference::{function}"), &[own, &x, &y]);
+        let arguments = [own, &x, &y];
+        let arguments = &arguments[usize::from(own.is_empty())..];
+        let call = call(&format!("reference::{function}"), arguments);
         Printed { constants, calls: parts + &call }
     }
 
@@ -388,7 +392,7 @@ fn region(tensor: &IntTensor) -> Region {
 /// The part `name` as elements of the tensor's type.
 fn elements(name: &str, tensor: &IntTensor) -> String {
     match tensor.dtype {
-        DType::I8 => name.to_owned(),
+        DType::I8 | DType::I4 => name.to_owned(),
         DType::I16 => format!("wide({name})"),
     }
 }

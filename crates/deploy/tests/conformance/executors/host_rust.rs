@@ -39,6 +39,9 @@ impl Executor for &'static HostRust {
     }
 
     fn supports(&self, problem: &Problem) -> Result<(), String> {
+        if !problem.model.streams.is_empty() {
+            return Err("it runs one layer after the other".into());
+        }
         match self.target == "host" || problem.op().weighted().is_some() {
             true => Ok(()),
             false => Err("the portable kernels run it".into()),
@@ -122,7 +125,7 @@ fn write_bundle(folder: &TempDir, problems: &[&Problem], target_name: &str) -> R
             }
         }
         let input = match problem.model.tensors[problem.model.input.0].dtype {
-            DType::I8 => "i8",
+            DType::I8 | DType::I4 => "i8",
             DType::I16 => "i16",
         };
         modules.push_str(&format!("#[allow(dead_code)]\nmod p{index};\n"));

@@ -76,7 +76,7 @@ impl Executor for TensorFlowLiteMicro {
 
 fn to_bytes(dtype: DType, values: &[i32]) -> Vec<u8> {
     match dtype {
-        DType::I8 => values.iter().map(|&value| value as u8).collect(),
+        DType::I8 | DType::I4 => values.iter().map(|&value| value as u8).collect(),
         DType::I16 => values.iter().flat_map(|&value| (value as i16).to_le_bytes()).collect(),
     }
 }
@@ -394,6 +394,7 @@ fn describe_node(
             Ok(y)
         }
         IntOp::Table8 { .. } | IntOp::Table16 { .. } => Err("there are no tables".into()),
+        IntOp::Pack | IntOp::Unpack => Err("activations are not packed".into()),
         IntOp::LogSoftmax { .. } => Err("LOG_SOFTMAX approximates the logarithm otherwise".into()),
     }
 }
@@ -418,7 +419,7 @@ fn describe_pair(
 
 fn type_name(dtype: DType) -> &'static str {
     match dtype {
-        DType::I8 => "INT8",
+        DType::I8 | DType::I4 => "INT8",
         DType::I16 => "INT16",
     }
 }
@@ -435,7 +436,7 @@ const NONE: u8 = 0;
 /// The fused activation that leads to `clamp`.
 fn activation(clamp: Clamp, output: &IntTensor) -> Result<u8, String> {
     let (min, max) = match output.dtype {
-        DType::I8 => (i32::from(i8::MIN), i32::from(i8::MAX)),
+        DType::I8 | DType::I4 => (i32::from(i8::MIN), i32::from(i8::MAX)),
         DType::I16 => (i32::from(i16::MIN), i32::from(i16::MAX)),
     };
     let grid = Grid { min, max, ..output.grid };

@@ -31,6 +31,28 @@ impl<'d> Program<'d> {
         Self { draw, tensors: vec![input], nodes: Vec::new() }
     }
 
+    /// A program whose input has 4 bits, in rows of an even length.
+    pub fn of_nibbles(draw: &'d mut Draw) -> Self {
+        let [height, width, channels] = draw.shape(5, 9);
+        let mut program = Self::new(draw, false, [height, width, 2 * channels]);
+        let (min, max) = signed_range(4, false);
+        let zero_point = program.draw.within(min, max);
+        let input = &mut program.tensors[0];
+        input.bits = 4;
+        input.grid = Grid { scale: input.grid.scale, zero_point, min, max };
+        program
+    }
+
+    /// The elements of `id`, packed.
+    pub fn packed_like(&self, id: TensorId) -> IntTensor {
+        IntTensor { dtype: DType::I4, ..self.tensor(id).clone() }
+    }
+
+    /// The tensors so far.
+    pub fn len(&self) -> usize {
+        self.tensors.len()
+    }
+
     pub fn input(&self) -> TensorId {
         TensorId(0)
     }
@@ -43,7 +65,7 @@ impl<'d> Program<'d> {
         self.tensors[0].grid.scale = scale;
     }
 
-    fn push(&mut self, op: IntOp, inputs: &[TensorId], output: IntTensor) -> TensorId {
+    pub fn push(&mut self, op: IntOp, inputs: &[TensorId], output: IntTensor) -> TensorId {
         let id = TensorId(self.tensors.len());
         self.tensors.push(IntTensor { name: format!("t{}", id.0), ..output });
         self.nodes.push(IntNode {
@@ -73,6 +95,7 @@ impl<'d> Program<'d> {
         let dtype = self.tensor(from).dtype;
         let op = match dtype {
             DType::I8 => IntOp::Table8 { table: random_table8(self.draw, output.grid) },
+            DType::I4 => unreachable!("packed tensors are only unpacked"),
             DType::I16 if self.draw.chance(50) => {
                 IntOp::Table16 { table: random_table16(self.draw) }
             }
@@ -120,6 +143,7 @@ impl<'d> Program<'d> {
             output,
             arena_bytes: 0,
             provenance: Provenance::default(),
+            streams: Vec::new(),
         };
         plan(&mut model);
         verify(&model).ok()?;
@@ -228,7 +252,8 @@ fn input_bytes(draw: &mut Draw, tensor: &IntTensor) -> Vec<u8> {
     };
     let values: Vec<i32> = (0..tensor.len()).map(|_| value(draw)).collect();
     match tensor.dtype {
-        DType::I8 => values.into_iter().map(|value| value as u8).collect(),
+        // An input is never packed.
+        DType::I8 | DType::I4 => values.into_iter().map(|value| value as u8).collect(),
         DType::I16 => values.into_iter().flat_map(|value| (value as i16).to_le_bytes()).collect(),
     }
 }

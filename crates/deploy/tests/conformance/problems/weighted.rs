@@ -70,7 +70,7 @@ pub fn fully_connected(draw: &mut Draw) -> Option<Problem> {
 }
 
 /// Random weights; chooses the output's scale so that most outputs lie within the grid.
-fn weighted(
+pub fn weighted(
     draw: &mut Draw,
     shape: &[usize],
     channel_axis: usize,

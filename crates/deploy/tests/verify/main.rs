@@ -1,6 +1,8 @@
 //! The verifier accepts small valid programs and names what is wrong once one thing is broken.
 
+#[path = "../programs/mod.rs"]
 mod programs;
+mod streams;
 
 use burn_ptq_deploy::model::{Broadcast, IntModel, IntOp, Region, TensorId, Weighted};
 use burn_ptq_deploy::verify::verify;
@@ -65,7 +67,7 @@ fn a_tensor_needs_elements_and_a_size_that_cannot_overflow() {
 
 #[test]
 fn bits_agree_with_the_element_type() {
-    let message = "tensor `y`: expected 2 to 8 bits in I8 or 16 bits in I16";
+    let message = "tensor `y`: expected 2 to 8 bits in I8, 16 bits in I16, or 2 to 4 bits in I4";
     for bits in [0, 1, 9, 16, 255] {
         breaks(table8(), message, |m| m.tensors[1].bits = bits);
     }

@@ -1,0 +1,326 @@
+//! Less memory for the same outputs: layers that run row by row, outputs that reach into the inputs
+//! that they replace, and activations of 4 bits packed two to a byte.
+//!
+//! Row by row: MCUNet (Lin et al. 2020, "patch-based inference" in version 2) and fused layers in
+//! general; here rows are kept instead of computed twice. An output that reaches into its input:
+//! "diagonal memory optimisation" (Blacker et al. 2021).
+
+use std::ops::Range;
+
+use crate::kernels::scratch_bytes;
+use crate::lifetime::live_spans;
+use crate::model::{DType, IntModel, IntNode, IntOp, IntTensor, Region, Stream, TensorId};
+use crate::plan::{estimate, plan_for};
+use crate::stream::{RowProgram, replaceable_inputs};
+use crate::target::Kernels;
+
+/// Nodes of the source program that one stream may have.
+const LONGEST: usize = 8;
+
+/// Nodes of the largest program that is searched; the search takes the square of it.
+const MOST_NODES: usize = 400;
+
+/// A change must save this part of the arena to be worth its work: one in so many bytes.
+const WORTH: usize = 16;
+
+/// `model`, which is valid, with streams and packed activations where they lower its arena on
+/// `kernels` by a sixteenth or more; planned for these kernels.
+///
+/// Outputs are the same for every input whose elements lie within the input's grid.
+pub fn reduce_memory(model: &IntModel, kernels: Kernels) -> IntModel {
+    let mut best = model.clone();
+    plan_for(&mut best, kernels);
+    if !model.streams.is_empty() || model.nodes.len() > MOST_NODES {
+        return best;
+    }
+    let search = Search::new(model, kernels);
+    let packable = (0..model.nodes.len()).filter(|&node| packable(model, node)).collect();
+    for packed in [Vec::new(), packable] {
+        let layout = search.best(packed);
+        let Some((mut found, _)) = layout.apply(model) else { continue };
+        plan_for(&mut found, kernels);
+        if found.arena_bytes + found.arena_bytes.div_ceil(WORTH) <= best.arena_bytes {
+            best = found;
+        }
+    }
+    best
+}
+
+/// Which nodes run row by row.
+#[derive(Clone, Debug, Default)]
+struct Layout {
+    /// Disjoint and in order.
+    streams: Vec<Range<usize>>,
+    /// Nodes whose outputs are packed, unless they stay within a stream.
+    packed: Vec<usize>,
+}
+
+impl Layout {
+    /// The layout with one more stream, which swallows those that lie in it; `None` if it cuts one.
+    fn with(&self, stream: Range<usize>) -> Option<Self> {
+        let apart = |other: &Range<usize>| other.end <= stream.start || stream.end <= other.start;
+        let inside = |other: &Range<usize>| stream.start <= other.start && other.end <= stream.end;
+        if self.streams.contains(&stream) || !self.streams.iter().all(|s| apart(s) || inside(s)) {
+            return None;
+        }
+        let mut layout = self.clone();
+        layout.streams.retain(apart);
+        layout.streams.push(stream);
+        layout.streams.sort_unstable_by_key(|stream| stream.start);
+        Some(layout)
+    }
+
+    /// The layouts that have one stream or one packed output less.
+    fn simpler(&self) -> impl Iterator<Item = Self> + use<> {
+        let (streams, packed) = (self.clone(), self.clone());
+        let fewer_streams = (0..self.streams.len()).map(move |index| {
+            let mut layout = streams.clone();
+            layout.streams.remove(index);
+            layout
+        });
+        let fewer_packed = (0..self.packed.len()).map(move |index| {
+            let mut layout = packed.clone();
+            layout.packed.remove(index);
+            layout
+        });
+        fewer_packed.chain(fewer_streams)
+    }
+
+    /// The program in this layout, unplanned, and each node's index in `model`; `None` if a stream
+    /// cannot be.
+    fn apply(&self, model: &IntModel) -> Option<(IntModel, Vec<Option<usize>>)> {
+        let mut rewrite = Rewrite::new(model);
+        let mut streams = self.streams.iter().peekable();
+        let mut index = 0;
+        while index < model.nodes.len() {
+            let stream = streams.next_if(|stream| stream.start == index).cloned();
+            let nodes = stream.clone().unwrap_or(index..index + 1);
+            let packed = self.packed.contains(&(nodes.end - 1));
+            let packing = packed || rewrite.reads_packed(&nodes);
+            rewrite.nodes(&nodes, packed);
+            if stream.is_some() || packing {
+                let made = rewrite.stream();
+                if stream.is_some() && !made {
+                    return None;
+                }
+            }
+            rewrite.finished = rewrite.out.nodes.len();
+            index = nodes.end;
+        }
+        Some((rewrite.out, rewrite.origin))
+    }
+}
+
+/// A program that is written anew, segment after segment.
+struct Rewrite<'m> {
+    model: &'m IntModel,
+    out: IntModel,
+    origin: Vec<Option<usize>>,
+    /// Where each tensor's values lie packed.
+    packed: Vec<Option<TensorId>>,
+    /// The nodes of `out` that belong to earlier segments.
+    finished: usize,
+}
+
+impl<'m> Rewrite<'m> {
+    fn new(model: &'m IntModel) -> Self {
+        let out = IntModel { nodes: Vec::new(), streams: Vec::new(), ..model.clone() };
+        let packed = vec![None; model.tensors.len()];
+        Self { model, out, origin: Vec::new(), packed, finished: 0 }
+    }
+
+    /// Whether the nodes read packed tensors.
+    fn reads_packed(&self, nodes: &Range<usize>) -> bool {
+        let mut inputs = self.model.nodes[nodes.clone()].iter().flat_map(|node| &node.inputs);
+        inputs.any(|id| self.packed[id.0].is_some())
+    }
+
+    /// Writes the nodes of a segment, with what unpacks around them, and packs if `packed`.
+    fn nodes(&mut self, nodes: &Range<usize>, packed: bool) {
+        // One unpacked copy serves the whole segment.
+        let mut copies: Vec<(TensorId, TensorId)> = Vec::new();
+        for index in nodes.clone() {
+            let mut node = self.model.nodes[index].clone();
+            for input in &mut node.inputs {
+                let Some(packed) = self.packed[input.0] else { continue };
+                if let Some(&(_, copy)) = copies.iter().find(|(original, _)| original == input) {
+                    *input = copy;
+                    continue;
+                }
+                let copy = self.tensor_like(*input, DType::I8, "unpacked");
+                self.conversion(IntOp::Unpack, packed, copy);
+                copies.push((*input, copy));
+                *input = copy;
+            }
+            self.origin.push(Some(index));
+            self.out.nodes.push(node);
+        }
+        let last = nodes.end - 1;
+        if packed {
+            let output = self.model.nodes[last].output;
+            let packed = self.tensor_like(output, DType::I4, "packed");
+            self.conversion(IntOp::Pack, output, packed);
+            self.packed[output.0] = Some(packed);
+        }
+    }
+
+    fn tensor_like(&mut self, id: TensorId, dtype: DType, suffix: &str) -> TensorId {
+        let tensor = &self.model.tensors[id.0];
+        // The second copy of a tensor has a second name.
+        let position = self.out.tensors.len();
+        let name = format!("{}/{suffix}{position}", tensor.name);
+        self.out.tensors.push(IntTensor { name, dtype, ..tensor.clone() });
+        TensorId(position)
+    }
+
+    fn conversion(&mut self, op: IntOp, input: TensorId, output: TensorId) {
+        let name = self.out.tensors[output.0].name.clone();
+        let (inputs, scratch) = (vec![input], Region::default());
+        self.origin.push(None);
+        self.out.nodes.push(IntNode { name, op, inputs, output, scratch });
+    }
+
+    /// Makes the unfinished nodes a stream, if they can be one.
+    fn stream(&mut self) -> bool {
+        let count = self.out.nodes.len() - self.finished;
+        let mut stream = Stream { first: self.finished, rows: vec![1; count] };
+        // Later nodes are not written yet: readers are those of the source.
+        let Ok(program) = RowProgram::unlimited(&self.out, &stream) else { return false };
+        stream.rows = program.capacities();
+        self.out.streams.push(stream);
+        true
+    }
+}
+
+/// Whether what the node at `index` writes can lie packed: values within 4 bits whatever the inputs
+/// are, in rows of whole bytes, and not for the caller.
+fn packable(model: &IntModel, index: usize) -> bool {
+    let node = &model.nodes[index];
+    let tensor = &model.tensors[node.output.0];
+    let clamps = node.op.weighted().is_some()
+        || matches!(
+            node.op,
+            IntOp::Add { .. }
+                | IntOp::Mul { .. }
+                | IntOp::AveragePool { .. }
+                | IntOp::MaxPool { .. }
+                | IntOp::Table8 { .. }
+                | IntOp::Requantize { .. }
+        );
+    let [height, width, channels] = tensor.shape;
+    let mut readers = model.nodes[index + 1..].iter().flat_map(|node| &node.inputs);
+    let read = readers.any(|&input| input == node.output);
+    clamps
+        && read
+        && tensor.dtype == DType::I8
+        && tensor.bits <= 4
+        && height > 1
+        && (width * channels).is_multiple_of(2)
+        && node.output != model.output
+}
+
+/// Looks for streams that lower the arena.
+struct Search {
+    /// The program without weights.
+    skeleton: IntModel,
+    /// The scratch of each of its nodes.
+    scratch: Vec<usize>,
+    /// Runs of nodes that can be streams.
+    candidates: Vec<Range<usize>>,
+}
+
+impl Search {
+    fn new(model: &IntModel, kernels: Kernels) -> Self {
+        let scratch: Vec<_> =
+            model.nodes.iter().map(|node| scratch_bytes(model, node, kernels)).collect();
+        let skeleton = skeleton(model);
+        let mut candidates = Vec::new();
+        for first in 0..model.nodes.len() {
+            for end in first + 1..=model.nodes.len().min(first + LONGEST) {
+                let stream = Stream { first, rows: vec![1; end - first] };
+                if RowProgram::unlimited(&skeleton, &stream).is_ok() {
+                    candidates.push(first..end);
+                }
+            }
+        }
+        Self { skeleton, scratch, candidates }
+    }
+
+    /// Adds the stream that helps most, until none does; then drops what the arena does not need.
+    fn best(&self, packed: Vec<usize>) -> Layout {
+        let mut layout = Layout { streams: Vec::new(), packed };
+        let Some(mut cost) = self.cost(&layout) else { return layout };
+        loop {
+            let found = self
+                .candidates
+                .iter()
+                .filter_map(|candidate| layout.with(candidate.clone()))
+                .filter_map(|layout| Some((self.cost(&layout)?, layout)))
+                .min_by_key(|(cost, _)| *cost);
+            match found {
+                Some((lower, better)) if lower < cost => (cost, layout) = (lower, better),
+                _ => break,
+            }
+        }
+        let as_small =
+            |layout: &Layout| self.cost(layout).is_some_and(|(bytes, _)| bytes <= cost.0);
+        while let Some(simpler) = layout.simpler().find(as_small) {
+            layout = simpler;
+        }
+        layout
+    }
+
+    /// The bytes of the arena, and of two layouts with the same arena what says which is closer to a
+    /// smaller one: the sum of the squares of what is live during each node.
+    fn cost(&self, layout: &Layout) -> Option<(usize, u128)> {
+        let (model, origin) = layout.apply(&self.skeleton)?;
+        let scratch: Vec<usize> =
+            origin.iter().map(|node| node.map_or(0, |node| self.scratch[node])).collect();
+        let squares = live(&model, &scratch).into_iter().map(|bytes| (bytes as u128).pow(2));
+        let squares = squares.sum();
+        Some((estimate(&model, &scratch), squares))
+    }
+}
+
+/// Bytes that are live during each node, wherever they lie.
+fn live(model: &IntModel, scratch: &[usize]) -> Vec<usize> {
+    let (spans, live, held) = (model.spans(), live_spans(model), model.held_bytes());
+    let mut bytes: Vec<usize> = spans
+        .iter()
+        .map(|&(first, last)| {
+            let tensors = live.iter().zip(&held);
+            let tensors = tensors.filter(|&(&(from, to), _)| from <= last && first <= to);
+            let scratch = scratch[first..=last].iter().max().copied().unwrap_or(0);
+            tensors.map(|(_, bytes)| bytes).sum::<usize>() + scratch
+        })
+        .collect();
+    for stream in &model.streams {
+        let output = model.tensors[model.nodes[stream.last()].output.0].bytes();
+        for (input, clearance) in replaceable_inputs(model, stream) {
+            let shared = output.saturating_sub(clearance).min(held[input.0]);
+            bytes[stream.nodes()].iter_mut().for_each(|bytes| *bytes -= shared.min(*bytes));
+        }
+    }
+    bytes
+}
+
+/// The program without weights, biases and tables, which its layout does not depend on.
+fn skeleton(model: &IntModel) -> IntModel {
+    let mut skeleton = model.clone();
+    for node in &mut skeleton.nodes {
+        match &mut node.op {
+            IntOp::Conv2d { weighted, .. }
+            | IntOp::DepthwiseConv2d { weighted, .. }
+            | IntOp::FullyConnected { weighted, .. } => {
+                weighted.weights.data = Vec::new();
+                weighted.bias = Vec::new();
+                weighted.multipliers = Vec::new();
+            }
+            IntOp::Table8 { table } => *table = Vec::new(),
+            IntOp::Table16 { table } => *table = Vec::new(),
+            IntOp::LogSoftmax { exponentials, .. } => *exponentials = Vec::new(),
+            _ => {}
+        }
+    }
+    skeleton
+}

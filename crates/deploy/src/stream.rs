@@ -1,0 +1,255 @@
+//! Streams: which nodes can run row by row, how many rows memory must hold, and how far an output
+//! may reach into an input.
+
+use burn_ptq_kernels::geometry::Window;
+use burn_ptq_kernels::stream::{MAX_BUFFERS, RowBuffer, Run, Stage};
+
+use crate::lifetime::last_reads;
+use crate::model::{Broadcast, IntModel, IntNode, IntOp, Stream, TensorId};
+use crate::verify::{Subject, VerifyError, ensure};
+
+/// The tallest tensor that may be part of a stream.
+pub const MAX_HEIGHT: usize = u16::MAX as usize;
+
+/// A stream as rows that wait for rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowProgram {
+    /// The tensors that are read by rows and made before; the stream's first buffers.
+    pub externals: Vec<TensorId>,
+    /// The rows of all buffers: the externals, then each node's output.
+    pub buffers: Vec<RowBuffer>,
+    /// How each node reads rows.
+    pub stages: Vec<Stage>,
+}
+
+impl RowProgram {
+    /// Looks at the nodes of `stream`, whose ids are in range.
+    ///
+    /// # Errors
+    /// If a node cannot run by rows, a row that only the stream holds is read elsewhere, or memory
+    /// does not hold as many rows as there must be.
+    pub fn new(model: &IntModel, stream: &Stream) -> Result<Self, VerifyError> {
+        let program = Self::unlimited(model, stream)?;
+        for (index, (&rows, needed)) in stream.rows.iter().zip(program.capacities()).enumerate() {
+            let node = &model.nodes[stream.first + index];
+            let height = program.buffers[program.externals.len() + index].height;
+            ensure(
+                (needed..=height).contains(&rows),
+                node,
+                format_args!("{needed} to {height} rows of the output in memory"),
+                format_args!("{rows}"),
+            )?;
+        }
+        let mut limited = program;
+        let outputs = &mut limited.buffers[limited.externals.len()..];
+        for (buffer, &rows) in outputs.iter_mut().zip(&stream.rows) {
+            buffer.capacity = rows;
+        }
+        Ok(limited)
+    }
+
+    /// The same with memory for all rows, whatever the stream says.
+    ///
+    /// # Errors
+    /// If a node cannot run by rows, or a row that only the stream holds is read elsewhere.
+    pub fn unlimited(model: &IntModel, stream: &Stream) -> Result<Self, VerifyError> {
+        let nodes = &model.nodes[stream.nodes()];
+        let outputs: Vec<TensorId> = nodes.iter().map(|node| node.output).collect();
+        verify_closed(model, stream)?;
+        let mut externals: Vec<TensorId> = Vec::new();
+        for &input in nodes.iter().flat_map(|node| &node.inputs[..inputs_by_rows(&node.op)]) {
+            if !outputs.contains(&input) && !externals.contains(&input) {
+                externals.push(input);
+            }
+        }
+        ensure(
+            externals.len() + outputs.len() <= MAX_BUFFERS,
+            &nodes[0],
+            format_args!("at most {MAX_BUFFERS} tensors in a stream"),
+            format_args!("{}", externals.len() + outputs.len()),
+        )?;
+        let place = |id| externals.iter().chain(&outputs).position(|&other| other == id);
+        let mut stages = Vec::with_capacity(nodes.len());
+        for (index, node) in nodes.iter().enumerate() {
+            let (reach, stride, pad) = rows_of(model, node)?;
+            let by_rows = inputs_by_rows(&node.op);
+            for &whole in &node.inputs[by_rows..] {
+                ensure(
+                    !outputs[..index].contains(&whole),
+                    node,
+                    "a second input that is made before the stream begins",
+                    "one of the stream's own tensors",
+                )?;
+            }
+            let mut inputs = node.inputs[..by_rows].iter().map(|&id| place(id));
+            let inputs = [(); 2].map(|()| inputs.next().flatten());
+            stages.push(Stage { inputs, reach, stride, pad });
+        }
+        let buffers = externals.iter().chain(&outputs).map(|id| {
+            let height = model.tensors[id.0].shape[0];
+            RowBuffer { height, capacity: height }
+        });
+        Ok(Self { buffers: buffers.collect(), externals, stages })
+    }
+
+    /// The order of the rows.
+    pub fn run(&self) -> Run<'_> {
+        Run::new(burn_ptq_kernels::stream::Stream {
+            externals: self.externals.len(),
+            buffers: &self.buffers,
+            stages: &self.stages,
+        })
+    }
+
+    /// For each node, the rows of its output that memory must hold: all of them for the last.
+    pub fn capacities(&self) -> Vec<usize> {
+        let outputs = self.externals.len()..self.buffers.len();
+        let mut capacities = vec![1; outputs.len()];
+        let mut run = self.run();
+        loop {
+            let needed: Vec<usize> =
+                outputs.clone().map(|buffer| run.needed_from(buffer)).collect();
+            let Some(step) = run.next() else { break };
+            let live = (step.row + 1).saturating_sub(needed[step.stage]);
+            capacities[step.stage] = capacities[step.stage].max(live);
+        }
+        if let (Some(last), Some(buffer)) = (capacities.last_mut(), self.buffers.last()) {
+            *last = buffer.height;
+        }
+        capacities
+    }
+
+    /// For each external, the bytes from the start of the last node's output to the start of the
+    /// external that keep every written row before the rows that are still needed.
+    pub fn clearances(&self, model: &IntModel, output: TensorId) -> Vec<usize> {
+        let row_bytes = |id: TensorId| model.tensors[id.0].row_bytes();
+        let mut clearances = vec![0; self.externals.len()];
+        let mut run = self.run();
+        loop {
+            let needed: Vec<usize> =
+                (0..self.externals.len()).map(|buffer| run.needed_from(buffer)).collect();
+            let Some(step) = run.next() else { break };
+            if step.stage + 1 < self.stages.len() {
+                continue;
+            }
+            let written = (step.row + 1) * row_bytes(output);
+            for (i, (&external, &needed)) in self.externals.iter().zip(&needed).enumerate() {
+                if needed < self.buffers[i].height {
+                    let dead = needed * row_bytes(external);
+                    clearances[i] = clearances[i].max(written.saturating_sub(dead));
+                }
+            }
+        }
+        clearances
+    }
+}
+
+/// The inputs of `stream` that its output may reach into, with the bytes that it must begin before
+/// them: nothing reads them after the stream, or as a whole within it.
+///
+/// The stream must be valid.
+pub fn replaceable_inputs(model: &IntModel, stream: &Stream) -> Vec<(TensorId, usize)> {
+    let Ok(program) = RowProgram::unlimited(model, stream) else { return Vec::new() };
+    let last_reads = last_reads(model);
+    let nodes = &model.nodes[stream.nodes()];
+    let read_whole = |id: &TensorId| {
+        nodes.iter().any(|node| node.inputs[inputs_by_rows(&node.op)..].contains(id))
+    };
+    let output = model.nodes[stream.last()].output;
+    let clearances = program.clearances(model, output);
+    let dies = |id: &TensorId| last_reads[id.0].is_some_and(|node| stream.nodes().contains(&node));
+    let externals = program.externals.iter().copied().zip(clearances);
+    externals.filter(|(id, _)| dies(id) && !read_whole(id)).collect()
+}
+
+/// The number of inputs that an operation reads row by row; it may read others as a whole.
+pub fn inputs_by_rows(op: &IntOp) -> usize {
+    match op {
+        IntOp::Add { broadcast, .. } | IntOp::Mul { broadcast, .. } => match broadcast {
+            Broadcast::None => 2,
+            Broadcast::Channels | Broadcast::Scalar => 1,
+        },
+        IntOp::Concat { chunks, .. } => chunks.len(),
+        _ => 1,
+    }
+}
+
+/// Checks that nothing but the last output leaves the stream.
+fn verify_closed(model: &IntModel, stream: &Stream) -> Result<(), VerifyError> {
+    let last = stream.last();
+    for index in stream.first..last {
+        let node = &model.nodes[index];
+        let mut readers = model.nodes[last + 1..].iter().flat_map(|node| &node.inputs);
+        ensure(
+            node.output != model.output && !readers.any(|&input| input == node.output),
+            node,
+            "an output that only nodes of its stream read",
+            "another reader",
+        )?;
+    }
+    Ok(())
+}
+
+/// Reach, stride and padding along the height.
+fn rows_of(model: &IntModel, node: &IntNode) -> Result<(usize, usize, usize), VerifyError> {
+    let shape = |id: TensorId| model.tensors[id.0].shape;
+    let (input, output) = (shape(node.inputs[0]), shape(node.output));
+    let with_channels = |plane: [usize; 2], channels| [plane[0], plane[1], channels];
+    // Tensors carry any shape of the right length: rows need the operation's own.
+    let (own, window) = match &node.op {
+        IntOp::Conv2d { geometry: g, .. } => (
+            [with_channels(g.input, g.in_channels), with_channels(g.output, g.out_channels)],
+            Some(g.window),
+        ),
+        IntOp::DepthwiseConv2d { geometry: g, .. } => (
+            [with_channels(g.input, g.channels), with_channels(g.output, g.out_channels())],
+            Some(g.window),
+        ),
+        IntOp::AveragePool { geometry: g, .. } | IntOp::MaxPool { geometry: g, .. } => (
+            [with_channels(g.input, g.channels), with_channels(g.output, g.channels)],
+            Some(g.window),
+        ),
+        IntOp::Add { broadcast: Broadcast::None, .. }
+        | IntOp::Mul { broadcast: Broadcast::None, .. } => ([shape(node.inputs[1]), input], None),
+        IntOp::Add { .. }
+        | IntOp::Mul { .. }
+        | IntOp::Table8 { .. }
+        | IntOp::Table16 { .. }
+        | IntOp::Requantize { .. }
+        | IntOp::Pack
+        | IntOp::Unpack => ([input; 2], None),
+        IntOp::FullyConnected { .. }
+        | IntOp::Softmax { .. }
+        | IntOp::LogSoftmax { .. }
+        | IntOp::Concat { .. }
+        | IntOp::Pad { .. }
+        | IntOp::Transpose { .. } => {
+            return Err(VerifyError {
+                subject: Subject::from(node),
+                expected: "an operation that runs row by row".into(),
+                found: node.op.name().into(),
+            });
+        }
+    };
+    ensure(
+        own == [input, output],
+        node,
+        format_args!("tensors of shapes {own:?} in a stream"),
+        format_args!("{:?}", [input, output]),
+    )?;
+    let tallest = input[0].max(output[0]);
+    ensure(
+        tallest <= MAX_HEIGHT,
+        node,
+        format_args!("at most {MAX_HEIGHT} rows in a stream"),
+        format_args!("{tallest}"),
+    )?;
+    let Some(Window { kernel, stride, dilation, pad }) = window else { return Ok((1, 1, 0)) };
+    let reach = (kernel[0] - 1) * dilation[0] + 1;
+    let holds_rows = (0..output[0]).all(|y| {
+        let start = y * stride[0];
+        start + reach > pad[0] && start < input[0] + pad[0]
+    });
+    ensure(holds_rows, node, "a row of the input in every window", "windows of padding alone")?;
+    Ok((reach, stride[0], pad[0]))
+}
