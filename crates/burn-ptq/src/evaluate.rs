@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use burn_ptq_deploy::interpreter::{self, Path as KernelPath};
+use burn_ptq_deploy::interpreter::{self, Path as KernelPath, tensor_integers};
 use burn_ptq_deploy::model::{Border, DType, IntModel};
 
 use crate::calibrate::{to_tensor, to_vec};
@@ -346,7 +346,8 @@ pub fn quantize_inputs(program: &IntModel, samples: &[f32]) -> Vec<u8> {
         for &place in &order {
             let q = tensor.grid.quantize(sample[place]);
             match tensor.dtype {
-                DType::I8 => bytes.push(q as i8 as u8),
+                // Callers never see packed tensors.
+                DType::I8 | DType::I4 => bytes.push(q as i8 as u8),
                 DType::I16 => bytes.extend((q as i16).to_le_bytes()),
             }
         }
@@ -358,12 +359,7 @@ pub fn quantize_inputs(program: &IntModel, samples: &[f32]) -> Vec<u8> {
 pub fn dequantize_outputs(program: &IntModel, bytes: &[u8]) -> Vec<f32> {
     let tensor = &program.tensors[program.output.0];
     let order = source_places(&program.output_border);
-    let integers: Vec<i32> = match tensor.dtype {
-        DType::I8 => bytes.iter().map(|&b| i32::from(b as i8)).collect(),
-        DType::I16 => {
-            bytes.chunks_exact(2).map(|b| i32::from(i16::from_le_bytes([b[0], b[1]]))).collect()
-        }
-    };
+    let integers: Vec<i32> = tensor_integers(tensor, bytes).collect();
     let mut outputs = vec![0.0; integers.len()];
     for (output, sample) in outputs.chunks_mut(order.len()).zip(integers.chunks(order.len())) {
         for (&place, &q) in order.iter().zip(sample) {

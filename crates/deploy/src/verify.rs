@@ -113,6 +113,12 @@ pub fn verify(model: &IntModel) -> Result<(), VerifyError> {
 
 /// The same of a program that is planned for the kernels of a target.
 pub fn verify_for(model: &IntModel, kernels: Kernels) -> Result<(), VerifyError> {
+    verify_unplanned(model)?;
+    memory::verify_memory(model, kernels)
+}
+
+/// Checks every invariant but those of the memory.
+pub fn verify_unplanned(model: &IntModel) -> Result<(), VerifyError> {
     for tensor in &model.tensors {
         verify_tensor(tensor)?;
     }
@@ -131,8 +137,7 @@ pub fn verify_for(model: &IntModel, kernels: Kernels) -> Result<(), VerifyError>
     for node in &model.nodes {
         ops::verify_op(model, node)?;
     }
-    streams::verify_streams(model)?;
-    memory::verify_memory(model, kernels)
+    streams::verify_streams(model)
 }
 
 /// `Err` with the two texts unless `holds`.

@@ -246,12 +246,11 @@ fn unusable_requests_are_refused_with_what_is_wrong() {
         message(&model, &short),
         "sample 1 of the self-test: input of 108 bytes expected, found 107"
     );
-    let mut cramped = model.clone();
-    cramped.nodes[1].scratch.bytes = 71;
+    let mut disconnected = model.clone();
+    disconnected.nodes[1].inputs.clear();
     assert_eq!(
-        message(&cramped, &self_test),
-        "the program is invalid: node `conv` (DepthwiseConv2d): \
-         expected at least 72 bytes of scratch, found 71"
+        message(&disconnected, &self_test),
+        "the program is invalid: node `conv` (DepthwiseConv2d): expected 1 inputs, found 0"
     );
     assert!(!dir.exists());
 }

@@ -3,6 +3,10 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
+use burn_ptq_deploy::memory::reduce_memory;
+use burn_ptq_deploy::model::IntModel;
+use burn_ptq_deploy::plan::plan_for;
+use burn_ptq_deploy::size::ram_bytes;
 use burn_ptq_deploy::target::Target;
 use burn_ptq_mcu::{Run, Sizes, Toolchain};
 
@@ -19,6 +23,10 @@ const KERNELS_LIMIT: usize = 16 << 10;
 /// What one program took on one target.
 struct Measured {
     target: &'static Target,
+    /// What ran: the program with as little memory as it can do with.
+    model: IntModel,
+    /// RAM of the program that runs one layer after the other.
+    whole_ram: usize,
     run: Run,
     differing: usize,
     /// At -O2, by which it ran.
@@ -42,7 +50,7 @@ pub fn run(request: &Request) -> Result<bool> {
             eprintln!("{} on {} ...", program.name, target.name);
             measured.push(measure(&mut fast, &mut small, program, target)?);
             if let (true, Some(last)) = (request.nodes, measured.last()) {
-                eprint!("{}", nodes(program, &last.run));
+                eprint!("{}", nodes(&last.model, &last.run));
             }
         }
     }
@@ -75,7 +83,10 @@ fn measure(
     program: &Program,
     target: &'static Target,
 ) -> Result<Measured> {
-    let firmware = fast.build(&[&program.model])?;
+    let mut whole = program.model.clone();
+    plan_for(&mut whole, target.kernels);
+    let model = reduce_memory(&program.model, target.kernels);
+    let firmware = fast.build(&[&model])?;
     let runs = firmware.run(&[&program.inputs]);
     let runs = runs.with_context(|| format!("{} does not run on {}", program.name, target.name))?;
     let run = runs.into_iter().next().context("one program, one run")?;
@@ -85,7 +96,9 @@ fn measure(
         differing: pairs.filter(|(found, expected)| found != expected).count(),
         run,
         fast: firmware.sizes()?,
-        small: small.build(&[&program.model])?.sizes()?,
+        small: small.build(&[&model])?.sizes()?,
+        whole_ram: ram_bytes(&whole),
+        model,
     })
 }
 
@@ -154,10 +167,10 @@ fn sizes(
 ) -> Result<()> {
     writeln!(text, "\n### Flash and RAM on {}\n\n{COLUMNS}", target.name)?;
     for (program, measured) in all {
-        let Measured { run, fast, small, .. } = &measured[column];
+        let Measured { run, fast, small, whole_ram, .. } = &measured[column];
         writeln!(
             text,
-            "| {} | {} | {} | {} | **{}** | {} | **{}** | {} | {} |",
+            "| {} | {} | {} | {} | **{}** | {} | **{}** | {whole_ram} | **{}** | {} |",
             program.name,
             fast.constants,
             fast.kernels,
@@ -173,9 +186,9 @@ fn sizes(
 }
 
 /// The instructions of every node of one inference.
-fn nodes(program: &Program, run: &Run) -> String {
+fn nodes(model: &IntModel, run: &Run) -> String {
     let mut text = String::new();
-    for (node, &instructions) in program.model.nodes.iter().zip(&run.node_instructions) {
+    for (node, &instructions) in model.nodes.iter().zip(&run.node_instructions) {
         let instructions = instructions / run.samples as u64;
         let macs = node.op.macs();
         let each = match macs {
@@ -188,8 +201,8 @@ fn nodes(program: &Program, run: &Run) -> String {
 }
 
 const COLUMNS: &str = "\
-| program | constants | kernels -O2 | code -O2 | flash -O2 | code -Os | flash -Os | RAM | stack |
-|---|---|---|---|---|---|---|---|---|";
+| program | constants | kernels -O2 | code -O2 | flash -O2 | code -Os | flash -Os | RAM, whole layers | RAM | stack |
+|---|---|---|---|---|---|---|---|---|---|";
 
 const HEAD: &str = "
 The four MLPerf Tiny tasks by the presets w8a8, w4a8, w2a8 and w4a4, all layers at these widths.
@@ -199,6 +212,9 @@ operations; kernels, the functions of the runtime that the program uses; code, t
 a node, the C library's memcpy and memset, and padding; flash is constants and code. The start-up code and
 whatever feeds the network are not in it. RAM is the arena, in which input and output lie too, and the
 runtime's variables, of which there are none; the stack comes on top (an upper bound, within 100 bytes).
+Layers run row by row, outputs reach into the inputs that they replace, and activations of 4 bits are
+packed, where that saves RAM (`crates/deploy/src/memory.rs`); RAM, whole layers, is what the same program
+takes one layer after the other, every activation whole and unpacked, memory reused where one is dead.
 
 Written by `cargo xtask mcu`, with
 ";

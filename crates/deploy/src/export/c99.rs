@@ -18,7 +18,7 @@ use crate::model::{DType, IntModel, IntNode, IntTensor};
 use crate::plan::plan_for;
 use crate::size::{parameter_bytes, ram_bytes, stream_bytes};
 use crate::target::{Kernels, Target};
-use crate::verify::{VerifyError, verify, verify_for};
+use crate::verify::{VerifyError, verify_for, verify_unplanned};
 
 /// Exports to C99.
 #[derive(Clone, Copy, Debug)]
@@ -78,14 +78,12 @@ fn runtime(kernels: Kernels) -> impl Iterator<Item = &'static (&'static str, &'s
     RUNTIME.iter().chain(own)
 }
 
-/// The program with memory planned for `kernels`.
+/// The program with memory planned for `kernels`, whatever it was planned for.
 pub(super) fn planned(model: &IntModel, kernels: Kernels) -> Result<IntModel, VerifyError> {
-    verify(model)?;
+    verify_unplanned(model)?;
     let mut planned = model.clone();
-    if kernels != Kernels::Portable {
-        plan_for(&mut planned, kernels);
-        verify_for(&planned, kernels)?;
-    }
+    plan_for(&mut planned, kernels);
+    verify_for(&planned, kernels)?;
     Ok(planned)
 }
 
