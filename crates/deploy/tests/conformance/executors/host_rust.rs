@@ -49,6 +49,9 @@ impl Executor for &'static HostRust {
     }
 
     fn run(&mut self, problems: &[&Problem]) -> Result<Vec<Vec<u8>>, String> {
+        if problems.is_empty() {
+            return Ok(Vec::new());
+        }
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         write_bundle(&folder, problems, self.target)?;
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
