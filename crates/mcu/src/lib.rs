@@ -17,4 +17,4 @@ mod toolchain;
 pub use error::McuError;
 pub use firmware::{Firmware, Run};
 pub use map::{RuntimeFunction, Sizes};
-pub use toolchain::{Toolchain, available};
+pub use toolchain::{Toolchain, available, clang_flags};

@@ -38,12 +38,45 @@ pub fn available(target: &Target) -> bool {
     board(target).is_some_and(|board| runs(target.compiler) && runs(board.emulator))
 }
 
+/// Flags with which clang compiles what the compiler of `target` links; none for the machine that
+/// compiles.
+pub fn clang_flags(target: &Target) -> Vec<String> {
+    let kind = match target.name {
+        "cortex-m0" => "--target=thumbv6m-none-eabi",
+        "cortex-m3" => "--target=thumbv7m-none-eabi",
+        "cortex-m4" | "cortex-m7" => "--target=thumbv7em-none-eabi",
+        "cortex-m33" => "--target=thumbv8m.main-none-eabi",
+        "cortex-m55" => "--target=thumbv8.1m.main-none-eabihf",
+        "rv32" => "--target=riscv32-none-elf",
+        _ => return Vec::new(),
+    };
+    let library = board(target).map_or("", |board| board.library);
+    let words = kind.split_whitespace().chain(target.flags.split_whitespace());
+    words.map(str::to_owned).chain(headers(target.compiler, library)).collect()
+}
+
+/// Where the C library of a cross compiler has its headers; clang brings those of the compiler.
+fn headers(compiler: &str, library: &str) -> Vec<String> {
+    let output = Command::new(compiler)
+        .args(library.split_whitespace())
+        .args(["-x", "c", "-E", "-v", "/dev/null"])
+        .output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stderr).into_owned());
+    let text = text.unwrap_or_default();
+    let (_, list) = text.split_once("#include <...> search starts here:").unwrap_or_default();
+    let folders = list.lines().map(str::trim).take_while(|line| !line.starts_with("End of"));
+    let has_string = |folder: &&str| Path::new(folder).join("string.h").is_file();
+    folders.filter(has_string).flat_map(|folder| ["-isystem".into(), folder.into()]).collect()
+}
+
 /// A compiler with its flags. Keeps the objects of the runtime, which all programs of a target share.
 #[derive(Debug)]
 pub struct Toolchain {
     target: &'static Target,
     board: &'static Board,
     flags: String,
+    /// Compile with clang; the target's own compiler links.
+    clang: bool,
     runtime: Option<TempDir>,
 }
 
@@ -54,7 +87,15 @@ impl Toolchain {
     /// If no board is known for the target.
     pub fn new(target: &'static Target, flags: &str) -> Result<Self, McuError> {
         let board = board(target).ok_or(McuError::NoBoard { target: target.name })?;
-        Ok(Self { target, board, flags: flags.to_owned(), runtime: None })
+        Ok(Self { target, board, flags: flags.to_owned(), clang: false, runtime: None })
+    }
+
+    /// The same with clang, which leaves linking to the target's compiler.
+    ///
+    /// # Errors
+    /// If no board is known for the target.
+    pub fn with_clang(target: &'static Target, flags: &str) -> Result<Self, McuError> {
+        Ok(Self { clang: true, ..Self::new(target, flags)? })
     }
 
     /// The board that its firmware runs on.
@@ -114,7 +155,7 @@ impl Toolchain {
     }
 
     fn compile(&self, folder: &Path, includes: &str, sources: &[&str]) -> Result<(), McuError> {
-        let mut command = self.command(folder);
+        let mut command = if self.clang { self.clang(folder) } else { self.command(folder) };
         command.args(STRICT.split_whitespace()).arg("-DBPTQ_COUNT").arg("-c");
         command.args(includes.split_whitespace()).args(sources);
         output_of(&mut command)
@@ -126,6 +167,13 @@ impl Toolchain {
         command.arg("-T").arg(runtime.join("link.ld")).args(["-o", "firmware.elf"]);
         command.args(objects(folder)?).args(objects(runtime)?);
         output_of(&mut command)
+    }
+
+    fn clang(&self, folder: &Path) -> Command {
+        let mut command = Command::new("clang");
+        command.current_dir(folder).stdin(Stdio::null());
+        command.args(clang_flags(self.target)).args(self.flags.split_whitespace());
+        command
     }
 
     /// The compiler with the flags that compiling and linking share.

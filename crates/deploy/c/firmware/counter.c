@@ -5,13 +5,19 @@ static uint64_t overhead;
 
 #ifdef __riscv
 
+/* GCC must be told that there are registers of control and status; clang takes it for granted. */
+#ifdef __clang__
+#define ZICSR
+#else
+#define ZICSR ".option arch, +zicsr\n\t"
+#endif
+
 static uint64_t now(void)
 {
     uint32_t high, low, again;
 
     do {
-        __asm__ volatile(".option push\n\t"
-                         ".option arch, +zicsr\n\t"
+        __asm__ volatile(".option push\n\t" ZICSR
                          "csrr %0, minstreth\n\t"
                          "csrr %1, minstret\n\t"
                          "csrr %2, minstreth\n\t"

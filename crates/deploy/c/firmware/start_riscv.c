@@ -11,11 +11,17 @@ void fault(void);
 /* Set by the linker script. */
 extern uint32_t data_load[], data_start[], data_end[], bss_start[], bss_end[];
 
+/* GCC must be told that there are registers of control and status; clang takes it for granted. */
+#ifdef __clang__
+#define ZICSR
+#else
+#define ZICSR ".option arch, +zicsr\n\t"
+#endif
+
 __attribute__((section(".start"), naked, used)) void reset(void)
 {
     __asm__ volatile(".option push\n\t"
-                     ".option norelax\n\t"
-                     ".option arch, +zicsr\n\t"
+                     ".option norelax\n\t" ZICSR
                      "la gp, __global_pointer$\n\t"
                      "la sp, stack_top\n\t"
                      "la t0, fault\n\t"

@@ -49,7 +49,8 @@ fn random_layers_agree_on_microcontrollers_and_under_sanitizers() {
     }
     let expected = outputs(&mut executors::reference(), &problems).expect("the reference runs");
     println!("{count} random layers, seed {seed}");
-    let all = executors::sanitized().into_iter().chain(executors::cores(&targets));
+    let cores = executors::cores(&targets).into_iter().chain(executors::clang_cores());
+    let all = executors::sanitized().into_iter().chain(cores);
     for mut executor in all {
         if let Err(how_to_install) = executor.available() {
             eprintln!("SKIPPED {} with random layers: {how_to_install}", executor.name());

@@ -1,5 +1,7 @@
 //! The exported C on emulated microcontrollers: hundreds of programs in one image.
 
+use std::process::Command;
+
 use burn_ptq_deploy::export;
 use burn_ptq_deploy::size::size_report;
 use burn_ptq_mcu::Toolchain;
@@ -12,6 +14,11 @@ pub struct EmulatedCore {
     name: &'static str,
     target: &'static str,
     flags: &'static str,
+    clang: bool,
+}
+
+const fn gcc(name: &'static str, target: &'static str, flags: &'static str) -> EmulatedCore {
+    EmulatedCore { name, target, flags, clang: false }
 }
 
 /// What the programs of one image may take together in flash and RAM; more would not fit the
@@ -21,18 +28,24 @@ const RAM_BYTES: usize = 1 << 20;
 
 /// One core for each set of instructions that the kernels may use.
 pub const CORES: &[EmulatedCore] = &[
-    EmulatedCore { name: "C, M0", target: "cortex-m0", flags: "-Os" },
-    EmulatedCore { name: "C, M3", target: "cortex-m3", flags: "-O2" },
-    EmulatedCore { name: "C, M4", target: "cortex-m4", flags: "-O3" },
-    EmulatedCore { name: "C, M55", target: "cortex-m55", flags: "-O2" },
-    EmulatedCore { name: "C, RISC-V", target: "rv32", flags: "-O2" },
+    gcc("C, M0", "cortex-m0", "-Os"),
+    gcc("C, M3", "cortex-m3", "-O2"),
+    gcc("C, M4", "cortex-m4", "-O3"),
+    gcc("C, M55", "cortex-m55", "-O2"),
+    gcc("C, RISC-V", "rv32", "-O2"),
+];
+
+/// The kernels of each set of instructions as clang compiles them; clang 14 has no working assembler
+/// for RISC-V.
+pub const CLANG: &[EmulatedCore] = &[
+    EmulatedCore { clang: true, ..gcc("M0, clang", "cortex-m0", "-O2") },
+    EmulatedCore { clang: true, ..gcc("M4, clang", "cortex-m4", "-O2") },
+    EmulatedCore { clang: true, ..gcc("M55, clang", "cortex-m55", "-O2") },
 ];
 
 /// Cores with the instructions of another one, which run only where they are asked for.
-const FURTHER: &[EmulatedCore] = &[
-    EmulatedCore { name: "C, M7", target: "cortex-m7", flags: "-O2" },
-    EmulatedCore { name: "C, M33", target: "cortex-m33", flags: "-Os" },
-];
+const FURTHER: &[EmulatedCore] =
+    &[gcc("C, M7", "cortex-m7", "-O2"), gcc("C, M33", "cortex-m33", "-Os")];
 
 /// The core of a target.
 pub fn core(target: &str) -> &'static EmulatedCore {
@@ -72,9 +85,12 @@ impl Executor for &'static EmulatedCore {
 
     fn available(&self) -> Result<(), String> {
         let target = export::target(self.target).map_err(|error| error.to_string())?;
-        match burn_ptq_mcu::available(target) {
+        let clang = || Command::new("clang").arg("--version").output().is_ok();
+        match burn_ptq_mcu::available(target) && (!self.clang || clang()) {
             true => Ok(()),
-            false => Err("no cross compiler or no QEMU (cargo xtask mcu installs them)".into()),
+            false => {
+                Err("no cross compiler, no QEMU or no clang (cargo xtask mcu installs them)".into())
+            }
         }
     }
 
@@ -84,8 +100,8 @@ impl Executor for &'static EmulatedCore {
 
     fn run(&mut self, problems: &[&Problem]) -> Result<Vec<Vec<u8>>, String> {
         let target = export::target(self.target).map_err(|error| error.to_string())?;
-        let mut toolchain =
-            Toolchain::new(target, self.flags).map_err(|error| error.to_string())?;
+        let new = if self.clang { Toolchain::with_clang } else { Toolchain::new };
+        let mut toolchain = new(target, self.flags).map_err(|error| error.to_string())?;
         let mut outputs = Vec::with_capacity(problems.len());
         for problems in images(problems) {
             let models: Vec<_> = problems.iter().map(|problem| &problem.model).collect();

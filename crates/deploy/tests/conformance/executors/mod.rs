@@ -71,6 +71,11 @@ pub fn sanitized() -> Vec<Box<dyn Executor>> {
     host_c::BUILDS.iter().filter(|build| build.is_sanitized()).map(boxed).collect()
 }
 
+/// The emulated cores, running what clang makes of the exported C.
+pub fn clang_cores() -> Vec<Box<dyn Executor>> {
+    board::CLANG.iter().map(|core| Box::new(core) as Box<dyn Executor>).collect()
+}
+
 /// The emulated cores of `targets`, names separated by commas.
 pub fn cores(targets: &str) -> Vec<Box<dyn Executor>> {
     let core = |target| Box::new(board::core(target)) as Box<dyn Executor>;
