@@ -10,8 +10,8 @@ use crate::outcome::{Outcome, Reader};
 use crate::requirements;
 
 pub const HELP: &str = "\
-Installs what the tests need, where it may (apt-get as root; Python packages into .venv), and
-runs every test, cheapest first. Tests whose tools are missing say SKIPPED; a summary repeats it.
+Installs what the tests need, where it may (apt-get as root: compilers, cross compilers, QEMU; Python
+packages into .venv), and runs every test, cheapest first. Tests whose tools are missing say SKIPPED; a summary repeats it.
   --no-install   install nothing
   --require-all  fail when a tool is missing, as with CI=true in the environment";
 
@@ -27,12 +27,13 @@ struct Step {
 /// optimized, what does not is tested with overflow checks.
 const STEPS: &[Step] = &[
     Step {
-        name: "kernels, deploy and xtask, with overflow checks",
+        name: "kernels, deploy, microcontrollers and xtask, with overflow checks",
         arguments: &[
             "test",
             "--no-fail-fast",
             "--package=burn-ptq-kernels",
             "--package=burn-ptq-deploy",
+            "--package=burn-ptq-mcu",
             "--package=xtask",
             "--",
             "--show-output",
@@ -86,7 +87,8 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
 
     let begun = Instant::now();
     heading("what the tests compare with");
-    let missing = requirements::provide(install);
+    let mut missing = requirements::provide(install);
+    missing.extend(requirements::provide_mcu(install));
     for what in &missing {
         println!("missing: {what}");
     }
