@@ -23,6 +23,7 @@ pub mod multiplier;
 pub mod packing;
 pub mod params;
 pub mod reference;
+mod rows;
 #[cfg(any(test, feature = "source"))]
 pub mod source;
 pub mod stream;

@@ -30,6 +30,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("reference/storage.rs", include_str!("reference/storage.rs")),
     ("reference/table.rs", include_str!("reference/table.rs")),
     ("reference/weighted.rs", include_str!("reference/weighted.rs")),
+    ("rows.rs", include_str!("rows.rs")),
     ("stream.rs", include_str!("stream.rs")),
 ];
 

@@ -11,7 +11,7 @@ use burn_ptq_deploy::model::IntModel;
 use tempfile::TempDir;
 
 use crate::error::{McuError, failed};
-use crate::map::{RuntimeFunction, Sizes, runtime_functions};
+use crate::map::{RuntimeFunction, RustSizes, Sizes, runtime_functions};
 
 /// A firmware that runs for longer hangs.
 const LIMIT: Duration = Duration::from_secs(1800);
@@ -88,6 +88,11 @@ impl Firmware {
     /// What it takes in flash and RAM.
     pub fn sizes(&self) -> Result<Sizes, McuError> {
         Ok(Sizes::of_map(&self.map()?))
+    }
+
+    /// What an image in Rust takes in flash and RAM.
+    pub fn rust_sizes(&self) -> Result<RustSizes, McuError> {
+        Ok(RustSizes::of_map(&self.map()?))
     }
 
     /// The functions of the runtime that it holds, in the order of addresses.

@@ -3,7 +3,7 @@
 //! [`Toolchain`] compiles any number of programs, as the C99 exporter prints them, into one
 //! bare-metal [`Firmware`] with the exported start-up code. [`Firmware::run`] streams samples through
 //! QEMU and returns the outputs, and the instructions of every node: how many were executed, which
-//! says nothing of cycles.
+//! says nothing of cycles. [`RustToolchain`] does the same with what the Rust exporter prints.
 //!
 //! A crate of its own, unpublished, because the developer commands and the tests of
 //! `burn-ptq-deploy` share it.
@@ -12,9 +12,11 @@ mod error;
 mod firmware;
 pub mod layers;
 mod map;
+mod rust;
 mod toolchain;
 
 pub use error::McuError;
 pub use firmware::{Firmware, Run};
-pub use map::{RuntimeFunction, Sizes};
+pub use map::{RuntimeFunction, RustSizes, Sizes};
+pub use rust::{RustToolchain, rust_available};
 pub use toolchain::{Toolchain, available, clang_flags};

@@ -70,6 +70,40 @@ impl Sizes {
     }
 }
 
+/// Bytes of an image in Rust, of which the compiler has made one object file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RustSizes {
+    /// Constants of the programs.
+    pub constants: usize,
+    /// Everything else in flash: code of the programs, of the kernels, of the driver and of the
+    /// start-up code, and padding.
+    pub code: usize,
+    /// The programs' models.
+    pub models: usize,
+}
+
+impl RustSizes {
+    /// Sums up a map.
+    pub(crate) fn of_map(map: &str) -> Self {
+        let mut sizes = Self::default();
+        let mut in_flash = true;
+        for section in sections(map) {
+            // Mangled names hold those of the modules.
+            let of_network = section.name.contains("7network5nodes");
+            match section.kind() {
+                "rodata" | "srodata" if of_network => sizes.constants += section.bytes,
+                "text" | "rodata" | "srodata" | "start" => sizes.code += section.bytes,
+                "*fill*" if in_flash => sizes.code += section.bytes,
+                "bss" if section.name.contains("5MODEL") => sizes.models += section.bytes,
+                _ => {}
+            }
+            in_flash =
+                !matches!(section.kind(), "bss" | "data") && (in_flash || section.kind() == "text");
+        }
+        sizes
+    }
+}
+
 /// A function of the runtime, or a table of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuntimeFunction {

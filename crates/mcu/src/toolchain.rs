@@ -30,11 +30,6 @@ const FIRMWARE: &[&str] =
 
 /// Whether the compiler and the emulator of `target` are installed.
 pub fn available(target: &Target) -> bool {
-    let runs = |program: &str| {
-        let mut command = Command::new(program);
-        command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command.status().is_ok_and(|status| status.success())
-    };
     board(target).is_some_and(|board| runs(target.compiler) && runs(board.emulator))
 }
 
@@ -67,6 +62,13 @@ fn headers(compiler: &str, library: &str) -> Vec<String> {
     let folders = list.lines().map(str::trim).take_while(|line| !line.starts_with("End of"));
     let has_string = |folder: &&str| Path::new(folder).join("string.h").is_file();
     folders.filter(has_string).flat_map(|folder| ["-isystem".into(), folder.into()]).collect()
+}
+
+/// Whether a program is installed.
+pub(crate) fn runs(program: &str) -> bool {
+    let mut command = Command::new(program);
+    command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }
 
 /// A compiler with its flags. Keeps the objects of the runtime, which all programs of a target share.
@@ -187,12 +189,15 @@ impl Toolchain {
     }
 }
 
-fn new_folder() -> Result<TempDir, McuError> {
+pub(crate) fn new_folder() -> Result<TempDir, McuError> {
     tempfile::tempdir().map_err(failed("create a folder in", &std::env::temp_dir()))
 }
 
-fn write(folder: &Path, name: &str, contents: &[u8]) -> Result<(), McuError> {
+/// Writes a file, in folders that may be new.
+pub(crate) fn write(folder: &Path, name: &str, contents: &[u8]) -> Result<(), McuError> {
     let path = folder.join(name);
+    let parent = path.parent().unwrap_or(folder);
+    fs::create_dir_all(parent).map_err(failed("create", parent))?;
     fs::write(&path, contents).map_err(failed("write", &path))
 }
 
@@ -208,7 +213,7 @@ fn objects(folder: &Path) -> Result<Vec<PathBuf>, McuError> {
     Ok(objects)
 }
 
-fn output_of(command: &mut Command) -> Result<(), McuError> {
+pub(crate) fn output_of(command: &mut Command) -> Result<(), McuError> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output =
         command.output().map_err(|source| McuError::Start { program: program.clone(), source })?;

@@ -17,6 +17,8 @@ pub enum Part {
     Layers,
     /// By `cargo xtask mcu`.
     Networks,
+    /// By `cargo xtask mcu rust`.
+    Rust,
 }
 
 impl Part {
@@ -24,6 +26,7 @@ impl Part {
         match self {
             Part::Layers => "\n## Layers\n",
             Part::Networks => "\n## Networks\n",
+            Part::Rust => "\n## Rust\n",
         }
     }
 }
@@ -55,7 +58,7 @@ fn replaced(earlier: &str, part: Part, text: &str) -> String {
         Some(body.split_once("\n## ").map_or(body, |(body, _)| body))
     };
     let mut document = HEAD.to_owned();
-    for each in [Part::Layers, Part::Networks] {
+    for each in [Part::Layers, Part::Networks, Part::Rust] {
         let body = if each == part { Some(text) } else { body_of(each.heading()) };
         if let Some(body) = body {
             document.push_str(each.heading());
@@ -79,7 +82,7 @@ pub fn tools(targets: &[&'static Target]) -> String {
 }
 
 /// The first line that a program says of its version.
-fn version(program: &str) -> String {
+pub fn version(program: &str) -> String {
     let output = Command::new(program).arg("--version").output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
     text.ok().and_then(|text| Some(text.lines().next()?.to_owned())).unwrap_or_default()
@@ -88,7 +91,8 @@ fn version(program: &str) -> String {
 const HEAD: &str = "\
 # Kernels on microcontrollers
 
-Written by `cargo xtask mcu kernels` (layers) and `cargo xtask mcu` (networks); not edited by hand.
+Written by `cargo xtask mcu kernels` (layers), `cargo xtask mcu` (networks) and `cargo xtask mcu
+rust` (both in Rust); not edited by hand.
 
 The exported C on cores that QEMU emulates. Counts are of executed instructions, not of cycles: QEMU
 knows nothing of pipelines, wait states, caches and dual issue. They are the same in every run. Every

@@ -6,6 +6,7 @@ mod kernels;
 mod networks;
 mod programs;
 mod random;
+mod rust;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ Runs networks on emulated microcontrollers, compares every output byte with the 
 instructions, flash and RAM, and writes that into docs/kernels.md; with `kernels`, the same for single
 layers. Installs cross compilers and QEMU where it may (apt-get as root).
   kernels           time single layers
+  rust              the same for networks and layers in exported Rust, at opt-level 3
   random            instead compare random layers with the reference, on these targets and, compiled
                     with sanitizers, on this machine
   --programs DIR    the networks: NAME.bptq, with raw input samples in NAME.inputs; without, they are
@@ -53,6 +55,7 @@ enum What {
     Networks,
     Kernels,
     Random,
+    Rust,
 }
 
 impl Request {
@@ -74,6 +77,7 @@ impl Request {
                 || arguments.next().with_context(|| format!("{argument} needs a value\n\n{HELP}"));
             match argument.as_str() {
                 "kernels" => request.what = What::Kernels,
+                "rust" => request.what = What::Rust,
                 "random" => request.what = What::Random,
                 "--programs" => request.programs = Some(value()?.into()),
                 "--targets" => request.targets = targets(value()?)?,
@@ -129,6 +133,7 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
         What::Networks => networks::run(&request)?,
         What::Kernels => kernels::run(&request)?,
         What::Random => random::run(&request)?,
+        What::Rust => rust::run(&request)?,
     };
     Ok(if same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

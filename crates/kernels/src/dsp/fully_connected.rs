@@ -5,6 +5,7 @@ use super::instructions::dot_wide;
 use super::patch::{excess, expand, pairs};
 use super::{CHANNELS, PackedWords, filter_len, per_word};
 use crate::params::Requantize;
+use crate::rows::{rows, rows_mut};
 
 /// Bytes of scratch that [`fully_connected`] needs for weights in `storage` bits: the padded inputs
 /// of a row as 16-bit elements.
@@ -23,8 +24,7 @@ pub fn fully_connected(
     scratch: &mut [i8],
     output: &mut [i8],
 ) {
-    let rows = input.chunks(in_features.max(1)).zip(output.chunks_mut(out_features.max(1)));
-    for (input, output) in rows {
+    for (input, output) in rows(input, in_features).zip(rows_mut(output, out_features)) {
         match weights.storage {
             2 => row::<2>(input, weights.words, requantize, scratch, output),
             4 => row::<4>(input, weights.words, requantize, scratch, output),

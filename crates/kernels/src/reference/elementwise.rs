@@ -3,6 +3,7 @@
 use super::Storage;
 use crate::multiplier::Multiplier;
 use crate::params::{AddParams, Clamp};
+use crate::rows::{rows, rows_mut};
 
 /// The sum of two values on different grids. `b` repeats where it is shorter than `a`: it holds one
 /// element a channel, or a single one.
@@ -118,8 +119,7 @@ fn moved<S: Storage, T: Storage>(
 }
 
 fn combine<S: Storage>(a: &[S], b: &[S], output: &mut [S], f: impl Fn(S, S) -> S) {
-    let length = b.len().max(1);
-    for (output, a) in output.chunks_mut(length).zip(a.chunks(length)) {
+    for (output, a) in rows_mut(output, b.len()).zip(rows(a, b.len())) {
         for ((output, &x), &y) in output.iter_mut().zip(a).zip(b) {
             *output = f(x, y);
         }
@@ -127,7 +127,7 @@ fn combine<S: Storage>(a: &[S], b: &[S], output: &mut [S], f: impl Fn(S, S) -> S
 }
 
 fn combine_in_place<S: Storage>(a: &mut [S], b: &[S], f: impl Fn(S, S) -> S) {
-    for a in a.chunks_mut(b.len().max(1)) {
+    for a in rows_mut(a, b.len()) {
         for (x, &y) in a.iter_mut().zip(b) {
             *x = f(*x, y);
         }

@@ -1,11 +1,13 @@
 //! Movements of elements.
 
+use crate::rows::{rows, rows_mut};
+
 /// Appends, for each of the steps that `output` holds, `chunk` elements of the input that is the
 /// `offset`-th run of a step of `step` elements.
 ///
 /// Call once for each input: `offset` is the sum of the chunks before it.
 pub fn concat<T: Copy>(chunk: usize, offset: usize, step: usize, input: &[T], output: &mut [T]) {
-    for (input, output) in input.chunks(chunk.max(1)).zip(output.chunks_mut(step.max(1))) {
+    for (input, output) in rows(input, chunk).zip(rows_mut(output, step)) {
         copy(input, output.iter_mut().skip(offset));
     }
 }
@@ -19,14 +21,14 @@ pub fn pad<T: Copy>(
     input: &[T],
     output: &mut [T],
 ) {
-    let [_, columns, row_len] = [0, 1, 2].map(|i| before[i] + extents[i] + after[i]);
+    let columns = before[1] + extents[1] + after[1];
+    let row_len = before[2] + extents[2] + after[2];
     output.fill(value);
-    let planes = input.chunks((extents[1] * extents[2]).max(1));
-    let padded_planes = output.chunks_mut((columns * row_len).max(1)).skip(before[0]);
+    let planes = rows(input, extents[1] * extents[2]);
+    let padded_planes = rows_mut(output, columns * row_len).skip(before[0]);
     for (plane, padded) in planes.zip(padded_planes) {
-        let rows = plane.chunks(extents[2].max(1));
-        let padded_rows = padded.chunks_mut(row_len.max(1)).skip(before[1]);
-        for (row, padded) in rows.zip(padded_rows) {
+        let padded_rows = rows_mut(padded, row_len).skip(before[1]);
+        for (row, padded) in rows(plane, extents[2]).zip(padded_rows) {
             copy(row, padded.iter_mut().skip(before[2]));
         }
     }

@@ -4,6 +4,7 @@
 //! all 256 differences, the logarithm from repeated squaring.
 
 use crate::multiplier::Multiplier;
+use crate::rows::{rows, rows_mut};
 
 /// Fraction bits of the exponentials.
 const EXP_BITS: u32 = 20;
@@ -48,7 +49,7 @@ pub fn log_softmax(
     input: &[i8],
     output: &mut [i8],
 ) {
-    for (input, output) in input.chunks(depth.max(1)).zip(output.chunks_mut(depth.max(1))) {
+    for (input, output) in rows(input, depth).zip(rows_mut(output, depth)) {
         let max = i32::from(input.iter().copied().max().unwrap_or(0));
         let below = |x: i8| max - i32::from(x);
         let exponential = |x: i8| exponentials.get(below(x) as usize).copied().unwrap_or(0);

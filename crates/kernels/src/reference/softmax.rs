@@ -1,6 +1,7 @@
 //! Softmax in gemmlowp's fixed-point arithmetic.
 
 use crate::multiplier::{Multiplier, divide_by_power_of_two};
+use crate::rows::{rows, rows_mut};
 
 /// Bits left of the binary point of the exponential's argument.
 const DIFFERENCE_INTEGER_BITS: u32 = 5;
@@ -30,7 +31,7 @@ pub fn softmax(
     input: &[i8],
     output: &mut [i8],
 ) {
-    for (input, output) in input.chunks(depth.max(1)).zip(output.chunks_mut(depth.max(1))) {
+    for (input, output) in rows(input, depth).zip(rows_mut(output, depth)) {
         let max = input.iter().copied().max().unwrap_or(0);
         let exponential = |x: i8| {
             let difference = i32::from(x) - i32::from(max);

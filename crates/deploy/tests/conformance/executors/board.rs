@@ -4,7 +4,7 @@ use std::process::Command;
 
 use burn_ptq_deploy::export;
 use burn_ptq_deploy::size::size_report;
-use burn_ptq_mcu::Toolchain;
+use burn_ptq_mcu::{RustToolchain, Toolchain};
 
 use super::{Agreement, Executor};
 use crate::problems::Problem;
@@ -102,6 +102,57 @@ impl Executor for &'static EmulatedCore {
         let target = export::target(self.target).map_err(|error| error.to_string())?;
         let new = if self.clang { Toolchain::with_clang } else { Toolchain::new };
         let mut toolchain = new(target, self.flags).map_err(|error| error.to_string())?;
+        let mut outputs = Vec::with_capacity(problems.len());
+        for problems in images(problems) {
+            let models: Vec<_> = problems.iter().map(|problem| &problem.model).collect();
+            let inputs: Vec<_> = problems.iter().map(|problem| problem.input.as_slice()).collect();
+            let runs = toolchain.build(&models).and_then(|firmware| firmware.run(&inputs));
+            let runs = runs.map_err(|error| error.to_string())?;
+            outputs.extend(runs.into_iter().map(|run| run.outputs));
+        }
+        Ok(outputs)
+    }
+}
+
+/// Exported Rust on a core with the DSP extension, whose instructions no other machine has.
+pub struct EmulatedRust;
+
+impl EmulatedRust {
+    const TARGET: &str = "cortex-m4";
+}
+
+impl Executor for EmulatedRust {
+    fn name(&self) -> &'static str {
+        "Rust, M4"
+    }
+
+    fn agreement(&self) -> Agreement {
+        Agreement::Exact
+    }
+
+    fn available(&self) -> Result<(), String> {
+        let target = export::target(Self::TARGET).map_err(|error| error.to_string())?;
+        match burn_ptq_mcu::rust_available(target) {
+            true => Ok(()),
+            false => Err("no core library (scripts/install-rust-mcu.sh), linker or QEMU".into()),
+        }
+    }
+
+    fn supports(&self, problem: &Problem) -> Result<(), String> {
+        // The other operations have the code that runs on this machine; a quarter of them shows
+        // that they cannot panic, or the image would not link.
+        let number =
+            problem.name.rsplit(' ').next().and_then(|number| number.parse::<usize>().ok());
+        match problem.op().weighted().is_some() || number.is_some_and(|number| number % 4 == 0) {
+            true => Ok(()),
+            false => Err("the same code runs on this machine".into()),
+        }
+    }
+
+    fn run(&mut self, problems: &[&Problem]) -> Result<Vec<Vec<u8>>, String> {
+        let target = export::target(Self::TARGET).map_err(|error| error.to_string())?;
+        let mut toolchain =
+            RustToolchain::new(target, "\"s\"").map_err(|error| error.to_string())?;
         let mut outputs = Vec::with_capacity(problems.len());
         for problems in images(problems) {
             let models: Vec<_> = problems.iter().map(|problem| &problem.model).collect();

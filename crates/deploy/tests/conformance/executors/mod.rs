@@ -58,6 +58,7 @@ pub fn running_programs() -> Vec<Box<dyn Executor>> {
     for build in host_rust::BUILDS {
         executors.push(Box::new(build));
     }
+    executors.push(Box::new(board::EmulatedRust));
     for core in board::CORES {
         executors.push(Box::new(core));
     }
