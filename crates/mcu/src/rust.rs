@@ -98,7 +98,7 @@ impl RustToolchain {
             }
             let _ = writeln!(modules, "#[allow(dead_code)]\nmod p{index};");
             let (input, set) = match model.tensors[model.input.0].dtype {
-                DType::I8 => ("i8", "*model.input() = *sample"),
+                DType::I8 | DType::I4 => ("i8", "*model.input() = *sample"),
                 DType::I16 => ("i16", "model.set_input(sample)"),
             };
             let _ = write!(

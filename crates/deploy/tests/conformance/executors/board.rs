@@ -139,6 +139,9 @@ impl Executor for EmulatedRust {
     }
 
     fn supports(&self, problem: &Problem) -> Result<(), String> {
+        if !problem.model.streams.is_empty() {
+            return Err("it runs one layer after the other".into());
+        }
         // The other operations have the code that runs on this machine; a quarter of them shows
         // that they cannot panic, or the image would not link.
         let number =
