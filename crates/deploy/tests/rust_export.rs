@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use burn_ptq_deploy::export::{ExportError, SelfTest, exporter};
-use burn_ptq_deploy::model::IntModel;
+use burn_ptq_deploy::model::{IntModel, Stream};
 use burn_ptq_deploy::target::{HOST, Target};
 use network::proven;
 
@@ -147,9 +147,45 @@ fn unusable_requests_are_refused_with_what_is_wrong() {
     let (model, self_test) = proven("net");
     let error = export(&model, &SelfTest::default(), &HOST, &dir).expect_err("refused");
     assert_eq!(error.to_string(), "the self-test has no samples; give at least one");
-    let mut cramped = model.clone();
-    cramped.nodes[1].scratch.bytes = 71;
-    let error = export(&cramped, &self_test, &HOST, &dir).expect_err("refused");
-    assert!(error.to_string().contains("expected at least 72 bytes of scratch"), "{error}");
+    let mut disconnected = model.clone();
+    disconnected.nodes[1].inputs.clear();
+    let error = export(&disconnected, &self_test, &HOST, &dir).expect_err("refused");
+    assert!(error.to_string().contains("expected 1 inputs, found 0"), "{error}");
+    let mut streamed = model.clone();
+    streamed.streams = vec![Stream { first: 0, rows: vec![3, 6] }];
+    let error = export(&streamed, &self_test, &HOST, &dir).expect_err("refused");
+    assert!(error.to_string().contains("prints no layers that run row by row"), "{error}");
     assert!(!dir.exists());
+}
+
+/// Builds the exported firmware for a Cortex-M4.
+fn firmware(dir: &Path) -> Output {
+    let mut cargo = Command::new(burn_ptq_mcu::rust_cargo());
+    cargo.current_dir(dir.join("firmware")).args(["build", "--release", "--offline"]);
+    // The flags of the environment would replace those that the export configures.
+    cargo.env_remove("RUSTFLAGS").env("CARGO_TARGET_DIR", dir.join("target"));
+    cargo.output().expect("cargo runs")
+}
+
+#[test]
+fn firmware_links_only_if_the_network_cannot_panic() {
+    if !burn_ptq_mcu::rust_available(m4()) {
+        eprintln!("SKIPPED firmware in Rust: run scripts/install-rust-mcu.sh; it also needs QEMU");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let (model, self_test) = proven("net");
+    export(&model, &self_test, m4(), folder.path()).expect("an export");
+    let output = firmware(folder.path());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let kernel = folder.path().join("kernels/src/dsp/finish.rs");
+    let source = fs::read_to_string(&kernel).expect("readable");
+    let biases = "requantize.bias.get(first..).unwrap_or(&[])";
+    assert!(source.contains(biases));
+    let panicking = "&requantize.bias[first + sums.len()..]";
+    fs::write(&kernel, source.replace(biases, panicking)).expect("writable");
+    let output = firmware(folder.path());
+    assert!(!output.status.success());
+    let message = text(&output.stderr);
+    assert!(message.contains("this_program_can_panic"), "{message}");
 }

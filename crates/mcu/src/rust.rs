@@ -45,6 +45,11 @@ pub fn rust_available(target: &Target) -> bool {
     core && runs(target.compiler) && board(target).is_some_and(|board| runs(board.emulator))
 }
 
+/// The cargo that compiles for microcontrollers.
+pub fn rust_cargo() -> PathBuf {
+    own_cargo().unwrap_or_else(|| "cargo".into())
+}
+
 /// The cargo that `scripts/install-rust-mcu.sh` unpacks, which compiles the core library.
 fn own_cargo() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?.parent()?;
@@ -146,7 +151,7 @@ impl RustToolchain {
     }
 
     fn compile(&self, folder: &Path) -> Result<(), McuError> {
-        let mut command = Command::new(own_cargo().unwrap_or_else(|| "cargo".into()));
+        let mut command = Command::new(rust_cargo());
         command.current_dir(folder).stdin(Stdio::null());
         command.args(["build", "--release", "--quiet", "--offline"]);
         // GNU ld, whose map is read, and which the C compiler brings.
