@@ -18,6 +18,5 @@ mod toolchain;
 pub use error::McuError;
 pub use firmware::{Firmware, Run};
 pub use map::{RuntimeFunction, RustSizes, Sizes};
-pub use map::{RuntimeFunction, RustSizes, Sizes};
 pub use rust::{RustToolchain, rust_available, rust_cargo};
 pub use toolchain::{Toolchain, available, clang_flags};
