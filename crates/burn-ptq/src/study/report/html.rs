@@ -29,8 +29,8 @@ svg .small{font-size:10px}svg .axis{fill:none;stroke:#111}svg .tick{stroke:#111}
 svg .grid{stroke:#ddd}svg .level{stroke:#111;stroke-dasharray:1 3}\
 svg .point{fill:none;stroke:#555;stroke-width:.9}\
 @media(max-width:560px){body{font-size:15px;padding:0 10px 40px}figure{padding:6px}\
-table{font-size:12px}figure table{font-size:11px}th,td{padding:2px 4px}\
-figure td,figure th{padding:2px 3px}}\
+table{font-size:12px}figure table{font-size:10.5px}.interval{letter-spacing:-.04em}th,td{padding:2px 4px}\
+figure td,figure th{padding:2px}}\
 @media print{body{font-size:10.5pt;max-width:none;padding:0}figure{break-inside:avoid}\
 h2,h3{break-after:avoid}.scroll{overflow:visible}nav{display:none}}";
 
