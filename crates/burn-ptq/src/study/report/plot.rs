@@ -209,7 +209,7 @@ pub(super) fn lines(
 pub(super) fn dots(x: &Axis, rows: &[Dot], level: Option<(f64, &str)>, alt: &str) -> String {
     let line = 20.0;
     let longest = rows.iter().map(|(label, ..)| label.chars().count()).max().unwrap_or(0);
-    let left = (6.3 * longest as f64 + 10.0).clamp(40.0, 190.0);
+    let left = (6.1 * longest as f64 + 10.0).clamp(40.0, 212.0);
     let rank = Axis {
         title: "",
         ends: (rows.len() as f64 - 0.5, -0.5),
@@ -243,7 +243,7 @@ pub(super) fn dots(x: &Axis, rows: &[Dot], level: Option<(f64, &str)>, alt: &str
             left + frame.width,
             left - 6.0,
             cy + 4.0,
-            escape(&shorten(label, 29))
+            escape(&shorten(label, 33))
         );
         let _ = write!(
             body,
