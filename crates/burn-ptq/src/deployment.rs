@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use burn_ptq_deploy::export::{SelfTest, exporter, least_memory, target};
+use burn_ptq_deploy::export::{SelfTest, exporter, target};
 use burn_ptq_deploy::file;
 use burn_ptq_deploy::interpreter::{self, Path as KernelPath};
+use burn_ptq_deploy::memory::reduce_memory;
 use burn_ptq_deploy::target::HOST;
 
 use crate::calibrate::to_vec;
@@ -85,7 +86,7 @@ impl Quantized {
         folder: &Path,
     ) -> Result<(), PipelineError> {
         let (exporter, target) = (exporter(name)?, target(target_name)?);
-        let program = least_memory(exporter, &self.program, target);
+        let program = reduce_memory(&self.program, target.kernels);
         exporter.export(&program, &self.self_test()?, target, folder)?;
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use burn_ptq_kernels::fast;
-use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, PoolGeometry, Window};
+use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, PoolGeometry};
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::packing::PackedWeights;
 use burn_ptq_kernels::params::Requantize;
@@ -57,31 +57,16 @@ struct Piece {
 }
 
 impl Piece {
-    fn window(&self, whole: Window) -> Window {
-        self.rows.map_or(whole, |rows| Window { pad: [rows.pad, whole.pad[1]], ..whole })
-    }
-
-    fn input(&self, [height, width]: [usize; 2]) -> [usize; 2] {
-        [self.rows.map_or(height, |rows| rows.count), width]
-    }
-
-    fn output(&self, [height, width]: [usize; 2]) -> [usize; 2] {
-        [self.rows.map_or(height, |_| 1), width]
-    }
-
     fn conv(&self, whole: &ConvGeometry) -> ConvGeometry {
-        let (input, output) = (self.input(whole.input), self.output(whole.output));
-        ConvGeometry { input, output, window: self.window(whole.window), ..*whole }
+        self.rows.map_or(*whole, |rows| whole.row(rows))
     }
 
     fn depthwise(&self, whole: &DepthwiseGeometry) -> DepthwiseGeometry {
-        let (input, output) = (self.input(whole.input), self.output(whole.output));
-        DepthwiseGeometry { input, output, window: self.window(whole.window), ..*whole }
+        self.rows.map_or(*whole, |rows| whole.row(rows))
     }
 
     fn pool(&self, whole: &PoolGeometry) -> PoolGeometry {
-        let (input, output) = (self.input(whole.input), self.output(whole.output));
-        PoolGeometry { input, output, window: self.window(whole.window), ..*whole }
+        self.rows.map_or(*whole, |rows| whole.row(rows))
     }
 }
 
@@ -229,7 +214,6 @@ impl<'m> Interpreter<'m> {
             let start = tensor.offset + slot * tensor.row_bytes();
             start..start + count * tensor.row_bytes()
         };
-        let kept = rows(node.output, step.kept.slot, step.kept.count);
         let base = rows(node.output, 0, 0).start;
         let output = rows(node.output, step.slot, 1);
         let by_rows = inputs_by_rows(&node.op);
@@ -239,7 +223,8 @@ impl<'m> Interpreter<'m> {
             .map(|(&id, seen)| rows(id, seen.slot, seen.count))
             .collect();
         inputs.extend(node.inputs[by_rows..].iter().map(|id| range(&self.model.tensors[id.0])));
-        arena_bytes(&mut self.arena).copy_within(kept, base);
+        let buffer = &mut arena_bytes(&mut self.arena)[base..];
+        step.make_room(bytemuck::cast_slice_mut(buffer), output.len());
         Piece { inputs, output, rows: Some(step.inputs[0]) }
     }
 

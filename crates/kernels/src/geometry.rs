@@ -6,6 +6,8 @@ use core::ops::Range;
 #[cfg(feature = "serde")]
 use serde::{Deserialize, Serialize};
 
+use crate::stream::Rows;
+
 /// How a two-dimensional window walks over an input plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(Serialize, Deserialize))]
@@ -44,6 +46,11 @@ impl Window {
             end -= 1;
         }
         first..end
+    }
+
+    /// The window as it stands on `rows` of an input, for one row of outputs.
+    const fn on(self, rows: Rows) -> Self {
+        Self { pad: [rows.pad, self.pad[1]], ..self }
     }
 }
 
@@ -93,6 +100,12 @@ impl ConvGeometry {
     pub const fn macs(&self) -> usize {
         self.output[0] * self.output[1] * self.out_channels * self.weights_per_channel()
     }
+
+    /// The same for one row of outputs, whose windows cover `rows` of the input.
+    pub const fn row(&self, rows: Rows) -> Self {
+        let (input, output) = ([rows.count, self.input[1]], [1, self.output[1]]);
+        Self { input, output, window: self.window.on(rows), ..*self }
+    }
 }
 
 /// A depthwise convolution: weights `[kernel_h, kernel_w, channels * multiplier]`; output channel
@@ -123,6 +136,12 @@ impl DepthwiseGeometry {
         let taps = self.window.kernel[0] * self.window.kernel[1];
         self.output[0] * self.output[1] * self.out_channels() * taps
     }
+
+    /// The same for one row of outputs, whose windows cover `rows` of the input.
+    pub const fn row(&self, rows: Rows) -> Self {
+        let (input, output) = ([rows.count, self.input[1]], [1, self.output[1]]);
+        Self { input, output, window: self.window.on(rows), ..*self }
+    }
 }
 
 /// A pooling window over `[height, width, channels]`.
@@ -137,4 +156,12 @@ pub struct PoolGeometry {
     pub channels: usize,
     /// The window; every window holds at least one element that is not padding.
     pub window: Window,
+}
+
+impl PoolGeometry {
+    /// The same for one row of outputs, whose windows cover `rows` of the input.
+    pub const fn row(&self, rows: Rows) -> Self {
+        let (input, output) = ([rows.count, self.input[1]], [1, self.output[1]]);
+        Self { input, output, window: self.window.on(rows), ..*self }
+    }
 }

@@ -80,6 +80,29 @@ pub struct Step {
     pub inputs: [Rows; 2],
 }
 
+impl Step {
+    /// The row that is computed.
+    pub const fn output(&self) -> Rows {
+        Rows { slot: self.slot, count: 1, pad: 0 }
+    }
+
+    /// Makes room: moves the rows that are kept to the start of the output's buffer, which begins
+    /// with `buffer`; a row takes `row_bytes`.
+    pub fn make_room(&self, buffer: &mut [i8], row_bytes: usize) {
+        let Rows { slot, count, .. } = self.kept;
+        if slot == 0 {
+            return;
+        }
+        for row in 0..count {
+            let places = [row, slot + row].map(|row| row * row_bytes..(row + 1) * row_bytes);
+            let Ok([to, from]) = buffer.get_disjoint_mut(places) else { return };
+            for (to, from) in to.iter_mut().zip(from) {
+                *to = *from;
+            }
+        }
+    }
+}
+
 /// A stream on its way.
 #[derive(Clone, Debug)]
 pub struct Run<'a> {
@@ -150,6 +173,8 @@ impl Iterator for Run<'_> {
 
     /// The next row; `None` when the last operation has made all of its rows, or if a buffer is too
     /// small.
+    // Each stream of a program would hold a copy.
+    #[inline(never)]
     fn next(&mut self) -> Option<Step> {
         let due = self.due()?;
         let stage = self.stream.stages.get(due)?;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
 use burn_ptq_deploy::interpreter::{Path, run_batch};
+use burn_ptq_deploy::memory::reduce_memory;
 use burn_ptq_deploy::model::IntModel;
 use burn_ptq_deploy::target::Target;
 use burn_ptq_mcu::layers::{LAYERS, Layer};
@@ -97,7 +98,8 @@ fn measure(
     target: &Target,
     compared: &mut Compared,
 ) -> Result<Measured> {
-    let firmware = toolchain.build(&[&program.model])?;
+    let model = reduce_memory(&program.model, target.kernels);
+    let firmware = toolchain.build(&[&model])?;
     let runs = firmware.run(&[&program.inputs]);
     let runs = runs.with_context(|| format!("{} does not run on {}", program.name, target.name))?;
     let run = runs.first().context("one program, one run")?;

@@ -1,7 +1,8 @@
 //! `burn-ptq export`.
 
-use burn_ptq_deploy::export::{SelfTest, exporter, least_memory, target};
+use burn_ptq_deploy::export::{SelfTest, exporter, target};
 use burn_ptq_deploy::file;
+use burn_ptq_deploy::memory::reduce_memory;
 use burn_ptq_deploy::model::IntModel;
 use burn_ptq_deploy::plan::plan_for;
 use burn_ptq_deploy::target::Target;
@@ -18,12 +19,12 @@ pub fn run(args: Export) -> anyhow::Result<()> {
     let model = file::read(&args.model)?;
     let self_test = SelfTest::new(&model, &patterns(&model))?;
     std::fs::create_dir_all(&args.out)?;
+    let program = match args.no_streaming {
+        true => model.clone(),
+        false => reduce_memory(&model, target.kernels),
+    };
     for exporter in exporters {
         let folder = args.out.join(exporter.name());
-        let program = match args.no_streaming {
-            true => model.clone(),
-            false => least_memory(exporter, &model, target),
-        };
         let exported = exporter.export(&program, &self_test, target, &folder)?;
         let streamed = if program.streams.is_empty() {
             String::new()

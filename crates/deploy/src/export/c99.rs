@@ -131,10 +131,6 @@ impl Exporter for C99 {
         "portable C99: sources, runtime, Makefile, example and self-test"
     }
 
-    fn runs_streams(&self) -> bool {
-        true
-    }
-
     fn export(
         &self,
         model: &IntModel,

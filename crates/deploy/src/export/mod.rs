@@ -12,7 +12,6 @@ mod rust;
 use std::path::{Path, PathBuf};
 
 use crate::interpreter::{Interpreter, InterpreterError, Path as KernelPath};
-use crate::memory::reduce_memory;
 use crate::model::IntModel;
 use crate::target::{TARGETS, Target};
 use crate::verify::VerifyError;
@@ -49,9 +48,6 @@ pub trait Exporter: Sync {
     /// What it writes, in one line.
     fn describe(&self) -> &'static str;
 
-    /// Whether it prints programs with [streams](crate::model::Stream).
-    fn runs_streams(&self) -> bool;
-
     /// Writes `model` to the folder `dir`, for `target`, with a self-test on the samples of
     /// `self_test`.
     ///
@@ -64,11 +60,6 @@ pub trait Exporter: Sync {
         target: &Target,
         dir: &Path,
     ) -> Result<Exported, ExportError>;
-}
-
-/// `model`, which is valid, as `exporter` prints it with the least memory.
-pub fn least_memory(exporter: &dyn Exporter, model: &IntModel, target: &Target) -> IntModel {
-    if exporter.runs_streams() { reduce_memory(model, target.kernels) } else { model.clone() }
 }
 
 /// What an exporter wrote.
@@ -159,15 +150,6 @@ pub enum ExportError {
         expected: usize,
         /// Bytes of the sample.
         found: usize,
-    },
-    /// The exporter prints no [streams](crate::model::Stream).
-    #[error(
-        "the exporter {exporter:?} prints no layers that run row by row; \
-         export the program that runs one layer after the other"
-    )]
-    Streams {
-        /// Its name.
-        exporter: &'static str,
     },
     /// A self-test without samples proves nothing.
     #[error("the self-test has no samples; give at least one")]

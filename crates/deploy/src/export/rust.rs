@@ -45,7 +45,8 @@ fn kernels(target: &Target) -> Kernels {
 /// it moves into the code.
 fn flash_constant_bytes(model: &IntModel, kernels: Kernels) -> usize {
     let bytes = |node: &IntNode| constant_bytes(model, node, kernels) + parameter_bytes(&node.op);
-    model.nodes.iter().map(bytes).sum()
+    let streams = model.streams.iter().map(|stream| source::stream_bytes(model, stream));
+    model.nodes.iter().map(bytes).chain(streams).sum()
 }
 
 /// Bytes of the structures of `burn-ptq-kernels` that describe an operation.
@@ -77,9 +78,6 @@ impl Rust {
         self_test: &SelfTest,
         target: &Target,
     ) -> Result<Vec<ExportFile>, ExportError> {
-        if !model.streams.is_empty() {
-            return Err(ExportError::Streams { exporter: self.name() });
-        }
         let kernels = kernels(target);
         let model = &planned(model, kernels)?;
         check_self_test(model, self_test)?;
@@ -109,10 +107,6 @@ impl Exporter for Rust {
 
     fn describe(&self) -> &'static str {
         "no_std Rust: a crate, its kernels, example, self-test and firmware"
-    }
-
-    fn runs_streams(&self) -> bool {
-        false
     }
 
     fn export(

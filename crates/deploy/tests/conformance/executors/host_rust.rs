@@ -39,9 +39,6 @@ impl Executor for &'static HostRust {
     }
 
     fn supports(&self, problem: &Problem) -> Result<(), String> {
-        if !problem.model.streams.is_empty() {
-            return Err("it runs one layer after the other".into());
-        }
         match self.target == "host" || problem.op().weighted().is_some() {
             true => Ok(()),
             false => Err("the portable kernels run it".into()),

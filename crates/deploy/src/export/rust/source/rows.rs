@@ -1,0 +1,97 @@
+//! Streams: their tables, and the loop that computes the row that is due.
+
+use super::indented;
+use crate::model::{IntModel, Stream};
+use crate::stream::RowProgram;
+
+/// What a network with streams needs besides.
+pub const HEAD: &str = "
+/// First byte and end of rows of a buffer that begins at `start`; one takes `bytes`.
+#[inline(always)]
+fn rows(rows: burn_ptq_kernels::stream::Rows, start: usize, bytes: usize) -> [usize; 2] {
+    let first = start + rows.slot * bytes;
+    [first, first + rows.count * bytes]
+}
+
+/// Makes room for a row in the buffer that begins at `start`.
+#[allow(dead_code)]
+#[inline(never)]
+fn make_room(
+    arena: &mut [i8],
+    step: &burn_ptq_kernels::stream::Step,
+    start: usize,
+    bytes: usize,
+) {
+    step.make_room(arena.get_mut(start..).unwrap_or(&mut []), bytes);
+}
+";
+
+/// Bytes of the tables of `stream` on a machine of 32 bits.
+pub fn bytes(model: &IntModel, stream: &Stream) -> usize {
+    const BUFFER: usize = 2;
+    const STAGE: usize = 7;
+    RowProgram::new(model, stream)
+        .map_or(0, |program| 4 * (program.buffers.len() * BUFFER + program.stages.len() * STAGE))
+}
+
+/// The tables of `stream`, which is valid; they stand in the module of its first node.
+pub fn constants(model: &IntModel, stream: &Stream) -> String {
+    let Ok(program) = RowProgram::new(model, stream) else { return String::new() };
+    let path = "burn_ptq_kernels::stream";
+    let buffers = program.buffers.iter().map(|rows| {
+        let (height, capacity) = (rows.height, rows.capacity);
+        format!("    {path}::RowBuffer {{ height: {height}, capacity: {capacity} }},\n")
+    });
+    let stages = program.stages.iter().map(|stage| {
+        let (inputs, reach, stride, pad) = (stage.inputs, stage.reach, stage.stride, stage.pad);
+        format!(
+            "    {path}::Stage {{\n        inputs: {inputs:?},\n        reach: {reach},\n        \
+             stride: {stride},\n        pad: {pad},\n    }},\n"
+        )
+    });
+    format!(
+        "pub static STREAM: {path}::Stream = {path}::Stream {{\n    externals: {},\n    \
+         buffers: &BUFFERS,\n    stages: &STAGES,\n}};\n\
+         static BUFFERS: [{path}::RowBuffer; {}] = [\n{}];\n\
+         static STAGES: [{path}::Stage; {}] = [\n{}];\n",
+        program.externals.len(),
+        program.buffers.len(),
+        buffers.collect::<String>(),
+        program.stages.len(),
+        stages.collect::<String>(),
+    )
+}
+
+/// What the loop over the rows of `stream` does for the node at `index`, with the loop's head before
+/// the first node and its end after the last one. `first_id` is that of the stream's first node.
+pub fn case(
+    model: &IntModel,
+    stream: &Stream,
+    index: usize,
+    first_id: &str,
+    description: &str,
+    calls: &str,
+) -> String {
+    let stage = index - stream.first;
+    let output = &model.tensors[model.nodes[index].output.0];
+    let mut case = String::new();
+    if stage == 0 {
+        case.push_str(&format!(
+            "    for step in burn_ptq_kernels::stream::Run::new(nodes::{first_id}::STREAM) {{\n        \
+             match step.stage {{\n"
+        ));
+    }
+    let pattern = if index == stream.last() { "_".to_owned() } else { stage.to_string() };
+    case.push_str(&format!("            // {description}\n            {pattern} => {{\n"));
+    if stream.rows[stage] < output.shape[0] {
+        let (start, bytes) = (output.offset, output.row_bytes());
+        case.push_str(&format!("                make_room(arena, &step, {start}, {bytes});\n"));
+    }
+    case.push_str(&indented(calls, 16));
+    case.push_str("            }\n");
+    if index == stream.last() {
+        let first = stream.first;
+        case.push_str(&format!("        }}\n        after_node({first} + step.stage);\n    }}\n"));
+    }
+    case
+}
