@@ -94,7 +94,7 @@ impl RustSizes {
                 "rodata" | "srodata" if of_network => sizes.constants += section.bytes,
                 "text" | "rodata" | "srodata" | "start" => sizes.code += section.bytes,
                 "*fill*" if in_flash => sizes.code += section.bytes,
-                "bss" if section.name.contains("5MODEL") => sizes.models += section.bytes,
+                "bss" if section.name.ends_with(".MODEL") => sizes.models += section.bytes,
                 _ => {}
             }
             in_flash =

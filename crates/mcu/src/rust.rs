@@ -160,7 +160,7 @@ impl RustToolchain {
         if self.target.rust.starts_with("riscv") {
             flags.push_str(", \"-Clink-arg=-melf32lriscv\"");
         }
-        let table = format!("target.{:?}", self.target.rust);
+        let table = format!("target.{}", self.target.rust);
         command.arg("--config").arg(format!("{table}.linker={linker:?}"));
         command.arg("--config").arg(format!("{table}.rustflags=[{flags}]"));
         command.env("CARGO_TARGET_DIR", self.compiled.path()).env_remove("RUSTFLAGS");
