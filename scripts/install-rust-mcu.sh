@@ -113,7 +113,8 @@ for target in $targets; do
         flags="$flags, \"-Clink-arg=-melf32lriscv\""
         ;;
     esac
-    printf '\n[target."%s"]\nlinker = "%s"\nrustflags = [%s]\n' "$target" "$linker" "$flags" \
+    # Unquoted: cargo looks for the parts of a dotted name.
+    printf '\n[target.%s]\nlinker = "%s"\nrustflags = [%s]\n' "$target" "$linker" "$flags" \
         >>"$staging/home/config.toml"
 done
 cat >"$staging/cargo" <<CARGO

@@ -102,7 +102,19 @@ pub fn provide(install: bool) -> Vec<String> {
 
 /// The same for what programs for microcontrollers need.
 pub fn provide_mcu(install: bool) -> Vec<String> {
-    provide_tools(MCU_TOOLS, install)
+    let mut missing = provide_tools(MCU_TOOLS, install);
+    let mut script = Command::new("sh");
+    script.arg("scripts/install-rust-mcu.sh").current_dir(root()).stdin(Stdio::null());
+    if !install {
+        script.arg("--check").stderr(Stdio::null());
+    }
+    // Silent when there is nothing to do.
+    if !script.status().is_ok_and(|status| status.success()) {
+        missing.push(
+            "Rust's core library for microcontrollers (run scripts/install-rust-mcu.sh)".into(),
+        );
+    }
+    missing
 }
 
 fn provide_tools(tools: &'static [Tool], install: bool) -> Vec<String> {

@@ -91,8 +91,7 @@ pub fn version(program: &str) -> String {
 const HEAD: &str = "\
 # Kernels on microcontrollers
 
-Written by `cargo xtask mcu kernels` (layers), `cargo xtask mcu` (networks) and `cargo xtask mcu
-rust` (both in Rust); not edited by hand.
+Written by `cargo xtask mcu all`; not edited by hand.
 
 The exported C on cores that QEMU emulates. Counts are of executed instructions, not of cycles: QEMU
 knows nothing of pipelines, wait states, caches and dual issue. They are the same in every run. Every

@@ -20,9 +20,10 @@ use crate::requirements;
 pub const HELP: &str = "\
 Runs networks on emulated microcontrollers, compares every output byte with the interpreter's, counts
 instructions, flash and RAM, and writes that into docs/kernels.md; with `kernels`, the same for single
-layers. Installs cross compilers and QEMU where it may (apt-get as root).
+layers. Installs cross compilers, QEMU and Rust's core library where it may (apt-get as root, rustup).
   kernels           time single layers
   rust              the same for networks and layers in exported Rust, at opt-level 3
+  all               single layers, networks, and both in Rust: the whole of docs/kernels.md
   random            instead compare random layers with the reference, on these targets and, compiled
                     with sanitizers, on this machine
   --programs DIR    the networks: NAME.bptq, with raw input samples in NAME.inputs; without, they are
@@ -52,6 +53,7 @@ struct Request {
 /// What is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum What {
+    All,
     Networks,
     Kernels,
     Random,
@@ -76,6 +78,7 @@ impl Request {
             let mut value =
                 || arguments.next().with_context(|| format!("{argument} needs a value\n\n{HELP}"));
             match argument.as_str() {
+                "all" => request.what = What::All,
                 "kernels" => request.what = What::Kernels,
                 "rust" => request.what = What::Rust,
                 "random" => request.what = What::Random,
@@ -95,6 +98,10 @@ impl Request {
                 other => bail!("unknown argument {other:?} of cargo xtask mcu\n\n{HELP}"),
             }
         }
+        ensure!(
+            request.what != What::All || request.out.is_none(),
+            "--out holds one part of the document: run the parts, not `all`"
+        );
         if request.targets.is_empty() {
             request.targets = match request.what {
                 What::Random => targets(random::TARGETS)?,
@@ -130,12 +137,22 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     });
     ensure!(!request.targets.is_empty(), "no target can be compiled for and emulated");
     let same = match request.what {
+        What::All => all(&mut request)?,
         What::Networks => networks::run(&request)?,
         What::Kernels => kernels::run(&request)?,
         What::Random => random::run(&request)?,
         What::Rust => rust::run(&request)?,
     };
     Ok(if same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs everything that the document tells of; the programs are made once.
+fn all(request: &mut Request) -> Result<bool> {
+    if request.programs.is_none() {
+        request.programs = Some(programs::make(request.samples)?);
+    }
+    let runs = [kernels::run, networks::run, rust::run];
+    runs.iter().try_fold(true, |same, run| Ok(run(request)? && same))
 }
 
 #[cfg(test)]
@@ -154,6 +171,7 @@ mod tests {
         assert!(error(&["random", "--seed", "x"]).contains("no number"));
         assert!(error(&["--programs"]).contains("needs a value"));
         assert!(error(&["--targets", "m4,z80"]).contains("z80"));
+        assert!(error(&["all", "--out", "x.md"]).contains("--out holds one part"));
         assert!(error(&["--targets", "host"]).contains("no microcontroller"));
     }
 
