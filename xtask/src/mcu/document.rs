@@ -1,5 +1,6 @@
 //! `docs/kernels.md`: two parts, each written by a command of its own.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -82,7 +83,7 @@ pub fn tools(targets: &[&'static Target]) -> String {
 }
 
 /// The first line that a program says of its version.
-pub fn version(program: &str) -> String {
+pub fn version(program: impl AsRef<OsStr>) -> String {
     let output = Command::new(program).arg("--version").output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
     text.ok().and_then(|text| Some(text.lines().next()?.to_owned())).unwrap_or_default()

@@ -8,7 +8,7 @@ use burn_ptq_deploy::memory::reduce_memory;
 use burn_ptq_deploy::model::IntModel;
 use burn_ptq_deploy::target::Target;
 use burn_ptq_mcu::layers::{LAYERS, Layer};
-use burn_ptq_mcu::{RustSizes, RustToolchain, rust_available};
+use burn_ptq_mcu::{RustSizes, RustToolchain, rust_available, rust_cargo};
 
 use super::Request;
 use super::document::{self, Part};
@@ -78,7 +78,7 @@ pub fn run(request: &Request) -> Result<bool> {
         text,
         "- {}\n\n{} samples of each network and one of each layer on each core: {differing} of {bytes} output \
          bytes differ from the interpreter's.",
-        document::version("rustc"),
+        document::version(rust_cargo()),
         samples.max().unwrap_or(0),
     )?;
     table_of_networks(&mut text, &targets, &programs, &networks)?;
