@@ -38,20 +38,41 @@ impl Window {
         let [kernel, stride, dilation, pad] =
             [kernel, stride, dilation, pad].map(|axes| if axis == 0 { axes[0] } else { axes[1] });
         let origin = out * stride;
-        let (mut first, mut end) = (0, kernel);
-        while first < end && origin + first * dilation < pad {
-            first += 1;
+        // Most windows lie inside.
+        if origin >= pad && origin + kernel.wrapping_sub(1) * dilation < pad + extent {
+            return 0..kernel;
         }
-        while end > first && origin + (end - 1) * dilation >= pad + extent {
-            end -= 1;
-        }
-        first..end
+        taps_at_border(origin, [kernel, dilation], [pad, pad + extent])
+    }
+
+    /// The input coordinate along `axis` that the first tap of the window at `out` reads; wrapped, if
+    /// it lies in the padding.
+    #[inline(always)]
+    pub fn origin(&self, axis: usize, out: usize) -> usize {
+        (out * self.stride[axis]).wrapping_sub(self.pad[axis])
     }
 
     /// The window as it stands on `rows` of an input, for one row of outputs.
     const fn on(self, rows: Rows) -> Self {
         Self { pad: [rows.pad, self.pad[1]], ..self }
     }
+}
+
+/// The taps of a window at `origin` that lie in the range from `pad` to before `end`.
+#[inline(never)]
+fn taps_at_border(
+    origin: usize,
+    [kernel, dilation]: [usize; 2],
+    [pad, end]: [usize; 2],
+) -> Range<usize> {
+    let (mut first, mut last) = (0, kernel);
+    while first < last && origin + first * dilation < pad {
+        first += 1;
+    }
+    while last > first && origin + (last - 1) * dilation >= end {
+        last -= 1;
+    }
+    first..last
 }
 
 /// A convolution: weights `[out_channels, kernel_h, kernel_w, in_channels / groups]`.

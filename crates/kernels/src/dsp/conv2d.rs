@@ -1,7 +1,7 @@
 //! Convolution: two filters over two output pixels at a time.
 
 use super::finish::finish;
-use super::instructions::dot;
+use super::instructions::dots;
 use super::patch::{excess, gather, pairs};
 use super::{CHANNELS, PackedWords, Pair, filter_len, per_word};
 use crate::geometry::ConvGeometry;
@@ -49,6 +49,7 @@ fn run<const BITS: usize>(
     for index in 0..g.groups {
         let weights = weights.get(index * group_words..).unwrap_or(&[]);
         let group = Group { weights, words, channel: index * filters, filters };
+        let mut sums = [[[0; 2]; CHANNELS / 2]; 2];
         let [mut y, mut x] = [0; 2];
         let mut gather_next = |patch: &mut [_]| {
             gather(g, index, input, zero_point, [y, x], patch);
@@ -68,7 +69,7 @@ fn run<const BITS: usize>(
                 gather_next(&mut *second);
                 pairs(second)
             };
-            group.pixels::<BITS>([patch0, patch1], requantize, [out0, out1]);
+            group.pixels::<BITS>([patch0, patch1], requantize, &mut sums, [out0, out1]);
         }
     }
 }
@@ -88,24 +89,20 @@ impl Group<'_> {
         &self,
         patches: [&[Pair]; 2],
         requantize: &Requantize,
+        [sums0, sums1]: &mut [[[i32; 2]; CHANNELS / 2]; 2],
         [out0, out1]: [&mut [i8]; 2],
     ) {
-        let [excess0, excess1] = patches.map(excess::<BITS>);
-        let start = [-excess0, -excess0, -excess1, -excess1];
-        let mut weights = self.weights.chunks_exact(self.words.max(1));
-        let mut first = 0;
+        let start = patches.map(|patch| -excess::<BITS>(patch));
+        let (mut weights, mut first) = (self.weights, 0);
         while first < self.filters {
             let count = (self.filters - first).min(CHANNELS);
-            let (mut sums0, mut sums1) = ([[0; 2]; CHANNELS / 2], [[0; 2]; CHANNELS / 2]);
             let pairs = count.div_ceil(2);
-            for (sums0, sums1) in sums0.iter_mut().zip(&mut sums1).take(pairs) {
-                let weights = weights.next().unwrap_or(&[]);
-                let [a0, b0, a1, b1] = dot::<BITS>(weights, patches, start);
-                *sums0 = [a0, b0];
-                *sums1 = [a1, b1];
-            }
+            let [of0, of1] =
+                [&mut *sums0, &mut *sums1].map(|sums| sums.get_mut(..pairs).unwrap_or(&mut []));
+            dots::<BITS>(weights, self.words, patches, start, [of0, of1]);
+            weights = weights.get(pairs * self.words..).unwrap_or(&[]);
             let channel = self.channel + first;
-            for (sums, out) in [(&sums0, &mut *out0), (&sums1, &mut *out1)] {
+            for (sums, out) in [(&*sums0, &mut *out0), (&*sums1, &mut *out1)] {
                 let out = out.get_mut(channel..channel + count).unwrap_or(&mut []);
                 finish(requantize, channel, sums.as_flattened(), out);
             }

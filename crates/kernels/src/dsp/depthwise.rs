@@ -45,26 +45,36 @@ fn run<const BITS: usize>(
     // The padding holds the zero point, which the biases account for.
     let zeros = scratch.get_mut(..g.channels).unwrap_or(&mut []);
     zeros.fill(requantize.input_zero_point as i8);
-    let zeros = &*zeros;
-    let mut taps = Taps::new(count, zeros);
+    let mut taps = Taps::new(count, &*zeros);
+    let mut sums = [[0; 4]; CHANNELS / 4];
     let mut pixels = output.chunks_mut(g.channels.max(1));
     for y in 0..g.output[0] {
+        let (rows, top) = (g.window.taps(0, y, g.input[0]), g.window.origin(0, y));
         for x in 0..g.output[1] {
+            let (columns, left) = (g.window.taps(1, x, g.input[1]), g.window.origin(1, x));
+            let column = left.wrapping_add(columns.start * g.window.dilation[1]);
+            let step = g.window.dilation[1] * g.channels;
             let mut tap = 0;
             for tap_y in 0..kernel_h {
-                let row = g.window.input(0, y, tap_y, g.input[0]);
-                for tap_x in 0..kernel_w {
-                    let column = g.window.input(1, x, tap_x, g.input[1]);
-                    let pixel = row.zip(column).map_or(zeros, |(row, column)| {
-                        let place = (row * g.input[1] + column) * g.channels;
-                        input.get(place..place + g.channels).unwrap_or(zeros)
-                    });
-                    taps.set(tap, pixel);
-                    tap += 1;
+                let end = tap + kernel_w;
+                if rows.contains(&tap_y) {
+                    let row = top.wrapping_add(tap_y * g.window.dilation[0]);
+                    let place = (row * g.input[1] + column) * g.channels;
+                    let inside = tap + columns.start..tap + columns.end;
+                    if inside.start > tap {
+                        taps.pad(tap..inside.start);
+                    }
+                    if inside.end < end {
+                        taps.pad(inside.end..end);
+                    }
+                    taps.set(inside, input.get(place..).unwrap_or(&[]), step);
+                } else {
+                    taps.pad(tap..end);
                 }
+                tap = end;
             }
             let Some(output) = pixels.next() else { return };
-            channels::<BITS>(&taps, count, g.channels, weights, requantize, output);
+            channels::<BITS>(&taps, count, weights, requantize, &mut sums, output);
         }
     }
 }
@@ -73,34 +83,28 @@ fn run<const BITS: usize>(
 fn channels<const BITS: usize>(
     taps: &Taps,
     count: usize,
-    channels: usize,
     weights: &[u32],
     requantize: &Requantize,
+    sums: &mut [[i32; 4]; CHANNELS / 4],
     output: &mut [i8],
 ) {
-    let scale = if BITS == 8 { 0 } else { 16 - BITS };
     let words = match BITS {
         8 => 2 * count.div_ceil(2),
         4 => count.div_ceil(2),
         _ => count.div_ceil(4),
     };
-    let mut weights = weights.chunks_exact(words.max(1));
-    let mut channel = 0;
+    let channels = output.len();
+    let (mut channel, mut word) = (0, 0);
     while channel < channels {
         // The last block may begin in the one before.
         let first = channel.min(channels.saturating_sub(4));
-        let mut sums = [[0; 4]; CHANNELS / 4];
-        let mut end = first;
-        for sums in &mut sums {
-            if end != first && end + 4 > channels {
-                break;
-            }
-            let weights = weights.next().unwrap_or(&[]);
-            *sums = taps.block::<BITS>(weights, end).map(|sum| sum >> scale);
-            end += 4;
-        }
+        let blocks = ((channels - first) / 4).clamp(1, CHANNELS / 4);
+        let end = first + 4 * blocks;
+        let sums = sums.get_mut(..blocks).unwrap_or(&mut []);
+        taps.blocks::<BITS>(weights.get(word..).unwrap_or(&[]), first, sums);
         let output = output.get_mut(first..end).unwrap_or(&mut []);
         finish(requantize, first, sums.as_flattened(), output);
+        word += blocks * words;
         channel = end;
     }
 }

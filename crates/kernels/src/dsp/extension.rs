@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use core::arch::asm;
-use core::marker::PhantomData;
+use core::ops::Range;
 
 use super::depthwise::MAX_TAPS;
 use super::{Pair, per_word};
@@ -117,68 +117,81 @@ fn whole_words<const BITS: usize>(words: usize, pairs: usize) -> usize {
     if BITS == 2 { words } else { words & !1 }
 }
 
-/// Adds two filters over two patches to the sums a0, b0, a1, b1.
-#[inline(always)]
-pub fn dot<const BITS: usize>(weights: &[u32], patches: [&[Pair]; 2], sums: [i32; 4]) -> [i32; 4] {
-    let [mut a0, mut b0, mut a1, mut b1] = sums;
-    let [x0, x1] = patches;
-    let words = whole_words::<BITS>(weights.len(), x0.len().min(x1.len()));
-    if words == 0 {
-        return sums;
+/// Multiplies pairs of filters of `words` words each, which stand back to back in `weights`, by two
+/// patches. The sums of a patch begin with its `start`; there are as many as pairs.
+#[inline(never)]
+pub fn dots<const BITS: usize>(
+    weights: &[u32],
+    words: usize,
+    patches: [&[Pair]; 2],
+    start: [i32; 2],
+    sums: [&mut [[i32; 2]]; 2],
+) {
+    let ([first, second], [sums0, sums1]) = (patches, sums);
+    let pairs = sums0.len().min(sums1.len());
+    let whole = whole_words::<BITS>(words, first.len().min(second.len()));
+    let stored = words.checked_mul(pairs);
+    if words == 0 || whole != words || stored.is_none_or(|stored| stored > weights.len()) {
+        return;
     }
-    let end = weights.as_ptr().wrapping_add(words);
-    let (x0, x1, weights) = (x0.as_ptr(), x1.as_ptr(), weights.as_ptr());
-    // SAFETY: the loops read `words` words of the weights, and of each patch the pairs that they
-    // meet, which exist.
-    unsafe {
-        if BITS == 8 {
-            asm!(
-                "2:",
-                add_bytes!(),
-                add_bytes!(),
-                "cmp {weights}, {end}",
-                "bne 2b",
-                a0 = inout(reg) a0, b0 = inout(reg) b0, a1 = inout(reg) a1, b1 = inout(reg) b1,
-                weights = inout(reg) weights => _, x0 = inout(reg) x0 => _, x1 = inout(reg) x1 => _,
-                w = out(reg) _, t = out(reg) _, p = out(reg) _, q = out(reg) _, end = in(reg) end,
-                options(pure, readonly, nostack),
-            );
-        } else if BITS == 4 {
-            asm!(
-                "2:",
-                "ldr {w}, [{weights}], #4",
-                add_packed!("", ", lsr #4"),
-                add_packed!(", lsr #8", ", lsr #12"),
-                "ldr {w}, [{weights}], #4",
-                add_packed!("", ", lsr #4"),
-                add_packed!(", lsr #8", ", lsr #12"),
-                "cmp {weights}, {end}",
-                "bne 2b",
-                a0 = inout(reg) a0, b0 = inout(reg) b0, a1 = inout(reg) a1, b1 = inout(reg) b1,
-                weights = inout(reg) weights => _, x0 = inout(reg) x0 => _, x1 = inout(reg) x1 => _,
-                w = out(reg) _, t = out(reg) _, p = out(reg) _, q = out(reg) _, end = in(reg) end,
-                mask = in(reg) 0x000F_000F_u32,
-                options(pure, readonly, nostack),
-            );
-        } else {
-            asm!(
-                "2:",
-                "ldr {w}, [{weights}], #4",
-                add_packed!("", ", lsr #2"),
-                add_packed!(", lsr #4", ", lsr #6"),
-                add_packed!(", lsr #8", ", lsr #10"),
-                add_packed!(", lsr #12", ", lsr #14"),
-                "cmp {weights}, {end}",
-                "bne 2b",
-                a0 = inout(reg) a0, b0 = inout(reg) b0, a1 = inout(reg) a1, b1 = inout(reg) b1,
-                weights = inout(reg) weights => _, x0 = inout(reg) x0 => _, x1 = inout(reg) x1 => _,
-                w = out(reg) _, t = out(reg) _, p = out(reg) _, q = out(reg) _, end = in(reg) end,
-                mask = in(reg) 0x0003_0003_u32,
-                options(pure, readonly, nostack),
-            );
+    let mut weights = weights.as_ptr();
+    for (sums0, sums1) in sums0.iter_mut().zip(sums1) {
+        let [mut a0, mut a1] = start;
+        let [mut b0, mut b1] = start;
+        let (x0, x1, end) = (first.as_ptr(), second.as_ptr(), weights.wrapping_add(words));
+        // SAFETY: the loops read `words` words of the weights, and of each patch the pairs that they
+        // meet, which exist.
+        unsafe {
+            if BITS == 8 {
+                asm!(
+                    "2:",
+                    add_bytes!(),
+                    add_bytes!(),
+                    "cmp {weights}, {end}",
+                    "bne 2b",
+                    a0 = inout(reg) a0, b0 = inout(reg) b0, a1 = inout(reg) a1, b1 = inout(reg) b1,
+                    weights = inout(reg) weights, x0 = inout(reg) x0 => _, x1 = inout(reg) x1 => _,
+                    w = out(reg) _, t = out(reg) _, p = out(reg) _, q = out(reg) _, end = in(reg) end,
+                    options(pure, readonly, nostack),
+                );
+            } else if BITS == 4 {
+                asm!(
+                    "2:",
+                    "ldr {w}, [{weights}], #4",
+                    add_packed!("", ", lsr #4"),
+                    add_packed!(", lsr #8", ", lsr #12"),
+                    "ldr {w}, [{weights}], #4",
+                    add_packed!("", ", lsr #4"),
+                    add_packed!(", lsr #8", ", lsr #12"),
+                    "cmp {weights}, {end}",
+                    "bne 2b",
+                    a0 = inout(reg) a0, b0 = inout(reg) b0, a1 = inout(reg) a1, b1 = inout(reg) b1,
+                    weights = inout(reg) weights, x0 = inout(reg) x0 => _, x1 = inout(reg) x1 => _,
+                    w = out(reg) _, t = out(reg) _, p = out(reg) _, q = out(reg) _, end = in(reg) end,
+                    mask = in(reg) 0x000F_000F_u32,
+                    options(pure, readonly, nostack),
+                );
+            } else {
+                asm!(
+                    "2:",
+                    "ldr {w}, [{weights}], #4",
+                    add_packed!("", ", lsr #2"),
+                    add_packed!(", lsr #4", ", lsr #6"),
+                    add_packed!(", lsr #8", ", lsr #10"),
+                    add_packed!(", lsr #12", ", lsr #14"),
+                    "cmp {weights}, {end}",
+                    "bne 2b",
+                    a0 = inout(reg) a0, b0 = inout(reg) b0, a1 = inout(reg) a1, b1 = inout(reg) b1,
+                    weights = inout(reg) weights, x0 = inout(reg) x0 => _, x1 = inout(reg) x1 => _,
+                    w = out(reg) _, t = out(reg) _, p = out(reg) _, q = out(reg) _, end = in(reg) end,
+                    mask = in(reg) 0x0003_0003_u32,
+                    options(pure, readonly, nostack),
+                );
+            }
         }
+        *sums0 = [a0, b0];
+        *sums1 = [a1, b1];
     }
-    [a0, b0, a1, b1]
 }
 
 /// The next pair of elements with a word of bytes of both pairs of filters.
@@ -299,12 +312,11 @@ pub fn dot_wide<const BITS: usize>(
 
 /// What the window of a depthwise convolution covers: the channels of each tap.
 ///
-/// Every pointer is that of a slice of at least `channels` elements that lives as long as `'a`.
+/// Every pointer is that of at least as many elements as `zeros` has, which live as long as `'a`.
 pub struct Taps<'a> {
     pixels: [*const i8; MAX_TAPS + 3],
+    zeros: &'a [i8],
     count: usize,
-    channels: usize,
-    slices: PhantomData<&'a [i8]>,
 }
 
 /// Loads the inputs of two taps s, t: `a` gets 0s, 1s, 0t, 1t and `b` gets 2s, 3s, 2t, 3t.
@@ -384,84 +396,102 @@ macro_rules! add_byte_channels {
 impl<'a> Taps<'a> {
     /// `count` taps of as many channels as `zeros` has, which stands for the padding.
     pub fn new(count: usize, zeros: &'a [i8]) -> Self {
-        Self {
-            pixels: [zeros.as_ptr(); MAX_TAPS + 3],
-            count: count.min(MAX_TAPS),
-            channels: zeros.len(),
-            slices: PhantomData,
+        Self { pixels: [zeros.as_ptr(); MAX_TAPS + 3], zeros, count: count.min(MAX_TAPS) }
+    }
+
+    /// Lets `taps` read the padding.
+    #[inline(never)]
+    pub fn pad(&mut self, taps: Range<usize>) {
+        for place in self.pixels.get_mut(taps).unwrap_or(&mut []) {
+            *place = self.zeros.as_ptr();
         }
     }
 
-    /// Lets tap `tap` read `pixel`.
+    /// Lets `taps` read pixels of `input`, which begin every `step` elements.
     #[inline(always)]
-    pub fn set(&mut self, tap: usize, pixel: &'a [i8]) {
-        if let (Some(place), true) = (self.pixels.get_mut(tap), pixel.len() >= self.channels) {
-            *place = pixel.as_ptr();
+    pub fn set(&mut self, taps: Range<usize>, input: &'a [i8], step: usize) {
+        let Some(places) = self.pixels.get_mut(taps) else { return };
+        let last = places.len().saturating_sub(1).checked_mul(step);
+        let end = last.and_then(|last| last.checked_add(self.zeros.len()));
+        if end.is_none_or(|end| end > input.len()) {
+            return;
+        }
+        let mut pixel = input.as_ptr();
+        for place in places {
+            *place = pixel;
+            pixel = pixel.wrapping_add(step);
         }
     }
 
-    /// The sums of products of channels `first` to `first + 3`; below 8 bits they are scaled by
-    /// 2^(16 - BITS).
-    #[inline(always)]
-    pub fn block<const BITS: usize>(&self, weights: &[u32], first: usize) -> [i32; 4] {
-        let [mut c0, mut c1, mut c2, mut c3] = [0_i32; 4];
+    /// The sums of products of blocks of four channels, from `first` on.
+    #[inline(never)]
+    pub fn blocks<const BITS: usize>(&self, weights: &[u32], first: usize, sums: &mut [[i32; 4]]) {
         let (words, taps) = match BITS {
             8 => (2 * self.count.div_ceil(2), 2 * self.count.div_ceil(2)),
             4 => (self.count.div_ceil(2), 2 * self.count.div_ceil(2)),
             _ => (self.count.div_ceil(4), 4 * self.count.div_ceil(4)),
         };
-        let reachable = first.checked_add(4).is_some_and(|end| end <= self.channels);
-        if taps == 0 || weights.len() < words || !reachable {
-            return [0; 4];
+        let channels = sums.len().checked_mul(4).and_then(|count| count.checked_add(first));
+        let stored = sums.len().checked_mul(words);
+        if taps == 0
+            || stored.is_none_or(|words| words > weights.len())
+            || channels.is_none_or(|end| end > self.zeros.len())
+        {
+            return;
         }
-        let mut tap = self.pixels.as_ptr();
-        let end = tap.wrapping_add(taps);
-        let mut weights = weights.as_ptr();
-        // SAFETY: the loops read `taps` pointers, of which there are three beyond the last tap, four
-        // bytes behind each, which lie within its slice, and `words` words of weights.
-        unsafe {
-            if BITS == 8 {
-                asm!(
-                    "2:",
-                    load_taps!(),
-                    add_byte_channels!("{t}", "{c0}", "{c1}"),
-                    add_byte_channels!("{b}", "{c2}", "{c3}"),
-                    "cmp {tap}, {end}",
-                    "blo 2b",
-                    c0 = inout(reg) c0, c1 = inout(reg) c1, c2 = inout(reg) c2, c3 = inout(reg) c3,
-                    weights = inout(reg) weights => _, tap = inout(reg) tap => _,
-                    a = out(reg) _, b = out(reg) _, t = out(reg) _, u = out(reg) _, w = out(reg) _,
-                    first = in(reg) first, end = in(reg) end,
-                    options(pure, readonly, nostack),
-                );
-            } else if BITS == 4 {
-                // The end is compared outside: the mask takes its register.
-                while tap < end {
+        let end = self.pixels.as_ptr().wrapping_add(taps);
+        let (mut weights, mut first) = (weights.as_ptr(), first);
+        let scale = if BITS == 8 { 0 } else { 16 - BITS };
+        for sums in sums {
+            let [mut c0, mut c1, mut c2, mut c3] = [0_i32; 4];
+            let mut tap = self.pixels.as_ptr();
+            // SAFETY: the loops read `taps` pointers, of which there are three beyond the last tap, four
+            // bytes behind each, which lie within its pixel, and `words` words of weights.
+            unsafe {
+                if BITS == 8 {
                     asm!(
-                        "ldr {w}, [{weights}], #4",
-                        add_taps!(", lsl #12", ", lsl #8", ", lsl #4", ""),
-                        c0 = inout(reg) c0, c1 = inout(reg) c1, c2 = inout(reg) c2,
-                        c3 = inout(reg) c3, weights = inout(reg) weights, tap = inout(reg) tap,
-                        a = out(reg) _, b = out(reg) _, t = out(reg) _, u = out(reg) _,
-                        w = out(reg) _, first = in(reg) first, mask = in(reg) 0xF000_F000_u32,
-                        options(pure, readonly, nostack, preserves_flags),
+                        "2:",
+                        load_taps!(),
+                        add_byte_channels!("{t}", "{c0}", "{c1}"),
+                        add_byte_channels!("{b}", "{c2}", "{c3}"),
+                        "cmp {tap}, {end}",
+                        "blo 2b",
+                        c0 = inout(reg) c0, c1 = inout(reg) c1, c2 = inout(reg) c2, c3 = inout(reg) c3,
+                        weights = inout(reg) weights, tap = inout(reg) tap => _,
+                        a = out(reg) _, b = out(reg) _, t = out(reg) _, u = out(reg) _, w = out(reg) _,
+                        first = in(reg) first, end = in(reg) end,
+                        options(pure, readonly, nostack),
                     );
-                }
-            } else {
-                while tap < end {
-                    asm!(
-                        "ldr {w}, [{weights}], #4",
-                        add_taps!(", lsl #14", ", lsl #12", ", lsl #10", ", lsl #8"),
-                        add_taps!(", lsl #6", ", lsl #4", ", lsl #2", ""),
-                        c0 = inout(reg) c0, c1 = inout(reg) c1, c2 = inout(reg) c2,
-                        c3 = inout(reg) c3, weights = inout(reg) weights, tap = inout(reg) tap,
-                        a = out(reg) _, b = out(reg) _, t = out(reg) _, u = out(reg) _,
-                        w = out(reg) _, first = in(reg) first, mask = in(reg) 0xC000_C000_u32,
-                        options(pure, readonly, nostack, preserves_flags),
-                    );
+                } else if BITS == 4 {
+                    // The end is compared outside: the mask takes its register.
+                    while tap < end {
+                        asm!(
+                            "ldr {w}, [{weights}], #4",
+                            add_taps!(", lsl #12", ", lsl #8", ", lsl #4", ""),
+                            c0 = inout(reg) c0, c1 = inout(reg) c1, c2 = inout(reg) c2,
+                            c3 = inout(reg) c3, weights = inout(reg) weights, tap = inout(reg) tap,
+                            a = out(reg) _, b = out(reg) _, t = out(reg) _, u = out(reg) _,
+                            w = out(reg) _, first = in(reg) first, mask = in(reg) 0xF000_F000_u32,
+                            options(pure, readonly, nostack, preserves_flags),
+                        );
+                    }
+                } else {
+                    while tap < end {
+                        asm!(
+                            "ldr {w}, [{weights}], #4",
+                            add_taps!(", lsl #14", ", lsl #12", ", lsl #10", ", lsl #8"),
+                            add_taps!(", lsl #6", ", lsl #4", ", lsl #2", ""),
+                            c0 = inout(reg) c0, c1 = inout(reg) c1, c2 = inout(reg) c2,
+                            c3 = inout(reg) c3, weights = inout(reg) weights, tap = inout(reg) tap,
+                            a = out(reg) _, b = out(reg) _, t = out(reg) _, u = out(reg) _,
+                            w = out(reg) _, first = in(reg) first, mask = in(reg) 0xC000_C000_u32,
+                            options(pure, readonly, nostack, preserves_flags),
+                        );
+                    }
                 }
             }
+            *sums = [c0, c1, c2, c3].map(|sum| sum >> scale);
+            first += 4;
         }
-        [c0, c1, c2, c3]
     }
 }

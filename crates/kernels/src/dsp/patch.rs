@@ -44,15 +44,16 @@ pub fn gather(
     let step = if joined { columns.len() } else { 1 };
     let run = step * depth;
     let before = columns.start * depth;
+    let (top, left) = (g.window.origin(0, y), g.window.origin(1, x));
     let after = (g.window.kernel[1] - columns.end) * depth;
     let mut rest = patch;
     next(&mut rest, rows.start * g.window.kernel[1] * depth).fill([0; 2]);
     for tap_y in rows {
-        let row = g.window.input(0, y, tap_y, g.input[0]).unwrap_or(0);
+        let row = top.wrapping_add(tap_y * g.window.dilation[0]);
         next(&mut rest, before).fill([0; 2]);
         let mut tap_x = columns.start;
         while tap_x < columns.end {
-            let column = g.window.input(1, x, tap_x, g.input[1]).unwrap_or(0);
+            let column = left.wrapping_add(tap_x * g.window.dilation[1]);
             let place = (row * g.input[1] + column) * g.in_channels + group * depth;
             let input = input.get(place..place + run).unwrap_or(&[]);
             expand(input, zero_point, next(&mut rest, run));
@@ -83,6 +84,9 @@ pub fn excess<const BITS: usize>(patch: &[Pair]) -> i32 {
     if BITS == 8 {
         return 0;
     }
-    let sum = patch.iter().fold(0, |sum, &pair| smlad(word(pair), 0x0001_0001, sum));
+    let add = |sum, &pair: &Pair| smlad(word(pair), 0x0001_0001, sum);
+    let (blocks, rest) = patch.as_chunks::<4>();
+    let sum = blocks.iter().fold(0, |sum, block| block.iter().fold(sum, add));
+    let sum = rest.iter().fold(sum, add);
     sum.wrapping_mul(1 << (BITS - 1))
 }

@@ -1,6 +1,7 @@
 //! The instructions of the DSP extension, and the inner loops on them, in portable form.
 
 use core::array::from_fn;
+use core::ops::Range;
 
 use super::depthwise::MAX_TAPS;
 use super::{Pair, per_word, word};
@@ -61,8 +62,26 @@ fn weights_of<const BITS: usize>(word: u32, i: usize) -> [u32; 2] {
     [2 * i, 2 * i + 1].map(|field| (word >> (field * BITS)) & mask)
 }
 
+/// Multiplies pairs of filters of `words` words each, which stand back to back in `weights`, by two
+/// patches. The sums of a patch begin with its `start`; there are as many as pairs.
+pub fn dots<const BITS: usize>(
+    weights: &[u32],
+    words: usize,
+    patches: [&[Pair]; 2],
+    [start0, start1]: [i32; 2],
+    [sums0, sums1]: [&mut [[i32; 2]]; 2],
+) {
+    for (i, (sums0, sums1)) in sums0.iter_mut().zip(sums1).enumerate() {
+        let weights = weights.get(i * words..(i + 1) * words).unwrap_or(&[]);
+        let start = [start0, start0, start1, start1];
+        let [a0, b0, a1, b1] = dot::<BITS>(weights, patches, start);
+        *sums0 = [a0, b0];
+        *sums1 = [a1, b1];
+    }
+}
+
 /// Adds two filters over two patches to the sums a0, b0, a1, b1.
-pub fn dot<const BITS: usize>(weights: &[u32], patches: [&[Pair]; 2], sums: [i32; 4]) -> [i32; 4] {
+fn dot<const BITS: usize>(weights: &[u32], patches: [&[Pair]; 2], sums: [i32; 4]) -> [i32; 4] {
     let [mut a0, mut b0, mut a1, mut b1] = sums;
     let pairs = per_word(BITS) / 2;
     let elements = patches.map(|patch| patch.chunks_exact(pairs));
@@ -94,25 +113,45 @@ pub fn dot_wide<const BITS: usize>(
 /// What the window of a depthwise convolution covers: the channels of each tap.
 pub struct Taps<'a> {
     pixels: [&'a [i8]; MAX_TAPS + 3],
+    zeros: &'a [i8],
     count: usize,
 }
 
 impl<'a> Taps<'a> {
     /// `count` taps of as many channels as `zeros` has, which stands for the padding.
     pub fn new(count: usize, zeros: &'a [i8]) -> Self {
-        Self { pixels: [zeros; MAX_TAPS + 3], count: count.min(MAX_TAPS) }
+        Self { pixels: [zeros; MAX_TAPS + 3], zeros, count: count.min(MAX_TAPS) }
     }
 
-    /// Lets tap `tap` read `pixel`.
-    pub fn set(&mut self, tap: usize, pixel: &'a [i8]) {
-        if let Some(place) = self.pixels.get_mut(tap) {
-            *place = pixel;
+    /// Lets `taps` read the padding.
+    pub fn pad(&mut self, taps: Range<usize>) {
+        self.pixels.get_mut(taps).unwrap_or(&mut []).fill(self.zeros);
+    }
+
+    /// Lets `taps` read pixels of `input`, which begin every `step` elements.
+    pub fn set(&mut self, taps: Range<usize>, input: &'a [i8], step: usize) {
+        for (i, place) in self.pixels.get_mut(taps).unwrap_or(&mut []).iter_mut().enumerate() {
+            *place = input.get(i * step..).unwrap_or(self.zeros);
+        }
+    }
+
+    /// The sums of products of blocks of four channels, from `first` on.
+    pub fn blocks<const BITS: usize>(&self, weights: &[u32], first: usize, sums: &mut [[i32; 4]]) {
+        let words = weights.len().min(match BITS {
+            8 => 2 * self.count.div_ceil(2),
+            4 => self.count.div_ceil(2),
+            _ => self.count.div_ceil(4),
+        });
+        let scale = if BITS == 8 { 0 } else { 16 - BITS };
+        for (i, sums) in sums.iter_mut().enumerate() {
+            let weights = weights.get(i * words..).unwrap_or(&[]);
+            *sums = self.block::<BITS>(weights, first + 4 * i).map(|sum| sum >> scale);
         }
     }
 
     /// The sums of products of channels `first` to `first + 3`; below 8 bits they are scaled by
     /// 2^(16 - BITS).
-    pub fn block<const BITS: usize>(&self, weights: &[u32], first: usize) -> [i32; 4] {
+    fn block<const BITS: usize>(&self, weights: &[u32], first: usize) -> [i32; 4] {
         let mask = (0xFFFF_u32 << (16 - BITS) & 0xFFFF) * 0x0001_0001;
         let load = |pixel: &[i8]| {
             pixel.get(first..).and_then(|channels| channels.first_chunk()).map_or(0, |&x| word(x))
