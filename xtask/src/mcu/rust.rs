@@ -11,6 +11,7 @@ use burn_ptq_mcu::layers::{LAYERS, Layer};
 use burn_ptq_mcu::{RustSizes, RustToolchain, rust_available, rust_cargo};
 
 use super::Request;
+use super::anchors::{self, ANCHORS};
 use super::document::{self, Part};
 use super::programs::{self, Program};
 
@@ -126,8 +127,17 @@ fn section(text: &mut String, target: &'static Target, compared: &mut Compared) 
     let models: Vec<&IntModel> = programs.iter().map(|(model, _)| model).collect();
     let inputs: Vec<&[u8]> = programs.iter().map(|(_, sample)| sample.as_slice()).collect();
     let runs = RustToolchain::new(target, LEVEL)?.build(&models)?.run(&inputs)?;
-    writeln!(text, "\n### Layers in Rust on {}\n\n| layer | MACs | W8 | W4 | W2 |", target.name)?;
-    writeln!(text, "|---|---|---|---|---|")?;
+    let column = anchors::TARGETS.iter().position(|name| *name == target.name);
+    let [peers, rule] = match column {
+        Some(_) => [" CMSIS-NN s8 | CMSIS-NN s4 |", "---|---|"],
+        None => ["", ""],
+    };
+    writeln!(
+        text,
+        "\n### Layers in Rust on {}\n\n| layer | MACs | W8 | W4 | W2 |{peers}",
+        target.name
+    )?;
+    writeln!(text, "|---|---|---|---|---|{rule}")?;
     for (layer, (runs, programs)) in
         LAYERS.iter().zip(runs.chunks(BITS.len()).zip(programs.chunks(BITS.len())))
     {
@@ -138,7 +148,13 @@ fn section(text: &mut String, target: &'static Target, compared: &mut Compared) 
             macs = model.nodes.iter().map(|node| node.op.macs()).sum();
             write!(cells, " {:.3} |", run.instructions() as f64 / macs.max(1) as f64)?;
         }
-        writeln!(text, "| {} | {macs} |{cells}", layer.name())?;
+        let name = layer.name();
+        let anchor = ANCHORS.iter().find(|anchor| anchor.layer == name);
+        if let (Some(column), Some(anchor)) = (column, anchor) {
+            let s4 = anchor.s4.and_then(|s4| s4[column]).map_or("".into(), |x| format!("{x:.3}"));
+            write!(cells, " {:.3} | {s4} |", anchor.s8[column])?;
+        }
+        writeln!(text, "| {name} | {macs} |{cells}")?;
     }
     Ok(())
 }
