@@ -32,7 +32,7 @@ pub struct QuantizedGraph {
 /// The grid of a value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct QuantizedActivation {
-    /// 4 to 8, or 16.
+    /// 2 to 8, or 16.
     pub bits: u8,
     /// The grid.
     pub grid: Grid,

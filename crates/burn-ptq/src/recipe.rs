@@ -108,7 +108,7 @@ pub struct WeightRecipe {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ActivationRecipe {
-    /// 4 to 8, or 16.
+    /// 2 to 8, or 16.
     pub bits: u8,
     /// Bits of the model's own input and output, and of the logits before a softmax at its end.
     pub border_bits: u8,
@@ -485,7 +485,7 @@ mod tests {
             ("[wieghts]\nbits = 4", "did you mean `weights`?"),
             ("rounding = 'adaruond'", "unknown rounding 'adaruond'"),
             ("[weights]\nbits = 9", "weights cannot have 9 bits: expected 2 to 8"),
-            ("[activations]\nbits = 3", "activations cannot have 3 bits: expected 4 to 8, or 16"),
+            ("[activations]\nbits = 1", "activations cannot have 1 bits: expected 2 to 8, or 16"),
             ("[[layer]]\nname = 'a'\nweights = 1", "weights of layer 'a' cannot have 1 bits"),
             ("[calibration]\nbatch = 0", "calibration.batch is 0: expected at least 1"),
             ("seed = 'x'", "line 1, column 8"),

@@ -142,8 +142,7 @@ fn every_component_of_every_stage_makes_a_program_that_agrees_with_the_simulatio
     for stage in stages() {
         for component in stage.components.iter().filter(|c| c.name != "keys") {
             for bits in [3, 8] {
-                let mut text =
-                    format!("weights.bits = {bits}\nactivations.bits = {}\n", bits.max(4));
+                let mut text = format!("weights.bits = {bits}\nactivations.bits = {bits}\n");
                 let value = match stage.key {
                     "conditioning" => format!("['{}']", component.name),
                     _ => format!("'{}'", component.name),

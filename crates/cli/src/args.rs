@@ -68,7 +68,7 @@ pub struct Quantize {
     /// Bits of all weights: 2 to 8.
     #[arg(long, value_name = "BITS")]
     pub weights: Option<u8>,
-    /// Bits of all activations but the model's input and output: 4 to 8, or 16.
+    /// Bits of all activations but the model's input and output: 2 to 8, or 16.
     #[arg(long, value_name = "BITS")]
     pub activations: Option<u8>,
     /// Bits of the first and the last layer, such as 8; as all others if left out.

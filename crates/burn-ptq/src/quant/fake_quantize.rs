@@ -73,7 +73,7 @@ mod tests {
         #[test]
         fn fake_quantize_equals_the_kernels_bit_for_bit(
             scale in prop_oneof![1e-6f32..10.0, (-12i32..6).prop_map(|e| (e as f32).exp2())],
-            bits in prop_oneof![4u8..=8, Just(16u8)],
+            bits in prop_oneof![2u8..=8, Just(16u8)],
             zero in 0.0f64..=1.0,
             steps in prop::collection::vec(-70000i32..70000, 64),
             reals in prop::collection::vec(-1e4f32..1e4, 64),

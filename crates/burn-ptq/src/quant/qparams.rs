@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn every_activation_grid_represents_zero_exactly_and_covers_its_range() {
-        for bits in [4, 5, 6, 7, 8, 16] {
+        for bits in [2, 3, 4, 5, 6, 7, 8, 16] {
             let scheme = Scheme::activations(bits).unwrap();
             for (min, max) in [(0.0, 6.0), (-1.5, 2.25), (-7.0, -1.0), (0.3, 0.9), (0.0, 0.0)] {
                 let grid = QParams::activation(Range { min, max }, scheme).grid(0);

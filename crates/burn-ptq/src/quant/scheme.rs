@@ -3,7 +3,7 @@
 /// The kind of grid that a value is quantized to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scheme {
-    /// Bits of an integer: 2..=8 for weights; 4..=8 or 16 for activations.
+    /// Bits of an integer: 2..=8; for activations 16 too.
     pub bits: u8,
     /// Whether the zero point is 0 and the grid as wide on both sides.
     pub symmetric: bool,
@@ -50,13 +50,13 @@ impl Scheme {
     /// Activations of `bits` bits, one grid a value: affine up to 8 bits, symmetric at 16.
     ///
     /// # Errors
-    /// If `bits` is not in 4..=8 and not 16.
+    /// If `bits` is not in 2..=8 and not 16.
     pub fn activations(bits: u8) -> Result<Self, SchemeError> {
-        if !matches!(bits, 4..=8 | 16) {
+        if !matches!(bits, 2..=8 | 16) {
             return Err(SchemeError {
                 what: "activations".into(),
                 found: bits,
-                expected: "4 to 8, or 16",
+                expected: "2 to 8, or 16",
             });
         }
         Ok(Self {

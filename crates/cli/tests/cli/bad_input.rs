@@ -139,7 +139,7 @@ fn recipes_with_mistakes_say_where_and_what_was_meant() {
         ("rounding = 'adaruond'\n", &["unknown rounding", "nearest", "line 1"]),
         ("[weights.range.mse]\n[weights.range.min-max]\n", &["two choices"]),
         ("[weights]\nbits = 9\n", &["weights cannot have 9 bits: expected 2 to 8"]),
-        ("[activations]\nbits = 3\n", &["activations cannot have 3 bits: expected 4 to 8, or 16"]),
+        ("[activations]\nbits = 1\n", &["activations cannot have 1 bits: expected 2 to 8, or 16"]),
         ("not toml", &["r.toml is not a recipe", "line 1"]),
     ] {
         let recipe = place.write("r.toml", text.as_bytes());

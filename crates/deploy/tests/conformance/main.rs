@@ -246,7 +246,7 @@ fn problems_reach_every_bit_width_element_type_and_extreme() {
     let tensors = || problems.iter().flat_map(|problem| &problem.model.tensors);
     let narrow: BTreeSet<u8> =
         tensors().filter(|tensor| tensor.dtype == DType::I8).map(|tensor| tensor.bits).collect();
-    assert_eq!(narrow, (4..=8).collect());
+    assert_eq!(narrow, (2..=8).collect());
     assert!(tensors().any(|tensor| tensor.dtype == DType::I16));
     for zero_point in [-128, 127] {
         assert!(tensors().any(|tensor| tensor.grid.zero_point == zero_point));

@@ -153,7 +153,7 @@ fn windows() -> impl Strategy<Value = Windows> {
 }
 
 fn activations() -> impl Strategy<Value = Activations> {
-    let bits = || prop_oneof![3 => Just(8_u8), 1 => 4_u8..8];
+    let bits = || prop_oneof![3 => Just(8_u8), 1 => 2_u8..8];
     let zero_point = || {
         prop_oneof![
             Just(ZeroPoint::Zero),

@@ -170,7 +170,7 @@ pub fn tensor_like(tensor: &IntTensor, shape: [usize; 3]) -> IntTensor {
 
 /// Bits and grid in 8-bit storage; half of the zero points are the ends of the grid.
 fn grid8(draw: &mut Draw) -> (u8, Grid) {
-    let bits = if draw.chance(75) { 8 } else { draw.within(4, 7) as u8 };
+    let bits = if draw.chance(75) { 8 } else { draw.within(2, 7) as u8 };
     let (min, max) = signed_range(bits, false);
     let inner = draw.within(min, max);
     let zero_point = draw.pick(&[min, max, 0, inner]);
