@@ -1,7 +1,7 @@
 //! Convolutions and fully connected layers.
 
 use burn_ptq_deploy::model::{IntOp, IntTensor, Weighted, Weights};
-use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry};
+use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, Window};
 use burn_ptq_kernels::grid::{Grid, weight_range};
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::packing::{pack, packed_len, storage_bits};
@@ -18,6 +18,9 @@ pub fn conv2d(draw: &mut Draw) -> Option<Problem> {
     let [height, width, per_group] = draw.shape(extent, channels);
     let filters = 1 + draw.below(9);
     let (window, output) = window(draw, [height, width], false);
+    if draw.chance(8) {
+        return as_many_groups_as_taps(draw);
+    }
     let geometry = ConvGeometry {
         input: [height, width],
         output,
@@ -26,9 +29,33 @@ pub fn conv2d(draw: &mut Draw) -> Option<Problem> {
         groups,
         window,
     };
+    grouped(draw, geometry, wide)
+}
+
+/// A filter as long as a pixel that is no pixel: kernels that read those in place must not take it
+/// for one.
+fn as_many_groups_as_taps(draw: &mut Draw) -> Option<Problem> {
+    let (groups, height, width) = (2 << draw.below(2), 4 + draw.below(5), 1 + draw.below(5));
+    let window = Window { kernel: [groups, 1], stride: [1; 2], dilation: [1; 2], pad: [0; 2] };
+    let geometry = ConvGeometry {
+        input: [height, width],
+        output: [height - groups + 1, width],
+        in_channels: 64,
+        out_channels: groups * (1 + draw.below(3)),
+        groups,
+        window,
+    };
+    grouped(draw, geometry, false)
+}
+
+/// A convolution of any geometry.
+fn grouped(draw: &mut Draw, geometry: ConvGeometry, wide: bool) -> Option<Problem> {
+    let [height, width] = geometry.input;
     let program = Program::new(draw, wide, [height, width, geometry.in_channels]);
-    let shape = [geometry.out_channels, window.kernel[0], window.kernel[1], per_group];
-    let mut output = tensor(program.draw, wide, [output[0], output[1], geometry.out_channels]);
+    let [kernel_h, kernel_w] = geometry.window.kernel;
+    let shape = [geometry.out_channels, kernel_h, kernel_w, geometry.inputs_per_group()];
+    let [height, width] = geometry.output;
+    let mut output = tensor(program.draw, wide, [height, width, geometry.out_channels]);
     let x = program.input();
     let grid = program.tensor(x).grid;
     let weighted = weighted(program.draw, &shape, 0, grid, &mut output, false)?;
