@@ -69,6 +69,28 @@ const MVE: &[(&str, &str)] = &[
     ("bptq_mve_math.h", include_str!("../../c/mve/bptq_mve_math.h")),
 ];
 
+/// Programs for a machine with an operating system.
+const HOSTED: &[(&str, &str)] = &[
+    ("Makefile", include_str!("../../c/template/Makefile")),
+    ("main.c", include_str!("../../c/template/main.c")),
+    ("self_test.c", include_str!("../../c/template/self_test.c")),
+];
+
+/// What the README says of them.
+const HOST_COMMANDS: &str = "    \
+    make test                                  # compiles and runs the self-test
+    ./build/@NAME@ samples.bin > outputs.bin   # raw samples in, raw outputs out";
+const HOST_FILES: &str = "\
+| `main.c` | streams raw samples |
+| `self_test.c`, `samples.h` | @SAMPLES@ samples with the output bytes that they must give |";
+
+/// What it says where there is a firmware instead.
+const BOARD_COMMANDS: &str = "    \
+    make -C firmware run    # the self-test for @TARGET@ on QEMU";
+const BOARD_FILES: &str = "\
+| `samples.h` | @SAMPLES@ samples with the output bytes that they must give |
+| `firmware/` | the self-test as a bare-metal program |";
+
 fn runtime(kernels: Kernels) -> impl Iterator<Item = &'static (&'static str, &'static str)> {
     let own = match kernels {
         Kernels::Portable => &[][..],
@@ -103,18 +125,23 @@ impl C99 {
         if let Some(board) = board {
             values.extend(firmware::values(board, model));
         }
-        let section = board.map_or_else(String::new, |_| firmware::readme(&values));
-        values.push(("FIRMWARE".to_owned(), section));
+        let [commands, table, section] = match board {
+            Some(_) => [BOARD_COMMANDS, BOARD_FILES, firmware::README],
+            None => [HOST_COMMANDS, HOST_FILES, ""],
+        };
+        for (name, text) in [("COMMANDS", commands), ("FILES", table), ("FIRMWARE", section)] {
+            values.push((name.to_owned(), fill(text, &values)));
+        }
         let filled = |path: &str, template| ExportFile::text(path, fill(template, &values));
         let mut files = vec![
             filled(&format!("{id}.h"), include_str!("../../c/template/model.h")),
             ExportFile::text(format!("{id}.c"), source::model_source(model, target.kernels, &id)),
-            filled("main.c", include_str!("../../c/template/main.c")),
             filled("samples.h", include_str!("../../c/template/samples.h")),
-            filled("self_test.c", include_str!("../../c/template/self_test.c")),
-            filled("Makefile", include_str!("../../c/template/Makefile")),
             filled("README.md", include_str!("../../c/template/README.md")),
         ];
+        if board.is_none() {
+            files.extend(HOSTED.iter().map(|(name, template)| filled(name, template)));
+        }
         let file = |(name, text): &(&str, &str)| ExportFile::text(format!("runtime/{name}"), *text);
         files.extend(runtime(target.kernels).map(file));
         files.extend(board.into_iter().flat_map(|board| firmware::files(board, &values)));
@@ -201,6 +228,7 @@ fn values(
         ("NAME", id.to_owned()),
         ("PREFIX", id.to_ascii_uppercase()),
         ("TITLE", comment(if model.name.is_empty() { id } else { &model.name })),
+        ("LANGUAGE", language(target.kernels).to_owned()),
         ("COMPILER", target.compiler.to_owned()),
         ("TARGET", target.name.to_owned()),
         ("TARGET_FLAGS", target.flags.to_owned()),
@@ -231,6 +259,14 @@ fn values(
         values.extend(fields.map(|(name, value)| (format!("{role}_{name}"), value)));
     }
     values
+}
+
+fn language(kernels: Kernels) -> &'static str {
+    match kernels {
+        Kernels::Portable => "portable C99",
+        Kernels::Dsp => "C99, with kernels for the DSP extension of Arm's M profile",
+        Kernels::Mve => "C99, with kernels for the vector extension of Arm's M profile (Helium)",
+    }
 }
 
 /// `[height, width, channels] type, grid`, for people.

@@ -145,6 +145,7 @@ const RUST: &[&str] = &[
 const FILES: &[&str] = &[
     "assert",
     "complex",
+    "counter",
     "ctype",
     "fenv",
     "float",
@@ -154,8 +155,10 @@ const FILES: &[&str] = &[
     "locale",
     "math",
     "self_test",
+    "semihosting",
     "setjmp",
     "signal",
+    "start",
     "stdarg",
     "stdbool",
     "stddef",

@@ -20,7 +20,8 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("link.ld", include_str!("../../../c/firmware/link.ld")),
     ("main.c", include_str!("../../../c/firmware/main.c")),
 ];
-const README: &str = include_str!("../../../c/firmware/README.md");
+/// The README's section on the firmware, with placeholders.
+pub const README: &str = include_str!("../../../c/firmware/README.md");
 
 /// The files of `firmware/`; `values` are those of the export and of [`values`](self::values).
 pub fn files(board: &Board, values: &[(String, String)]) -> Vec<ExportFile> {
@@ -32,11 +33,6 @@ pub fn files(board: &Board, values: &[(String, String)]) -> Vec<ExportFile> {
         .chain(filled)
         .map(|(name, text)| ExportFile::text(format!("firmware/{name}"), text))
         .collect()
-}
-
-/// The README's section on the firmware.
-pub fn readme(values: &[(String, String)]) -> String {
-    fill(README, values)
 }
 
 /// What stands for the placeholders of the templates.
