@@ -3,7 +3,7 @@
 //! Every target has the portable kernels; those of an instruction set take the operations that they
 //! are written for, where their arithmetic stays exact.
 
-use crate::model::{DType, IntModel, IntNode, IntOp, IntTensor, Weighted, Weights};
+use crate::model::{DType, IntModel, IntNode, IntOp, IntTensor, Weighted};
 use crate::scratch;
 use crate::target::Kernels;
 
@@ -33,9 +33,27 @@ pub fn scratch_bytes(model: &IntModel, node: &IntNode, available: Kernels) -> us
     }
 }
 
+/// The bits that a weight of `op` takes in the order that `kernels` read; the portable ones read
+/// weights as the program stores them.
+///
+/// Weights of 3 bits are packed densely where a word holds five of them in each half, in the DSP
+/// kernels' filters; a depthwise word and a byte lane of a vector have no use for the fifth.
+pub fn packed_bits(op: &IntOp, weighted: &Weighted, kernels: Kernels) -> u8 {
+    let filters = !matches!(op, IntOp::DepthwiseConv2d { .. });
+    match (weighted.weights.storage, kernels) {
+        (3, Kernels::Dsp) if filters => 3,
+        (3, Kernels::Dsp | Kernels::Mve) => 4,
+        (storage, _) => storage,
+    }
+}
+
 /// Weights that a filter of `taps` weights is padded to; `BPTQ_DSP_STEP` of the C runtime.
-pub fn dsp_filter_len(taps: usize, storage: u8) -> usize {
-    taps.next_multiple_of(if storage == 8 { 4 } else { 8 })
+pub fn dsp_filter_len(taps: usize, bits: u8) -> usize {
+    taps.next_multiple_of(match bits {
+        8 => 4,
+        3 => 10,
+        _ => 8,
+    })
 }
 
 /// The biases of `node` in the form of `kernels`: where inputs are multiplied as they are, less the
@@ -58,8 +76,9 @@ pub fn biases(node: &IntNode, weighted: &Weighted, kernels: Kernels, zero_point:
 }
 
 fn dsp_scratch_bytes(op: &IntOp) -> usize {
-    let patch =
-        |taps: usize, weighted: &Weighted| 2 * dsp_filter_len(taps, weighted.weights.storage);
+    let patch = |taps: usize, weighted: &Weighted| {
+        2 * dsp_filter_len(taps, packed_bits(op, weighted, Kernels::Dsp))
+    };
     match op {
         IntOp::Conv2d { geometry, weighted } => 2 * patch(geometry.weights_per_channel(), weighted),
         IntOp::FullyConnected { in_features, weighted, .. } => patch(*in_features, weighted),
@@ -69,23 +88,22 @@ fn dsp_scratch_bytes(op: &IntOp) -> usize {
 }
 
 /// Weights that a filter of `taps` weights is padded to; `BPTQ_MVE_UNIT` of the C runtime.
-pub fn mve_filter_len(taps: usize, storage: u8) -> usize {
-    taps.next_multiple_of(128 / usize::from(storage))
+pub fn mve_filter_len(taps: usize, bits: u8) -> usize {
+    taps.next_multiple_of(128 / usize::from(bits))
 }
 
 fn mve_scratch_bytes(op: &IntOp) -> usize {
+    let Some(weighted) = op.weighted() else { return 0 };
+    let bits = packed_bits(op, weighted, Kernels::Mve);
     match op {
-        IntOp::Conv2d { geometry, weighted } => {
-            2 * mve_filter_len(geometry.weights_per_channel(), weighted.weights.storage)
-        }
-        IntOp::FullyConnected { in_features, weighted, .. } => {
-            let padded = mve_filter_len(*in_features, weighted.weights.storage);
+        IntOp::Conv2d { geometry, .. } => 2 * mve_filter_len(geometry.weights_per_channel(), bits),
+        IntOp::FullyConnected { in_features, .. } => {
+            let padded = mve_filter_len(*in_features, bits);
             if padded == *in_features { 0 } else { padded }
         }
-        IntOp::DepthwiseConv2d { geometry, weighted } => {
-            let Weights { storage, .. } = weighted.weights;
-            let decoded = mve_filter_len(weighted.weights.len(), storage);
-            geometry.channels + if storage == 8 { 0 } else { decoded }
+        IntOp::DepthwiseConv2d { geometry, .. } => {
+            let decoded = mve_filter_len(weighted.weights.len(), bits);
+            geometry.channels + if bits == 8 { 0 } else { decoded }
         }
         _ => 0,
     }
@@ -118,8 +136,8 @@ fn runs_on_dsp(model: &IntModel, node: &IntNode) -> bool {
     });
     let IntOp::DepthwiseConv2d { geometry, .. } = &node.op else { return doubled_fits };
     // Packed weights stand at the top of their 16 bits, so that sums are scaled by as much.
-    let storage = weighted.weights.storage;
-    let scale = if storage == 8 { 0 } else { 16 - storage };
+    let bits = packed_bits(&node.op, weighted, Kernels::Dsp);
+    let scale = if bits == 8 { 0 } else { 16 - bits };
     doubled_fits
         && geometry.multiplier == 1
         && geometry.channels >= 4

@@ -204,7 +204,7 @@ pub struct Weights {
     /// Bits of the grid, 2..=8: values lie in
     /// [`weight_range(bits)`](burn_ptq_kernels::grid::weight_range).
     pub bits: u8,
-    /// Bits that one weight takes in `data`: 2, 4 or 8.
+    /// Bits that one weight takes in `data`: 2, 3, 4 or 8.
     pub storage: u8,
     /// The packed values.
     pub data: Vec<u8>,

@@ -126,7 +126,7 @@ proptest! {
 
     #[test]
     fn packed_weights_are_read_back(
-        bits in 2_u8..=8, shares in prop::collection::vec(0.0_f32..=1.0, 0..70),
+        bits in 2_u8..=8, shares in prop::collection::vec(0.0_f32..=1.0, 0..70), part in any::<[u8; 2]>(),
     ) {
         let (min, max) = weight_range(bits);
         let values: Vec<i8> =
@@ -139,6 +139,10 @@ proptest! {
             prop_assert_eq!(packed.get(index), i32::from(value));
         }
         prop_assert!(8 * bytes.len() < values.len() * usize::from(storage) + 8);
+        let first = usize::from(part[0]) % (values.len() + 1);
+        let mut some = vec![0; usize::from(part[1]) % (values.len() - first + 1)];
+        packed.unpack(first, &mut some);
+        prop_assert_eq!(&some[..], &values[first..first + some.len()]);
     }
 
     #[test]

@@ -22,7 +22,7 @@ const SMALL: [Layer; 2] =
 
 #[test]
 fn every_layer_and_width_gives_the_bytes_of_the_interpreter() {
-    let layers = LAYERS.iter().flat_map(|layer| [8, 4, 2].map(|bits| (layer, bits)));
+    let layers = LAYERS.iter().flat_map(|layer| [8, 4, 3, 2].map(|bits| (layer, bits)));
     let programs: Vec<(IntModel, Vec<u8>)> = layers
         .map(|(layer, bits)| {
             let model = layer.program(bits);
@@ -73,7 +73,7 @@ fn counts_of_two_samples_are_those_of_one_twice() {
 
 #[test]
 fn constants_and_arena_in_the_map_are_what_the_export_reports() {
-    let layers = LAYERS.iter().flat_map(|layer| [8, 4, 2].map(|bits| (layer, bits)));
+    let layers = LAYERS.iter().flat_map(|layer| [8, 4, 3, 2].map(|bits| (layer, bits)));
     for (layer, bits) in layers.step_by(4) {
         let model = layer.program(bits);
         let self_test = SelfTest::new(&model, &[layer.sample(&model)]).unwrap();

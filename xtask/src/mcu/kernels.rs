@@ -16,7 +16,7 @@ use super::anchors::{self, ANCHORS, GOALS};
 use super::document::{self, Part};
 
 /// Weights of these bits are measured, in this order.
-const BITS: [u8; 3] = [8, 4, 2];
+const BITS: [u8; 4] = [8, 4, 3, 2];
 
 /// How the compiler optimizes; the first is that of the anchors too.
 const FLAGS: [&str; 3] = ["-O3", "-O2", "-Os"];
@@ -259,6 +259,6 @@ Written by `cargo xtask mcu kernels`, with
 
 const FLASH: &str = "\
 Bytes of each function that these layers use, at all widths, from the linker's map. Kernels are
-specialized by the width of weights, which is a constant in each of the functions _w8, _w4 and _w2; their
+specialized by the width of weights, which is a constant in each of the functions _w8, _w4, _w3 and _w2; their
 inner loops are unrolled by hand. A network links the functions of its own widths only. No code is
 generated for the shape of a single layer, so that a further layer costs no code but one call.";

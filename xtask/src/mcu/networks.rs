@@ -205,7 +205,7 @@ const COLUMNS: &str = "\
 |---|---|---|---|---|---|---|---|---|---|";
 
 const HEAD: &str = "
-The four MLPerf Tiny tasks by the presets w8a8, w4a8, w2a8 and w4a4, all layers at these widths.
+The four MLPerf Tiny tasks by the presets w8a8, w4a8, w3a8, w2a8 and w4a4, all layers at these widths.
 
 Bytes are those of the linker's map. Constants are weights, biases, multipliers, tables and parameters of
 operations; kernels, the functions of the runtime that the program uses; code, these with the calls, one

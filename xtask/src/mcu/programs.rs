@@ -13,7 +13,7 @@ use crate::results;
 
 /// The tasks and the presets that are measured of each.
 const TASKS: [&str; 4] = ["ic", "kws", "vww", "ad"];
-const PRESETS: [&str; 4] = ["w8a8", "w4a8", "w2a8", "w4a4"];
+const PRESETS: [&str; 5] = ["w8a8", "w4a8", "w3a8", "w2a8", "w4a4"];
 
 /// A program with samples and the outputs that the interpreter gives.
 pub struct Program {

@@ -15,7 +15,7 @@ use super::anchors::{self, ANCHORS};
 use super::document::{self, Part};
 use super::programs::{self, Program};
 
-const BITS: [u8; 3] = [8, 4, 2];
+const BITS: [u8; 4] = [8, 4, 3, 2];
 
 /// As a manifest writes it.
 const LEVEL: &str = "3";
@@ -132,12 +132,13 @@ fn section(text: &mut String, target: &'static Target, compared: &mut Compared) 
         Some(_) => [" CMSIS-NN s8 | CMSIS-NN s4 |", "---|---|"],
         None => ["", ""],
     };
+    let widths: String = BITS.iter().map(|bits| format!(" W{bits} |")).collect();
     writeln!(
         text,
-        "\n### Layers in Rust on {}\n\n| layer | MACs | W8 | W4 | W2 |{peers}",
-        target.name
+        "\n### Layers in Rust on {}\n\n| layer | MACs |{widths}{peers}\n|---|---|{}{rule}",
+        target.name,
+        "---|".repeat(BITS.len())
     )?;
-    writeln!(text, "|---|---|---|---|---|{rule}")?;
     for (layer, (runs, programs)) in
         LAYERS.iter().zip(runs.chunks(BITS.len()).zip(programs.chunks(BITS.len())))
     {

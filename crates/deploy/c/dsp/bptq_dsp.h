@@ -19,11 +19,13 @@ extern "C" {
 /*
  * Convolution and fully connected layer. Filters stand in pairs a, b, each group of them padded to
  * an even number; a word holds weights of both. Filters are padded with zero weights to a multiple
- * of 4 (_w8) or 8 weights.
+ * of 4 (_w8), 10 (_w3) or 8 weights.
  *
  * _w8: two weights each, low byte first: a0, b0, a1, b1.
  * _w4: four weights each, plus 8; the fields of 4 bits, from the low one on, hold
  *      a0, b0, a2, b2, a1, b1, a3, b3.
+ * _w3: ten weights each, plus 4, in two words. The fields of 3 bits in the low halves hold
+ *      a0, b0, a2, b2, a4 and b4, a6, b6, a8, b8, those in the high halves the weights after these.
  * _w2: eight weights each, plus 2; the fields of 2 bits hold
  *      a0, b0, a2, b2, a4, b4, a6, b6, a1, b1, a3, b3, a5, b5, a7, b7.
  *
@@ -34,11 +36,15 @@ void bptq_dsp_conv2d_w8_s8(const bptq_conv2d *op, const int8_t *input, int8_t *o
                            int8_t *scratch);
 void bptq_dsp_conv2d_w4_s8(const bptq_conv2d *op, const int8_t *input, int8_t *output,
                            int8_t *scratch);
+void bptq_dsp_conv2d_w3_s8(const bptq_conv2d *op, const int8_t *input, int8_t *output,
+                           int8_t *scratch);
 void bptq_dsp_conv2d_w2_s8(const bptq_conv2d *op, const int8_t *input, int8_t *output,
                            int8_t *scratch);
 void bptq_dsp_fully_connected_w8_s8(const bptq_fully_connected *op, const int8_t *input,
                                     int8_t *output, int8_t *scratch);
 void bptq_dsp_fully_connected_w4_s8(const bptq_fully_connected *op, const int8_t *input,
+                                    int8_t *output, int8_t *scratch);
+void bptq_dsp_fully_connected_w3_s8(const bptq_fully_connected *op, const int8_t *input,
                                     int8_t *output, int8_t *scratch);
 void bptq_dsp_fully_connected_w2_s8(const bptq_fully_connected *op, const int8_t *input,
                                     int8_t *output, int8_t *scratch);

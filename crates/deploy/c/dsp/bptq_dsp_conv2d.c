@@ -98,6 +98,12 @@ void bptq_dsp_conv2d_w4_s8(const bptq_conv2d *op, const int8_t *input, int8_t *o
     conv2d(4, op, input, output, scratch);
 }
 
+void bptq_dsp_conv2d_w3_s8(const bptq_conv2d *op, const int8_t *input, int8_t *output,
+                           int8_t *scratch)
+{
+    conv2d(3, op, input, output, scratch);
+}
+
 void bptq_dsp_conv2d_w2_s8(const bptq_conv2d *op, const int8_t *input, int8_t *output,
                            int8_t *scratch)
 {

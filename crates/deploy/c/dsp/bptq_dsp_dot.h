@@ -8,7 +8,7 @@
 #define BPTQ_DSP_PER_WORD(bits) (16 / (bits))
 
 /* A filter's length is a multiple of this: what a step of the loops takes. */
-#define BPTQ_DSP_STEP(bits) ((bits) == 8 ? 4 : 8)
+#define BPTQ_DSP_STEP(bits) ((bits) == 8 ? 4 : (bits) == 3 ? 10 : 8)
 
 /* The sums of two filters, a and b, over two patches; or those of four over one. */
 typedef struct {
@@ -32,6 +32,18 @@ typedef struct {
     "smlad %[a0], %[t], %[p], %[a0]\n"                                                            \
     "smlad %[a1], %[t], %[q], %[a1]\n"                                                            \
     "and %[t], %[mask], %[w]" shift_b "\n"                                                        \
+    "smlad %[b0], %[t], %[p], %[b0]\n"                                                            \
+    "smlad %[b1], %[t], %[q], %[b1]\n"
+
+/* The same where the weights of the second filter stand in the next word. */
+#define BPTQ_ADD_SPLIT(shift_a)                                                                   \
+    "ldr %[p], [%[x0]], #4\n"                                                                     \
+    "ldr %[q], [%[x1]], #4\n"                                                                     \
+    "and %[t], %[mask], %[w]" shift_a "\n"                                                        \
+    "smlad %[a0], %[t], %[p], %[a0]\n"                                                            \
+    "smlad %[a1], %[t], %[q], %[a1]\n"                                                            \
+    "ldr %[w], [%[weights]], #4\n"                                                                \
+    "and %[t], %[mask], %[w]\n"                                                                   \
     "smlad %[b0], %[t], %[p], %[b0]\n"                                                            \
     "smlad %[b1], %[t], %[q], %[b1]\n"
 
@@ -74,6 +86,20 @@ BPTQ_INLINE void bptq_dsp_dot(int32_t bits, const uint32_t *weights, const bptq_
                   [t] "=&r"(t), [p] "=&r"(p), [q] "=&r"(q)
                 : [end] "r"(end), [mask] "r"(0x000F000FU)
                 : "cc", "memory");
+    } else if (bits == 3) {
+        __asm__("1:\n"
+                "ldr %[w], [%[weights]], #4\n" BPTQ_ADD_PACKED("", ", lsr #3")
+                BPTQ_ADD_PACKED(", lsr #6", ", lsr #9")
+                BPTQ_ADD_SPLIT(", lsr #12")
+                BPTQ_ADD_PACKED(", lsr #3", ", lsr #6")
+                BPTQ_ADD_PACKED(", lsr #9", ", lsr #12")
+                "cmp %[weights], %[end]\n"
+                "bne 1b\n"
+                : [a0] "+&r"(s.a0), [b0] "+&r"(s.b0), [a1] "+&r"(s.a1), [b1] "+&r"(s.b1),
+                  [weights] "+&r"(weights), [x0] "+&r"(x0), [x1] "+&r"(x1), [w] "=&r"(w),
+                  [t] "=&r"(t), [p] "=&r"(p), [q] "=&r"(q)
+                : [end] "r"(end), [mask] "r"(0x00070007U)
+                : "cc", "memory");
     } else {
         __asm__("1:\n"
                 "ldr %[w], [%[weights]], #4\n" BPTQ_ADD_PACKED("", ", lsr #2")
@@ -115,6 +141,18 @@ BPTQ_INLINE void bptq_dsp_dot(int32_t bits, const uint32_t *weights, const bptq_
     "and %[t], %[mask], %[v]" shift_b "\n"                                                        \
     "smlad %[b1], %[t], %[p], %[b1]\n"
 
+/* The same where the weights of the second filters stand in the next words. */
+#define BPTQ_ADD_WIDE_SPLIT(shift_a)                                                              \
+    "ldr %[p], [%[x]], #4\n"                                                                      \
+    "and %[t], %[mask], %[w]" shift_a "\n"                                                        \
+    "smlad %[a0], %[t], %[p], %[a0]\n"                                                            \
+    "and %[t], %[mask], %[v]" shift_a "\n"                                                        \
+    "smlad %[a1], %[t], %[p], %[a1]\n" BPTQ_NEXT_WORDS                                            \
+    "and %[t], %[mask], %[w]\n"                                                                   \
+    "smlad %[b0], %[t], %[p], %[b0]\n"                                                            \
+    "and %[t], %[mask], %[v]\n"                                                                   \
+    "smlad %[b1], %[t], %[p], %[b1]\n"
+
 #define BPTQ_NEXT_WORDS                                                                           \
     "ldr %[w], [%[first]], #4\n"                                                                  \
     "ldr %[v], [%[second]], #4\n"
@@ -151,6 +189,17 @@ BPTQ_INLINE void bptq_dsp_dot_wide(int32_t bits, const uint32_t *first, const ui
                 : BPTQ_WIDE_OPERANDS
                 : [end] "r"(end), [mask] "r"(0x000F000FU)
                 : "cc", "memory");
+    } else if (bits == 3) {
+        __asm__("1:\n" BPTQ_NEXT_WORDS BPTQ_ADD_WIDE_PACKED("", ", lsr #3")
+                BPTQ_ADD_WIDE_PACKED(", lsr #6", ", lsr #9")
+                BPTQ_ADD_WIDE_SPLIT(", lsr #12")
+                BPTQ_ADD_WIDE_PACKED(", lsr #3", ", lsr #6")
+                BPTQ_ADD_WIDE_PACKED(", lsr #9", ", lsr #12")
+                "cmp %[first], %[end]\n"
+                "bne 1b\n"
+                : BPTQ_WIDE_OPERANDS
+                : [end] "r"(end), [mask] "r"(0x00070007U)
+                : "cc", "memory");
     } else {
         __asm__("1:\n" BPTQ_NEXT_WORDS BPTQ_ADD_WIDE_PACKED("", ", lsr #2")
                 BPTQ_ADD_WIDE_PACKED(", lsr #4", ", lsr #6")
@@ -167,21 +216,28 @@ BPTQ_INLINE void bptq_dsp_dot_wide(int32_t bits, const uint32_t *first, const ui
 
 #else
 
+/* The weights below 8 bits that stand in one field of both halves of a word. */
+BPTQ_INLINE uint32_t bptq_dsp_field(int32_t bits, const uint32_t *weights, int32_t field)
+{
+    const uint32_t mask = ((1U << bits) - 1U) * 0x00010001U;
+    const int32_t per_word = BPTQ_DSP_PER_WORD(bits);
+    return (weights[field / per_word] >> (field % per_word * bits)) & mask;
+}
+
 /* Two filters of `words` words over two patches. */
 BPTQ_INLINE void bptq_dsp_dot(int32_t bits, const uint32_t *weights, const bptq_pair *x0,
                               const bptq_pair *x1, int32_t words, bptq_sums *sums)
 {
-    const uint32_t mask = bits == 4 ? 0x000F000FU : 0x00030003U;
-    for (int32_t word = 0; word < words; word++) {
-        for (int32_t i = 0; i < BPTQ_DSP_PER_WORD(bits) / 2; i++) {
-            const uint32_t w = weights[word];
-            const uint32_t a = bits == 8 ? bptq_even_bytes(w) : (w >> (2 * i * bits)) & mask;
-            const uint32_t b = bits == 8 ? bptq_odd_bytes(w) : (w >> ((2 * i + 1) * bits)) & mask;
-            sums->a0 = bptq_smlad(a, *x0, sums->a0);
-            sums->b0 = bptq_smlad(b, *x0++, sums->b0);
-            sums->a1 = bptq_smlad(a, *x1, sums->a1);
-            sums->b1 = bptq_smlad(b, *x1++, sums->b1);
-        }
+    const int32_t pairs = words * BPTQ_DSP_PER_WORD(bits) / 2;
+    for (int32_t i = 0; i < pairs; i++) {
+        const uint32_t a =
+            bits == 8 ? bptq_even_bytes(weights[i]) : bptq_dsp_field(bits, weights, 2 * i);
+        const uint32_t b =
+            bits == 8 ? bptq_odd_bytes(weights[i]) : bptq_dsp_field(bits, weights, 2 * i + 1);
+        sums->a0 = bptq_smlad(a, *x0, sums->a0);
+        sums->b0 = bptq_smlad(b, *x0++, sums->b0);
+        sums->a1 = bptq_smlad(a, *x1, sums->a1);
+        sums->b1 = bptq_smlad(b, *x1++, sums->b1);
     }
 }
 

@@ -53,6 +53,12 @@ void bptq_dsp_fully_connected_w4_s8(const bptq_fully_connected *op, const int8_t
     fully_connected(4, op, input, output, scratch);
 }
 
+void bptq_dsp_fully_connected_w3_s8(const bptq_fully_connected *op, const int8_t *input,
+                                    int8_t *output, int8_t *scratch)
+{
+    fully_connected(3, op, input, output, scratch);
+}
+
 void bptq_dsp_fully_connected_w2_s8(const bptq_fully_connected *op, const int8_t *input,
                                     int8_t *output, int8_t *scratch)
 {

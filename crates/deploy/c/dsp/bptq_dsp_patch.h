@@ -16,7 +16,11 @@ void bptq_dsp_gather(const bptq_conv2d *op, const int8_t *input, int32_t y, int3
 BPTQ_INLINE int32_t bptq_dsp_sum(const bptq_pair *patch, int32_t length)
 {
     int32_t sum = 0;
-    for (const bptq_pair *end = patch + length / 2; patch != end; patch += 2) {
+    const bptq_pair *end = patch + length / 2;
+    if ((length & 2) != 0) {
+        sum = bptq_smlad(*patch++, 0x00010001U, sum);
+    }
+    for (; patch != end; patch += 2) {
         sum = bptq_smlad(patch[0], 0x00010001U, sum);
         sum = bptq_smlad(patch[1], 0x00010001U, sum);
     }

@@ -46,8 +46,9 @@ typedef struct {
     int32_t pad_height, pad_width;
 } bptq_window;
 
-/* Weights, biases and rescaling of a layer. Weights take 2, 4 or 8 bits each in `weights`, densely,
- * low bits first, unless the kernel that reads them says otherwise. There is one multiplier an output channel if `per_channel`, otherwise one. */
+/* Weights, biases and rescaling of a layer. Weights take `storage` bits each, 2, 3, 4 or 8, densely
+ * and low bits first, unless the kernel that reads them says otherwise. There is one multiplier an
+ * output channel if `per_channel`, otherwise one. */
 typedef struct {
     const void *weights;
     int32_t storage;

@@ -11,6 +11,21 @@ static inline int8_t decode_4(uint32_t byte, uint32_t position)
     return (int8_t)((int32_t)(((byte >> (4 * position)) & 15U) ^ 8U) - 8);
 }
 
+static inline int8_t sign_3(uint32_t bits)
+{
+    return (int8_t)((int32_t)((bits & 7U) ^ 4U) - 4);
+}
+
+static inline int8_t decode_3(const uint8_t *packed, int32_t index)
+{
+    const int32_t bit = 3 * index;
+    const uint8_t *byte = packed + (bit >> 3);
+    const uint32_t shift = (uint32_t)bit & 7U;
+    /* The next byte is there only if the weight reaches into it. */
+    const uint32_t high = shift > 5 ? byte[1] : 0;
+    return sign_3((byte[0] | high << 8) >> shift);
+}
+
 static void unpack_2(const uint8_t *packed, int32_t first, int32_t count, int8_t *out)
 {
     const int32_t end = first + count;
@@ -28,6 +43,26 @@ static void unpack_2(const uint8_t *packed, int32_t first, int32_t count, int8_t
     }
     for (; i < end; i++) {
         *out++ = decode_2(packed[i >> 2], (uint32_t)i & 3U);
+    }
+}
+
+static void unpack_3(const uint8_t *packed, int32_t first, int32_t count, int8_t *out)
+{
+    const int32_t end = first + count;
+    int32_t i = first;
+    for (; i < end && (i & 7) != 0; i++) {
+        *out++ = decode_3(packed, i);
+    }
+    for (; i + 8 <= end; i += 8) {
+        const uint8_t *group = packed + (i >> 3) * 3;
+        const uint32_t bits = group[0] | (uint32_t)group[1] << 8 | (uint32_t)group[2] << 16;
+        for (uint32_t position = 0; position < 8; position++) {
+            out[position] = sign_3(bits >> (3 * position));
+        }
+        out += 8;
+    }
+    for (; i < end; i++) {
+        *out++ = decode_3(packed, i);
     }
 }
 
@@ -58,6 +93,8 @@ const int8_t *bptq_decode(const bptq_weighted *weighted, int32_t first, int32_t 
     }
     if (weighted->storage == 4) {
         unpack_4((const uint8_t *)weighted->weights, first, count, scratch);
+    } else if (weighted->storage == 3) {
+        unpack_3((const uint8_t *)weighted->weights, first, count, scratch);
     } else {
         unpack_2((const uint8_t *)weighted->weights, first, count, scratch);
     }

@@ -92,7 +92,7 @@ fn verify_packing(
     ensure(
         (2..=8).contains(&weights.bits) && weights.storage == storage_bits(weights.bits),
         node,
-        "weights of 2 to 8 bits in the 2, 4 or 8 bits that store them",
+        "weights of 2 to 8 bits in the 2, 3, 4 or 8 bits that store them",
         format_args!("{} bits in {}", weights.bits, weights.storage),
     )?;
     let len = element_count(shape);

@@ -297,16 +297,21 @@ fn weights_are_packed_as_their_bits_say() {
         breaks(conv(), "weights of 2 to 8 bits", |m| weights_of(m).weights.bits = bits);
     }
     for storage in [0, 2, 3, 8] {
-        breaks(conv(), "in the 2, 4 or 8 bits that store them, found 4 bits in", |m| {
+        breaks(conv(), "in the 2, 3, 4 or 8 bits that store them, found 4 bits in", |m| {
             weights_of(m).weights.storage = storage;
         });
     }
     breaks(conv(), "packed weights of shape [6, 3, 3, 2] at 4 bits, found 53 bytes", |m| {
         weights_of(m).weights.data.pop();
     });
-    breaks(conv(), "weights of -4 to 3 (3 bits), found 7 at 1", |m| {
-        weights_of(m).weights.bits = 3;
-        weights_of(m).weights.data[0] = 0x71;
+    breaks(conv(), "packed weights of shape [6, 3, 3, 2] at 3 bits, found 54 bytes", |m| {
+        let weights = &mut weights_of(m).weights;
+        (weights.bits, weights.storage) = (3, 3);
+    });
+    breaks(conv(), "weights of -16 to 15 (5 bits), found 113 at 1", |m| {
+        let weights = &mut weights_of(m).weights;
+        (weights.bits, weights.storage, weights.data) = (5, 8, vec![1; 108]);
+        weights.data[1] = 0x71;
     });
     breaks(fully_connected(), "weights of -127 to 127 (8 bits), found -128 at 29", |m| {
         let weights = &mut weights_of(m).weights;

@@ -25,6 +25,7 @@ pub fn conv2d(
 ) {
     match weights.storage {
         2 => run::<2>(geometry, input, weights.words, requantize, scratch, output),
+        3 => run::<3>(geometry, input, weights.words, requantize, scratch, output),
         4 => run::<4>(geometry, input, weights.words, requantize, scratch, output),
         _ => run::<8>(geometry, input, weights.words, requantize, scratch, output),
     }

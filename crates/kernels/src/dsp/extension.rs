@@ -2,7 +2,8 @@
 //!
 //! The compiler forms neither of them by itself. This is the only module with `unsafe` code: its
 //! functions are safe to call with any arguments, since each checks that what its instructions read
-//! lies within the slices that it is given. Unaligned loads are allowed where the extension is.
+//! lies within the slices that it is given. Loads may be unaligned, which the cores that have the
+//! extension allow unless a program sets `UNALIGN_TRP` in `CCR`.
 #![allow(unsafe_code)]
 
 use core::arch::asm;
@@ -32,10 +33,18 @@ macro_rules! instruction {
     };
 }
 
-instruction! {
-    /// `sum` + low(a) * low(b) + high(a) * high(b)
-    smlad(a: u32, b: u32, sum: i32) -> i32, "smlad {result}, {a}, {b}, {sum}"
+/// `sum` + low(a) * low(b) + high(a) * high(b)
+#[inline(always)]
+pub fn smlad(a: u32, b: u32, sum: i32) -> i32 {
+    let result: i32;
+    // SAFETY: the instruction works on registers and the sticky flag of overflows alone.
+    unsafe {
+        asm!("smlad {result}, {a}, {b}, {sum}", result = lateout(reg) result, a = in(reg) a,
+            b = in(reg) b, sum = in(reg) sum, options(pure, nomem, nostack));
+    }
+    result
 }
+
 instruction! {
     /// Adds bytes 0 and 2 of `x` to the elements of `pair`.
     add_even_bytes(pair: u32, x: u32) -> u32, "sxtab16 {result}, {pair}, {x}"
@@ -110,10 +119,26 @@ macro_rules! add_packed {
     };
 }
 
+/// The pair of elements of each patch whose weights stand in two words.
+macro_rules! add_split {
+    () => {
+        "ldr {p}, [{x0}], #4
+        ldr {q}, [{x1}], #4
+        and {t}, {mask}, {w}, lsr #12
+        smlad {a0}, {t}, {p}, {a0}
+        smlad {a1}, {t}, {q}, {a1}
+        ldr {w}, [{weights}], #4
+        and {t}, {mask}, {w}
+        smlad {b0}, {t}, {p}, {b0}
+        smlad {b1}, {t}, {q}, {b1}
+        "
+    };
+}
+
 /// Weights that whole steps of the loops take, of those that meet an element: two words, or one of
 /// 2-bit weights.
 fn whole_words<const BITS: usize>(words: usize, pairs: usize) -> usize {
-    let words = words.min(pairs / (per_word(BITS) / 2));
+    let words = words.min(2 * pairs / per_word(BITS));
     if BITS == 2 { words } else { words & !1 }
 }
 
@@ -169,6 +194,23 @@ pub fn dots<const BITS: usize>(
                     weights = inout(reg) weights, x0 = inout(reg) x0 => _, x1 = inout(reg) x1 => _,
                     w = out(reg) _, t = out(reg) _, p = out(reg) _, q = out(reg) _, end = in(reg) end,
                     mask = in(reg) 0x000F_000F_u32,
+                    options(pure, readonly, nostack),
+                );
+            } else if BITS == 3 {
+                asm!(
+                    "2:",
+                    "ldr {w}, [{weights}], #4",
+                    add_packed!("", ", lsr #3"),
+                    add_packed!(", lsr #6", ", lsr #9"),
+                    add_split!(),
+                    add_packed!(", lsr #3", ", lsr #6"),
+                    add_packed!(", lsr #9", ", lsr #12"),
+                    "cmp {weights}, {end}",
+                    "bne 2b",
+                    a0 = inout(reg) a0, b0 = inout(reg) b0, a1 = inout(reg) a1, b1 = inout(reg) b1,
+                    weights = inout(reg) weights, x0 = inout(reg) x0 => _, x1 = inout(reg) x1 => _,
+                    w = out(reg) _, t = out(reg) _, p = out(reg) _, q = out(reg) _, end = in(reg) end,
+                    mask = in(reg) 0x0007_0007_u32,
                     options(pure, readonly, nostack),
                 );
             } else {
@@ -238,6 +280,24 @@ macro_rules! add_wide_packed {
     };
 }
 
+/// The next pair of elements, whose weights stand in two words of both pairs of filters.
+macro_rules! add_wide_split {
+    () => {
+        "ldr {p}, [{x}], #4
+        and {t}, {mask}, {w}, lsr #12
+        smlad {a0}, {t}, {p}, {a0}
+        and {t}, {mask}, {v}, lsr #12
+        smlad {a1}, {t}, {p}, {a1}
+        ldr {w}, [{first}], #4
+        ldr {v}, [{second}], #4
+        and {t}, {mask}, {w}
+        smlad {b0}, {t}, {p}, {b0}
+        and {t}, {mask}, {v}
+        smlad {b1}, {t}, {p}, {b1}
+        "
+    };
+}
+
 /// Adds two pairs of filters over one patch to the sums a0, b0, a1, b1.
 #[inline(always)]
 pub fn dot_wide<const BITS: usize>(
@@ -286,6 +346,24 @@ pub fn dot_wide<const BITS: usize>(
                 first = inout(reg) first => _, second = inout(reg) second => _,
                 x = inout(reg) x => _, w = out(reg) _, v = out(reg) _, t = out(reg) _,
                 p = out(reg) _, end = in(reg) end, mask = in(reg) 0x000F_000F_u32,
+                options(pure, readonly, nostack),
+            );
+        } else if BITS == 3 {
+            asm!(
+                "2:",
+                "ldr {w}, [{first}], #4",
+                "ldr {v}, [{second}], #4",
+                add_wide_packed!("", ", lsr #3"),
+                add_wide_packed!(", lsr #6", ", lsr #9"),
+                add_wide_split!(),
+                add_wide_packed!(", lsr #3", ", lsr #6"),
+                add_wide_packed!(", lsr #9", ", lsr #12"),
+                "cmp {first}, {end}",
+                "bne 2b",
+                a0 = inout(reg) a0, b0 = inout(reg) b0, a1 = inout(reg) a1, b1 = inout(reg) b1,
+                first = inout(reg) first => _, second = inout(reg) second => _,
+                x = inout(reg) x => _, w = out(reg) _, v = out(reg) _, t = out(reg) _,
+                p = out(reg) _, end = in(reg) end, mask = in(reg) 0x0007_0007_u32,
                 options(pure, readonly, nostack),
             );
         } else {

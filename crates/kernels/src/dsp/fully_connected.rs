@@ -27,6 +27,7 @@ pub fn fully_connected(
     for (input, output) in rows(input, in_features).zip(rows_mut(output, out_features)) {
         match weights.storage {
             2 => row::<2>(input, weights.words, requantize, scratch, output),
+            3 => row::<3>(input, weights.words, requantize, scratch, output),
             4 => row::<4>(input, weights.words, requantize, scratch, output),
             _ => row::<8>(input, weights.words, requantize, scratch, output),
         }

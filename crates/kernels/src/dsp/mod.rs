@@ -14,6 +14,8 @@
 //! - 8 bits: two weights each, low byte first: a0, b0, a1, b1.
 //! - 4 bits: four weights each, plus 8; the fields, from the low one on, hold a0, b0, a2, b2, a1, b1,
 //!   a3, b3.
+//! - 3 bits: ten weights each, plus 4, in two words; the halves of the first hold a0, b0, a2, b2, a4
+//!   and a1, b1, a3, b3, a5, those of the second b4, a6, b6, a8, b8 and b5, a7, b7, a9, b9.
 //! - 2 bits: eight weights each, plus 2; the fields hold a0, b0, a2, b2, a4, b4, a6, b6, a1, b1, a3,
 //!   b3, a5, b5, a7, b7.
 //!
@@ -45,10 +47,14 @@ pub use fully_connected::{fully_connected, fully_connected_scratch_len};
 
 /// Weights that a filter of `taps` weights in `storage` bits is padded to.
 pub const fn filter_len(taps: usize, storage: u8) -> usize {
-    taps.next_multiple_of(if storage == 8 { 4 } else { 8 })
+    taps.next_multiple_of(match storage {
+        8 => 4,
+        3 => 10,
+        _ => 8,
+    })
 }
 
-/// Packed weights of `storage` (2, 4 or 8) bits.
+/// Packed weights of `storage` (2, 3, 4 or 8) bits; of a depthwise convolution 2, 4 or 8.
 #[derive(Clone, Copy, Debug)]
 pub struct PackedWords<'a> {
     /// As the module says.

@@ -53,13 +53,15 @@ pub fn saturated(x: i32) -> i32 {
     x.clamp(-128, 127)
 }
 
-/// The pairs of weights a, b that a word holds for its `i`-th pair of elements.
-fn weights_of<const BITS: usize>(word: u32, i: usize) -> [u32; 2] {
+/// The weights a, b that `words` hold for the `i`-th pair of elements.
+fn weights_of<const BITS: usize>(words: &[u32], i: usize) -> [u32; 2] {
+    let word = |index: usize| words.get(index).copied().unwrap_or(0);
     if BITS == 8 {
-        return [add_even_bytes(0, word), add_odd_bytes(0, word)];
+        return [add_even_bytes(0, word(i)), add_odd_bytes(0, word(i))];
     }
     let mask = ((1 << BITS) - 1) * 0x0001_0001;
-    [2 * i, 2 * i + 1].map(|field| (word >> (field * BITS)) & mask)
+    [2 * i, 2 * i + 1]
+        .map(|field| (word(field / per_word(BITS)) >> (field % per_word(BITS) * BITS)) & mask)
 }
 
 /// Multiplies pairs of filters of `words` words each, which stand back to back in `weights`, by two
@@ -83,17 +85,14 @@ pub fn dots<const BITS: usize>(
 /// Adds two filters over two patches to the sums a0, b0, a1, b1.
 fn dot<const BITS: usize>(weights: &[u32], patches: [&[Pair]; 2], sums: [i32; 4]) -> [i32; 4] {
     let [mut a0, mut b0, mut a1, mut b1] = sums;
-    let pairs = per_word(BITS) / 2;
-    let elements = patches.map(|patch| patch.chunks_exact(pairs));
-    let [first, second] = elements;
-    for ((&weights, first), second) in weights.iter().zip(first).zip(second) {
-        for (i, (&x, &y)) in first.iter().zip(second).enumerate() {
-            let [a, b] = weights_of::<BITS>(weights, i);
-            a0 = smlad(a, word(x), a0);
-            b0 = smlad(b, word(x), b0);
-            a1 = smlad(a, word(y), a1);
-            b1 = smlad(b, word(y), b1);
-        }
+    let pairs = weights.len() * per_word(BITS) / 2;
+    let [first, second] = patches;
+    for (i, (&x, &y)) in first.iter().zip(second).take(pairs).enumerate() {
+        let [a, b] = weights_of::<BITS>(weights, i);
+        a0 = smlad(a, word(x), a0);
+        b0 = smlad(b, word(x), b0);
+        a1 = smlad(a, word(y), a1);
+        b1 = smlad(b, word(y), b1);
     }
     [a0, b0, a1, b1]
 }

@@ -7,7 +7,7 @@ use burn_ptq_kernels::params::Clamp;
 use super::data::{array, c_type, int32, multiplier};
 use super::{dsp, mve, rows};
 use crate::export::{comment, unique_identifiers};
-use crate::kernels::{MVE_PADDING, biases, chosen};
+use crate::kernels::{MVE_PADDING, biases, chosen, packed_bits};
 use crate::model::{Broadcast, DType, IntModel, IntNode, IntOp, IntTensor, TensorId, Weighted};
 use crate::stream::inputs_by_rows;
 use crate::target::Kernels;
@@ -150,6 +150,8 @@ struct Printed {
 struct Layer {
     /// The array's definition.
     weights: String,
+    /// Bits of a weight in that array.
+    bits: u8,
     /// The kernel's name, without the suffix of its activations.
     kernel: String,
     biases: Vec<i32>,
@@ -342,9 +344,9 @@ impl Printer<'_> {
 
     /// The constants of a layer in the form of the kernel that reads them.
     fn layer(&self, name: &str, c_type: &str, weighted: &Weighted) -> Layer {
-        let storage = weighted.weights.storage;
         let kernels = chosen(self.model, self.node, self.kernels);
-        let kernel = |set: &str| format!("{}_w{storage}", c_type.replacen("bptq_", set, 1));
+        let bits = packed_bits(&self.node.op, weighted, kernels);
+        let kernel = |set: &str| format!("{}_w{bits}", c_type.replacen("bptq_", set, 1));
         let (weights, kernel) = match kernels {
             Kernels::Portable => {
                 (array("uint8_t", name, &weighted.weights.data), c_type.to_owned())
@@ -358,6 +360,7 @@ impl Printer<'_> {
         let zero_point = self.input(0).grid.zero_point;
         let mut layer = Layer {
             weights,
+            bits,
             kernel,
             biases: biases(self.node, weighted, kernels, zero_point),
             multipliers: weighted.multipliers.clone(),
@@ -380,7 +383,7 @@ impl Printer<'_> {
         let layer = self.layer(&weights, c_type, weighted);
         let nested = [
             field("weights", &weights),
-            field("storage", weighted.weights.storage),
+            field("storage", layer.bits),
             field("bias", &bias),
             field("multipliers", &multipliers),
             field("per_channel", u8::from(layer.multipliers.len() > 1)),
@@ -413,7 +416,7 @@ impl Printer<'_> {
         let (a, b, output) = (self.input(0), self.input(1), self.output());
         let b_length = match broadcast {
             Broadcast::None => self.length(),
-            Broadcast::Channels => output.shape[2],
+            Broadcast::Channels => b.len(),
             Broadcast::Scalar => 1,
         };
         let own = [

@@ -12,7 +12,7 @@ use crate::export::c99::data::wrapped;
 use crate::export::c99::dsp;
 use crate::export::c99::source::describe;
 use crate::export::{comment, unique_identifiers};
-use crate::kernels::{biases, chosen};
+use crate::kernels::{biases, chosen, packed_bits};
 use crate::model::{DType, IntModel, IntNode, IntOp, IntTensor, Region, Weighted};
 use crate::stream::inputs_by_rows;
 use crate::target::Kernels;
@@ -355,8 +355,8 @@ impl Printer<'_> {
         own: &str,
         weighted: &Weighted,
     ) -> Printed {
-        let storage = weighted.weights.storage;
         let kernels = chosen(self.model, self.node, self.kernels);
+        let storage = packed_bits(&self.node.op, weighted, kernels);
         let (set, weights) = match kernels {
             Kernels::Portable => {
                 let bytes = array_literal("u8", &weighted.weights.data);
