@@ -86,7 +86,7 @@ impl Quantized {
         folder: &Path,
     ) -> Result<(), PipelineError> {
         let (exporter, target) = (exporter(name)?, target(target_name)?);
-        let program = reduce_memory(&self.program, target.kernels);
+        let program = reduce_memory(&self.program, exporter.kernels(target));
         exporter.export(&program, &self.self_test()?, target, folder)?;
         Ok(())
     }

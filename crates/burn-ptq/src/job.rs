@@ -112,6 +112,7 @@ pub fn run(
         flash_bytes: 0,
         ram_bytes: 0,
         streamed_ram_bytes: 0,
+        streamed_flash_bytes: 0,
         macs: 0,
         layers: Vec::new(),
         explain: Vec::new(),
@@ -206,7 +207,9 @@ fn describe_layers(
     let sizes = size_report(program);
     report.flash_bytes = sizes.flash_bytes;
     report.ram_bytes = sizes.ram_bytes;
-    report.streamed_ram_bytes = reduce_memory(program, Kernels::Portable).arena_bytes;
+    let exported = size_report(&reduce_memory(program, Kernels::Portable));
+    report.streamed_ram_bytes = exported.ram_bytes;
+    report.streamed_flash_bytes = exported.flash_bytes;
     report.macs = sizes.macs;
     for (node, size) in program.nodes.iter().zip(sizes.nodes) {
         let source = graph.nodes.iter().position(|n| n.name == node.name);

@@ -49,8 +49,10 @@ pub struct Report {
     /// Bytes of the arena.
     pub ram_bytes: usize,
     /// Bytes of the arena of an export for any machine, whose layers run row by row, and whose
-    /// activations of 4 bits lie packed, where that saves memory.
+    /// activations of 4 bits and fewer lie packed, where that saves memory.
     pub streamed_ram_bytes: usize,
+    /// Bytes of the constants of that export.
+    pub streamed_flash_bytes: usize,
     /// Multiply-accumulates of one inference.
     pub macs: usize,
     /// The operations of the program, in order.

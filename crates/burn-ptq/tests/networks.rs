@@ -117,7 +117,7 @@ fn exported_c_gives_the_interpreters_bytes_on_every_evaluation_sample() {
     };
     let compilers: Vec<&str> = ["gcc", "clang"].into_iter().filter(available).collect();
     for task in tasks(TEST) {
-        for preset in ["w8a8", "w4a8", "w2a8"] {
+        for preset in ["w8a8", "w4a8", "w3a8", "w2a8", "w4a4"] {
             let clock = Instant::now();
             let folder = tempfile::tempdir().unwrap();
             let (report, quantized) =

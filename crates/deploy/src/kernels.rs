@@ -3,7 +3,7 @@
 //! Every target has the portable kernels; those of an instruction set take the operations that they
 //! are written for, where their arithmetic stays exact.
 
-use crate::model::{DType, IntModel, IntNode, IntOp, IntTensor, Weighted};
+use crate::model::{DType, IntModel, IntNode, IntOp, IntTensor, TensorId, Weighted};
 use crate::scratch;
 use crate::target::Kernels;
 
@@ -27,7 +27,10 @@ pub fn chosen(model: &IntModel, node: &IntNode, available: Kernels) -> Kernels {
 /// Bytes of scratch that `node` needs on the kernels that it runs on.
 pub fn scratch_bytes(model: &IntModel, node: &IntNode, available: Kernels) -> usize {
     match chosen(model, node, available) {
-        Kernels::Portable => scratch::scratch_bytes(&node.op),
+        Kernels::Portable => {
+            let wide = |input: &TensorId| model.tensors[input.0].dtype == DType::I16;
+            scratch::scratch_bytes(&node.op, node.inputs.first().is_some_and(wide))
+        }
         Kernels::Dsp => dsp_scratch_bytes(&node.op),
         Kernels::Mve => mve_scratch_bytes(&node.op),
     }

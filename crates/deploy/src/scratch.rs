@@ -9,9 +9,9 @@ pub const FILTERS: usize = 4;
 /// Channels that a depthwise convolution decodes at once; `BPTQ_CHANNELS` of the C runtime.
 pub const CHANNELS: usize = 16;
 
-/// Bytes of scratch that `op` needs in the arena while it runs: room to decode a block of filters
-/// if its weights are packed below 8 bits, otherwise none.
-pub fn scratch_bytes(op: &IntOp) -> usize {
+/// Bytes of scratch that `op` needs in the arena while it runs on elements of 16 bits, if `wide`, or
+/// of 8: room to decode a block of filters if its weights are packed below 8 bits, otherwise none.
+pub fn scratch_bytes(op: &IntOp, wide: bool) -> usize {
     if op.weighted().is_none_or(|weighted| weighted.weights.storage == 8) {
         return 0;
     }
@@ -23,6 +23,12 @@ pub fn scratch_bytes(op: &IntOp) -> usize {
         IntOp::DepthwiseConv2d { geometry, .. } => {
             let taps = geometry.window.kernel[0] * geometry.window.kernel[1];
             geometry.out_channels().min(CHANNELS) * taps
+        }
+        // A single row is multiplied by packed weights.
+        IntOp::FullyConnected { rows: 1, in_features, .. }
+            if !wide && in_features.is_multiple_of(8) =>
+        {
+            0
         }
         IntOp::FullyConnected { in_features, out_features, .. } => {
             (*out_features).min(FILTERS) * in_features

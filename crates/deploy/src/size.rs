@@ -13,7 +13,8 @@ use crate::stream::RowProgram;
 /// The cost of a program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SizeReport {
-    /// Bytes of weights as stored, biases, multipliers, tables and parameters; no code.
+    /// Bytes of weights as stored, biases, multipliers, tables, parameters and what describes streams;
+    /// no code.
     pub flash_bytes: usize,
     /// Bytes of the arena.
     pub ram_bytes: usize,
@@ -56,8 +57,9 @@ pub fn size_report(model: &IntModel) -> SizeReport {
     };
     let nodes: Vec<NodeSize> = model.nodes.iter().zip(live).map(size).collect();
     let peak = nodes.iter().map(|node| node.live_bytes).max();
+    let streams = model.streams.iter().map(|stream| stream_bytes(model, stream)).sum::<usize>();
     SizeReport {
-        flash_bytes: nodes.iter().map(|node| node.flash_bytes).sum(),
+        flash_bytes: nodes.iter().map(|node| node.flash_bytes).sum::<usize>() + streams,
         ram_bytes: ram_bytes(model),
         macs: nodes.iter().map(|node| node.macs).sum(),
         peak_node: nodes.iter().position(|node| Some(node.live_bytes) == peak),

@@ -253,3 +253,14 @@ fn rows_of(model: &IntModel, node: &IntNode) -> Result<(usize, usize, usize), Ve
     ensure(holds_rows, node, "a row of the input in every window", "windows of padding alone")?;
     Ok((reach, stride[0], pad[0]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_are_as_large_as_those_of_the_c_runtime() {
+        let header = include_str!("../c/runtime/bptq_stream.h");
+        assert!(header.contains(&format!("#define BPTQ_STREAM_BUFFERS {MAX_BUFFERS}\n")));
+    }
+}

@@ -54,9 +54,10 @@ fn damage_is_named() {
 
     let mut newer = good.clone();
     newer[4] = 7;
-    refused(&newer, "format version 7, this burn-ptq reads up to 2; update burn-ptq");
+    let known = format!("this burn-ptq reads up to {FORMAT_VERSION}");
+    refused(&newer, &format!("format version 7, {known}; update burn-ptq"));
     newer[4] = 0;
-    refused(&newer, "format version 0, this burn-ptq reads up to 2; quantize the model again");
+    refused(&newer, &format!("format version 0, {known}; quantize the model again"));
 
     let mut flipped = good.clone();
     flipped[HEADER + 30] ^= 1;

@@ -76,7 +76,7 @@ fn firmware_fails_if_one_expected_byte_is_wrong() {
 
 #[test]
 fn counts_of_instructions_are_the_same_in_every_run() {
-    let (model, self_test) = proven("net");
+    let (model, self_test) = proven("semihosting");
     for (target, _) in targets() {
         let folder = tempfile::tempdir().expect("a folder");
         let export = exporter("c").expect("known");

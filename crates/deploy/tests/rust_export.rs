@@ -148,10 +148,10 @@ fn reported_bytes_are_those_of_the_stored_constants_and_the_model() {
         .expect("known")
         .export(&model, &self_test, &HOST, folder.path())
         .expect("an export");
-    // As in C: weights in 8, 4, 2 and 4 bits, and 28 channels with a bias and a multiplier each. Then
+    // As in C: weights in 8, 4, 2 and 3 bits, and 28 channels with a bias and a multiplier each. Then
     // what describes three convolutions, a sum, a pool and a fully connected layer.
     let parameters = 92 + 88 + 92 + 28 + 52 + 32;
-    assert_eq!(exported.flash_constant_bytes, 216 + 36 + 10 + 158 + 28 * 12 + parameters);
+    assert_eq!(exported.flash_constant_bytes, 216 + 36 + 10 + 119 + 28 * 12 + parameters);
     assert_eq!(exported.ram_bytes, model.arena_bytes.next_multiple_of(8));
     assert!(exported.files.iter().all(|file| file.is_file()));
 }
@@ -170,25 +170,61 @@ fn unusable_requests_are_refused_with_what_is_wrong() {
     assert!(!dir.exists());
 }
 
-/// Builds the exported firmware for a Cortex-M4.
-fn firmware(dir: &Path) -> Output {
+/// What cargo makes of the exported firmware.
+fn firmware(dir: &Path, arguments: &[&str]) -> Output {
     let mut cargo = Command::new(burn_ptq_mcu::rust_cargo());
-    cargo.current_dir(dir.join("firmware")).args(["build", "--release", "--offline"]);
+    cargo.current_dir(dir.join("firmware")).args(arguments).args(["--release", "--offline"]);
     // The flags of the environment would replace those that the export configures.
     cargo.env_remove("RUSTFLAGS").env("CARGO_TARGET_DIR", dir.join("target"));
     cargo.output().expect("cargo runs")
 }
 
+fn runs_rust(target: &Target) -> bool {
+    let available = burn_ptq_mcu::rust_available(target);
+    if !available {
+        let how = "run scripts/install-rust-mcu.sh; it also needs QEMU";
+        eprintln!("SKIPPED firmware in Rust for {}: {how}", target.name);
+    }
+    available
+}
+
+#[test]
+fn firmware_passes_its_self_test_counts_and_fails_if_a_byte_is_wrong() {
+    // Both kinds of start-up code; a name that the firmware's own files have.
+    for name in ["cortex-m4", "rv32"] {
+        let target = burn_ptq_deploy::export::target(name).expect("known");
+        if !runs_rust(target) {
+            continue;
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let (model, mut self_test) = proven("counter");
+        export(&model, &self_test, target, folder.path()).expect("an export");
+        let output = firmware(folder.path(), &["run"]);
+        assert!(output.status.success(), "{name}: {}", text(&output.stderr));
+        assert_eq!(text(&output.stdout), "self-test: 5 samples, 0 differing bytes\n", "{name}");
+        let output = firmware(folder.path(), &["run", "--features", "count"]);
+        assert!(output.status.success(), "{name}: {}", text(&output.stderr));
+        let counted = text(&output.stdout);
+        let counts = counted.lines().filter(|line| line.ends_with(" instructions"));
+        assert_eq!(counts.count(), model.nodes.len(), "{name}: {counted}");
+        self_test.samples[2].1[0] ^= 1;
+        export(&model, &self_test, target, folder.path()).expect("an export");
+        let output = firmware(folder.path(), &["run"]);
+        assert!(!output.status.success());
+        let message = text(&output.stdout);
+        assert!(message.contains("5 samples, 1 differing bytes"), "{name}: {message}");
+    }
+}
+
 #[test]
 fn firmware_links_only_if_the_network_cannot_panic() {
-    if !burn_ptq_mcu::rust_available(m4()) {
-        eprintln!("SKIPPED firmware in Rust: run scripts/install-rust-mcu.sh; it also needs QEMU");
+    if !runs_rust(m4()) {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
     let (model, self_test) = proven("net");
     export(&model, &self_test, m4(), folder.path()).expect("an export");
-    let output = firmware(folder.path());
+    let output = firmware(folder.path(), &["build"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let kernel = folder.path().join("kernels/src/dsp/finish.rs");
     let source = fs::read_to_string(&kernel).expect("readable");
@@ -196,7 +232,7 @@ fn firmware_links_only_if_the_network_cannot_panic() {
     assert!(source.contains(biases));
     let panicking = "&requantize.bias[first + sums.len()..]";
     fs::write(&kernel, source.replace(biases, panicking)).expect("writable");
-    let output = firmware(folder.path());
+    let output = firmware(folder.path(), &["build"]);
     assert!(!output.status.success());
     let message = text(&output.stderr);
     assert!(message.contains("this_program_can_panic"), "{message}");

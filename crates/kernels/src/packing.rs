@@ -62,9 +62,7 @@ fn decode<const BITS: usize, const BYTES: usize, const FIELDS: usize>(
     first: usize,
     out: &mut [i8],
 ) {
-    let field = |group: u32, place: usize| {
-        ((group << (32 - BITS - BITS * place)) as i32 >> (32 - BITS)) as i8
-    };
+    let field = |group: u32, place: usize| field::<BITS>(group, place) as i8;
     let (groups, rest) = bytes.get(first / FIELDS * BYTES..).unwrap_or(&[]).as_chunks::<BYTES>();
     // The last group may lack bytes that no field needs.
     let last = (!rest.is_empty()).then(|| joined(rest));
@@ -89,9 +87,15 @@ fn decode<const BITS: usize, const BYTES: usize, const FIELDS: usize>(
     }
 }
 
+/// The field of `BITS` bits at `place` of a group, sign-extended.
+#[inline(always)]
+pub(crate) fn field<const BITS: usize>(group: u32, place: usize) -> i32 {
+    (group << (32 - BITS - BITS * place)) as i32 >> (32 - BITS)
+}
+
 /// At most four bytes as an integer, low byte first.
 #[inline(always)]
-fn joined(bytes: &[u8]) -> u32 {
+pub(crate) fn joined(bytes: &[u8]) -> u32 {
     bytes.iter().rev().fold(0, |group, &byte| group << 8 | u32::from(byte))
 }
 

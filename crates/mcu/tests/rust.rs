@@ -19,7 +19,7 @@ fn targets() -> Vec<&'static Target> {
 
 #[test]
 fn every_layer_and_width_gives_the_bytes_of_the_interpreter() {
-    let layers = LAYERS.iter().flat_map(|layer| [8, 4, 2].map(|bits| (layer, bits)));
+    let layers = LAYERS.iter().flat_map(|layer| [8, 4, 3, 2].map(|bits| (layer, bits)));
     let programs: Vec<(IntModel, Vec<u8>)> = layers
         .map(|(layer, bits): (&Layer, u8)| {
             let model = layer.program(bits);

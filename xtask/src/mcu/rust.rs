@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
+use burn_ptq_deploy::export::{Exporter, Rust};
 use burn_ptq_deploy::interpreter::{Path, run_batch};
 use burn_ptq_deploy::memory::reduce_memory;
 use burn_ptq_deploy::model::IntModel;
@@ -99,7 +100,7 @@ fn measure(
     target: &Target,
     compared: &mut Compared,
 ) -> Result<Measured> {
-    let model = reduce_memory(&program.model, target.kernels);
+    let model = reduce_memory(&program.model, Rust.kernels(target));
     let firmware = toolchain.build(&[&model])?;
     let runs = firmware.run(&[&program.inputs]);
     let runs = runs.with_context(|| format!("{} does not run on {}", program.name, target.name))?;

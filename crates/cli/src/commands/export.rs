@@ -5,7 +5,8 @@ use burn_ptq_deploy::file;
 use burn_ptq_deploy::memory::reduce_memory;
 use burn_ptq_deploy::model::IntModel;
 use burn_ptq_deploy::plan::plan_for;
-use burn_ptq_deploy::target::Target;
+use burn_ptq_deploy::size::ram_bytes;
+use burn_ptq_deploy::target::Kernels;
 
 use crate::args::Export;
 use crate::table;
@@ -19,22 +20,24 @@ pub fn run(args: Export) -> anyhow::Result<()> {
     let model = file::read(&args.model)?;
     let self_test = SelfTest::new(&model, &patterns(&model))?;
     std::fs::create_dir_all(&args.out)?;
-    let program = match args.no_streaming {
-        true => model.clone(),
-        false => reduce_memory(&model, target.kernels),
-    };
     for exporter in exporters {
+        let kernels = exporter.kernels(target);
+        let program = match args.no_streaming {
+            true => model.clone(),
+            false => reduce_memory(&model, kernels),
+        };
         let folder = args.out.join(exporter.name());
         let exported = exporter.export(&program, &self_test, target, &folder)?;
         let streamed = if program.streams.is_empty() {
             String::new()
         } else {
-            saved(&model, &program, target)
+            saved(&model, &program, kernels)
         };
         println!(
-            "{}: {} files, {} of constants (code: see the linker's map), RAM {}{streamed}",
+            "{}: {} files, {}{} of constants (code: see the linker's map), RAM {}{streamed}",
             folder.display(),
             exported.files.len(),
+            if exported.flash_is_bound { "at most " } else { "" },
             table::bytes(exported.flash_constant_bytes),
             table::bytes(exported.ram_bytes)
         );
@@ -43,10 +46,10 @@ pub fn run(args: Export) -> anyhow::Result<()> {
 }
 
 /// What streaming does to the RAM of `model`.
-fn saved(model: &IntModel, program: &IntModel, target: &Target) -> String {
+fn saved(model: &IntModel, program: &IntModel, kernels: Kernels) -> String {
     let mut whole = model.clone();
-    plan_for(&mut whole, target.kernels);
-    let before = table::bytes(whole.arena_bytes);
+    plan_for(&mut whole, kernels);
+    let before = table::bytes(ram_bytes(&whole));
     let operations: usize = program.streams.iter().map(|stream| stream.rows.len()).sum();
     format!(" ({before} without streaming; {operations} operations run row by row)")
 }

@@ -138,9 +138,10 @@ pub fn summary(report: &Report) -> String {
     }
     let seconds: f64 = report.seconds.values().sum();
     text.push_str(&format!(
-        "flash {} of constants, RAM {} ({} row by row), {} MACs; {seconds:.1} s\n",
+        "flash {} of constants, RAM {} (exported, row by row: {} and {}), {} MACs; {seconds:.1} s\n",
         table::bytes(report.flash_bytes),
         table::bytes(report.ram_bytes),
+        table::bytes(report.streamed_flash_bytes),
         table::bytes(report.streamed_ram_bytes),
         report.macs
     ));

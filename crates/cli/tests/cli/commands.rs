@@ -29,6 +29,7 @@ fn quantize_reports_every_documented_field_and_writes_its_files() {
         "flash_bytes",
         "ram_bytes",
         "streamed_ram_bytes",
+        "streamed_flash_bytes",
         "macs",
         "layers",
     ] {

@@ -17,17 +17,12 @@ BPTQ_INLINE void filters(int32_t bits, const bptq_weighted *weighted, const uint
     const int32_t words = length / BPTQ_DSP_PER_WORD(bits);
     int32_t sums0[BPTQ_DSP_CHANNELS];
     int32_t sums1[BPTQ_DSP_CHANNELS];
-    /* What packed weights, which are not negative, add to every sum. */
-    int32_t excess0 = 0;
-    int32_t excess1 = 0;
-    if (bits < 8) {
-        excess0 = bptq_dsp_sum(at.patch0, length) * (1 << (bits - 1));
-        excess1 = bptq_dsp_sum(at.patch1, length) * (1 << (bits - 1));
-    }
+    const int32_t start0 = bptq_dsp_start(bits, at.patch0, length);
+    const int32_t start1 = bptq_dsp_start(bits, at.patch1, length);
     for (; first < end; first += BPTQ_DSP_CHANNELS) {
         const int32_t count = end - first < BPTQ_DSP_CHANNELS ? end - first : BPTQ_DSP_CHANNELS;
         for (int32_t i = 0; i < count; i += 2) {
-            bptq_sums sums = {-excess0, -excess0, -excess1, -excess1};
+            bptq_sums sums = {start0, start0, start1, start1};
             bptq_dsp_dot(bits, weights, at.patch0, at.patch1, words, &sums);
             sums0[i] = sums.a0;
             sums0[i + 1] = sums.b0;

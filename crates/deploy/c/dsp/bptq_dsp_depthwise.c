@@ -7,16 +7,18 @@ static void window_taps(const bptq_depthwise *op, const int8_t *input, const int
                         int32_t y, int32_t x, const int8_t **taps)
 {
     const bptq_window *window = &op->window;
+    const uint32_t channels = (uint32_t)op->channels;
     const int32_t left = x * window->stride_width - window->pad_width;
     int32_t row = y * window->stride_height - window->pad_height;
     for (int32_t i = 0; i < window->kernel_height; i++) {
         const uint32_t width =
             (uint32_t)row < (uint32_t)window->input_height ? (uint32_t)window->input_width : 0;
-        int32_t place = (row * window->input_width + left) * op->channels;
+        /* Unsigned: places in the padding may be any number. */
+        uint32_t place = ((uint32_t)row * (uint32_t)window->input_width + (uint32_t)left) * channels;
         int32_t column = left;
         for (int32_t j = 0; j < window->kernel_width; j++) {
             *taps++ = (uint32_t)column < width ? input + place : zeros;
-            place += window->dilation_width * op->channels;
+            place += (uint32_t)window->dilation_width * channels;
             column += window->dilation_width;
         }
         row += window->dilation_height;

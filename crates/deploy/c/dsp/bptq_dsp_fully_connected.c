@@ -13,20 +13,17 @@ BPTQ_INLINE void fully_connected(int32_t bits, const bptq_fully_connected *op,
     int32_t sums[BPTQ_DSP_CHANNELS];
     for (int32_t row = 0; row < op->rows; row++) {
         const uint32_t *weights = (const uint32_t *)op->weighted.weights;
-        int32_t excess = 0;
         int16_t *end =
             bptq_dsp_expand(input, op->in_features, op->weighted.input_zero_point, patch);
         memset(end, 0, (size_t)(length - op->in_features) * sizeof *end);
-        if (bits < 8) {
-            excess = bptq_dsp_sum(pairs, length) * (1 << (bits - 1));
-        }
+        const int32_t start = bptq_dsp_start(bits, pairs, length);
         for (int32_t first = 0; first < op->out_features; first += BPTQ_DSP_CHANNELS) {
             const int32_t left = op->out_features - first;
             const int32_t count = left < BPTQ_DSP_CHANNELS ? left : BPTQ_DSP_CHANNELS;
             for (int32_t i = 0; i < count; i += 4) {
                 /* Where no second pair is left, the first is computed twice. */
                 const uint32_t *second = count - i > 2 ? weights + words : weights;
-                bptq_sums found = {-excess, -excess, -excess, -excess};
+                bptq_sums found = {start, start, start, start};
                 bptq_dsp_dot_wide(bits, weights, second, pairs, words, &found);
                 sums[i] = found.a0;
                 sums[i + 1] = found.b0;

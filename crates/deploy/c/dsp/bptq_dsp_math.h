@@ -156,7 +156,7 @@ BPTQ_INLINE uint32_t bptq_twice(int32_t x)
 /*
  * Outputs of the channels `first` to `first + count - 1` from their sums of products.
  *
- * This is bptq_output_s8 for accumulators that stay within 32 bits when they are shifted to the
+ * This is bptq_finish_s8 for accumulators that stay within 32 bits when they are shifted to the
  * left by one more than their exponent says.
  */
 void bptq_dsp_finish(const bptq_weighted *weighted, int32_t first, int32_t count,

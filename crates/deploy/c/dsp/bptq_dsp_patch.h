@@ -12,11 +12,15 @@ int16_t *bptq_dsp_expand(const int8_t *input, int32_t count, int32_t zero_point,
 void bptq_dsp_gather(const bptq_conv2d *op, const int8_t *input, int32_t y, int32_t x,
                      int32_t length, int16_t *patch);
 
-/* The sum of a patch of an even number of elements. */
-BPTQ_INLINE int32_t bptq_dsp_sum(const bptq_pair *patch, int32_t length)
+/* What a sum over a patch of an even number of elements begins with: less what weights of `bits` bits
+ * add to it that are packed with half their range on top. */
+BPTQ_INLINE int32_t bptq_dsp_start(int32_t bits, const bptq_pair *patch, int32_t length)
 {
     int32_t sum = 0;
     const bptq_pair *end = patch + length / 2;
+    if (bits == 8) {
+        return 0;
+    }
     if ((length & 2) != 0) {
         sum = bptq_smlad(*patch++, 0x00010001U, sum);
     }
@@ -24,7 +28,7 @@ BPTQ_INLINE int32_t bptq_dsp_sum(const bptq_pair *patch, int32_t length)
         sum = bptq_smlad(patch[0], 0x00010001U, sum);
         sum = bptq_smlad(patch[1], 0x00010001U, sum);
     }
-    return sum;
+    return (int32_t)(0U - ((uint32_t)sum << (bits - 1)));
 }
 
 #endif /* BPTQ_DSP_PATCH_H */

@@ -63,7 +63,7 @@ typedef struct {
 BPTQ_INLINE void filters(int32_t bits, const bptq_weighted *weighted, const int8_t *weights,
                          int32_t first, int32_t end, int32_t length, pixels at)
 {
-    const int32_t bytes = length * bits / 8;
+    const int32_t bytes = length / (8 / bits);
     int32_t sums0[BPTQ_MVE_CHANNELS];
     int32_t sums1[BPTQ_MVE_CHANNELS];
     while (first < end) {
@@ -131,7 +131,7 @@ BPTQ_INLINE void conv2d(int32_t bits, const bptq_conv2d *op, const int8_t *input
                 at.patch1 = at.patch0;
             }
             filters(bits, &op->weighted,
-                    weights + group * group_filters * (length * bits / 8), group * group_filters,
+                    weights + group * group_filters * (length / (8 / bits)), group * group_filters,
                     (group + 1) * group_filters, length, at);
         }
     }

@@ -7,15 +7,17 @@ static void window_taps(const bptq_depthwise *op, int32_t outside, int32_t top, 
                         int32_t *taps)
 {
     const bptq_window *window = &op->window;
-    const int32_t step = window->dilation_width * op->channels;
+    /* Unsigned: places in the padding may be any number. */
+    const uint32_t channels = (uint32_t)op->channels;
+    const uint32_t step = (uint32_t)window->dilation_width * channels;
     int32_t row = top;
     for (int32_t i = 0; i < window->kernel_height; i++) {
         const uint32_t width =
             (uint32_t)row < (uint32_t)window->input_height ? (uint32_t)window->input_width : 0;
-        int32_t place = (row * window->input_width + left) * op->channels;
+        uint32_t place = ((uint32_t)row * (uint32_t)window->input_width + (uint32_t)left) * channels;
         int32_t column = left;
         for (int32_t j = 0; j < window->kernel_width; j++) {
-            *taps++ = (uint32_t)column < width ? place : outside;
+            *taps++ = (uint32_t)column < width ? (int32_t)place : outside;
             place += step;
             column += window->dilation_width;
         }

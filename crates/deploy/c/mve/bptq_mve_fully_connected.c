@@ -6,7 +6,7 @@ BPTQ_INLINE void fully_connected(int32_t bits, const bptq_fully_connected *op,
 {
     const int32_t unit = BPTQ_MVE_UNIT(bits);
     const int32_t length = (op->in_features + unit - 1) / unit * unit;
-    const int32_t bytes = length * bits / 8;
+    const int32_t bytes = length / (8 / bits);
     int32_t sums[BPTQ_MVE_CHANNELS];
     for (int32_t row = 0; row < op->rows; row++) {
         const int8_t *weights = (const int8_t *)op->weighted.weights;

@@ -69,7 +69,7 @@ BPTQ_INLINE int8_t *bptq_mve_fill(int32_t value, int32_t count, int8_t *to)
     return end;
 }
 
-/* bptq_output_s8 of the channels `first` to `first + count - 1` from their sums of products. */
+/* bptq_finish_s8 of the channels `first` to `first + count - 1` from their sums of products. */
 void bptq_mve_finish(const bptq_weighted *weighted, int32_t first, int32_t count,
                      const int32_t *sums, int8_t *output);
 

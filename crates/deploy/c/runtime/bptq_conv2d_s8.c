@@ -1,6 +1,5 @@
 /* Convolution, 8-bit activations. */
 #include "bptq_dot.h"
-#include "bptq_math.h"
 #include "bptq_window.h"
 
 /* One output pixel of a block of filters. Where the taps of a kernel row are neighbours in the
@@ -32,6 +31,11 @@ static void pixel(const bptq_conv2d *op, const int8_t *input, const bptq_block *
 void bptq_conv2d_s8(const bptq_conv2d *op, const int8_t *input, int8_t *output, int8_t *scratch)
 {
     const bptq_window *window = &op->window;
+    if (bptq_is_pointwise(op)) {
+        bptq_rows_s8(&op->weighted, window->output_height * window->output_width,
+                     op->input_channels, op->output_channels, input, output, scratch);
+        return;
+    }
     const int32_t depth = op->input_channels / op->groups;
     const int32_t group_filters = op->output_channels / op->groups;
     const int32_t filter_length = window->kernel_height * window->kernel_width * depth;
@@ -46,9 +50,7 @@ void bptq_conv2d_s8(const bptq_conv2d *op, const int8_t *input, int8_t *output, 
                 for (int32_t x = 0; x < window->output_width; x++) {
                     int32_t sums[BPTQ_FILTERS] = {0};
                     pixel(op, input + group * depth, &block, y, x, sums);
-                    for (int32_t i = 0; i < block.count; i++) {
-                        out[i] = bptq_output_s8(&op->weighted, first + i, sums[i]);
-                    }
+                    bptq_finish_s8(&op->weighted, first, block.count, sums, out);
                     out += op->output_channels;
                 }
             }

@@ -25,30 +25,18 @@ static inline bptq_block bptq_filters(const bptq_weighted *weighted, int32_t fir
 }
 
 /* Adds the products of `length` inputs, less the zero point, with the weights of each filter from
- * index `start` on. The caller keeps sums below 2^31: 65,000 products do. */
-static inline void bptq_dot_s8(const int8_t *x, int32_t zero_point, const bptq_block *block,
-                               int32_t start, int32_t length, int32_t sums[BPTQ_FILTERS])
-{
-    const int8_t *a = block->filter[0] + start;
-    const int8_t *b = block->filter[1] + start;
-    const int8_t *c = block->filter[2] + start;
-    const int8_t *d = block->filter[3] + start;
-    int32_t sum_a = sums[0];
-    int32_t sum_b = sums[1];
-    int32_t sum_c = sums[2];
-    int32_t sum_d = sums[3];
-    for (int32_t i = 0; i < length; i++) {
-        const int32_t value = x[i] - zero_point;
-        sum_a += value * a[i];
-        sum_b += value * b[i];
-        sum_c += value * c[i];
-        sum_d += value * d[i];
-    }
-    sums[0] = sum_a;
-    sums[1] = sum_b;
-    sums[2] = sum_c;
-    sums[3] = sum_d;
-}
+ * index `start` on. The caller keeps sums below 2^31: 65,000 products do. A function of its own, in
+ * which everything stays in registers. */
+void bptq_dot_s8(const int8_t *x, int32_t zero_point, const bptq_block *block, int32_t start,
+                 int32_t length, int32_t sums[BPTQ_FILTERS]);
+
+/* The outputs of `count` channels from `first` on, from their sums of products. */
+void bptq_finish_s8(const bptq_weighted *weighted, int32_t first, int32_t count,
+                    const int32_t *sums, int8_t *output);
+
+/* The outputs of all filters for each of the rows of `depth` inputs. */
+void bptq_rows_s8(const bptq_weighted *weighted, int32_t rows, int32_t depth, int32_t filters,
+                  const int8_t *input, int8_t *output, int8_t *scratch);
 
 static inline void bptq_dot_s16(const int16_t *x, const bptq_block *block, int32_t start,
                                 int32_t length, int64_t sums[BPTQ_FILTERS])

@@ -51,10 +51,14 @@ static inline int32_t bptq_divide_by_power_of_two(int32_t x, int32_t exponent)
 /* x * multiplier with double rounding. */
 static inline int32_t bptq_rescale(int32_t x, bptq_multiplier multiplier)
 {
-    const int32_t left = multiplier.exponent > 0 ? multiplier.exponent : 0;
-    const int32_t right = multiplier.exponent > 0 ? 0 : -multiplier.exponent;
-    const int32_t shifted = bptq_wrap((uint32_t)x << left);
-    return bptq_divide_by_power_of_two(bptq_high_product(shifted, multiplier.quantized), right);
+    if (multiplier.exponent < 0) {
+        /* Half away from zero: half up, after negative numbers moved down. In two shifts, so that
+         * nothing overflows. */
+        const int32_t high = bptq_high_product(x, multiplier.quantized);
+        const int32_t away = high + bptq_shift_right(high, 31);
+        return bptq_shift_right(bptq_shift_right(away, ~multiplier.exponent) + 1, 1);
+    }
+    return bptq_high_product(bptq_wrap((uint32_t)x << multiplier.exponent), multiplier.quantized);
 }
 
 /* x * multiplier for accumulators of 16-bit activations: a 16-bit multiplier, single rounding. */
@@ -72,15 +76,6 @@ static inline bptq_multiplier bptq_channel_multiplier(const bptq_weighted *weigh
                                                       int32_t channel)
 {
     return weighted->multipliers[weighted->per_channel ? channel : 0];
-}
-
-/* The output of one channel from its sum of products. */
-static inline int8_t bptq_output_s8(const bptq_weighted *weighted, int32_t channel, int32_t sum)
-{
-    const int32_t total = bptq_add_wrapping(sum, weighted->bias[channel]);
-    const int32_t scaled = bptq_rescale(total, bptq_channel_multiplier(weighted, channel));
-    const int32_t moved = bptq_add_wrapping(scaled, weighted->output_zero_point);
-    return (int8_t)bptq_clamped(moved, weighted->clamp);
 }
 
 static inline int16_t bptq_output_s16(const bptq_weighted *weighted, int32_t channel, int64_t sum)

@@ -24,4 +24,14 @@ static inline bptq_taps bptq_inner_taps(int32_t origin, int32_t dilation, int32_
     return taps;
 }
 
+/* Whether every output pixel is made of the input pixel at the same place. */
+static inline int32_t bptq_is_pointwise(const bptq_conv2d *op)
+{
+    const bptq_window *window = &op->window;
+    return op->groups == 1 && window->kernel_height == 1 && window->kernel_width == 1 &&
+           window->stride_height == 1 && window->stride_width == 1 && window->pad_height == 0 &&
+           window->pad_width == 0 && window->output_width == window->input_width &&
+           window->output_height == window->input_height;
+}
+
 #endif /* BPTQ_WINDOW_H */

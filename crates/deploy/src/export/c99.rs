@@ -31,6 +31,7 @@ const RUNTIME: &[(&str, &str)] = &[
     ("bptq_conv2d_s8.c", include_str!("../../c/runtime/bptq_conv2d_s8.c")),
     ("bptq_depthwise_s16.c", include_str!("../../c/runtime/bptq_depthwise_s16.c")),
     ("bptq_depthwise_s8.c", include_str!("../../c/runtime/bptq_depthwise_s8.c")),
+    ("bptq_dot.c", include_str!("../../c/runtime/bptq_dot.c")),
     ("bptq_dot.h", include_str!("../../c/runtime/bptq_dot.h")),
     ("bptq_elementwise.c", include_str!("../../c/runtime/bptq_elementwise.c")),
     ("bptq_fully_connected.c", include_str!("../../c/runtime/bptq_fully_connected.c")),
@@ -158,6 +159,10 @@ impl Exporter for C99 {
         "portable C99: sources, runtime, Makefile, example and self-test"
     }
 
+    fn kernels(&self, target: &Target) -> Kernels {
+        target.kernels
+    }
+
     fn export(
         &self,
         model: &IntModel,
@@ -169,6 +174,7 @@ impl Exporter for C99 {
         Ok(Exported {
             files,
             flash_constant_bytes: flash_constant_bytes(model, target.kernels),
+            flash_is_bound: false,
             ram_bytes: ram_bytes(&planned(model, target.kernels)?),
         })
     }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use crate::interpreter::{Interpreter, InterpreterError, Path as KernelPath};
 use crate::model::IntModel;
-use crate::target::{TARGETS, Target};
+use crate::target::{Kernels, TARGETS, Target};
 use crate::verify::VerifyError;
 
 pub use c99::C99;
@@ -48,6 +48,9 @@ pub trait Exporter: Sync {
     /// What it writes, in one line.
     fn describe(&self) -> &'static str;
 
+    /// The kernels that its code has for `target`.
+    fn kernels(&self, target: &Target) -> Kernels;
+
     /// Writes `model` to the folder `dir`, for `target`, with a self-test on the samples of
     /// `self_test`.
     ///
@@ -71,6 +74,8 @@ pub struct Exported {
     /// network in the linker's map, on a machine of 32 bits. Code comes on top, which the exporter
     /// cannot know.
     pub flash_constant_bytes: usize,
+    /// Whether they may be fewer: the compiler moves some of them into the code.
+    pub flash_is_bound: bool,
     /// Bytes of the arena: the variables of the network in the linker's map.
     pub ram_bytes: usize,
 }

@@ -32,15 +32,6 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("tests/self_test.rs", include_str!("../../rust/template/self_test.rs.in")),
 ];
 
-/// The kernels that Rust has for a target: none for the vector extension, but those for the DSP
-/// extension run wherever it is.
-fn kernels(target: &Target) -> Kernels {
-    match target.kernels {
-        Kernels::Mve => Kernels::Dsp,
-        other => other,
-    }
-}
-
 /// Bytes of the network's statics on a machine of 32 bits, of which the compiler may drop those that
 /// it moves into the code.
 fn flash_constant_bytes(model: &IntModel, kernels: Kernels) -> usize {
@@ -78,7 +69,7 @@ impl Rust {
         self_test: &SelfTest,
         target: &Target,
     ) -> Result<Vec<ExportFile>, ExportError> {
-        let kernels = kernels(target);
+        let kernels = self.kernels(target);
         let model = &planned(model, kernels)?;
         check_self_test(model, self_test)?;
         let mut values = values(model, self_test, target, kernels);
@@ -109,6 +100,14 @@ impl Exporter for Rust {
         "no_std Rust: a crate, its kernels, example, self-test and firmware"
     }
 
+    /// There are none for the vector extension, but those for the DSP extension run wherever it is.
+    fn kernels(&self, target: &Target) -> Kernels {
+        match target.kernels {
+            Kernels::Mve => Kernels::Dsp,
+            other => other,
+        }
+    }
+
     fn export(
         &self,
         model: &IntModel,
@@ -117,10 +116,11 @@ impl Exporter for Rust {
         dir: &Path,
     ) -> Result<Exported, ExportError> {
         let files = write_folder(dir, self.name(), &self.render(model, self_test, target)?)?;
-        let kernels = kernels(target);
+        let kernels = self.kernels(target);
         Ok(Exported {
             files,
             flash_constant_bytes: flash_constant_bytes(model, kernels),
+            flash_is_bound: true,
             ram_bytes: ram_bytes(&planned(model, kernels)?),
         })
     }

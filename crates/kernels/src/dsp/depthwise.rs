@@ -57,7 +57,7 @@ fn run<const BITS: usize>(
             let mut tap = 0;
             for tap_y in 0..kernel_h {
                 let end = tap + kernel_w;
-                if rows.contains(&tap_y) {
+                if rows.contains(&tap_y) && !columns.is_empty() {
                     let row = top.wrapping_add(tap_y * g.window.dilation[0]);
                     let place = (row * g.input[1] + column) * g.channels;
                     let inside = tap + columns.start..tap + columns.end;

@@ -2,7 +2,7 @@
 
 use super::dot::{Weight, add_products};
 use crate::geometry::{ConvGeometry, Window};
-use crate::packing::PackedWeights;
+use crate::packing::{PackedWeights, field, joined};
 use crate::params::Requantize;
 use crate::reference::{Storage, finish};
 
@@ -48,7 +48,8 @@ pub fn conv2d<S: Storage>(
 }
 
 /// See [`reference::fully_connected`](crate::reference::fully_connected). `scratch` holds
-/// [`conv2d_scratch_len`] elements of the 1x1 convolution that it is.
+/// [`conv2d_scratch_len`] elements of the 1x1 convolution that it is; none for a single row of a
+/// multiple of eight 8-bit inputs.
 pub fn fully_connected<S: Storage>(
     in_features: usize,
     out_features: usize,
@@ -59,6 +60,14 @@ pub fn fully_connected<S: Storage>(
     output: &mut [S],
 ) {
     let rows = input.len().checked_div(in_features).unwrap_or(0);
+    if rows == 1 && in_features.is_multiple_of(8) && !S::WIDE {
+        match weights.storage {
+            2 => return row::<S, 2, 1, 4>(input, weights.bytes, requantize, output),
+            3 => return row::<S, 3, 3, 8>(input, weights.bytes, requantize, output),
+            4 => return row::<S, 4, 1, 2>(input, weights.bytes, requantize, output),
+            _ => {}
+        }
+    }
     let geometry = ConvGeometry {
         input: [rows, 1],
         output: [rows, 1],
@@ -68,6 +77,38 @@ pub fn fully_connected<S: Storage>(
         window: Window { kernel: [1; 2], stride: [1; 2], dilation: [1; 2], pad: [0; 2] },
     };
     conv2d(&geometry, input, weights, requantize, scratch, output);
+}
+
+/// A single row of inputs, which would not make up for decoding filters: they are multiplied as they
+/// are packed, `FIELDS` weights of `BITS` bits in `BYTES` bytes, two filters at a time.
+fn row<S: Storage, const BITS: usize, const BYTES: usize, const FIELDS: usize>(
+    input: &[S],
+    weights: &[u8],
+    requantize: &Requantize,
+    output: &mut [S],
+) {
+    let bytes = input.len() / FIELDS * BYTES;
+    let mut filters = weights.chunks_exact(bytes.max(1));
+    let mut bias = requantize.bias.iter();
+    for (pair, outputs) in output.chunks_mut(2).enumerate() {
+        let first = filters.next().unwrap_or(&[]);
+        // Where no second filter is left, the first is computed twice.
+        let second = filters.next().unwrap_or(first);
+        let groups = first.as_chunks::<BYTES>().0.iter().zip(second.as_chunks::<BYTES>().0);
+        let [mut a, mut b] = [0_i32; 2];
+        for (inputs, (first, second)) in input.as_chunks::<FIELDS>().0.iter().zip(groups) {
+            let (first, second) = (joined(first), joined(second));
+            for (place, x) in inputs.iter().enumerate() {
+                let x = x.integer() - requantize.input_zero_point;
+                a = a.wrapping_add(x.wrapping_mul(field::<BITS>(first, place)));
+                b = b.wrapping_add(x.wrapping_mul(field::<BITS>(second, place)));
+            }
+        }
+        for (i, (output, sum)) in outputs.iter_mut().zip([a, b]).enumerate() {
+            let bias = bias.next().copied().unwrap_or(0);
+            *output = finish(requantize, 2 * pair + i, S::accumulate(bias.into(), sum));
+        }
+    }
 }
 
 /// Filters that are computed at once.

@@ -115,15 +115,33 @@ impl Executor for &'static EmulatedCore {
 }
 
 /// Exported Rust on a core with the DSP extension, whose instructions no other machine has.
-pub struct EmulatedRust;
-
-impl EmulatedRust {
-    const TARGET: &str = "cortex-m4";
+pub struct EmulatedRust {
+    name: &'static str,
+    target: &'static str,
 }
 
-impl Executor for EmulatedRust {
+/// The core that runs in every test.
+pub const RUST: &EmulatedRust = &EmulatedRust { name: "Rust, M4", target: "cortex-m4" };
+
+/// Cores that run where they are asked for.
+const FURTHER_RUST: &[EmulatedRust] = &[
+    EmulatedRust { name: "Rust, M0", target: "cortex-m0" },
+    EmulatedRust { name: "Rust, M3", target: "cortex-m3" },
+    EmulatedRust { name: "Rust, M7", target: "cortex-m7" },
+    EmulatedRust { name: "Rust, M33", target: "cortex-m33" },
+    EmulatedRust { name: "Rust, M55", target: "cortex-m55" },
+    EmulatedRust { name: "Rust, RISC-V", target: "rv32" },
+];
+
+/// Exported Rust on the core of a target.
+pub fn rust_core(target: &str) -> &'static EmulatedRust {
+    let core = [RUST].into_iter().chain(FURTHER_RUST).find(|core| core.target == target);
+    core.unwrap_or_else(|| panic!("no core of {target}"))
+}
+
+impl Executor for &'static EmulatedRust {
     fn name(&self) -> &'static str {
-        "Rust, M4"
+        self.name
     }
 
     fn agreement(&self) -> Agreement {
@@ -131,7 +149,7 @@ impl Executor for EmulatedRust {
     }
 
     fn available(&self) -> Result<(), String> {
-        let target = export::target(Self::TARGET).map_err(|error| error.to_string())?;
+        let target = export::target(self.target).map_err(|error| error.to_string())?;
         match burn_ptq_mcu::rust_available(target) {
             true => Ok(()),
             false => Err("no core library (scripts/install-rust-mcu.sh), linker or QEMU".into()),
@@ -152,7 +170,7 @@ impl Executor for EmulatedRust {
     }
 
     fn run(&mut self, problems: &[&Problem]) -> Result<Vec<Vec<u8>>, String> {
-        let target = export::target(Self::TARGET).map_err(|error| error.to_string())?;
+        let target = export::target(self.target).map_err(|error| error.to_string())?;
         let mut toolchain =
             RustToolchain::new(target, "\"s\"").map_err(|error| error.to_string())?;
         let mut outputs = Vec::with_capacity(problems.len());

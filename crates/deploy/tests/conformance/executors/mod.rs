@@ -58,7 +58,7 @@ pub fn running_programs() -> Vec<Box<dyn Executor>> {
     for build in host_rust::BUILDS {
         executors.push(Box::new(build));
     }
-    executors.push(Box::new(board::EmulatedRust));
+    executors.push(Box::new(board::RUST));
     for core in board::CORES {
         executors.push(Box::new(core));
     }
@@ -77,8 +77,11 @@ pub fn clang_cores() -> Vec<Box<dyn Executor>> {
     board::CLANG.iter().map(|core| Box::new(core) as Box<dyn Executor>).collect()
 }
 
-/// The emulated cores of `targets`, names separated by commas.
+/// The emulated cores of `targets`, names separated by commas, with exported C and with Rust.
 pub fn cores(targets: &str) -> Vec<Box<dyn Executor>> {
-    let core = |target| Box::new(board::core(target)) as Box<dyn Executor>;
-    targets.split(',').map(core).collect()
+    let both = |target| {
+        let c = Box::new(board::core(target)) as Box<dyn Executor>;
+        [c, Box::new(board::rust_core(target))]
+    };
+    targets.split(',').flat_map(both).collect()
 }

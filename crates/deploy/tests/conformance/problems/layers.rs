@@ -54,7 +54,7 @@ struct Windows {
     kernel: [usize; 2],
     stride: [usize; 2],
     dilation: [usize; 2],
-    /// Less than what a window reaches over.
+    /// As much as what a window reaches over, or a little more.
     pad: [usize; 2],
     /// So many fewer than start within the padded input.
     fewer: [usize; 2],
@@ -381,7 +381,7 @@ impl Windows {
     /// The windows over a plane, and how many there are.
     fn over(&self, plane: [usize; 2]) -> (Window, [usize; 2]) {
         let Windows { kernel, stride, dilation, .. } = *self;
-        let pad = [0, 1].map(|axis| self.pad[axis].min((kernel[axis] - 1) * dilation[axis]));
+        let pad = [0, 1].map(|axis| self.pad[axis].min((kernel[axis] - 1) * dilation[axis] + 2));
         let counts = [0, 1].map(|axis| {
             // Some lie in the padding alone.
             let all = (plane[axis] + 2 * pad[axis]).div_ceil(stride[axis]);
