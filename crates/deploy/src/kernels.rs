@@ -3,7 +3,7 @@
 //! Every target has the portable kernels; those of an instruction set take the operations that they
 //! are written for, where their arithmetic stays exact.
 
-use crate::model::{DType, IntModel, IntNode, IntOp, IntTensor, TensorId, Weighted};
+use crate::model::{Broadcast, DType, IntModel, IntNode, IntOp, IntTensor, TensorId, Weighted};
 use crate::scratch;
 use crate::target::Kernels;
 
@@ -120,6 +120,7 @@ fn runs_on_mve(model: &IntModel, node: &IntNode) -> bool {
             let taps = geometry.window.kernel.iter().product::<usize>();
             narrow() && geometry.multiplier == 1 && taps <= MAX_TAPS
         }
+        IntOp::Add { broadcast, .. } => narrow() && *broadcast == Broadcast::None,
         _ => false,
     }
 }

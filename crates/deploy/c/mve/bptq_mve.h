@@ -52,6 +52,9 @@ void bptq_mve_depthwise_w4_s8(const bptq_depthwise *op, const int8_t *input, int
 void bptq_mve_depthwise_w2_s8(const bptq_depthwise *op, const int8_t *input, int8_t *output,
                               int8_t *scratch);
 
+/* Sum of two tensors of one shape. */
+void bptq_mve_add_s8(const bptq_elementwise *op, const int8_t *a, const int8_t *b, int8_t *output);
+
 #ifdef __cplusplus
 }
 #endif

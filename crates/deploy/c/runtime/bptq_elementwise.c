@@ -2,6 +2,8 @@
  * read, so that the output may take an input's place. */
 #include "bptq_math.h"
 
+/* The operations' parameters are copied: an output might be a part of them, for all that the compiler
+ * knows, and they would be read again for each. */
 static inline int32_t sum(const bptq_elementwise *op, int32_t a, int32_t b)
 {
     const int32_t factor = (int32_t)1 << op->left_shift;
@@ -26,37 +28,41 @@ static inline int32_t moved(const bptq_requantize *op, int32_t x)
 
 void bptq_add_s8(const bptq_elementwise *op, const int8_t *a, const int8_t *b, int8_t *output)
 {
+    const bptq_elementwise own = *op;
     int32_t j = 0;
-    for (int32_t i = 0; i < op->length; i++) {
-        output[i] = (int8_t)sum(op, a[i], b[j]);
-        j = j + 1 == op->b_length ? 0 : j + 1;
+    for (int32_t i = 0; i < own.length; i++) {
+        output[i] = (int8_t)sum(&own, a[i], b[j]);
+        j = j + 1 == own.b_length ? 0 : j + 1;
     }
 }
 
 void bptq_add_s16(const bptq_elementwise *op, const int16_t *a, const int16_t *b, int16_t *output)
 {
+    const bptq_elementwise own = *op;
     int32_t j = 0;
-    for (int32_t i = 0; i < op->length; i++) {
-        output[i] = (int16_t)sum(op, a[i], b[j]);
-        j = j + 1 == op->b_length ? 0 : j + 1;
+    for (int32_t i = 0; i < own.length; i++) {
+        output[i] = (int16_t)sum(&own, a[i], b[j]);
+        j = j + 1 == own.b_length ? 0 : j + 1;
     }
 }
 
 void bptq_mul_s8(const bptq_elementwise *op, const int8_t *a, const int8_t *b, int8_t *output)
 {
+    const bptq_elementwise own = *op;
     int32_t j = 0;
-    for (int32_t i = 0; i < op->length; i++) {
-        output[i] = (int8_t)product(op, a[i], b[j]);
-        j = j + 1 == op->b_length ? 0 : j + 1;
+    for (int32_t i = 0; i < own.length; i++) {
+        output[i] = (int8_t)product(&own, a[i], b[j]);
+        j = j + 1 == own.b_length ? 0 : j + 1;
     }
 }
 
 void bptq_mul_s16(const bptq_elementwise *op, const int16_t *a, const int16_t *b, int16_t *output)
 {
+    const bptq_elementwise own = *op;
     int32_t j = 0;
-    for (int32_t i = 0; i < op->length; i++) {
-        output[i] = (int16_t)product(op, a[i], b[j]);
-        j = j + 1 == op->b_length ? 0 : j + 1;
+    for (int32_t i = 0; i < own.length; i++) {
+        output[i] = (int16_t)product(&own, a[i], b[j]);
+        j = j + 1 == own.b_length ? 0 : j + 1;
     }
 }
 
@@ -80,28 +86,32 @@ void bptq_table_s16(const int16_t *table, int32_t length, const int16_t *input, 
 
 void bptq_requantize_s8(const bptq_requantize *op, const int8_t *input, int8_t *output)
 {
-    for (int32_t i = 0; i < op->length; i++) {
-        output[i] = (int8_t)moved(op, input[i]);
+    const bptq_requantize own = *op;
+    for (int32_t i = 0; i < own.length; i++) {
+        output[i] = (int8_t)moved(&own, input[i]);
     }
 }
 
 void bptq_requantize_s16(const bptq_requantize *op, const int16_t *input, int16_t *output)
 {
-    for (int32_t i = 0; i < op->length; i++) {
-        output[i] = (int16_t)moved(op, input[i]);
+    const bptq_requantize own = *op;
+    for (int32_t i = 0; i < own.length; i++) {
+        output[i] = (int16_t)moved(&own, input[i]);
     }
 }
 
 void bptq_requantize_s8_s16(const bptq_requantize *op, const int8_t *input, int16_t *output)
 {
-    for (int32_t i = 0; i < op->length; i++) {
-        output[i] = (int16_t)moved(op, input[i]);
+    const bptq_requantize own = *op;
+    for (int32_t i = 0; i < own.length; i++) {
+        output[i] = (int16_t)moved(&own, input[i]);
     }
 }
 
 void bptq_requantize_s16_s8(const bptq_requantize *op, const int16_t *input, int8_t *output)
 {
-    for (int32_t i = 0; i < op->length; i++) {
-        output[i] = (int8_t)moved(op, input[i]);
+    const bptq_requantize own = *op;
+    for (int32_t i = 0; i < own.length; i++) {
+        output[i] = (int8_t)moved(&own, input[i]);
     }
 }

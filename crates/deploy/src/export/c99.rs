@@ -62,6 +62,7 @@ const DSP: &[(&str, &str)] = &[
 /// What the vector kernels add: every file of `c/mve`.
 const MVE: &[(&str, &str)] = &[
     ("bptq_mve.h", include_str!("../../c/mve/bptq_mve.h")),
+    ("bptq_mve_add.c", include_str!("../../c/mve/bptq_mve_add.c")),
     ("bptq_mve_conv2d.c", include_str!("../../c/mve/bptq_mve_conv2d.c")),
     ("bptq_mve_depthwise.c", include_str!("../../c/mve/bptq_mve_depthwise.c")),
     ("bptq_mve_dot.h", include_str!("../../c/mve/bptq_mve_dot.h")),

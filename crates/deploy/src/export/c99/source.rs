@@ -203,7 +203,11 @@ impl Printer<'_> {
                     field("b", multiplier(params.b)),
                     field("output", multiplier(params.output)),
                 ];
-                self.elementwise("bptq_add", &fields, *broadcast, *clamp)
+                let function = match chosen(self.model, self.node, self.kernels) {
+                    Kernels::Mve => "bptq_mve_add",
+                    _ => "bptq_add",
+                };
+                self.elementwise(function, &fields, *broadcast, *clamp)
             }
             IntOp::Mul { multiplier: factor, broadcast, clamp } => {
                 let fields = [field("output", multiplier(*factor))];
