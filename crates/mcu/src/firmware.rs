@@ -11,7 +11,7 @@ use burn_ptq_deploy::model::IntModel;
 use tempfile::TempDir;
 
 use crate::error::{McuError, failed};
-use crate::map::{RuntimeFunction, RustSizes, Sizes, runtime_functions};
+use crate::map::{RuntimeFunction, RustSizes, Sizes, flash_bytes, runtime_functions};
 
 /// A firmware that runs for longer hangs.
 const LIMIT: Duration = Duration::from_secs(1800);
@@ -98,6 +98,14 @@ impl Firmware {
     /// The functions of the runtime that it holds, in the order of addresses.
     pub fn runtime_functions(&self) -> Result<Vec<RuntimeFunction>, McuError> {
         Ok(runtime_functions(&self.map()?))
+    }
+
+    /// Bytes of flash of the whole image, driver and start-up code included.
+    ///
+    /// # Errors
+    /// If the linker's map cannot be read.
+    pub fn flash_bytes(&self) -> Result<usize, McuError> {
+        Ok(flash_bytes(&self.map()?))
     }
 
     fn map(&self) -> Result<String, McuError> {

@@ -1,15 +1,14 @@
 /* Depthwise convolution, 8-bit activations: four channels and two taps at a time. */
 #include "bptq_dsp_math.h"
 
-/* The inputs that the window at (y, x) covers, a pointer to the channels of each tap; `zeros` in
+/* The inputs that the window from row `top` and column `left` on covers, a pointer to the channels of each tap; `zeros` in
  * the padding and after an odd last tap. */
 static void window_taps(const bptq_depthwise *op, const int8_t *input, const int8_t *zeros,
-                        int32_t y, int32_t x, const int8_t **taps)
+                        int32_t top, int32_t left, const int8_t **taps)
 {
     const bptq_window *window = &op->window;
     const uint32_t channels = (uint32_t)op->channels;
-    const int32_t left = x * window->stride_width - window->pad_width;
-    int32_t row = y * window->stride_height - window->pad_height;
+    int32_t row = top;
     for (int32_t i = 0; i < window->kernel_height; i++) {
         const uint32_t width =
             (uint32_t)row < (uint32_t)window->input_height ? (uint32_t)window->input_width : 0;
@@ -145,14 +144,30 @@ BPTQ_INLINE void depthwise(int32_t bits, const bptq_depthwise *op, const int8_t 
     const int32_t channels = op->channels;
     const int32_t scale = bits == 8 ? 0 : 16 - bits;
     const int8_t *taps[BPTQ_DSP_TAPS + 3];
-    const int8_t *const *end = taps + window->kernel_height * window->kernel_width;
+    const int32_t count_of_taps = window->kernel_height * window->kernel_width;
+    const int8_t *const *end = taps + count_of_taps;
+    const int32_t last_row =
+        window->input_height - 1 - (window->kernel_height - 1) * window->dilation_height;
+    const int32_t last_column =
+        window->input_width - 1 - (window->kernel_width - 1) * window->dilation_width;
+    const int32_t step = window->stride_width * channels;
     int32_t kept[BPTQ_DSP_CHANNELS];
     memset(scratch, op->weighted.input_zero_point, (size_t)channels);
     for (int32_t y = 0; y < window->output_height; y++) {
+        const int32_t top = y * window->stride_height - window->pad_height;
+        const int32_t inside = top >= 0 && top <= last_row;
         for (int32_t x = 0; x < window->output_width; x++) {
+            const int32_t left = x * window->stride_width - window->pad_width;
             const uint32_t *weights = (const uint32_t *)op->weighted.weights;
             int32_t channel = 0;
-            window_taps(op, input, scratch, y, x, taps);
+            if (inside && x > 0 && left >= window->stride_width && left <= last_column) {
+                /* This window and the one before lie within the input. */
+                for (int32_t i = 0; i < count_of_taps; i++) {
+                    taps[i] += step;
+                }
+            } else {
+                window_taps(op, input, scratch, top, left, taps);
+            }
             while (channel < channels) {
                 int32_t count = 0;
                 /* The last block may begin in the one before. */
