@@ -6,6 +6,7 @@
 //! | `fragment` | pieces of recipes: laying one over the other, setting one key |
 //! | `plan` | the runs that a study needs, each with an id that follows from what it computes |
 //! | `record`, `journal` | what is known about a run, and the file that survives being killed |
+//! | `merge` | joining such files |
 //! | `bench` | tasks opened once, and what runs share |
 //! | `runner`, `estimate` | running what is missing, and how long that takes |
 //! | `statistics` | paired bootstrap, Holm's correction |
@@ -18,6 +19,7 @@ mod estimate;
 mod file;
 mod fragment;
 mod journal;
+mod merge;
 mod plan;
 mod record;
 pub mod report;
@@ -26,7 +28,8 @@ pub mod statistics;
 
 pub use bench::Bench;
 pub use file::{Axis, Case, Experiment, Mode, Study, StudyError, TaskEntry};
-pub use journal::{Journal, Merged, merge, read};
+pub use journal::{Journal, read};
+pub use merge::{Merged, merge};
 pub use plan::{Level, Plan, PlannedAxis, PlannedExperiment, Point, Run, Shard};
 pub use record::{
     Contents, LayerNoise, Measured, Outcome, Record, RunRecord, StudyRecord, TaskRecord,

@@ -177,8 +177,12 @@ fn work(
         };
         let record = Record::Run(Box::new(record));
         let mut state = lock();
+        // Behind what another worker failed to write, nothing may follow.
+        if state.problem.is_some() {
+            return;
+        }
         if let Err(problem) = state.journal.append(&record) {
-            state.problem.get_or_insert(problem);
+            state.problem = Some(problem);
             return;
         }
         let Record::Run(record) = record else { return };
