@@ -3,7 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `file` | the study file: tasks, a base recipe, experiments with axes |
-//! | `fragment` | pieces of recipes: laying one over the other, setting one key |
+//! | `recipes`, `fragment` | recipes made of pieces; laying one over the other, setting one key |
 //! | `plan` | the runs that a study needs, each with an id that follows from what it computes |
 //! | `record`, `journal` | what is known about a run, and the file that survives being killed |
 //! | `merge` | joining such files |
@@ -21,6 +21,7 @@ mod fragment;
 mod journal;
 mod merge;
 mod plan;
+mod recipes;
 mod record;
 pub mod report;
 mod runner;
