@@ -9,12 +9,13 @@
 //! | `merge` | joining such files |
 //! | `bench` | tasks opened once, and what runs share |
 //! | `runner`, `estimate` | running what is missing, and how long that takes |
-//! | `statistics` | paired bootstrap, Holm's correction |
-//! | `analysis` | cells with means, deviations and verdicts |
+//! | `statistics` | what samples and draws add to a difference, p-values, Holm's correction |
+//! | `results`, `claims`, `analysis` | a file's records sorted; verdicts; cells with means and both |
 //! | `report` | HTML, Markdown, CSV and JSON |
 
 pub mod analysis;
 mod bench;
+pub mod claims;
 mod estimate;
 mod file;
 mod fragment;
@@ -24,6 +25,7 @@ mod plan;
 mod recipes;
 mod record;
 pub mod report;
+mod results;
 mod runner;
 pub mod statistics;
 
@@ -33,9 +35,10 @@ pub use journal::{Journal, read};
 pub use merge::{Merged, merge};
 pub use plan::{Level, Plan, PlannedAxis, PlannedExperiment, Point, Run, Shard};
 pub use record::{
-    Contents, LayerNoise, Measured, Outcome, Record, RunRecord, StudyRecord, TaskRecord,
+    Contents, LayerNoise, Measured, Outcome, Producer, Record, RunRecord, StudyRecord, TaskRecord,
 };
-pub use runner::{Options, StudyEvent, Summary, expected_seconds, run};
+pub use results::Results;
+pub use runner::{Options, StudyEvent, Summary, expected_seconds, is_done, run};
 
 #[cfg(test)]
 mod tests;
