@@ -20,6 +20,7 @@ if ! parallel --version 2>/dev/null | grep -q '^GNU parallel'; then
     echo "gnu-parallel.sh: missing: GNU parallel (Debian: apt-get install parallel)" >&2
     exit 1
 fi
-seq "$shards" | parallel --will-cite --jobs "$jobs" --retries 3 --halt now,fail=1 \
+# Without --quote, a shell would split names with spaces once more.
+seq "$shards" | parallel --will-cite --quote --jobs "$jobs" --retries 3 --halt now,fail=1 \
     "$command" ablate "$study" --out "$out" --shard "{}/$shards"
 "$command" ablate merge "$out"/results-*-of-"$shards".jsonl --out "$out"

@@ -444,7 +444,7 @@ impl LayerOverride {
 }
 
 /// Adds the nearest right key to the parser's message about an unknown field.
-fn suggest(message: &str) -> String {
+pub(crate) fn suggest(message: &str) -> String {
     let message = message.trim_end();
     let Some(rest) = message.split("unknown field `").nth(1) else { return message.into() };
     let mut quoted = rest.split('`');

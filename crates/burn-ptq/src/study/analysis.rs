@@ -5,28 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::file::{Study, StudyError};
-use super::plan::{Plan, PlannedExperiment, Point};
-use super::record::{Contents, Outcome, Record, RunRecord, StudyRecord, TaskRecord};
-use super::statistics::{Comparison, Judge, Resampled, Resamples, holm, mean_and_deviation};
+use super::claims::{Claim, correct};
+use super::file::{Mode, StudyError};
+use super::plan::{Plan, PlannedExperiment, Run};
+use super::record::{Contents, Measured, Outcome, Producer, RunRecord, TaskRecord};
+use super::results::Results;
+use super::statistics::{Against, Draw, Judge, Judged, mean_and_deviation};
 use crate::metric::Metric;
-
-/// How often samples and runs are drawn anew.
-pub const RESAMPLES: usize = 10_000;
-
-/// The level of all claims, after Holm's correction.
-pub const LEVEL: f64 = 0.05;
-
-/// What a result file holds, sorted.
-#[derive(Clone, Debug, Default)]
-pub struct Results {
-    /// The studies; the last is the present one.
-    pub studies: Vec<StudyRecord>,
-    /// The tasks.
-    pub tasks: Vec<TaskRecord>,
-    /// The runs; of one that stands twice the last.
-    pub runs: Vec<RunRecord>,
-}
 
 /// A study with its numbers.
 #[derive(Clone, Debug, Serialize)]
@@ -35,6 +20,12 @@ pub struct Analysis {
     pub name: String,
     /// The version of burn-ptq that ran it.
     pub version: String,
+    /// The backend that float networks ran on.
+    pub backend: String,
+    /// What else made runs of the result file, which have no part in this, and how many.
+    pub others: Vec<(Producer, usize)>,
+    /// Comparisons with the float network that are corrected together: one for each distinct cell.
+    pub float_comparisons: usize,
     /// The tasks.
     pub tasks: Vec<TaskSummary>,
     /// The experiments.
@@ -75,6 +66,8 @@ pub struct ExperimentResult {
     pub note: String,
     /// What its recipes have in common, by that of the first point.
     pub setting: String,
+    /// How its axes combine.
+    pub mode: Mode,
     /// The axes, with names and values.
     pub axes: Vec<AxisResult>,
     /// Its tasks, by index.
@@ -135,94 +128,22 @@ pub struct Cell {
     pub layers: Vec<(String, u8, Option<f64>)>,
 }
 
-/// A comparison, and what may be claimed.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Claim {
-    /// The difference of the means.
-    pub difference: f64,
-    /// Its 95 % confidence interval.
-    pub interval: (f64, f64),
-    /// The p-value.
-    pub p: f64,
-    /// The p-value after Holm's correction over the experiment.
-    pub adjusted_p: f64,
-    /// What may be claimed.
-    pub verdict: Verdict,
-}
-
-/// What may be claimed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// The cell is better.
-    Better,
-    /// The cell is worse.
-    Worse,
-    /// Neither is shown.
-    NoDifferenceShown,
-    /// A single run claims nothing.
-    OneRun,
-}
-
-impl Verdict {
-    /// As people read it.
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::Better => "better",
-            Self::Worse => "worse",
-            Self::NoDifferenceShown => "no difference shown",
-            Self::OneRun => "one run: no claim",
-        }
-    }
-}
-
-impl Results {
-    /// Sorts records.
-    pub fn new(records: impl IntoIterator<Item = Record>) -> Self {
-        let mut results = Self::default();
-        let mut places = HashMap::new();
-        for record in records {
-            match record {
-                Record::Study(study) => results.studies.push(study),
-                Record::Task(task) => results.tasks.push(*task),
-                Record::Run(run) => {
-                    let place = *places.entry(run.id.clone()).or_insert(results.runs.len());
-                    match results.runs.get_mut(place) {
-                        Some(known) => *known = *run,
-                        None => results.runs.push(*run),
-                    }
-                }
-            }
-        }
-        results
-    }
-
-    /// The plan of the last study on the tasks as they were.
-    ///
-    /// # Errors
-    /// If there is no study, or a task of it was not run.
-    pub fn plan(&self) -> Result<(Plan, String), StudyError> {
-        let wrong = |problem: &str| StudyError::File {
-            origin: "the result file".into(),
-            problem: problem.into(),
-        };
-        let study = self.studies.last().ok_or_else(|| wrong("it names no study"))?;
-        let study = Study::parse(&study.text, &study.name)?;
-        let task = |entry: &super::file::TaskEntry| {
-            let found = self.tasks.iter().rfind(|task| task.name == entry.name);
-            found.cloned().ok_or_else(|| wrong(&format!("task '{}' was not run", entry.name)))
-        };
-        let tasks = study.tasks.iter().map(task).collect::<Result<Vec<_>, _>>()?;
-        let version = self.runs.last().map_or(env!("CARGO_PKG_VERSION"), |run| &run.version);
-        Ok((Plan::new(&study, tasks, version)?, version.into()))
-    }
-}
-
-/// A run with what its comparisons need.
-struct Judged<'a> {
+/// A run that succeeded.
+#[derive(Clone, Copy)]
+struct Succeeded<'a> {
+    run: &'a Run,
     record: &'a RunRecord,
-    metric: f64,
-    resampled: Resampled,
+    measured: &'a Measured,
+}
+
+impl Succeeded<'_> {
+    /// What the run drew at random. Where inputs are made from a seed, that is what differs.
+    fn draw(&self) -> Draw {
+        match self.run.recipe.calibration.source.component().synthesis() {
+            Some(_) => Draw::Seed(self.run.recipe.seed),
+            None => Draw::Samples(self.run.draw),
+        }
+    }
 }
 
 impl Analysis {
@@ -231,37 +152,26 @@ impl Analysis {
     /// # Errors
     /// As [`Results::plan`], and if outcomes are damaged.
     pub fn new(results: &Results) -> Result<Self, StudyError> {
-        let (plan, version) = results.plan()?;
+        let plan = results.plan()?;
         let records: HashMap<&str, &RunRecord> =
             results.runs.iter().map(|run| (run.id.as_str(), run)).collect();
         let records: Vec<Option<&RunRecord>> =
             plan.runs.iter().map(|run| records.get(run.id.as_str()).copied()).collect();
-        let resamples = plan.tasks.iter().map(resamples).collect::<Result<Vec<_>, _>>()?;
-        let float = |(task, resamples): (&TaskRecord, &Resamples)| {
-            Ok(resamples.run(&unpack(&task.outcomes, &task.name, task.evaluation_samples)?))
+        let judges = plan.tasks.iter().map(judge).collect::<Result<Vec<_>, _>>()?;
+        let float = |(task, judge): (&TaskRecord, &Judge)| {
+            Ok(judge.values(&unpack(&task.outcomes, &task.name, task.evaluation_samples)?))
         };
-        let floats: Vec<Resampled> =
-            plan.tasks.iter().zip(&resamples).map(float).collect::<Result<_, StudyError>>()?;
-        let judged = |(run, record): (&super::plan::Run, &Option<&'_ RunRecord>)| {
-            let Some(record) = *record else { return Ok(None) };
-            let Some(measured) = &record.measured else { return Ok(None) };
-            let samples = plan.tasks[run.task].evaluation_samples;
-            let outcomes = unpack(&measured.outcomes, &record.id, samples)?;
-            let resampled = resamples[run.task].run(&outcomes);
-            Ok(Some((measured.metric, resampled)))
-        };
-        let metrics = plan.runs.iter().zip(&records).map(judged);
-        let metrics = metrics.collect::<Result<Vec<_>, StudyError>>()?;
-        let judged: Vec<Option<Judged>> = metrics
-            .into_iter()
-            .zip(&records)
-            .map(|(found, record)| {
-                let ((metric, resampled), record) = (found?, (*record)?);
-                Some(Judged { record, metric, resampled })
-            })
-            .collect();
-        let desk = Desk { plan: &plan, judged: &judged, resamples: &resamples, floats: &floats };
-        let experiments = plan.experiments.iter().map(|e| desk.experiment(e)).collect();
+        let floats = plan.tasks.iter().zip(&judges).map(float);
+        let floats = floats.collect::<Result<Vec<_>, StudyError>>()?;
+        let succeeded = plan.runs.iter().zip(&records).map(|(run, record)| {
+            let record = (*record)?;
+            Some(Succeeded { run, record, measured: record.measured.as_ref()? })
+        });
+        let succeeded: Vec<Option<Succeeded>> = succeeded.collect();
+        let desk = Desk { plan: &plan, runs: &succeeded, judges: &judges, floats: &floats };
+        let experiments = plan.experiments.iter().map(|e| desk.experiment(e));
+        let mut experiments = experiments.collect::<Result<Vec<_>, _>>()?;
+        let float_comparisons = correct_against_float(&plan, &mut experiments);
         let present = || plan.runs.iter().zip(&records).filter_map(|(run, r)| Some((run, (*r)?)));
         let tasks = plan.tasks.iter().enumerate().map(|(at, task)| {
             let mut seconds = task.seconds.clone();
@@ -284,9 +194,14 @@ impl Analysis {
         });
         let failed =
             |(_, r): (_, &RunRecord)| Some((r.task.clone(), r.recipe.clone(), r.error.clone()?));
+        let mut others = results.producers();
+        others.retain(|(producer, count)| *producer != plan.producer && *count > 0);
         Ok(Self {
             name: plan.name.clone(),
-            version,
+            version: plan.producer.version.clone(),
+            backend: plan.producer.backend.clone(),
+            others,
+            float_comparisons,
             tasks: tasks.collect(),
             experiments,
             planned: plan.runs.len(),
@@ -299,70 +214,75 @@ impl Analysis {
 /// Everything that experiments are judged with.
 struct Desk<'a> {
     plan: &'a Plan,
-    judged: &'a [Option<Judged<'a>>],
-    resamples: &'a [Resamples],
-    floats: &'a [Resampled],
+    runs: &'a [Option<Succeeded<'a>>],
+    judges: &'a [Judge],
+    /// What each sample adds to the metric of the float network.
+    floats: &'a [Vec<f64>],
 }
 
 impl Desk<'_> {
-    fn experiment(&self, planned: &PlannedExperiment) -> ExperimentResult {
+    fn experiment(&self, planned: &PlannedExperiment) -> Result<ExperimentResult, StudyError> {
         let axes = planned.axes.iter().map(|axis| AxisResult {
             name: axis.name.clone(),
             key: axis.key.clone(),
             labels: axis.levels.iter().map(|l| l.label.clone()).collect(),
             numbers: axis.levels.iter().map(|l| l.number).collect(),
         });
-        let places: Vec<(usize, usize)> = (0..planned.points.len())
-            .flat_map(|point| (0..planned.tasks.len()).map(move |task| (point, task)))
-            .collect();
-        let cell = |&(point, task): &(usize, usize)| self.cell(planned, point, task);
-        let mut cells: Vec<Cell> = places.par_iter().map(cell).collect();
-        let comparisons = correct(&mut cells, |cell| cell.against.as_mut());
-        correct(&mut cells, |cell| cell.float.as_mut());
-        ExperimentResult {
+        let cell = |(point, task): (usize, usize)| self.cell(planned, point, task);
+        let places: Vec<(usize, usize)> = places(planned).collect();
+        let cells = places.into_par_iter().map(cell).collect::<Result<Vec<_>, _>>();
+        let mut cells: Vec<Cell> = cells?;
+        let comparisons = correct(cells.iter_mut().filter_map(|cell| cell.against.as_mut()));
+        Ok(ExperimentResult {
             question: planned.question.clone(),
             note: planned.note.clone(),
             setting: planned.setting.clone(),
+            mode: planned.mode,
             axes: axes.collect(),
             tasks: planned.tasks.clone(),
             cells,
             comparisons,
-        }
+        })
     }
 
-    fn runs(&self, point: &Point, place: usize) -> Vec<&Judged<'_>> {
-        point.runs[place].iter().filter_map(|&run| self.judged[run].as_ref()).collect()
-    }
-
-    fn cell(&self, planned: &PlannedExperiment, at: usize, place: usize) -> Cell {
+    fn cell(
+        &self,
+        planned: &PlannedExperiment,
+        at: usize,
+        place: usize,
+    ) -> Result<Cell, StudyError> {
         let point = &planned.points[at];
         let task = planned.tasks[place];
-        let runs = self.runs(point, place);
-        let metrics: Vec<f64> = runs.iter().map(|run| run.metric).collect();
-        let (mean, deviation) = mean_and_deviation(&metrics);
-        let own: Vec<(f64, &Resampled)> = runs.iter().map(|r| (r.metric, &r.resampled)).collect();
-        let resamples = &self.resamples[task];
-        let metric = self.plan.tasks[task].metric;
-        let claim = |other: &[(f64, &Resampled)], paired: bool, enough: bool| {
-            (!own.is_empty() && !other.is_empty())
-                .then(|| Claim::new(resamples.compare(&own, other, paired), metric, enough))
+        let found = |point: usize| -> Vec<Succeeded> {
+            planned.points[point].runs[place].iter().filter_map(|&run| self.runs[run]).collect()
         };
-        let several = runs.len() > 1;
-        let float = [(self.plan.tasks[task].float, &self.floats[task])];
-        let reference = self.runs(&planned.points[point.reference], place);
-        let key = |run: &&Judged| (run.record.draw, run.record.samples);
-        let draws = |runs: &[&Judged]| runs.iter().map(|r| key(r).0).collect::<Vec<_>>();
-        let paired = runs.len() == reference.len() && draws(&runs) == draws(&reference);
-        let other: Vec<(f64, &Resampled)> =
-            reference.iter().map(|r| (r.metric, &r.resampled)).collect();
-        let against = (point.reference != at)
-            .then(|| claim(&other, paired, several && reference.len() > 1))
-            .flatten();
-        let measured: Vec<_> = runs.iter().filter_map(|r| r.record.measured.as_ref()).collect();
-        let first = measured.first();
+        let runs = found(at);
+        let judged = self.judged(task, &runs)?;
+        let metrics: Vec<f64> = runs.iter().map(|run| run.measured.metric).collect();
+        let (mean, deviation) = mean_and_deviation(&metrics);
+        let facts = &self.plan.tasks[task];
+        let binary = matches!(facts.outcomes, Outcome::Correct(..));
+        let claim = |against: Against, same: bool| {
+            let found = self.judges[task].compare(&judged, against, binary);
+            Claim::new(&found, facts.metric, same)
+        };
+        let float = (!runs.is_empty()).then(|| {
+            let same = runs.iter().all(|run| run.measured.outcomes == facts.outcomes);
+            claim(Against::Network(&self.floats[task]), same)
+        });
+        let reference = found(point.reference);
+        let compared = point.reference != at && !runs.is_empty() && !reference.is_empty();
+        let against = match compared {
+            true => {
+                let other = self.judged(task, &reference)?;
+                Some(claim(Against::Cell(&other), same(&runs, &reference)))
+            }
+            false => None,
+        };
+        let first = runs.first().map(|run| run.measured);
         let seconds: Vec<f64> =
             runs.iter().filter_map(|r| r.record.seconds.get("quantize").copied()).collect();
-        Cell {
+        Ok(Cell {
             task,
             levels: point.levels.clone(),
             recipe: point.recipe.clone(),
@@ -371,7 +291,7 @@ impl Desk<'_> {
             lacking: point.runs[place].len() - runs.len(),
             mean,
             deviation,
-            float: claim(&float, false, several),
+            float,
             against,
             flash_bytes: first.map_or(0, |m| m.flash_bytes),
             ram_bytes: first.map_or(0, |m| m.ram_bytes),
@@ -379,73 +299,82 @@ impl Desk<'_> {
             bit_operations: first.map_or(0, |m| m.bit_operations),
             seconds: mean_and_deviation(&seconds).0,
             layers: layers(&runs),
-        }
+        })
+    }
+
+    /// Runs as they are compared. They are unpacked for each cell anew, so that a study of any size
+    /// takes the memory of a cell.
+    fn judged(&self, task: usize, runs: &[Succeeded]) -> Result<Vec<Judged>, StudyError> {
+        let samples = self.plan.tasks[task].evaluation_samples;
+        let judged = |run: &Succeeded| {
+            let outcomes = unpack(&run.measured.outcomes, &run.record.id, samples)?;
+            Ok(Judged { draw: run.draw(), values: self.judges[task].values(&outcomes) })
+        };
+        runs.iter().map(judged).collect()
     }
 }
 
+/// The point and the place of the task of each cell, in the order of an experiment's cells.
+fn places(planned: &PlannedExperiment) -> impl Iterator<Item = (usize, usize)> + '_ {
+    let tasks = planned.tasks.len();
+    (0..planned.points.len()).flat_map(move |point| (0..tasks).map(move |task| (point, task)))
+}
+
+/// Whether two cells have the same draws, and their runs the same outcomes.
+fn same(runs: &[Succeeded], reference: &[Succeeded]) -> bool {
+    let among = |runs: &[Succeeded], run: &Succeeded| {
+        let mut others = runs.iter().filter(|other| other.draw() == run.draw()).peekable();
+        others.peek().is_some() && others.all(|o| o.measured.outcomes == run.measured.outcomes)
+    };
+    runs.iter().all(|run| among(reference, run)) && reference.iter().all(|run| among(runs, run))
+}
+
+/// Corrects the comparisons with the float network. A cell that stands in several experiments is one
+/// comparison, and has one verdict; returns how many there are.
+fn correct_against_float(plan: &Plan, experiments: &mut [ExperimentResult]) -> usize {
+    let keys = plan.experiments.iter().flat_map(|planned| {
+        places(planned).map(|(point, task)| planned.points[point].runs[task].as_slice())
+    });
+    let cells = experiments.iter_mut().flat_map(|experiment| &mut experiment.cells);
+    let mut distinct: BTreeMap<&[usize], Claim> = BTreeMap::new();
+    let mut places = Vec::new();
+    for (key, cell) in keys.zip(cells) {
+        if let Some(claim) = &mut cell.float {
+            distinct.insert(key, *claim);
+            places.push((key, claim));
+        }
+    }
+    let comparisons = correct(distinct.values_mut());
+    for (key, claim) in places {
+        *claim = distinct[key];
+    }
+    comparisons
+}
+
 /// The mean noise of each layer over runs that have the same layers.
-fn layers(runs: &[&Judged]) -> Vec<(String, u8, Option<f64>)> {
-    let measured: Vec<_> = runs.iter().filter_map(|r| r.record.measured.as_ref()).collect();
-    let Some(first) = measured.first() else { return Vec::new() };
+fn layers(runs: &[Succeeded]) -> Vec<(String, u8, Option<f64>)> {
+    let Some(first) = runs.first() else { return Vec::new() };
     let layer = |(at, (name, bits, _)): (usize, &(String, u8, Option<f64>))| {
-        let ratios = measured.iter().filter_map(|m| m.layers.get(at)?.2);
+        let ratios = runs.iter().filter_map(|run| run.measured.layers.get(at)?.2);
         let ratios: Vec<f64> = ratios.collect();
         let mean = (!ratios.is_empty()).then(|| mean_and_deviation(&ratios).0);
         (name.clone(), *bits, mean)
     };
-    first.layers.iter().enumerate().map(layer).collect()
+    first.measured.layers.iter().enumerate().map(layer).collect()
 }
 
-impl Claim {
-    /// A claim before correction; `enough` runs allow one at all.
-    fn new(found: Comparison, metric: Metric, enough: bool) -> Self {
-        let better = metric.lost(0.0, found.difference) < 0.0;
-        let verdict = match (enough, better) {
-            (false, _) => Verdict::OneRun,
-            (true, true) => Verdict::Better,
-            (true, false) => Verdict::Worse,
-        };
-        Self {
-            difference: found.difference,
-            interval: (found.low, found.high),
-            p: found.p,
-            adjusted_p: found.p,
-            verdict,
-        }
-    }
-}
-
-/// Corrects the claims of an experiment together; returns how many.
-fn correct(cells: &mut [Cell], claim: impl Fn(&mut Cell) -> Option<&mut Claim>) -> usize {
-    let mut claims: Vec<&mut Claim> = cells.iter_mut().filter_map(claim).collect();
-    claims.retain(|claim| claim.verdict != Verdict::OneRun);
-    let adjusted = holm(&claims.iter().map(|claim| claim.p).collect::<Vec<_>>());
-    for (claim, adjusted) in claims.iter_mut().zip(&adjusted) {
-        claim.adjusted_p = *adjusted;
-        if *adjusted >= LEVEL {
-            claim.verdict = Verdict::NoDifferenceShown;
-        }
-    }
-    claims.len()
-}
-
-fn resamples(task: &TaskRecord) -> Result<Resamples, StudyError> {
+fn judge(task: &TaskRecord) -> Result<Judge, StudyError> {
     let samples = task.evaluation_samples;
-    let judge = match &task.anomalous {
-        None => Judge::Mean,
-        Some(anomalous) => {
-            let Contents::Correct(anomalous) = unpack(anomalous, &task.name, samples)? else {
-                return Err(damaged(&task.name));
-            };
-            let groups = match task.groups.len() {
-                0 => vec![0; samples],
-                _ => task.groups.clone(),
-            };
-            Judge::Auc { anomalous, groups }
-        }
+    let Some(anomalous) = &task.anomalous else { return Ok(Judge::Mean) };
+    let Contents::Correct(anomalous) = unpack(anomalous, &task.name, samples)? else {
+        return Err(damaged(&task.name));
     };
-    // The seed is fixed: the same results give the same report.
-    Ok(Resamples::new(judge, samples, RESAMPLES, 1 << 32))
+    let groups = match task.groups.len() {
+        0 => vec![0; samples],
+        found if found == samples => task.groups.clone(),
+        _ => return Err(damaged(&task.name)),
+    };
+    Ok(Judge::Auc { anomalous, groups })
 }
 
 fn unpack(outcome: &Outcome, owner: &str, samples: usize) -> Result<Contents, StudyError> {

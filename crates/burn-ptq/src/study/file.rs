@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::fragment::{overlay, set};
@@ -10,7 +10,6 @@ use crate::data::Preprocessing;
 use crate::evaluate::EvaluationFiles;
 use crate::metric::Metric;
 use crate::pipeline::PipelineError;
-use crate::recipe::Recipe;
 use crate::task::Task;
 
 /// What to compare, on which tasks, how often.
@@ -93,7 +92,7 @@ pub struct Experiment {
 }
 
 /// How the axes of an experiment combine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// Every value with every value; each point is compared with the one that has the first value of
@@ -213,6 +212,7 @@ impl Study {
         if self.experiments.is_empty() {
             return Err("there is no [[experiment]]: expected at least one".into());
         }
+        self.check_base()?;
         for experiment in &self.experiments {
             let here = |problem: String| format!("experiment '{}': {problem}", experiment.question);
             if let Some(task) = experiment.tasks.iter().find(|t| !names.contains(&t.as_str())) {
@@ -223,49 +223,9 @@ impl Study {
                 return Err(here("it has no [[experiment.axis]]: expected at least one".into()));
             }
             experiment.axes.iter().try_for_each(Axis::validate).map_err(here)?;
-            self.check_levels(experiment).map_err(here)?;
+            self.check_recipes(experiment).map_err(here)?;
         }
         Ok(())
-    }
-
-    /// Every value of every axis alone gives a recipe that parses.
-    fn check_levels(&self, experiment: &Experiment) -> Result<(), String> {
-        let first = vec![0; experiment.axes.len()];
-        for (at, axis) in experiment.axes.iter().enumerate() {
-            for level in 0..axis.len() {
-                let mut levels = first.clone();
-                levels[at] = level;
-                self.recipe(experiment, &levels)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The recipe at these levels of an experiment's axes.
-    ///
-    /// # Errors
-    /// If it cannot be; the message names the values.
-    pub fn recipe(&self, experiment: &Experiment, levels: &[usize]) -> Result<Recipe, String> {
-        let base = match &self.preset {
-            Some(name) => Recipe::preset(name).map_err(|e| e.to_string())?,
-            None => Recipe::default(),
-        };
-        let mut recipe: Table =
-            base.to_toml().parse().map_err(|e: toml::de::Error| e.to_string())?;
-        overlay(&mut recipe, &self.base);
-        overlay(&mut recipe, &experiment.set);
-        for (axis, &level) in experiment.axes.iter().zip(levels) {
-            axis.apply(&mut recipe, level);
-        }
-        recipe.insert("name".into(), Value::String("study".into()));
-        let text = toml::to_string(&recipe).map_err(|e| e.to_string())?;
-        Recipe::parse(&text, "").map_err(|e| {
-            let settings = experiment.axes.iter().zip(levels);
-            let settings: Vec<String> = settings
-                .map(|(axis, &level)| format!("{} = {}", axis.name(), axis.label(level)))
-                .collect();
-            format!("with {}: {e}", settings.join(", "))
-        })
     }
 }
 
@@ -317,7 +277,8 @@ impl Axis {
         self.values.get(level).and_then(super::fragment::number)
     }
 
-    fn apply(&self, recipe: &mut Table, level: usize) {
+    /// Sets a value in a recipe.
+    pub(super) fn apply(&self, recipe: &mut Table, level: usize) {
         if let Some(case) = self.cases.get(level) {
             overlay(recipe, &case.set);
         } else if let (Some(key), Some(value)) = (&self.key, self.values.get(level)) {
@@ -393,7 +354,7 @@ mod tests {
         for (axis, message) in [
             ("kee = 'x'", "unknown field `kee`"),
             ("key = 'weights.bits'", "expected a key with values, or cases"),
-            ("key = 'weights.bits'\nvalues = [9]", "with weights.bits = 9"),
+            ("key = 'weights.bits'\nvalues = [9]", "experiment 'q': with weights.bits = 9: "),
             ("key = 'weights.bitz'\nvalues = [4]", "did you mean `bits`?"),
             ("key = 'rounding'\nvalues = ['gpqt']", "did you mean 'gptq'?"),
             ("key = 'weights.bits'\nvalues = [4, 4]", "has the value '4' twice"),
@@ -407,22 +368,5 @@ mod tests {
         let tasks = STUDY.replace("question = 'q'", "question = 'q'\ntasks = ['b']");
         let found = problem(&format!("{tasks}{bits}"));
         assert!(found.contains("there is no task 'b': expected one of a"), "{found}");
-    }
-
-    #[test]
-    fn settings_lie_over_the_base_and_axes_over_both() {
-        let text = "name = 's'\npreset = 'w4a8'\n[base]\nweights.bits = 3\n[[task]]\nname = 'a'\n\
-                    [[experiment]]\nquestion = 'q'\nset = { weights.range = 'octav' }\n\
-                    [[experiment.axis]]\nkey = 'rounding'\nvalues = ['nearest', 'obq']\n\
-                    [[experiment.axis]]\nname = 'drop'\ncases = [{ name = 'no' }, \
-                    { name = 'half', set = { reconstruction.drop = 0.5 } }]";
-        let study = Study::parse(text, "s").unwrap();
-        let recipe = study.recipe(&study.experiments[0], &[1, 1]).unwrap();
-        assert_eq!(recipe.weights.bits, 3);
-        assert_eq!(recipe.weights.range.name(), "octav");
-        assert_eq!(recipe.rounding.name(), "obq");
-        assert_eq!(recipe.reconstruction.drop, 0.5);
-        // What the preset says otherwise stays.
-        assert_eq!(recipe.conditioning, Recipe::preset("w4a8").unwrap().conditioning);
     }
 }

@@ -22,6 +22,20 @@ pub(super) fn overlay(recipe: &mut Table, over: &Table) {
     }
 }
 
+/// The keys that [`overlay`] would replace, each with a table that has only this one.
+pub(super) fn pieces(over: &Table) -> Vec<(String, Table)> {
+    let only = |key: &str, value: &Value| Table::from_iter([(key.to_string(), value.clone())]);
+    let piece = |(key, value): (&String, &Value)| match value {
+        Value::Table(section) if SECTIONS.contains(&&**key) => (section.iter())
+            .map(|(inner, value)| {
+                (format!("{key}.{inner}"), only(key, &Value::Table(only(inner, value))))
+            })
+            .collect(),
+        _ => vec![(key.clone(), only(key, value))],
+    };
+    over.iter().flat_map(piece).collect()
+}
+
 /// Sets the key at a dotted path, such as `weights.range.percentile.percentile`.
 ///
 /// Below a choice, the component on the path becomes the choice.

@@ -1,7 +1,6 @@
 //! The result file: one JSON line for each thing that is known, appended and synced, so that a
 //! process may be killed at any moment.
 
-use std::collections::HashSet;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -9,12 +8,22 @@ use std::path::{Path, PathBuf};
 use super::file::StudyError;
 use super::record::Record;
 
+/// What every line begins with.
+const BEGINNING: &[u8] = br#"{"kind":""#;
+
 /// A result file that this process alone appends to.
 #[derive(Debug)]
 pub struct Journal {
     file: File,
     path: PathBuf,
+    /// The bytes of whole lines.
+    length: u64,
+    /// Whether a line could not be written; then none is written any more.
+    failed: bool,
 }
+
+/// Records, each with its line.
+pub(super) type Lines = Vec<(Record, String)>;
 
 impl Journal {
     /// Opens or makes a result file and reads what it holds. A last line that was torn when a process
@@ -22,45 +31,113 @@ impl Journal {
     ///
     /// # Errors
     /// If the file cannot be read and written, if another process has it open, or if it holds
-    /// something else.
+    /// something else; then it stays as it is.
     pub fn open(path: &Path) -> Result<(Self, Vec<Record>), StudyError> {
+        let (journal, lines) = Self::lock(path)?;
         let failed = |source| StudyError::Io { path: path.into(), source };
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(path)
-            .map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let problem = "another process is working on this study: wait, stop it, or give \
-                               another --out";
-                return Err(StudyError::Results { path: path.into(), problem: problem.into() });
+        journal.file.set_len(journal.length).map_err(failed)?;
+        (&journal.file).seek(SeekFrom::End(0)).map_err(failed)?;
+        Ok((journal, lines.into_iter().map(|(record, _)| record).collect()))
+    }
+
+    /// Opens or makes a result file that nobody else writes to until this is dropped, and reads it.
+    pub(super) fn lock(path: &Path) -> Result<(Self, Lines), StudyError> {
+        let failed = |source| StudyError::Io { path: path.into(), source };
+        let open = || {
+            let mut options = OpenOptions::new();
+            options.create(true).truncate(false).read(true).write(true).open(path)
+        };
+        let mut file = open().map_err(failed)?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    let problem = "another process is working on this study: wait, stop it, or give \
+                                   another --out";
+                    return Err(StudyError::Results { path: path.into(), problem: problem.into() });
+                }
+                Err(TryLockError::Error(source)) => return Err(failed(source)),
             }
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
+            // A merge may have put a new file in the place of the one that was opened.
+            let present = open().map_err(failed)?;
+            if is_same(&file, &present).map_err(failed)? {
+                break;
+            }
+            file = present;
         }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed)?;
         let (lines, whole) = parse(&bytes, path)?;
-        file.set_len(whole as u64).map_err(failed)?;
-        file.seek(SeekFrom::End(0)).map_err(failed)?;
-        let records = lines.into_iter().map(|(record, _)| record).collect();
-        Ok((Self { file, path: path.into() }, records))
+        Ok((Self { file, path: path.into(), length: whole as u64, failed: false }, lines))
     }
 
     /// Appends a record; it is on the disk when this returns.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// If it cannot be written. What was written of it is taken back, and nothing can be appended any
+    /// more: where half a line might stand, no other may follow.
     pub fn append(&mut self, record: &Record) -> Result<(), StudyError> {
         let failed = |source| StudyError::Io { path: self.path.clone(), source };
+        if self.failed {
+            let problem = "a line before could not be written: see to that, and start again; every \
+                           finished run is kept";
+            return Err(StudyError::Results { path: self.path.clone(), problem: problem.into() });
+        }
         let mut line = serde_json::to_string(record).map_err(|e| failed(e.into()))?;
         line.push('\n');
-        self.file.write_all(line.as_bytes()).map_err(failed)?;
-        self.file.sync_data().map_err(failed)
+        let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
+        match written {
+            Ok(()) => self.length += line.len() as u64,
+            Err(source) => {
+                self.failed = true;
+                // If this fails too, what is left has no end of line, and is cut off at the next start.
+                let _ = self.file.set_len(self.length);
+                return Err(failed(source));
+            }
+        }
+        Ok(())
     }
+
+    /// Puts a file with this text in the place of the result file, in one step.
+    pub(super) fn replace(&self, text: &str) -> Result<(), StudyError> {
+        let failed = |source| StudyError::Io { path: self.path.clone(), source };
+        let partial = self.path.with_extension("partial");
+        let write = || {
+            let mut file = File::create(&partial)?;
+            file.write_all(text.as_bytes())?;
+            // Otherwise a crash may leave the new name with an old length.
+            file.sync_all()?;
+            std::fs::rename(&partial, &self.path)
+        };
+        write().map_err(failed)?;
+        sync_folder(&self.path).map_err(failed)
+    }
+}
+
+#[cfg(unix)]
+fn is_same(a: &File, b: &File) -> std::io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let (a, b) = (a.metadata()?, b.metadata()?);
+    Ok((a.dev(), a.ino()) == (b.dev(), b.ino()))
+}
+
+/// Elsewhere a file that is open cannot be replaced.
+#[cfg(not(unix))]
+fn is_same(_: &File, _: &File) -> std::io::Result<bool> {
+    Ok(true)
+}
+
+/// Brings a file's new name to the disk.
+#[cfg(unix)]
+fn sync_folder(file: &Path) -> std::io::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Elsewhere folders cannot be opened.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> std::io::Result<()> {
+    Ok(())
 }
 
 /// The records of a result file, each with its line.
@@ -73,95 +150,97 @@ pub fn read(path: &Path) -> Result<Vec<(Record, String)>, StudyError> {
 }
 
 /// Records with their lines, and the number of bytes that they take; a torn last line is left out.
-fn parse(bytes: &[u8], path: &Path) -> Result<(Vec<(Record, String)>, usize), StudyError> {
+fn parse(bytes: &[u8], path: &Path) -> Result<(Lines, usize), StudyError> {
     let (mut records, mut whole) = (Vec::new(), 0);
     for (number, line) in bytes.split_inclusive(|&b| b == b'\n').enumerate() {
-        let last = whole + line.len() == bytes.len();
+        if is_torn(line) {
+            return Ok((records, whole));
+        }
         let text = std::str::from_utf8(line).ok().and_then(|text| text.strip_suffix('\n'));
         let record = text.and_then(|text| Some((serde_json::from_str(text).ok()?, text.into())));
-        match record {
-            Some(record) => records.push(record),
-            // A file may also end in the zeros of a block that never reached the disk.
-            None if last => return Ok((records, whole)),
-            None => {
-                let number = number + 1;
-                let problem = format!(
-                    "line {number} is no record of a study; remove the line to go on without it"
-                );
-                return Err(StudyError::Results { path: path.into(), problem });
-            }
-        }
+        let Some(record) = record else {
+            let number = number + 1;
+            let problem = format!(
+                "line {number} is no record of a study; if the file is a study's results, remove the \
+                 line to go on without it"
+            );
+            return Err(StudyError::Results { path: path.into(), problem });
+        };
+        records.push(record);
         whole += line.len();
     }
     Ok((records, whole))
 }
 
-/// What [`merge`] did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Merged {
-    /// Runs that were written.
-    pub runs: usize,
-    /// Runs that stood in several files, and were written once.
-    pub repeated: usize,
+/// Whether a line is the beginning of a record, without its end. A file may also end in the zeros of a
+/// block that never reached the disk.
+fn is_torn(line: &[u8]) -> bool {
+    let begins =
+        line.iter().zip(BEGINNING).all(|(found, expected)| found == expected || *found == 0);
+    begins && line.last() != Some(&b'\n')
 }
 
-/// Joins result files of the same study into `out`, line by line as they are; of a run that stands
-/// in several, the first that did not fail is kept.
-///
-/// # Errors
-/// If a file cannot be read or written, or the files belong to different studies.
-pub fn merge(paths: &[PathBuf], out: &Path) -> Result<Merged, StudyError> {
-    let mut study: Option<(PathBuf, String)> = None;
-    let (mut text, mut merged) = (String::new(), Merged::default());
-    let (mut seen, mut failed) = (HashSet::new(), Vec::new());
-    for path in paths {
-        let records = read(path)?;
-        // A study that has grown since the first runs stands in its file again.
-        let last = records.iter().rposition(|(record, _)| matches!(record, Record::Study(_)));
-        for (at, (record, line)) in records.into_iter().enumerate() {
-            let key = match &record {
-                Record::Study(_) if Some(at) != last => continue,
-                Record::Study(found) => {
-                    if let Some((first, text)) = &study
-                        && *text != found.text
-                    {
-                        let problem = format!("belongs to another study than {}", first.display());
-                        return Err(StudyError::Results { path: path.clone(), problem });
-                    }
-                    study = Some((path.clone(), found.text.clone()));
-                    "study".into()
-                }
-                Record::Task(task) => format!("{} {}", task.name, task.fingerprint),
-                Record::Run(run) if run.error.is_some() => {
-                    failed.push((run.id.clone(), line));
-                    continue;
-                }
-                Record::Run(run) => run.id.clone(),
-            };
-            let is_run = matches!(record, Record::Run(_));
-            match seen.insert(key) {
-                true => {
-                    text.push_str(&line);
-                    text.push('\n');
-                    merged.runs += usize::from(is_run);
-                }
-                false => merged.repeated += usize::from(is_run),
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::study::StudyRecord;
+
+    fn study() -> Record {
+        Record::Study(StudyRecord { name: "s".into(), text: "text".into() })
+    }
+
+    #[test]
+    fn only_the_beginning_of_a_record_is_a_torn_line() {
+        let line = serde_json::to_string(&study()).unwrap() + "\n";
+        assert!(line.as_bytes().starts_with(BEGINNING));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("results.jsonl");
+        for torn in [&line[..line.len() - 1], "{\"ki", "{", "\0\0\0", "{\"kind\":\"stu\0\0"] {
+            std::fs::write(&path, format!("{line}{torn}")).unwrap();
+            assert_eq!(Journal::open(&path).unwrap().1, [study()], "{torn}");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), line);
+        }
+        for foreign in
+            ["a note\n", "a note", "{\"a\": 1}\n", "{\"a\": 1}", "{\"kind\":\"x\"}\n", "\n"]
+        {
+            for before in ["", &*line] {
+                let text = format!("{before}{foreign}");
+                std::fs::write(&path, &text).unwrap();
+                let error = Journal::open(&path).unwrap_err().to_string();
+                let number = 1 + before.lines().count();
+                assert!(error.contains(&format!("line {number} is no record")), "{error}");
+                assert!(error.contains("results.jsonl"), "{error}");
+                assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
             }
         }
     }
-    for (id, line) in failed {
-        match seen.insert(id) {
-            true => {
-                text.push_str(&line);
-                text.push('\n');
-                merged.runs += 1;
-            }
-            false => merged.repeated += 1,
-        }
+
+    #[test]
+    fn after_a_failed_line_no_other_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("results.jsonl");
+        let (mut journal, _) = Journal::open(&path).unwrap();
+        journal.append(&study()).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        // A handle that cannot write, and then one that can.
+        let good = std::mem::replace(&mut journal.file, File::open(&path).unwrap());
+        assert!(journal.append(&study()).is_err());
+        journal.file = good;
+        let error = journal.append(&study()).unwrap_err().to_string();
+        assert!(error.contains("a line before could not be written"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), whole);
     }
-    let problem = |source| StudyError::Io { path: out.into(), source };
-    let partial = out.with_extension("partial");
-    std::fs::write(&partial, text).map_err(problem)?;
-    std::fs::rename(&partial, out).map_err(problem)?;
-    Ok(merged)
+
+    #[test]
+    fn a_journal_that_was_replaced_is_not_written_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("results.jsonl");
+        let (journal, _) = Journal::lock(&path).unwrap();
+        journal.replace(&(serde_json::to_string(&study()).unwrap() + "\n")).unwrap();
+        drop(journal);
+        let (mut journal, known) = Journal::open(&path).unwrap();
+        assert_eq!(known, [study()]);
+        journal.append(&study()).unwrap();
+        assert_eq!(read(&path).unwrap().len(), 2);
+    }
 }

@@ -3,35 +3,42 @@
 //! | file | what |
 //! |---|---|
 //! | `file` | the study file: tasks, a base recipe, experiments with axes |
-//! | `fragment` | pieces of recipes: laying one over the other, setting one key |
+//! | `recipes`, `fragment` | recipes made of pieces; laying one over the other, setting one key |
 //! | `plan` | the runs that a study needs, each with an id that follows from what it computes |
 //! | `record`, `journal` | what is known about a run, and the file that survives being killed |
+//! | `merge` | joining such files |
 //! | `bench` | tasks opened once, and what runs share |
 //! | `runner`, `estimate` | running what is missing, and how long that takes |
-//! | `statistics` | paired bootstrap, Holm's correction |
-//! | `analysis` | cells with means, deviations and verdicts |
+//! | `statistics` | what samples and draws add to a difference, p-values, Holm's correction |
+//! | `results`, `claims`, `analysis` | a file's records sorted; verdicts; cells with means and both |
 //! | `report` | HTML, Markdown, CSV and JSON |
 
 pub mod analysis;
 mod bench;
+pub mod claims;
 mod estimate;
 mod file;
 mod fragment;
 mod journal;
+mod merge;
 mod plan;
+mod recipes;
 mod record;
 pub mod report;
+mod results;
 mod runner;
 pub mod statistics;
 
 pub use bench::Bench;
 pub use file::{Axis, Case, Experiment, Mode, Study, StudyError, TaskEntry};
-pub use journal::{Journal, Merged, merge, read};
+pub use journal::{Journal, read};
+pub use merge::{Merged, merge};
 pub use plan::{Level, Plan, PlannedAxis, PlannedExperiment, Point, Run, Shard};
 pub use record::{
-    Contents, LayerNoise, Measured, Outcome, Record, RunRecord, StudyRecord, TaskRecord,
+    Contents, LayerNoise, Measured, Outcome, Producer, Record, RunRecord, StudyRecord, TaskRecord,
 };
-pub use runner::{Options, StudyEvent, Summary, expected_seconds, run};
+pub use results::Results;
+pub use runner::{Options, StudyEvent, Summary, expected_seconds, is_done, run};
 
 #[cfg(test)]
 mod tests;

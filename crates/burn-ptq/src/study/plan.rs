@@ -7,7 +7,7 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use sha2::{Digest, Sha256};
 
 use super::file::{Axis, Experiment, Mode, Study, StudyError};
-use super::record::TaskRecord;
+use super::record::{Producer, TaskRecord};
 use crate::quant::Granularity;
 use crate::recipe::Recipe;
 use crate::reconstruct::ReconstructionGranularity;
@@ -18,6 +18,8 @@ use crate::round::RoundingChoice;
 pub struct Plan {
     /// The study's name.
     pub name: String,
+    /// What is to run it.
+    pub producer: Producer,
     /// The tasks.
     pub tasks: Vec<TaskRecord>,
     /// The experiments.
@@ -118,12 +120,23 @@ impl std::str::FromStr for Shard {
 }
 
 impl Plan {
-    /// Plans `study` on `tasks`, which are its own in its order, for this `version` of burn-ptq.
+    /// Plans `study` on `tasks`, which are its own in its order, for what is to run it.
     ///
     /// # Errors
-    /// If a combination of values gives no recipe.
-    pub fn new(study: &Study, tasks: Vec<TaskRecord>, version: &str) -> Result<Self, StudyError> {
-        let mut plan = Self { name: study.name.clone(), tasks, experiments: vec![], runs: vec![] };
+    /// If a combination of values gives no recipe, or asks for more calibration samples than a task
+    /// has.
+    pub fn new(
+        study: &Study,
+        tasks: Vec<TaskRecord>,
+        producer: &Producer,
+    ) -> Result<Self, StudyError> {
+        let mut plan = Self {
+            name: study.name.clone(),
+            producer: producer.clone(),
+            tasks,
+            experiments: vec![],
+            runs: vec![],
+        };
         let mut recipes = Vec::new();
         for experiment in &study.experiments {
             let (planned, of_points) = plan.experiment(study, experiment)?;
@@ -142,7 +155,7 @@ impl Plan {
                         for seed in 0..study.seeds {
                             let seed = (draw * study.seeds + seed) as u64;
                             let run =
-                                Run::new(&plan.tasks[task], task, recipe, (draw, seed), version);
+                                Run::new(&plan.tasks[task], task, recipe, (draw, seed), producer);
                             let index = *known.entry(run.id.clone()).or_insert(plan.runs.len());
                             if index == plan.runs.len() {
                                 plan.runs.push(run);
@@ -180,6 +193,12 @@ impl Plan {
                 let problem = format!("experiment '{}': {problem}", experiment.question);
                 StudyError::File { origin: study.name.clone(), problem }
             })?;
+            for &task in &tasks {
+                enough_samples(&self.tasks[task], &recipe).map_err(|problem| {
+                    let problem = format!("experiment '{}': {problem}", experiment.question);
+                    StudyError::File { origin: study.name.clone(), problem }
+                })?;
+            }
             let runs = vec![Vec::new(); tasks.len()];
             points.push(Point { levels, recipe: describe(&recipe), reference, axis, runs });
             recipes.push(recipe);
@@ -205,12 +224,29 @@ impl Plan {
     }
 
     /// The runs of a shard, or all, by index.
+    ///
+    /// Runs are dealt out in the order of their ids, which is a random one: in the order of the plan,
+    /// a shard might get nothing but the slowest value of an axis.
     pub fn part(&self, shard: Option<Shard>) -> Vec<usize> {
-        let all = 0..self.runs.len();
-        match shard {
-            None => all.collect(),
-            Some(Shard { index, count }) => all.filter(|run| run % count == index - 1).collect(),
-        }
+        let mut all: Vec<usize> = (0..self.runs.len()).collect();
+        let Some(Shard { index, count }) = shard else { return all };
+        all.sort_by(|&a, &b| self.runs[a].id.cmp(&self.runs[b].id));
+        let mut part: Vec<usize> = all.into_iter().skip(index - 1).step_by(count).collect();
+        part.sort_unstable();
+        part
+    }
+}
+
+/// A set of fewer samples than a recipe asks for would stand in the report as what it is not.
+fn enough_samples(task: &TaskRecord, recipe: &Recipe) -> Result<(), String> {
+    let recorded = recipe.calibration.source.component().synthesis().is_none();
+    match recipe.calibration.samples {
+        Some(asked) if recorded && asked > task.calibration_samples => Err(format!(
+            "calibration.samples is {asked}, but task '{}' has {} calibration samples: take at most \
+             as many, or name the tasks that have more in the experiment's `tasks`",
+            task.name, task.calibration_samples
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -277,7 +313,7 @@ impl Run {
         task: usize,
         recipe: &Recipe,
         (draw, seed): (usize, u64),
-        version: &str,
+        producer: &Producer,
     ) -> Self {
         let mut recipe = recipe.clone();
         let all = facts.calibration_samples;
@@ -292,14 +328,19 @@ impl Run {
             recipe.seed = recipe.seed.wrapping_add(seed);
         }
         let text = recipe.to_toml();
-        let id = digest(&[
-            version,
+        let (draw_text, samples_text) = (draw.to_string(), samples.to_string());
+        let mut parts = vec![
+            &*producer.version,
             &facts.name,
             &facts.fingerprint,
             &text,
-            &draw.to_string(),
-            &samples.to_string(),
-        ]);
+            &draw_text,
+            &samples_text,
+        ];
+        if !producer.on_first_backend() {
+            parts.push(&producer.backend);
+        }
+        let id = digest(&parts);
         Self { id, task, recipe, draw, samples }
     }
 

@@ -72,6 +72,9 @@ pub struct RunRecord {
     pub fingerprint: String,
     /// The version of burn-ptq.
     pub version: String,
+    /// The backend that the float network ran on; left out if it is the first that there was.
+    #[serde(default = "first_backend", skip_serializing_if = "is_first_backend")]
+    pub backend: String,
     /// Which set of calibration samples was drawn.
     pub draw: usize,
     /// How many samples it has.
@@ -87,6 +90,51 @@ pub struct RunRecord {
     /// Seconds of its stages; those that it shares with other runs are `calibrate`, and are zero
     /// for all but the first of these.
     pub seconds: BTreeMap<String, f64>,
+}
+
+/// What makes runs: a study's runs are all made by the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Producer {
+    /// The version of burn-ptq.
+    pub version: String,
+    /// The backend that float networks run on. Its rounding may move a weight.
+    pub backend: String,
+}
+
+impl Producer {
+    /// This version, on the backend called `backend`.
+    pub fn here(backend: &str) -> Self {
+        Self { version: env!("CARGO_PKG_VERSION").into(), backend: backend.into() }
+    }
+
+    /// Whether the backend is the one that records and ids leave out.
+    pub(super) fn on_first_backend(&self) -> bool {
+        self.backend == FIRST_BACKEND
+    }
+}
+
+impl Default for Producer {
+    fn default() -> Self {
+        Self::here(FIRST_BACKEND)
+    }
+}
+
+/// What records without a backend were run on, whatever the default will be.
+const FIRST_BACKEND: &str = "flex";
+
+fn first_backend() -> String {
+    FIRST_BACKEND.into()
+}
+
+fn is_first_backend(backend: &str) -> bool {
+    backend == FIRST_BACKEND
+}
+
+impl RunRecord {
+    /// What made it.
+    pub fn producer(&self) -> Producer {
+        Producer { version: self.version.clone(), backend: self.backend.clone() }
+    }
 }
 
 /// What a run gave.

@@ -1,6 +1,6 @@
 //! Runs what is missing, several at a time, and writes down each run as it ends.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -97,6 +97,11 @@ pub fn expected_seconds(
     part.iter().map(|&i| rough(&plan.runs[i]) * ratio(plan.runs[i].task)).collect()
 }
 
+/// Whether a run has a result that stands: it succeeded, or it failed and is not to be tried again.
+pub fn is_done(record: &RunRecord, retry_failed: bool) -> bool {
+    record.error.is_none() || !retry_failed
+}
+
 /// Runs what `part` of the plan is not among `known`, and appends to `journal`. `proceed` is asked
 /// often; `false` stops the study, and loses the runs that are under way.
 ///
@@ -113,12 +118,11 @@ pub fn run(
     tell: &(dyn Fn(StudyEvent) + Sync),
     proceed: &(dyn Fn() -> bool + Sync),
 ) -> Result<Summary, StudyError> {
-    let done = |run: &Run| {
-        let mut records = known.iter().filter(|k| k.id == run.id);
-        records.any(|k| k.error.is_none() || !options.retry_failed)
-    };
+    let done = known.iter().filter(|record| is_done(record, options.retry_failed));
+    let done: HashSet<&str> = done.map(|record| record.id.as_str()).collect();
     let part = plan.part(options.shard);
-    let missing: Vec<usize> = part.iter().copied().filter(|&i| !done(&plan.runs[i])).collect();
+    let missing = |i: &usize| !done.contains(plan.runs[*i].id.as_str());
+    let missing: Vec<usize> = part.iter().copied().filter(missing).collect();
     bench.prepare_for(missing.iter().map(|&i| &plan.runs[i]));
     let expected = expected_seconds(bench, plan, &missing, known);
     let seconds: HashMap<&str, f64> =
@@ -177,8 +181,12 @@ fn work(
         };
         let record = Record::Run(Box::new(record));
         let mut state = lock();
+        // Behind what another worker failed to write, nothing may follow.
+        if state.problem.is_some() {
+            return;
+        }
         if let Err(problem) = state.journal.append(&record) {
-            state.problem.get_or_insert(problem);
+            state.problem = Some(problem);
             return;
         }
         let Record::Run(record) = record else { return };
@@ -222,7 +230,8 @@ fn attempt(
         id: run.id.clone(),
         task: task.name.clone(),
         fingerprint: task.fingerprint.clone(),
-        version: env!("CARGO_PKG_VERSION").into(),
+        version: plan.producer.version.clone(),
+        backend: plan.producer.backend.clone(),
         draw: run.draw,
         samples: run.samples,
         recipe: essentials(&run.recipe),

@@ -1,13 +1,14 @@
 //! `burn-ptq ablate`.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use burn_ptq::backend::device;
 use burn_ptq::pipeline::Event;
-use burn_ptq::study::analysis::Results;
 use burn_ptq::study::{
-    self, Bench, Journal, Options, Plan, Record, RunRecord, Study, StudyRecord, expected_seconds,
+    self, Bench, Journal, Options, Plan, Producer, Record, Results, RunRecord, Study, StudyRecord,
+    expected_seconds,
 };
 use indicatif::HumanDuration;
 
@@ -42,7 +43,7 @@ fn ablate(args: &Ablate, path: &Path, out: &Path) -> anyhow::Result<()> {
     let progress = |event: Event| reporter.show(event);
     let mut bench = Bench::open(&study, &assets, &known.tasks, &device, &progress)?;
     drop(reporter);
-    let plan = Plan::new(&study, bench.facts(), env!("CARGO_PKG_VERSION"))?;
+    let plan = Plan::new(&study, bench.facts(), &Producer::here(&args.backend.backend))?;
     if args.dry_run {
         print!("{}", list(&bench, &plan, args, &known.runs));
         return Ok(());
@@ -50,14 +51,16 @@ fn ablate(args: &Ablate, path: &Path, out: &Path) -> anyhow::Result<()> {
     // Nothing is written before all is known to be right.
     std::fs::create_dir_all(out).with_context(|| format!("cannot write {}", out.display()))?;
     let (mut journal, known) = Journal::open(&file)?;
-    let Results { studies, tasks, runs } = Results::new(known);
+    let known = Results::new(known);
     let record = StudyRecord { name: study.name.clone(), text };
-    if studies.last() != Some(&record) {
+    if known.studies.last() != Some(&record) {
         journal.append(&Record::Study(record))?;
     }
-    for task in bench.facts().into_iter().filter(|task| !tasks.contains(task)) {
+    // The last task of a name is the present one, also where its data were changed and changed back.
+    for task in bench.facts().into_iter().filter(|task| known.task(&task.name) != Some(task)) {
         journal.append(&Record::Task(Box::new(task)))?;
     }
+    let runs = known.runs;
     let options =
         Options { jobs: args.jobs.into(), shard: args.shard, retry_failed: args.retry_failed };
     let reporter = StudyReporter::new();
@@ -103,7 +106,9 @@ fn assets(args: &Ablate, study: &Study, path: &Path) -> PathBuf {
 fn list(bench: &Bench, plan: &Plan, args: &Ablate, known: &[RunRecord]) -> String {
     let part = plan.part(args.shard);
     let seconds = expected_seconds(bench, plan, &part, known);
-    let finished = |id: &str| known.iter().any(|k| k.id == id && k.error.is_none());
+    // What the runner would not run again is not left.
+    let done = known.iter().filter(|record| study::is_done(record, args.retry_failed));
+    let done: HashMap<&str, &RunRecord> = done.map(|record| (record.id.as_str(), record)).collect();
     let rows: Vec<Vec<String>> = (part.iter().zip(&seconds))
         .map(|(&index, seconds)| {
             let run = &plan.runs[index];
@@ -115,14 +120,18 @@ fn list(bench: &Bench, plan: &Plan, args: &Ablate, known: &[RunRecord]) -> Strin
                 run.samples.to_string(),
                 run.draw.to_string(),
                 run.recipe.seed.to_string(),
-                if finished(&run.id) { "finished".into() } else { format!("{seconds:.1}") },
+                match done.get(run.id.as_str()) {
+                    None => format!("{seconds:.1}"),
+                    Some(record) if record.error.is_none() => "finished".into(),
+                    Some(_) => "failed".into(),
+                },
             ]
         })
         .collect();
     let header = ["run", "task", "widths", "rounding", "samples", "draw", "seed", "seconds"];
     let mut text = table::render(&header, &rows);
     let left: f64 = (part.iter().zip(&seconds))
-        .filter(|(index, _)| !finished(&plan.runs[**index].id))
+        .filter(|(index, _)| !done.contains_key(plan.runs[**index].id.as_str()))
         .map(|(_, seconds)| seconds)
         .sum();
     let jobs = f64::from(args.jobs);
@@ -138,7 +147,6 @@ fn list(bench: &Bench, plan: &Plan, args: &Ablate, known: &[RunRecord]) -> Strin
 }
 
 fn merge(results: &[PathBuf], out: &Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(out).with_context(|| format!("cannot write {}", out.display()))?;
     let file = out.join(RESULTS);
     let merged = study::merge(results, &file)?;
     println!(

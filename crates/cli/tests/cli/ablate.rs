@@ -92,7 +92,7 @@ fn twenty_kills_at_random_moments_lose_and_repeat_nothing() {
     let file = killed.join("results.jsonl");
     // A fixed sequence of odd numbers: the moments are as random as the machine makes them.
     let mut random: u32 = 2_654_435_769;
-    let (mut kills, mut starts) = (0, 0);
+    let (mut kills, mut starts, mut between) = (0, 0, 0);
     let mut known = BTreeMap::new();
     while kills < 20 {
         starts += 1;
@@ -111,19 +111,36 @@ fn twenty_kills_at_random_moments_lose_and_repeat_nothing() {
         random ^= random >> 17;
         random ^= random << 5;
         let share = f64::from(random) / f64::from(u32::MAX);
-        std::thread::sleep(whole_time.mul_f64(0.3 * share) + Duration::from_millis(2));
+        if starts % 2 == 0 {
+            // Half of them while runs come to their ends, however long it takes to get there.
+            let waited = Instant::now();
+            while ids(&file).len() == known.len() && waited.elapsed() < 2 * whole_time {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            std::thread::sleep(whole_time.mul_f64(0.05 * share));
+        } else {
+            std::thread::sleep(whole_time.mul_f64(0.3 * share) + Duration::from_millis(2));
+        }
         // Nothing can be done about SIGKILL: no handler runs.
         child.kill().unwrap();
         let status = child.wait().unwrap();
-        kills += usize::from(status.code().is_none());
+        let killed_now = status.code().is_none();
+        kills += usize::from(killed_now);
         let now = ids(&file);
+        let some_and_not_all = now.len() > known.len() && now.len() < expected.len();
+        between += usize::from(killed_now && some_and_not_all);
         for id in known.keys() {
             assert!(now.contains_key(id), "run {id} was finished and is lost");
         }
         assert!(now.values().all(|&times| times == 1), "a run was repeated: {now:?}");
         known = now;
     }
-    println!("{kills} kills in {starts} starts; {} runs survived the last", known.len());
+    println!(
+        "{kills} kills in {starts} starts, {between} of them between the first and the last run of a \
+         process; {} runs survived the last",
+        known.len()
+    );
+    assert!(between >= 5, "{between} of {kills} kills fell where runs are written");
     let said = finished(ablate(&smoke(), &killed, &[]).output().unwrap());
     assert!(said.contains(&format!(" {} were finished before", known.len())), "{said}");
     assert_eq!(ids(&file), expected);
@@ -151,6 +168,69 @@ fn a_torn_line_is_cut_off_and_its_run_is_run_again() {
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("line 1 is no record"), "{}", stderr(&output));
     assert_eq!(std::fs::read(&file).unwrap(), damaged);
+}
+
+#[test]
+fn a_foreign_file_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("results.jsonl");
+    let other = folder.path().join("other.jsonl");
+    for text in ["{\"loss\": 0.5}\n", "{\"loss\": 0.5}", "notes\n", "notes"] {
+        for path in [&file, &other] {
+            std::fs::write(path, text).unwrap();
+        }
+        let run = ablate(&smoke(), folder.path(), &[]).output().unwrap();
+        let mut merge = burn_ptq();
+        merge.args(["ablate", "merge"]).arg(&other).arg("--out").arg(folder.path());
+        for (output, named) in [(run, "results.jsonl"), (merge.output().unwrap(), "other.jsonl")] {
+            assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+            assert!(stderr(&output).contains(named), "{}", stderr(&output));
+            assert!(stderr(&output).contains("line 1 is no record"), "{}", stderr(&output));
+        }
+        for path in [&file, &other] {
+            assert_eq!(std::fs::read_to_string(path).unwrap(), text);
+        }
+    }
+}
+
+#[test]
+fn merging_into_the_folder_of_a_study_keeps_its_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let [whole, out] = ["whole", "out"].map(|name| folder.path().join(name));
+    finished(ablate(&smoke(), &whole, &[]).output().unwrap());
+    finished(ablate(&smoke(), &out, &["--shard", "1/2"]).output().unwrap());
+    let part = out.join("results-1-of-2.jsonl");
+    // A study that was run unsharded before stands in the same folder, all of it.
+    std::fs::copy(whole.join("results.jsonl"), out.join("results.jsonl")).unwrap();
+    let mut merge = burn_ptq();
+    merge.args(["ablate", "merge"]).arg(&part).arg("--out").arg(&out);
+    finished(merge.output().unwrap());
+    assert_eq!(sorted(&out.join("results.jsonl")), sorted(&whole.join("results.jsonl")));
+    let said = finished(ablate(&smoke(), &out, &[]).output().unwrap());
+    assert!(said.contains(" 0 succeeded now"), "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_full_disk_leaves_whole_lines_and_the_study_goes_on_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let [whole, out] = ["whole", "out"].map(|name| folder.path().join(name));
+    finished(ablate(&smoke(), &whole, &[]).output().unwrap());
+    let size = std::fs::metadata(whole.join("results.jsonl")).unwrap().len();
+    // Files may grow to half of what is needed, in blocks of 512 bytes; a write beyond is cut short.
+    let limit = format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", size / 1024);
+    let mut command = Command::new("sh");
+    command.args(["-c", &limit, "sh", env!("CARGO_BIN_EXE_burn-ptq"), "ablate"]);
+    command.arg(smoke()).arg("--out").arg(&out).args(["--jobs", "4"]);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("results.jsonl"), "{}", stderr(&output));
+    let file = out.join("results.jsonl");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.ends_with('\n') && !ids(&file).is_empty(), "{text}");
+    records(&file);
+    finished(ablate(&smoke(), &out, &[]).output().unwrap());
+    assert_eq!(sorted(&file), sorted(&whole.join("results.jsonl")));
 }
 
 #[test]
@@ -209,6 +289,12 @@ fn a_failing_run_is_recorded_and_the_others_go_on() {
     // It is not tried again, unless one asks for it.
     let said = finished(ablate(&path, &out, &[]).output().unwrap());
     assert!(said.contains("4 were finished before"), "{said}");
+    let dry = |more: &[&str]| {
+        let said =
+            finished(ablate(&path, &out, &[&["--dry-run"], more].concat()).output().unwrap());
+        [" failed", " finished"].map(|state| said.lines().filter(|l| l.ends_with(state)).count())
+    };
+    assert_eq!((dry(&[]), dry(&["--retry-failed"])), ([2, 2], [0, 2]));
     let said = finished(ablate(&path, &out, &["--retry-failed"]).output().unwrap());
     assert!(said.contains("2 were finished before, 0 succeeded now, 2 failed now"), "{said}");
 }
@@ -254,6 +340,13 @@ fn wrong_studies_and_options_are_one_clear_error() {
     refused(&mut ablate(&smoke(), &out, &["--jobs", "0"]), "0 is not in 1..=64");
     let nowhere = ["--assets", "/nowhere"];
     refused(&mut ablate(&smoke(), &out, &nowhere), "task 'digits': ");
+    let many = "[[experiment.axis]]\nkey = 'calibration.samples'\nvalues = [32, 100000]";
+    let wrong = study(folder.path(), many);
+    refused(
+        &mut ablate(&wrong, &out, &[]),
+        "calibration.samples is 100000, but task 'digits' has ",
+    );
+    refused(&mut ablate(&wrong, &out, &["--dry-run"]), "take at most as many");
     assert!(!out.exists());
 }
 

@@ -41,7 +41,7 @@ fn the_template_of_gnu_parallel_gives_the_whole_study() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("out");
+    let out = folder.path().join("a folder");
     let mut command = script("gnu-parallel.sh");
     finished(command.arg(smoke()).arg(&out).args(["3", "2"]).output().unwrap());
     assert!(out.join("results-3-of-3.jsonl").exists() && out.join("report.html").exists());
@@ -51,13 +51,20 @@ fn the_template_of_gnu_parallel_gives_the_whole_study() {
 #[test]
 fn the_template_of_slurm_runs_the_shard_that_slurm_names() {
     let folder = tempfile::tempdir().unwrap();
+    let text = std::fs::read_to_string(template("slurm-array.sh")).unwrap();
+    assert!(text.contains("--array=1-16\n") && text.contains("\nSHARDS=16\n"), "{text}");
+    let two = folder.path().join("two.sh");
+    std::fs::write(&two, text.replace("\nSHARDS=16\n", "\nSHARDS=2\n")).unwrap();
+    let out = folder.path().join("a folder");
     for task in ["1", "2"] {
-        let mut command = script("slurm-array.sh");
-        command.env("SLURM_ARRAY_TASK_ID", task).env("SLURM_ARRAY_TASK_COUNT", "2");
-        finished(command.arg(smoke()).arg(folder.path()).output().unwrap());
+        let mut command = Command::new("sh");
+        command.arg(&two).env("BURN_PTQ", env!("CARGO_BIN_EXE_burn-ptq"));
+        // As when each is submitted again by itself.
+        command.env("SLURM_ARRAY_TASK_ID", task).env("SLURM_ARRAY_TASK_COUNT", "1");
+        finished(command.arg(smoke()).arg(&out).output().unwrap());
     }
-    finished(merge(folder.path(), 2));
-    assert_eq!(sorted(&folder.path().join("results.jsonl")), whole(folder.path()));
+    finished(merge(&out, 2));
+    assert_eq!(sorted(&out.join("results.jsonl")), whole(folder.path()));
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use super::plot::{self, Axis, Series};
 use super::{costs, words};
 use crate::metric::Metric;
-use crate::study::analysis::{Analysis, Cell, ExperimentResult, LEVEL, RESAMPLES, Verdict};
+use crate::study::analysis::{Analysis, Cell, ExperimentResult};
+use crate::study::claims::{LEVEL, Verdict};
 
 /// A section of a report.
 pub(super) struct Section {
@@ -89,27 +90,38 @@ fn overview(analysis: &Analysis) -> Section {
         ["task", "metric", "float", "evaluation samples", "calibration samples there are", "runs"];
     let summary = analysis.experiments.iter().map(|experiment| {
         let count = |verdict| claims(experiment).filter(|v| *v == verdict).count().to_string();
-        vec![
-            experiment.question.clone(),
-            count(Verdict::Better),
-            count(Verdict::Worse),
-            count(Verdict::NoDifferenceShown),
-            count(Verdict::OneRun),
-        ]
+        let mut row = vec![experiment.question.clone()];
+        row.extend(Verdict::ALL.map(count));
+        row
     });
-    let counted = ["question", "better", "worse", "no difference shown", "one run: no claim"];
+    let mut counted = vec!["question"];
+    counted.extend(Verdict::ALL.map(Verdict::text));
+    let backend = match analysis.backend.as_str() {
+        "flex" => String::new(),
+        other => format!(" on the backend {other}"),
+    };
+    let others = analysis.others.iter().map(|(producer, count)| {
+        format!(
+            " The result file also holds {count} runs of burn-ptq {} on the backend {}: they have no \
+             part in this report.",
+            producer.version, producer.backend
+        )
+    });
+    let others: String = others.collect();
     Section {
         title: "What was run".into(),
         blocks: vec![
             Block::Text(format!(
-                "{} runs of burn-ptq {}; {failed}.{state} Every number is the metric of the integer \
-                 program, which is what the exported code computes bit for bit. “Better”, \
-                 “worse” and “no difference shown” are verdicts of a paired bootstrap \
-                 over evaluation samples and runs at the {} % level, corrected by Holm's method over \
-                 all comparisons of a question; how, stands at the end.",
+                "{} runs of burn-ptq {}{backend}; {failed}.{state}{others} Every number is the metric \
+                 of the integer program, which is what the exported code computes bit for bit. \
+                 “Better”, “worse” and “no difference shown” are verdicts of a test over evaluation \
+                 samples and draws of calibration data at the {} % level, corrected by Holm's method: \
+                 over all comparisons of a question with its reference, and over the {} comparisons \
+                 of the study's distinct cells with the float network; how, stands at the end.",
                 analysis.finished,
                 analysis.version,
-                100.0 * LEVEL
+                100.0 * LEVEL,
+                analysis.float_comparisons
             )),
             Block::Table(Table::new(&header, tasks.collect())),
             Block::Text(
@@ -295,30 +307,35 @@ fn method() -> Section {
         "In the tables stand the mean and, after ±, the standard deviation over runs (their number \
          in parentheses); a difference from the reference and from the float network with its 95 % \
          interval, which is before correction, and the verdict, which is after; flash in KiB; and \
-         the seconds of a quantization."
-            .to_string(),
+         the seconds of a quantization.",
         "A cell is a recipe on a task. It is run with several calibration sets, drawn at random \
          from the task's calibration data, each with its own seed; a smaller set is part of the \
          larger one of the same draw. Recipes that use no random numbers have one seed a set, and \
          where all samples are taken there is one set. All runs are judged on the same evaluation \
-         samples."
-            .to_string(),
-        format!(
-            "For the comparison of two cells the evaluation samples and the runs are drawn anew, with \
-             replacement, {RESAMPLES} times (samples of the area under the ROC curve within each \
-             group's normal and anomalous samples). Both cells get the same samples, and the same \
-             draws where they have them, so the comparison is paired. The interval holds the middle \
-             95 % of the differences; the p-value is twice the share of differences on the rarer \
-             side of zero. Drawing two crossed factors anew widens intervals rather than narrowing \
-             them. Holm's method corrects the p-values of a question, those against the reference \
-             and those against the float network apart."
-        ),
+         samples.",
+        "A difference of two cells varies with the evaluation samples and with the draws. The part of \
+         the samples is the variance of what each adds to the difference, averaged over draws (for the \
+         area under the ROC curve by DeLong, DeLong and Clarke-Pearson 1988, within each group's normal \
+         and anomalous samples; for right and wrong answers with one sample more each way, Bonett and \
+         Price 2012). The part of the draws is the variance of the difference over draws, which are \
+         paired where both cells have them; seeds of a draw are averaged first. Three draws tell that \
+         variance with two degrees of freedom only, so each part counts with its own quantile of \
+         Student's distribution: a difference is shown if its square exceeds the sum of t² times \
+         variance (Banerjee 1960), which for normal parts claims falsely at most as often as the level \
+         says, whatever the parts' sizes. The interval is the same sum's at 95 %, and the p-value the \
+         level at which the difference would just be shown. No random numbers are used.",
+        "Holm's method corrects the comparisons with the reference, question by question, and those \
+         with the float network once over the distinct cells of the whole study, so that a cell has one \
+         verdict against it wherever it stands. Cells whose every run gives what the reference gives on \
+         every sample are said to have the same results, and are not counted among the comparisons. \
+         Cells of a single draw get no verdict.",
         "“No difference shown” does not say that there is none: with some hundred \
-         evaluation samples and few runs, differences of one or two points stay hidden. A few draws \
-         say little about the spread over draws, and draws from small calibration data overlap. \
-         Questions are corrected each by itself: with many questions, about one claim in twenty \
-         questions may still be false. A cell of one run gets no verdict."
-            .to_string(),
-    ];
+         evaluation samples, differences of one or two points stay hidden; and with three draws, so do \
+         all differences that are not many times larger than their spread over draws. More draws help \
+         against that more than anything. Draws from small calibration data overlap, so that their \
+         spread is understated. Questions are corrected each by itself: with many questions, about one \
+         claim in twenty questions may still be false.",
+    ]
+    .map(String::from);
     Section { title: "How it was judged".into(), blocks: texts.map(Block::Text).into() }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::content::{Block, Panel, Section, Table};
 use super::plot::{self, Axis, Series};
 use super::words;
-use crate::study::analysis::{Analysis, Cell, ExperimentResult, TaskSummary};
+use crate::study::analysis::{Analysis, AxisResult, Cell, ExperimentResult, TaskSummary};
+use crate::study::file::Mode;
 
 /// Series of a plot over layers, at the most.
 const SERIES: usize = 4;
@@ -22,7 +23,8 @@ pub(super) fn flash(analysis: &Analysis) -> Section {
         "What does flash buy?",
         "Every cell of the study, by the bytes of its constants as stored (weights, biases, \
          multipliers, tables), without code. The staircase joins the cells that no smaller one \
-         equals; the numbers stand in the table. The best of many cells looks a little better \
+         equals; the numbers stand in the table. Hollow points are single runs, which may be good \
+         by chance and are not joined. The best of many cells looks a little better \
          than it is, since it was chosen on the evaluation samples.",
         &cost,
     )
@@ -77,8 +79,10 @@ fn pareto(analysis: &Analysis, title: &str, text: &str, cost: &Cost) -> Section 
         let cells = cells(analysis, at);
         let shown = |cell: &Cell| words::shown(task.metric, cell.mean);
         let x = |cell: &Cell| (cost.of)(cell) as f64 / cost.scale;
-        let front = front(&cells, |c| (cost.of)(c), |c| -task.metric.lost(0.0, c.mean));
-        let points: Vec<(f64, f64)> = cells.iter().map(|c| (x(c), shown(c))).collect();
+        let several: Vec<&Cell> = cells.iter().copied().filter(|c| c.runs > 1).collect();
+        let front = front(&several, |c| (cost.of)(c), |c| -task.metric.lost(0.0, c.mean));
+        let points = cells.iter().map(|c| (x(c), shown(c), c.runs == 1));
+        let points: Vec<(f64, f64, bool)> = points.collect();
         let ends = plot::roomy(points.iter().map(|p| p.0), 1e-3);
         let x_axis = Axis {
             title: cost.name,
@@ -193,28 +197,31 @@ pub(super) fn layers(analysis: &Analysis) -> Section {
 
 /// Some cells of a task that differ in the bits of weights, or else the first few that there are.
 fn profile(analysis: &Analysis, task: usize) -> Option<(&ExperimentResult, Vec<&Cell>)> {
-    let of_task = |e: &&ExperimentResult| e.tasks.contains(&task);
-    let bits = |e: &ExperimentResult| {
-        let weights = |a: &crate::study::analysis::AxisResult| {
-            a.key.as_deref() == Some("weights.bits") && a.labels.len() > 2
-        };
-        e.axes.iter().position(weights)
-    };
-    let all = || analysis.experiments.iter().filter(of_task);
-    let experiment = all().find(|e| bits(e).is_some()).or_else(|| all().next())?;
-    let axis = bits(experiment);
-    let last: Vec<usize> = experiment.axes.iter().map(|a| a.labels.len() - 1).collect();
-    let cells = experiment.cells.iter().filter(|c| c.task == task && c.runs > 0);
-    let cells: Vec<&Cell> = match axis {
-        // The other axes stand at their last values: those that are thought of as the best.
-        Some(axis) => {
-            cells.filter(|c| (0..last.len()).all(|a| a == axis || c.levels[a] == last[a])).collect()
-        }
-        None => cells.collect(),
-    };
+    let all = || analysis.experiments.iter().filter(|e| e.tasks.contains(&task));
+    let by_bits = all().map(|experiment| (experiment, along_bits(experiment, task)));
+    let any = all().map(|experiment| {
+        (experiment, experiment.cells.iter().filter(|c| c.task == task && c.runs > 0).collect())
+    });
+    let (experiment, cells) = by_bits.chain(any).find(|(_, cells)| !cells.is_empty())?;
     let step = cells.len().div_ceil(SERIES).max(1);
-    let cells: Vec<&Cell> = cells.into_iter().step_by(step).collect();
-    (!cells.is_empty()).then_some((experiment, cells))
+    Some((experiment, cells.into_iter().step_by(step).collect()))
+}
+
+/// The cells of a task that differ in the bits of weights only, if those are varied.
+fn along_bits(experiment: &ExperimentResult, task: usize) -> Vec<&Cell> {
+    let weights = |a: &AxisResult| a.key.as_deref() == Some("weights.bits") && a.labels.len() > 2;
+    let Some(axis) = experiment.axes.iter().position(weights) else { return Vec::new() };
+    // Crossed axes stand at their last values: those that are thought of as the best.
+    let other = |axis: &AxisResult| match experiment.mode {
+        Mode::Cross => axis.labels.len() - 1,
+        Mode::OneAtATime => 0,
+    };
+    let others: Vec<usize> = experiment.axes.iter().map(other).collect();
+    let among = |cell: &&Cell| {
+        let like = (0..others.len()).all(|a| a == axis || cell.levels[a] == others[a]);
+        cell.task == task && cell.runs > 0 && like
+    };
+    experiment.cells.iter().filter(among).collect()
 }
 
 pub(super) fn time(analysis: &Analysis) -> Section {

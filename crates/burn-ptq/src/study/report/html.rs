@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::content::{Block, Panel, Section, Table};
 use super::plot::escape;
+use crate::study::claims::Verdict;
 
 /// Black on white, one column on a phone, two of figures on a desk, whole figures on printed pages.
 const STYLE: &str = "\
@@ -27,7 +28,7 @@ figure table{font-size:12.5px}figure td,figure th{padding:2px 5px}\
 svg text{font:11.5px system-ui,-apple-system,'Segoe UI','DejaVu Sans',sans-serif;fill:#111}\
 svg .small{font-size:10px}svg .axis{fill:none;stroke:#111}svg .tick{stroke:#111}\
 svg .grid{stroke:#ddd}svg .level{stroke:#111;stroke-dasharray:1 3}\
-svg .point{fill:none;stroke:#555;stroke-width:.9}\
+svg .point{fill:#999;stroke:#555;stroke-width:.9}svg .single{fill:none}\
 @media(max-width:560px){body{font-size:15px;padding:0 10px 40px}figure{padding:6px}\
 table{font-size:12px}figure table{font-size:10.5px}.interval{letter-spacing:-.04em}th,td{padding:2px 4px}\
 figure td,figure th{padding:2px}}\
@@ -93,13 +94,10 @@ fn table(table: &Table) -> String {
 /// A cell of a table, its verdict set off.
 fn marked(cell: &str) -> String {
     let text = escape(cell);
-    let verdicts = [
-        ("better", ""),
-        ("worse", ""),
-        ("no difference shown", " hidden"),
-        ("one run: no claim", " hidden"),
-    ];
-    for (verdict, class) in verdicts {
+    for verdict in Verdict::ALL {
+        let shown = matches!(verdict, Verdict::Better | Verdict::Worse);
+        let class = if shown { "" } else { " hidden" };
+        let verdict = verdict.text();
         if let Some(found) = text.strip_suffix(verdict)
             && found.ends_with("] ")
         {

@@ -32,7 +32,11 @@ pub(super) fn render(name: &str, sections: &[Section]) -> String {
 
 fn table(table: &Table) -> String {
     let row = |cells: &[String]| {
-        let cells: Vec<String> = cells.iter().map(|c| c.replace('|', "\\|")).collect();
+        // A row is a line, and the reasons of failures may have several.
+        let cell = |cell: &String| {
+            cell.lines().map(str::trim).collect::<Vec<_>>().join(" ").replace('|', "\\|")
+        };
+        let cells: Vec<String> = cells.iter().map(cell).collect();
         format!("| {} |\n", cells.join(" | "))
     };
     let mut text = format!("\n{}|{}\n", row(&table.header), "---|".repeat(table.header.len()));

@@ -13,8 +13,9 @@ mod words;
 
 use std::path::{Path, PathBuf};
 
-use super::analysis::{Analysis, Results};
+use super::analysis::Analysis;
 use super::file::StudyError;
+use super::results::Results;
 
 /// The files of a report, by name.
 pub const FILES: [&str; 5] = ["report.html", "report.md", "cells.csv", "runs.csv", "report.json"];

@@ -256,11 +256,11 @@ pub(super) fn dots(x: &Axis, rows: &[Dot], level: Option<(f64, &str)>, alt: &str
     document(frame.top + height + 40.0, &body, alt)
 }
 
-/// A plot of points, some of which are on a front and have numbers.
+/// A plot of points, hollow where they are single runs; some are on a front and have numbers.
 pub(super) fn scatter(
     x: &Axis,
     y: &Axis,
-    points: &[(f64, f64)],
+    points: &[(f64, f64, bool)],
     front: &[(f64, f64)],
     level: Option<(f64, &str)>,
     alt: &str,
@@ -270,9 +270,10 @@ pub(super) fn scatter(
     if let Some((value, name)) = level {
         body.push_str(&frame.level(value, name));
     }
-    for &(px, py) in points {
+    for &(px, py, single) in points {
         let (cx, cy) = frame.at(px, py);
-        let _ = write!(body, "<circle class=\"point\" cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"2.6\"/>");
+        let class = if single { "point single" } else { "point" };
+        let _ = write!(body, "<circle class=\"{class}\" cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"2.6\"/>");
     }
     let places: Vec<(f64, f64)> = front.iter().map(|&(px, py)| frame.at(px, py)).collect();
     let mut path = String::new();

@@ -1,11 +1,13 @@
 //! The numbers for programs: a row a cell, and a row a run.
 
-use crate::study::analysis::{Analysis, Results};
+use crate::study::Results;
+use crate::study::analysis::Analysis;
 
 /// All cells as CSV.
 pub(super) fn cells(analysis: &Analysis) -> String {
     let header = "question,task,setting,recipe,runs,lacking,mean,deviation,float,difference,low,high,\
-                  p,adjusted_p,verdict,float_difference,float_verdict,flash_bytes,ram_bytes,macs,\
+                  p,adjusted_p,verdict,float_difference,float_low,float_high,float_p,float_adjusted_p,\
+                  float_verdict,flash_bytes,ram_bytes,macs,\
                   bit_operations,seconds";
     let mut text = format!("{header}\n");
     for experiment in &analysis.experiments {
@@ -29,6 +31,10 @@ pub(super) fn cells(analysis: &Analysis) -> String {
                 optional(against.map(|c| c.adjusted_p)),
                 against.map_or("reference", |c| c.verdict.text()).into(),
                 optional(cell.float.map(|c| c.difference)),
+                optional(cell.float.map(|c| c.interval.0)),
+                optional(cell.float.map(|c| c.interval.1)),
+                optional(cell.float.map(|c| c.p)),
+                optional(cell.float.map(|c| c.adjusted_p)),
                 cell.float.map_or("", |c| c.verdict.text()).into(),
                 cell.flash_bytes.to_string(),
                 cell.ram_bytes.to_string(),
@@ -46,7 +52,7 @@ pub(super) fn cells(analysis: &Analysis) -> String {
 /// All runs as CSV.
 pub(super) fn runs(results: &Results) -> String {
     let mut text =
-        "id,task,draw,samples,metric,flash_bytes,ram_bytes,macs,bit_operations,calibrate_s,\
+        "id,task,version,backend,draw,samples,metric,flash_bytes,ram_bytes,macs,bit_operations,calibrate_s,\
                     quantize_s,evaluate_s,recipe,error\n"
             .to_string();
     for run in &results.runs {
@@ -57,6 +63,8 @@ pub(super) fn runs(results: &Results) -> String {
         let row = [
             run.id.clone(),
             quoted(&run.task),
+            quoted(&run.version),
+            run.backend.clone(),
             run.draw.to_string(),
             run.samples.to_string(),
             measured(&|m| m.metric.to_string()),

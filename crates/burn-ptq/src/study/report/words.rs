@@ -1,7 +1,8 @@
 //! Numbers and verdicts as people read them.
 
 use crate::metric::Metric;
-use crate::study::analysis::{Cell, Claim, ExperimentResult, Verdict};
+use crate::study::analysis::{Cell, ExperimentResult};
+use crate::study::claims::{Claim, Verdict};
 
 /// The metric with its unit, for headings.
 pub(super) const fn unit(metric: Metric) -> &'static str {
@@ -55,7 +56,8 @@ pub(super) fn claim(metric: Metric, claim: Option<&Claim>) -> String {
     let (low, high) = claim.interval;
     let interval = format!("[{}, {}]", difference(metric, low), difference(metric, high));
     match claim.verdict {
-        Verdict::OneRun => format!("{found} {interval} one run: no claim"),
+        // There is nothing that could be uncertain.
+        Verdict::SameResults => Verdict::SameResults.text().into(),
         verdict => format!("{found} {interval} {}", verdict.text()),
     }
 }

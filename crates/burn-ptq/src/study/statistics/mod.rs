@@ -1,19 +1,36 @@
 //! Whether a difference between two cells is shown.
 //!
-//! A cell is a recipe on a task, run several times: with several sets of calibration samples and
-//! several seeds, each judged on the same evaluation samples. What is asked is whether another
-//! evaluation sample and other runs would show the same sign. So both are drawn anew, with
-//! replacement, 10 000 times: the evaluation samples (the same for both cells, which makes the
-//! comparison paired; for AUC within each group's normal and anomalous samples) and, independently,
-//! the runs (in pairs where both cells have the same draws and seeds). This is the bootstrap of two
-//! crossed factors (Owen, The pigeonhole bootstrap, 2007), which errs on the side of too wide
-//! intervals. Confidence intervals are percentiles; the p-value is twice the smaller share of
-//! resamples on one side of zero.
+//! A cell is a recipe on a task, run with several sets of calibration samples (draws), each judged on
+//! the same evaluation samples. What is asked is whether other evaluation samples and other draws would
+//! show the same sign. Both are drawn at random, so the difference of two cells has a part of its
+//! variance from each:
+//!
+//! - from the **evaluation samples**: the variance over samples of what a sample adds to the
+//!   difference, averaged over draws. All cells see the same samples, so this is paired. For the area
+//!   under the ROC curve, what a sample adds is its placement among those of the other kind (DeLong,
+//!   DeLong and Clarke-Pearson, Biometrics 1988), and each group's normal and anomalous samples are a
+//!   part of their own. For right and wrong answers, two samples are added on which the cells differ,
+//!   one each way (Bonett and Price, 2012), since the differences of few samples may be all alike by
+//!   chance;
+//! - from the **draws**: the variance over draws of the difference, which is paired too where both cells
+//!   have the same draws. Several seeds of a draw are averaged first: they are not independent.
+//!
+//! The sum of both is never too small on average, since what samples and draws do together is counted
+//! twice (Owen, The pigeonhole bootstrap, 2007). But the variance over three draws is known from two
+//! degrees of freedom only. So each part `V` has its own quantile of Student's distribution, and a
+//! difference is shown at a level if its square exceeds the sum of `t² V` (Banerjee, Sankhya 1960). For
+//! normal parts this makes false claims with at most that probability, whatever the parts' sizes: the
+//! chance that `Z²` stays below a sum with weights is at least the weighted mean of what each part would
+//! give alone, as the distribution of `Z²` is concave. A joint number of degrees of freedom (Welch and
+//! Satterthwaite) does not promise that far out, where Holm's correction looks.
+//!
+//! The p-value is the level at which a difference would just be shown. Nothing is drawn at random.
 
-mod bootstrap;
+mod compare;
 mod holm;
+mod student;
 
-pub use bootstrap::{Comparison, Judge, Resampled, Resamples};
+pub use compare::{Against, Comparison, Draw, Judge, Judged};
 pub use holm::holm;
 
 /// The mean, and the standard deviation with `n - 1`; none of one value.
