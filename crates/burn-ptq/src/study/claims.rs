@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::statistics::{Comparison, holm};
+use super::statistics::{Comparison, false_discovery};
 use crate::metric::Metric;
 
-/// The level of all claims, after Holm's correction.
+/// The level of all claims: at most this share of those that are made together is false on average.
 pub const LEVEL: f64 = 0.05;
 
 /// A comparison, and what may be claimed.
@@ -17,8 +17,8 @@ pub struct Claim {
     pub interval: (f64, f64),
     /// The p-value.
     pub p: f64,
-    /// The p-value after Holm's correction: against the reference over the experiment, against the
-    /// float network over all distinct cells of the study.
+    /// The p-value, adjusted for the false discovery rate: against the reference over the experiment,
+    /// against the float network over all distinct cells of the study.
     pub adjusted_p: f64,
     /// What may be claimed.
     pub verdict: Verdict,
@@ -81,7 +81,7 @@ impl Claim {
 /// Corrects claims together; returns how many.
 pub(super) fn correct<'a>(claims: impl Iterator<Item = &'a mut Claim>) -> usize {
     let mut claims: Vec<&mut Claim> = claims.filter(|claim| claim.verdict.tested()).collect();
-    let adjusted = holm(&claims.iter().map(|claim| claim.p).collect::<Vec<_>>());
+    let adjusted = false_discovery(&claims.iter().map(|claim| claim.p).collect::<Vec<_>>());
     for (claim, adjusted) in claims.iter_mut().zip(&adjusted) {
         claim.adjusted_p = *adjusted;
         if *adjusted >= LEVEL {

@@ -9,7 +9,7 @@
 //! | `merge` | joining such files |
 //! | `bench` | tasks opened once, and what runs share |
 //! | `runner`, `estimate` | running what is missing, and how long that takes |
-//! | `statistics` | what samples and draws add to a difference, p-values, Holm's correction |
+//! | `statistics` | what samples and draws add to a difference, p-values, the false discovery rate |
 //! | `results`, `claims`, `analysis` | a file's records sorted; verdicts; cells with means and both |
 //! | `report` | HTML, Markdown, CSV and JSON |
 

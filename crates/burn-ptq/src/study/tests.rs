@@ -179,7 +179,7 @@ fn merging_never_loses_what_is_there() {
         assert!(merge(&[one.clone(), wrong.clone()], &out).is_err());
         assert_eq!(std::fs::read_to_string(&out).unwrap(), before);
     }
-    assert!(merge(&[one.clone()], &note).is_err());
+    assert!(merge(std::slice::from_ref(&one), &note).is_err());
     assert_eq!(std::fs::read_to_string(&note).unwrap(), "one line\n");
     let fresh = folder.path().join("new").join("results.jsonl");
     assert!(merge(&[empty], &fresh).is_err());

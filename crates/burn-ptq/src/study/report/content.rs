@@ -115,9 +115,9 @@ fn overview(analysis: &Analysis) -> Section {
                 "{} runs of burn-ptq {}{backend}; {failed}.{state}{others} Every number is the metric \
                  of the integer program, which is what the exported code computes bit for bit. \
                  “Better”, “worse” and “no difference shown” are verdicts of a test over evaluation \
-                 samples and draws of calibration data at the {} % level, corrected by Holm's method: \
-                 over all comparisons of a question with its reference, and over the {} comparisons \
-                 of the study's distinct cells with the float network; how, stands at the end.",
+                 samples and draws of calibration data, such that on average at most {} % of the claims are \
+                 false: of those of a question against its reference, and of those that compare the \
+                 study's {} distinct cells with the float network; how, stands at the end.",
                 analysis.finished,
                 analysis.version,
                 100.0 * LEVEL,
@@ -140,7 +140,7 @@ fn claims(experiment: &ExperimentResult) -> impl Iterator<Item = Verdict> + '_ {
 
 fn experiment(analysis: &Analysis, experiment: &ExperimentResult) -> Section {
     let setting = format!(
-        "The reference: {}. {} comparisons are corrected together. First the differences from the \
+        "The reference: {}. {} comparisons are judged together. First the differences from the \
          reference, averaged over what else is varied, and how many of the single comparisons show \
          better, worse, or no difference:",
         experiment.setting, experiment.comparisons
@@ -324,17 +324,17 @@ fn method() -> Section {
          variance (Banerjee 1960), which for normal parts claims falsely at most as often as the level \
          says, whatever the parts' sizes. The interval is the same sum's at 95 %, and the p-value the \
          level at which the difference would just be shown. No random numbers are used.",
-        "Holm's method corrects the comparisons with the reference, question by question, and those \
-         with the float network once over the distinct cells of the whole study, so that a cell has one \
-         verdict against it wherever it stands. Cells whose every run gives what the reference gives on \
+        "The p-values are adjusted for the false discovery rate (Benjamini and Hochberg 1995), those of \
+         the comparisons with the reference question by question, and those with the float network once \
+         over the distinct cells of the whole study, so that a cell has one verdict against it wherever \
+         it stands: of the claims that are made together, at most 5 % are false on average. Cells whose every run gives what the reference gives on \
          every sample are said to have the same results, and are not counted among the comparisons. \
          Cells of a single draw get no verdict.",
         "“No difference shown” does not say that there is none: with some hundred \
          evaluation samples, differences of one or two points stay hidden; and with three draws, so do \
          all differences that are not many times larger than their spread over draws. More draws help \
          against that more than anything. Draws from small calibration data overlap, so that their \
-         spread is understated. Questions are corrected each by itself: with many questions, about one \
-         claim in twenty questions may still be false.",
+         spread is understated. About one claim in twenty may be false.",
     ]
     .map(String::from);
     Section { title: "How it was judged".into(), blocks: texts.map(Block::Text).into() }

@@ -22,16 +22,17 @@
 //! normal parts this makes false claims with at most that probability, whatever the parts' sizes: the
 //! chance that `Z²` stays below a sum with weights is at least the weighted mean of what each part would
 //! give alone, as the distribution of `Z²` is concave. A joint number of degrees of freedom (Welch and
-//! Satterthwaite) does not promise that far out, where Holm's correction looks.
+//! Satterthwaite) claims several times as often far out, where comparisons that are made together are
+//! judged.
 //!
 //! The p-value is the level at which a difference would just be shown. Nothing is drawn at random.
 
 mod compare;
-mod holm;
+mod false_discovery;
 mod student;
 
 pub use compare::{Against, Comparison, Draw, Judge, Judged};
-pub use holm::holm;
+pub use false_discovery::false_discovery;
 
 /// The mean, and the standard deviation with `n - 1`; none of one value.
 pub fn mean_and_deviation(values: &[f64]) -> (f64, Option<f64>) {
