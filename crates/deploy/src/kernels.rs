@@ -3,6 +3,8 @@
 //! Every target has the portable kernels; those of an instruction set take the operations that they
 //! are written for, where their arithmetic stays exact.
 
+pub use burn_ptq_kernels::dsp::filter_len as dsp_filter_len;
+
 use crate::model::{Broadcast, DType, IntModel, IntNode, IntOp, IntTensor, TensorId, Weighted};
 use crate::scratch;
 use crate::target::Kernels;
@@ -48,15 +50,6 @@ pub fn packed_bits(op: &IntOp, weighted: &Weighted, kernels: Kernels) -> u8 {
         (3, Kernels::Dsp | Kernels::Mve) => 4,
         (storage, _) => storage,
     }
-}
-
-/// Weights that a filter of `taps` weights is padded to; `BPTQ_DSP_STEP` of the C runtime.
-pub fn dsp_filter_len(taps: usize, bits: u8) -> usize {
-    taps.next_multiple_of(match bits {
-        8 => 4,
-        3 => 10,
-        _ => 8,
-    })
 }
 
 /// The biases of `node` in the form of `kernels`: where inputs are multiplied as they are, less the
@@ -175,5 +168,10 @@ mod tests {
         for (header, name) in headers.into_iter().zip(["DSP", "MVE"]) {
             assert!(header.contains(&format!("#define BPTQ_{name}_TAPS {MAX_TAPS}\n")));
         }
+        let steps = [8, 3, 4].map(|bits| dsp_filter_len(1, bits));
+        let [eight, three, fewer] = steps;
+        let step = format!("((bits) == 8 ? {eight} : (bits) == 3 ? {three} : {fewer})\n");
+        let header = include_str!("../c/dsp/bptq_dsp_dot.h");
+        assert!(header.contains(&format!("#define BPTQ_DSP_STEP(bits) {step}")));
     }
 }

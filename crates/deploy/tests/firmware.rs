@@ -44,6 +44,13 @@ fn firmware_of_every_target_passes_its_self_test() {
         let folder = tempfile::tempdir().expect("a folder");
         let export = exporter("c").expect("known");
         export.export(&model, &self_test, target, folder.path()).expect("an export");
+        for hosted in ["Makefile", "main.c", "self_test.c"] {
+            assert!(
+                !folder.path().join(hosted).exists(),
+                "{hosted} does not run on {}",
+                target.name
+            );
+        }
         for flags in ["-O2 -Werror", "-Os -Werror"] {
             let output = make(folder.path(), flags, "run");
             let text = String::from_utf8_lossy(&output.stdout);

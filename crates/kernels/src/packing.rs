@@ -104,7 +104,7 @@ pub(crate) fn joined(bytes: &[u8]) -> u32 {
 /// Only the low `storage` bits of each value are kept: the caller has clamped them.
 pub fn pack(values: &[i8], storage: u8, out: &mut [u8]) {
     out.fill(0);
-    let mask = if storage == 8 { 0xFF } else { (1_u16 << storage) - 1 };
+    let mask = (1_u16 << storage) - 1;
     for (index, &value) in values.iter().enumerate() {
         let bit = storage as usize * index;
         let [low, high] = ((value as u16 & mask) << (bit % 8)).to_le_bytes();

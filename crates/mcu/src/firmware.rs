@@ -11,7 +11,7 @@ use burn_ptq_deploy::model::IntModel;
 use tempfile::TempDir;
 
 use crate::error::{McuError, failed};
-use crate::map::{RuntimeFunction, RustSizes, Sizes, flash_bytes, runtime_functions};
+use crate::map::{RuntimeFunction, RustSizes, Sizes, runtime_functions, text_bytes};
 
 /// A firmware that runs for longer hangs.
 const LIMIT: Duration = Duration::from_secs(1800);
@@ -100,12 +100,13 @@ impl Firmware {
         Ok(runtime_functions(&self.map()?))
     }
 
-    /// Bytes of flash of the whole image, driver and start-up code included.
+    /// Bytes of code and constants of the whole image, driver and start-up code included.
     ///
     /// # Errors
-    /// If the linker's map cannot be read.
-    pub fn flash_bytes(&self) -> Result<usize, McuError> {
-        Ok(flash_bytes(&self.map()?))
+    /// If the linker's map cannot be read, or has no `.text`.
+    pub fn text_bytes(&self) -> Result<usize, McuError> {
+        let found = text_bytes(&self.map()?);
+        found.ok_or(McuError::Mismatch { what: "sections .text", expected: 1, found: 0 })
     }
 
     fn map(&self) -> Result<String, McuError> {

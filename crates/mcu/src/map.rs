@@ -19,15 +19,15 @@ pub struct Sizes {
     pub variables: usize,
 }
 
-/// Bytes of the output section `.text`, with constants; 0 if the map has none.
-pub(crate) fn flash_bytes(map: &str) -> usize {
+/// Bytes of the output section `.text`, code and constants; `None` if the map has none.
+pub(crate) fn text_bytes(map: &str) -> Option<usize> {
     let section = |line: &str| {
         let mut words = line.split_whitespace();
         let (name, _, bytes) = (words.next()?, words.next()?, words.next()?);
         let bytes = usize::from_str_radix(bytes.strip_prefix("0x")?, 16).ok()?;
         (name == ".text" && line.starts_with(".text")).then_some(bytes)
     };
-    map.lines().find_map(section).unwrap_or(0)
+    map.lines().find_map(section)
 }
 
 impl Sizes {

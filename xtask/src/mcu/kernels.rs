@@ -267,7 +267,7 @@ fn specialized(text: &mut String, target: &'static Target, cases: &[Case]) -> Re
                 let runs = firmware.run(&[&case.input])?;
                 let run = runs.first().context("one program, one run")?;
                 ensure!(run.outputs == case.expected, "{} differs by {flags}", layer.name());
-                Ok((run.instructions() as f64, firmware.flash_bytes()? as f64))
+                Ok((run.instructions() as f64, firmware.text_bytes()? as f64))
             });
             let ((instructions, flash), (fewer, more)) = (before?, after?);
             let percent = 100.0 * (fewer / instructions - 1.0);

@@ -56,7 +56,7 @@ impl Verdict {
             Self::Better => "better",
             Self::Worse => "worse",
             Self::NoDifferenceShown => "no difference shown",
-            Self::SameResults => "same results as the reference",
+            Self::SameResults => "same results",
             Self::OneDraw => "one draw: no claim",
         }
     }

@@ -36,6 +36,7 @@ impl Journal {
         let (journal, lines) = Self::lock(path)?;
         let failed = |source| StudyError::Io { path: path.into(), source };
         journal.file.set_len(journal.length).map_err(failed)?;
+        sync_folder(path).map_err(failed)?;
         (&journal.file).seek(SeekFrom::End(0)).map_err(failed)?;
         Ok((journal, lines.into_iter().map(|(record, _)| record).collect()))
     }

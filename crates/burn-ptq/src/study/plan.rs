@@ -225,15 +225,14 @@ impl Plan {
 
     /// The runs of a shard, or all, by index.
     ///
-    /// Runs are dealt out in the order of their ids, which is a random one: in the order of the plan,
-    /// a shard might get nothing but the slowest value of an axis.
+    /// Ids, which are random numbers, say which shard a run belongs to: in the order of the plan, a
+    /// shard might get nothing but the slowest value of an axis, and by rank, a study that grows would
+    /// deal finished runs to other shards, which would run them again.
     pub fn part(&self, shard: Option<Shard>) -> Vec<usize> {
-        let mut all: Vec<usize> = (0..self.runs.len()).collect();
-        let Some(Shard { index, count }) = shard else { return all };
-        all.sort_by(|&a, &b| self.runs[a].id.cmp(&self.runs[b].id));
-        let mut part: Vec<usize> = all.into_iter().skip(index - 1).step_by(count).collect();
-        part.sort_unstable();
-        part
+        let all = 0..self.runs.len();
+        let Some(Shard { index, count }) = shard else { return all.collect() };
+        let number = |run: usize| u64::from_str_radix(&self.runs[run].id, 16).unwrap_or(0);
+        all.filter(|&run| number(run) % count as u64 == index as u64 - 1).collect()
     }
 }
 

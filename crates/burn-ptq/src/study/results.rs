@@ -15,6 +15,8 @@ pub struct Results {
     pub tasks: Vec<TaskRecord>,
     /// The runs; of one that stands twice the last.
     pub runs: Vec<RunRecord>,
+    /// Whose runs a report is about; by default those of what made most of them.
+    pub producer: Option<Producer>,
 }
 
 impl Results {
@@ -61,7 +63,7 @@ impl Results {
         found
     }
 
-    /// The plan of the last study on the tasks as they were, for what made most of the runs.
+    /// The plan of the last study on the tasks as they were, for [`producer`](Self::producer).
     ///
     /// # Errors
     /// If there is no study, or a task of it was not run.
@@ -77,7 +79,8 @@ impl Results {
             found.ok_or_else(|| wrong(&format!("task '{}' was not run", entry.name)))
         };
         let tasks = study.tasks.iter().map(task).collect::<Result<Vec<_>, _>>()?;
-        let producer = self.producers().into_iter().next().map(|(producer, _)| producer);
+        let most = || self.producers().into_iter().next().map(|(producer, _)| producer);
+        let producer = self.producer.clone().or_else(most);
         Plan::new(&study, tasks, &producer.unwrap_or_default())
     }
 }

@@ -78,15 +78,16 @@ fn ablate(args: &Ablate, path: &Path, out: &Path) -> anyhow::Result<()> {
     drop(journal);
     match args.shard {
         Some(_) => println!("`burn-ptq ablate merge` joins the shards and writes the report"),
-        None => report(&file, out)?,
+        None => report(&file, out, Some(Producer::here(&args.backend.backend)))?,
     }
     Ok(())
 }
 
-/// Writes the report of a result file.
-fn report(file: &Path, out: &Path) -> anyhow::Result<()> {
+/// Writes the report of a result file, about the runs of `producer`, or of what made most of them.
+fn report(file: &Path, out: &Path, producer: Option<Producer>) -> anyhow::Result<()> {
     let records = study::read(file)?.into_iter().map(|(record, _)| record);
-    let files = study::report::write(&Results::new(records), out)?;
+    let results = Results { producer, ..Results::new(records) };
+    let files = study::report::write(&results, out)?;
     let names: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
     println!("the report: {}", names.join(", "));
     Ok(())
@@ -155,5 +156,5 @@ fn merge(results: &[PathBuf], out: &Path) -> anyhow::Result<()> {
         file.display(),
         merged.repeated
     );
-    report(&file, out)
+    report(&file, out, None)
 }

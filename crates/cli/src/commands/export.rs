@@ -31,13 +31,13 @@ pub fn run(args: Export) -> anyhow::Result<()> {
         let streamed = if program.streams.is_empty() {
             String::new()
         } else {
-            saved(&model, &program, kernels)
+            saved(&model, &program, kernels, exported.ram_bytes)
         };
         println!(
             "{}: {} files, {}{} of constants (code: see the linker's map), RAM {}{streamed}",
             folder.display(),
             exported.files.len(),
-            if exported.flash_is_bound { "at most " } else { "" },
+            if exported.flash_is_upper_bound { "at most " } else { "" },
             table::bytes(exported.flash_constant_bytes),
             table::bytes(exported.ram_bytes)
         );
@@ -46,10 +46,12 @@ pub fn run(args: Export) -> anyhow::Result<()> {
 }
 
 /// What streaming does to the RAM of `model`.
-fn saved(model: &IntModel, program: &IntModel, kernels: Kernels) -> String {
+fn saved(model: &IntModel, program: &IntModel, kernels: Kernels, exported: usize) -> String {
     let mut whole = model.clone();
     plan_for(&mut whole, kernels);
-    let before = table::bytes(ram_bytes(&whole));
+    // What an export takes beside the arena, it takes either way.
+    let beside = exported.saturating_sub(ram_bytes(program));
+    let before = table::bytes(ram_bytes(&whole) + beside);
     let operations: usize = program.streams.iter().map(|stream| stream.rows.len()).sum();
     format!(" ({before} without streaming; {operations} operations run row by row)")
 }

@@ -1,8 +1,8 @@
 /* Depthwise convolution, 8-bit activations: four channels and two taps at a time. */
 #include "bptq_dsp_math.h"
 
-/* The inputs that the window from row `top` and column `left` on covers, a pointer to the channels of each tap; `zeros` in
- * the padding and after an odd last tap. */
+/* The inputs that the window from row `top` and column `left` on covers, a pointer to the channels
+ * of each tap; `zeros` in the padding and after an odd last tap. */
 static void window_taps(const bptq_depthwise *op, const int8_t *input, const int8_t *zeros,
                         int32_t top, int32_t left, const int8_t **taps)
 {
@@ -13,7 +13,8 @@ static void window_taps(const bptq_depthwise *op, const int8_t *input, const int
         const uint32_t width =
             (uint32_t)row < (uint32_t)window->input_height ? (uint32_t)window->input_width : 0;
         /* Unsigned: places in the padding may be any number. */
-        uint32_t place = ((uint32_t)row * (uint32_t)window->input_width + (uint32_t)left) * channels;
+        const uint32_t line = (uint32_t)row * (uint32_t)window->input_width;
+        uint32_t place = (line + (uint32_t)left) * channels;
         int32_t column = left;
         for (int32_t j = 0; j < window->kernel_width; j++) {
             *taps++ = (uint32_t)column < width ? input + place : zeros;
@@ -150,7 +151,6 @@ BPTQ_INLINE void depthwise(int32_t bits, const bptq_depthwise *op, const int8_t 
         window->input_height - 1 - (window->kernel_height - 1) * window->dilation_height;
     const int32_t last_column =
         window->input_width - 1 - (window->kernel_width - 1) * window->dilation_width;
-    const int32_t step = window->stride_width * channels;
     int32_t kept[BPTQ_DSP_CHANNELS];
     memset(scratch, op->weighted.input_zero_point, (size_t)channels);
     for (int32_t y = 0; y < window->output_height; y++) {
@@ -162,6 +162,7 @@ BPTQ_INLINE void depthwise(int32_t bits, const bptq_depthwise *op, const int8_t 
             int32_t channel = 0;
             if (inside && x > 0 && left >= window->stride_width && left <= last_column) {
                 /* This window and the one before lie within the input. */
+                const int32_t step = window->stride_width * channels;
                 for (int32_t i = 0; i < count_of_taps; i++) {
                     taps[i] += step;
                 }

@@ -4,7 +4,8 @@
 
 #include "bptq_dsp_math.h"
 
-/* Elements that a word of weights meets: it holds those of two filters. */
+/* Weights in each half of a word, of two filters; a pair of filters takes so many elements a word,
+ * on average. */
 #define BPTQ_DSP_PER_WORD(bits) (16 / (bits))
 
 /* A filter's length is a multiple of this: what a step of the loops takes. */

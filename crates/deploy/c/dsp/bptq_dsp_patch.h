@@ -12,8 +12,8 @@ int16_t *bptq_dsp_expand(const int8_t *input, int32_t count, int32_t zero_point,
 void bptq_dsp_gather(const bptq_conv2d *op, const int8_t *input, int32_t y, int32_t x,
                      int32_t length, int16_t *patch);
 
-/* What a sum over a patch of an even number of elements begins with: less what weights of `bits` bits
- * add to it that are packed with half their range on top. */
+/* What a sum over a patch of an even number of elements begins with: less what weights of `bits`
+ * bits add to it that are packed with half their range on top. */
 BPTQ_INLINE int32_t bptq_dsp_start(int32_t bits, const bptq_pair *patch, int32_t length)
 {
     int32_t sum = 0;

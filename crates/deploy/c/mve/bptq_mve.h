@@ -20,7 +20,7 @@ extern "C" {
 
 /*
  * Convolution and fully connected layer. Each filter is padded with zero weights to a multiple of
- * 16 (_w8), 32 (_w4) or 64 (_w2) weights, of which each unit takes 16 bytes: byte i holds the
+ * 16 (_w8), 32 (_w4, for 3 bits too) or 64 (_w2) weights, of which each unit takes 16 bytes: byte i holds the
  * weights i, i + 16, ... from its low bits on.
  *
  * `scratch` holds the inputs of two output pixels, padded alike; a fully connected layer's those of

@@ -1,17 +1,10 @@
 /* Sum of two tensors of one shape, 8-bit activations: four elements at a time. */
 #include "bptq_mve_math.h"
 
-/* x * multiplier with double rounding. */
 BPTQ_INLINE int32x4_t rescaled(int32x4_t x, bptq_multiplier multiplier)
 {
-    const int32_t exponent = multiplier.exponent;
-    const int32x4_t shifted = exponent > 0 ? vshlq_r_s32(x, exponent) : x;
-    const int32x4_t high = vqrdmulhq_n_s32(shifted, multiplier.quantized);
-    if (exponent >= 0) {
-        return high;
-    }
-    /* The shift rounds half up: a negative number is moved down before it. */
-    return vrshlq_n_s32(vqaddq_s32(high, vshrq_n_s32(high, 31)), exponent);
+    return bptq_mve_rescaled(x, vdupq_n_s32(multiplier.quantized),
+                             vdupq_n_s32(multiplier.exponent));
 }
 
 void bptq_mve_add_s8(const bptq_elementwise *op, const int8_t *a, const int8_t *b, int8_t *output)

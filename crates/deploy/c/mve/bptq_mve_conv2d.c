@@ -95,11 +95,7 @@ BPTQ_INLINE void conv2d(int32_t bits, const bptq_conv2d *op, const int8_t *input
     const int32_t count = window->output_height * window->output_width;
     const int8_t *weights = (const int8_t *)op->weighted.weights;
     /* Where a window is one pixel and pixels follow each other, the input is read in place. */
-    const int32_t in_place = length == op->input_channels && op->groups == 1 &&
-                             window->kernel_height == 1 && window->kernel_width == 1 &&
-                             window->stride_height == 1 && window->stride_width == 1 &&
-                             window->pad_height == 0 && window->pad_width == 0 &&
-                             window->output_width == window->input_width;
+    const int32_t in_place = length == op->input_channels && bptq_is_pointwise(op);
     for (int32_t group = 0; group < op->groups; group++) {
         const int8_t *plane = input + group * depth;
         int32_t y = 0;

@@ -1,8 +1,8 @@
 /* Depthwise convolution, 8-bit activations: sixteen channels at a time. */
 #include "bptq_mve_math.h"
 
-/* The inputs that the window at (y, x) covers: for each tap, where its channels begin, counted from
- * the input; `outside` in the padding. */
+/* The inputs that the window from row `top` and column `left` on covers: for each tap, where its
+ * channels begin, counted from the input; `outside` in the padding. */
 static void window_taps(const bptq_depthwise *op, int32_t outside, int32_t top, int32_t left,
                         int32_t *taps)
 {
@@ -14,7 +14,8 @@ static void window_taps(const bptq_depthwise *op, int32_t outside, int32_t top, 
     for (int32_t i = 0; i < window->kernel_height; i++) {
         const uint32_t width =
             (uint32_t)row < (uint32_t)window->input_height ? (uint32_t)window->input_width : 0;
-        uint32_t place = ((uint32_t)row * (uint32_t)window->input_width + (uint32_t)left) * channels;
+        const uint32_t line = (uint32_t)row * (uint32_t)window->input_width;
+        uint32_t place = (line + (uint32_t)left) * channels;
         int32_t column = left;
         for (int32_t j = 0; j < window->kernel_width; j++) {
             *taps++ = (uint32_t)column < width ? (int32_t)place : outside;

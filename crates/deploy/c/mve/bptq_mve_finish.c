@@ -4,15 +4,9 @@
 /* Rescaled sums of four channels. */
 BPTQ_INLINE int32x4_t rescaled(const int32_t *sums, const int32_t *bias, const int32_t *multiplier)
 {
-    const int32x4_t zero = vdupq_n_s32(0);
     const int32x4x2_t factors = vld2q_s32(multiplier);
-    const int32x4_t left = vmaxq_s32(factors.val[1], zero);
-    const int32x4_t right = vminq_s32(factors.val[1], zero);
     const int32x4_t total = vaddq_s32(vld1q_s32(sums), vld1q_s32(bias));
-    const int32x4_t high = vqrdmulhq_s32(vshlq_s32(total, left), factors.val[0]);
-    /* The shift rounds half up: a negative number is moved down before it, if it is shifted. */
-    const int32x4_t down = vshrq_n_s32(vandq_s32(high, right), 31);
-    return vrshlq_s32(vqaddq_s32(high, down), right);
+    return bptq_mve_rescaled(total, factors.val[0], factors.val[1]);
 }
 
 void bptq_mve_finish(const bptq_weighted *weighted, int32_t first, int32_t count,

@@ -69,6 +69,18 @@ BPTQ_INLINE int8_t *bptq_mve_fill(int32_t value, int32_t count, int8_t *to)
     return end;
 }
 
+/* bptq_rescale of four numbers. */
+BPTQ_INLINE int32x4_t bptq_mve_rescaled(int32x4_t x, int32x4_t quantized, int32x4_t exponent)
+{
+    const int32x4_t zero = vdupq_n_s32(0);
+    const int32x4_t left = vmaxq_s32(exponent, zero);
+    const int32x4_t right = vminq_s32(exponent, zero);
+    const int32x4_t high = vqrdmulhq_s32(vshlq_s32(x, left), quantized);
+    /* The shift rounds half up: a negative number is moved down before it, if it is shifted. */
+    const int32x4_t down = vshrq_n_s32(vandq_s32(high, right), 31);
+    return vrshlq_s32(vqaddq_s32(high, down), right);
+}
+
 /* bptq_finish_s8 of the channels `first` to `first + count - 1` from their sums of products. */
 void bptq_mve_finish(const bptq_weighted *weighted, int32_t first, int32_t count,
                      const int32_t *sums, int8_t *output);

@@ -17,7 +17,8 @@ extern "C" {
 #endif
 
 /* Filters that a convolution or fully connected layer decodes at once when its weights are packed;
- * its scratch holds that many filters, one byte a weight. */
+ * its scratch holds that many filters, one byte a weight. A fully connected layer with one row of a
+ * multiple of eight 8-bit inputs reads its weights as they are, and has no scratch. */
 #define BPTQ_FILTERS 4
 
 /* Channels that a depthwise convolution decodes at once when its weights are packed; its scratch

@@ -31,61 +31,66 @@ static channel_block decode_block(const bptq_depthwise *op, int32_t first, int8_
     return block;
 }
 
-/* The taps of one output pixel that lie within the input, and where the first of them does. */
+/* The taps of one output pixel that lie within the input, row by row, and where the first of them
+ * is in the input and in the weights. Unsigned: what no tap uses may be any number. */
 typedef struct {
-    bptq_taps rows, columns;
-    const int8_t *input;
-    const int8_t *weights;
+    int32_t rows, columns;
+    uint32_t place, tap;
     /* From a tap to the next one in its row. */
-    int32_t input_step, weights_step;
+    uint32_t place_step, tap_step;
     /* From a row to the one below. */
-    int32_t input_row, weights_row;
+    uint32_t place_row, tap_row;
 } pixel_taps;
 
-static pixel_taps find_taps(const bptq_depthwise *op, const int8_t *input,
-                            const channel_block *block, int32_t y, int32_t x)
+static pixel_taps find_taps(const bptq_depthwise *op, const channel_block *block, int32_t y,
+                            int32_t x)
 {
     const bptq_window *window = &op->window;
     const int32_t top = y * window->stride_height - window->pad_height;
     const int32_t left = x * window->stride_width - window->pad_width;
+    const bptq_taps rows = bptq_inner_taps(top, window->dilation_height, window->kernel_height,
+                                           window->input_height);
+    const bptq_taps columns = bptq_inner_taps(left, window->dilation_width, window->kernel_width,
+                                              window->input_width);
+    const uint32_t channels = (uint32_t)op->channels;
+    const uint32_t width = (uint32_t)window->input_width;
+    const uint32_t row = (uint32_t)(top + rows.first * window->dilation_height);
+    const uint32_t column = (uint32_t)(left + columns.first * window->dilation_width);
+    const int32_t empty = rows.first == rows.end || columns.first == columns.end;
     pixel_taps taps;
-    taps.rows = bptq_inner_taps(top, window->dilation_height, window->kernel_height,
-                                window->input_height);
-    taps.columns = bptq_inner_taps(left, window->dilation_width, window->kernel_width,
-                                   window->input_width);
-    const int32_t row = top + taps.rows.first * window->dilation_height;
-    const int32_t column = left + taps.columns.first * window->dilation_width;
-    taps.input = input + (row * window->input_width + column) * op->channels;
-    taps.weights = block->weights +
-                   (taps.rows.first * window->kernel_width + taps.columns.first) * block->step;
-    taps.input_step = window->dilation_width * op->channels;
-    taps.weights_step = block->step;
-    taps.input_row = window->dilation_height * window->input_width * op->channels;
-    taps.weights_row = window->kernel_width * block->step;
+    taps.rows = empty ? 0 : rows.end - rows.first;
+    taps.columns = columns.end - columns.first;
+    taps.place = (row * width + column) * channels;
+    taps.place_step = (uint32_t)window->dilation_width * channels;
+    taps.place_row = (uint32_t)window->dilation_height * width * channels;
+    taps.tap_step = (uint32_t)block->step;
+    taps.tap_row = (uint32_t)window->kernel_width * taps.tap_step;
+    taps.tap = (uint32_t)rows.first * taps.tap_row + (uint32_t)columns.first * taps.tap_step;
     return taps;
 }
 
-/* The sums of `count` channels over all taps. A constant `count` keeps them in registers. */
-static inline void accumulate(const pixel_taps *taps, int32_t first, int32_t skipped,
+/* The sums of `count` channels over all taps, whose weights begin at `w`. A constant `count` keeps
+ * them in registers. */
+static inline void accumulate(const pixel_taps *taps, const int8_t *x, const int8_t *w,
                               int32_t zero_point, int32_t *sums, int32_t count)
 {
     int32_t kept[4] = {0};
-    const int8_t *x_row = taps->input + first;
-    const int8_t *w_row = taps->weights + skipped;
-    const int32_t input_step = taps->input_step;
-    const int32_t weights_step = taps->weights_step;
-    for (int32_t row = taps->rows.first; row < taps->rows.end; row++) {
-        const int8_t *x = x_row;
-        const int8_t *w = w_row;
-        for (int32_t left = taps->columns.end - taps->columns.first; left > 0; left--) {
+    uint32_t place_row = taps->place;
+    uint32_t tap_row = taps->tap;
+    const uint32_t place_step = taps->place_step;
+    const uint32_t tap_step = taps->tap_step;
+    for (int32_t rows = taps->rows; rows > 0; rows--) {
+        uint32_t place = place_row;
+        uint32_t tap = tap_row;
+        for (int32_t left = taps->columns; left > 0; left--) {
             for (int32_t i = 0; i < count; i++) {
-                kept[i] += (x[i] - zero_point) * w[i];
+                kept[i] += (x[place + (uint32_t)i] - zero_point) * w[tap + (uint32_t)i];
             }
-            x += input_step;
-            w += weights_step;
+            place += place_step;
+            tap += tap_step;
         }
-        x_row += taps->input_row;
-        w_row += taps->weights_row;
+        place_row += taps->place_row;
+        tap_row += taps->tap_row;
     }
     for (int32_t i = 0; i < count; i++) {
         sums[i] = kept[i];
@@ -111,26 +116,32 @@ static void accumulate_shared(const bptq_depthwise *op, const channel_block *blo
 static void pixel(const bptq_depthwise *op, const int8_t *input, const channel_block *block,
                   int32_t y, int32_t x, int32_t sums[BPTQ_CHANNELS])
 {
-    const pixel_taps taps = find_taps(op, input, block, y, x);
+    const pixel_taps taps = find_taps(op, block, y, x);
     const int32_t zero_point = op->weighted.input_zero_point;
     if (op->multiplier == 1) {
+        const int8_t *channels = input + block->first;
         int32_t i = 0;
         for (; i + 4 <= block->count; i += 4) {
-            accumulate(&taps, block->first + i, i, zero_point, sums + i, 4);
+            accumulate(&taps, channels + i, block->weights + i, zero_point, sums + i, 4);
         }
         for (; i < block->count; i++) {
-            accumulate(&taps, block->first + i, i, zero_point, sums + i, 1);
+            accumulate(&taps, channels + i, block->weights + i, zero_point, sums + i, 1);
         }
         return;
     }
     memset(sums, 0, BPTQ_CHANNELS * sizeof *sums);
-    for (int32_t row = 0; row < taps.rows.end - taps.rows.first; row++) {
-        for (int32_t column = 0; column < taps.columns.end - taps.columns.first; column++) {
-            accumulate_shared(op, block,
-                              taps.input + row * taps.input_row + column * taps.input_step,
-                              taps.weights + row * taps.weights_row + column * taps.weights_step,
-                              sums);
+    uint32_t place_row = taps.place;
+    uint32_t tap_row = taps.tap;
+    for (int32_t rows = taps.rows; rows > 0; rows--) {
+        uint32_t place = place_row;
+        uint32_t tap = tap_row;
+        for (int32_t left = taps.columns; left > 0; left--) {
+            accumulate_shared(op, block, input + place, block->weights + tap, sums);
+            place += taps.place_step;
+            tap += taps.tap_step;
         }
+        place_row += taps.place_row;
+        tap_row += taps.tap_row;
     }
 }
 

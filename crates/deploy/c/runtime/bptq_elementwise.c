@@ -2,8 +2,8 @@
  * read, so that the output may take an input's place. */
 #include "bptq_math.h"
 
-/* The operations' parameters are copied: an output might be a part of them, for all that the compiler
- * knows, and they would be read again for each. */
+/* The operations' parameters are copied: an output might be a part of them, for all that the
+ * compiler knows, and they would be read again for each. */
 static inline int32_t sum(const bptq_elementwise *op, int32_t a, int32_t b)
 {
     const int32_t factor = (int32_t)1 << op->left_shift;

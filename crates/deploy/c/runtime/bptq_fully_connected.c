@@ -2,19 +2,6 @@
 #include "bptq_dot.h"
 #include "bptq_math.h"
 
-/* Eight weights of 3 bits as an integer. */
-static inline uint32_t group_3(const uint8_t *bytes)
-{
-    return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16;
-}
-
-/* The weight of `bits` bits at the bottom of `field`, sign-extended. */
-static inline int32_t weight_of(uint32_t bits, uint32_t field)
-{
-    const int32_t sign = (int32_t)(1U << (bits - 1U));
-    return (int32_t)((field & ((1U << bits) - 1U)) ^ (uint32_t)sign) - sign;
-}
-
 /* Adds the products of `length` inputs, less the zero point, with two packed filters, which begin
  * and end at whole groups of weights. */
 static inline void dot_packed(uint32_t bits, const int8_t *x, int32_t zero_point,
@@ -25,12 +12,12 @@ static inline void dot_packed(uint32_t bits, const int8_t *x, int32_t zero_point
     int32_t sum_a = 0;
     int32_t sum_b = 0;
     for (const int8_t *end = x + length; x != end; x += per_group) {
-        const uint32_t group_a = bits == 3 ? group_3(a) : *a;
-        const uint32_t group_b = bits == 3 ? group_3(b) : *b;
+        const uint32_t group_a = bits == 3 ? bptq_group_3(a) : *a;
+        const uint32_t group_b = bits == 3 ? bptq_group_3(b) : *b;
         for (uint32_t i = 0; i < per_group; i++) {
             const int32_t value = x[i] - zero_point;
-            sum_a += value * weight_of(bits, group_a >> (bits * i));
-            sum_b += value * weight_of(bits, group_b >> (bits * i));
+            sum_a += value * bptq_weight(bits, group_a >> (bits * i));
+            sum_b += value * bptq_weight(bits, group_b >> (bits * i));
         }
         a += bytes;
         b += bytes;
@@ -43,7 +30,7 @@ static inline void dot_packed(uint32_t bits, const int8_t *x, int32_t zero_point
 static inline void row_packed(uint32_t bits, const bptq_fully_connected *op, const int8_t *input,
                               int8_t *output)
 {
-    const int32_t bytes = op->in_features * (int32_t)bits / 8;
+    const int32_t bytes = op->in_features / 8 * (int32_t)bits;
     const uint8_t *filter = (const uint8_t *)op->weighted.weights;
     for (int32_t first = 0; first < op->out_features; first += 2) {
         const int32_t count = op->out_features - first < 2 ? 1 : 2;
@@ -53,7 +40,7 @@ static inline void row_packed(uint32_t bits, const bptq_fully_connected *op, con
         dot_packed(bits, input, op->weighted.input_zero_point, filter, second, op->in_features,
                    sums);
         bptq_finish_s8(&op->weighted, first, count, sums, output + first);
-        filter += 2 * bytes;
+        filter += count * bytes;
     }
 }
 

@@ -1,4 +1,4 @@
-/* Fixed-point arithmetic: the only body of each rounding rule. */
+/* Fixed-point arithmetic: the rounding rules. */
 #ifndef BPTQ_MATH_H
 #define BPTQ_MATH_H
 

@@ -3,27 +3,22 @@
 
 static inline int8_t decode_2(uint32_t byte, uint32_t position)
 {
-    return (int8_t)((int32_t)(((byte >> (2 * position)) & 3U) ^ 2U) - 2);
+    return (int8_t)bptq_weight(2, byte >> (2 * position));
 }
 
 static inline int8_t decode_4(uint32_t byte, uint32_t position)
 {
-    return (int8_t)((int32_t)(((byte >> (4 * position)) & 15U) ^ 8U) - 8);
-}
-
-static inline int8_t sign_3(uint32_t bits)
-{
-    return (int8_t)((int32_t)((bits & 7U) ^ 4U) - 4);
+    return (int8_t)bptq_weight(4, byte >> (4 * position));
 }
 
 static inline int8_t decode_3(const uint8_t *packed, int32_t index)
 {
-    const int32_t bit = 3 * index;
-    const uint8_t *byte = packed + (bit >> 3);
-    const uint32_t shift = (uint32_t)bit & 7U;
+    const uint32_t bit = 3U * ((uint32_t)index & 7U);
+    const uint8_t *byte = packed + (index >> 3) * 3 + (bit >> 3);
+    const uint32_t shift = bit & 7U;
     /* The next byte is there only if the weight reaches into it. */
     const uint32_t high = shift > 5 ? byte[1] : 0;
-    return sign_3((byte[0] | high << 8) >> shift);
+    return (int8_t)bptq_weight(3, (byte[0] | high << 8) >> shift);
 }
 
 static void unpack_2(const uint8_t *packed, int32_t first, int32_t count, int8_t *out)
@@ -54,10 +49,9 @@ static void unpack_3(const uint8_t *packed, int32_t first, int32_t count, int8_t
         *out++ = decode_3(packed, i);
     }
     for (; i + 8 <= end; i += 8) {
-        const uint8_t *group = packed + (i >> 3) * 3;
-        const uint32_t bits = group[0] | (uint32_t)group[1] << 8 | (uint32_t)group[2] << 16;
+        const uint32_t group = bptq_group_3(packed + (i >> 3) * 3);
         for (uint32_t position = 0; position < 8; position++) {
-            out[position] = sign_3(bits >> (3 * position));
+            out[position] = (int8_t)bptq_weight(3, group >> (3 * position));
         }
         out += 8;
     }

@@ -157,7 +157,7 @@ impl Exporter for C99 {
     }
 
     fn describe(&self) -> &'static str {
-        "portable C99: sources, runtime, Makefile, example and self-test"
+        "C99: sources, runtime, and a self-test, for a microcontroller as a firmware"
     }
 
     fn kernels(&self, target: &Target) -> Kernels {
@@ -175,7 +175,7 @@ impl Exporter for C99 {
         Ok(Exported {
             files,
             flash_constant_bytes: flash_constant_bytes(model, target.kernels),
-            flash_is_bound: false,
+            flash_is_upper_bound: false,
             ram_bytes: ram_bytes(&planned(model, target.kernels)?),
         })
     }
@@ -239,6 +239,7 @@ fn values(
         ("COMPILER", target.compiler.to_owned()),
         ("TARGET", target.name.to_owned()),
         ("TARGET_FLAGS", target.flags.to_owned()),
+        ("SPACED_FLAGS", format!(" {}", target.flags).trim_end().to_owned()),
         ("VERSION", comment(&provenance.version)),
         ("FLASH_BYTES", flash_constant_bytes(model, target.kernels).to_string()),
         ("ARENA_BYTES", model.arena_bytes.to_string()),

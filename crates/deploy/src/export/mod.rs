@@ -75,7 +75,7 @@ pub struct Exported {
     /// cannot know.
     pub flash_constant_bytes: usize,
     /// Whether they may be fewer: the compiler moves some of them into the code.
-    pub flash_is_bound: bool,
+    pub flash_is_upper_bound: bool,
     /// Bytes of the arena: the variables of the network in the linker's map.
     pub ram_bytes: usize,
 }

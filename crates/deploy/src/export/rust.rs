@@ -120,7 +120,7 @@ impl Exporter for Rust {
         Ok(Exported {
             files,
             flash_constant_bytes: flash_constant_bytes(model, kernels),
-            flash_is_bound: true,
+            flash_is_upper_bound: true,
             ram_bytes: ram_bytes(&planned(model, kernels)?),
         })
     }

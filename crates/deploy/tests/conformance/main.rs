@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use burn_ptq_deploy::export::{self, SelfTest};
 use burn_ptq_deploy::interpreter::{Interpreter, Path, tensor_integers};
 use burn_ptq_deploy::memory::reduce_memory;
-use burn_ptq_deploy::model::{DType, IntModel, IntTensor, TensorId};
+use burn_ptq_deploy::model::{DType, IntModel, IntOp, IntTensor, TensorId};
 use burn_ptq_deploy::plan::{plan, plan_for};
 use burn_ptq_deploy::size::size_report;
 use burn_ptq_deploy::stream::replaceable_inputs;
@@ -240,6 +240,19 @@ fn problems_reach_every_bit_width_element_type_and_extreme() {
     assert_eq!(weight_bits, (2..=8).collect());
     assert!(weighted().any(|w| w.multipliers.len() == 1 && w.bias.len() > 1), "per tensor");
     assert!(weighted().any(|w| w.multipliers.len() > 1), "per channel");
+    let rows = |storage: u8, odd: bool| {
+        problems.iter().any(|problem| match problem.op() {
+            IntOp::FullyConnected { rows: 1, in_features, out_features, weighted } => {
+                let wide = problem.model.tensors[problem.model.output.0].dtype == DType::I16;
+                let packed = weighted.weights.storage == storage && in_features % 8 == 0;
+                !wide && packed && (out_features % 2 == 1) == odd
+            }
+            _ => false,
+        })
+    };
+    for storage in [2, 3, 4] {
+        assert!(rows(storage, true) && rows(storage, false), "a packed row of {storage} bits");
+    }
     for (what, exponents) in [("left", 1..=30), ("right", -31..=-1)] {
         let found =
             weighted().flat_map(|w| &w.multipliers).any(|m| exponents.contains(&m.exponent));

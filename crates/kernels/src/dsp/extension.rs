@@ -550,7 +550,7 @@ impl<'a> Taps<'a> {
                             c3 = inout(reg) c3, weights = inout(reg) weights, tap = inout(reg) tap,
                             a = out(reg) _, b = out(reg) _, t = out(reg) _, u = out(reg) _,
                             w = out(reg) _, first = in(reg) first, mask = in(reg) 0xF000_F000_u32,
-                            options(pure, readonly, nostack, preserves_flags),
+                            options(pure, readonly, nostack),
                         );
                     }
                 } else {
@@ -563,7 +563,7 @@ impl<'a> Taps<'a> {
                             c3 = inout(reg) c3, weights = inout(reg) weights, tap = inout(reg) tap,
                             a = out(reg) _, b = out(reg) _, t = out(reg) _, u = out(reg) _,
                             w = out(reg) _, first = in(reg) first, mask = in(reg) 0xC000_C000_u32,
-                            options(pure, readonly, nostack, preserves_flags),
+                            options(pure, readonly, nostack),
                         );
                     }
                 }

@@ -63,7 +63,8 @@ pub struct PackedWords<'a> {
     pub storage: u8,
 }
 
-/// Elements that a word of weights of `bits` meets: it holds those of two filters.
+/// Weights of `bits` bits in each half of a word; a pair of filters takes so many elements a word, at 3
+/// bits on average.
 const fn per_word(bits: usize) -> usize {
     16 / bits
 }

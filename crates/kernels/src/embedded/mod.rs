@@ -3,7 +3,8 @@
 //! Every function gives the bits of its twin in [`reference`](mod@crate::reference) and has no panic path: a
 //! slice of a wrong length, which a verified program excludes, gives wrong outputs instead. Weights
 //! below 8 bits are decoded block by block into `scratch`, which holds what the function's
-//! `_scratch_len` says.
+//! `_scratch_len` says; a fully connected layer with a single row of a multiple of eight 8-bit inputs
+//! multiplies them as they are packed.
 
 mod conv2d;
 mod depthwise;

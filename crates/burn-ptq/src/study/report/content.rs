@@ -116,8 +116,8 @@ fn overview(analysis: &Analysis) -> Section {
                  of the integer program, which is what the exported code computes bit for bit. \
                  “Better”, “worse” and “no difference shown” are verdicts of a test over evaluation \
                  samples and draws of calibration data, such that on average at most {} % of the claims are \
-                 false: of those of a question against its reference, and of those that compare the \
-                 study's {} distinct cells with the float network; how, stands at the end.",
+                 false: of those of a question against its reference, and of those among {} comparisons of \
+                 distinct cells with the float network; how, stands at the end.",
                 analysis.finished,
                 analysis.version,
                 100.0 * LEVEL,
@@ -318,8 +318,8 @@ fn method() -> Section {
          area under the ROC curve by DeLong, DeLong and Clarke-Pearson 1988, within each group's normal \
          and anomalous samples; for right and wrong answers with one sample more each way, Bonett and \
          Price 2012). The part of the draws is the variance of the difference over draws, which are \
-         paired where both cells have them; seeds of a draw are averaged first. Three draws tell that \
-         variance with two degrees of freedom only, so each part counts with its own quantile of \
+         paired where both cells have them; seeds of a draw are averaged first. A few draws tell that \
+         variance with as many degrees of freedom less one, so each part counts with its own quantile of \
          Student's distribution: a difference is shown if its square exceeds the sum of t² times \
          variance (Banerjee 1960), which for normal parts claims falsely at most as often as the level \
          says, whatever the parts' sizes. The interval is the same sum's at 95 %, and the p-value the \
@@ -331,7 +331,7 @@ fn method() -> Section {
          every sample are said to have the same results, and are not counted among the comparisons. \
          Cells of a single draw get no verdict.",
         "“No difference shown” does not say that there is none: with some hundred \
-         evaluation samples, differences of one or two points stay hidden; and with three draws, so do \
+         evaluation samples, differences of one or two points stay hidden; and with few draws, so do \
          all differences that are not many times larger than their spread over draws. More draws help \
          against that more than anything. Draws from small calibration data overlap, so that their \
          spread is understated. About one claim in twenty may be false.",

@@ -155,7 +155,9 @@ impl Judge {
         let mut parts: Vec<Part> = (self.strata(difference.len()).iter())
             .map(|s| over_samples(s, &difference, binary))
             .collect();
-        parts.extend(draws.iter().filter_map(|metrics| over_draws(metrics)));
+        parts.extend(
+            draws.iter().filter_map(|metrics| over_draws(metrics, difference.len(), binary)),
+        );
         let found = self.metric(&difference);
         // What is left of rounding is no difference.
         let found = if found.abs() < 1e-12 { 0.0 } else { found };
@@ -187,7 +189,8 @@ impl Comparison {
     /// The smallest level at which the difference is shown.
     pub fn p(&self) -> f64 {
         let parts: Vec<&Part> = self.parts.iter().filter(|part| part.variance > 0.0).collect();
-        if self.centre == 0.0 {
+        // Nor is a metric that is not a number a difference.
+        if self.centre == 0.0 || self.centre.is_nan() {
             return 1.0;
         }
         if let [part] = parts[..] {
@@ -236,10 +239,12 @@ fn over_samples((members, weight): &(Vec<usize>, f64), values: &[f64], binary: b
     Part { variance: weight * weight * variance, freedom }
 }
 
-/// The part of draws.
-fn over_draws(metrics: &[f64]) -> Option<Part> {
+/// The part of draws, of `samples` samples each. Differences of two counts are whole numbers, so that
+/// those of few draws may be equal by chance: a sixth is the variance of what is rounded off.
+fn over_draws(metrics: &[f64], samples: usize, binary: bool) -> Option<Part> {
     let (_, deviation) = super::mean_and_deviation(metrics);
-    let variance = deviation?.powi(2) / metrics.len() as f64;
+    let rounded = if binary { 1.0 / (6.0 * (samples as f64).powi(2)) } else { 0.0 };
+    let variance = (deviation?.powi(2) + rounded) / metrics.len() as f64;
     Some(Part { variance, freedom: metrics.len() as f64 - 1.0 })
 }
 

@@ -3,8 +3,8 @@
 /// Adjusted p-values (Benjamini and Hochberg, Journal of the Royal Statistical Society B, 1995): if
 /// those below a level are claimed, at most that share of the claims is false on average.
 ///
-/// That holds for comparisons that are independent or, as those that share a reference, depend on
-/// each other positively (Benjamini and Yekutieli, 2001). Of many p-values that are all small, each is
+/// That holds for independent comparisons, and for many that depend on each other (Benjamini and
+/// Yekutieli, 2001); for those that share a reference a test simulates it. Of many p-values that are all small, each is
 /// adjusted little, which matters with the few degrees of freedom of a few draws: to exclude any false
 /// claim at all (Holm, 1979), the smallest of fifty would have to be below a thousandth.
 pub fn false_discovery(p: &[f64]) -> Vec<f64> {

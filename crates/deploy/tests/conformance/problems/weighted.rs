@@ -18,8 +18,10 @@ pub fn conv2d(draw: &mut Draw) -> Option<Problem> {
     let [height, width, per_group] = draw.shape(extent, channels);
     let filters = 1 + draw.below(9);
     let (window, output) = window(draw, [height, width], false);
-    if draw.chance(8) {
-        return as_many_groups_as_taps(draw);
+    match draw.below(12) {
+        0 => return as_many_groups_as_taps(draw),
+        1 => return pointwise(draw),
+        _ => {}
     }
     let geometry = ConvGeometry {
         input: [height, width],
@@ -46,6 +48,22 @@ fn as_many_groups_as_taps(draw: &mut Draw) -> Option<Problem> {
         window,
     };
     grouped(draw, geometry, false)
+}
+
+/// Every output pixel is made of the input pixel at the same place.
+fn pointwise(draw: &mut Draw) -> Option<Problem> {
+    let plane = [1 + draw.below(6), 1 + draw.below(6)];
+    let window = Window { kernel: [1; 2], stride: [1; 2], dilation: [1; 2], pad: [0; 2] };
+    let geometry = ConvGeometry {
+        input: plane,
+        output: plane,
+        in_channels: 1 + draw.below(40),
+        out_channels: 1 + draw.below(9),
+        groups: 1,
+        window,
+    };
+    let wide = draw.chance(25);
+    grouped(draw, geometry, wide)
 }
 
 /// A convolution of any geometry.
@@ -84,7 +102,9 @@ pub fn fully_connected(draw: &mut Draw) -> Option<Problem> {
     let wide = draw.chance(25);
     let rows = if draw.chance(60) { 1 } else { 2 + draw.below(12) };
     let longest = if draw.chance(20) { 600 } else { 40 };
-    let in_features = 1 + draw.below(longest);
+    // Packed weights of a single row are read in groups of eight, if there are only whole ones.
+    let in_features =
+        if draw.chance(30) { 8 * (1 + draw.below(10)) } else { 1 + draw.below(longest) };
     let out_features = 1 + draw.below(20);
     let program = Program::new(draw, wide, [1, rows, in_features]);
     let mut output = tensor(program.draw, wide, [1, rows, out_features]);
