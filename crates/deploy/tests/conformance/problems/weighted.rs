@@ -100,11 +100,11 @@ pub fn depthwise_conv2d(draw: &mut Draw) -> Option<Problem> {
 
 pub fn fully_connected(draw: &mut Draw) -> Option<Problem> {
     let wide = draw.chance(25);
-    let rows = if draw.chance(60) { 1 } else { 2 + draw.below(12) };
-    let longest = if draw.chance(20) { 600 } else { 40 };
     // Packed weights of a single row are read in groups of eight, if there are only whole ones.
-    let in_features =
-        if draw.chance(30) { 8 * (1 + draw.below(10)) } else { 1 + draw.below(longest) };
+    let groups = draw.chance(50);
+    let rows = if groups || draw.chance(30) { 1 } else { 2 + draw.below(12) };
+    let longest = if draw.chance(20) { 600 } else { 40 };
+    let in_features = if groups { 8 * (1 + draw.below(10)) } else { 1 + draw.below(longest) };
     let out_features = 1 + draw.below(20);
     let program = Program::new(draw, wide, [1, rows, in_features]);
     let mut output = tensor(program.draw, wide, [1, rows, out_features]);
