@@ -384,13 +384,8 @@ impl Lowering<'_> {
         let mut data = vec![0; packed_len(values.len(), storage)];
         pack(&values, storage, &mut data);
         let [input, output] = [node.inputs[0], node.output].map(|v| self.grid(v).scale);
-        let per_tensor = quantized.scales.len() == 1 && matches!(node.op, Op::Linear(_));
         let multiplier = |&weight: &f32| {
-            let multiplier = if per_tensor {
-                Multiplier::per_tensor_fully_connected(input, weight, output)
-            } else {
-                Multiplier::per_channel(input, weight, output)
-            };
+            let multiplier = Multiplier::of_scales(input, weight, output);
             let multiplier = multiplier.ok_or_else(|| no_multiplier(node))?;
             Ok::<_, LowerError>(self.rounding_as_needed(node, multiplier))
         };

@@ -56,16 +56,10 @@ impl Multiplier {
         Some(Self { quantized: quantized as i32, exponent })
     }
 
-    /// The multiplier of a convolution, depthwise convolution or per-channel fully connected layer:
-    /// `input * weight / output`, computed in f64 from f32 scales as TensorFlow Lite does.
-    pub fn per_channel(input: f32, weight: f32, output: f32) -> Option<Self> {
+    /// The multiplier of a convolution, depthwise convolution or fully connected layer, per channel or
+    /// per tensor: `input * weight / output`, computed in f64 from f32 scales as TensorFlow Lite does.
+    pub fn of_scales(input: f32, weight: f32, output: f32) -> Option<Self> {
         Self::from_real(f64::from(input) * f64::from(weight) / f64::from(output))
-    }
-
-    /// The multiplier of a per-tensor fully connected layer: the product of the scales is taken in
-    /// f32 first, as TensorFlow Lite does.
-    pub fn per_tensor_fully_connected(input: f32, weight: f32, output: f32) -> Option<Self> {
-        Self::from_real(f64::from(input * weight) / f64::from(output))
     }
 
     /// The same factor with the right shift drawn into the significand, so that

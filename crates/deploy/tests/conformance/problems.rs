@@ -182,7 +182,7 @@ fn mul(draw: &mut Draw) -> Option<Problem> {
     let steps = |grid: Grid| (grid.max - grid.min) as f32;
     let fit = program.draw.scale(0.1, 1.0);
     output.grid.scale = a.scale * b.scale * steps(a) * steps(b) / steps(output.grid) * fit;
-    let multiplier = Multiplier::per_channel(a.scale, b.scale, output.grid.scale)?;
+    let multiplier = Multiplier::of_scales(a.scale, b.scale, output.grid.scale)?;
     let clamp = clamp(program.draw, output.grid);
     program.finish(IntOp::Mul { multiplier, broadcast, clamp }, &inputs, output)
 }

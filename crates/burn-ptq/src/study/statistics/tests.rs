@@ -169,7 +169,9 @@ fn few_samples_that_all_differ_one_way_are_as_rare_as_coins_say() {
     let right = vec![true; 400];
     for k in 4..=10_usize {
         let wrong: Vec<bool> = (0..400).map(|i| i >= k).collect();
-        let [cell, reference] = [&wrong, &right].map(|c| [judged(0, c), judged(1, c)]);
+        // Draws that all agree add next to nothing.
+        let [cell, reference] =
+            [&wrong, &right].map(|c| (0..8).map(|draw| judged(draw, c)).collect::<Vec<_>>());
         let p = Judge::Mean.compare(&cell, Against::Cell(&reference), true).p();
         let exact = 2_f64.powi(1 - k as i32);
         assert!(p > 0.8 * exact && p < 2.6 * exact, "{k}: {p} for {exact}");

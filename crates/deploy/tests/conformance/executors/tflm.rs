@@ -232,7 +232,7 @@ fn describe_node(
     let input = inputs[0];
     match &node.op {
         IntOp::Conv2d { geometry: g, weighted } => {
-            ensure_per_channel_multipliers(weighted, input, output)?;
+            ensure_multipliers(weighted, input, output)?;
             let x = file.input(input, &[1, g.input[0], g.input[1], g.in_channels]);
             let (x, padding) =
                 pad_explicitly(file, x, &g.window, g.input, g.output, g.in_channels, input)?;
@@ -252,7 +252,7 @@ fn describe_node(
             Ok(y)
         }
         IntOp::DepthwiseConv2d { geometry: g, weighted } => {
-            ensure_per_channel_multipliers(weighted, input, output)?;
+            ensure_multipliers(weighted, input, output)?;
             let x = file.input(input, &[1, g.input[0], g.input[1], g.channels]);
             let (x, padding) =
                 pad_explicitly(file, x, &g.window, g.input, g.output, g.channels, input)?;
@@ -274,19 +274,7 @@ fn describe_node(
             Ok(y)
         }
         IntOp::FullyConnected { rows, in_features, out_features, weighted } => {
-            if weighted.weights.scales.len() == 1 {
-                let [scale] = weighted.weights.scales[..] else { unreachable!() };
-                ensure_derived(
-                    &weighted.multipliers,
-                    Multiplier::per_tensor_fully_connected(
-                        input.grid.scale,
-                        scale,
-                        output.grid.scale,
-                    ),
-                )?;
-            } else {
-                ensure_per_channel_multipliers(weighted, input, output)?;
-            }
+            ensure_multipliers(weighted, input, output)?;
             let x = file.input(input, &[*rows, *in_features]);
             let [filter, bias] = file.weights(weighted, &[*out_features, *in_features], 0, input);
             let y = file.activation(output, &[*rows, *out_features]);
@@ -308,7 +296,7 @@ fn describe_node(
         }
         IntOp::Mul { multiplier, broadcast, clamp } => {
             let [a, b, y] = [input, inputs[1], output].map(|tensor| tensor.grid.scale);
-            ensure_derived(&[*multiplier], Multiplier::per_channel(a, b, y))?;
+            ensure_derived(&[*multiplier], Multiplier::of_scales(a, b, y))?;
             let (pair, y) = describe_pair(file, *broadcast, inputs, output);
             let options = json!({ "fusedActivationFunction": activation(*clamp, output)? });
             file.operator(("MUL", 2), "MulOptions", options, &pair, y);
@@ -461,7 +449,7 @@ fn ensure_derived(found: &[Multiplier], derived: Option<Multiplier>) -> Result<(
     }
 }
 
-fn ensure_per_channel_multipliers(
+fn ensure_multipliers(
     weighted: &Weighted,
     input: &IntTensor,
     output: &IntTensor,
@@ -470,7 +458,7 @@ fn ensure_per_channel_multipliers(
     for channel in 0..bias.len() {
         let scale = weights.scales[if weights.scales.len() == 1 { 0 } else { channel }];
         let multiplier = multipliers[if multipliers.len() == 1 { 0 } else { channel }];
-        let derived = Multiplier::per_channel(input.grid.scale, scale, output.grid.scale);
+        let derived = Multiplier::of_scales(input.grid.scale, scale, output.grid.scale);
         ensure_derived(&[multiplier], derived)?;
     }
     Ok(())

@@ -57,7 +57,7 @@ fn conv2d(program: &mut Program, from: TensorId, wide: bool) -> Option<Layer> {
     let shape = [out_channels, window.kernel[0], window.kernel[1], in_channels];
     let mut made = tensor(program.draw, wide, [output[0], output[1], out_channels]);
     let grid = program.tensor(from).grid;
-    let weighted = weighted(program.draw, &shape, 0, grid, &mut made, false)?;
+    let weighted = weighted(program.draw, &shape, 0, grid, &mut made)?;
     Some((IntOp::Conv2d { geometry, weighted }, vec![from], made))
 }
 
@@ -70,7 +70,7 @@ fn depthwise(program: &mut Program, from: TensorId, wide: bool) -> Option<Layer>
     let shape = [window.kernel[0], window.kernel[1], geometry.out_channels()];
     let mut made = tensor(program.draw, wide, [output[0], output[1], geometry.out_channels()]);
     let grid = program.tensor(from).grid;
-    let weighted = weighted(program.draw, &shape, 2, grid, &mut made, false)?;
+    let weighted = weighted(program.draw, &shape, 2, grid, &mut made)?;
     Some((IntOp::DepthwiseConv2d { geometry, weighted }, vec![from], made))
 }
 

@@ -321,7 +321,7 @@ impl Layer {
             false => vec![base],
         };
         let multiplier = |&scale: &f32| {
-            let multiplier = Multiplier::per_channel(input.scale, scale, output.grid.scale)?;
+            let multiplier = Multiplier::of_scales(input.scale, scale, output.grid.scale)?;
             Some(if rounding_once { multiplier.rounding_once() } else { multiplier })
         };
         let mut multipliers = scales.iter().map(multiplier).collect::<Option<Vec<_>>>()?;

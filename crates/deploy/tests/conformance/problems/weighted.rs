@@ -76,7 +76,7 @@ fn grouped(draw: &mut Draw, geometry: ConvGeometry, wide: bool) -> Option<Proble
     let mut output = tensor(program.draw, wide, [height, width, geometry.out_channels]);
     let x = program.input();
     let grid = program.tensor(x).grid;
-    let weighted = weighted(program.draw, &shape, 0, grid, &mut output, false)?;
+    let weighted = weighted(program.draw, &shape, 0, grid, &mut output)?;
     program.finish(IntOp::Conv2d { geometry, weighted }, &[x], output)
 }
 
@@ -94,7 +94,7 @@ pub fn depthwise_conv2d(draw: &mut Draw) -> Option<Problem> {
     let mut output = tensor(program.draw, wide, [output[0], output[1], geometry.out_channels()]);
     let x = program.input();
     let grid = program.tensor(x).grid;
-    let weighted = weighted(program.draw, &shape, 2, grid, &mut output, false)?;
+    let weighted = weighted(program.draw, &shape, 2, grid, &mut output)?;
     program.finish(IntOp::DepthwiseConv2d { geometry, weighted }, &[x], output)
 }
 
@@ -111,7 +111,7 @@ pub fn fully_connected(draw: &mut Draw) -> Option<Problem> {
     let x = program.input();
     let shape = [out_features, in_features];
     let grid = program.tensor(x).grid;
-    let weighted = weighted(program.draw, &shape, 0, grid, &mut output, true)?;
+    let weighted = weighted(program.draw, &shape, 0, grid, &mut output)?;
     let op = IntOp::FullyConnected { rows, in_features, out_features, weighted };
     program.finish(op, &[x], output)
 }
@@ -123,7 +123,6 @@ pub fn weighted(
     channel_axis: usize,
     input: Grid,
     output: &mut IntTensor,
-    fully_connected: bool,
 ) -> Option<Weighted> {
     let (len, channels) = (shape.iter().product::<usize>(), shape[channel_axis]);
     let bits = draw.within(2, 8) as u8;
@@ -154,12 +153,8 @@ pub fn weighted(
             _ => draw.within(-bound, bound),
         })
         .collect();
-    let derive = match per_tensor && fully_connected {
-        true => Multiplier::per_tensor_fully_connected,
-        false => Multiplier::per_channel,
-    };
-    let multipliers: Option<Vec<Multiplier>> =
-        scales.iter().map(|&scale| derive(input.scale, scale, output.grid.scale)).collect();
+    let derived = |&scale: &f32| Multiplier::of_scales(input.scale, scale, output.grid.scale);
+    let multipliers: Option<Vec<Multiplier>> = scales.iter().map(derived).collect();
     // TensorFlow Lite derives none that round once.
     let once = draw.chance(15);
     let rounding = |m: Multiplier| if once { m.rounding_once() } else { m };
