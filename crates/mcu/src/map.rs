@@ -21,12 +21,8 @@ pub struct Sizes {
 
 /// Bytes of the output section `.text`, code and constants; `None` if the map has none.
 pub(crate) fn text_bytes(map: &str) -> Option<usize> {
-    let section = |line: &str| {
-        let mut words = line.split_whitespace();
-        let (name, _, bytes) = (words.next()?, words.next()?, words.next()?);
-        let bytes = usize::from_str_radix(bytes.strip_prefix("0x")?, 16).ok()?;
-        (name == ".text" && line.starts_with(".text")).then_some(bytes)
-    };
+    // Input sections are indented.
+    let section = |line: &str| hexadecimal(line.strip_prefix(".text ")?.split_whitespace().nth(1)?);
     map.lines().find_map(section)
 }
 
@@ -210,6 +206,12 @@ Linker script and memory map
  .bss.arena     0x0000000020000000       0x80 programs.o
  .comment       0x0000000000000000       0x20 programs.o
 ";
+
+    #[test]
+    fn code_and_constants_of_an_image_are_its_output_section() {
+        assert_eq!(text_bytes(MAP), Some(0x400));
+        assert_eq!(text_bytes(" .text.run      0x0000000000000010       0x20 programs.o"), None);
+    }
 
     #[test]
     fn sections_are_summed_by_who_asked_for_them() {

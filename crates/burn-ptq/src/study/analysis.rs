@@ -24,7 +24,8 @@ pub struct Analysis {
     pub backend: String,
     /// What else made runs of the result file, which have no part in this, and how many.
     pub others: Vec<(Producer, usize)>,
-    /// Comparisons with the float network that are judged together: one for each distinct cell with several draws.
+    /// Comparisons with the float network that are judged together: one for each distinct cell with
+    /// several draws.
     pub float_comparisons: usize,
     /// The tasks.
     pub tasks: Vec<TaskSummary>,
