@@ -115,6 +115,7 @@ pub fn run(
         streamed_flash_bytes: 0,
         macs: 0,
         layers: Vec::new(),
+        warnings: Vec::new(),
         explain: Vec::new(),
     };
     report.seconds.insert("import".into(), import_seconds);

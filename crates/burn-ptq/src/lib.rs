@@ -94,6 +94,7 @@ pub mod study;
 pub mod synthesize;
 pub mod task;
 mod walk;
+pub mod warning;
 mod write_back;
 
 pub use write_back::WriteBackError;

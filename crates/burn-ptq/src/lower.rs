@@ -132,6 +132,8 @@ pub fn lower(
         arena_bytes: 0,
         provenance,
         streams: Vec::new(),
+        preprocessing: Default::default(),
+        classes: Vec::new(),
     };
     plan::plan(&mut model);
     verify::verify(&model)?;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::warning::Warning;
+
 /// Everything that a quantization found out. Field names are stable.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -57,6 +59,8 @@ pub struct Report {
     pub macs: usize,
     /// The operations of the program, in order.
     pub layers: Vec<LayerReport>,
+    /// What a person should look at before trusting the results.
+    pub warnings: Vec<Warning>,
     /// What quantizing a single layer costs, the dearest first; empty unless asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub explain: Vec<LayerCost>,

@@ -21,7 +21,7 @@ use crate::model::IntModel;
 use crate::verify::{VerifyError, verify};
 
 /// The version that this crate writes, and the newest that it reads.
-pub const FORMAT_VERSION: u32 = 3;
+pub const FORMAT_VERSION: u32 = 4;
 
 const MAGIC: [u8; 4] = *b"BPTQ";
 const HEADER_BYTES: usize = 20;

@@ -10,6 +10,7 @@ pub mod lifetime;
 pub mod memory;
 pub mod model;
 pub mod plan;
+pub mod preprocess;
 pub mod scratch;
 pub mod size;
 pub mod stream;

@@ -13,6 +13,8 @@ use burn_ptq_kernels::packing::PackedWeights;
 use burn_ptq_kernels::params::{AddParams, Clamp};
 use serde::{Deserialize, Serialize};
 
+use crate::preprocess::Preprocessing;
+
 /// An integer program with planned memory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IntModel {
@@ -36,6 +38,10 @@ pub struct IntModel {
     pub provenance: Provenance,
     /// Nodes that run row by row, in the order of execution; no node is in two of them.
     pub streams: Vec<Stream>,
+    /// How raw samples become the source model's input.
+    pub preprocessing: Preprocessing,
+    /// The names of the output's classes, if known; otherwise empty.
+    pub classes: Vec<String>,
 }
 
 impl IntModel {

@@ -114,6 +114,8 @@ fn program(input_elements: usize, steps: &[Step]) -> IntModel {
         arena_bytes: 0,
         provenance: Provenance::default(),
         streams: Vec::new(),
+        preprocessing: Default::default(),
+        classes: Vec::new(),
     }
 }
 

@@ -146,6 +146,8 @@ fn single(input: [usize; 3], output: [usize; 3], op: IntOp) -> IntModel {
         arena_bytes: 0,
         provenance: Provenance::default(),
         streams: Vec::new(),
+        preprocessing: Default::default(),
+        classes: Vec::new(),
     };
     plan(&mut model);
     model

@@ -136,6 +136,9 @@ pub fn summary(report: &Report) -> String {
         text.push_str(&table::render(&["layer", "metric", "lost"], &rows));
         text.push('\n');
     }
+    for warning in &report.warnings {
+        text.push_str(&format!("warning: {warning}\n"));
+    }
     let seconds: f64 = report.seconds.values().sum();
     text.push_str(&format!(
         "flash {} of constants, RAM {} (exported, row by row: {} and {}), {} MACs; {seconds:.1} s\n",

@@ -31,6 +31,8 @@ impl Builder {
             arena_bytes: 0,
             provenance: Provenance { version: "0.1.0".into(), ..Provenance::default() },
             streams: Vec::new(),
+            preprocessing: Default::default(),
+            classes: Vec::new(),
         };
         let mut builder = Self { model, state: 12345 };
         builder.tensor(input, DType::I8, 0.05, 3);

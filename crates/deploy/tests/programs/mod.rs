@@ -66,6 +66,8 @@ pub fn program(op: IntOp, inputs: &[IntTensor], output: IntTensor) -> IntModel {
         arena_bytes: end + 256,
         provenance: Provenance::default(),
         streams: Vec::new(),
+        preprocessing: Default::default(),
+        classes: Vec::new(),
     }
 }
 

@@ -144,6 +144,8 @@ impl<'d> Program<'d> {
             arena_bytes: 0,
             provenance: Provenance::default(),
             streams: Vec::new(),
+            preprocessing: Default::default(),
+            classes: Vec::new(),
         };
         plan(&mut model);
         verify(&model).ok()?;
