@@ -17,11 +17,15 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::bounded;
 use crate::model::IntModel;
-use crate::verify::{VerifyError, verify};
+use crate::verify::{MAX_NODES, VerifyError, verify};
 
 /// The version that this crate writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 4;
+
+/// The largest file that is read: 64 MiB.
+pub const MAX_FILE_BYTES: u64 = 64 << 20;
 
 const MAGIC: [u8; 4] = *b"BPTQ";
 const HEADER_BYTES: usize = 20;
@@ -94,8 +98,10 @@ pub fn read(path: &Path) -> Result<IntModel, FileError> {
     // The header first: what is no .bptq file is not loaded.
     (&file).take(HEADER_BYTES as u64).read_to_end(&mut bytes).map_err(io_error)?;
     let header = Header::parse(&bytes)?;
-    let payload_and_one = header.length.saturating_add(1);
-    file.take(payload_and_one).read_to_end(&mut bytes).map_err(io_error)?;
+    if header.length > MAX_FILE_BYTES {
+        return Err(io_error(bounded::too_large(MAX_FILE_BYTES)));
+    }
+    file.take(header.length + 1).read_to_end(&mut bytes).map_err(io_error)?;
     from_bytes(&bytes)
 }
 
@@ -160,7 +166,14 @@ pub fn from_bytes(bytes: &[u8]) -> Result<IntModel, FileError> {
 }
 
 fn malformed(error: postcard::Error) -> FileError {
-    FileError::Malformed(error.to_string())
+    FileError::Malformed(match error {
+        // Postcard drops the text of such an error.
+        postcard::Error::SerdeDeCustom => format!(
+            "a value is out of its bounds (of operations, tensors, streams and classes there are at \
+             most {MAX_NODES} each)"
+        ),
+        other => other.to_string(),
+    })
 }
 
 /// What the header says of the payload.

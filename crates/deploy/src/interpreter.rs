@@ -30,6 +30,9 @@ pub enum Path {
     Fast,
 }
 
+/// Bytes that the arenas of [`run_batch`] may take together, unless a single one takes more.
+const ARENAS_BYTES: usize = 256 << 20;
+
 /// Why a program cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum InterpreterError {
@@ -408,8 +411,12 @@ pub fn run_batch(model: &IntModel, path: Path, inputs: &[u8]) -> Result<Vec<u8>,
     if !inputs.len().is_multiple_of(input) {
         return Err(InterpreterError::InputSize { expected: input, found: inputs.len() });
     }
-    let mut outputs = vec![0; inputs.len() / input * output];
-    inputs.par_chunks(input).zip(outputs.par_chunks_mut(output)).try_for_each_init(
+    let samples = inputs.len() / input;
+    let mut outputs = vec![0; samples * output];
+    // Each share of the samples has an arena of its own.
+    let shares = (ARENAS_BYTES / model.arena_bytes.max(1)).max(1);
+    let pairs = inputs.par_chunks(input).zip(outputs.par_chunks_mut(output));
+    pairs.with_min_len(samples.div_ceil(shares).max(1)).try_for_each_init(
         || interpreter.clone(),
         |interpreter, (sample, output)| {
             output.copy_from_slice(interpreter.run(sample)?);

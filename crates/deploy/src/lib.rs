@@ -2,6 +2,7 @@
 //! exporters. Knows no Burn: a firmware's build script can use it alone.
 
 pub mod board;
+pub mod bounded;
 pub mod export;
 pub mod file;
 pub mod interpreter;
@@ -11,6 +12,7 @@ pub mod memory;
 pub mod model;
 pub mod plan;
 pub mod preprocess;
+pub mod printable;
 pub mod scratch;
 pub mod size;
 pub mod stream;

@@ -6,14 +6,19 @@
 //! Tensors hold one sample in NHWC order (`[height, width, channels]`, or `[1, 1, features]`), so
 //! that a batch of one needs no axis.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, PoolGeometry};
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::packing::PackedWeights;
 use burn_ptq_kernels::params::{AddParams, Clamp};
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::preprocess::Preprocessing;
+use crate::verify::MAX_NODES;
 
 /// An integer program with planned memory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,8 +26,10 @@ pub struct IntModel {
     /// The model's name, from the source file; exporters derive identifiers from it.
     pub name: String,
     /// All activations.
+    #[serde(deserialize_with = "few")]
     pub tensors: Vec<IntTensor>,
     /// The operations in the order of execution.
+    #[serde(deserialize_with = "few")]
     pub nodes: Vec<IntNode>,
     /// The activation that the caller fills.
     pub input: TensorId,
@@ -37,11 +44,44 @@ pub struct IntModel {
     /// Where the program came from.
     pub provenance: Provenance,
     /// Nodes that run row by row, in the order of execution; no node is in two of them.
+    #[serde(deserialize_with = "few")]
     pub streams: Vec<Stream>,
     /// How raw samples become the source model's input.
     pub preprocessing: Preprocessing,
     /// The names of the output's classes, if known; otherwise empty.
+    #[serde(deserialize_with = "few")]
     pub classes: Vec<String>,
+}
+
+/// Reads a list of at most [`MAX_NODES`] elements: in memory they take many times the bytes that they
+/// may have in a file.
+fn few<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct Few<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Few<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+            write!(f, "a list of at most {MAX_NODES} elements")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+            let mut elements = Vec::new();
+            while let Some(element) = list.next_element()? {
+                if elements.len() == MAX_NODES {
+                    return Err(A::Error::invalid_length(MAX_NODES + 1, &self));
+                }
+                elements.push(element);
+            }
+            Ok(elements)
+        }
+    }
+
+    deserializer.deserialize_seq(Few(PhantomData))
 }
 
 impl IntModel {

@@ -33,12 +33,17 @@
 //!    element-wise operation may write exactly over its first input if nothing reads that again, and
 //!    the output of a stream may reach from below into an input that dies in it, as far as
 //!    [`replaceable_inputs`](crate::stream::replaceable_inputs) says.
+//! 7. Work: at most [`MAX_NODES`] operations and as many tensors, checked first; an inference takes at
+//!    most [`MAX_STEPS`](work::MAX_STEPS) elementary steps, and all streams together have at most
+//!    [`MAX_STREAM_ROWS`](work::MAX_STREAM_ROWS) rows, so that a file of a few bytes costs neither
+//!    hours nor gigabytes.
 
 mod memory;
 mod ops;
 mod streams;
 mod weighted;
 mod window;
+pub mod work;
 
 use std::fmt::{self, Display};
 
@@ -46,10 +51,14 @@ use burn_ptq_kernels::grid::{Grid, signed_range};
 use thiserror::Error;
 
 use crate::model::{Border, DType, IntModel, IntNode, IntOp, IntTensor, TensorId};
+use crate::printable::line;
 use crate::target::Kernels;
 
-/// The largest arena that a program may ask for: 1 GiB.
-pub const MAX_ARENA_BYTES: usize = 1 << 30;
+/// The largest arena that a program may ask for: 256 MiB, more than any microcontroller addresses.
+pub const MAX_ARENA_BYTES: usize = 1 << 28;
+
+/// The most operations, and the most tensors, that a program may have.
+pub const MAX_NODES: usize = 1 << 14;
 
 /// The largest kernel extent, stride, dilation and padding.
 pub const MAX_WINDOW: usize = u16::MAX as usize;
@@ -86,8 +95,8 @@ impl Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Subject::Model => f.write_str("model"),
-            Subject::Tensor(name) => write!(f, "tensor `{name}`"),
-            Subject::Node { name, op } => write!(f, "node `{name}` ({op})"),
+            Subject::Tensor(name) => write!(f, "tensor `{}`", line(name)),
+            Subject::Node { name, op } => write!(f, "node `{}` ({op})", line(name)),
         }
     }
 }
@@ -119,6 +128,14 @@ pub fn verify_for(model: &IntModel, kernels: Kernels) -> Result<(), VerifyError>
 
 /// Checks every invariant but those of the memory.
 pub fn verify_unplanned(model: &IntModel) -> Result<(), VerifyError> {
+    for (what, count) in [("operations", model.nodes.len()), ("tensors", model.tensors.len())] {
+        ensure(
+            count <= MAX_NODES,
+            Subject::Model,
+            format_args!("at most {MAX_NODES} {what}"),
+            format_args!("{count}"),
+        )?;
+    }
     for tensor in &model.tensors {
         verify_tensor(tensor)?;
     }
@@ -137,6 +154,7 @@ pub fn verify_unplanned(model: &IntModel) -> Result<(), VerifyError> {
     for node in &model.nodes {
         ops::verify_op(model, node)?;
     }
+    work::verify_work(model)?;
     streams::verify_streams(model)
 }
 

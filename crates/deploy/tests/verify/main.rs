@@ -6,7 +6,7 @@ mod streams;
 
 use burn_ptq_deploy::model::{Broadcast, IntModel, IntOp, Region, TensorId, Weighted};
 use burn_ptq_deploy::verify::verify;
-use burn_ptq_kernels::geometry::{ConvGeometry, PoolGeometry};
+use burn_ptq_kernels::geometry::{ConvGeometry, PoolGeometry, Window};
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::Clamp;
 use programs::*;
@@ -58,11 +58,11 @@ fn weights_of(model: &mut IntModel) -> &mut Weighted {
 
 #[test]
 fn a_tensor_needs_elements_and_a_size_that_cannot_overflow() {
-    let message = "tensor `x`: expected 1 to 1073741824 bytes of elements, found shape";
+    let message = "tensor `x`: expected 1 to 268435456 bytes of elements, found shape";
     breaks(table8(), message, |m| m.tensors[0].shape = [0, 1, 8]);
     breaks(table8(), message, |m| m.tensors[0].shape = [usize::MAX, usize::MAX, 2]);
     breaks(table8(), message, |m| m.tensors[0].shape = [1 << 31, 1, 1]);
-    breaks(table16(), message, |m| m.tensors[0].shape = [1 << 30, 1, 1]);
+    breaks(table16(), message, |m| m.tensors[0].shape = [1 << 28, 1, 1]);
 }
 
 #[test]
@@ -524,8 +524,8 @@ fn operations_that_move_values_keep_the_grid() {
 
 #[test]
 fn everything_lies_inside_a_bounded_arena() {
-    breaks(table8(), "model: expected an arena of at most 1073741824 bytes", |m| {
-        m.arena_bytes = (1 << 30) + 1;
+    breaks(table8(), "model: expected an arena of at most 268435456 bytes", |m| {
+        m.arena_bytes = (1 << 28) + 1;
     });
     breaks(table8(), "tensor `y`: expected bytes inside the arena of 15, found 8 from 8", |m| {
         m.nodes[0].scratch = Region::default();
@@ -590,5 +590,34 @@ fn element_wise_operations_may_replace_their_first_input_only() {
     });
     breaks(requantize(), "tensor `y`: expected bytes 0..16 free, found tensor `x`", |m| {
         m.tensors[1].offset = 0;
+    });
+}
+
+#[test]
+fn work_is_bounded() {
+    // 2^26 outputs, each the largest of 2^24 elements.
+    let message = "node `node` (MaxPool): expected an inference of at most 1000000000000 steps";
+    breaks(pool(false), message, |m| {
+        let side = 8192;
+        let window = Window { kernel: [4001; 2], stride: [1; 2], dilation: [1; 2], pad: [2000; 2] };
+        let shape = [side, side, 1];
+        for tensor in &mut m.tensors {
+            tensor.shape = shape;
+        }
+        m.input_border = border(shape);
+        m.output_border = border(shape);
+        *pool_geometry(m) =
+            PoolGeometry { input: [side; 2], output: [side; 2], channels: 1, window };
+    });
+    breaks(table8(), "model: expected at most 16384 operations, found 16385", |m| {
+        m.nodes = vec![m.nodes[0].clone(); 16385];
+    });
+}
+
+#[test]
+fn names_are_shown_in_one_line() {
+    breaks(table8(), r"tensor `\u{1b}[2J\nx`: expected", |m| {
+        m.tensors[0].name = "\u{1b}[2J\nx".into();
+        m.tensors[0].shape = [0; 3];
     });
 }
