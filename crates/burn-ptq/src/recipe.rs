@@ -13,6 +13,9 @@ use crate::reconstruct::{Reconstruction, ReconstructionGranularity};
 use crate::round::RoundingChoice;
 use crate::synthesize::Synthesis;
 
+/// The largest recipe file that is read: 1 MiB.
+pub const MAX_RECIPE_BYTES: u64 = 1 << 20;
+
 /// Everything that a quantization depends on besides the model and the calibration data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

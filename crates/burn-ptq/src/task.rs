@@ -2,12 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use burn_ptq_deploy::bounded;
 use serde::Deserialize;
 
 use crate::data::Preprocessing;
 use crate::evaluate::EvaluationFiles;
 use crate::metric::Metric;
 use crate::pipeline::PipelineError;
+
+/// The largest task.toml that is read: 1 MiB.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// A model with its files, and how data become inputs and outputs a metric.
 #[derive(Clone, Debug)]
@@ -63,7 +67,7 @@ impl Task {
     pub fn open(dir: &Path) -> Result<Self, PipelineError> {
         let path = dir.join("task.toml");
         let wrong = |problem: String| PipelineError::Task { path: path.clone(), problem };
-        let text = std::fs::read_to_string(&path).map_err(|e| {
+        let text = bounded::read_to_string(&path, MAX_BYTES).map_err(|e| {
             wrong(format!(
                 "cannot be read ({e}); a task folder holds task.toml, model.onnx, \
                            calib_x.npy, eval_x.npy and eval_y.npy"

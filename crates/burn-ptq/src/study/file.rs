@@ -1,5 +1,6 @@
 //! The study file.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,15 @@ use crate::evaluate::EvaluationFiles;
 use crate::metric::Metric;
 use crate::pipeline::PipelineError;
 use crate::task::Task;
+
+/// The largest study file that is read: 1 MiB.
+pub const MAX_STUDY_BYTES: u64 = 1 << 20;
+
+/// The most runs that a study may have. They are planned in memory, each with its recipe.
+pub const MAX_RUNS: usize = 100_000;
+
+/// The most combinations of values that the experiments of a study may have: each is checked.
+const MAX_POINTS: usize = 10_000;
 
 /// What to compare, on which tasks, how often.
 #[derive(Clone, Debug, Deserialize)]
@@ -204,18 +214,18 @@ impl Study {
         if names.is_empty() {
             return Err("there is no [[task]]: expected at least one".into());
         }
-        for (at, name) in names.iter().enumerate() {
-            if names[..at].contains(name) {
-                return Err(format!("two tasks are called '{name}'"));
-            }
+        let mut known = HashSet::new();
+        if let Some(twice) = names.iter().find(|name| !known.insert(**name)) {
+            return Err(format!("two tasks are called '{twice}'"));
         }
         if self.experiments.is_empty() {
             return Err("there is no [[experiment]]: expected at least one".into());
         }
+        self.check_size()?;
         self.check_base()?;
         for experiment in &self.experiments {
             let here = |problem: String| format!("experiment '{}': {problem}", experiment.question);
-            if let Some(task) = experiment.tasks.iter().find(|t| !names.contains(&t.as_str())) {
+            if let Some(task) = experiment.tasks.iter().find(|t| !known.contains(t.as_str())) {
                 let known = names.join(", ");
                 return Err(here(format!("there is no task '{task}': expected one of {known}")));
             }
@@ -224,6 +234,42 @@ impl Study {
             }
             experiment.axes.iter().try_for_each(Axis::validate).map_err(here)?;
             self.check_recipes(experiment).map_err(here)?;
+        }
+        Ok(())
+    }
+}
+
+impl Study {
+    /// The study has no more combinations and runs than can be planned.
+    fn check_size(&self) -> Result<(), String> {
+        let each = self.draws.saturating_mul(self.seeds);
+        let (mut points, mut runs) = (0_usize, 0_usize);
+        for experiment in &self.experiments {
+            let lengths = experiment.axes.iter().map(Axis::len);
+            let here = match experiment.mode {
+                Mode::Cross => lengths.fold(1, usize::saturating_mul),
+                Mode::OneAtATime => lengths.fold(1, usize::saturating_add),
+            };
+            points = points.saturating_add(here);
+            let tasks = match experiment.tasks.len() {
+                0 => self.tasks.len(),
+                named => named,
+            };
+            runs = runs.saturating_add(here.saturating_mul(tasks).saturating_mul(each));
+        }
+        if points > MAX_POINTS {
+            return Err(format!(
+                "the axes of its experiments have {points} combinations of values: expected at most \
+                 {MAX_POINTS}; vary less at a time, or set mode = \"one-at-a-time\""
+            ));
+        }
+        if runs > MAX_RUNS {
+            return Err(format!(
+                "it has up to {runs} runs (combinations of values, times tasks, times {} draws, times \
+                 {} seeds): expected at most {MAX_RUNS}; lower draws or seeds, or make several studies \
+                 of it",
+                self.draws, self.seeds
+            ));
         }
         Ok(())
     }
@@ -240,9 +286,10 @@ impl Axis {
                 ));
             }
         }
-        for level in 0..self.len() {
-            if (0..level).any(|l| self.label(l) == self.label(level)) {
-                return Err(format!("axis '{name}' has the value '{}' twice", self.label(level)));
+        let mut labels = HashSet::new();
+        for label in (0..self.len()).map(|level| self.label(level)) {
+            if let Some(twice) = labels.replace(label) {
+                return Err(format!("axis '{name}' has the value '{twice}' twice"));
             }
         }
         Ok(())
@@ -365,6 +412,17 @@ mod tests {
         let bits = "key = 'weights.bits'\nvalues = [4]";
         let found = problem(&format!("draws = 0\n{STUDY}{bits}"));
         assert!(found.contains("draws is 0"), "{found}");
+        for (key, message) in [
+            ("draws = 1000000000000", "it has up to 1000000000000 runs"),
+            ("draws = 9223372036854775807\nseeds = 9223372036854775807", "expected at most 100000"),
+        ] {
+            let found = problem(&format!("{key}\n{STUDY}{bits}"));
+            assert!(found.contains(message), "{found}");
+        }
+        let values: Vec<String> = (0..100).map(|i| i.to_string()).collect();
+        let axis = format!("key = 'seed'\nvalues = [{}]\n[[experiment.axis]]\n", values.join(","));
+        let found = problem(&format!("{STUDY}{}{bits}", axis.repeat(40)));
+        assert!(found.contains("combinations of values: expected at most 10000"), "{found}");
         let tasks = STUDY.replace("question = 'q'", "question = 'q'\ntasks = ['b']");
         let found = problem(&format!("{tasks}{bits}"));
         assert!(found.contains("there is no task 'b': expected one of a"), "{found}");

@@ -2,11 +2,19 @@
 //! process may be killed at any moment.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+
+use burn_ptq_deploy::bounded;
 
 use super::file::StudyError;
 use super::record::Record;
+
+/// The longest line that is read: 16 MiB, the scores of two million samples.
+const MAX_LINE_BYTES: u64 = 16 << 20;
+
+/// The largest result file that is read: 2 GiB.
+const MAX_RESULTS_BYTES: u64 = 2 << 30;
 
 /// What every line begins with.
 const BEGINNING: &[u8] = br#"{"kind":""#;
@@ -66,9 +74,7 @@ impl Journal {
             }
             file = present;
         }
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(failed)?;
-        let (lines, whole) = parse(&bytes, path)?;
+        let (lines, whole) = parse(&mut BufReader::new(&file), path)?;
         Ok((Self { file, path: path.into(), length: whole as u64, failed: false }, lines))
     }
 
@@ -147,25 +153,36 @@ fn sync_folder(_: &Path) -> std::io::Result<()> {
 /// If the file cannot be read, or holds something else.
 pub fn read(path: &Path) -> Result<Vec<(Record, String)>, StudyError> {
     let failed = |source| StudyError::Io { path: path.into(), source };
-    Ok(parse(&std::fs::read(path).map_err(failed)?, path)?.0)
+    Ok(parse(&mut BufReader::new(File::open(path).map_err(failed)?), path)?.0)
 }
 
 /// Records with their lines, and the number of bytes that they take; a torn last line is left out.
-fn parse(bytes: &[u8], path: &Path) -> Result<(Lines, usize), StudyError> {
+fn parse(source: &mut impl BufRead, path: &Path) -> Result<(Lines, usize), StudyError> {
+    let wrong = |problem: String| StudyError::Results { path: path.into(), problem };
     let (mut records, mut whole) = (Vec::new(), 0);
-    for (number, line) in bytes.split_inclusive(|&b| b == b'\n').enumerate() {
-        if is_torn(line) {
-            return Ok((records, whole));
+    for number in 1.. {
+        let mut line = Vec::new();
+        let failed = |source| StudyError::Io { path: path.into(), source };
+        source.take(MAX_LINE_BYTES + 1).read_until(b'\n', &mut line).map_err(failed)?;
+        if line.len() as u64 > MAX_LINE_BYTES {
+            let most = MAX_LINE_BYTES >> 20;
+            return Err(wrong(format!(
+                "line {number} has more than {most} MiB: it is no record of a study"
+            )));
         }
-        let text = std::str::from_utf8(line).ok().and_then(|text| text.strip_suffix('\n'));
+        if line.is_empty() || is_torn(&line) {
+            break;
+        }
+        if (whole + line.len()) as u64 > MAX_RESULTS_BYTES {
+            return Err(wrong(bounded::too_large(MAX_RESULTS_BYTES).to_string()));
+        }
+        let text = std::str::from_utf8(&line).ok().and_then(|text| text.strip_suffix('\n'));
         let record = text.and_then(|text| Some((serde_json::from_str(text).ok()?, text.into())));
         let Some(record) = record else {
-            let number = number + 1;
-            let problem = format!(
+            return Err(wrong(format!(
                 "line {number} is no record of a study; if the file is a study's results, remove the \
                  line to go on without it"
-            );
-            return Err(StudyError::Results { path: path.into(), problem });
+            )));
         };
         records.push(record);
         whole += line.len();
@@ -214,6 +231,13 @@ mod tests {
                 assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
             }
         }
+    }
+
+    #[test]
+    fn a_line_without_end_is_no_record() {
+        let endless = std::io::repeat(0);
+        let error = parse(&mut BufReader::new(endless), Path::new("zero")).unwrap_err().to_string();
+        assert_eq!(error, "zero: line 1 has more than 16 MiB: it is no record of a study");
     }
 
     #[test]

@@ -30,7 +30,9 @@ mod runner;
 pub mod statistics;
 
 pub use bench::Bench;
-pub use file::{Axis, Case, Experiment, Mode, Study, StudyError, TaskEntry};
+pub use file::{
+    Axis, Case, Experiment, MAX_RUNS, MAX_STUDY_BYTES, Mode, Study, StudyError, TaskEntry,
+};
 pub use journal::{Journal, read};
 pub use merge::{Merged, merge};
 pub use plan::{Level, Plan, PlannedAxis, PlannedExperiment, Point, Run, Shard};

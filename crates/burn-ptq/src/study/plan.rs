@@ -159,8 +159,8 @@ impl Plan {
                             let index = *known.entry(run.id.clone()).or_insert(plan.runs.len());
                             if index == plan.runs.len() {
                                 plan.runs.push(run);
-                            }
-                            if !point.runs[place].contains(&index) {
+                                point.runs[place].push(index);
+                            } else if !point.runs[place].contains(&index) {
                                 point.runs[place].push(index);
                             }
                         }
@@ -182,13 +182,13 @@ impl Plan {
                 experiment.tasks.is_empty() || experiment.tasks.contains(&self.tasks[t].name)
             })
             .collect();
-        let mut points = Vec::new();
-        let mut recipes = Vec::new();
+        let (mut points, mut recipes) = (Vec::new(), Vec::new());
+        let mut places = HashMap::new();
         for (levels, axis) in grid(&experiment.axes, experiment.mode) {
             let mut like = levels.clone();
             like[axis] = 0;
-            let reference = points.iter().position(|p: &Point| p.levels == like);
-            let reference = reference.unwrap_or(points.len());
+            let reference = places.get(&like).copied().unwrap_or(points.len());
+            places.insert(levels.clone(), points.len());
             let recipe = study.recipe(experiment, &levels).map_err(|problem| {
                 let problem = format!("experiment '{}': {problem}", experiment.question);
                 StudyError::File { origin: study.name.clone(), problem }

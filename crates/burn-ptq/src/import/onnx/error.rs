@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use burn_ptq_deploy::printable;
+
 use super::{IR_VERSIONS, MAX_FILE_BYTES, OPSETS};
 
 /// Why an ONNX file could not be imported.
@@ -107,7 +109,8 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "'{}' ({}): {}; {}", self.node, self.op, self.problem, self.hint)
+        let [node, op] = [&self.node, &self.op].map(|name| printable::line(name));
+        write!(f, "'{node}' ({op}): {}; {}", self.problem, self.hint)
     }
 }
 

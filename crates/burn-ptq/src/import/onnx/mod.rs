@@ -26,6 +26,7 @@ use std::fs;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
+use burn_ptq_deploy::bounded;
 use onnx_ir::{GraphProto, Message, ModelProto};
 
 pub use error::{ImportError, Problem};
@@ -55,7 +56,8 @@ pub fn read(path: &Path) -> Result<Graph, ImportError> {
         return Err(ImportError::TooLarge { name: file, bytes });
     }
     let name = path.file_stem().map_or("model".into(), |stem| stem.to_string_lossy());
-    parse_as(&fs::read(path).map_err(failed)?, &name, &file)
+    let bytes = bounded::read(path, MAX_FILE_BYTES).map_err(failed)?;
+    parse_as(&bytes, &name, &file)
 }
 
 /// Reads an ONNX model from the bytes of its file; `name` names the graph.

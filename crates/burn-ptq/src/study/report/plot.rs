@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use burn_ptq_deploy::printable;
+
 /// The size of a plot, in units that are about a pixel each.
 const WIDTH: f64 = 380.0;
 
@@ -405,7 +407,8 @@ fn shorten(text: &str, most: usize) -> String {
     format!("{}…", head.trim_end())
 }
 
-/// The text with the characters of markup replaced.
+/// The text with the characters of markup replaced, and those that are not to be seen made visible.
 pub(super) fn escape(text: &str) -> String {
+    let text = printable::lines(text);
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -1,5 +1,7 @@
 //! The numbers for programs: a row a cell, and a row a run.
 
+use burn_ptq_deploy::printable;
+
 use crate::study::Results;
 use crate::study::analysis::Analysis;
 
@@ -65,10 +67,10 @@ pub(super) fn runs(results: &Results) -> String {
         };
         let seconds = |stage: &str| run.seconds.get(stage).map_or(String::new(), f64::to_string);
         let row = [
-            run.id.clone(),
+            plain(&run.id),
             quoted(&run.task),
             quoted(&run.version),
-            run.backend.clone(),
+            plain(&run.backend),
             run.draw.to_string(),
             run.samples.to_string(),
             measured(&|m| m.metric.to_string()),
@@ -88,7 +90,35 @@ pub(super) fn runs(results: &Results) -> String {
     text
 }
 
-/// A text as a field of CSV.
+/// A text as a field of CSV. One that a spreadsheet would take for a formula gets an apostrophe in
+/// front, which it takes for the sign of a text.
 fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('"', "\"\"").replace('\n', " "))
+    let text = text.replace('\n', " ");
+    let formula = text.trim_start().starts_with(['=', '+', '-', '@']);
+    let mark = if formula { "'" } else { "" };
+    format!("\"{mark}{}\"", printable::line(&text).replace('"', "\"\""))
+}
+
+/// A name as a field of CSV, quoted where it must be.
+fn plain(name: &str) -> String {
+    let harmless = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    match name.chars().all(harmless) && !name.starts_with('-') {
+        true => name.into(),
+        false => quoted(name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_field_is_a_formula_or_leaves_its_cell() {
+        assert_eq!(quoted("W4A8, \"best\""), "\"W4A8, \"\"best\"\"\"");
+        for text in ["=1+1", "+1", "-1+cmd", "@sum", "\t=1", "\r@x"] {
+            assert!(quoted(text).starts_with("\"'"), "{text}");
+        }
+        assert_eq!(plain("0f3a"), "0f3a");
+        assert_eq!(plain("=1,\n2"), "\"'=1, 2\"");
+    }
 }
