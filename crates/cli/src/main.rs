@@ -1,10 +1,15 @@
 //! The `burn-ptq` command: quantize, evaluate, inspect and export models for microcontrollers.
 
+// Standard streams may be closed or full: `output` prints.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod args;
 mod commands;
+mod output;
 mod progress;
 mod table;
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use burn_ptq::pipeline::PipelineError;
@@ -12,6 +17,7 @@ use burn_ptq::study::StudyError;
 use clap::Parser;
 
 use args::{Arguments, Command};
+use output::errln;
 
 /// Exit code of errors that the user can mend.
 const USAGE: u8 = 2;
@@ -19,7 +25,10 @@ const USAGE: u8 = 2;
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(help_or_error) => return explain(&help_or_error),
+    };
     progress::handle_interrupts();
     let result = match arguments.command {
         Command::Quantize(args) => commands::quantize::run(args),
@@ -34,15 +43,27 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if let Some(PipelineError::Cancelled) = error.downcast_ref() {
-                eprintln!("interrupted; nothing was left half-written");
+                errln!("interrupted; nothing was left half-written");
                 return ExitCode::from(INTERRUPTED);
             }
             if let Some(StudyError::Cancelled) = error.downcast_ref() {
-                eprintln!("interrupted; every finished run is kept, the same command goes on");
+                errln!("interrupted; every finished run is kept, the same command goes on");
                 return ExitCode::from(INTERRUPTED);
             }
-            eprintln!("error: {error:#}");
+            errln!("error: {error:#}");
             ExitCode::from(USAGE)
         }
+    }
+}
+
+/// Prints what clap says: help and the version to standard output, errors to standard error.
+fn explain(text: &clap::Error) -> ExitCode {
+    match text.print() {
+        Err(error) if !text.use_stderr() && error.kind() != ErrorKind::BrokenPipe => {
+            errln!("error: cannot write to standard output: {error}");
+            ExitCode::from(USAGE)
+        }
+        _ if text.use_stderr() => ExitCode::from(USAGE),
+        _ => ExitCode::SUCCESS,
     }
 }

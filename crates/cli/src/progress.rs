@@ -7,20 +7,38 @@ use std::time::Duration;
 
 use burn_ptq::pipeline::Event;
 use burn_ptq::study::StudyEvent;
+use burn_ptq_deploy::printable::line as printable;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+
+use crate::output::errln;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// Lets Ctrl-C cancel the running job at its next batch; a second one ends the process at once.
+/// The time that a job has to stop by itself after an interrupt.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Lets Ctrl-C and SIGTERM cancel the running job at its next batch. Where that takes longer than
+/// [`GRACE`], in a step that does not ask or while a pipe is waited for, the process ends by itself:
+/// files are replaced in one step each, so that it may be killed at any moment. A second signal ends it
+/// at once.
 pub fn handle_interrupts() {
     let installed = ctrlc::set_handler(|| {
         if INTERRUPTED.swap(true, Ordering::SeqCst) {
-            std::process::exit(i32::from(super::INTERRUPTED));
+            end();
         }
+        std::thread::spawn(|| {
+            std::thread::sleep(GRACE);
+            errln!("interrupted");
+            end();
+        });
     });
     if let Err(error) = installed {
-        eprintln!("warning: Ctrl-C will end the process at once ({error})");
+        errln!("warning: Ctrl-C will end the process at once ({error})");
     }
+}
+
+fn end() -> ! {
+    std::process::exit(i32::from(super::INTERRUPTED))
 }
 
 /// Whether Ctrl-C was not pressed.
@@ -54,7 +72,7 @@ impl Reporter {
                 state.finish();
                 state.stage = stage.into();
                 if !self.terminal {
-                    eprintln!("{stage} ...");
+                    errln!("{stage} ...");
                 }
             }
             Event::Progress { stage, done, total } if self.terminal => {
@@ -62,8 +80,8 @@ impl Reporter {
                 bar.set_position(done as u64);
             }
             Event::Loss { stage, loss } => match &state.bar {
-                Some(bar) => bar.set_message(format!("{stage} {loss:.4}")),
-                None => eprintln!("{stage}: loss {loss:.4}"),
+                Some(bar) => bar.set_message(format!("{} {loss:.4}", printable(stage))),
+                None => errln!("{stage}: loss {loss:.4}"),
             },
             Event::Progress { .. } => {}
         }
@@ -94,7 +112,7 @@ fn bar(stage: &str, total: Option<usize>) -> ProgressBar {
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
-    bar.with_message(stage.to_owned())
+    bar.with_message(printable(stage).into_owned())
 }
 
 /// Shows how a study goes on standard error.
@@ -132,10 +150,10 @@ impl StudyReporter {
             self.bar.set_message(format!("about {left:#} left"));
             let failed = matches!(event, StudyEvent::Finished { run, .. } if run.error.is_some());
             if failed {
-                self.bar.println(line);
+                self.bar.println(printable(&line));
             }
         } else {
-            eprintln!("{line}; about {left:#} left");
+            errln!("{line}; about {left:#} left");
         }
     }
 }

@@ -1,7 +1,11 @@
 //! Tables on a terminal.
 
-/// Lays out rows under a header: text to the left, numbers to the right.
+use burn_ptq_deploy::printable;
+
+/// Lays out rows under a header, each in one line: text to the left, numbers to the right.
 pub fn render(header: &[&str], rows: &[Vec<String>]) -> String {
+    let shown = |row: &Vec<String>| row.iter().map(|cell| printable::line(cell).into()).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(shown).collect();
     let columns = header.len();
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
@@ -27,7 +31,7 @@ pub fn render(header: &[&str], rows: &[Vec<String>]) -> String {
         line.trim_end().to_owned() + "\n"
     };
     let mut text = line(header.to_vec());
-    for row in rows {
+    for row in &rows {
         text.push_str(&line(row.iter().map(String::as_str).collect()));
     }
     text
@@ -49,5 +53,12 @@ mod tests {
     fn numbers_align_right_and_text_left() {
         let rows = [vec!["conv".into(), "8".into()], vec!["fc".into(), "120".into()]];
         assert_eq!(render(&["layer", "macs"], &rows), "layer  macs\nconv      8\nfc      120\n");
+    }
+
+    #[test]
+    fn a_name_can_forge_no_row() {
+        let rows = [vec!["a\nb\u{1b}[2J".into(), "8".into()]];
+        assert_eq!(render(&["layer", "macs"], &rows).lines().count(), 2);
+        assert!(render(&["layer", "macs"], &rows).contains("a\\nb\\u{1b}[2J"));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use burn_ptq::backend::device;
@@ -10,9 +11,11 @@ use burn_ptq::study::{
     self, Bench, Journal, Options, Plan, Producer, Record, Results, RunRecord, Study, StudyRecord,
     expected_seconds,
 };
+use burn_ptq_deploy::bounded;
 use indicatif::HumanDuration;
 
 use crate::args::{Ablate, AblateCommand};
+use crate::output::{self, outln};
 use crate::progress::{Reporter, StudyReporter, proceed};
 use crate::table;
 
@@ -28,7 +31,7 @@ pub fn run(args: Ablate) -> anyhow::Result<()> {
 }
 
 fn ablate(args: &Ablate, path: &Path, out: &Path) -> anyhow::Result<()> {
-    let text = std::fs::read_to_string(path)
+    let text = bounded::read_to_string(path, study::MAX_STUDY_BYTES)
         .with_context(|| format!("cannot read the study {}", path.display()))?;
     let study = Study::parse(&text, &path.display().to_string())?;
     let device = device(&args.backend.backend)?;
@@ -45,8 +48,7 @@ fn ablate(args: &Ablate, path: &Path, out: &Path) -> anyhow::Result<()> {
     drop(reporter);
     let plan = Plan::new(&study, bench.facts(), &Producer::here(&args.backend.backend))?;
     if args.dry_run {
-        print!("{}", list(&bench, &plan, args, &known.runs));
-        return Ok(());
+        return output::print(list(&bench, &plan, args, &known.runs));
     }
     // Nothing is written before all is known to be right.
     std::fs::create_dir_all(out).with_context(|| format!("cannot write {}", out.display()))?;
@@ -67,30 +69,30 @@ fn ablate(args: &Ablate, path: &Path, out: &Path) -> anyhow::Result<()> {
     let tell = |event: study::StudyEvent| reporter.show(event);
     let summary = study::run(&mut bench, &plan, &mut journal, &runs, options, &tell, &proceed)?;
     drop(reporter);
-    println!(
-        "{} runs: {} were finished before, {} succeeded now, {} failed now; {}",
+    drop(journal);
+    // Files first: what cannot be printed does not keep them from being written.
+    let written = match args.shard {
+        Some(_) => "`burn-ptq ablate merge` joins the shards and writes the report".into(),
+        None => report(&file, out, Some(Producer::here(&args.backend.backend)))?,
+    };
+    outln!(
+        "{} runs: {} were finished before, {} succeeded now, {} failed now; {}\n{written}",
         summary.found + summary.succeeded + summary.failed,
         summary.found,
         summary.succeeded,
         summary.failed,
         file.display()
-    );
-    drop(journal);
-    match args.shard {
-        Some(_) => println!("`burn-ptq ablate merge` joins the shards and writes the report"),
-        None => report(&file, out, Some(Producer::here(&args.backend.backend)))?,
-    }
-    Ok(())
+    )
 }
 
-/// Writes the report of a result file, about the runs of `producer`, or of what made most of them.
-fn report(file: &Path, out: &Path, producer: Option<Producer>) -> anyhow::Result<()> {
+/// Writes the report of a result file, about the runs of `producer`, or of what made most of them;
+/// returns where.
+fn report(file: &Path, out: &Path, producer: Option<Producer>) -> anyhow::Result<String> {
     let records = study::read(file)?.into_iter().map(|(record, _)| record);
     let results = Results { producer, ..Results::new(records) };
     let files = study::report::write(&results, out)?;
     let names: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
-    println!("the report: {}", names.join(", "));
-    Ok(())
+    Ok(format!("the report: {}", names.join(", ")))
 }
 
 /// The folder that the tasks' paths go from.
@@ -141,7 +143,8 @@ fn list(bench: &Bench, plan: &Plan, args: &Ablate, known: &[RunRecord]) -> Strin
         part.len(),
         plan.experiments.len(),
         plan.tasks.len(),
-        HumanDuration(std::time::Duration::from_secs_f64(left / jobs)),
+        // What hostile records say of seconds is no time.
+        HumanDuration(Duration::from_secs_f64((left / jobs).clamp(0.0, 1e9))),
         args.jobs
     ));
     text
@@ -150,11 +153,11 @@ fn list(bench: &Bench, plan: &Plan, args: &Ablate, known: &[RunRecord]) -> Strin
 fn merge(results: &[PathBuf], out: &Path) -> anyhow::Result<()> {
     let file = out.join(RESULTS);
     let merged = study::merge(results, &file)?;
-    println!(
-        "{} runs in {}; {} stood in several files",
+    let written = report(&file, out, None)?;
+    outln!(
+        "{} runs in {}; {} stood in several files\n{written}",
         merged.runs,
         file.display(),
         merged.repeated
-    );
-    report(&file, out, None)
+    )
 }

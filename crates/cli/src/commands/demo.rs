@@ -9,6 +9,7 @@ use burn_ptq::recipe::Recipe;
 use burn_ptq::task::Task;
 
 use crate::args::Demo;
+use crate::output::{self, outln};
 use crate::progress::Reporter;
 use crate::table;
 
@@ -27,7 +28,7 @@ const PRESETS: &[&str] = &["w8a8", "w4a8", "w4a4", "w2a8"];
 pub fn run(args: Demo) -> anyhow::Result<()> {
     let folder = args.out.join("digits");
     unpack(&folder).with_context(|| format!("cannot write the demo to {}", folder.display()))?;
-    println!("A small network on 8x8 digits, quantized by {} recipes.\n", PRESETS.len());
+    outln!("A small network on 8x8 digits, quantized by {} recipes.\n", PRESETS.len())?;
     let reporter = Reporter::new();
     let mut rows = Vec::new();
     for preset in PRESETS {
@@ -55,14 +56,13 @@ pub fn run(args: Demo) -> anyhow::Result<()> {
     drop(reporter);
     let header =
         ["recipe", "float %", "simulated %", "integer %", "flash", "RAM", "seconds", "results"];
-    print!("{}", table::render(&header, &rows));
+    output::print(table::render(&header, &rows))?;
     let c = args.out.join(PRESETS[0]).join("c");
-    println!(
+    outln!(
         "\nEach folder holds model.bptq, report.json and the C code. Prove it on this machine:\n  \
          make -C {} test",
         c.display()
-    );
-    Ok(())
+    )
 }
 
 fn unpack(folder: &Path) -> std::io::Result<()> {

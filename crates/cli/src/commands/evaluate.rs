@@ -15,6 +15,7 @@ use burn_ptq_deploy::model::IntModel;
 
 use super::{is_integer_model, task};
 use crate::args::Evaluate;
+use crate::output::{self, outln};
 use crate::progress::Reporter;
 
 pub fn run(args: Evaluate) -> anyhow::Result<()> {
@@ -32,11 +33,10 @@ pub fn run(args: Evaluate) -> anyhow::Result<()> {
             let result = serde_json::json!({
                 "model": model, "kind": kind, "metric": metric, "samples": samples, "value": value,
             });
-            println!("{}", serde_json::to_string_pretty(&result)?);
+            output::json(&result)
         } else {
-            println!("{model} ({kind}): {metric} {value:.4} on {samples} samples");
+            outln!("{model} ({kind}): {metric} {value:.4} on {samples} samples")
         }
-        anyhow::Ok(())
     };
     if is_integer_model(&task.model) {
         let model = file::read(&task.model)?;

@@ -9,6 +9,7 @@ use burn_ptq_deploy::size::ram_bytes;
 use burn_ptq_deploy::target::Kernels;
 
 use crate::args::Export;
+use crate::output::outln;
 use crate::table;
 
 /// Samples of the self-test.
@@ -33,14 +34,14 @@ pub fn run(args: Export) -> anyhow::Result<()> {
         } else {
             saved(&model, &program, kernels, exported.ram_bytes)
         };
-        println!(
+        outln!(
             "{}: {} files, {}{} of constants (code: see the linker's map), RAM {}{streamed}",
             folder.display(),
             exported.files.len(),
             if exported.flash_is_upper_bound { "at most " } else { "" },
             table::bytes(exported.flash_constant_bytes),
             table::bytes(exported.ram_bytes)
-        );
+        )?;
     }
     Ok(())
 }

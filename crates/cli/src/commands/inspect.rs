@@ -2,11 +2,13 @@
 
 use burn_ptq::import::onnx;
 use burn_ptq_deploy::file;
+use burn_ptq_deploy::printable;
 use burn_ptq_deploy::size::size_report;
 use serde::Serialize;
 
 use super::is_integer_model;
 use crate::args::Inspect;
+use crate::output::{self, outln};
 use crate::table;
 
 #[derive(Serialize)]
@@ -37,8 +39,7 @@ struct Inspected {
 pub fn run(args: Inspect) -> anyhow::Result<()> {
     let inspected = if is_integer_model(&args.model) { integer(&args)? } else { float(&args)? };
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&inspected)?);
-        return Ok(());
+        return output::json(&inspected);
     }
     let bits = |b: Option<u8>| b.map_or("-".into(), |b| b.to_string());
     let rows: Vec<Vec<String>> = (inspected.layers.iter())
@@ -55,17 +56,17 @@ pub fn run(args: Inspect) -> anyhow::Result<()> {
             ]
         })
         .collect();
-    print!("{}", table::render(&["layer", "op", "output", "W", "A", "bytes", "MACs"], &rows));
-    println!(
+    let header = ["layer", "op", "output", "W", "A", "bytes", "MACs"];
+    output::print(table::render(&header, &rows))?;
+    outln!(
         "\n{}: input '{}' {:?}, {} of constants{}, {} MACs",
         inspected.model,
-        inspected.input,
+        printable::line(&inspected.input),
         inspected.input_shape,
         table::bytes(inspected.flash_bytes),
         inspected.ram_bytes.map_or(String::new(), |b| format!(", RAM {}", table::bytes(b))),
         inspected.macs
-    );
-    Ok(())
+    )
 }
 
 /// A float model, as it stands in the file: batch normalizations are not folded yet.

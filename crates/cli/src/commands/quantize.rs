@@ -3,11 +3,13 @@
 use anyhow::Context;
 use burn_ptq::backend::device;
 use burn_ptq::job::{Job, run as run_job};
-use burn_ptq::recipe::{LayerOverride, Recipe, Source};
+use burn_ptq::recipe::{LayerOverride, MAX_RECIPE_BYTES, Recipe, Source};
 use burn_ptq::report::{LayerCost, Report};
+use burn_ptq_deploy::bounded;
 
 use super::task;
 use crate::args::Quantize;
+use crate::output::{self, outln};
 use crate::progress::Reporter;
 use crate::table;
 
@@ -24,15 +26,13 @@ pub fn run(args: Quantize) -> anyhow::Result<()> {
     let (report, _) = run_job(&job, &device, &|event| reporter.show(event))?;
     drop(reporter);
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
-        return Ok(());
+        return output::json(&report);
     }
-    print!("{}", summary(&report));
-    println!("written to {}: model.bptq, report.json{}", args.out.display(), {
+    output::print(summary(&report))?;
+    outln!("written to {}: model.bptq, report.json{}", args.out.display(), {
         let folders: Vec<String> = args.export.iter().map(|name| format!(", {name}/")).collect();
         folders.concat()
-    });
-    Ok(())
+    })
 }
 
 /// The recipe that a preset or file and the flags give together; flags win.
@@ -40,7 +40,7 @@ fn recipe(args: &Quantize) -> anyhow::Result<Recipe> {
     let mut recipe = match (&args.preset, &args.recipe) {
         (Some(name), _) => Recipe::preset(name)?,
         (None, Some(path)) => {
-            let text = std::fs::read_to_string(path)
+            let text = bounded::read_to_string(path, MAX_RECIPE_BYTES)
                 .with_context(|| format!("cannot read the recipe {}", path.display()))?;
             Recipe::parse(&text, &path.display().to_string())?
         }

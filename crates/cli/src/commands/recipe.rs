@@ -4,18 +4,18 @@ use burn_ptq::catalogue::{Stage, stages};
 use burn_ptq::recipe::{PRESETS, Recipe};
 
 use crate::args::RecipeCommand;
+use crate::output;
 
 pub fn run(command: RecipeCommand) -> anyhow::Result<()> {
     match command {
-        RecipeCommand::List => print!("{}", list()),
+        RecipeCommand::List => output::print(list()),
         RecipeCommand::Show { name } => {
             // Names the nearest preset if there is none of this name.
             Recipe::preset(&name)?;
             let text = PRESETS.iter().find(|preset| preset.0 == name).map(|preset| preset.1);
-            print!("{}", text.unwrap_or_default());
+            output::print(text.unwrap_or_default())
         }
     }
-    Ok(())
 }
 
 /// All choices, as people read them on a terminal.

@@ -6,4 +6,6 @@ mod cluster;
 mod commands;
 #[cfg(target_os = "linux")]
 mod process;
+#[cfg(target_os = "linux")]
+mod streams;
 mod support;
