@@ -123,9 +123,7 @@ pub fn command_line() -> Command {
 /// Writes a page of the documentation.
 pub fn write(name: &str, text: &str) -> Result<()> {
     let path = crate::root().join("docs").join(name);
-    let temporary = path.with_extension("md.tmp");
-    std::fs::write(&temporary, text)?;
-    std::fs::rename(&temporary, &path)?;
+    burn_ptq_deploy::output::write_atomically(&path, text.as_bytes())?;
     println!("written to docs/{name}");
     Ok(())
 }

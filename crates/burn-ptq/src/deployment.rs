@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use burn_ptq_deploy::export::{SelfTest, exporter, target};
+use burn_ptq_deploy::export::{
+    Exported, Exporter, Options, Rendered, SelfTest, exporter, target, write_folder,
+};
 use burn_ptq_deploy::file;
 use burn_ptq_deploy::interpreter::{self, Path as KernelPath};
 use burn_ptq_deploy::memory::reduce_memory;
@@ -55,7 +57,7 @@ impl Quantized {
         Ok(Self { float, quantized, program, layouts, probes, seconds: self.seconds.clone() })
     }
 
-    /// Writes the integer program to a `.bptq` file, in one step.
+    /// Writes the integer program to a `.bptq` file, in one step; makes the folder that it lies in.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -67,8 +69,8 @@ impl Quantized {
     /// first calibration samples, for any machine; see [`export_for`](Self::export_for).
     ///
     /// # Errors
-    /// If there is no such exporter, or the folder cannot be written.
-    pub fn export(&self, name: &str, folder: &Path) -> Result<(), PipelineError> {
+    /// If there is no such exporter, or the folder must not or cannot be written.
+    pub fn export(&self, name: &str, folder: &Path) -> Result<Exported, PipelineError> {
         self.export_for(name, HOST.name, folder)
     }
 
@@ -77,18 +79,33 @@ impl Quantized {
     /// row by row, and activations of 4 bits are packed, where that
     /// [saves memory](burn_ptq_deploy::memory).
     ///
+    /// Functions and files are named after the program. Files that people added to `folder` stay, and
+    /// those that they changed are kept or refused; see
+    /// [`stage_folder`](burn_ptq_deploy::export::stage_folder).
+    ///
     /// # Errors
-    /// If there is no such exporter or target, or the folder cannot be written.
+    /// If there is no such exporter or target, or the folder must not or cannot be written.
     pub fn export_for(
         &self,
         name: &str,
         target_name: &str,
         folder: &Path,
-    ) -> Result<(), PipelineError> {
+    ) -> Result<Exported, PipelineError> {
+        let (exporter, rendered) = self.render(name, target_name)?;
+        let written = write_folder(folder, exporter.name(), &rendered.files)?;
+        Ok(Exported { files: written.files, kept: written.kept, figures: rendered.figures })
+    }
+
+    /// The exporter called `name`, and what it writes.
+    pub(crate) fn render(
+        &self,
+        name: &str,
+        target_name: &str,
+    ) -> Result<(&'static dyn Exporter, Rendered), PipelineError> {
         let (exporter, target) = (exporter(name)?, target(target_name)?);
         let program = reduce_memory(&self.program, exporter.kernels(target));
-        exporter.export(&program, &self.self_test()?, target, folder)?;
-        Ok(())
+        let rendered = exporter.render(&program, &self.self_test()?, &Options::new(target))?;
+        Ok((exporter, rendered))
     }
 
     /// The first calibration samples and what the program makes of them.

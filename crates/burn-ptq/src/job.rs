@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use burn::tensor::Device;
-use burn_ptq_deploy::export::exporter;
+use burn_ptq_deploy::export::{Kept, check_folder, exporter, stage_folder};
+use burn_ptq_deploy::file;
 use burn_ptq_deploy::memory::reduce_memory;
+use burn_ptq_deploy::output::{OutputError, Transaction};
 use burn_ptq_deploy::size::size_report;
-use burn_ptq_deploy::target::Kernels;
+use burn_ptq_deploy::target::{HOST, Kernels};
 
 use crate::agreement::{compare_layers, sqnr, weight_sqnr};
 use crate::data::{Samples, hash_file};
@@ -22,6 +24,7 @@ use crate::pipeline::{Event, PipelineError, Progress, Quantized, Quantizer};
 use crate::recipe::Recipe;
 use crate::report::{LayerCost, LayerReport, Report};
 use crate::task::Task;
+use crate::warning::Warning;
 
 /// What to quantize, how, and where the results go.
 #[derive(Clone, Debug)]
@@ -51,7 +54,7 @@ pub fn run(
     for name in &job.exports {
         exporter(name)?;
     }
-    let folder = job.out.as_deref().map(OutputFolder::open).transpose()?;
+    let folder = job.out.as_deref().map(|out| OutputFolder::open(out, &job.exports)).transpose()?;
     let task = &job.task;
     let clock = Instant::now();
     let graph = onnx::read(&task.model)?;
@@ -78,7 +81,7 @@ pub fn run(
         .with_device(device.clone())
         .with_hashes(hashes.0.clone(), hashes.1.clone());
     let limit = job.recipe.calibration.samples;
-    let (expected, quantized) = match (&calibration, synthesis) {
+    let (expected, mut quantized) = match (&calibration, synthesis) {
         (Some(calibration), _) => {
             let batch = job.recipe.calibration.batch;
             let expected = limit.unwrap_or(usize::MAX).min(calibration.count());
@@ -92,6 +95,8 @@ pub fn run(
         }
     };
 
+    // Exports take their names from it.
+    quantized.program.name.clone_from(&task.name);
     let mut report = Report {
         task: task.name.clone(),
         model: task.model.display().to_string(),
@@ -152,7 +157,7 @@ pub fn run(
         if !progress(Event::Stage { stage: "write" }) {
             return Err(PipelineError::Cancelled);
         }
-        folder.write(&report, &quantized, &job.exports)?;
+        folder.write(&mut report, &quantized, &job.exports)?;
     }
     Ok((report, quantized))
 }
@@ -233,47 +238,56 @@ fn describe_layers(
     Ok(())
 }
 
-/// The folder of the results, known to be writable before the work begins.
-struct OutputFolder {
-    path: PathBuf,
-    created: bool,
-}
+/// The folder of the results, known to be writable before the work begins, and by this job alone.
+struct OutputFolder(Transaction);
 
 impl OutputFolder {
-    fn open(path: &Path) -> Result<Self, PipelineError> {
-        let failed = |source| PipelineError::Output { path: path.into(), source };
-        let created = !path.exists();
-        std::fs::create_dir_all(path).map_err(failed)?;
-        let folder = Self { path: path.into(), created };
-        tempfile::NamedTempFile::new_in(path).map_err(failed)?;
-        Ok(folder)
+    fn open(path: &Path, exports: &[String]) -> Result<Self, PipelineError> {
+        let transaction = Transaction::begin(path)?;
+        for name in exports {
+            check_folder(&path.join(name))?;
+        }
+        Ok(Self(transaction))
     }
 
+    /// Writes everything as one set: whenever the process ends, no new program stands beside an old
+    /// report, and the next job in this folder completes what this one had begun.
     fn write(
-        &self,
-        report: &Report,
+        self,
+        report: &mut Report,
         quantized: &Quantized,
         exports: &[String],
     ) -> Result<(), PipelineError> {
-        quantized.save(&self.path.join("model.bptq"))?;
+        const REPORT: &str = "report.json";
+        let Self(mut transaction) = self;
+        transaction.remove(REPORT);
+        transaction.write("model.bptq", &file::to_bytes(&quantized.program)?)?;
         for name in exports {
-            quantized.export(name, &self.path.join(name))?;
+            let (exporter, rendered) = quantized.render(name, HOST.name)?;
+            let written = stage_folder(&mut transaction, name, exporter.name(), &rendered.files)?;
+            report.warnings.extend(written.kept.iter().map(kept));
         }
-        let path = self.path.join("report.json");
-        let failed = |source| PipelineError::Output { path: path.clone(), source };
-        let temporary = tempfile::NamedTempFile::new_in(&self.path).map_err(failed)?;
-        serde_json::to_writer_pretty(&temporary, report).map_err(|e| failed(e.into()))?;
-        temporary.persist(&path).map_err(|e| failed(e.error))?;
-        Ok(())
+        let mut text = serde_json::to_string_pretty(report).map_err(|error| {
+            PipelineError::Output(OutputError::Io {
+                action: "write",
+                path: transaction.root().join(REPORT),
+                source: error.into(),
+            })
+        })?;
+        text.push('\n');
+        transaction.write(REPORT, text.as_bytes())?;
+        Ok(transaction.commit()?)
     }
 }
 
-impl Drop for OutputFolder {
-    /// A folder that was made for a job that failed disappears again: it is empty then.
-    fn drop(&mut self) {
-        if self.created {
-            // Fails if the folder holds results, as it should.
-            let _ = std::fs::remove_dir(&self.path);
-        }
-    }
+/// The warning about an exported file that stays as people changed it.
+fn kept(kept: &Kept) -> Warning {
+    let message = format!("{} was changed by hand and stays as it is", kept.path.display());
+    let hint = if kept.outdated {
+        "this export's own version is another one than before: compare it with an export to an empty \
+         folder"
+    } else {
+        "delete it to get this export's own version"
+    };
+    Warning::new("export-file-kept", message, hint)
 }

@@ -123,13 +123,8 @@ pub enum PipelineError {
         problem: String,
     },
     /// The output folder cannot be written.
-    #[error("cannot write to {path}: {source}")]
-    Output {
-        /// The folder or file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Output(#[from] burn_ptq_deploy::output::OutputError),
     /// The caller cancelled.
     #[error("interrupted")]
     Cancelled,

@@ -86,6 +86,10 @@ pub struct Quantize {
     /// Exporters to run, such as c.
     #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
     pub export: Vec<String>,
+    /// The name of the integer model, after which exported functions and files are called; the task's,
+    /// or the model's file, if left out.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
     /// The folder of model.bptq, report.json and the exports.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -203,6 +207,14 @@ pub struct Export {
     /// rv32; all give the same outputs.
     #[arg(long, value_name = "NAME", default_value = "host")]
     pub target: String,
+    /// The name after which functions, files and the crate are called; the model's own if left out.
+    /// Models of one firmware need different names.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// For Rust: use the kernels in this folder, which an export of another model has written, instead
+    /// of writing them again. Cargo takes one package of kernels into a firmware.
+    #[arg(long, value_name = "DIR")]
+    pub kernels: Option<PathBuf>,
     /// Compute one layer after the other, and keep every activation whole and unpacked; otherwise
     /// layers run row by row, and activations of 4 bits are packed, where that saves RAM.
     #[arg(long)]

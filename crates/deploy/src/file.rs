@@ -12,13 +12,14 @@
 //! newer ones; any change of [`IntModel`] or of what its fields mean is a new version.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use crate::bounded;
 use crate::model::IntModel;
+use crate::output::write_atomically;
 use crate::verify::{MAX_NODES, VerifyError, verify};
 
 /// The version that this crate writes, and the newest that it reads.
@@ -106,25 +107,11 @@ pub fn read(path: &Path) -> Result<IntModel, FileError> {
 }
 
 /// Verifies the program and writes it to `path`, which holds either the old file or the whole new
-/// one at any time.
+/// one at any time; makes the folder that it lies in.
 pub fn write(path: &Path, model: &IntModel) -> Result<(), FileError> {
     verify(model)?;
     let bytes = to_bytes(model)?;
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let write_and_rename = || -> io::Result<()> {
-        let mut builder = tempfile::Builder::new();
-        // A temporary file is private; a result has the permissions of any other new file.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = builder.prefix(".bptq-").tempfile_in(folder)?;
-        file.write_all(&bytes)?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write_and_rename().map_err(|source| FileError::Io {
+    write_atomically(path, &bytes).map_err(|source| FileError::Io {
         action: "write",
         path: path.to_path_buf(),
         source,

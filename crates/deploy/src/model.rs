@@ -218,6 +218,23 @@ pub struct Border {
     pub axes: [usize; 3],
 }
 
+impl Border {
+    /// The sample's element that each element of the tensor is.
+    pub fn places(&self) -> Vec<usize> {
+        let extent = |axis: usize| self.source_shape.get(axis).copied().unwrap_or(1);
+        let steps = [extent(1) * extent(2), extent(2), 1];
+        let [i, j, k] = self.axes;
+        let mut places = Vec::new();
+        for x in 0..extent(i) {
+            for y in 0..extent(j) {
+                let row = x * steps[i] + y * steps[j];
+                places.extend((0..extent(k)).map(|z| row + z * steps[k]));
+            }
+        }
+        places
+    }
+}
+
 /// An operation of the program.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IntNode {

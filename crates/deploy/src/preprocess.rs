@@ -41,6 +41,45 @@ impl Default for Preprocessing {
     }
 }
 
+impl Preprocessing {
+    /// The source model's input element that a raw element of channel `channel` becomes: the one
+    /// statement of the formula, in single precision and in this order of operations. Exports compute
+    /// the same bits.
+    pub fn element(&self, raw: f32, channel: usize) -> f32 {
+        let pick = |values: &[f32], default: f32| match values {
+            [] => default,
+            [one] => *one,
+            many => many.get(channel).copied().unwrap_or(default),
+        };
+        let (mean, std) = (pick(&self.mean, 0.0), pick(&self.std, 1.0));
+        (raw * self.scale - mean) / std
+    }
+
+    /// The channel of element `place` of the source model's input sample of `shape`.
+    pub fn channel(&self, shape: &[usize], place: usize) -> usize {
+        let Some(&channels) = shape.get(self.channel_axis) else { return 0 };
+        let inner: usize = shape[self.channel_axis + 1..].iter().product();
+        place / inner.max(1) % channels.max(1)
+    }
+
+    /// Where element `place` of the source model's input sample of `shape` stands in a raw sample.
+    pub fn raw_place(&self, shape: &[usize], place: usize) -> usize {
+        let elements: usize = shape.iter().product();
+        match self.layout {
+            DataLayout::Model => place,
+            DataLayout::ChannelsLast => {
+                let channels = shape.first().copied().unwrap_or(1).max(1);
+                let inner = (elements / channels).max(1);
+                place % inner * channels + place / inner
+            }
+            DataLayout::ChannelsFirst => {
+                let channels = shape.last().copied().unwrap_or(1).max(1);
+                place % channels * (elements / channels) + place / channels
+            }
+        }
+    }
+}
+
 /// The type of raw elements.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -71,4 +110,40 @@ pub enum DataLayout {
     ChannelsLast,
     /// Channels first, where the model's input has channels last: NCHW samples of an NHWC model.
     ChannelsFirst,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn raw_places_follow_the_order_of_the_axes() {
+        let places = |layout, shape: &[usize]| {
+            let preprocessing = Preprocessing { layout, ..Preprocessing::default() };
+            let elements = shape.iter().product();
+            (0..elements).map(|i| preprocessing.raw_place(shape, i)).collect::<Vec<_>>()
+        };
+        assert_eq!(places(DataLayout::Model, &[2, 3]), [0, 1, 2, 3, 4, 5]);
+        // [c, t] stands at t * 2 + c.
+        assert_eq!(places(DataLayout::ChannelsLast, &[2, 3]), [0, 2, 4, 1, 3, 5]);
+        // [t, c] stands at c * 3 + t.
+        assert_eq!(places(DataLayout::ChannelsFirst, &[3, 2]), [0, 3, 1, 4, 2, 5]);
+        assert_eq!(places(DataLayout::ChannelsLast, &[4]), [0, 1, 2, 3]);
+        assert_eq!(places(DataLayout::ChannelsLast, &[]), [0]);
+    }
+
+    #[test]
+    fn channels_lie_along_their_axis_and_have_their_own_mean() {
+        let preprocessing = Preprocessing {
+            scale: 0.5,
+            mean: vec![1.0, 2.0],
+            std: vec![4.0],
+            channel_axis: 1,
+            ..Preprocessing::default()
+        };
+        let channels: Vec<_> = (0..6).map(|i| preprocessing.channel(&[3, 2], i)).collect();
+        assert_eq!(channels, [0, 1, 0, 1, 0, 1]);
+        assert_eq!(preprocessing.element(10.0, 0), 1.0);
+        assert_eq!(preprocessing.element(10.0, 1), 0.75);
+    }
 }

@@ -173,8 +173,8 @@ fn reported_bytes_are_those_of_the_stored_constants_and_the_arena() {
     // 216 weights in bytes, 72 in 4 bits, 40 in 2 and 315 in 3, 28 channels with a bias and a
     // multiplier each, and the parameters of eight operations.
     let parameters: usize = model.nodes.iter().map(|node| parameter_bytes(&node.op)).sum();
-    assert_eq!(exported.flash_constant_bytes, 216 + 36 + 10 + 119 + 28 * 12 + parameters);
-    assert_eq!(exported.ram_bytes, model.arena_bytes.next_multiple_of(8));
+    assert_eq!(exported.figures.flash_constant_bytes, 216 + 36 + 10 + 119 + 28 * 12 + parameters);
+    assert_eq!(exported.figures.ram_bytes, model.arena_bytes.next_multiple_of(8));
     assert!(exported.files.iter().all(|file| file.is_file()));
 }
 

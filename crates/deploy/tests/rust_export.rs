@@ -64,7 +64,7 @@ fn layers_run_row_by_row_with_the_same_outputs() {
         let folder = tempfile::tempdir().expect("a folder");
         let exported = exporter("rust").expect("known");
         let exported = exported.export(&streamed, &self_test, target, folder.path());
-        assert!(exported.expect("an export").ram_bytes < model.arena_bytes, "{}", target.name);
+        assert!(exported.expect("an export").figures.ram_bytes < model.arena_bytes, "{}", target.name);
         let output = cargo(folder.path(), &["test"], folder.path());
         assert!(output.status.success(), "{}", text(&output.stderr));
     }
@@ -151,8 +151,8 @@ fn reported_bytes_are_those_of_the_stored_constants_and_the_model() {
     // As in C: weights in 8, 4, 2 and 3 bits, and 28 channels with a bias and a multiplier each. Then
     // what describes three convolutions, a sum, a pool and a fully connected layer.
     let parameters = 92 + 88 + 92 + 28 + 52 + 32;
-    assert_eq!(exported.flash_constant_bytes, 216 + 36 + 10 + 119 + 28 * 12 + parameters);
-    assert_eq!(exported.ram_bytes, model.arena_bytes.next_multiple_of(8));
+    assert_eq!(exported.figures.flash_constant_bytes, 216 + 36 + 10 + 119 + 28 * 12 + parameters);
+    assert_eq!(exported.figures.ram_bytes, model.arena_bytes.next_multiple_of(8));
     assert!(exported.files.iter().all(|file| file.is_file()));
 }
 

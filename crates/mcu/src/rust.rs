@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use burn_ptq_deploy::board::{Board, board};
-use burn_ptq_deploy::export::{ExportFile, Rust, SelfTest};
+use burn_ptq_deploy::export::{ExportFile, Exporter, Options, Rust, SelfTest};
 use burn_ptq_deploy::model::{DType, IntModel, TensorId};
 use burn_ptq_deploy::target::Target;
 use tempfile::TempDir;
@@ -182,5 +182,5 @@ fn render(model: &IntModel, target: &Target) -> Result<Vec<ExportFile>, McuError
     // The caller compares: the embedded self-test is not compiled.
     let sample = |id: TensorId| vec![0; model.tensors[id.0].bytes()];
     let self_test = SelfTest { samples: vec![(sample(model.input), sample(model.output))] };
-    Ok(Rust.render(&model, &self_test, target)?)
+    Ok(Rust.render(&model, &self_test, &Options::new(target))?.files)
 }

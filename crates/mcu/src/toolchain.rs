@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use burn_ptq_deploy::board::{Board, board};
-use burn_ptq_deploy::export::{C99, ExportFile, SelfTest};
+use burn_ptq_deploy::export::{C99, ExportFile, Exporter, Options, SelfTest};
 use burn_ptq_deploy::model::{IntModel, TensorId};
 use burn_ptq_deploy::target::Target;
 use tempfile::TempDir;
@@ -234,7 +234,7 @@ fn render(index: usize, model: &IntModel, target: &Target) -> Result<Vec<ExportF
     // The caller compares: the embedded self-test is not compiled.
     let sample = |id: TensorId| vec![0; model.tensors[id.0].bytes()];
     let self_test = SelfTest { samples: vec![(sample(model.input), sample(model.output))] };
-    Ok(C99.render(&model, &self_test, target)?)
+    Ok(C99.render(&model, &self_test, &Options::new(target))?.files)
 }
 
 /// The driver's table of programs.

@@ -83,7 +83,7 @@ fn constants_and_arena_in_the_map_are_what_the_export_reports() {
             let exported = exporter.export(&model, &self_test, target, folder.path()).unwrap();
             let firmware = Toolchain::new(target, "-Os").unwrap().build(&[&model]).unwrap();
             let sizes = firmware.sizes().unwrap();
-            let reported = (exported.flash_constant_bytes, exported.ram_bytes);
+            let reported = (exported.figures.flash_constant_bytes, exported.figures.ram_bytes);
             assert_eq!(
                 reported,
                 (sizes.constants, sizes.ram()),

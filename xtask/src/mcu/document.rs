@@ -7,6 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use burn_ptq_deploy::board::board;
+use burn_ptq_deploy::output::write_atomically;
 use burn_ptq_deploy::target::{TARGETS, Target};
 
 use super::Request;
@@ -36,7 +37,7 @@ impl Part {
 /// request it is a part of `docs/kernels.md`, if it is about every target.
 pub fn write(request: &Request, part: Part, text: &str) -> Result<()> {
     let written = |path: PathBuf, text: String| {
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        write_atomically(&path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
         println!("written to {}", path.display());
         Ok(())
     };

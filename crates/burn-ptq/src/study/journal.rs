@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use burn_ptq_deploy::bounded;
+use burn_ptq_deploy::output::write_atomically;
 
 use super::file::StudyError;
 use super::record::Record;
@@ -108,16 +109,7 @@ impl Journal {
     /// Puts a file with this text in the place of the result file, in one step.
     pub(super) fn replace(&self, text: &str) -> Result<(), StudyError> {
         let failed = |source| StudyError::Io { path: self.path.clone(), source };
-        let partial = self.path.with_extension("partial");
-        let write = || {
-            let mut file = File::create(&partial)?;
-            file.write_all(text.as_bytes())?;
-            // Otherwise a crash may leave the new name with an old length.
-            file.sync_all()?;
-            std::fs::rename(&partial, &self.path)
-        };
-        write().map_err(failed)?;
-        sync_folder(&self.path).map_err(failed)
+        write_atomically(&self.path, text.as_bytes()).map_err(failed)
     }
 }
 

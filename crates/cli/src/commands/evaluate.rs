@@ -1,6 +1,5 @@
 //! `burn-ptq evaluate`.
 
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use burn_ptq::job::open_evaluation;
 use burn_ptq_deploy::file;
 use burn_ptq_deploy::interpreter::{Path as KernelPath, run_batch};
 use burn_ptq_deploy::model::IntModel;
+use burn_ptq_deploy::output::write_atomically;
 
 use super::{is_integer_model, task};
 use crate::args::Evaluate;
@@ -72,9 +72,7 @@ fn dump(model: &IntModel, inputs: &[u8], folder: &Path) -> anyhow::Result<()> {
     for (name, bytes) in [("inputs.bin", inputs), ("outputs.bin", &outputs)] {
         let path = folder.join(name);
         let failed = || format!("cannot write {}", path.display());
-        let mut file = tempfile::NamedTempFile::new_in(folder).with_context(failed)?;
-        file.write_all(bytes).with_context(failed)?;
-        file.persist(&path).with_context(failed)?;
+        write_atomically(&path, bytes).with_context(failed)?;
     }
     Ok(())
 }

@@ -1,9 +1,13 @@
 //! `burn-ptq export`.
 
-use burn_ptq_deploy::export::{SelfTest, exporter, target};
+use burn_ptq_deploy::export::{
+    Exporter, Kept, Options, Rendered, Rust, SelfTest, check_folder, exporter, shared_kernels,
+    stage_folder, target,
+};
 use burn_ptq_deploy::file;
 use burn_ptq_deploy::memory::reduce_memory;
 use burn_ptq_deploy::model::IntModel;
+use burn_ptq_deploy::output::Transaction;
 use burn_ptq_deploy::plan::plan_for;
 use burn_ptq_deploy::size::ram_bytes;
 use burn_ptq_deploy::target::Kernels;
@@ -20,30 +24,57 @@ pub fn run(args: Export) -> anyhow::Result<()> {
     let target = target(&args.target)?;
     let model = file::read(&args.model)?;
     let self_test = SelfTest::new(&model, &patterns(&model))?;
-    std::fs::create_dir_all(&args.out)?;
+    let kernels = match &args.kernels {
+        Some(folder) => Some(shared_kernels(&args.out.join(Rust.name()), folder)?),
+        None => None,
+    };
+    let options = Options { target, name: args.name.as_deref(), kernels: kernels.as_deref() };
+    for exporter in &exporters {
+        check_folder(&args.out.join(exporter.name()))?;
+    }
+    let mut transaction = Transaction::begin(&args.out)?;
+    let mut lines = Vec::new();
     for exporter in exporters {
         let kernels = exporter.kernels(target);
         let program = match args.no_streaming {
             true => model.clone(),
             false => reduce_memory(&model, kernels),
         };
-        let folder = args.out.join(exporter.name());
-        let exported = exporter.export(&program, &self_test, target, &folder)?;
+        let rendered = exporter.render(&program, &self_test, &options)?;
+        let Rendered { files, figures } = rendered;
+        let written = stage_folder(&mut transaction, exporter.name(), exporter.name(), &files)?;
         let streamed = if program.streams.is_empty() {
             String::new()
         } else {
-            saved(&model, &program, kernels, exported.ram_bytes)
+            saved(&model, &program, kernels, figures.ram_bytes)
         };
-        outln!(
+        lines.push(format!(
             "{}: {} files, {}{} of constants (code: see the linker's map), RAM {}{streamed}",
-            folder.display(),
-            exported.files.len(),
-            if exported.flash_is_upper_bound { "at most " } else { "" },
-            table::bytes(exported.flash_constant_bytes),
-            table::bytes(exported.ram_bytes)
-        )?;
+            args.out.join(exporter.name()).display(),
+            files.len(),
+            if figures.flash_is_upper_bound { "at most " } else { "" },
+            table::bytes(figures.flash_constant_bytes),
+            table::bytes(figures.ram_bytes)
+        ));
+        lines.extend(written.kept.iter().map(note));
+    }
+    transaction.commit()?;
+    for line in lines {
+        outln!("{line}")?;
     }
     Ok(())
+}
+
+/// What a person should know of a file that stays.
+fn note(kept: &Kept) -> String {
+    let path = kept.path.display();
+    match kept.outdated {
+        true => format!(
+            "kept {path}, which was changed by hand; this export's own version is another one than \
+             before: compare it with an export to an empty folder"
+        ),
+        false => format!("kept {path}, which was changed by hand"),
+    }
 }
 
 /// What streaming does to the RAM of `model`.

@@ -5,7 +5,9 @@ use burn_ptq::backend::device;
 use burn_ptq::job::{Job, run as run_job};
 use burn_ptq::recipe::{LayerOverride, MAX_RECIPE_BYTES, Recipe, Source};
 use burn_ptq::report::{LayerCost, Report};
+use burn_ptq::task::Task;
 use burn_ptq_deploy::bounded;
+use burn_ptq_deploy::export::check_name;
 
 use super::task;
 use crate::args::Quantize;
@@ -16,7 +18,7 @@ use crate::table;
 pub fn run(args: Quantize) -> anyhow::Result<()> {
     let device = device(&args.backend.backend)?;
     let job = Job {
-        task: task(&args.data, args.model.as_ref(), args.calib.as_ref())?,
+        task: named(task(&args.data, args.model.as_ref(), args.calib.as_ref())?, &args.name)?,
         recipe: recipe(&args)?,
         exports: args.export.clone(),
         explain: args.explain,
@@ -33,6 +35,13 @@ pub fn run(args: Quantize) -> anyhow::Result<()> {
         let folders: Vec<String> = args.export.iter().map(|name| format!(", {name}/")).collect();
         folders.concat()
     })
+}
+
+/// The task under the name that was asked for.
+fn named(task: Task, name: &Option<String>) -> anyhow::Result<Task> {
+    let Some(name) = name else { return Ok(task) };
+    check_name(name)?;
+    Ok(Task { name: name.clone(), ..task })
 }
 
 /// The recipe that a preset or file and the flags give together; flags win.

@@ -1,24 +1,55 @@
 /* Runs the network on embedded samples and compares every output byte with the expected one. */
 #include "counter.h"
+#include "layers.h"
 #include "samples.h"
 #include "semihosting.h"
 
-#define NODES @NODES@
-
 #ifdef BPTQ_COUNT
-uint64_t counter_nodes[NODES];
+uint64_t counter_nodes[LAYERS];
 
-/* Prints what one inference costs, by node. On QEMU these are instructions; on a board, where one
+/* Right-aligned in `width` columns. */
+static void print_aligned(uint32_t number, int width)
+{
+    for (uint32_t rest = number / 10u; rest != 0; rest /= 10u) {
+        width--;
+    }
+    while (--width > 0) {
+        host_print(" ");
+    }
+    host_print_number(number);
+}
+
+static void print_row(uint64_t instructions, uint64_t all, uint32_t macs, const char *name)
+{
+    const uint32_t thousandths = all == 0 ? 0 : (uint32_t)((instructions * 1000u + all / 2u) / all);
+
+    print_aligned((uint32_t)instructions, 12);
+    print_aligned(thousandths / 10u, 6);
+    host_print(".");
+    host_print_number(thousandths % 10u);
+    print_aligned(macs, 12);
+    host_print("  ");
+    host_print(name);
+    host_print("\n");
+}
+
+/* Prints what one inference costs, by layer. On QEMU these are instructions; on a board, where one
  * tick is one cycle, the factor is 1. */
 static void print_counts(void)
 {
-    for (uint32_t node = 0; node < NODES; node++) {
-        host_print("node ");
-        host_print_number(node);
-        host_print(": ");
-        host_print_number((uint32_t)(counter_nodes[node] * @TICK_FACTOR@ / @TICK_DIVISOR@ / SAMPLES));
-        host_print(" instructions\n");
+    uint64_t all = 0;
+    uint32_t macs = 0;
+
+    for (int layer = 0; layer < LAYERS; layer++) {
+        counter_nodes[layer] = counter_nodes[layer] * @TICK_FACTOR@ / @TICK_DIVISOR@ / SAMPLES;
+        all += counter_nodes[layer];
+        macs += layers[layer].macs;
     }
+    host_print("instructions share %        MACs  layer\n");
+    for (int layer = 0; layer < LAYERS; layer++) {
+        print_row(counter_nodes[layer], all, layers[layer].macs, layers[layer].name);
+    }
+    print_row(all, all, macs, "all layers");
 }
 #endif
 

@@ -3,15 +3,13 @@
 pub(super) mod data;
 pub(super) mod dsp;
 pub(super) mod firmware;
+mod io;
 mod mve;
 mod rows;
 pub(super) mod source;
 
-use std::path::Path;
-
-use super::{
-    ExportError, ExportFile, Exported, Exporter, SelfTest, comment, identifier, write_folder,
-};
+use super::io::layout_text;
+use super::{ExportError, ExportFile, Exporter, Figures, Options, Rendered, SelfTest, comment};
 use crate::board::board;
 use crate::kernels::{MVE_PADDING, chosen};
 use crate::model::{DType, IntModel, IntNode, IntTensor};
@@ -111,18 +109,31 @@ pub(super) fn planned(model: &IntModel, kernels: Kernels) -> Result<IntModel, Ve
     Ok(planned)
 }
 
-impl C99 {
-    /// The files of the export, unwritten.
-    pub fn render(
+impl Exporter for C99 {
+    fn name(&self) -> &'static str {
+        "c"
+    }
+
+    fn describe(&self) -> &'static str {
+        "C99: sources, runtime, and a self-test, for a microcontroller as a firmware"
+    }
+
+    fn kernels(&self, target: &Target) -> Kernels {
+        target.kernels
+    }
+
+    fn render(
         &self,
         model: &IntModel,
         self_test: &SelfTest,
-        target: &Target,
-    ) -> Result<Vec<ExportFile>, ExportError> {
+        options: &Options,
+    ) -> Result<Rendered, ExportError> {
+        let target = options.target;
         let model = &planned(model, target.kernels)?;
         check_self_test(model, self_test)?;
-        let id = identifier(&model.name, "model");
+        let id = options.identifier(model)?;
         let mut values = values(model, self_test, target, &id);
+        values.extend(io::values(model, &id));
         let board = board(target);
         if let Some(board) = board {
             values.extend(firmware::values(board, model));
@@ -138,6 +149,8 @@ impl C99 {
         let mut files = vec![
             filled(&format!("{id}.h"), include_str!("../../c/template/model.h")),
             ExportFile::text(format!("{id}.c"), source::model_source(model, target.kernels, &id)),
+            filled(&format!("{id}_io.h"), include_str!("../../c/template/io.h")),
+            filled(&format!("{id}_io.c"), include_str!("../../c/template/io.c")),
             filled("samples.h", include_str!("../../c/template/samples.h")),
             filled("README.md", include_str!("../../c/template/README.md")),
         ];
@@ -146,38 +159,13 @@ impl C99 {
         }
         let file = |(name, text): &(&str, &str)| ExportFile::text(format!("runtime/{name}"), *text);
         files.extend(runtime(target.kernels).map(file));
-        files.extend(board.into_iter().flat_map(|board| firmware::files(board, &values)));
-        Ok(files)
-    }
-}
-
-impl Exporter for C99 {
-    fn name(&self) -> &'static str {
-        "c"
-    }
-
-    fn describe(&self) -> &'static str {
-        "C99: sources, runtime, and a self-test, for a microcontroller as a firmware"
-    }
-
-    fn kernels(&self, target: &Target) -> Kernels {
-        target.kernels
-    }
-
-    fn export(
-        &self,
-        model: &IntModel,
-        self_test: &SelfTest,
-        target: &Target,
-        dir: &Path,
-    ) -> Result<Exported, ExportError> {
-        let files = write_folder(dir, self.name(), &self.render(model, self_test, target)?)?;
-        Ok(Exported {
-            files,
+        files.extend(board.into_iter().flat_map(|board| firmware::files(board, model, &values)));
+        let figures = Figures {
             flash_constant_bytes: flash_constant_bytes(model, target.kernels),
             flash_is_upper_bound: false,
-            ram_bytes: ram_bytes(&planned(model, target.kernels)?),
-        })
+            ram_bytes: ram_bytes(model),
+        };
+        Ok(Rendered { files, figures })
     }
 }
 
@@ -247,6 +235,8 @@ fn values(
         ("SAMPLES", samples.len().to_string()),
         ("INPUTS", data::rows(samples.iter().map(|(input, _)| input.as_slice()), input.dtype)),
         ("EXPECTED", data::rows(samples.iter().map(|(_, out)| out.as_slice()), output.dtype)),
+        ("PLACES", layout_text(model, io::raw_type(model.preprocessing.element))),
+        ("RAW", io::raw_type(model.preprocessing.element).to_owned()),
         ("PROVENANCE", provenance_text(model)),
     ]
     .map(|(name, value)| (name.to_owned(), value))
@@ -338,6 +328,8 @@ pub(super) fn fill(template: &str, values: &[(String, String)]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]

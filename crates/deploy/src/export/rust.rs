@@ -2,16 +2,17 @@
 //! firmware for microcontrollers.
 
 mod firmware;
+mod io;
 mod source;
 
 use std::path::Path;
 
 use burn_ptq_kernels::source::FILES as KERNEL_SOURCES;
 
+use super::c99::firmware::layer_names;
 use super::c99::{check_self_test, constant_bytes, data, fill, planned, provenance_text};
-use super::{
-    ExportError, ExportFile, Exported, Exporter, SelfTest, comment, identifier, write_folder,
-};
+use super::io::layout_text;
+use super::{ExportError, ExportFile, Exporter, Figures, Options, Rendered, SelfTest, comment};
 use crate::board::board;
 use crate::model::{DType, IntModel, IntNode, IntOp, IntTensor};
 use crate::plan::ALIGNMENT;
@@ -26,11 +27,14 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("Cargo.toml", include_str!("../../rust/template/Cargo.toml.in")),
     ("README.md", include_str!("../../rust/template/README.md")),
     ("examples/stream.rs", include_str!("../../rust/template/stream.rs.in")),
-    ("kernels/Cargo.toml", include_str!("../../rust/template/kernels.toml.in")),
+    ("rustfmt.toml", include_str!("../../rust/template/rustfmt.toml")),
     ("samples.rs", include_str!("../../rust/template/samples.rs.in")),
     ("src/lib.rs", include_str!("../../rust/template/lib.rs.in")),
     ("tests/self_test.rs", include_str!("../../rust/template/self_test.rs.in")),
 ];
+
+/// The manifest of the kernels.
+const KERNELS_MANIFEST: &str = include_str!("../../rust/template/kernels.toml.in");
 
 /// Bytes of the network's statics on a machine of 32 bits, of which the compiler may drop those that
 /// it moves into the code.
@@ -61,36 +65,6 @@ fn ram_bytes(model: &IntModel) -> usize {
     (model.arena_bytes + copy).next_multiple_of(ALIGNMENT)
 }
 
-impl Rust {
-    /// The files of the export, unwritten.
-    pub fn render(
-        &self,
-        model: &IntModel,
-        self_test: &SelfTest,
-        target: &Target,
-    ) -> Result<Vec<ExportFile>, ExportError> {
-        let kernels = self.kernels(target);
-        let model = &planned(model, kernels)?;
-        check_self_test(model, self_test)?;
-        let mut values = values(model, self_test, target, kernels);
-        let board = board(target);
-        if let Some(board) = board {
-            values.extend(firmware::values(board, target, model));
-        }
-        let section = board.map_or_else(String::new, |_| firmware::readme(&values));
-        values.push(("FIRMWARE".to_owned(), section));
-        let filled =
-            |(path, template): &(&str, &str)| ExportFile::text(*path, fill(template, &values));
-        let mut files: Vec<ExportFile> = TEMPLATES.iter().map(filled).collect();
-        files.push(ExportFile::text("src/network.rs", source::network(model, kernels)));
-        let kernel =
-            |(name, text): &(&str, &str)| ExportFile::text(format!("kernels/src/{name}"), *text);
-        files.extend(KERNEL_SOURCES.iter().map(kernel));
-        files.extend(board.into_iter().flat_map(|board| firmware::files(board, &values)));
-        Ok(files)
-    }
-}
-
 impl Exporter for Rust {
     fn name(&self) -> &'static str {
         "rust"
@@ -108,22 +82,101 @@ impl Exporter for Rust {
         }
     }
 
-    fn export(
+    fn render(
         &self,
         model: &IntModel,
         self_test: &SelfTest,
-        target: &Target,
-        dir: &Path,
-    ) -> Result<Exported, ExportError> {
-        let files = write_folder(dir, self.name(), &self.render(model, self_test, target)?)?;
+        options: &Options,
+    ) -> Result<Rendered, ExportError> {
+        let target = options.target;
         let kernels = self.kernels(target);
-        Ok(Exported {
-            files,
+        let model = &planned(model, kernels)?;
+        check_self_test(model, self_test)?;
+        let mut values = values(model, self_test, options, kernels)?;
+        let board = board(target);
+        if let Some(board) = board {
+            values.extend(firmware::values(board, target, model));
+        }
+        let section = board.map_or_else(String::new, |_| firmware::readme(&values));
+        values.push(("FIRMWARE".to_owned(), section));
+        let filled =
+            |(path, template): &(&str, &str)| ExportFile::text(*path, fill(template, &values));
+        let mut files: Vec<ExportFile> = TEMPLATES.iter().map(filled).collect();
+        files.push(ExportFile::text("src/network.rs", source::network(model, kernels)));
+        files.push(ExportFile::text("src/io.rs", io::source(model)));
+        if options.kernels.is_none() {
+            files.extend(kernel_files());
+        }
+        files.extend(board.into_iter().flat_map(|board| firmware::files(board, &values)));
+        let figures = Figures {
             flash_constant_bytes: flash_constant_bytes(model, kernels),
             flash_is_upper_bound: true,
-            ram_bytes: ram_bytes(&planned(model, kernels)?),
-        })
+            ram_bytes: ram_bytes(model),
+        };
+        Ok(Rendered { files, figures })
     }
+}
+
+/// The package `burn-ptq-kernels`, in the folder `kernels`.
+fn kernel_files() -> Vec<ExportFile> {
+    let values = [
+        ("KERNELS_VERSION", env!("CARGO_PKG_VERSION")),
+        ("RUST_VERSION", env!("CARGO_PKG_RUST_VERSION")),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let manifest = ExportFile::text("kernels/Cargo.toml", fill(KERNELS_MANIFEST, &values));
+    let source =
+        |(name, text): &(&str, &str)| ExportFile::text(format!("kernels/src/{name}"), *text);
+    std::iter::once(manifest).chain(KERNEL_SOURCES.iter().map(source)).collect()
+}
+
+/// The path, seen from the folder `crate_dir` of an export to come, of the package `burn-ptq-kernels`
+/// in the folder `kernels`, for [`Options::kernels`].
+///
+/// # Errors
+/// If there is none, or that of another version.
+pub fn shared_kernels(crate_dir: &Path, kernels: &Path) -> Result<String, ExportError> {
+    let refused = |problem: String| ExportError::Kernels { path: kernels.to_owned(), problem };
+    for file in kernel_files() {
+        let name = file.path.strip_prefix("kernels/").unwrap_or(&file.path);
+        match std::fs::read(kernels.join(name)) {
+            Ok(contents) if contents == file.contents => {}
+            Ok(_) => {
+                return Err(refused(format!(
+                    "its {name} is of another version of burn-ptq, or was changed; export that network \
+                     again, in another folder if need be"
+                )));
+            }
+            Err(error) => {
+                return Err(refused(format!(
+                    "{name}: {error}; expected the folder `kernels` of an exported crate"
+                )));
+            }
+        }
+    }
+    let absolute = |path: &Path| {
+        // As far as it exists: links must be followed before `..` is taken.
+        let mut known = path;
+        let mut rest = Vec::new();
+        loop {
+            if let Ok(found) = std::fs::canonicalize(known) {
+                return Ok(rest.iter().rev().fold(found, |found, name| found.join(name)));
+            }
+            match (known.parent(), known.file_name()) {
+                (Some(parent), Some(name)) => {
+                    rest.push(name);
+                    known = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+                }
+                _ => return std::path::absolute(path),
+            }
+        }
+    };
+    let both = absolute(crate_dir).and_then(|from| Ok((from, absolute(kernels)?)));
+    let (from, to) = both.map_err(|error| refused(error.to_string()))?;
+    let shared = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
+    let up = from.components().skip(shared).map(|_| "..".to_owned());
+    let down = to.components().skip(shared).map(|c| c.as_os_str().to_string_lossy().into_owned());
+    Ok(up.chain(down).collect::<Vec<_>>().join("/"))
 }
 
 /// The Rust type of an element.
@@ -138,10 +191,11 @@ fn rust_type(dtype: DType) -> &'static str {
 fn values(
     model: &IntModel,
     self_test: &SelfTest,
-    target: &Target,
+    options: &Options,
     kernels: Kernels,
-) -> Vec<(String, String)> {
-    let id = identifier(&model.name, "model");
+) -> Result<Vec<(String, String)>, ExportError> {
+    let target = options.target;
+    let id = options.identifier(model)?;
     let input = &model.tensors[model.input.0];
     let output = &model.tensors[model.output.0];
     let version = comment(&model.provenance.version);
@@ -150,13 +204,16 @@ fn values(
         ("NAME", id),
         ("TARGET", target.name.to_owned()),
         ("VERSION", version),
-        ("KERNELS_VERSION", env!("CARGO_PKG_VERSION").to_owned()),
+        ("KERNELS", options.kernels.unwrap_or("kernels").to_owned()),
         ("RUST_VERSION", env!("CARGO_PKG_RUST_VERSION").to_owned()),
         ("DEFAULT", if kernels == Kernels::Dsp { "\"dsp\"" } else { "" }.to_owned()),
         ("FLASH_BYTES", flash_constant_bytes(model, kernels).to_string()),
         ("RAM_BYTES", ram_bytes(model).to_string()),
         ("ARENA_BYTES", model.arena_bytes.to_string()),
         ("NODES", model.nodes.len().to_string()),
+        ("LAYERS", layers(model)),
+        ("PLACES", layout_text(model, io::raw_type(model.preprocessing.element))),
+        ("RAW", io::raw_type(model.preprocessing.element).to_owned()),
         ("SAMPLES", self_test.samples.len().to_string()),
         ("SAMPLE_ROWS", samples(self_test, input, output)),
         ("PROVENANCE", provenance_text(model)),
@@ -179,7 +236,15 @@ fn values(
         ];
         values.extend(fields.map(|(name, value)| (format!("{role}_{name}"), value)));
     }
-    values
+    Ok(values)
+}
+
+/// The rows of the table of layers.
+fn layers(model: &IntModel) -> String {
+    layer_names(model)
+        .into_iter()
+        .map(|(name, macs)| format!("    ({name:?}, {macs}),\n"))
+        .collect()
 }
 
 /// `[height, width, channels]` elements of a type and grid, for people.

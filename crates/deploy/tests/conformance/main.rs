@@ -222,7 +222,7 @@ fn reported_flash_and_ram_are_those_of_the_linkers_map() {
             let exported =
                 exporter.export(model, &self_test, target, folder.path()).expect("an export");
             let sizes = toolchain.build(&[model]).and_then(|f| f.sizes()).expect("a firmware");
-            let reported = (exported.flash_constant_bytes, exported.ram_bytes);
+            let reported = (exported.figures.flash_constant_bytes, exported.figures.ram_bytes);
             assert_eq!(reported, (sizes.constants, sizes.ram()), "{problem} on {name}");
             if target.kernels == Kernels::Portable {
                 let size = size_report(model);

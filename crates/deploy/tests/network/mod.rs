@@ -173,3 +173,9 @@ pub fn proven(name: &str) -> (IntModel, SelfTest) {
     let self_test = SelfTest::new(&model, &inputs).expect("the interpreter runs the network");
     (model, self_test)
 }
+
+/// Lets the source model hold its input channel by channel.
+#[allow(dead_code)]
+pub fn channels_first(model: &mut IntModel) {
+    model.input_border = Border { source_shape: vec![3, 6, 6], axes: [1, 2, 0] };
+}

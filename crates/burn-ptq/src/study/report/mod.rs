@@ -13,6 +13,8 @@ mod words;
 
 use std::path::{Path, PathBuf};
 
+use burn_ptq_deploy::output::write_atomically;
+
 use super::analysis::Analysis;
 use super::file::StudyError;
 use super::results::Results;
@@ -41,9 +43,8 @@ pub fn write(results: &Results, folder: &Path) -> Result<Vec<PathBuf>, StudyErro
 
 fn replace(folder: &Path, name: &str, text: &str) -> Result<PathBuf, StudyError> {
     let path = folder.join(name);
-    let failed = |source| StudyError::Io { path: path.clone(), source };
-    let partial = folder.join(format!(".{name}.partial"));
-    std::fs::write(&partial, text).map_err(failed)?;
-    std::fs::rename(&partial, &path).map_err(failed)?;
-    Ok(path)
+    match write_atomically(&path, text.as_bytes()) {
+        Ok(()) => Ok(path),
+        Err(source) => Err(StudyError::Io { path, source }),
+    }
 }

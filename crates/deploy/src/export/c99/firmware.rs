@@ -2,7 +2,7 @@
 
 use super::fill;
 use crate::board::{Board, Memory};
-use crate::export::ExportFile;
+use crate::export::{ExportFile, comment};
 use crate::model::IntModel;
 
 /// Files that are the same for every program and every target of one kind.
@@ -24,14 +24,55 @@ const TEMPLATES: &[(&str, &str)] = &[
 pub const README: &str = include_str!("../../../c/firmware/README.md");
 
 /// The files of `firmware/`; `values` are those of the export and of [`values`](self::values).
-pub fn files(board: &Board, values: &[(String, String)]) -> Vec<ExportFile> {
+pub fn files(board: &Board, model: &IntModel, values: &[(String, String)]) -> Vec<ExportFile> {
     let start = if board.target == "rv32" { START_RISCV } else { START_ARM };
     let plain = PLAIN.iter().map(|(name, text)| (*name, (*text).to_owned()));
     let filled = TEMPLATES.iter().map(|(name, template)| (*name, fill(template, values)));
     plain
         .chain([("start.c", start.to_owned())])
         .chain(filled)
+        .chain([("layers.h", layers(model))])
         .map(|(name, text)| ExportFile::text(format!("firmware/{name}"), text))
+        .collect()
+}
+
+/// `layers.h`: what `make count` says of each node beside its instructions.
+fn layers(model: &IntModel) -> String {
+    let row = |(name, macs): (String, usize)| format!("    {{\"{name}\", {macs}u}},\n");
+    let rows: String = layer_names(model).into_iter().map(row).collect();
+    format!(
+        "/* The operations of the network, in the order of execution. */
+#ifndef LAYERS_H
+#define LAYERS_H
+
+#include <stdint.h>
+
+#define LAYERS {}
+
+#ifdef BPTQ_COUNT
+static const struct {{
+    const char *name;
+    uint32_t macs;
+}} layers[LAYERS] = {{
+{rows}}};
+#endif
+
+#endif /* LAYERS_H */
+",
+        model.nodes.len()
+    )
+}
+
+/// The name and operation of each node, fit for a literal, and its multiply-accumulates.
+pub(in crate::export) fn layer_names(model: &IntModel) -> Vec<(String, usize)> {
+    let name = |name: &str| comment(name).replace(['\\', '"'], "?");
+    let ascii = |text: String| text.replace(|c: char| !c.is_ascii(), "?").replace("??", "? ?");
+    let nodes = model.nodes.iter();
+    nodes
+        .map(|node| {
+            let text = format!("{} ({})", name(&node.name), node.op.name());
+            (ascii(ascii(text)), node.op.macs())
+        })
         .collect()
 }
 

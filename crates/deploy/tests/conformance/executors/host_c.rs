@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use burn_ptq_deploy::export::{C99, ExportFile, SelfTest, target};
+use burn_ptq_deploy::export::{C99, ExportFile, Exporter, Options, SelfTest, target};
 use burn_ptq_deploy::model::TensorId;
 use tempfile::TempDir;
 
@@ -140,7 +140,8 @@ fn render(index: usize, problem: &Problem, target_name: &str) -> Result<Vec<Expo
     let sample = |id: TensorId| vec![0; model.tensors[id.0].bytes()];
     let self_test = SelfTest { samples: vec![(sample(model.input), sample(model.output))] };
     let target = target(target_name).map_err(|error| error.to_string())?;
-    C99.render(&model, &self_test, target).map_err(|error| format!("{}: {error}", problem.name))
+    let rendered = C99.render(&model, &self_test, &Options::new(target));
+    rendered.map(|export| export.files).map_err(|error| format!("{}: {error}", problem.name))
 }
 
 /// One translation unit with every program, a function that streams its sample, and `main`.

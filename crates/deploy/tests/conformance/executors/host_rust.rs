@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
 
-use burn_ptq_deploy::export::{ExportFile, Rust, SelfTest, target};
+use burn_ptq_deploy::export::{ExportFile, Exporter, Options, Rust, SelfTest, target};
 use burn_ptq_deploy::model::{DType, TensorId};
 use tempfile::TempDir;
 
@@ -143,5 +143,6 @@ fn render(problem: &Problem, target_name: &str) -> Result<Vec<ExportFile>, Strin
     let sample = |id: TensorId| vec![0; model.tensors[id.0].bytes()];
     let self_test = SelfTest { samples: vec![(sample(model.input), sample(model.output))] };
     let target = target(target_name).map_err(|error| error.to_string())?;
-    Rust.render(model, &self_test, target).map_err(|error| format!("{}: {error}", problem.name))
+    let rendered = Rust.render(model, &self_test, &Options::new(target));
+    rendered.map(|export| export.files).map_err(|error| format!("{}: {error}", problem.name))
 }

@@ -1,0 +1,160 @@
+//! Writing results: at any time a path holds what it held before or all that is new.
+//!
+//! [`write_atomically`] is for one file, [`Transaction`] for files that belong together. What they
+//! write has the permissions of any other new file, and is on the disk when they return.
+
+mod transaction;
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+pub(crate) use transaction::is_staging;
+pub use transaction::{Transaction, recover};
+
+/// Why results cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// The file system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// Another process writes to the same folder.
+    #[error(
+        "another burn-ptq is writing to {}; wait until it ends, or choose another folder",
+        path.display()
+    )]
+    Busy {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+/// For `map_err` on file operations.
+pub(crate) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OutputError {
+    let path = path.to_owned();
+    move |source| OutputError::Io { action, path, source }
+}
+
+/// Writes `bytes` to the file at `path`, which holds either the old file or the whole new one at any
+/// time. Makes the folder that it lies in.
+///
+/// A symbolic link stays and the file that it names is replaced; a device or a pipe is written to.
+///
+/// # Errors
+/// If the file system refuses; then the old file is still there.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = &behind_links(path)?;
+    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+        return File::options().write(true).open(path)?.write_all(bytes);
+    }
+    let folder = folder_of(path);
+    fs::create_dir_all(folder)?;
+    let mut builder = tempfile::Builder::new();
+    // A temporary file is private; a result has the permissions of any other new file.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.prefix(".burn-ptq-").suffix(".partial").tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    sync_folder(folder)
+}
+
+/// The folder that a file lies in.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// The path that symbolic links at `path` lead to; it need not exist.
+fn behind_links(path: &Path) -> io::Result<PathBuf> {
+    /// What Linux follows before it takes a chain for a circle.
+    const MOST: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..MOST {
+        if !fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_symlink()) {
+            return Ok(path);
+        }
+        let link = fs::read_link(&path)?;
+        path = folder_of(&path).join(link);
+    }
+    Err(io::Error::other("symbolic links lead in a circle"))
+}
+
+/// Brings the names of a folder's files to the disk.
+#[cfg(unix)]
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    match File::open(folder).and_then(|folder| folder.sync_all()) {
+        // Some file systems sync no folders, and some folders may be written to but not read.
+        Err(error) if matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported) => {
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// Elsewhere folders cannot be opened.
+#[cfg(not(unix))]
+pub(crate) fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).expect("it exists").permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn files_have_the_permissions_of_any_new_file_and_their_folder_is_made() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let plain = folder.path().join("plain");
+        File::create(&plain).expect("a new file");
+        let path = folder.path().join("a/b/model.bptq");
+        write_atomically(&path, b"first").expect("written");
+        write_atomically(&path, b"second").expect("replaced");
+        assert_eq!(fs::read(&path).expect("readable"), b"second");
+        assert_eq!(mode(&path), mode(&plain));
+        assert_eq!(fs::read_dir(folder.path().join("a/b")).expect("a folder").count(), 1);
+    }
+
+    #[test]
+    fn symbolic_links_stay_and_lead_to_the_new_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let elsewhere = folder.path().join("elsewhere");
+        let link = folder.path().join("link");
+        symlink("elsewhere", &link).expect("a link");
+        for text in ["made through a dangling link", "replaced"] {
+            write_atomically(&link, text.as_bytes()).expect("written");
+            assert!(fs::symlink_metadata(&link).expect("there").is_symlink());
+            assert_eq!(fs::read_to_string(&elsewhere).expect("readable"), text);
+        }
+        let circle = folder.path().join("circle");
+        symlink("circle", &circle).expect("a link");
+        let error = write_atomically(&circle, b"").expect_err("refused").to_string();
+        assert_eq!(error, "symbolic links lead in a circle");
+    }
+
+    #[test]
+    fn devices_are_written_to_and_folders_refused() {
+        write_atomically(Path::new("/dev/null"), b"gone").expect("written");
+        assert!(!fs::metadata("/dev/null").expect("there").is_file());
+        let folder = tempfile::tempdir().expect("a folder");
+        write_atomically(folder.path(), b"x").expect_err("a folder is no file");
+        assert_eq!(fs::read_dir(folder.path()).expect("it stays").count(), 0);
+    }
+}
