@@ -112,7 +112,10 @@ fn paths_stand_in_the_errors_of_the_operating_system() {
     let path = folder.path().join("missing").join("model.bptq");
     let error = read(&path).expect_err("there is no file").to_string();
     assert!(error.starts_with("cannot read") && error.contains("missing"), "{error}");
-    let error = write(&path, &valid_programs()[0]).expect_err("there is no folder").to_string();
+    write(&path, &valid_programs()[0]).expect("the folder is made");
+    assert_eq!(read(&path).expect("a program"), valid_programs()[0]);
+    let inside = path.join("model.bptq");
+    let error = write(&inside, &valid_programs()[0]).expect_err("a file is no folder").to_string();
     assert!(error.starts_with("cannot write") && error.contains("missing"), "{error}");
 }
 

@@ -88,14 +88,24 @@ fn counts_of_instructions_are_the_same_in_every_run() {
         let folder = tempfile::tempdir().expect("a folder");
         let export = exporter("c").expect("known");
         export.export(&model, &self_test, target, folder.path()).expect("an export");
+        let macs: usize = model.nodes.iter().map(|node| node.op.macs()).sum();
         let counts = || {
             let output = make(folder.path(), "-O2 -Werror", "count");
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
             assert!(output.status.success(), "{}: {text}", target.name);
-            text.lines()
-                .filter_map(|line| line.strip_prefix("node ")?.strip_suffix(" instructions"))
-                .map(|line| line.split_once(": ").expect("a count").1.parse().expect("a number"))
-                .collect::<Vec<u32>>()
+            let rows = text.lines().skip_while(|line| !line.starts_with("instructions")).skip(1);
+            let rows: Vec<Vec<&str>> = rows.map(|line| line.split_whitespace().collect()).collect();
+            let (sum, layers) = rows.split_last().expect("a sum");
+            assert_eq!(sum[1..], ["100.0", &macs.to_string(), "all", "layers"], "{text}");
+            for (row, node) in layers.iter().zip(&model.nodes) {
+                assert_eq!(row[2], node.op.macs().to_string(), "{text}");
+                assert_eq!(*row.last().expect("a name"), format!("({})", node.op.name()), "{text}");
+            }
+            assert_eq!(layers[0][3], "conv", "{text}");
+            let counts = layers.iter().map(|row| row[0].parse().expect("a number"));
+            let counts: Vec<u32> = counts.collect();
+            assert_eq!(counts.iter().sum::<u32>().to_string(), sum[0], "{text}");
+            counts
         };
         let first = counts();
         assert_eq!(first.len(), model.nodes.len(), "{}", target.name);

@@ -29,6 +29,7 @@ fn cargo(dir: &Path, arguments: &[&str], target: &Path) -> Output {
         .args(arguments)
         .arg("--offline")
         .env("RUSTFLAGS", "-Dwarnings")
+        .env_remove("CARGO_TERM_QUIET")
         .env("CARGO_TARGET_DIR", target.join("target"))
         .output()
         .expect("cargo runs")
@@ -64,7 +65,11 @@ fn layers_run_row_by_row_with_the_same_outputs() {
         let folder = tempfile::tempdir().expect("a folder");
         let exported = exporter("rust").expect("known");
         let exported = exported.export(&streamed, &self_test, target, folder.path());
-        assert!(exported.expect("an export").figures.ram_bytes < model.arena_bytes, "{}", target.name);
+        assert!(
+            exported.expect("an export").figures.ram_bytes < model.arena_bytes,
+            "{}",
+            target.name
+        );
         let output = cargo(folder.path(), &["test"], folder.path());
         assert!(output.status.success(), "{}", text(&output.stderr));
     }
@@ -205,8 +210,11 @@ fn firmware_passes_its_self_test_counts_and_fails_if_a_byte_is_wrong() {
         let output = firmware(folder.path(), &["run", "--features", "count"]);
         assert!(output.status.success(), "{name}: {}", text(&output.stderr));
         let counted = text(&output.stdout);
-        let counts = counted.lines().filter(|line| line.ends_with(" instructions"));
-        assert_eq!(counts.count(), model.nodes.len(), "{name}: {counted}");
+        let rows = counted.lines().skip_while(|line| !line.starts_with("instructions")).skip(1);
+        assert_eq!(rows.clone().count(), model.nodes.len() + 1, "{name}: {counted}");
+        let macs: usize = model.nodes.iter().map(|node| node.op.macs()).sum();
+        let sum: Vec<_> = rows.last().unwrap_or_default().split_whitespace().collect();
+        assert_eq!(sum[1..], ["100.0", &macs.to_string(), "all", "layers"], "{name}: {counted}");
         self_test.samples[2].1[0] ^= 1;
         export(&model, &self_test, target, folder.path()).expect("an export");
         let output = firmware(folder.path(), &["run"]);
