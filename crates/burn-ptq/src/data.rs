@@ -80,16 +80,20 @@ pub enum DataError {
         count: usize,
     },
     /// Labels and samples differ in number.
-    #[error("{labels} holds {found} labels, but {samples} holds {expected} samples")]
+    #[error(
+        "{labels} holds labels of {found} samples{shape}, but {samples} holds {expected} samples"
+    )]
     LabelCount {
         /// The file of labels.
         labels: PathBuf,
         /// The file of samples.
         samples: PathBuf,
-        /// Labels found.
+        /// Samples that labels were found for.
         found: usize,
         /// Samples found.
         expected: usize,
+        /// The shape of the labels, and what to do.
+        shape: String,
     },
 }
 
@@ -302,34 +306,44 @@ impl Samples {
     }
 }
 
-/// Reads integer labels.
+/// Reads an array of numbers into memory: its shape and its elements.
 ///
 /// # Errors
-/// If the file cannot be read or holds no integers.
-pub fn read_labels(path: &Path) -> Result<Vec<i64>, DataError> {
+/// If the file cannot be read or holds no numbers.
+pub fn read_array(path: &Path) -> Result<(Vec<usize>, Vec<f64>), DataError> {
     let unpacked = unpack(path)?;
     let file = open_npy(path, unpacked.as_ref())?;
+    let shape = file.shape().iter().map(|&d| d as usize).collect();
     let unreadable = |source| DataError::Unreadable { path: path.into(), source };
     macro_rules! read {
         ($t:ty) => {
-            file.into_vec::<$t>().map_err(unreadable)?.into_iter().map(|x| x as i64).collect()
+            file.into_vec::<$t>().map_err(unreadable)?.into_iter().map(|x| x as f64).collect()
         };
     }
-    Ok(match type_char(&file) {
+    let values = match type_char(&file) {
         Some((TypeChar::Int, 8)) => read!(i64),
         Some((TypeChar::Int, 4)) => read!(i32),
         Some((TypeChar::Int, 2)) => read!(i16),
         Some((TypeChar::Int, 1)) => read!(i8),
         Some((TypeChar::Uint, 1)) => read!(u8),
+        Some((TypeChar::Uint, 2)) => read!(u16),
         Some((TypeChar::Uint, 4)) => read!(u32),
+        Some((TypeChar::Uint, 8)) => read!(u64),
+        Some((TypeChar::Float, 4)) => read!(f32),
+        Some((TypeChar::Float, 8)) => read!(f64),
+        Some((TypeChar::Bool, 1)) => {
+            let values = file.into_vec::<bool>().map_err(unreadable)?;
+            values.into_iter().map(|x| f64::from(u8::from(x))).collect()
+        }
         _ => {
             return Err(DataError::Type {
                 path: path.into(),
                 found: file.dtype().descr(),
-                expected: "integers, one label a sample",
+                expected: "numbers, one label a sample",
             });
         }
-    })
+    };
+    Ok((shape, values))
 }
 
 /// The SHA-256 of a file, as hexadecimal digits.

@@ -15,11 +15,11 @@ use burn_ptq_deploy::target::{HOST, Kernels};
 use crate::agreement::{compare_layers, sqnr, weight_sqnr};
 use crate::data::{Samples, hash_file};
 use crate::evaluate::{
-    Evaluation, Predict, float_predictor, integer_predictor, partly_quantized_predictor,
+    Evaluation, Judgement, Predict, float_predictor, integer_predictor, partly_quantized_predictor,
     simulated_predictor,
 };
 use crate::import::onnx;
-use crate::metric::Metric;
+use crate::metric::{Metric, ModelOutput};
 use crate::pipeline::{Event, PipelineError, Progress, Quantized, Quantizer};
 use crate::recipe::Recipe;
 use crate::report::{LayerCost, LayerReport, Report};
@@ -71,7 +71,8 @@ pub fn run(
             Some(samples)
         }
     };
-    let evaluation = open_evaluation(task, &input_name, &input_shape)?;
+    let output = ModelOutput::of_graph(&graph);
+    let evaluation = open_evaluation(task, (&input_name, &input_shape), &output)?;
 
     let hashes = match &calibration {
         Some(calibration) => (hash_file(&task.model)?, calibration.hash()?),
@@ -109,10 +110,16 @@ pub fn run(
         calibration_samples: expected,
         calibration: if calibration.is_some() { "data" } else { "data-free" },
         metric: None,
+        metric_note: None,
         samples: 0,
         float: None,
+        float_ci: None,
         simulated: None,
+        simulated_ci: None,
         integer: None,
+        integer_ci: None,
+        figures: Vec::new(),
+        confusion: None,
         seconds: Default::default(),
         flash_bytes: 0,
         ram_bytes: 0,
@@ -129,21 +136,22 @@ pub fn run(
     }
     if let Some(evaluation) = &evaluation {
         report.metric = Some(evaluation.metric.name());
+        report.metric_note = evaluation.note()?;
         report.samples = evaluation.count();
         let mut judge = |stage: &str, predict: Predict| {
             let clock = Instant::now();
-            let metric = evaluation.run(stage, predict, progress)?;
+            let judgement = evaluation.judge_samples(stage, predict, progress)?;
             report.seconds.insert(stage.into(), clock.elapsed().as_secs_f64());
-            Ok::<f64, PipelineError>(metric)
+            Ok::<Judgement, PipelineError>(judgement)
         };
         let float = judge("evaluate float", &mut float_predictor(&quantized.float, device))?;
         let simulated =
             judge("evaluate simulated", &mut simulated_predictor(&quantized.quantized, device))?;
         let integer = judge("evaluate integer", &mut integer_predictor(&quantized.program))?;
-        (report.float, report.simulated, report.integer) =
-            (Some(float), Some(simulated), Some(integer));
+        report.record(&float, &simulated, &integer, &quantized.program.classes);
         if job.explain {
-            report.explain = explain(evaluation, task.metric, float, &quantized, device, progress)?;
+            report.explain =
+                explain(evaluation, task.metric, float.metric, &quantized, device, progress)?;
         }
     }
 
@@ -184,19 +192,20 @@ fn explain(
     Ok(costs)
 }
 
-/// Opens the evaluation of a task for a model with this input.
+/// Opens the evaluation of a task for a model with this input and output.
 ///
 /// # Errors
 /// If the files do not fit the model or each other.
 pub fn open_evaluation(
     task: &Task,
-    input: &str,
-    shape: &[usize],
+    input: (&str, &[usize]),
+    output: &ModelOutput,
 ) -> Result<Option<Evaluation>, PipelineError> {
     let Some(files) = &task.evaluation else { return Ok(None) };
+    let metric = (task.metric, task.metric_options);
     let preprocessing = task.preprocessing.clone();
     let evaluation =
-        Evaluation::open(files, task.metric, preprocessing, task.window_frames, (input, shape))?;
+        Evaluation::open(files, metric, preprocessing, task.window_frames, input, output)?;
     Ok(Some(evaluation))
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::metric::{Interval, Judgement};
 use crate::warning::Warning;
 
 /// Everything that a quantization found out. Field names are stable.
@@ -32,17 +33,35 @@ pub struct Report {
     /// The metric's name; absent without evaluation data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metric: Option<&'static str>,
+    /// How the metric judges, where that does not follow from its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric_note: Option<String>,
     /// Evaluated samples.
     pub samples: usize,
     /// The metric of the float network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub float: Option<f64>,
+    /// Its 95 % confidence interval over evaluation samples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub float_ci: Option<Interval>,
     /// The metric of the simulated network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub simulated: Option<f64>,
+    /// Its 95 % confidence interval over evaluation samples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub simulated_ci: Option<Interval>,
     /// The metric of the integer program: the headline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub integer: Option<f64>,
+    /// Its 95 % confidence interval over evaluation samples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub integer_ci: Option<Interval>,
+    /// Further figures that belong to the metric, such as the F1 score.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub figures: Vec<FigureReport>,
+    /// How often each class is taken for each other one; absent unless classes are judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confusion: Option<ConfusionReport>,
     /// Seconds of each stage.
     pub seconds: BTreeMap<String, f64>,
     /// Bytes of weights as stored, biases, multipliers, tables and parameters of operations, as in
@@ -64,6 +83,67 @@ pub struct Report {
     /// What quantizing a single layer costs, the dearest first; empty unless asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub explain: Vec<LayerCost>,
+}
+
+/// A further figure of the metric, a share.
+#[derive(Clone, Debug, Serialize)]
+pub struct FigureReport {
+    /// Its name.
+    pub name: &'static str,
+    /// That of the float network.
+    pub float: f64,
+    /// Its 95 % confidence interval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub float_ci: Option<Interval>,
+    /// That of the integer program.
+    pub integer: f64,
+    /// Its interval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub integer_ci: Option<Interval>,
+}
+
+/// Counts by label (rows) and prediction (columns).
+#[derive(Clone, Debug, Serialize)]
+pub struct ConfusionReport {
+    /// The names of the classes, in order; empty if unknown.
+    pub classes: Vec<String>,
+    /// Those of the float network.
+    pub float: Vec<Vec<u64>>,
+    /// Those of the integer program.
+    pub integer: Vec<Vec<u64>>,
+}
+
+impl Report {
+    /// Records what the evaluation of the three networks found out; `classes` names the classes, if
+    /// they are known.
+    pub fn record(
+        &mut self,
+        float: &Judgement,
+        simulated: &Judgement,
+        integer: &Judgement,
+        classes: &[String],
+    ) {
+        (self.float, self.float_ci) = (Some(float.metric), float.interval);
+        (self.simulated, self.simulated_ci) = (Some(simulated.metric), simulated.interval);
+        (self.integer, self.integer_ci) = (Some(integer.metric), integer.interval);
+        let in_both = float.figures.iter().filter_map(|figure| {
+            let other = integer.figures.iter().find(|other| other.name == figure.name)?;
+            Some(FigureReport {
+                name: figure.name,
+                float: figure.value,
+                float_ci: figure.interval,
+                integer: other.value,
+                integer_ci: other.interval,
+            })
+        });
+        self.figures = in_both.collect();
+        let counts = |judgement: &Judgement| judgement.confusion.clone().map(|c| c.counts);
+        self.confusion = counts(float).zip(counts(integer)).map(|(float, integer)| {
+            let known = classes.len() == float.len();
+            let classes = if known { classes.to_vec() } else { Vec::new() };
+            ConfusionReport { classes, float, integer }
+        });
+    }
 }
 
 /// What it costs to quantize only one layer: its weights and its output.

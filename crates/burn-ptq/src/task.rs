@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::data::Preprocessing;
 use crate::evaluate::EvaluationFiles;
-use crate::metric::Metric;
+use crate::metric::{ClassAxis, Metric, MetricOptions};
 use crate::pipeline::PipelineError;
 
 /// The largest task.toml that is read: 1 MiB.
@@ -26,6 +26,8 @@ pub struct Task {
     pub evaluation: Option<EvaluationFiles>,
     /// The metric.
     pub metric: Metric,
+    /// What is chosen about it.
+    pub metric_options: MetricOptions,
     /// How raw elements become inputs.
     pub preprocessing: Preprocessing,
     /// For clips: consecutive frames of one input.
@@ -37,6 +39,8 @@ pub struct Task {
 #[serde(deny_unknown_fields)]
 struct TaskFile {
     metric: Metric,
+    threshold: Option<f64>,
+    class_axis: Option<ClassAxis>,
     #[serde(default = "one")]
     input_scale: f32,
     #[serde(default)]
@@ -77,6 +81,8 @@ impl Task {
         if file.window_frames == Some(0) {
             return Err(wrong("window_frames is 0: expected at least 1".into()));
         }
+        let options = MetricOptions { threshold: file.threshold, class_axis: file.class_axis };
+        options.check().map_err(wrong)?;
         let array = |stem: &str| {
             let candidates = ["npy", "npz"].map(|e| dir.join(format!("{stem}.{e}")));
             candidates.into_iter().find(|p| p.is_file())
@@ -93,6 +99,7 @@ impl Task {
             calibration: array("calib_x"),
             evaluation,
             metric: file.metric,
+            metric_options: options,
             preprocessing: Preprocessing {
                 scale: file.input_scale,
                 mean: file.input_mean,

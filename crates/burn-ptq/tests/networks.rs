@@ -15,6 +15,7 @@ use burn_ptq::evaluate::{dequantize_outputs, quantize_inputs};
 use burn_ptq::graph::Op;
 use burn_ptq::import::onnx;
 use burn_ptq::job::{self, Job};
+use burn_ptq::metric::ModelOutput;
 use burn_ptq::pipeline::Quantized;
 use burn_ptq::recipe::Recipe;
 use burn_ptq::report::Report;
@@ -67,7 +68,8 @@ fn evaluation_bytes(task: &Task, quantized: &Quantized) -> (Vec<u8>, Vec<u8>) {
     let program = &quantized.program;
     let graph = onnx::read(&task.model).unwrap();
     let input = graph.value(graph.input);
-    let evaluation = job::open_evaluation(task, &input.name, &input.shape).unwrap().unwrap();
+    let (input, output) = ((input.name.as_str(), &input.shape[..]), ModelOutput::of_graph(&graph));
+    let evaluation = job::open_evaluation(task, input, &output).unwrap().unwrap();
     let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
     let mut predict = |samples: Vec<f32>| {
         let bytes = quantize_inputs(program, &samples);

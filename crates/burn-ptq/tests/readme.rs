@@ -1,6 +1,7 @@
 //! What the README says of recipes and studies is true.
 
 use burn_ptq::catalogue::stages;
+use burn_ptq::metric::Metric;
 use burn_ptq::recipe::{PRESETS, Recipe};
 use burn_ptq::study::Study;
 
@@ -43,6 +44,14 @@ fn the_study_of_the_readme_and_those_of_the_repository_parse() {
 #[test]
 fn the_readme_names_every_preset() {
     for (name, _) in PRESETS {
+        assert!(README.contains(&format!("`{name}`")), "the README does not mention {name}");
+    }
+}
+
+#[test]
+fn the_readme_names_every_metric() {
+    for metric in Metric::ALL {
+        let name = metric.name();
         assert!(README.contains(&format!("`{name}`")), "the README does not mention {name}");
     }
 }

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use burn_ptq::metric::Metric;
+use burn_ptq::metric::{ClassAxis, Metric};
 use burn_ptq::study::Shard;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
 /// Post-training quantization for tinyML: an ONNX model in, integer C for a microcontroller out,
 /// proven bit-exact on the desk.
@@ -121,15 +121,24 @@ pub struct Data {
     /// Evaluation samples.
     #[arg(long, value_name = "X.npy")]
     pub eval: Option<PathBuf>,
-    /// Labels, one integer a sample.
+    /// Labels: one class a sample, one-hot, or several of 0 and 1; or the targets of a regression, in
+    /// the shape of the outputs.
     #[arg(long, value_name = "Y.npy")]
     pub labels: Option<PathBuf>,
     /// Groups over which auc is averaged, one integer a sample.
     #[arg(long, value_name = "G.npy")]
     pub groups: Option<PathBuf>,
     /// The metric; top1 without a task.
-    #[arg(long)]
-    pub metric: Option<MetricName>,
+    #[arg(long, value_name = "NAME", long_help = metric_help())]
+    pub metric: Option<Metric>,
+    /// The probability above which an output is positive, for binary, f1, multilabel and top1 of one
+    /// output; 0.5 if left out. Outputs of models without a sigmoid at the end count as logits.
+    #[arg(long, value_name = "P")]
+    pub threshold: Option<f64>,
+    /// The axis of the output that classes lie along, where its shape and that of the labels leave it
+    /// open.
+    #[arg(long, value_name = "first|last", value_parser = class_axis)]
+    pub class_axis: Option<ClassAxis>,
     /// Factor of raw elements.
     #[arg(long, value_name = "F")]
     pub input_scale: Option<f32>,
@@ -144,23 +153,20 @@ pub struct Data {
     pub window_frames: Option<usize>,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum MetricName {
-    /// Share of right classes.
-    Top1,
-    /// Area under the ROC curve.
-    Auc,
-    /// Mean squared reconstruction error.
-    Mse,
+/// What --metric can be.
+fn metric_help() -> String {
+    let mut text = String::from("The metric; top1 without a task:");
+    for metric in Metric::ALL {
+        text.push_str(&format!("\n- {}: {}", metric.name(), metric.summary()));
+    }
+    text
 }
 
-impl From<MetricName> for Metric {
-    fn from(name: MetricName) -> Self {
-        match name {
-            MetricName::Top1 => Metric::Top1,
-            MetricName::Auc => Metric::Auc,
-            MetricName::Mse => Metric::Mse,
-        }
+fn class_axis(text: &str) -> Result<ClassAxis, String> {
+    match text {
+        "first" => Ok(ClassAxis::First),
+        "last" => Ok(ClassAxis::Last),
+        _ => Err("expected first or last".into()),
     }
 }
 
@@ -174,7 +180,7 @@ pub struct Evaluate {
     #[command(flatten)]
     pub backend: BackendArgument,
     /// Write inputs.bin and outputs.bin: what the integer model reads and writes, sample after sample,
-    /// to hold a firmware against.
+    /// to compare a firmware with.
     #[arg(long, value_name = "DIR")]
     pub dump: Option<PathBuf>,
     /// Samples that are written.

@@ -18,7 +18,7 @@ use crate::evaluate::{Evaluation, float_predictor, integer_predictor};
 use crate::graph::{FloatModel, Graph};
 use crate::import::onnx;
 use crate::job::open_evaluation;
-use crate::metric::Metric;
+use crate::metric::{Metric, MetricOptions, ModelOutput};
 use crate::pipeline::{Calibrated, PipelineError, Progress, Quantized, Quantizer};
 use crate::prepare::prepare;
 use crate::recipe::Recipe;
@@ -250,8 +250,15 @@ impl Opened {
         if let Some(samples) = &calibration {
             samples.expect_shape(&input.name, &input.shape)?;
         }
-        let evaluation =
-            open_evaluation(&task, &input.name, &input.shape)?.ok_or(PipelineError::NoSamples)?;
+        let output = ModelOutput::of_graph(&graph);
+        let evaluation = open_evaluation(&task, (&input.name, &input.shape), &output)?;
+        let evaluation = evaluation.ok_or(PipelineError::NoSamples)?;
+        if !task.metric.is_paired() {
+            let problem = "a study compares networks sample by sample, and this metric does not \
+                           follow from what each sample adds to it: choose binary or multilabel";
+            let metric = task.metric.name();
+            return Err(PipelineError::Metric { metric, problem: problem.into() });
+        }
         let evaluation = evaluation.limited_to(most.unwrap_or(usize::MAX));
         let mut facts = facts(&task, calibration.as_ref(), &evaluation)?;
         let prepared = Arc::new(prepare(graph.clone())?);
@@ -283,13 +290,16 @@ fn facts(
     let evaluation_sha256 = evaluation.samples.hash()?;
     let files = task.evaluation.clone().unwrap_or_default();
     let optional = |path: &Option<PathBuf>| path.as_deref().map_or(Ok(String::new()), hash_file);
-    let use_of_files = format!(
+    let mut use_of_files = format!(
         "{:?} {:?} {:?} {}",
         task.metric,
         task.preprocessing,
         task.window_frames,
         evaluation.count()
     );
+    if task.metric_options != MetricOptions::default() {
+        use_of_files.push_str(&format!(" {:?}", task.metric_options));
+    }
     let fingerprint = digest(&[
         &model_sha256,
         &calibration_sha256,
@@ -299,7 +309,7 @@ fn facts(
         &use_of_files,
     ]);
     let auc = task.metric == Metric::Auc;
-    let labels = evaluation.labels.as_deref().filter(|_| auc);
+    let labels = evaluation.class_labels().filter(|_| auc);
     let anomalous = labels.map(|l| l.iter().map(|&label| label != 0).collect::<Vec<bool>>());
     Ok(TaskRecord {
         name: task.name.clone(),

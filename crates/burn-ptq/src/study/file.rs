@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use super::fragment::{overlay, set};
 use crate::data::Preprocessing;
 use crate::evaluate::EvaluationFiles;
-use crate::metric::Metric;
+use crate::metric::{ClassAxis, Metric, MetricOptions};
 use crate::pipeline::PipelineError;
 use crate::task::Task;
 
@@ -72,6 +72,10 @@ pub struct TaskEntry {
     pub groups: Option<PathBuf>,
     /// The metric.
     pub metric: Option<Metric>,
+    /// The probability above which an output is positive.
+    pub threshold: Option<f64>,
+    /// The axis of the output that classes lie along.
+    pub class_axis: Option<ClassAxis>,
     /// Factor, mean and standard deviation of raw elements.
     pub preprocessing: Option<Preprocessing>,
     /// For clips: consecutive frames of one input.
@@ -350,6 +354,7 @@ impl TaskEntry {
                 calibration: None,
                 evaluation: None,
                 metric: Metric::Top1,
+                metric_options: MetricOptions::default(),
                 preprocessing: Preprocessing::default(),
                 window_frames: None,
             },
@@ -367,6 +372,9 @@ impl TaskEntry {
             files.groups = at(&self.groups).or(files.groups.take());
         }
         task.metric = self.metric.unwrap_or(task.metric);
+        let options = &mut task.metric_options;
+        options.threshold = self.threshold.or(options.threshold);
+        options.class_axis = self.class_axis.or(options.class_axis);
         if let Some(preprocessing) = &self.preprocessing {
             task.preprocessing = preprocessing.clone();
         }

@@ -5,74 +5,138 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use burn_ptq::backend::device;
-use burn_ptq::evaluate::{Predict, float_predictor, integer_predictor, quantize_inputs};
+use burn_ptq::evaluate::{
+    Evaluation, Judgement, Predict, float_predictor, observed_integer_predictor,
+};
 use burn_ptq::import::onnx;
 use burn_ptq::job::open_evaluation;
+use burn_ptq::metric::{Metric, ModelOutput};
 use burn_ptq_deploy::file;
-use burn_ptq_deploy::interpreter::{Path as KernelPath, run_batch};
-use burn_ptq_deploy::model::IntModel;
 use burn_ptq_deploy::output::write_atomically;
 
 use super::{is_integer_model, task};
 use crate::args::Evaluate;
-use crate::output::{self, outln};
+use crate::output::{self, errln, outln};
 use crate::progress::Reporter;
 
 pub fn run(args: Evaluate) -> anyhow::Result<()> {
     let device = device(&args.backend.backend)?;
     let task = task(&args.data, args.model.as_ref(), None)?;
-    let reporter = Reporter::new();
-    let judge = |input: &str, shape: &[usize], kind: &str, predict: Predict| {
-        let evaluation = open_evaluation(&task, input, shape)?
-            .context("nothing to evaluate with: give --eval X.npy, or --task DIR")?;
-        let value = evaluation.run("evaluate", predict, &|event| reporter.show(event))?;
-        drop(reporter);
-        let (metric, samples) = (evaluation.metric.name(), evaluation.count());
-        let model = task.model.display().to_string();
-        if args.json {
-            let result = serde_json::json!({
-                "model": model, "kind": kind, "metric": metric, "samples": samples, "value": value,
-            });
-            output::json(&result)
-        } else {
-            outln!("{model} ({kind}): {metric} {value:.4} on {samples} samples")
-        }
+    let open = |input: (&str, &[usize]), output: &ModelOutput| {
+        open_evaluation(&task, input, output)?
+            .context("nothing to evaluate with: give --eval X.npy, or --task DIR")
     };
     if is_integer_model(&task.model) {
         let model = file::read(&task.model)?;
         let border = &model.input_border;
-        let input = &model.tensors[model.input.0];
-        let (name, bytes) = (&input.name, input.bytes());
-        let mut inputs = Vec::new();
+        let [input, output] = [model.input, model.output].map(|id| &model.tensors[id.0]);
+        let evaluation =
+            open((&input.name, &border.source_shape), &ModelOutput::of_program(&model))?;
         let wanted = if args.dump.is_some() { args.dump_samples } else { 0 };
-        let mut predictor = integer_predictor(&model);
-        let mut predict = |samples: Vec<f32>| {
-            if inputs.len() < wanted * bytes {
-                inputs.extend(quantize_inputs(&model, &samples));
-                inputs.truncate(wanted * bytes);
+        let mut dump = Dump::default();
+        let mut predict = observed_integer_predictor(&model, |inputs, outputs| {
+            dump.inputs.keep(inputs, wanted.saturating_mul(input.bytes()));
+            dump.outputs.keep(outputs, wanted.saturating_mul(output.bytes()));
+        });
+        judge(&args, &evaluation, &task.model, "integer", &model.classes, &mut predict)?;
+        drop(predict);
+        if let Some(folder) = &args.dump {
+            dump.write(folder)?;
+            let written = dump.inputs.0.len() / input.bytes();
+            if written < wanted {
+                errln!("{}: {written} samples; there are no more", folder.display());
             }
-            predictor(samples)
-        };
-        judge(name, &border.source_shape, "integer", &mut predict)?;
-        args.dump.as_deref().map_or(Ok(()), |folder| dump(&model, &inputs, folder))
-    } else {
-        anyhow::ensure!(args.dump.is_none(), "only an integer model (.bptq) has integers to dump");
-        let graph = Arc::new(onnx::read(&task.model)?);
-        let input = graph.value(graph.input);
-        let predict = &mut float_predictor(&graph, &device);
-        judge(&input.name, &input.shape, "float", predict)
+        }
+        return Ok(());
+    }
+    anyhow::ensure!(args.dump.is_none(), "only an integer model (.bptq) has integers to dump");
+    let graph = Arc::new(onnx::read(&task.model)?);
+    let input = graph.value(graph.input);
+    let evaluation = open((&input.name, &input.shape), &ModelOutput::of_graph(&graph))?;
+    let predict = &mut float_predictor(&graph, &device);
+    judge(&args, &evaluation, &task.model, "float", &[], predict)
+}
+
+/// Judges a model and prints what was found.
+fn judge(
+    args: &Evaluate,
+    evaluation: &Evaluation,
+    model: &Path,
+    kind: &str,
+    classes: &[String],
+    predict: Predict,
+) -> anyhow::Result<()> {
+    let reporter = Reporter::new();
+    let found = evaluation.judge_samples("evaluate", predict, &|event| reporter.show(event))?;
+    drop(reporter);
+    let (metric, samples, note) = (evaluation.metric, evaluation.count(), evaluation.note()?);
+    let model = model.display().to_string();
+    if args.json {
+        let result = serde_json::json!({
+            "model": model,
+            "kind": kind,
+            "metric": metric.name(),
+            "metric_note": note,
+            "samples": samples,
+            "value": found.metric,
+            "ci": found.interval,
+            "figures": found.figures,
+            "confusion": confusion(&found, classes, evaluation),
+        });
+        return output::json(&result);
+    }
+    let value = metric.text(found.metric, found.interval);
+    let plural = if samples == 1 { "" } else { "s" };
+    outln!("{model} ({kind}): {metric} {value} on {samples} sample{plural}")?;
+    if let Some(note) = note {
+        outln!("  {note}")?;
+    }
+    for figure in &found.figures {
+        outln!("  {} {}", figure.name, Metric::Binary.text(figure.value, figure.interval))?;
+    }
+    Ok(())
+}
+
+/// Counts by label and prediction, with the names of the classes if they are known.
+fn confusion(
+    found: &Judgement,
+    classes: &[String],
+    evaluation: &Evaluation,
+) -> Option<serde_json::Value> {
+    let counts = &found.confusion.as_ref()?.counts;
+    let named = evaluation.labels.as_ref().map_or(&[][..], |labels| labels.classes());
+    let classes = [classes, named].into_iter().find(|names| names.len() == counts.len());
+    Some(serde_json::json!({ "classes": classes.unwrap_or_default(), "counts": counts }))
+}
+
+/// What the integer model read and wrote.
+#[derive(Default)]
+struct Dump {
+    inputs: Kept,
+    outputs: Kept,
+}
+
+/// The first bytes of what comes.
+#[derive(Default)]
+struct Kept(Vec<u8>);
+
+impl Kept {
+    fn keep(&mut self, bytes: &[u8], most: usize) {
+        let missing = most.saturating_sub(self.0.len()).min(bytes.len());
+        self.0.extend(&bytes[..missing]);
     }
 }
 
-/// Writes `inputs.bin` and `outputs.bin`.
-fn dump(model: &IntModel, inputs: &[u8], folder: &Path) -> anyhow::Result<()> {
-    let outputs = run_batch(model, KernelPath::Reference, inputs)?;
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("cannot create {}", folder.display()))?;
-    for (name, bytes) in [("inputs.bin", inputs), ("outputs.bin", &outputs)] {
-        let path = folder.join(name);
-        let failed = || format!("cannot write {}", path.display());
-        write_atomically(&path, bytes).with_context(failed)?;
+impl Dump {
+    /// Writes `inputs.bin` and `outputs.bin`.
+    fn write(&self, folder: &Path) -> anyhow::Result<()> {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
+        for (name, Kept(bytes)) in [("inputs.bin", &self.inputs), ("outputs.bin", &self.outputs)] {
+            let path = folder.join(name);
+            let failed = || format!("cannot write {}", path.display());
+            write_atomically(&path, bytes).with_context(failed)?;
+        }
+        Ok(())
     }
-    Ok(())
 }

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use burn_ptq::data::Preprocessing;
 use burn_ptq::evaluate::EvaluationFiles;
-use burn_ptq::metric::Metric;
+use burn_ptq::metric::{Metric, MetricOptions};
 use burn_ptq::task::Task;
 
 use crate::args::Data;
@@ -31,6 +31,7 @@ fn task(
             calibration: None,
             evaluation: None,
             metric: Metric::Top1,
+            metric_options: MetricOptions::default(),
             preprocessing: Preprocessing::default(),
             window_frames: None,
         },
@@ -55,8 +56,12 @@ fn task(
         _ => anyhow::bail!("--labels and --groups need --eval X.npy"),
     }
     if let Some(metric) = data.metric {
-        task.metric = metric.into();
+        task.metric = metric;
     }
+    let options = &mut task.metric_options;
+    options.threshold = data.threshold.or(options.threshold);
+    options.class_axis = data.class_axis.or(options.class_axis);
+    options.check().map_err(anyhow::Error::msg)?;
     if let Some(scale) = data.input_scale {
         task.preprocessing.scale = scale;
     }

@@ -3,6 +3,7 @@
 use anyhow::Context;
 use burn_ptq::backend::device;
 use burn_ptq::job::{Job, run as run_job};
+use burn_ptq::metric::Metric;
 use burn_ptq::recipe::{LayerOverride, MAX_RECIPE_BYTES, Recipe, Source};
 use burn_ptq::report::{LayerCost, Report};
 use burn_ptq::task::Task;
@@ -126,16 +127,7 @@ pub fn summary(report: &Report) -> String {
     if report.calibration == "data-free" {
         text.push_str("calibrated without data: inputs made from batch normalization statistics\n");
     }
-    if let (Some(metric), Some(float), Some(simulated), Some(integer)) =
-        (report.metric, report.float, report.simulated, report.integer)
-    {
-        text.push_str(&format!(
-            "{metric} on {} samples: integer {integer:.4}, simulated {simulated:.4}, float {float:.4}\n",
-            report.samples
-        ));
-    } else {
-        text.push_str("not evaluated: give --eval X.npy --labels Y.npy, or --task DIR\n");
-    }
+    text.push_str(&metrics(report));
     if !report.explain.is_empty() {
         let row = |cost: &LayerCost| {
             vec![cost.name.clone(), format!("{:.4}", cost.metric), format!("{:.4}", cost.lost)]
@@ -157,6 +149,37 @@ pub fn summary(report: &Report) -> String {
         table::bytes(report.streamed_ram_bytes),
         report.macs
     ));
+    text
+}
+
+/// The metrics of a report, with their confidence intervals.
+fn metrics(report: &Report) -> String {
+    let (Some(metric), Some(float), Some(simulated), Some(integer)) =
+        (report.metric, report.float, report.simulated, report.integer)
+    else {
+        return "not evaluated: give --eval X.npy --labels Y.npy, or --task DIR\n".into();
+    };
+    let shown = |value: f64, interval| match metric.parse::<Metric>() {
+        Ok(metric) => metric.text(value, interval),
+        Err(_) => value.to_string(),
+    };
+    let mut text = format!(
+        "{metric} on {} sample{}: integer {}, simulated {}, float {}\n",
+        report.samples,
+        if report.samples == 1 { "" } else { "s" },
+        shown(integer, report.integer_ci),
+        shown(simulated, report.simulated_ci),
+        shown(float, report.float_ci),
+    );
+    if let Some(note) = &report.metric_note {
+        text.push_str(&format!("  {note}\n"));
+    }
+    for figure in &report.figures {
+        let share = |value, interval| Metric::Binary.text(value, interval);
+        let integer = share(figure.integer, figure.integer_ci);
+        let float = share(figure.float, figure.float_ci);
+        text.push_str(&format!("  {}: integer {integer}, float {float}\n", figure.name));
+    }
     text
 }
 

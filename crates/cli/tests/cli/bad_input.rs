@@ -118,15 +118,16 @@ fn labels_that_do_not_fit_are_refused() {
     write_npy(&place.path("few.npy"), "|u1", false, &[3], &[0, 1, 2]);
     let few = place.text("few.npy");
     let arguments = ["--task", &task, "--eval", &eval, "--labels", &few];
-    fails(&place, &arguments, &["holds 3 labels", "holds 500 samples"]);
+    fails(&place, &arguments, &["labels of 3 samples", "holds 500 samples"]);
     write_npy(&place.path("high.npy"), "|u1", false, &[500], &[77; 500]);
     let high = place.text("high.npy");
     let arguments = ["--task", &task, "--eval", &eval, "--labels", &high];
-    fails(&place, &arguments, &["label 77 of sample 0 is not a class", "10 outputs"]);
+    fails(&place, &arguments, &["500 of 500 labels", "the classes 0 to 9", "77 (500 times)"]);
     fails(&place, &["--task", &task, "--eval", &eval], &["top1", "needs labels", "--labels"]);
-    write_npy(&place.path("floats.npy"), "<f4", false, &[500], &[0; 2000]);
+    write_npy(&place.path("floats.npy"), "<f4", false, &[500], &f32_bytes(&[0.5; 500]));
     let floats = place.text("floats.npy");
-    fails(&place, &["--task", &task, "--eval", &eval, "--labels", &floats], &["integers"]);
+    let arguments = ["--task", &task, "--eval", &eval, "--labels", &floats];
+    fails(&place, &arguments, &["hold 0.5: expected whole numbers", "--metric mse"]);
 }
 
 #[test]
@@ -199,7 +200,7 @@ fn task_folders_with_mistakes_are_named() {
     std::fs::create_dir(place.path("task")).unwrap();
     let task = place.text("task");
     fails(&place, &["--task", &task], &["task.toml", "a task folder holds"]);
-    place.write("task/task.toml", b"metric = 'top2'\n");
+    place.write("task/task.toml", b"metric = 'topp1'\n");
     fails(&place, &["--task", &task], &["task.toml", "top1"]);
     place.write("task/task.toml", b"metric = 'top1'\ninput_scal = 2.0\n");
     fails(&place, &["--task", &task], &["unknown field `input_scal`"]);

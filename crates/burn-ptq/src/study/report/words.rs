@@ -1,39 +1,35 @@
 //! Numbers and verdicts as people read them.
 
-use crate::metric::Metric;
+use crate::metric::{Metric, MetricKind};
 use crate::study::analysis::{Cell, ExperimentResult};
 use crate::study::claims::{Claim, Verdict};
 
 /// The metric with its unit, for headings.
-pub(super) const fn unit(metric: Metric) -> &'static str {
-    match metric {
-        Metric::Top1 => "top‑1, %",
-        Metric::Auc => "AUC, %",
-        Metric::Mse => "mean squared error",
-    }
+pub(super) fn unit(metric: Metric) -> &'static str {
+    metric.heading()
 }
 
 /// The metric on the scale on which it is shown: shares in percent.
 pub(super) fn shown(metric: Metric, value: f64) -> f64 {
-    match metric {
-        Metric::Top1 | Metric::Auc => 100.0 * value,
-        Metric::Mse => value,
+    match metric.kind() {
+        MetricKind::Share => 100.0 * value,
+        MetricKind::Error | MetricKind::Score => value,
     }
 }
 
 /// A value of the metric.
 pub(super) fn value(metric: Metric, value: f64) -> String {
-    match metric {
-        Metric::Top1 | Metric::Auc => format!("{:.1}", 100.0 * value),
-        Metric::Mse => format!("{value:.4}"),
+    match metric.kind() {
+        MetricKind::Share => format!("{:.1}", 100.0 * value),
+        MetricKind::Error | MetricKind::Score => format!("{value:.4}"),
     }
 }
 
 /// A difference of the metric, with its sign.
 pub(super) fn difference(metric: Metric, value: f64) -> String {
-    let text = match metric {
-        Metric::Top1 | Metric::Auc => format!("{:+.1}", 100.0 * value),
-        Metric::Mse => format!("{value:+.4}"),
+    let text = match metric.kind() {
+        MetricKind::Share => format!("{:+.1}", 100.0 * value),
+        MetricKind::Error | MetricKind::Score => format!("{value:+.4}"),
     };
     text.replace('-', "−")
 }

@@ -121,6 +121,14 @@ impl Judge {
         means.sum::<f64>() / kinds
     }
 
+    /// How far from its metric on these samples a network's metric may lie on all others, at this
+    /// level.
+    pub fn margin(&self, values: &[f64], level: f64) -> f64 {
+        let strata = self.strata(values.len());
+        let parts = strata.iter().map(|stratum| over_samples(stratum, values, false)).collect();
+        Comparison { difference: 0.0, enough: true, centre: 0.0, parts }.margin(level)
+    }
+
     /// Compares a cell with a network or another cell; `binary` if outcomes are right or wrong.
     pub fn compare(&self, cell: &[Judged], against: Against, binary: bool) -> Comparison {
         let mut cell = by_draw(cell);

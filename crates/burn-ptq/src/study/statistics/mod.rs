@@ -33,6 +33,7 @@ mod student;
 
 pub use compare::{Against, Comparison, Draw, Judge, Judged};
 pub use false_discovery::false_discovery;
+pub(crate) use student::quantile as student_quantile;
 
 /// The mean, and the standard deviation with `n - 1`; none of one value.
 pub fn mean_and_deviation(values: &[f64]) -> (f64, Option<f64>) {

@@ -17,7 +17,7 @@ pub(super) fn two_sided(t: f64, freedom: f64) -> f64 {
 }
 
 /// The value that is exceeded, on either side, with this probability.
-pub(super) fn quantile(probability: f64, freedom: f64) -> f64 {
+pub(crate) fn quantile(probability: f64, freedom: f64) -> f64 {
     // One degree of freedom has the longest tail, whose quantiles are about 1 / probability.
     let (mut low, mut high) = (-20.0_f64, 2.0 - probability.ln());
     while high - low > 1e-9 {
