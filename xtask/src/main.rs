@@ -4,6 +4,7 @@ mod bench;
 mod components;
 mod mcu;
 mod outcome;
+mod random_graphs;
 mod requirements;
 mod results;
 mod test;
@@ -30,6 +31,7 @@ const COMMANDS: &[Subcommand] = &[
     Subcommand { name: "results", help: results::HELP, run: results::run },
     Subcommand { name: "wgpu", help: wgpu::HELP, run: wgpu::run },
     Subcommand { name: "mcu", help: mcu::HELP, run: mcu::run },
+    Subcommand { name: "random-graphs", help: random_graphs::HELP, run: random_graphs::run },
     Subcommand { name: "components", help: components::HELP, run: components::run },
 ];
 

@@ -3,6 +3,8 @@
 //! The float network and the quantized one run side by side: when a layer's turn comes, the layers
 //! before it are integers already, so that its rounding can make up for their errors.
 
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::sync::Arc;
 
 use burn::tensor::Device;
@@ -10,11 +12,11 @@ use burn::tensor::Device;
 use crate::graph::{Array, Graph, Node};
 use crate::observe::{Moments, MomentsObserver};
 use crate::pipeline::{Event, PipelineError, Progress};
-use crate::quant::QParams;
+use crate::quant::{QParams, Range};
 use crate::quantized::{QuantizedGraph, QuantizedWeights};
-use crate::range::{WeightProblem, weight_qparams};
+use crate::range::{WeightProblem, is_zero, unit, weight_qparams};
 use crate::recipe::Recipe;
-use crate::round::{Rounded, Rounding, RoundingProblem};
+use crate::round::{GoOn, Rounded, Rounding, RoundingProblem};
 use crate::walk::SideBySide;
 
 /// How layers are rounded one after the other.
@@ -78,6 +80,13 @@ pub fn round_layers(
     let graph = Arc::clone(&quantized.graph);
     let layers = graph.nodes.iter().filter(|n| n.op.weight_and_bias().is_some()).count();
     let needs_inputs = needs_inputs(recipe, rounding);
+    let doubt = doubt(&samples, graph.value(graph.input).len());
+    let stopped = Cell::new(false);
+    let go_on = |done| {
+        let event = Event::Progress { stage: "round", done, total: Some(layers) };
+        stopped.set(stopped.get() || !progress(event));
+        !stopped.get()
+    };
     let mut networks = needs_inputs.then(|| {
         SideBySide::new(samples, recipe.layerwise.inputs == Inputs::Quantized, quantized, device)
     });
@@ -87,10 +96,12 @@ pub fn round_layers(
             let moments =
                 networks.as_ref().and_then(|n| observe(n, &graph, node, &recipe.layerwise));
             let input_scale = quantized.activations[node.inputs[0].0].grid.scale;
-            let layer = Layer { node, weight, bias, input_scale, moments: moments.as_ref() };
-            quantized.weights[index] = Some(layer.quantize(recipe, rounding)?);
+            let layer = Layer { node, weight, bias, input_scale, moments: moments.as_ref(), doubt };
+            let go_on_with_layer = || go_on(done);
+            let rounded = layer.quantize(recipe, rounding, GoOn::new(&go_on_with_layer))?;
+            quantized.weights[index] = Some(rounded);
             done += 1;
-            if !progress(Event::Progress { stage: "round", done, total: Some(layers) }) {
+            if !go_on(done) {
                 return Err(PipelineError::Cancelled);
             }
         }
@@ -108,6 +119,26 @@ struct Layer<'a> {
     bias: &'a Array,
     input_scale: f32,
     moments: Option<&'a Moments>,
+    /// How little the samples say of inputs that were not among them.
+    doubt: f64,
+}
+
+/// Samples from which on they are taken at their word.
+const ENOUGH_SAMPLES: usize = 32;
+
+/// The share of what samples show that is doubted: most of it for a single one, or for many that are
+/// equal, and nothing from [`ENOUGH_SAMPLES`] different ones on.
+fn doubt(samples: &[f32], len: usize) -> f64 {
+    let mut different: Vec<&[f32]> = Vec::new();
+    for sample in samples.chunks(len.max(1)) {
+        if different.len() >= ENOUGH_SAMPLES {
+            return 0.0;
+        }
+        if !different.contains(&sample) {
+            different.push(sample);
+        }
+    }
+    8.0 / (8.0 + different.len() as f64)
 }
 
 /// The largest share of the 32-bit accumulator that a bias may take.
@@ -118,41 +149,50 @@ impl Layer<'_> {
         &self,
         recipe: &Recipe,
         rounding: &dyn Rounding,
+        go_on: GoOn,
     ) -> Result<QuantizedWeights, PipelineError> {
         let Layerwise { damping, fit_bias, .. } = recipe.layerwise;
         let scheme = recipe.weight_scheme(recipe.weight_bits(&self.node.name))?;
-        let weight = self.weight;
-        let quadratic = self.moments.map(|m| m.quadratic(weight, damping, fit_bias));
+        let (weight, unit) = in_usual_units(self.weight);
+        let weight = weight.as_ref();
+        let quadratic = self.moments.map(|m| m.quadratic(weight, damping, fit_bias, self.doubt));
         let quadratic = quadratic.as_ref();
         let problem = WeightProblem { weight, scheme, quadratic };
         let mut qparams = weight_qparams(recipe.weights.range.component(), &problem);
-        self.widen_for_bias(&mut qparams);
+        self.widen_for_bias(&mut qparams, unit);
         let problem = RoundingProblem {
             layer: &self.node.name,
             weight,
             quadratic,
             qparams: &qparams,
             seed: recipe.seed,
+            go_on,
         };
-        let Rounded { values, scales } = rounding.round(&problem);
+        let Rounded { values, mut scales } = rounding.round(&problem);
+        scales.iter_mut().for_each(|s| *s = (*s * unit).clamp(f32::MIN_POSITIVE, f32::MAX));
         let channels = self.bias.len();
         let mut weights =
             QuantizedWeights { bits: scheme.bits, scales, values, bias: vec![0; channels] };
         let mut bias: Vec<f64> = self.bias.data.iter().map(|&b| f64::from(b)).collect();
         if let Some(moments) = self.moments.filter(|_| fit_bias) {
-            let rounded = weights.dequantize(&weight.shape);
-            let shifts = moments.mean_shift(&rounded, weight);
-            bias.iter_mut().zip(shifts).for_each(|(bias, shift)| *bias -= shift);
+            let rounded = weights.dequantize(&self.weight.shape);
+            let shifts = moments.mean_shift(&rounded, self.weight);
+            let believed = shifts.into_iter().map(|shift| (1.0 - self.doubt) * shift);
+            let finite = believed.map(|shift| if shift.is_finite() { shift } else { 0.0 });
+            bias.iter_mut().zip(finite).for_each(|(bias, shift)| *bias -= shift);
         }
         weights.set_bias(&bias, self.input_scale);
         Ok(weights)
     }
 
     /// A channel of tiny weights must not have so small a scale that its bias overflows.
-    fn widen_for_bias(&self, qparams: &mut QParams) {
+    ///
+    /// Scales are multiples of `unit`.
+    fn widen_for_bias(&self, qparams: &mut QParams, unit: f32) {
         let channels = qparams.scales.len();
         for (c, &b) in self.bias.data.iter().enumerate() {
-            let needed = f64::from(b.abs()) / (f64::from(self.input_scale) * LARGEST_BIAS);
+            let step = f64::from(self.input_scale) * f64::from(unit);
+            let needed = f64::from(b.abs()) / (step * LARGEST_BIAS);
             let needed = needed as f32;
             let scale = &mut qparams.scales[c % channels];
             if *scale < needed {
@@ -161,6 +201,22 @@ impl Layer<'_> {
             }
         }
     }
+}
+
+/// Weights as multiples of a power of two, in which methods can square their errors; those too small
+/// for floats to have steps are zero.
+fn in_usual_units(weight: &Array) -> (Cow<'_, Array>, f32) {
+    let magnitude = weight.data.iter().fold(0.0_f32, |m, w| m.max(w.abs()));
+    if is_zero(Range { min: -magnitude, max: magnitude }) {
+        let zero = || Cow::Owned(Array::full(weight.shape.clone(), 0.0));
+        return (if magnitude > 0.0 { zero() } else { Cow::Borrowed(weight) }, 1.0);
+    }
+    let unit = unit(magnitude);
+    if unit == 1.0 {
+        return (Cow::Borrowed(weight), 1.0);
+    }
+    let data = weight.data.iter().map(|w| w / unit).collect();
+    (Cow::Owned(Array::new(weight.shape.clone(), data)), unit)
 }
 
 /// Observes the inputs of a layer.

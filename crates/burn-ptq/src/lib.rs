@@ -91,6 +91,7 @@ pub mod reconstruct;
 pub mod report;
 pub mod round;
 pub mod study;
+mod suspicious;
 pub mod synthesize;
 pub mod task;
 mod walk;

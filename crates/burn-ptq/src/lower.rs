@@ -41,14 +41,28 @@ pub enum LowerError {
         problem: String,
     },
     /// The program is not valid.
-    #[error("the integer program is invalid: {0}")]
-    Verify(#[from] verify::VerifyError),
+    #[error(
+        "the integer program is invalid: {0}; this is a bug in burn-ptq: please report it with the \
+         model and the recipe"
+    )]
+    Verify(verify::VerifyError),
+}
+
+impl From<verify::VerifyError> for LowerError {
+    // Not a source: the message holds it already.
+    fn from(error: verify::VerifyError) -> Self {
+        Self::Verify(error)
+    }
 }
 
 /// The usual order of a tensor: height, width, channels.
 const HWC: [usize; 3] = [1, 2, 0];
 /// The order of the source: flattening reads it.
 const SOURCE: [usize; 3] = [0, 1, 2];
+/// Rows of a softmax are shorter than this.
+const LARGEST_ROW: usize = 1 << 12;
+/// Inputs of log-softmax on coarser grids are taken for ones on this grid.
+const LARGEST_LOGIT_SCALE: f32 = 100.0;
 /// For each axis of a value, an order in which it comes last.
 const ENDING_IN: [[usize; 3]; 3] = [HWC, [0, 2, 1], SOURCE];
 
@@ -281,7 +295,7 @@ impl Lowering<'_> {
                 };
                 self.elementwise(node, table);
             }
-            Op::AveragePool(op) => self.average_pool(node, op),
+            Op::AveragePool(op) => self.average_pool(node, op)?,
             Op::MaxPool(op) => {
                 let geometry = self.pool_geometry(node, &op.window);
                 let op = IntOp::MaxPool { geometry, clamp: self.clamp(node) };
@@ -311,7 +325,7 @@ impl Lowering<'_> {
             }
             Op::Softmax(op) => {
                 let axis = op.axis;
-                let (rows, depth) = self.rows(node, axis);
+                let (rows, depth) = self.rows(node, axis)?;
                 let scale = self.grid(node.inputs[0]).scale;
                 let (input_multiplier, diff_min) =
                     kernels::softmax_params(scale).ok_or_else(|| no_multiplier(node))?;
@@ -320,8 +334,9 @@ impl Lowering<'_> {
             }
             Op::LogSoftmax(op) => {
                 let axis = op.axis;
-                let (rows, depth) = self.rows(node, axis);
-                let scale = self.grid(node.inputs[0]).scale;
+                let (rows, depth) = self.rows(node, axis)?;
+                // Already one step of this scale is beyond the lowest output.
+                let scale = self.grid(node.inputs[0]).scale.min(LARGEST_LOGIT_SCALE);
                 let real = f64::from(scale) / f64::from(self.grid(node.output).scale);
                 let int = IntOp::LogSoftmax {
                     rows,
@@ -350,9 +365,17 @@ impl Lowering<'_> {
     }
 
     /// Rows and their length for an operation along `axis`.
-    fn rows(&self, node: &Node, axis: usize) -> (usize, usize) {
+    fn rows(&self, node: &Node, axis: usize) -> Result<(usize, usize), LowerError> {
         let dims = self.graph.value(node.output).dims();
-        (dims.iter().product::<usize>() / dims[axis], dims[axis])
+        let depth = dims[axis];
+        if depth >= LARGEST_ROW {
+            let problem = format!(
+                "softmax over {depth} elements; its integer kernel takes fewer than {LARGEST_ROW}: \
+                 cut the model before it"
+            );
+            return Err(LowerError::Unsupported { node: node.name.clone(), problem });
+        }
+        Ok((dims.iter().product::<usize>() / depth, depth))
     }
 
     fn broadcast(&self, node: &Node) -> Broadcast {
@@ -382,6 +405,7 @@ impl Lowering<'_> {
     ) -> Result<Weighted, LowerError> {
         let values: Vec<i8> =
             (0..quantized.values.len()).map(|i| quantized.values[source(i)]).collect();
+        self.check_accumulators(node, quantized)?;
         let storage = storage_bits(quantized.bits);
         let mut data = vec![0; packed_len(values.len(), storage)];
         pack(&values, storage, &mut data);
@@ -397,6 +421,33 @@ impl Lowering<'_> {
         let weights = Weights { shape, bits: quantized.bits, storage, data, scales };
         let bias = quantized.bias.clone();
         Ok(Weighted { weights, bias, multipliers, clamp: self.clamp(node) })
+    }
+
+    /// Sums of 8-bit inputs times weights, and the bias, must fit 32 bits whatever the inputs hold.
+    fn check_accumulators(
+        &self,
+        node: &Node,
+        quantized: &QuantizedWeights,
+    ) -> Result<(), LowerError> {
+        if self.is_wide(node.output) {
+            return Ok(());
+        }
+        let reach = 128 + i64::from(self.grid(node.inputs[0]).zero_point.abs());
+        let row = quantized.values.len() / quantized.bias.len();
+        let sums = quantized.values.chunks(row).zip(&quantized.bias).map(|(row, &bias)| {
+            let magnitudes: i64 = row.iter().map(|&q| i64::from(q.unsigned_abs())).sum();
+            i64::from(bias.unsigned_abs()) + reach * magnitudes
+        });
+        let largest = sums.max().unwrap_or(0);
+        if largest <= i64::from(i32::MAX) {
+            return Ok(());
+        }
+        let problem = format!(
+            "its accumulators could reach {largest}, and 32 bits hold {}: give its weights fewer \
+             bits, or split it into layers with fewer inputs",
+            i32::MAX
+        );
+        Err(LowerError::Unsupported { node: node.name.clone(), problem })
     }
 
     fn conv2d(
@@ -494,12 +545,22 @@ impl Lowering<'_> {
         PoolGeometry { input, output, channels, window: window(pool) }
     }
 
-    fn average_pool(&mut self, node: &Node, op: &AveragePool) {
+    fn average_pool(&mut self, node: &Node, op: &AveragePool) -> Result<(), LowerError> {
+        let taps = op.window.kernel.iter().product::<usize>();
+        let largest = if self.is_wide(node.output) { 1 << 15 } else { 1 << 8 };
+        if taps > i32::MAX as usize / (largest + 1) {
+            let problem = format!(
+                "the sum of {taps} elements of up to {largest} does not fit 32 bits: average in two \
+                 steps, or give its activations fewer bits"
+            );
+            return Err(LowerError::Unsupported { node: node.name.clone(), problem });
+        }
         let mut geometry = self.pool_geometry(node, &op.window);
         let clamp = self.clamp(node);
         let end = [0, 1].map(|i| op.window.end[i] - op.ceil_extra[i]);
         if !op.count_include_pad || (op.window.begin == [0; 2] && end == [0; 2]) {
-            return self.elementwise(node, IntOp::AveragePool { geometry, clamp });
+            self.elementwise(node, IntOp::AveragePool { geometry, clamp });
+            return Ok(());
         }
         // Padding that counts is real zeros: write them, then average without padding.
         let begin = op.window.begin;
@@ -520,6 +581,7 @@ impl Lowering<'_> {
         geometry.window.pad = [0; 2];
         let output = self.output(node);
         self.push(&node.name, IntOp::AveragePool { geometry, clamp }, vec![between.tensor], output);
+        Ok(())
     }
 
     fn pad(&mut self, node: &Node, op: &ops::Pad, value: i32) {

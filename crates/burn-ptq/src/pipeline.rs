@@ -21,7 +21,9 @@ use crate::quantized::{JointSearch, QuantizedGraph, choose_grids};
 use crate::recipe::{Recipe, RecipeError};
 use crate::reconstruct::{ReconstructionGranularity, reconstruct};
 use crate::round::Rounding;
+use crate::suspicious::suspicious_values;
 use crate::synthesize::synthesize;
+use crate::warning::Warning;
 
 /// What a long job tells while it runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -177,6 +179,8 @@ pub struct Quantized {
     pub layouts: Vec<Option<Layout>>,
     /// The first calibration samples, one after the other.
     pub probes: Vec<f32>,
+    /// What calibration showed that a person should know.
+    pub warnings: Vec<Warning>,
     /// Seconds of each stage, in order.
     pub seconds: Vec<(&'static str, f64)>,
 }
@@ -433,6 +437,7 @@ impl Quantizer {
         let bits = activation_bits(&recipe, &float);
         let (graph, bits) = insert_requantize(float.as_ref().clone(), bits);
         graph.verify()?;
+        let warnings = suspicious_values(&float, &calibration.values);
         let search = JointSearch { samples: first(for_ranges), device: &self.device, progress };
         let mut quantized = choose_grids(Arc::new(graph), &bits, calibration, &recipe, search)?;
         let samples_for_rounding = first(for_rounding);
@@ -453,7 +458,8 @@ impl Quantizer {
 
         let (program, layouts) = lower(&quantized, self.provenance.clone())?;
         stage("lower", &mut clock);
-        Ok(Quantized { float, quantized, program, layouts, probes: first(PROBES), seconds })
+        let probes = first(PROBES);
+        Ok(Quantized { float, quantized, program, layouts, probes, warnings, seconds })
     }
 
     fn check_layers(&self, graph: &Graph) -> Result<(), PipelineError> {

@@ -16,7 +16,12 @@ pub(crate) struct Prediction {
 impl Prediction {
     /// The logits of a network that ends in a softmax, the output of any other.
     pub(crate) fn new(graph: &Graph) -> Self {
-        let last = graph.producer(graph.output).map(|n| &graph.nodes[n]);
+        let before = |value| graph.producer(value).map(|n| &graph.nodes[n]);
+        let mut last = before(graph.output);
+        // A softmax of 8 bits may be followed by another grid.
+        while let Some(node) = last.filter(|n| matches!(n.op, Op::Requantize(_))) {
+            last = before(node.inputs[0]);
+        }
         match last {
             Some(node) if matches!(node.op, Op::Softmax(_) | Op::LogSoftmax(_)) => {
                 Self { value: node.inputs[0], logits: true }

@@ -3,19 +3,23 @@
 use std::sync::Arc;
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use burn_ptq_kernels::grid::Grid;
+use burn_ptq_kernels::reference::{table_lookup16, table16};
 use rayon::prelude::*;
 
-use crate::calibrate::{Calibration, grid_statistics, to_tensor};
+use crate::calibrate::{Calibration, grid_statistics, to_tensor, to_vec};
 use crate::graph::ops::OutputGrid;
 use crate::graph::{Array, FloatModel, Graph, Node, Op, Parameters, ValueId, execute};
 use crate::observe::Stats;
 use crate::pipeline::{Event, PipelineError, Progress};
 use crate::prediction::Prediction;
 use crate::prepare::{ActivationBits, grid_groups};
-use crate::quant::{FakeQuantize, round_half_away};
-use crate::range::{Mse, RangeMethod, activation_qparams};
+use crate::quant::{FakeQuantize, QParams, Range, round_half_away};
+use crate::range::{
+    Mse, RangeMethod, UNKNOWN, activation_qparams, is_zero, possible, smallest_input_scale,
+    smallest_scale,
+};
 use crate::recipe::Recipe;
 
 /// A graph in which everything that the integer program needs is decided.
@@ -79,6 +83,9 @@ impl QuantizedWeights {
     }
 }
 
+/// Rounds of widening grids; one but for cycles of grids that values share.
+const ROUNDS_OF_WIDENING: usize = 16;
+
 /// What a joint search of ranges needs besides statistics.
 pub struct JointSearch<'a> {
     /// Calibration samples, one after the other.
@@ -110,9 +117,12 @@ pub fn choose_grids(
     let fixed = fixed_grids(&graph, &groups, bits);
     let schemes =
         bits.iter().map(|&bits| recipe.activation_scheme(bits)).collect::<Result<Vec<_>, _>>()?;
+    let ranges = ranges(&graph, &groups, &statistics);
+    let zero = |v: usize| is_zero(observed_range(&statistics[v]));
     let grids = |method: &dyn RangeMethod| -> Vec<Grid> {
         let grid = |v: usize| match fixed[v] {
             Some(grid) => grid,
+            None if zero(v) => QParams::activation(ranges[v], schemes[v]).grid(0),
             None => activation_qparams(method, &statistics[v].distribution(), schemes[v]).grid(0),
         };
         (0..graph.values.len()).into_par_iter().map(grid).collect()
@@ -122,12 +132,14 @@ pub fn choose_grids(
     let activations = grids_of_recipe.into_iter().enumerate().map(activation).collect();
     let weights = vec![None; graph.nodes.len()];
     let mut quantized = QuantizedGraph { graph: Arc::clone(&graph), activations, weights };
+    let power_of_two = recipe.activations.power_of_two;
+    quantized.widen_unreachable(&groups, &fixed, power_of_two);
     let joint = recipe.joint_range.component();
-    if joint.samples() > 0 {
+    let searched: Vec<usize> = (0..graph.values.len())
+        .filter(|&v| groups[v] == v && fixed[v].is_none() && bits[v] < 16 && !zero(v))
+        .collect();
+    if joint.samples() > 0 && !searched.is_empty() {
         (search.progress)(Event::Stage { stage: "search ranges" });
-        let searched: Vec<usize> = (0..graph.values.len())
-            .filter(|&v| groups[v] == v && fixed[v].is_none() && bits[v] < 16)
-            .collect();
         let scales_of = |exponent: f32| {
             let grids = grids(&Mse { exponent, ..Mse::default() });
             searched.iter().map(|&v| grids[v].scale).collect()
@@ -145,12 +157,43 @@ pub fn choose_grids(
         };
         let found = joint.search(&scales_of, &mut loss).ok_or(PipelineError::Cancelled)?;
         for (&v, scale) in searched.iter().zip(found) {
-            let power_of_two = recipe.activations.power_of_two;
             let scale = if power_of_two { scale.log2().round().exp2() } else { scale };
             quantized.set_scale(ValueId(v), scale);
         }
+        quantized.widen_unreachable(&groups, &fixed, power_of_two);
     }
     Ok(quantized)
+}
+
+fn observed_range(statistics: &Stats) -> Range {
+    Range { min: statistics.min, max: statistics.max }
+}
+
+/// What each value may hold: what was observed, and where that is nothing but zero, what the
+/// operations before it can give.
+fn ranges(graph: &Graph, groups: &[usize], statistics: &[Stats]) -> Vec<Range> {
+    let mut found: Vec<Range> = statistics.iter().map(observed_range).collect();
+    let zero: Vec<bool> = found.iter().map(|&range| is_zero(range)).collect();
+    let set = |found: &mut Vec<Range>, value: usize, range: Range| {
+        let members = (0..groups.len()).filter(|&v| groups[v] == groups[value]);
+        members.for_each(|v| found[v] = range);
+    };
+    let input = graph.input.0;
+    if zero[input] {
+        set(&mut found, input, UNKNOWN);
+    }
+    for node in &graph.nodes {
+        let output = node.output.0;
+        if !zero[output] || node.op.operator().output_grid() == OutputGrid::Shared {
+            continue;
+        }
+        let inputs: Vec<Range> = node.inputs.iter().map(|v| found[v.0]).collect();
+        let possible = possible(node, &inputs).with_zero();
+        let before = if is_zero(found[output]) { possible } else { found[output] };
+        let both = Range { min: before.min.min(possible.min), max: before.max.max(possible.max) };
+        set(&mut found, output, if is_zero(both) { UNKNOWN } else { both });
+    }
+    found
 }
 
 /// The loss of a network whose activations are rounded and whose weights are not.
@@ -199,6 +242,41 @@ impl RangeLoss {
 }
 
 impl QuantizedGraph {
+    /// Widens grids, before weights are rounded, that are so fine that the operation in front of them
+    /// could not be rescaled to them, because what it gives is nearly zero.
+    fn widen_unreachable(&mut self, groups: &[usize], fixed: &[Option<Grid>], power_of_two: bool) {
+        let graph = Arc::clone(&self.graph);
+        // A grid that several operations write may lie before and behind another one.
+        for _ in 0..ROUNDS_OF_WIDENING {
+            let mut widened = false;
+            for node in &graph.nodes {
+                let inputs: Vec<Grid> =
+                    node.inputs.iter().map(|v| self.activations[v.0].grid).collect();
+                let needed = [
+                    (node.output, smallest_scale(node, &inputs)),
+                    (node.inputs[0], smallest_input_scale(node)),
+                ];
+                for (value, smallest) in needed {
+                    let found = self.activations[value.0].grid.scale;
+                    if f64::from(found) >= smallest || fixed[value.0].is_some() {
+                        continue;
+                    }
+                    let scale = match power_of_two {
+                        true => smallest.log2().ceil().exp2() as f32,
+                        // The nearest float may lie below.
+                        false => (smallest as f32).next_up(),
+                    };
+                    let members = (0..groups.len()).filter(|&v| groups[v] == groups[value.0]);
+                    members.for_each(|v| self.activations[v].grid.scale = scale);
+                    widened = true;
+                }
+            }
+            if !widened {
+                return;
+            }
+        }
+    }
+
     /// Gives `value`, and all values that share its grid, another scale; the biases of layers that
     /// read them keep their real values.
     pub fn set_scale(&mut self, value: ValueId, scale: f32) {
@@ -314,6 +392,9 @@ pub struct SimulatedModel {
     /// Whether a value is rounded; movements of elements keep values on their grid.
     #[module(skip)]
     rounds: Vec<bool>,
+    /// The integer program's table of each node that is one of 16 bits.
+    #[module(skip)]
+    tables: Vec<Option<Vec<i16>>>,
 }
 
 impl SimulatedModel {
@@ -334,11 +415,21 @@ impl SimulatedModel {
             let moves = matches!(node.op, Op::Reshape(_) | Op::Permute(_) | Op::Concat(_));
             rounds[node.output.0] = !moves;
         }
+        let table = |node: &Node| match &node.op {
+            Op::Unary(op) if quantized.activations[node.output.0].bits == 16 => {
+                let [input, output] =
+                    [node.inputs[0], node.output].map(|v| quantized.activations[v.0].grid);
+                Some(table16(|x| op.function.apply(x), input, output).to_vec())
+            }
+            _ => None,
+        };
+        let tables = graph.nodes.iter().map(table).collect();
         Self {
             layers: graph.nodes.iter().zip(&quantized.weights).map(layer).collect(),
             quantizers: quantized.activations.iter().map(|a| FakeQuantize::new(a.grid)).collect(),
             graph,
             rounds,
+            tables,
         }
     }
 
@@ -356,8 +447,8 @@ impl SimulatedModel {
         input: Tensor<4>,
         mut observe: impl FnMut(ValueId, &Tensor<4>),
     ) -> Tensor<4> {
-        let compute = |_, node: &Node, inputs: &[Tensor<4>], parameters: &[Tensor<1>]| {
-            self.compute(node, inputs, parameters)
+        let compute = |index, node: &Node, inputs: &[Tensor<4>], parameters: &[Tensor<1>]| {
+            self.compute(index, node, inputs, parameters)
         };
         execute(&self.graph, &self.layers, input, compute, |id, value| {
             let value =
@@ -368,21 +459,39 @@ impl SimulatedModel {
     }
 
     /// Runs one node on quantized inputs and rounds its output.
-    pub(crate) fn forward_node(&self, node: usize, inputs: &[Tensor<4>]) -> Tensor<4> {
-        let parameters = self.layers[node].values();
-        let node = &self.graph.nodes[node];
-        let value = self.compute(node, inputs, &parameters);
+    pub(crate) fn forward_node(&self, index: usize, inputs: &[Tensor<4>]) -> Tensor<4> {
+        let parameters = self.layers[index].values();
+        let node = &self.graph.nodes[index];
+        let value = self.compute(index, node, inputs, &parameters);
         let value = node.clamp.map_or(value.clone(), |c| c.forward(value));
         self.quantizers[node.output.0].forward(value)
     }
 
     /// Runs a node without its fused activation.
-    fn compute(&self, node: &Node, inputs: &[Tensor<4>], parameters: &[Tensor<1>]) -> Tensor<4> {
+    fn compute(
+        &self,
+        index: usize,
+        node: &Node,
+        inputs: &[Tensor<4>],
+        parameters: &[Tensor<1>],
+    ) -> Tensor<4> {
         let operator = node.op.operator();
+        let input = self.quantizers[node.inputs[0].0].grid();
+        if let Some(table) = &self.tables[index] {
+            // Between two entries the kernel's line differs from the function: by many steps of a
+            // grid of 16 bits where the function has a kink.
+            let output = self.quantizers[node.output.0].grid();
+            let x = to_vec(inputs[0].clone());
+            let levels: Vec<i16> = x.into_iter().map(|x| input.quantize(x) as i16).collect();
+            let mut found = vec![0_i16; levels.len()];
+            table_lookup16(table, &levels, &mut found);
+            let y: Vec<f32> = found.into_iter().map(|q| output.dequantize(q.into())).collect();
+            return Tensor::from_data(TensorData::new(y, inputs[0].dims()), &inputs[0].device());
+        }
         let Op::AveragePool(_) = node.op else { return operator.forward(inputs, parameters) };
         // Means of a few integers fall on exact ties often. The kernel rounds them away from the
         // integer zero, not from the zero point, so the mean is taken over integers here too.
-        let Grid { scale, zero_point, .. } = self.quantizers[node.inputs[0].0].grid();
+        let Grid { scale, zero_point, .. } = input;
         let levels = (inputs[0].clone() / scale).round();
         let mean = operator.forward(&[levels], parameters) + zero_point as f32;
         (round_half_away(mean) - zero_point as f32) * scale

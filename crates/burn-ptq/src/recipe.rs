@@ -1,5 +1,7 @@
 //! Recipes: which component each stage of the pipeline uses, and with which parameters.
 
+mod limits;
+
 use serde::{Deserialize, Serialize};
 
 use crate::choice::{choices, nearest};
@@ -161,11 +163,11 @@ pub enum RecipeError {
     #[error("{key} is {found}: expected {expected}")]
     Value {
         /// The key.
-        key: &'static str,
+        key: String,
         /// What was found.
         found: String,
         /// What is expected.
-        expected: &'static str,
+        expected: String,
     },
     /// A layer override that is no glob, or matches no layer.
     #[error("layer '{glob}' {problem}")]
@@ -283,7 +285,8 @@ impl Recipe {
 
     /// The recipe as TOML.
     pub fn to_toml(&self) -> String {
-        toml::to_string(self).expect("a recipe has string keys only")
+        // TOML has no integers of 64 bits without sign; `validate` refuses what it cannot hold.
+        toml::to_string(self).unwrap_or_else(|error| format!("# no valid recipe: {error}\n"))
     }
 
     /// `W4A8` and the like, for tables.
@@ -321,27 +324,15 @@ impl Recipe {
                 problem: format!("is no glob: {e}"),
             })?;
         }
-        let positive = |key, found: usize| match found {
-            0 => Err(RecipeError::Value { key, found: "0".into(), expected: "at least 1" }),
-            _ => Ok(()),
-        };
-        positive("calibration.batch", self.calibration.batch)?;
-        positive("layerwise.samples", self.layerwise.samples)?;
+        limits::check(self)?;
         let tuning = &self.reconstruction;
-        positive("reconstruction.batch", tuning.batch)?;
-        positive("reconstruction.samples", tuning.samples)?;
-        let share = |key, x: f64, most: f64| match (0.0..=most).contains(&x) {
-            true => Ok(()),
-            false => {
-                let expected = if most == 1.0 { "0 to 1" } else { "0 to 0.5" };
-                Err(RecipeError::Value { key, found: x.to_string(), expected })
-            }
+        let conflict = |key: &str, expected: &str| {
+            Err(RecipeError::Value {
+                key: key.into(),
+                found: "set".into(),
+                expected: expected.into(),
+            })
         };
-        share("reconstruction.drop", tuning.drop, 1.0)?;
-        share("reconstruction.mixup", tuning.mixup, 1.0)?;
-        share("reconstruction.validation", tuning.validation, 0.5)?;
-        let conflict =
-            |key, expected| Err(RecipeError::Value { key, found: "set".into(), expected });
         if tuning.mixup > 0.0 && tuning.granularity != ReconstructionGranularity::Network {
             return conflict(
                 "reconstruction.mixup",
@@ -355,14 +346,7 @@ impl Recipe {
                 "another correction than \"affine\", which stretches scales to any number",
             );
         }
-        if !(tuning.learning_rate > 0.0 && tuning.learning_rate.is_finite()) {
-            return Err(RecipeError::Value {
-                key: "reconstruction.learning_rate",
-                found: tuning.learning_rate.to_string(),
-                expected: "a positive number",
-            });
-        }
-        positive("calibration.samples", self.calibration.samples.unwrap_or(1))
+        Ok(())
     }
 
     /// The scheme of weights of `bits` bits.

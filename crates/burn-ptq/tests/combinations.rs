@@ -291,3 +291,82 @@ fn a_long_stage_can_be_cancelled() {
         assert!(matches!(error, PipelineError::Cancelled), "{stage}: {error}");
     }
 }
+
+/// The path of a parameter: `rounding = { adaround = { iterations = 5 } }`, or `weights.bits = 5`.
+fn with_parameter(stage: &str, component: &str, parameter: &str, value: &str) -> String {
+    match component {
+        "keys" => format!("{stage}.{parameter} = {value}\n"),
+        _ => {
+            let choice = format!("{{ {component} = {{ {parameter} = {value} }} }}");
+            let choice = if stage == "conditioning" { format!("[{choice}]") } else { choice };
+            let tuned = if stage == "reconstruction.loss" {
+                "reconstruction.granularity = 'block'\nreconstruction.iterations = 2\n"
+            } else {
+                ""
+            };
+            format!("{tuned}{stage} = {choice}\n")
+        }
+    }
+}
+
+#[test]
+fn every_number_of_every_component_has_bounds_that_the_recipe_is_refused_beyond() {
+    let mut numbers = 0;
+    for stage in stages() {
+        for component in &stage.components {
+            for (parameter, default) in &component.parameters {
+                let integer = default.parse::<u64>().is_ok();
+                if !integer && default.parse::<f64>().is_err() {
+                    continue;
+                }
+                // A default without a point may be a fraction all the same.
+                let huge = if integer { &["9223372036854775807"][..] } else { &[] };
+                let fractions: &[&str] =
+                    if integer { &[] } else { &["inf", "-inf", "nan", "1e308", "-1.0"] };
+                for value in huge.iter().chain(fractions).chain(&["-1"]) {
+                    let text = with_parameter(stage.key, component.name, parameter, value);
+                    let parsed = Recipe::parse(&text, "r.toml");
+                    let error = parsed.expect_err(&format!("accepted: {text}")).to_string();
+                    let says =
+                        error.contains(parameter.as_str()) || error.contains("invalid value");
+                    let bits = error.contains("cannot have");
+                    assert!(says || bits || error.contains("line"), "{text}: {error}");
+                }
+                numbers += 1;
+            }
+        }
+    }
+    assert!(numbers > 40, "{numbers}");
+}
+
+#[test]
+fn extremes_of_every_fraction_end_in_a_program_or_in_words() {
+    for stage in stages() {
+        for component in &stage.components {
+            for (parameter, default) in &component.parameters {
+                if default.parse::<u64>().is_ok() || default.parse::<f64>().is_err() {
+                    continue;
+                }
+                for value in ["0.0", "1e-30", "0.5", "1.0", "10.0", "1e3", "1e6"] {
+                    let mut text = with_parameter(stage.key, component.name, parameter, value);
+                    text.push_str("weights.bits = 3\nactivations.bits = 4\n");
+                    if parameter == "learning_rate" && component.name != "keys" {
+                        text = text.replace(" } }", ", STEPS = 3 } }");
+                        let steps =
+                            if component.name == "data-free" { "steps" } else { "iterations" };
+                        text = text.replace("STEPS", steps);
+                    }
+                    if stage.key == "reconstruction" {
+                        text.push_str("reconstruction.granularity = 'network'\n");
+                        text.push_str("reconstruction.iterations = 2\n");
+                    }
+                    let Ok(recipe) = Recipe::parse(&text, "r.toml") else { continue };
+                    if let Err(error) = quantize(&recipe) {
+                        let error = error.to_string();
+                        assert!(!error.contains("bug"), "{text}: {error}");
+                    }
+                }
+            }
+        }
+    }
+}

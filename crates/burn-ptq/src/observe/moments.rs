@@ -69,6 +69,10 @@ pub struct Quadratic {
     pub target: Array,
 }
 
+/// The share of the second moments about zero below which those about the means are rounding noise of
+/// their sums.
+const NOISE: f64 = 1e-5;
+
 impl MomentsObserver {
     /// An observer for the inputs of `op`; `None` if it has no weights.
     ///
@@ -180,7 +184,11 @@ impl Moments {
     /// the least squares target is `w* = H^-1 E[z x^T] w`. `damping` times the mean of the diagonal
     /// pulls `w*` towards `w` and keeps `H` invertible. If the bias is fitted afterwards, means are
     /// no error: the moments are then taken about the means.
-    pub fn quadratic(&self, weight: &Array, damping: f64, centred: bool) -> Quadratic {
+    ///
+    /// What the rows do not show is taken for inputs that vary alike and independently, for which the
+    /// nearest weights are best: where they do not vary about their means, and a share `doubt` of the
+    /// whole, since few samples let features seem related that are not.
+    pub fn quadratic(&self, weight: &Array, damping: f64, centred: bool, doubt: f64) -> Quadratic {
         let (len, square) = (self.len, self.len * self.len);
         let rows = self.rows.max(1) as f64;
         let per_group = weight.len() / self.groups;
@@ -198,8 +206,22 @@ impl Moments {
                         })
                 };
                 let mut hessian = matrix(&self.quantized, &mean_z, &mean_z);
-                let mean_diagonal = (hessian.trace() / len as f64).max(f64::MIN_POSITIVE);
+                let mean = |trace: f64| trace / len as f64;
+                let mean_diagonal = mean(hessian.trace()).max(0.0);
+                let second = |i: usize| self.quantized[group * square + i * len + i] / rows;
+                let uncentred = mean((0..len).map(second).sum());
                 let ridge = (damping * mean_diagonal).max(1e-6 * mean_diagonal);
+                let ridge = ridge.max(NOISE * uncentred) + doubt * mean_diagonal;
+                if !(ridge.is_normal() && hessian.iter().all(|x| x.is_finite())) {
+                    // No input, or none that can be squared.
+                    let identity = DMatrix::<f32>::identity(len, len);
+                    let weights = &weight.data[group * per_group..][..per_group];
+                    return (identity.iter().copied().collect(), weights.to_vec());
+                }
+                // Gradients and errors in f32 want second moments that can be squared themselves.
+                let unit = f64::from(crate::range::unit(ridge as f32));
+                hessian *= (1.0 - doubt) / unit;
+                let ridge = ridge / unit;
                 for i in 0..len {
                     hessian[(i, i)] += ridge;
                 }
@@ -209,7 +231,8 @@ impl Moments {
                 } else {
                     let w = DMatrix::from_row_slice(per_group / len, len, weights).map(f64::from);
                     let w = w.transpose();
-                    let right = matrix(&self.cross, &mean_z, &mean_x) * &w + &w * ridge;
+                    let cross = matrix(&self.cross, &mean_z, &mean_x) * ((1.0 - doubt) / unit);
+                    let right = cross * &w + &w * ridge;
                     match Cholesky::new(hessian.clone()) {
                         Some(factor) => factor.solve(&right).iter().map(|&x| x as f32).collect(),
                         None => weights.to_vec(),
@@ -385,7 +408,7 @@ mod tests {
         observer.observe(&x.clone().neg(), None);
         let moments = observer.moments();
         let (weight, bias) = op.weight_and_bias().unwrap();
-        let quadratic = moments.quadratic(weight, 0.0, false);
+        let quadratic = moments.quadratic(weight, 0.0, false, 0.0);
         let flat =
             |a: &Array| Tensor::from_data(TensorData::new(a.data.clone(), [a.len()]), &device);
         let y = op.operator().forward(&[x], &[flat(weight), flat(bias)]);

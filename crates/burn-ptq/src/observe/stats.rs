@@ -120,6 +120,17 @@ impl Distribution {
         Self { min, max, moving_min: min, moving_max: max, points }
     }
 
+    /// The same values as multiples of `unit`, a power of two.
+    pub(crate) fn in_units_of(&self, unit: f32) -> Self {
+        Self {
+            min: self.min / unit,
+            max: self.max / unit,
+            moving_min: self.moving_min / unit,
+            moving_max: self.moving_max / unit,
+            points: self.points.iter().map(|&(x, n)| (x / unit, n)).collect(),
+        }
+    }
+
     /// How many elements there are.
     pub fn total(&self) -> f64 {
         self.points.iter().map(|p| p.1).sum()

@@ -14,10 +14,10 @@ pub type ActivationBits = Vec<u8>;
 /// taken on finer grids.
 ///
 /// `bits` asks for the bits of each value. A value that shares a grid with the model's input or
-/// output gets their bits; softmax reads and writes 8 bits.
+/// output gets their bits; softmax reads and writes 8 bits, which are requantized to other ones.
 pub fn insert_requantize(mut graph: Graph, mut bits: ActivationBits) -> (Graph, ActivationBits) {
     for node in &graph.nodes {
-        if matches!(node.op, Op::Softmax(_) | Op::LogSoftmax(_)) {
+        if is_softmax(&node.op) && node.output != graph.output {
             bits[node.output.0] = 8;
         }
     }
@@ -62,10 +62,16 @@ pub fn insert_requantize(mut graph: Graph, mut bits: ActivationBits) -> (Graph, 
     (graph, bits)
 }
 
-/// Softmax writes a grid that it fixes: where its output shares a grid with other values, a
-/// requantize node stands between.
+fn is_softmax(op: &Op) -> bool {
+    matches!(op, Op::Softmax(_) | Op::LogSoftmax(_))
+}
+
+/// Softmax writes a grid of 8 bits that it fixes: where its output shares a grid with other values,
+/// or has other bits, a requantize node stands between.
 fn free_fixed_grids(graph: &mut Graph, bits: &mut ActivationBits) {
     let group = grid_groups(graph);
+    let mut unified = bits.clone();
+    unify(graph, &mut unified);
     let mut sources = vec![0; graph.values.len()];
     sources[group[graph.input.0]] += 1;
     for node in &graph.nodes {
@@ -77,8 +83,7 @@ fn free_fixed_grids(graph: &mut Graph, bits: &mut ActivationBits) {
     while index < graph.nodes.len() {
         let node = &graph.nodes[index];
         let output = node.output;
-        let fixes = matches!(node.op, Op::Softmax(_) | Op::LogSoftmax(_));
-        if fixes && sources[group[output.0]] > 1 {
+        if is_softmax(&node.op) && (sources[group[output.0]] > 1 || unified[output.0] != 8) {
             let value = graph.value(output).clone();
             let id =
                 push_value(graph, bits, Value { name: format!("{}.own", value.name), ..value }, 8);

@@ -41,11 +41,18 @@ impl QParams {
     pub fn activation(range: Range, scheme: Scheme) -> Self {
         let (min, max) = signed_range(scheme.bits, false);
         let range = range.with_zero();
+        let usable = |scale| usable_scale(scale, f32::MIN_POSITIVE, scheme.power_of_two);
         let (scale, zero_point) = if scheme.symmetric {
-            (usable_scale(range.magnitude() / max as f32, scheme.power_of_two), 0)
+            (usable(range.magnitude() / max as f32), 0)
         } else {
-            let scale =
-                usable_scale((range.max - range.min) / (max - min) as f32, scheme.power_of_two);
+            let steps = (max - min) as f32;
+            let width = range.max - range.min;
+            let scale = if width.is_finite() {
+                width / steps
+            } else {
+                range.max / steps - range.min / steps
+            };
+            let scale = usable(scale);
             let zero_point = min - (range.min / scale).round() as i32;
             (scale, zero_point.clamp(min, max))
         };
@@ -85,13 +92,16 @@ impl QParams {
 fn weight_scale(range: Range, scheme: Scheme) -> f32 {
     let (min, max) = weight_range(scheme.bits);
     let range = range.with_zero();
-    usable_scale((range.max / max as f32).max(range.min / min as f32), scheme.power_of_two)
+    let scale = (range.max / max as f32).max(range.min / min as f32);
+    usable_scale(scale, SMALLEST_WEIGHT_SCALE, scheme.power_of_two)
 }
 
+/// The smallest scale of a channel of weights; layers of tiny weights are rounded in other units.
+const SMALLEST_WEIGHT_SCALE: f32 = 1e-12;
+
 /// Turns degenerate scales (an all-zero channel, an overflow) into ones that every formula can take.
-fn usable_scale(scale: f32, power_of_two: bool) -> f32 {
-    const SMALLEST: f32 = 1e-12;
-    let scale = if scale.is_finite() { scale.max(SMALLEST) } else { f32::MAX.sqrt() };
+fn usable_scale(scale: f32, smallest: f32, power_of_two: bool) -> f32 {
+    let scale = if scale.is_finite() { scale.max(smallest) } else { f32::MAX.sqrt() };
     if power_of_two { scale.log2().round().exp2() } else { scale }
 }
 

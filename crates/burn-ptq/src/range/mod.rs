@@ -14,6 +14,7 @@ mod octav;
 mod on_grid;
 mod output_mse;
 mod percentile;
+mod possible;
 
 pub use aciq::Aciq;
 pub use kl::Kl;
@@ -24,6 +25,7 @@ pub use mse::Mse;
 pub use octav::Octav;
 pub use output_mse::OutputMse;
 pub use percentile::Percentile;
+pub(crate) use possible::{UNKNOWN, is_zero, possible, smallest_input_scale, smallest_scale};
 
 use burn_ptq_kernels::grid::weight_range;
 
@@ -87,12 +89,46 @@ choices! {
 }
 
 /// The quantization parameters of an activation.
+///
+/// Methods see distributions of extreme magnitude in other units, in which squares of errors neither
+/// vanish nor overflow. A method that leaves nothing but zero is given the whole observed range.
 pub fn activation_qparams(
     method: &dyn RangeMethod,
     distribution: &Distribution,
     scheme: Scheme,
 ) -> QParams {
-    QParams::activation(method.range(distribution, scheme), scheme)
+    let magnitude = distribution.max.abs().max(distribution.min.abs());
+    let unit = unit(magnitude);
+    let scaled;
+    let distribution = match unit == 1.0 {
+        true => distribution,
+        false => {
+            scaled = distribution.in_units_of(unit);
+            &scaled
+        }
+    };
+    let range = or_whole(method.range(distribution, scheme), distribution);
+    let mut qparams = QParams::activation(range, scheme);
+    qparams.scales.iter_mut().for_each(|scale| *scale *= unit);
+    qparams
+}
+
+/// The power of two in whose units numbers of `magnitude` are computed with: 1 unless squares of
+/// their errors would leave the floats.
+pub(crate) fn unit(magnitude: f32) -> f32 {
+    const USUAL: std::ops::Range<f32> = 6e-5..1e9;
+    match magnitude > 0.0 && magnitude.is_finite() && !USUAL.contains(&magnitude) {
+        true => magnitude.log2().floor().clamp(-120.0, 120.0).exp2(),
+        false => 1.0,
+    }
+}
+
+/// `range`, or all of `distribution` if it holds nothing but zero.
+fn or_whole(range: Range, distribution: &Distribution) -> Range {
+    if range.with_zero().magnitude() > 0.0 {
+        return range;
+    }
+    Range { min: distribution.min, max: distribution.max }
 }
 
 /// A weight, and what is known of the inputs that it is multiplied with.
@@ -121,7 +157,10 @@ impl<T: RangeMethod> WeightRange for T {
     }
 
     fn ranges(&self, problem: &WeightProblem) -> Vec<Range> {
-        let of = |values| self.range(&Distribution::of_constants(values), problem.scheme);
+        let of = |values| {
+            let distribution = Distribution::of_constants(values);
+            or_whole(self.range(&distribution, problem.scheme), &distribution)
+        };
         match problem.scheme.granularity {
             Granularity::PerTensor => vec![of(problem.weight.data.as_slice())],
             Granularity::PerChannel => problem.weight.rows().map(of).collect(),

@@ -156,6 +156,7 @@ mod tests {
             quadratic: Some(&quadratic),
             qparams: &qparams,
             seed: 0,
+            go_on: crate::round::GoOn::always(),
         });
         let adaround = AdaRound::default();
         let host = |x: Tensor<3>| x.into_data().try_to_vec::<f32>().unwrap();

@@ -43,20 +43,25 @@ impl Rounding for CoordinateDescent {
         let grids = Grids::new(problem);
         let refits = if problem.qparams.scheme.power_of_two { 0 } else { self.refits };
         let starts = if refits == 0 { 1 } else { self.starts.max(1) };
-        let ends: Vec<End> = (0..starts)
-            .into_par_iter()
-            .map(|start| {
-                let share = start as f32 / (starts - 1).max(1) as f32;
-                let mut grids = grids.clone();
-                let factor = 1.0 - share * (1.0 - self.narrowest);
-                grids.scales.iter_mut().for_each(|scale| *scale *= factor);
-                let values = factors.round(quadratic, &grids);
-                self.descend(quadratic, grids, values, refits)
-            })
-            .collect();
+        let descend = |start: usize| {
+            let share = start as f32 / (starts - 1).max(1) as f32;
+            let mut grids = grids.clone();
+            let factor = 1.0 - share * (1.0 - self.narrowest);
+            grids.scales.iter_mut().for_each(|scale| *scale *= factor);
+            let values = factors.round(quadratic, &grids);
+            self.descend(quadratic, grids, values, refits)
+        };
+        let mut ends: Vec<End> = Vec::new();
+        while ends.len() < starts && (ends.is_empty() || problem.go_on.ask()) {
+            let next = starts.min(ends.len() + STARTS_AT_ONCE);
+            ends.par_extend((ends.len()..next).into_par_iter().map(descend));
+        }
         best(ends, quadratic, problem.qparams.scheme.granularity)
     }
 }
+
+/// Descents between which the rounding may be stopped.
+const STARTS_AT_ONCE: usize = 8;
 
 /// Where a descent ended: the integers, their scales, and the error of each row.
 struct End {

@@ -4,11 +4,11 @@ use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{Rounded, RoundingProblem};
+use super::{GoOn, Rounded, RoundingProblem};
 
 /// A layer's problem on an autodiff device. Tensors are `[groups, out_channels / groups, len]`.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(super) struct Problem<'a> {
     pub(super) target: Tensor<3>,
     /// `[groups, out_channels / groups, 1]`.
     pub(super) scale: Tensor<3>,
@@ -16,6 +16,7 @@ pub(super) struct Problem {
     pub(super) hessian: Tensor<3>,
     pub(super) bounds: [f32; 2],
     per_tensor: bool,
+    go_on: GoOn<'a>,
 }
 
 /// Variables that stand for rounded weights.
@@ -37,8 +38,8 @@ pub(super) trait Learned: Module {
     }
 }
 
-impl Problem {
-    pub(super) fn new(problem: &RoundingProblem) -> Self {
+impl<'a> Problem<'a> {
+    pub(super) fn new(problem: &RoundingProblem<'a>) -> Self {
         let quadratic = problem.quadratic();
         let device = Device::flex().autodiff();
         let (groups, len) = (quadratic.groups, quadratic.len);
@@ -54,6 +55,7 @@ impl Problem {
             hessian: tensor(quadratic.hessians.clone(), [groups, len, len]),
             bounds: [grid.min as f32, grid.max as f32],
             per_tensor: problem.qparams.scales.len() == 1,
+            go_on: problem.go_on,
         }
     }
 
@@ -95,6 +97,9 @@ pub(super) fn train_module<M: Learned>(
     let unit = if best.0 > 0.0 { 1.0 / best.0 } else { 1.0 };
     let mut adam = AdamConfig::new().with_epsilon(1e-8).init();
     for iteration in 0..iterations {
+        if !problem.go_on.ask() {
+            break;
+        }
         let progress = iteration as f64 / iterations as f64;
         let mut loss = problem.error(module.integers() * module.scale()) * unit;
         if let Some(penalty) = module.penalty(progress) {

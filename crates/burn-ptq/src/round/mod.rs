@@ -42,6 +42,35 @@ pub struct RoundingProblem<'a> {
     pub qparams: &'a QParams,
     /// The recipe's seed.
     pub seed: u64,
+    /// What a rounding asks that may take long.
+    pub go_on: GoOn<'a>,
+}
+
+/// Whether a long computation shall go on: a rounding that is told otherwise returns what it has.
+#[derive(Clone, Copy)]
+pub struct GoOn<'a>(Option<&'a dyn Fn() -> bool>);
+
+impl<'a> GoOn<'a> {
+    /// Asks `go_on`.
+    pub fn new(go_on: &'a dyn Fn() -> bool) -> Self {
+        Self(Some(go_on))
+    }
+
+    /// Always.
+    pub fn always() -> Self {
+        Self(None)
+    }
+
+    /// Whether to go on.
+    pub fn ask(self) -> bool {
+        self.0.is_none_or(|go_on| go_on())
+    }
+}
+
+impl std::fmt::Debug for GoOn<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("GoOn")
+    }
 }
 
 impl<'a> RoundingProblem<'a> {
@@ -162,6 +191,7 @@ mod tests {
             quadratic: Some(&quadratic),
             qparams: &qparams,
             seed,
+            go_on: GoOn::always(),
         })
     }
 
@@ -229,6 +259,7 @@ mod tests {
             quadratic: Some(&quadratic),
             qparams: &qparams,
             seed: 0,
+            go_on: GoOn::always(),
         };
         let best: f64 = (0..6).map(|o| brute_force(&quadratic, &qparams, o)).sum();
         let nearest = error(&quadratic, &Nearest {}.round(&problem));
@@ -256,6 +287,7 @@ mod tests {
             quadratic: Some(&quadratic),
             qparams: &qparams,
             seed: 0,
+            go_on: GoOn::always(),
         };
         let nearest = Nearest {}.round(&problem);
         assert_eq!(Obq {}.round(&problem), nearest);

@@ -1,0 +1,121 @@
+//! Scales for what calibration says nothing of: values that are zero on all samples, and scales
+//! below what the integer arithmetic before them can resolve.
+
+use burn_ptq_kernels::grid::Grid;
+
+use super::Range;
+use crate::graph::{Clamp, Node, Op};
+
+/// Magnitudes below this count as zero: their steps would leave the normal 32-bit floats.
+pub(crate) const SMALLEST_MAGNITUDE: f32 = 7.703_72e-34;
+
+/// The range of a value that is zero whatever is put in.
+pub(crate) const UNKNOWN: Range = Range { min: -1.0, max: 1.0 };
+
+/// The most steps of its output's grid that an operation's result may reach: rescaled accumulators
+/// have 30 bits, and rounding may enlarge weights.
+const LARGEST_RESULT: f64 = (1_u32 << 27) as f64;
+
+/// The smallest scale of inputs of softmax, whose arithmetic has 26 fraction bits.
+const SMALLEST_LOGIT_SCALE: f64 = 1.0 / (1_u32 << 26) as f64;
+
+/// Whether no element of a value differs from zero in steps that floats can express.
+pub(crate) fn is_zero(range: Range) -> bool {
+    range.min.abs().max(range.max.abs()) < SMALLEST_MAGNITUDE
+}
+
+/// An interval that holds what `node` gives for inputs within `inputs`.
+pub(crate) fn possible(node: &Node, inputs: &[Range]) -> Range {
+    let [low, high] = [f64::from(inputs[0].min), f64::from(inputs[0].max)];
+    let (low, high) = match &node.op {
+        Op::Conv2d(_) | Op::Linear(_) | Op::ChannelAffine(_) => weighted(node, low, high),
+        Op::Add(_) => (low + f64::from(inputs[1].min), high + f64::from(inputs[1].max)),
+        Op::Mul(_) => hull(
+            [low, high]
+                .into_iter()
+                .flat_map(|a| [inputs[1].min, inputs[1].max].map(|b| a * f64::from(b))),
+        ),
+        Op::Unary(op) => {
+            // Monotone but for HardSwish, whose least value lies at -1.5.
+            let ends = [low, -1.5_f64.clamp(low, high), high];
+            hull(ends.into_iter().map(|x| f64::from(op.function.apply(x as f32))))
+        }
+        Op::Clip(op) => bounded(op.bounds, low, high),
+        Op::Pad(op) => (low.min(op.value.into()), high.max(op.value.into())),
+        Op::Softmax(_) => (0.0, 1.0),
+        Op::LogSoftmax(_) => (-16.0, 0.0),
+        Op::Concat(_) => hull(inputs.iter().flat_map(|r| [r.min.into(), r.max.into()])),
+        Op::AveragePool(_)
+        | Op::MaxPool(_)
+        | Op::Reshape(_)
+        | Op::Permute(_)
+        | Op::Requantize(_) => (low, high),
+    };
+    let (low, high) = match node.clamp {
+        Some(bounds) => bounded(bounds, low, high),
+        None => (low, high),
+    };
+    let finite = |x: f64| x.clamp(-1e30, 1e30) as f32;
+    Range { min: finite(low), max: finite(high) }
+}
+
+/// The smallest scale of `node`'s output that its result can be rescaled to, whatever its inputs
+/// hold; 0 where nothing is rescaled.
+pub(crate) fn smallest_scale(node: &Node, inputs: &[Grid]) -> f64 {
+    let reach = |i: usize| reach(inputs[i]);
+    let largest = match &node.op {
+        Op::Conv2d(_) | Op::Linear(_) | Op::ChannelAffine(_) => largest_result(node, reach(0)),
+        Op::Add(_) => reach(0) + reach(1),
+        Op::Mul(_) => reach(0) * reach(1),
+        Op::Clip(_) | Op::Requantize(_) => reach(0),
+        _ => 0.0,
+    };
+    largest / LARGEST_RESULT
+}
+
+/// The smallest scale of an input of `node`; 0 where any will do.
+pub(crate) fn smallest_input_scale(node: &Node) -> f64 {
+    match node.op {
+        Op::Softmax(_) | Op::LogSoftmax(_) => SMALLEST_LOGIT_SCALE,
+        _ => 0.0,
+    }
+}
+
+/// The largest magnitude that the bytes of a value can stand for.
+fn reach(grid: Grid) -> f64 {
+    let wide = grid.max > 127;
+    let steps = if wide { 32768 } else { 128 + grid.zero_point.abs() };
+    f64::from(steps) * f64::from(grid.scale)
+}
+
+/// The interval of a layer's outputs for inputs from `low` to `high`.
+fn weighted(node: &Node, low: f64, high: f64) -> (f64, f64) {
+    let Some((weight, bias)) = node.op.weight_and_bias() else { return (0.0, 0.0) };
+    hull(weight.rows().zip(&bias.data).flat_map(|(row, &bias)| {
+        let ends = row.iter().map(|&w| {
+            let (a, b) = (f64::from(w) * low, f64::from(w) * high);
+            (a.min(b), a.max(b))
+        });
+        let (low, high) = ends.fold((0.0, 0.0), |sum, end| (sum.0 + end.0, sum.1 + end.1));
+        [f64::from(bias) + low, f64::from(bias) + high]
+    }))
+}
+
+/// The largest magnitude of a layer's outputs for inputs of magnitudes up to `reach`.
+fn largest_result(node: &Node, reach: f64) -> f64 {
+    let Some((weight, bias)) = node.op.weight_and_bias() else { return 0.0 };
+    let rows = weight.rows().zip(&bias.data).map(|(row, &bias)| {
+        f64::from(bias.abs()) + reach * row.iter().map(|&w| f64::from(w.abs())).sum::<f64>()
+    });
+    rows.fold(0.0, f64::max)
+}
+
+fn bounded(bounds: Clamp, low: f64, high: f64) -> (f64, f64) {
+    let [min, max] = [f64::from(bounds.min), f64::from(bounds.max)];
+    (low.max(min).min(max), high.max(min).min(max))
+}
+
+fn hull(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let around = (f64::INFINITY, f64::NEG_INFINITY);
+    values.fold(around, |(low, high), x| (low.min(x), high.max(x)))
+}
