@@ -41,7 +41,7 @@ const STEPS: &[Step] = &[
         environment: &[],
     },
     Step {
-        name: "burn-ptq, its command line and the examples, optimized",
+        name: "burn-ptq, its command line, the examples and damaged inputs, optimized",
         arguments: &[
             "test",
             "--release",
@@ -49,6 +49,7 @@ const STEPS: &[Step] = &[
             "--package=burn-ptq",
             "--package=burn-ptq-cli",
             "--package=burn-ptq-examples",
+            "--package=burn-ptq-fuzz",
             "--features=burn-ptq/ndarray",
             "--",
             "--show-output",

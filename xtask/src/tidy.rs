@@ -28,7 +28,7 @@ const ROUNDING: &[(&str, &str)] = &[
 
 fn sources() -> Vec<(String, String)> {
     let mut files = Vec::new();
-    for folder in ["crates", "xtask", "examples"] {
+    for folder in ["crates", "xtask", "examples", "fuzz"] {
         collect(&root().join(folder), &mut files);
     }
     let relative = |path: PathBuf| {

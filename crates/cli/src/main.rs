@@ -50,10 +50,21 @@ fn main() -> ExitCode {
                 errln!("interrupted; every finished run is kept, the same command goes on");
                 return ExitCode::from(INTERRUPTED);
             }
-            errln!("error: {error:#}");
+            errln!("error: {}", causes(&error));
             ExitCode::from(USAGE)
         }
     }
+}
+
+/// An error with its causes. Many errors say their cause themselves: no text stands twice.
+fn causes(error: &anyhow::Error) -> String {
+    error.chain().map(|cause| cause.to_string()).fold(String::new(), |text, cause| {
+        match text.contains(&cause) {
+            true => text,
+            false if text.is_empty() => cause,
+            false => format!("{text}: {cause}"),
+        }
+    })
 }
 
 /// Prints what clap says: help and the version to standard output, errors to standard error.

@@ -1,7 +1,6 @@
 //! Bad ONNX files get an error that says what is wrong and what to do, at once and in little memory.
 
 mod build;
-mod mutations;
 
 use std::path::Path;
 use std::time::Instant;
@@ -9,6 +8,8 @@ use std::time::Instant;
 use burn_ptq::import::onnx::{self, ImportError, Problem};
 use onnx_ir::{ModelProto, NodeProto, TensorProto};
 use peak_alloc::PeakAlloc;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use build::{
     bytes, elementwise_model, image_model, int, ints, list, model, node, sequence_model, weights,
@@ -76,7 +77,8 @@ fn a_truncated_file_is_called_truncated() {
 #[test]
 fn random_bytes_are_not_onnx() {
     for seed in 0..100 {
-        let noise = mutations::random_bytes(seed, 1000);
+        let mut noise = vec![0; 1000];
+        ChaCha8Rng::seed_from_u64(seed).fill_bytes(&mut noise);
         let error = onnx::parse(&noise, "noise").expect_err("it is noise");
         assert!(matches!(error, ImportError::NotOnnx { .. }), "seed {seed}: {error}");
         assert_says(error, &["'noise' is not an ONNX file"]);

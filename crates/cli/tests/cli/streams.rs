@@ -119,6 +119,7 @@ fn inputs_without_end_are_refused() {
         let text = stderr(&output);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
         assert!(text.contains(message), "{arguments:?}: {text}");
+        assert_eq!(text.matches(message).count(), 1, "{arguments:?}: {text}");
     }
 }
 

@@ -1,0 +1,7 @@
+//! The targets, one file each.
+
+pub mod bptq;
+pub mod onnx;
+pub mod recipe;
+pub mod results;
+pub mod study;
