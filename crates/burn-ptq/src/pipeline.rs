@@ -22,6 +22,7 @@ use crate::recipe::{Recipe, RecipeError};
 use crate::reconstruct::{ReconstructionGranularity, reconstruct};
 use crate::round::Rounding;
 use crate::synthesize::synthesize;
+use crate::warning::Warning;
 
 /// What a long job tells while it runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -184,6 +185,8 @@ pub struct Quantized {
     pub probes: Vec<f32>,
     /// Seconds of each stage, in order.
     pub seconds: Vec<(&'static str, f64)>,
+    /// What a person should look at before trusting the result.
+    pub warnings: Vec<Warning>,
 }
 
 impl Quantizer {
@@ -458,7 +461,9 @@ impl Quantizer {
 
         let (program, layouts) = lower(&quantized, self.provenance.clone())?;
         stage("lower", &mut clock);
-        Ok(Quantized { float, quantized, program, layouts, probes: first(PROBES), seconds })
+        let warnings = float.origin.as_ref().map_or_else(Vec::new, |o| o.warnings.clone());
+        let probes = first(PROBES);
+        Ok(Quantized { float, quantized, program, layouts, probes, seconds, warnings })
     }
 
     fn check_layers(&self, graph: &Graph) -> Result<(), PipelineError> {
