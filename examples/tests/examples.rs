@@ -23,9 +23,9 @@ macro_rules! examples {
 }
 
 examples! {
-    train_then_quantize => "W4A4, network fine-tuned",
+    train_then_quantize => "W2A2, network fine-tuned",
     wrap_training_loop => "W2A4, fine-tuned",
     burn_onnx_build => "W4A8 integer program",
-    custom_observer => "ranges of trimmed elements",
-    custom_rounding => "error diffusion",
+    custom_observer => "sample filter",
+    custom_rounding => "steepest steps",
 }

@@ -54,15 +54,8 @@ impl Quantized {
     pub fn refined(&self, quantized: QuantizedGraph) -> Result<Self, PipelineError> {
         let (program, layouts) = lower(&quantized, self.program.provenance.clone())?;
         let (float, probes) = (self.float.clone(), self.probes.clone());
-        Ok(Self {
-            float,
-            quantized,
-            program,
-            layouts,
-            probes,
-            warnings: self.warnings.clone(),
-            seconds: self.seconds.clone(),
-        })
+        let (seconds, warnings) = (self.seconds.clone(), self.warnings.clone());
+        Ok(Self { float, quantized, program, layouts, probes, seconds, warnings })
     }
 
     /// Writes the integer program to a `.bptq` file, in one step; makes the folder that it lies in.

@@ -179,10 +179,10 @@ pub struct Quantized {
     pub layouts: Vec<Option<Layout>>,
     /// The first calibration samples, one after the other.
     pub probes: Vec<f32>,
-    /// What calibration showed that a person should know.
-    pub warnings: Vec<Warning>,
     /// Seconds of each stage, in order.
     pub seconds: Vec<(&'static str, f64)>,
+    /// What a person should look at before trusting the result.
+    pub warnings: Vec<Warning>,
 }
 
 impl Quantizer {
@@ -437,7 +437,7 @@ impl Quantizer {
         let bits = activation_bits(&recipe, &float);
         let (graph, bits) = insert_requantize(float.as_ref().clone(), bits);
         graph.verify()?;
-        let warnings = suspicious_values(&float, &calibration.values);
+        let mut warnings = suspicious_values(&float, &calibration.values);
         let search = JointSearch { samples: first(for_ranges), device: &self.device, progress };
         let mut quantized = choose_grids(Arc::new(graph), &bits, calibration, &recipe, search)?;
         let samples_for_rounding = first(for_rounding);
@@ -458,8 +458,11 @@ impl Quantizer {
 
         let (program, layouts) = lower(&quantized, self.provenance.clone())?;
         stage("lower", &mut clock);
+        if let Some(origin) = &float.origin {
+            warnings.extend(origin.warnings.iter().cloned());
+        }
         let probes = first(PROBES);
-        Ok(Quantized { float, quantized, program, layouts, probes, warnings, seconds })
+        Ok(Quantized { float, quantized, program, layouts, probes, seconds, warnings })
     }
 
     fn check_layers(&self, graph: &Graph) -> Result<(), PipelineError> {

@@ -3,10 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::calibrate::to_vec;
 use crate::graph::{Array, BatchNormStatistics, Op};
+use crate::import::{Fingerprint, is_statistic};
 use crate::pipeline::Quantized;
 
 /// Why weights could not be written back.
@@ -36,6 +37,16 @@ pub enum WriteBackError {
         /// Its shape in the quantized graph.
         expected: Vec<usize>,
     },
+    /// The module is not any more as it was captured.
+    #[error(
+        "'{parameter}' of the module has changed since it was captured; write back before the module \
+         is trained further, or capture and quantize it again (in Burn, clones of a module share \
+         running statistics: train `module.valid().train()` instead of `module.clone()`)"
+    )]
+    Changed {
+        /// The path of the first parameter or running statistic that has other values.
+        parameter: String,
+    },
     /// A layer got a bias that the module has no place for.
     #[error(
         "layer '{layer}' has neither a bias nor a batch normalization behind it that could take the \
@@ -63,7 +74,9 @@ impl Quantized {
     ///
     /// The module then computes with the values that the integer program's weights have, and with
     /// float activations. A batch normalization, which is folded into the layer before it, is left to
-    /// pass values through and to add the bias.
+    /// pass values through and to add the bias. The module that is returned shares no running
+    /// statistics with clones of `module`, so that training them does not change it; one for training
+    /// can be trained further.
     ///
     /// ```
     /// # use burn::nn::LinearConfig;
@@ -79,8 +92,17 @@ impl Quantized {
     /// ```
     ///
     /// # Errors
-    /// If the module is another one, or has no place for what a layer became.
+    /// If the module is another one, has changed since it was captured, or has no place for what a
+    /// layer became.
     pub fn write_back<M: Module>(&self, module: M) -> Result<M, WriteBackError> {
+        if let Some(origin) = &self.float.origin
+            && let Some(changed) = Fingerprint::of(&module).first_change(origin)
+        {
+            return Err(WriteBackError::Changed { parameter: changed.into() });
+        }
+        // Running statistics of its own: clones share them, and the normalizations are set by them.
+        let trains = module.devices().iter().any(Device::is_autodiff);
+        let module = module.valid();
         let mut found = Found::default();
         module.visit(&mut found);
         let mut writer = Writer { path: Vec::new(), arrays: HashMap::new(), error: None };
@@ -135,7 +157,11 @@ impl Quantized {
             return Err(WriteBackError::Norm { norm: norm.into() });
         }
         let module = module.map(&mut writer);
-        writer.error.map_or(Ok(module), Err)
+        match writer.error {
+            Some(error) => Err(error),
+            None if trains => Ok(module.train()),
+            None => Ok(module),
+        }
     }
 }
 
@@ -172,8 +198,7 @@ impl ModuleVisitor for Found {
 
     fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
         let path = self.path.join(".");
-        let is_statistic = path.ends_with(".running_mean") || path.ends_with(".running_var");
-        let values = if is_statistic { to_vec(parameter.val()) } else { Vec::new() };
+        let values = if is_statistic(&path) { to_vec(parameter.val()) } else { Vec::new() };
         self.values.insert(path, values);
     }
 }

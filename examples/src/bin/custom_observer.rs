@@ -1,8 +1,11 @@
-//! An observer of one's own, in one's own crate.
+//! A custom observer, in a crate of its own.
 //!
 //! ```text
 //! cargo run --release -p burn-ptq-examples --bin custom_observer
 //! ```
+//!
+//! Range methods see the distribution of all elements; an observer sees whole samples. This one leaves
+//! out samples that are no recordings like the others: here, images that somebody forgot to scale.
 
 use std::error::Error;
 
@@ -10,28 +13,38 @@ use burn::tensor::{Device, Tensor};
 use burn_ptq::import::onnx;
 use burn_ptq::observe::{HistogramObserver, Observer, Stats};
 use burn_ptq::pipeline::Quantizer;
-use burn_ptq::range::{MinMax, RangeChoice};
 use burn_ptq::recipe::Recipe;
 use burn_ptq_examples::data::Split;
 use burn_ptq_examples::training::{accuracy, demo};
 
-/// Forgets the outermost elements of every batch, so that one odd sample does not decide a range.
-struct TrimmedObserver {
-    /// The share of elements that is left out at each end.
-    share: f64,
+/// Calibration samples.
+const SAMPLES: usize = 256;
+/// One image in so many has pixels of 0..=16 instead of 0..=1.
+const FAULTY: usize = 16;
+
+/// Leaves out samples whose largest element is far from what is usual in their batch.
+struct SampleFilter {
+    /// How many times the median of the batch's largest elements a sample may reach.
+    factor: f32,
     stats: Stats,
 }
 
-impl Observer for TrimmedObserver {
+impl Observer for SampleFilter {
     fn observe(&mut self, batch: Tensor<4>) -> Result<(), usize> {
-        let mut values: Vec<f32> = batch.into_data().iter::<f32>().collect();
+        let count = batch.dims()[0].max(1);
+        let values: Vec<f32> = batch.into_data().iter::<f32>().collect();
         match values.iter().filter(|x| !x.is_finite()).count() {
             0 => {}
             broken => return Err(broken),
         }
-        values.sort_unstable_by(f32::total_cmp);
-        let trimmed = (values.len() as f64 * self.share) as usize;
-        self.stats.add(&values[trimmed..values.len() - trimmed]);
+        let samples = || values.chunks((values.len() / count).max(1));
+        let largest = |sample: &[f32]| sample.iter().fold(0.0, |most: f32, x| most.max(x.abs()));
+        let mut all: Vec<f32> = samples().map(largest).collect();
+        all.sort_unstable_by(f32::total_cmp);
+        let limit = self.factor * all.get(all.len() / 2).copied().unwrap_or(0.0);
+        for sample in samples().filter(|sample| largest(sample) <= limit) {
+            self.stats.add(sample);
+        }
         Ok(())
     }
 
@@ -40,22 +53,34 @@ impl Observer for TrimmedObserver {
     }
 }
 
+/// Calibration images of which some were not scaled.
+fn images(train: &Split) -> Vec<Tensor<4>> {
+    let device = Device::flex();
+    let image = |(i, image): (usize, Tensor<4>)| if i % FAULTY == 0 { image * 16.0 } else { image };
+    let images = train.first_images(SAMPLES, &device).split(1, 0).into_iter().enumerate();
+    Tensor::cat(images.map(image).collect(), 0).split(32, 0)
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let (train, evaluation) = (Split::read(&demo(), "train")?, Split::read(&demo(), "eval")?);
-    // Whole observed ranges at 4 bits: outliers cost resolution.
     let mut recipe = Recipe::preset("w8a8")?;
     recipe.activations.bits = 4;
-    recipe.activations.range = RangeChoice::MinMax(MinMax {});
-    let all = Quantizer::new(recipe.clone()).with_observer("all", |_| HistogramObserver::default());
-    let trimmed = Quantizer::new(recipe)
-        .with_observer("trimmed", |_| TrimmedObserver { share: 0.001, stats: Stats::default() });
-    for (name, quantizer) in [("all", all), ("trimmed", trimmed)] {
-        let graph = onnx::read(&demo().join("model.onnx"))?;
-        let batches = train.first_images(256, &Device::flex()).split(32, 0);
-        let quantized = quantizer.quantize(graph, batches)?;
-        let accuracy = accuracy(&evaluation, |x| quantized.forward(x))?;
-        println!("W8A4, ranges of {name} elements: {:.2} %", 100.0 * accuracy);
-        assert!(accuracy > 0.9, "{name} lost too much");
-    }
+    let quantizer = Quantizer::new(recipe);
+    let usual = quantizer.clone().with_observer("histogram", |_| HistogramObserver::default());
+    let filtered = quantizer
+        .with_observer("sample filter", |_| SampleFilter { factor: 4.0, stats: Stats::default() });
+    let measure = |quantizer: &Quantizer, batches| -> Result<f64, Box<dyn Error>> {
+        let quantized = quantizer.quantize(onnx::read(&demo().join("model.onnx"))?, batches)?;
+        accuracy(&evaluation, |x| quantized.forward(x))
+    };
+    let clean = train.first_images(SAMPLES, &Device::flex()).split(32, 0);
+    let clean = measure(&usual, clean)?;
+    println!("W8A4, sound images, default observer:             {:.2} %", 100.0 * clean);
+    let before = measure(&usual, images(&train))?;
+    println!("W8A4, 1 image in {FAULTY} unscaled, default observer: {:.2} %", 100.0 * before);
+    let after = measure(&filtered, images(&train))?;
+    println!("W8A4, 1 image in {FAULTY} unscaled, sample filter:    {:.2} %", 100.0 * after);
+    assert!(after > before + 0.02, "the observer has no effect");
+    assert!(after > clean - 0.01, "the observer does not keep faulty samples out");
     Ok(())
 }

@@ -4,9 +4,9 @@
 //! cargo run --release -p burn-ptq-examples --bin train_then_quantize [FOLDER]
 //! ```
 //!
-//! At 2-bit weights and at 4-bit weights and activations, rounding to nearest loses accuracy. Two
-//! ways of quantization-aware fine-tuning get it back: fake quantizers on the weights of the network
-//! itself, and the quantized network as a module that trains.
+//! At 2-bit weights, and more so at 2-bit weights and activations, calibration alone loses accuracy.
+//! Two ways of quantization-aware fine-tuning get it back: fake quantizers on the weights of the
+//! network itself, and the quantized network as a module that trains.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args_os().nth(1).map_or("burn-ptq-trained".into(), PathBuf::from);
     let (train, evaluation) = (Split::read(&demo(), "train")?, Split::read(&demo(), "eval")?);
 
-    // A network of one's own, trained as always.
+    // Any network, trained as always.
     let device = Device::flex().autodiff();
     device.seed(SEED);
     let net = fit(DigitsNet::new(&device), DigitsNet::forward, &train, 15, 4e-3, SEED);
@@ -39,30 +39,35 @@ fn main() -> Result<(), Box<dyn Error>> {
     let eight = quantize(&net, &Recipe::preset("w8a8")?, &train)?;
     show("W8A8", &eight, &evaluation)?;
 
-    // Two-bit weights: fake quantizers on the network, which trains on. Its weights then lie on
-    // their grids, and quantizing keeps them.
-    let mut two = Recipe::preset("w8a8")?;
-    two.weights.bits = 2;
-    let before = show("W2A8, calibrated", &quantize(&net, &two, &train)?, &evaluation)?;
-    let tuned = net.clone().apply_reparameterization(FakeQuantizeWeights::new(2)?);
+    // Two-bit weights: fake quantizers on a copy of the network, which continues training. Its weights
+    // then lie on their grids, and quantizing keeps them. The copy is not a clone, because clones share
+    // the running statistics of batch normalizations: training one would change what `net` computes.
+    let w2a8 = Recipe::preset("w2a8")?;
+    let before = show("W2A8, calibrated", &quantize(&net, &w2a8, &train)?, &evaluation)?;
+    let copy = net.valid().train();
+    let tuned = copy.apply_reparameterization(FakeQuantizeWeights::new(2)?);
     let tuned = fit(tuned, DigitsNet::forward, &train, 8, 2e-3, SEED);
-    let after = show("W2A8, weights fine-tuned", &quantize(&tuned, &two, &train)?, &evaluation)?;
+    let after = show("W2A8, weights fine-tuned", &quantize(&tuned, &w2a8, &train)?, &evaluation)?;
     assert!(after > before, "fine-tuning did not help at 2-bit weights");
 
-    // Four-bit weights and activations: the quantized network itself trains on.
-    let mut four = Recipe::preset("w8a8")?;
-    (four.weights.bits, four.activations.bits) = (4, 4);
-    let four = quantize(&net, &four, &train)?;
-    let before = show("W4A4, calibrated", &four, &evaluation)?;
-    let qat = QatConfig::new().init(&four.quantized, &device);
+    // Two-bit weights and activations: the quantized network itself continues training. Calibration
+    // alone, even with the tuning of whole networks that the preset asks for, is far behind.
+    let mut w2a2 = Recipe::preset("w4a4-best")?;
+    (w2a2.weights.bits, w2a2.activations.bits) = (2, 2);
+    let quantized = quantize(&net, &w2a2, &train)?;
+    let before = show("W2A2, calibrated", &quantized, &evaluation)?;
+    let qat = QatConfig::new().init(&quantized.quantized, &device);
     let forward = |qat: &burn_ptq::qat::QatModel, x: Tensor<4>| qat.forward(x).flatten(1, 3);
     let qat = fit(qat, forward, &train, 8, 4e-3, SEED);
-    let four = four.refined(qat.quantized())?;
-    let after = show("W4A4, network fine-tuned", &four, &evaluation)?;
-    assert!(after >= before, "fine-tuning did not help at 4 bits");
+    let quantized = quantized.refined(qat.quantized())?;
+    let after = show("W2A2, network fine-tuned", &quantized, &evaluation)?;
+    assert!(after > before + 0.02, "fine-tuning did not help at 2 bits");
 
-    four.save(&folder.with_extension("bptq"))?;
-    four.export("c", &folder)?;
+    // The network that all of it was made of is as it was.
+    let unchanged = accuracy(&evaluation, |x| Ok::<_, Infallible>(net.valid().forward(x)))?;
+    assert_eq!(unchanged, float);
+    quantized.save(&folder.with_extension("bptq"))?;
+    quantized.export("c", &folder)?;
     println!("C code and its self-test: make -C {} test", folder.display());
     Ok(())
 }

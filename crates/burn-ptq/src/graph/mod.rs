@@ -5,15 +5,19 @@
 //! at run time it is a `Tensor<4>` of shape `[batch, d1, d2, d3]`, where missing axes are trailing
 //! ones. Images are NCHW.
 
+use std::sync::Arc;
+
 mod array;
 mod model;
 pub mod ops;
+mod origin;
 mod verify;
 
 pub use array::Array;
 pub use model::FloatModel;
 pub(crate) use model::{Parameters, execute, execute_node};
 pub use ops::{BatchNormStatistics, Op};
+pub use origin::Origin;
 pub use verify::GraphError;
 
 /// A float network with one input and one output.
@@ -29,6 +33,8 @@ pub struct Graph {
     pub input: ValueId,
     /// The value that the caller reads.
     pub output: ValueId,
+    /// The module that it was captured from; `None` for graphs from files.
+    pub origin: Option<Arc<Origin>>,
 }
 
 /// Index into [`Graph::values`].

@@ -39,6 +39,7 @@ impl Graph {
             nodes: Vec::new(),
             input: ValueId(0),
             output: ValueId(0),
+            origin: None,
         }
     }
 

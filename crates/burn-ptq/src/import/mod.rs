@@ -4,3 +4,4 @@ mod capture;
 pub mod onnx;
 
 pub use capture::{CaptureError, capture};
+pub(crate) use capture::{Fingerprint, is_statistic};

@@ -13,6 +13,8 @@ use crate::round::round_ste;
 ///
 /// Weights are the parameters called `weight` with two axes or more: of convolutions and linear
 /// layers. Scales are per output channel and start with the smallest squared error of the weights.
+/// To keep the module as it is, attach to `module.valid().train()`, not to a clone:
+/// [clones share running statistics](crate::qat#clones-share-running-statistics).
 ///
 /// ```
 /// use burn::module::Module;
@@ -22,7 +24,7 @@ use crate::round::round_ste;
 ///
 /// let device = Device::flex().autodiff();
 /// let layer = LinearConfig::new(16, 4).init(&device);
-/// // Train `layer` on, as before.
+/// // Continue to train `layer`, as before.
 /// let layer = layer.apply_reparameterization(FakeQuantizeWeights::new(2)?);
 /// // The weights for inference take four values a channel.
 /// let weight = layer.valid().materialize().weight.val();

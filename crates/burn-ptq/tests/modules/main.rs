@@ -3,3 +3,4 @@
 mod capture;
 mod net;
 mod quantized;
+mod statistics;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use burn_ptq_deploy::export::{C99, SelfTest, target};
+use burn_ptq_deploy::export::{C99, Exporter, Options, SelfTest, target};
 use burn_ptq_deploy::model::{IntModel, TensorId};
 
 /// A program with inputs, back to back.
@@ -45,7 +45,8 @@ fn together(folder: &Path, first: bool, runs: &[Run]) -> Result<Vec<Vec<u8>>, St
         }
         let sample = |id: TensorId| vec![0; model.tensors[id.0].bytes()];
         let self_test = SelfTest { samples: vec![(sample(model.input), sample(model.output))] };
-        let files = C99.render(&model, &self_test, host).map_err(|error| error.to_string())?;
+        let rendered = C99.render(&model, &self_test, &Options::new(host));
+        let files = rendered.map_err(|error| error.to_string())?.files;
         let file = |name: String| {
             let file = files.iter().find(|file| file.path == name).expect("an exported file");
             String::from_utf8_lossy(&file.contents).into_owned()

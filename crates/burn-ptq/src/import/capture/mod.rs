@@ -5,17 +5,20 @@
 //! says what was recorded in the vocabulary of ONNX, and the ONNX importer does the rest: there is
 //! one place that folds constants, follows the batch axis and lists what is not supported.
 
+mod fingerprint;
 mod proto;
 mod translate;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use burn::backend::Capture;
 use burn::backend::ir::TensorId;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 
+pub(crate) use self::fingerprint::{Fingerprint, is_statistic};
 use super::onnx::{self, ImportError};
 use crate::graph::Graph;
 
@@ -88,6 +91,13 @@ pub enum CaptureError {
 /// # Ok::<(), burn_ptq::import::CaptureError>(())
 /// ```
 ///
+/// # Clones share running statistics
+/// In Burn 0.22, `clone` copies the parameters of a module, but not the running statistics of its
+/// batch normalizations: training a clone moves those of the module that it was cloned from, which
+/// then computes something else. Train `module.valid().train()` instead, which has statistics of its
+/// own. If a module is captured again with the same weights and other statistics,
+/// [`Quantized::warnings`](crate::pipeline::Quantized::warnings) says so, and `tracing` does.
+///
 /// # Shapes
 /// - `sample`: `[batch, ..]`, one to three axes behind the batch; images are NCHW
 ///
@@ -141,7 +151,9 @@ pub fn capture<M: Module, const I: usize, const O: usize>(
     let name = std::any::type_name::<M>();
     let name = name.split('<').next().and_then(|n| n.rsplit("::").next()).unwrap_or("module");
     let model = translate::translate(&captured, (input, &shape), output, &names);
-    Ok(onnx::from_proto(&model, proto::OPSET, name)?)
+    let mut graph = onnx::from_proto(&model, proto::OPSET, name)?;
+    graph.origin = Some(Arc::new(Fingerprint::of(module).into_origin()));
+    Ok(graph)
 }
 
 fn id_of<const D: usize>(tensor: Tensor<D>) -> Result<TensorId, String> {
