@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use burn_ptq_deploy::interpreter::{self, Path as KernelPath, tensor_integers};
-use burn_ptq_deploy::model::{Border, DType, IntModel};
+use burn_ptq_deploy::model::{DType, IntModel};
 
 use crate::calibrate::{to_tensor, to_vec};
 use crate::data::{DataError, Preprocessing, Samples, read_labels};
-use crate::graph::{FloatModel, Graph, dims3, stored_places};
+use crate::graph::{FloatModel, Graph};
 use crate::metric::{Metric, argmax, auc};
 use crate::pipeline::{Event, PipelineError, Progress};
 use crate::quantized::{PartlyQuantized, QuantizedGraph, SimulatedModel};
@@ -340,7 +340,7 @@ pub fn integer_predictor(
 /// Input bytes of the program for preprocessed samples of the source model, one after the other.
 pub fn quantize_inputs(program: &IntModel, samples: &[f32]) -> Vec<u8> {
     let tensor = &program.tensors[program.input.0];
-    let order = source_places(&program.input_border);
+    let order = program.input_border.places();
     let mut bytes = Vec::with_capacity(samples.len() * tensor.dtype.bytes());
     for sample in samples.chunks(order.len()) {
         for &place in &order {
@@ -358,7 +358,7 @@ pub fn quantize_inputs(program: &IntModel, samples: &[f32]) -> Vec<u8> {
 /// Outputs of the source model for output bytes of the program, one sample after the other.
 pub fn dequantize_outputs(program: &IntModel, bytes: &[u8]) -> Vec<f32> {
     let tensor = &program.tensors[program.output.0];
-    let order = source_places(&program.output_border);
+    let order = program.output_border.places();
     let integers: Vec<i32> = tensor_integers(tensor, bytes).collect();
     let mut outputs = vec![0.0; integers.len()];
     for (output, sample) in outputs.chunks_mut(order.len()).zip(integers.chunks(order.len())) {
@@ -367,9 +367,4 @@ pub fn dequantize_outputs(program: &IntModel, bytes: &[u8]) -> Vec<f32> {
         }
     }
     outputs
-}
-
-/// The place in a source sample of each element of the program's tensor.
-fn source_places(border: &Border) -> Vec<usize> {
-    stored_places(dims3(&border.source_shape), border.axes)
 }

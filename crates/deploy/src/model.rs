@@ -17,6 +17,7 @@ use burn_ptq_kernels::params::{AddParams, Clamp};
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+pub use crate::border::Border;
 use crate::preprocess::Preprocessing;
 use crate::verify::MAX_NODES;
 
@@ -204,18 +205,6 @@ impl IntTensor {
     pub fn row_bytes(&self) -> usize {
         self.shape[1] * self.shape[2] * self.dtype.bits() / 8
     }
-}
-
-/// How the axes of a source sample map to the program's `[height, width, channels]`.
-///
-/// The source sample is padded with trailing axes of extent 1 to three axes, then permuted:
-/// `program.shape[i] = source[axes[i]]`. For an image in NCHW, `axes` is `[1, 2, 0]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Border {
-    /// The shape of one sample in the source model, without the batch axis.
-    pub source_shape: Vec<usize>,
-    /// The source axis of each program axis.
-    pub axes: [usize; 3],
 }
 
 /// An operation of the program.
