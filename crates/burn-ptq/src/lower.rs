@@ -2,7 +2,10 @@
 //!
 //! Values of the graph are NCHW, tensors of the program NHWC. A `View` says how a tensor's memory
 //! holds a value, so that transposes and flattens cost nothing where only the order of reading
-//! changes; where an operation needs the usual order, a `Transpose` is inserted.
+//! changes; where an operation needs the usual order, a `Transpose` is inserted. What only moves
+//! elements at the end of a network becomes part of the output's border (`ending`).
+
+mod ending;
 
 use burn_ptq_deploy::model::{
     Border, Broadcast, DType, IntModel, IntNode, IntOp, IntTensor, Provenance, Region, TensorId,
@@ -19,6 +22,8 @@ use burn_ptq_kernels::reference::{self as kernels};
 use crate::graph::ops::{self, AveragePool, Conv2d, Linear};
 use crate::graph::{Graph, Node, Op, ValueId, stored_places};
 use crate::quantized::{QuantizedGraph, QuantizedWeights};
+
+use ending::places_of_the_output;
 
 /// What cannot be lowered.
 #[derive(Debug, thiserror::Error)]
@@ -73,16 +78,21 @@ struct View {
     tensor: TensorId,
     dims: [usize; 3],
     order: [usize; 3],
-    /// For a flattened value that is stored in another order, which only linear layers read: the
-    /// feature at each place.
-    features: Option<Vec<usize>>,
+    /// For a value that is stored in another order, which only linear layers or the caller read: the
+    /// element at each place.
+    places: Option<Vec<usize>>,
 }
 
 impl View {
     /// Whether memory holds the elements as if stored in `order`: axes of extent 1 do not matter.
     fn is_in(&self, order: [usize; 3]) -> bool {
         let axes = |order: [usize; 3]| order.into_iter().filter(|&a| self.dims[a] != 1);
-        self.features.is_none() && axes(self.order).eq(axes(order))
+        self.places.is_none() && axes(self.order).eq(axes(order))
+    }
+
+    /// The element of the value at each place of the memory.
+    fn places(&self) -> Vec<usize> {
+        self.places.clone().unwrap_or_else(|| stored_places(self.dims, self.order))
     }
 }
 
@@ -120,27 +130,27 @@ pub fn lower(
         views: vec![None; graph.values.len()],
     };
     lowering.input();
+    let ending = graph.moves_at_the_end();
     for (index, node) in graph.nodes.iter().enumerate() {
-        lowering.node(index, node)?;
+        if !ending.contains(&index) {
+            lowering.node(index, node)?;
+        }
     }
+    let output_border = lowering.end(&ending)?;
     let input = lowering.view(graph.input).clone();
     let output = lowering.view(graph.output).clone();
     if output.tensor == input.tensor {
         return Err(LowerError::Unsupported {
             node: graph.value(graph.output).name.clone(),
-            problem: "the model computes nothing but a new order of its input".into(),
+            problem: "the model only permutes its input".into(),
         });
     }
-    let border = |value: ValueId, view: &View| Border {
-        source_shape: graph.value(value).shape.clone(),
-        axes: view.order,
-    };
     let mut model = IntModel {
         name: graph.name.clone(),
         input: input.tensor,
         output: output.tensor,
-        input_border: border(graph.input, &input),
-        output_border: border(graph.output, &output),
+        input_border: Border::permuted(&graph.value(graph.input).shape, input.order),
+        output_border,
         tensors: lowering.tensors,
         nodes: lowering.nodes,
         arena_bytes: 0,
@@ -151,10 +161,7 @@ pub fn lower(
     };
     plan::plan(&mut model);
     verify::verify(&model)?;
-    let layout = |view: View| Layout {
-        tensor: view.tensor,
-        places: view.features.unwrap_or_else(|| stored_places(view.dims, view.order)),
-    };
+    let layout = |view: View| Layout { tensor: view.tensor, places: view.places() };
     let layouts = lowering.views.into_iter().map(|view| view.map(layout)).collect();
     Ok((model, layouts))
 }
@@ -162,6 +169,27 @@ pub fn lower(
 impl Lowering<'_> {
     fn view(&self, value: ValueId) -> &View {
         self.views[value.0].as_ref().expect("a verified graph writes values before reading")
+    }
+
+    /// Lowers the `ending`, whose nodes only move elements, and says how the caller reads the output.
+    fn end(&mut self, ending: &[usize]) -> Result<Border, LowerError> {
+        let graph = self.graph;
+        let output = graph.output;
+        if let Some(&first) = ending.first() {
+            let view = self.view(graph.nodes[first].inputs[0]).clone();
+            let places = places_of_the_output(graph, ending, view.places());
+            if let Some(border) = Border::from_places(&graph.value(output).shape, &places) {
+                let dims = graph.value(output).dims();
+                let places = Some(places);
+                self.views[output.0] = Some(View { dims, order: SOURCE, places, ..view });
+                return Ok(border);
+            }
+            // No border says it: the elements move on the device.
+            for &index in ending {
+                self.node(index, &graph.nodes[index])?;
+            }
+        }
+        Ok(Border::permuted(&graph.value(output).shape, self.view(output).order))
     }
 
     fn grid(&self, value: ValueId) -> Grid {
@@ -186,7 +214,7 @@ impl Lowering<'_> {
             grid: quantization.grid,
             offset: 0,
         });
-        View { tensor: TensorId(self.tensors.len() - 1), dims, order, features: None }
+        View { tensor: TensorId(self.tensors.len() - 1), dims, order, places: None }
     }
 
     fn push(&mut self, name: &str, op: IntOp, inputs: Vec<TensorId>, output: TensorId) {
@@ -521,8 +549,8 @@ impl Lowering<'_> {
         // The contracted axis comes last in memory.
         let order = ENDING_IN[op.axis];
         let view = self.view(value).clone();
-        let (input, stored) = match view.features {
-            Some(features) => (view.tensor, Some(features)),
+        let (input, stored) = match view.places {
+            Some(places) => (view.tensor, Some(places)),
             None => (self.arranged(value, order).tensor, None),
         };
         let source = |i: usize| match &stored {
@@ -601,8 +629,8 @@ impl Lowering<'_> {
             && to != self.graph.output
             && consumers.iter().all(linear);
         let view = if absorbed && !view.is_in(SOURCE) {
-            let features = Some(stored_places(view.dims, view.order));
-            View { dims, order: SOURCE, features, ..view }
+            let places = Some(view.places());
+            View { dims, order: SOURCE, places, ..view }
         } else {
             View { dims, order: SOURCE, ..self.arranged(from, SOURCE) }
         };

@@ -522,9 +522,7 @@ fn activation_bits(recipe: &Recipe, graph: &Graph) -> Vec<u8> {
         }
     }
     // The logits are the model's output as much as the softmax that it ends in.
-    let last = graph.producer(graph.output).map(|n| &graph.nodes[n]);
-    let logits =
-        last.filter(|n| matches!(n.op, Op::Softmax(_) | Op::LogSoftmax(_))).map(|n| n.inputs[0]);
+    let logits = graph.final_softmax().map(|softmax| softmax.inputs[0]);
     for border in [graph.input, graph.output].into_iter().chain(logits) {
         bits[border.0] = recipe.activations.border_bits;
     }

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::{log_softmax, softmax};
 
-use crate::graph::{Graph, Op, ValueId};
+use crate::graph::{Graph, ValueId};
 
 /// What the network predicts with.
 #[derive(Clone, Copy, Debug)]
@@ -16,17 +16,9 @@ pub(crate) struct Prediction {
 impl Prediction {
     /// The logits of a network that ends in a softmax, the output of any other.
     pub(crate) fn new(graph: &Graph) -> Self {
-        let before = |value| graph.producer(value).map(|n| &graph.nodes[n]);
-        let mut last = before(graph.output);
-        // A softmax of 8 bits may be followed by another grid.
-        while let Some(node) = last.filter(|n| matches!(n.op, Op::Requantize(_))) {
-            last = before(node.inputs[0]);
-        }
-        match last {
-            Some(node) if matches!(node.op, Op::Softmax(_) | Op::LogSoftmax(_)) => {
-                Self { value: node.inputs[0], logits: true }
-            }
-            _ => Self { value: graph.output, logits: false },
+        match graph.final_softmax() {
+            Some(softmax) => Self { value: softmax.inputs[0], logits: true },
+            None => Self { value: graph.output, logits: false },
         }
     }
 

@@ -2,6 +2,7 @@
 //! exporters. Knows no Burn: a firmware's build script can use it alone.
 
 pub mod board;
+pub mod border;
 pub mod bounded;
 pub mod export;
 pub mod file;

@@ -17,6 +17,7 @@ use burn_ptq_kernels::params::{AddParams, Clamp};
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+pub use crate::border::Border;
 use crate::preprocess::Preprocessing;
 use crate::verify::MAX_NODES;
 
@@ -203,35 +204,6 @@ impl IntTensor {
     /// Bytes of one row.
     pub fn row_bytes(&self) -> usize {
         self.shape[1] * self.shape[2] * self.dtype.bits() / 8
-    }
-}
-
-/// How the axes of a source sample map to the program's `[height, width, channels]`.
-///
-/// The source sample is padded with trailing axes of extent 1 to three axes, then permuted:
-/// `program.shape[i] = source[axes[i]]`. For an image in NCHW, `axes` is `[1, 2, 0]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Border {
-    /// The shape of one sample in the source model, without the batch axis.
-    pub source_shape: Vec<usize>,
-    /// The source axis of each program axis.
-    pub axes: [usize; 3],
-}
-
-impl Border {
-    /// The sample's element that each element of the tensor is.
-    pub fn places(&self) -> Vec<usize> {
-        let extent = |axis: usize| self.source_shape.get(axis).copied().unwrap_or(1);
-        let steps = [extent(1) * extent(2), extent(2), 1];
-        let [i, j, k] = self.axes;
-        let mut places = Vec::new();
-        for x in 0..extent(i) {
-            for y in 0..extent(j) {
-                let row = x * steps[i] + y * steps[j];
-                places.extend((0..extent(k)).map(|z| row + z * steps[k]));
-            }
-        }
-        places
     }
 }
 

@@ -8,7 +8,8 @@
 //!    the bits; zero point 0 in 16 bits.
 //! 2. Data flow: ids in range; each operation has its number of inputs; every tensor but the model's
 //!    input is written exactly once, and before it is read; the input is never written.
-//! 3. Borders: the axes are a permutation that leads from the source's shape to the tensor's.
+//! 3. Borders: at most [`MAX_BORDER_AXES`] axes of at least one element; the axes are a permutation,
+//!    and source, extents and tensor have the same number of elements.
 //! 4. Operations:
 //!    - element types: those that the operation knows, and the same in and out (but `Requantize`);
 //!    - geometry agrees with the lengths of the tensors and the weights, groups divide channels;
@@ -50,6 +51,7 @@ use std::fmt::{self, Display};
 use burn_ptq_kernels::grid::{Grid, signed_range};
 use thiserror::Error;
 
+use crate::border::MAX_BORDER_AXES;
 use crate::model::{Border, DType, IntModel, IntNode, IntOp, IntTensor, TensorId};
 use crate::printable::line;
 use crate::target::Kernels;
@@ -294,25 +296,27 @@ fn arity(op: &IntOp) -> usize {
 }
 
 fn verify_border(role: &str, border: &Border, tensor: &IntTensor) -> Result<(), VerifyError> {
-    let rank = border.source_shape.len();
+    let Border { source_shape, extents, axes } = border;
+    for (what, shape) in [("source's", source_shape), ("border's", extents)] {
+        ensure(
+            shape.len() <= MAX_BORDER_AXES,
+            tensor,
+            format_args!("at most {MAX_BORDER_AXES} axes of the {what} {role} sample"),
+            format_args!("{}", shape.len()),
+        )?;
+        let elements = shape.iter().try_fold(1_usize, |n, &d| n.checked_mul(d));
+        ensure(
+            elements == Some(tensor.len()),
+            tensor,
+            format_args!("as many elements as the {what} {role} sample of {shape:?}"),
+            format_args!("{:?}", tensor.shape),
+        )?;
+    }
     ensure(
-        rank <= 3,
+        axes.len() == extents.len() && (0..axes.len()).all(|axis| axes.contains(&axis)),
         tensor,
-        format_args!("at most 3 axes of the source's {role} sample"),
-        format_args!("{rank}"),
-    )?;
-    ensure(
-        is_permutation(border.axes),
-        tensor,
-        format_args!("a permutation of the axes 0, 1, 2 at the {role}"),
-        format_args!("{:?}", border.axes),
-    )?;
-    let shape = border.axes.map(|axis| border.source_shape.get(axis).copied().unwrap_or(1));
-    ensure(
-        shape == tensor.shape,
-        tensor,
-        format_args!("shape {shape:?} from the {role}'s source sample"),
-        format_args!("{:?}", tensor.shape),
+        format_args!("a permutation of the {} axes at the {role}", extents.len()),
+        format_args!("{axes:?}"),
     )
 }
 

@@ -102,7 +102,7 @@ fn program(input_elements: usize, steps: &[Step]) -> IntModel {
         nodes.push(IntNode { name, op, inputs, output, scratch: Region::default() });
     }
     let output = TensorId(tensors.len() - 1);
-    let border = |t: &IntTensor| Border { source_shape: t.shape.to_vec(), axes: [0, 1, 2] };
+    let border = |t: &IntTensor| Border::plain(&t.shape);
     IntModel {
         name: "random".into(),
         input_border: border(&tensors[0]),

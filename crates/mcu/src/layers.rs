@@ -127,7 +127,7 @@ fn single(input: [usize; 3], output: [usize; 3], op: IntOp) -> IntModel {
         let grid = Grid { scale: 0.05, zero_point: -128, min, max };
         IntTensor { name: name.into(), shape, dtype: DType::I8, bits: 8, grid, offset: 0 }
     };
-    let border = |shape: [usize; 3]| Border { source_shape: shape.to_vec(), axes: [0, 1, 2] };
+    let border = |shape: [usize; 3]| Border::plain(&shape);
     let node = IntNode {
         name: "layer".into(),
         op,

@@ -131,6 +131,40 @@ impl Graph {
         (0..self.nodes.len()).filter(|&n| self.nodes[n].inputs.contains(&id)).collect()
     }
 
+    /// The nodes at the end, by index, through which elements only move to the output, such as a
+    /// flatten; none if some other operation writes the output.
+    pub fn moves_at_the_end(&self) -> Vec<usize> {
+        let mut nodes = Vec::new();
+        let mut value = self.output;
+        while let Some(index) = self.producer(value) {
+            let node = &self.nodes[index];
+            let moves = matches!(node.op, Op::Reshape(_) | Op::Permute(_)) && node.clamp.is_none();
+            let others = self.consumers(value).len() - usize::from(value != self.output);
+            if !moves || others > 0 {
+                break;
+            }
+            nodes.push(index);
+            value = node.inputs[0];
+        }
+        nodes.reverse();
+        nodes
+    }
+
+    /// The value whose elements the output holds, perhaps in another order or shape.
+    pub fn computed_output(&self) -> ValueId {
+        self.moves_at_the_end().first().map_or(self.output, |&first| self.nodes[first].inputs[0])
+    }
+
+    /// The softmax or log-softmax that the network ends in, whatever moves its elements afterwards.
+    pub(crate) fn final_softmax(&self) -> Option<&Node> {
+        let mut node = &self.nodes[self.producer(self.computed_output())?];
+        // A softmax of 8 bits may be followed by another grid.
+        while matches!(node.op, Op::Requantize(_)) {
+            node = &self.nodes[self.producer(node.inputs[0])?];
+        }
+        matches!(node.op, Op::Softmax(_) | Op::LogSoftmax(_)).then_some(node)
+    }
+
     /// Multiply-accumulates of one inference.
     pub fn macs(&self) -> usize {
         self.nodes.iter().map(|n| self.node_macs(n)).sum()

@@ -24,7 +24,7 @@ pub fn tensor16(name: &str, shape: [usize; 3]) -> IntTensor {
 }
 
 pub fn border(shape: [usize; 3]) -> Border {
-    Border { source_shape: shape.to_vec(), axes: [0, 1, 2] }
+    Border::plain(&shape)
 }
 
 /// A program of one node `x -> y`; inputs after the first come from it through a table.

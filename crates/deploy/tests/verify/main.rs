@@ -128,14 +128,26 @@ fn tensors_are_written_once_and_before_they_are_read() {
 
 #[test]
 fn borders_lead_to_the_tensors() {
-    breaks(pad(), "expected shape [3, 2, 1] from the input's source sample", |m| {
-        m.input_border.source_shape = vec![3, 2];
+    breaks(pad(), "as many elements as the source's input sample of [3, 3]", |m| {
+        m.input_border.source_shape = vec![3, 3];
     });
-    breaks(pad(), "a permutation of the axes 0, 1, 2 at the output, found [0, 1, 1]", |m| {
-        m.output_border.axes = [0, 1, 1];
+    breaks(pad(), "as many elements as the border's input sample of [3, 3]", |m| {
+        m.input_border.extents = vec![3, 3];
     });
-    breaks(pad(), "at most 3 axes of the source's input sample, found 4", |m| {
-        m.input_border.source_shape = vec![1, 2, 3, 1];
+    breaks(pad(), "as many elements as the border's output sample", |m| {
+        m.output_border.extents = vec![usize::MAX, 2, 2];
+    });
+    breaks(pad(), "a permutation of the 3 axes at the output, found [0, 1, 1]", |m| {
+        m.output_border.axes = vec![0, 1, 1];
+    });
+    breaks(pad(), "a permutation of the 3 axes at the input, found [0, 1]", |m| {
+        m.input_border.axes = vec![0, 1];
+    });
+    breaks(pad(), "at most 8 axes of the source's input sample, found 9", |m| {
+        m.input_border.source_shape = vec![1; 9];
+    });
+    breaks(pad(), "at most 8 axes of the border's input sample, found 9", |m| {
+        m.input_border.extents = vec![1; 9];
     });
 }
 

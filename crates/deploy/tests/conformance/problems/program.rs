@@ -130,8 +130,7 @@ impl<'d> Program<'d> {
     /// The program that ends in `op`, planned, with a random input; `None` if it is invalid.
     pub fn finish(mut self, op: IntOp, inputs: &[TensorId], output: IntTensor) -> Option<Problem> {
         let output = self.push(op, inputs, output);
-        let border =
-            |tensor: &IntTensor| Border { source_shape: tensor.shape.to_vec(), axes: [0, 1, 2] };
+        let border = |tensor: &IntTensor| Border::plain(&tensor.shape);
         let input = input_bytes(self.draw, &self.tensors[0]);
         let mut model = IntModel {
             name: "problem".into(),
