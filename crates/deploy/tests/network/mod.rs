@@ -177,5 +177,5 @@ pub fn proven(name: &str) -> (IntModel, SelfTest) {
 /// Lets the source model hold its input channel by channel.
 #[allow(dead_code)]
 pub fn channels_first(model: &mut IntModel) {
-    model.input_border = Border { source_shape: vec![3, 6, 6], axes: [1, 2, 0] };
+    model.input_border = Border::permuted(&[3, 6, 6], [1, 2, 0]);
 }
