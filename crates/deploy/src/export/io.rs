@@ -337,7 +337,7 @@ mod tests {
     #[test]
     fn places_are_said_as_formulas_of_indices() {
         assert_eq!(formula(&[3, 128], &(0..384).collect::<Vec<_>>()).expect("one"), "i * 128 + j");
-        let stored = inverse(&Border { source_shape: vec![3, 4], axes: [1, 2, 0] }.places());
+        let stored = inverse(&Border::permuted(&[3, 4], [1, 2, 0]).places());
         assert_eq!(formula(&[3, 4], &stored).expect("one"), "j * 3 + i");
         assert_eq!(formula(&[5], &[0, 1, 2, 4, 3]), None);
         assert_eq!(formula(&[], &[0]).expect("one"), "0");
