@@ -17,7 +17,7 @@ use crate::task::Task;
 pub const MAX_STUDY_BYTES: u64 = 1 << 20;
 
 /// The most runs that a study may have. They are planned in memory, each with its recipe.
-pub const MAX_RUNS: usize = 100_000;
+pub const MAX_RUNS: usize = 50_000;
 
 /// The most combinations of values that the experiments of a study may have: each is checked.
 const MAX_POINTS: usize = 10_000;
@@ -422,7 +422,7 @@ mod tests {
         assert!(found.contains("draws is 0"), "{found}");
         for (key, message) in [
             ("draws = 1000000000000", "it has up to 1000000000000 runs"),
-            ("draws = 9223372036854775807\nseeds = 9223372036854775807", "expected at most 100000"),
+            ("draws = 9223372036854775807\nseeds = 9223372036854775807", "expected at most 50000"),
         ] {
             let found = problem(&format!("{key}\n{STUDY}{bits}"));
             assert!(found.contains(message), "{found}");

@@ -165,7 +165,7 @@ fn studies_of_more_runs_than_can_be_planned_are_refused() {
     let out = folder.path().join("out").display().to_string();
     let output = run(&["ablate", &path.display().to_string(), "--dry-run", "--out", &out]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("expected at most 100000"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("expected at most 50000"), "{}", stderr(&output));
 }
 
 #[test]
