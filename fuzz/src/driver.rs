@@ -29,6 +29,8 @@ pub struct Options<'a> {
     pub count: u64,
     /// Inputs follow from it and their number.
     pub seed: u64,
+    /// Seeds besides the target's own.
+    pub corpus: &'a [Vec<u8>],
     /// Where inputs that fail are saved, if anywhere.
     pub out: Option<&'a Path>,
     /// The allocator of the process, which counts.
@@ -87,7 +89,7 @@ pub fn input(target: &Target, seeds: &[Vec<u8>], seed: u64, number: u64) -> Vec<
 
 /// Runs a target; `tell` is told after every thousandth input.
 pub fn run(target: &'static Target, options: &Options, tell: &dyn Fn(&Outcome)) -> Outcome {
-    let seeds = (target.seeds)();
+    let mut seeds = (target.seeds)();
     for seed in &seeds {
         assert!(
             (target.run)(seed),
@@ -96,6 +98,7 @@ pub fn run(target: &'static Target, options: &Options, tell: &dyn Fn(&Outcome)) 
             seed.escape_ascii()
         );
     }
+    seeds.extend_from_slice(options.corpus);
     let watched = Watched::start(target.name, options.out.map(Into::into));
     let mut outcome = Outcome::default();
     for number in options.first..options.first + options.count {

@@ -1,6 +1,6 @@
 //! The driver: damaged inputs for one target or all, with counts of what became of them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use burn_ptq_fuzz::driver::{self, Options};
@@ -25,6 +25,9 @@ struct Arguments {
     /// Inputs follow from it and their number.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// A folder with more files to damage.
+    #[arg(long)]
+    corpus: Option<PathBuf>,
     /// Where inputs that panic, take more than 1 GiB or more than 2 s are saved.
     #[arg(long, default_value = "fuzz-failures")]
     out: PathBuf,
@@ -64,6 +67,13 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
+    let corpus = match arguments.corpus.as_deref().map_or(Ok(Vec::new()), files) {
+        Ok(corpus) => corpus,
+        Err(error) => {
+            eprintln!("cannot read the corpus: {error}");
+            return ExitCode::from(2);
+        }
+    };
     if !arguments.verbose {
         std::panic::set_hook(Box::new(|_| {}));
     }
@@ -71,6 +81,7 @@ fn main() -> ExitCode {
         first: arguments.first,
         count: arguments.count,
         seed: arguments.seed,
+        corpus: &corpus,
         out: Some(&arguments.out),
         allocator: &ALLOCATOR,
     };
@@ -88,4 +99,13 @@ fn main() -> ExitCode {
         good &= outcome.is_good();
     }
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The files of a folder, in the order of their names.
+fn files(folder: &Path) -> std::io::Result<Vec<Vec<u8>>> {
+    let entries = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
+    let mut paths = entries.collect::<std::io::Result<Vec<PathBuf>>>()?;
+    paths.retain(|path| path.is_file());
+    paths.sort();
+    paths.iter().map(std::fs::read).collect()
 }

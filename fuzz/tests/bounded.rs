@@ -13,7 +13,8 @@ fn damaged_inputs_neither_panic_nor_hang_nor_take_memory() {
     let count =
         std::env::var("BURN_PTQ_FUZZ_INPUTS").map_or(2000, |n| n.parse().expect("a number"));
     for target in TARGETS {
-        let options = Options { first: 0, count, seed: 0, out: None, allocator: &ALLOCATOR };
+        let options =
+            Options { first: 0, count, seed: 0, corpus: &[], out: None, allocator: &ALLOCATOR };
         let outcome = run(target, &options, &|_| {});
         println!("{}: {outcome}", target.name);
         assert!(outcome.is_good(), "{}: {outcome:?}", target.name);
