@@ -87,7 +87,7 @@ fn a_reader_that_has_seen_enough_ends_nothing_but_the_printing() {
         assert_eq!(wait(child).status.code(), Some(0), "{command:?}");
     }
     let written = files(folder.path());
-    for file in ["model/model.bptq", "model/report.json", "export/c/model.c"] {
+    for file in ["model/model.bptq", "model/report.json", "export/c/self_test.c"] {
         assert!(written.iter().any(|found| found == file), "{file} is not among {written:?}");
     }
 }
