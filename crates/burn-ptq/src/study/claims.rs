@@ -90,3 +90,26 @@ pub(super) fn correct<'a>(claims: impl Iterator<Item = &'a mut Claim>) -> usize 
     }
     claims.len()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::study::statistics::{Against, Draw, Judge, Judged};
+
+    #[test]
+    fn less_is_better_for_errors_and_worse_for_scores() {
+        let cell = |shift: f64| -> Vec<Judged> {
+            let values = |draw: usize| {
+                (0..50).map(|i| shift + 0.01 * ((7 * i + 3 * draw) % 10) as f64).collect()
+            };
+            (0..3).map(|draw| Judged { draw: Draw::Samples(draw), values: values(draw) }).collect()
+        };
+        let found = Judge::Mean.compare(&cell(0.2), Against::Cell(&cell(0.5)), false);
+        for &metric in Metric::ALL.iter().filter(|metric| metric.is_paired()) {
+            let verdict = Claim::new(&found, metric, false).verdict;
+            let errors = [Metric::Mse, Metric::Mae, Metric::Reconstruction];
+            let expected = if errors.contains(&metric) { Verdict::Better } else { Verdict::Worse };
+            assert_eq!(verdict, expected, "{metric}");
+        }
+    }
+}

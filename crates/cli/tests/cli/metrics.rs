@@ -196,6 +196,35 @@ fn a_dump_holds_what_the_evaluation_read_and_wrote() {
 }
 
 #[test]
+fn studies_compare_errors_and_refuse_metrics_without_a_paired_test() {
+    let samples: Vec<f32> = (0..64).map(|i| ((i * 37) % 64) as f32 / 64.0).collect();
+    let place = Place::new("two.onnx", &[32, 2], &samples);
+    place.labels("<f4", &[32, 2], &f32_bytes(&samples));
+    let study = |metric: &str| {
+        let text = format!(
+            "name = 's'\ndraws = 2\n[base]\ncalibration.samples = 16\n[[task]]\nname = 'two'\n\
+             model = '{}'\ncalibration = 'x.npy'\nevaluation = 'x.npy'\nlabels = 'y.npy'\n\
+             metric = '{metric}'\n[[experiment]]\nquestion = 'q'\n[[experiment.axis]]\n\
+             key = 'weights.bits'\nvalues = [2, 8]\n",
+            place.model
+        );
+        std::fs::write(place.path("s.toml"), text).unwrap();
+        run(&["ablate", &place.text("s.toml"), "--out", &place.text(metric)])
+    };
+    let output = study("mse");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let report = std::fs::read_to_string(place.path("mse/report.md")).unwrap();
+    assert!(report.contains("mean squared error"), "{report}");
+    let output = study("f1");
+    assert_eq!(output.status.code(), Some(2));
+    let text = stderr(&output);
+    assert!(
+        text.contains("task 'two': metric f1: ") && text.contains("sample by sample"),
+        "{text}"
+    );
+}
+
+#[test]
 fn the_demos_metric_has_an_interval() {
     let output = run(&["evaluate", "--task", &demo().display().to_string()]);
     let text = stdout(&output);
