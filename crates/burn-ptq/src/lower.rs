@@ -489,6 +489,17 @@ impl Lowering<'_> {
         let [_, per_group, kernel_h, kernel_w] = [0, 1, 2, 3].map(|i| op.weight.shape[i]);
         let window = window(&op.window);
         let (input, output) = ([height, width], [out_h, out_w]);
+        for axis in 0..2 {
+            let last = (output[axis] - 1) * window.stride[axis];
+            if last >= input[axis] + 2 * window.pad[axis] {
+                let problem = format!(
+                    "a window of axis {axis} starts at {last}, far behind the {} elements of its \
+                     input: export the layer with less padding at the end",
+                    input[axis]
+                );
+                return Err(LowerError::Unsupported { node: node.name.clone(), problem });
+            }
+        }
         let taps = kernel_h * kernel_w;
         let int = if op.groups == channels && per_group == 1 && channels > 1 {
             let geometry =

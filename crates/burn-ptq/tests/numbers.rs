@@ -189,7 +189,8 @@ fn tiny_and_huge_values_keep_their_precision() {
         {
             let found = with(input, weights);
             let name = &recipe.name;
-            assert!(found > usual - 4.0, "{name}: {found} dB at {input}, {weights}; {usual}");
+            // Squares of the largest inputs are no floats: rounding is then to the nearest.
+            assert!(found > usual - 6.0, "{name}: {found} dB at {input}, {weights}; {usual}");
         }
     }
 }

@@ -37,7 +37,8 @@ impl Part {
 /// request it is a part of `docs/kernels.md`, if it is about every target.
 pub fn write(request: &Request, part: Part, text: &str) -> Result<()> {
     let written = |path: PathBuf, text: String| {
-        write_atomically(&path, text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+        write_atomically(&path, text.as_bytes())
+            .with_context(|| format!("cannot write {}", path.display()))?;
         println!("written to {}", path.display());
         Ok(())
     };

@@ -63,14 +63,21 @@ pub(crate) fn possible(node: &Node, inputs: &[Range]) -> Range {
 /// hold; 0 where nothing is rescaled.
 pub(crate) fn smallest_scale(node: &Node, inputs: &[Grid]) -> f64 {
     let reach = |i: usize| reach(inputs[i]);
+    let mut smallest = 0.0_f64;
     let largest = match &node.op {
         Op::Conv2d(_) | Op::Linear(_) | Op::ChannelAffine(_) => largest_result(node, reach(0)),
-        Op::Add(_) => reach(0) + reach(1),
+        Op::Add(_) => {
+            // Terms are rounded to fractions of the coarser input's step before they are added.
+            let fractions = if inputs[0].max > 127 { 1 << 13 } else { 1 << 18 };
+            let coarser = inputs[0].scale.max(inputs[1].scale);
+            smallest = f64::from(coarser) / f64::from(fractions);
+            reach(0) + reach(1)
+        }
         Op::Mul(_) => reach(0) * reach(1),
         Op::Clip(_) | Op::Requantize(_) => reach(0),
         _ => 0.0,
     };
-    largest / LARGEST_RESULT
+    smallest.max(largest / LARGEST_RESULT)
 }
 
 /// The smallest scale of an input of `node`; 0 where any will do.

@@ -49,17 +49,17 @@ fn segment(graph: &Graph, nodes: Range<usize>, blocks: &[Range<usize>]) -> Segme
     }
     // The output of every block that ends inside, and whatever is read after the segment.
     let mut targets: Vec<ValueId> = Vec::new();
-    let softmax = graph.final_softmax().map(|softmax| softmax.output);
-    let moves = graph.moves_at_the_end();
+    let softmax = graph.final_softmax().and_then(|softmax| graph.producer(softmax.output));
     for index in nodes.clone() {
         let node = &graph.nodes[index];
         let output = node.output;
         // Logits say more than the probabilities that softmax makes of them.
-        if softmax == Some(output) {
+        if softmax == Some(index) {
             targets.push(node.inputs[0]);
             continue;
         }
-        if softmax.is_some() && moves.contains(&index) {
+        // Behind it are but other grids and orders of the same.
+        if softmax.is_some_and(|softmax| softmax < index) {
             continue;
         }
         let ends_block = blocks.iter().any(|block| block.end == index + 1);
