@@ -7,10 +7,13 @@ use std::process::{Command, Output};
 use burn_ptq_deploy::export::{ExportError, SelfTest, exporter};
 use burn_ptq_deploy::memory::reduce_memory;
 use burn_ptq_deploy::model::IntModel;
+use burn_ptq_deploy::preprocess::{Element, Preprocessing};
 use burn_ptq_deploy::target::{HOST, Target};
 use network::proven;
 
 mod network;
+#[allow(dead_code)]
+mod programs;
 
 fn export(
     model: &IntModel,
@@ -33,6 +36,11 @@ fn cargo(dir: &Path, arguments: &[&str], target: &Path) -> Output {
         .env("CARGO_TARGET_DIR", target.join("target"))
         .output()
         .expect("cargo runs")
+}
+
+fn cargo_only(dir: &Path, arguments: &[&str]) -> Output {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    Command::new(cargo).current_dir(dir).args(arguments).output().expect("cargo runs")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -159,6 +167,97 @@ fn reported_bytes_are_those_of_the_stored_constants_and_the_model() {
     assert_eq!(exported.figures.flash_constant_bytes, 216 + 36 + 10 + 119 + 28 * 12 + parameters);
     assert_eq!(exported.figures.ram_bytes, model.arena_bytes.next_multiple_of(8));
     assert!(exported.files.iter().all(|file| file.is_file()));
+}
+
+/// Whether cargo has a component.
+fn has_component(name: &str) -> bool {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo).args([name, "--version"]).output();
+    let found = output.is_ok_and(|output| output.status.success());
+    if !found {
+        eprintln!("SKIPPED cargo {name} on exports: not installed (rustup component add)");
+    }
+    found
+}
+
+/// Exports with all that generated code may have: streams, both widths, raw samples of several types,
+/// tables and formulas, classes, several means.
+fn varied_exports(folder: &Path) -> Vec<PathBuf> {
+    let mut dirs = Vec::new();
+    let mut add = |name: &str, model: &IntModel, target: &Target| {
+        let samples = vec![0; model.tensors[model.input.0].bytes()];
+        let self_test = SelfTest::new(model, &[samples]).expect("it runs");
+        let dir = folder.join(name);
+        let model = reduce_memory(model, exporter("rust").expect("known").kernels(target));
+        export(&model, &self_test, target, &dir).expect("an export");
+        dirs.push(dir);
+    };
+    let (plain, _) = proven("net");
+    add("plain", &plain, &HOST);
+    let mut pixels = plain.clone();
+    network::channels_first(&mut pixels);
+    pixels.preprocessing = Preprocessing {
+        element: Element::U8,
+        scale: 1.0 / 255.0,
+        mean: vec![0.485, 0.456, 0.406],
+        std: vec![0.229, 0.224, 0.225],
+        ..Preprocessing::default()
+    };
+    pixels.classes = ["cat", "dog", "an \"odd\" one"].map(str::to_owned).into();
+    add("pixels", &pixels, m4());
+    let mut audio = pixels.clone();
+    audio.preprocessing.element = Element::I16;
+    add("audio", &audio, &HOST);
+    for (index, mut model) in programs::valid_programs().into_iter().enumerate() {
+        model.preprocessing.element = if index % 2 == 0 { Element::I8 } else { Element::F32 };
+        add(&format!("program{index}"), &model, &HOST);
+    }
+    dirs
+}
+
+#[test]
+fn exports_are_as_rustfmt_writes_them() {
+    if !has_component("fmt") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut complaints = String::new();
+    for dir in varied_exports(folder.path()) {
+        let firmware = dir.join("firmware");
+        for dir in [dir.clone(), dir.join("kernels"), firmware] {
+            if dir.exists() {
+                let output = cargo_only(&dir, &["fmt", "--check"]);
+                if !output.status.success() {
+                    complaints.push_str(&text(&output.stdout));
+                    complaints.push_str(&text(&output.stderr));
+                }
+            }
+        }
+    }
+    assert!(complaints.is_empty(), "{complaints}");
+}
+
+#[test]
+fn exports_are_free_of_clippy_warnings() {
+    if !has_component("clippy") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut complaints = String::new();
+    for dir in varied_exports(folder.path()) {
+        let arguments = ["clippy", "--all-targets", "--offline", "--", "-Dwarnings"];
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let output = Command::new(cargo)
+            .current_dir(&dir)
+            .args(arguments)
+            .env("CARGO_TARGET_DIR", folder.path().join("target"))
+            .output()
+            .expect("cargo runs");
+        if !output.status.success() {
+            complaints.push_str(&text(&output.stderr));
+        }
+    }
+    assert!(complaints.is_empty(), "{complaints}");
 }
 
 #[test]

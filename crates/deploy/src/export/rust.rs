@@ -125,8 +125,11 @@ fn kernel_files() -> Vec<ExportFile> {
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()));
     let manifest = ExportFile::text("kernels/Cargo.toml", fill(KERNELS_MANIFEST, &values));
-    let source =
-        |(name, text): &(&str, &str)| ExportFile::text(format!("kernels/src/{name}"), *text);
+    // The module that this very list comes from is no part of an export.
+    let own = "#[cfg(any(test, feature = \"source\"))]\npub mod source;\n";
+    let source = |(name, text): &(&str, &str)| {
+        ExportFile::text(format!("kernels/src/{name}"), text.replace(own, ""))
+    };
     std::iter::once(manifest).chain(KERNEL_SOURCES.iter().map(source)).collect()
 }
 
@@ -291,7 +294,8 @@ fn model_struct(input: &IntTensor, output: &IntTensor) -> String {
         ("OUTPUT_OFFSET".to_owned(), output.offset.to_string()),
     ];
     // Once more for the placeholders inside the values.
-    fill(&fill(template, &[&values[..], &types[..]].concat()), &types)
+    let filled = fill(&fill(template, &[&values[..], &types[..]].concat()), &types);
+    filled.trim_end().to_owned()
 }
 
 const INPUT_BYTES: &str = "\

@@ -32,8 +32,8 @@ pub fn source(model: &IntModel) -> String {
     };
     let sources = [source_walk(&model.input_border), source_walk(&model.output_border)];
     let [input_walk, output_walk] = &sources;
-    let (constants, value) = raw_rule(&rule, input_type);
-    let from_raw = loops(&rule.walk, "input.iter_mut()", &format!("*place = {value};\n"));
+    let (constants, statements) = raw_rule(&rule, input_type);
+    let from_raw = loops(&rule.walk, "input.iter_mut()", &statements);
     let index = input_walk.expression(&input_walk.indices[0], "INPUT_PLACES");
     let from_values = loops(
         input_walk,
@@ -44,18 +44,15 @@ pub fn source(model: &IntModel) -> String {
     let to_values = loops(
         output_walk,
         "output.iter()",
-        &format!(
-            "if let Some(value) = values.get_mut({index}) {{\n    *value = \
-             OUTPUT.dequantize(i32::from(*place));\n}}\n"
-        ),
+        &format!("set(values, {index}, OUTPUT.dequantize(i32::from(*place)));\n"),
     );
     let grids: String = [("INPUT", input.grid), ("OUTPUT", output.grid)]
         .map(|(role, grid)| {
-            format!(
-                "const {role}: Grid =\n    Grid {{ scale: {role}_SCALE, zero_point: \
-                 {role}_ZERO_POINT, min: {}, max: {} }};\n",
+            let value = format!(
+                "Grid {{ scale: {role}_SCALE, zero_point: {role}_ZERO_POINT, min: {}, max: {} }};",
                 grid.min, grid.max
-            )
+            );
+            assigned(&format!("const {role}: Grid"), &value)
         })
         .concat();
     let tables = table("INPUT_PLACES", &input_walk.indices[0])
@@ -79,23 +76,25 @@ pub fn quantize_input(raw: &[{raw}; INPUT_LENGTH], input: &mut [{input_type}; IN
 {from_raw}}}
 
 /// The same from values that are preprocessed already, in the order of the source model's input.
-pub fn quantize_preprocessed(
-    values: &[f32; INPUT_LENGTH],
-    input: &mut [{input_type}; INPUT_LENGTH],
-) {{
+pub fn quantize_preprocessed(values: &[f32; INPUT_LENGTH], input: &mut [{input_type}; INPUT_LENGTH]) {{
 {from_values}}}
 
 /// Makes of the network's output the values of the source model's output, in its order.
-pub fn dequantize_output(
-    output: &[{output_type}; OUTPUT_LENGTH],
-    values: &mut [f32; OUTPUT_LENGTH],
-) {{
+pub fn dequantize_output(output: &[{output_type}; OUTPUT_LENGTH], values: &mut [f32; OUTPUT_LENGTH]) {{
 {to_values}}}
 {}{}
 /// An element; the index is always inside.
 #[inline(always)]
 fn at<T: Copy + Default>(elements: &[T], index: usize) -> T {{
     elements.get(index).copied().unwrap_or_default()
+}}
+
+/// Sets an element; the index is always inside.
+#[inline(always)]
+fn set(values: &mut [f32], index: usize, value: f32) {{
+    if let Some(place) = values.get_mut(index) {{
+        *place = value;
+    }}
 }}
 ",
         rule_text(model, raw),
@@ -104,7 +103,13 @@ fn at<T: Copy + Default>(elements: &[T], index: usize) -> T {{
     )
 }
 
-/// Constants, and the expression that makes an element of the input.
+/// `{what} = {value}`, on two lines if one would be too long for rustfmt.
+fn assigned(what: &str, value: &str) -> String {
+    let line = format!("{what} = {value}\n");
+    if line.len() <= 101 { line } else { format!("{what} =\n    {value}\n") }
+}
+
+/// Constants, and the statements that make an element of the input.
 fn raw_rule(rule: &InputRule, input_type: &str) -> (String, String) {
     let walk = &rule.walk;
     let [raw_index, rule_index] = [&walk.indices[0], &walk.indices[1]];
@@ -114,8 +119,8 @@ fn raw_rule(rule: &InputRule, input_type: &str) -> (String, String) {
     match &rule.rules {
         Rules::Tables(tables) => {
             let byte = match rule.element {
-                Element::I8 => format!("{raw} as u8"),
-                _ => raw,
+                Element::I8 => "x as u8",
+                _ => "x",
             };
             let rows: Vec<String> = tables
                 .iter()
@@ -130,18 +135,19 @@ fn raw_rule(rule: &InputRule, input_type: &str) -> (String, String) {
                 tables.len(),
                 rows.concat()
             ));
-            let table = match tables.len() {
-                1 => "QUANTIZED[0]".to_owned(),
-                _ => format!("QUANTIZED.get({which}).unwrap_or(&QUANTIZED[0])"),
-            };
-            (constants, format!("{table}[usize::from({byte})]"))
+            constants.push_str(&format!(
+                "\n#[inline(always)]\nfn quantized(rule: usize, byte: u8) -> {input_type} {{\n    \
+                 QUANTIZED.get(rule).map_or(0, |table| table[usize::from(byte)])\n}}\n"
+            ));
+            (constants, format!("let x = {raw};\n*place = quantized({which}, {byte});\n"))
         }
         Rules::Formula { scale, mean, std } => {
             let single = mean.len() == 1;
             constants.push_str(&formula(*scale, mean, std));
-            let raw = if rule.element == Element::F32 { raw } else { format!("{raw} as f32") };
+            let x = if rule.element == Element::F32 { "x" } else { "x as f32" };
             let rule = if single { String::new() } else { format!(", {which}") };
-            (constants, format!("INPUT.quantize(preprocess({raw}{rule})) as {input_type}"))
+            let value = format!("INPUT.quantize(preprocess({x}{rule})) as {input_type}");
+            (constants, format!("let x = {raw};\n*place = {value};\n"))
         }
     }
 }
@@ -219,8 +225,12 @@ fn argmax(model: &IntModel, walk: &Walk, output_type: &str) -> String {
         walk,
         "output.iter()",
         &format!(
-            "let index = {index};\nif best.is_none_or(|(largest, first)| {{\n    *place > largest || \
-             (*place == largest && index < first)\n}}) {{\n    best = Some((*place, index));\n}}\n"
+            "let index = {index};
+let larger = |(x, i)| *place > x || (*place == x && index < i);
+if best.is_none_or(larger) {{
+    best = Some((*place, index));
+}}
+"
         ),
     );
     format!(

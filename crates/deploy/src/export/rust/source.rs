@@ -53,6 +53,7 @@ pub fn network(model: &IntModel, kernels: Kernels) -> String {
 {HEAD}{rows_head}
 /// Runs every node, with a call after each, or after each of its rows.
 #[rustfmt::skip]
+#[allow(clippy::match_single_binding)]
 #[inline(always)]
 pub fn run(arena: &mut [i8; ARENA_BYTES], mut after_node: impl FnMut(usize)) {{
 {calls}}}
@@ -71,6 +72,7 @@ use super::ARENA_BYTES;
 
 /// First bytes and ends of parts of the arena, checked where the program is compiled: they lie inside
 /// and none overlaps another.
+#[allow(dead_code)]
 const fn disjoint<const N: usize>(parts: [[usize; 2]; N]) -> [[usize; 2]; N] {
     let mut i = 0;
     while i < N {

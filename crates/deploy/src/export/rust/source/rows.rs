@@ -16,12 +16,7 @@ fn rows(rows: burn_ptq_kernels::stream::Rows, start: usize, bytes: usize) -> [us
 /// Makes room for a row in the buffer that begins at `start`.
 #[allow(dead_code)]
 #[inline(never)]
-fn make_room(
-    arena: &mut [i8],
-    step: &burn_ptq_kernels::stream::Step,
-    start: usize,
-    bytes: usize,
-) {
+fn make_room(arena: &mut [i8], step: &burn_ptq_kernels::stream::Step, start: usize, bytes: usize) {
     step.make_room(arena.get_mut(start..).unwrap_or(&mut []), bytes);
 }
 ";
@@ -90,8 +85,11 @@ pub fn case(
     case.push_str(&indented(calls, 16));
     case.push_str("            }\n");
     if index == stream.last() {
-        let first = stream.first;
-        case.push_str(&format!("        }}\n        after_node({first} + step.stage);\n    }}\n"));
+        let node = match stream.first {
+            0 => "step.stage".to_owned(),
+            first => format!("{first} + step.stage"),
+        };
+        case.push_str(&format!("        }}\n        after_node({node});\n    }}\n"));
     }
     case
 }
