@@ -8,7 +8,7 @@ use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::{AdamConfig, GradientsParams};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -22,13 +22,46 @@ pub fn demo() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("crates").join("cli/demo")
 }
 
-/// Trains `net` on `train` by Adam under a cosine schedule that starts at `learning_rate`.
+/// Trains `net` on `train` by Adam under a cosine schedule that starts at `learning_rate`, with weight
+/// decay and on images that are shifted at random.
 ///
 /// `forward` gives the logits of a batch.
 pub fn fit<M: Module>(
-    mut net: M,
+    net: M,
     forward: impl Fn(&M, Tensor<4>) -> Tensor<2>,
     train: &Split,
+    epochs: usize,
+    learning_rate: f64,
+    seed: u64,
+) -> M {
+    let decay = WeightDecayConfig::new(WEIGHT_DECAY);
+    let adam = AdamConfig::new().with_epsilon(1e-8).with_weight_decay(Some(decay));
+    run(net, forward, (train, Split::shifted_batch), adam, epochs, learning_rate, seed)
+}
+
+/// As [`fit`], without weight decay and on images as they are: for networks that are too small to
+/// learn more than that.
+pub fn fit_small<M: Module>(
+    net: M,
+    forward: impl Fn(&M, Tensor<4>) -> Tensor<2>,
+    train: &Split,
+    epochs: usize,
+    learning_rate: f64,
+    seed: u64,
+) -> M {
+    let batch: Batch = |split, indices, _, device| split.batch(indices, device);
+    let adam = AdamConfig::new().with_epsilon(1e-8);
+    run(net, forward, (train, batch), adam, epochs, learning_rate, seed)
+}
+
+/// Makes a batch of the samples of these indices.
+type Batch = fn(&Split, &[usize], &mut ChaCha8Rng, &Device) -> (Tensor<4>, Tensor<1, Int>);
+
+fn run<M: Module>(
+    mut net: M,
+    forward: impl Fn(&M, Tensor<4>) -> Tensor<2>,
+    (train, batch): (&Split, Batch),
+    adam: AdamConfig,
     epochs: usize,
     learning_rate: f64,
     seed: u64,
@@ -36,8 +69,7 @@ pub fn fit<M: Module>(
     let device = net.devices().first().cloned().unwrap_or_default().autodiff();
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let cross_entropy = CrossEntropyLossConfig::new().init(&device);
-    let decay = WeightDecayConfig::new(WEIGHT_DECAY);
-    let mut adam = AdamConfig::new().with_epsilon(1e-8).with_weight_decay(Some(decay)).init();
+    let mut adam = adam.init();
 
     let mut order: Vec<usize> = (0..train.len()).collect();
     // A last, smaller batch would disturb the running statistics of the normalizations.
@@ -48,7 +80,7 @@ pub fn fit<M: Module>(
         for (step, indices) in order.chunks_exact(BATCH).enumerate() {
             let progress = (epoch * batches + step) as f64 / (epochs * batches) as f64;
             let learning_rate = learning_rate * 0.5 * (1.0 + (PI * progress).cos());
-            let (images, labels) = train.shifted_batch(indices, &mut rng, &device);
+            let (images, labels) = batch(train, indices, &mut rng, &device);
             let loss = cross_entropy.forward(forward(&net, images), labels);
             total += loss.clone().into_scalar::<f32>();
             let gradients = GradientsParams::from_grads(loss.backward(), &net);

@@ -24,7 +24,7 @@ macro_rules! examples {
 
 examples! {
     train_then_quantize => "W2A2, network fine-tuned",
-    wrap_training_loop => "W2A4, fine-tuned",
+    wrap_training_loop => "W2A2, fine-tuned",
     burn_onnx_build => "W4A8 integer program",
     custom_observer => "sample filter",
     custom_rounding => "steepest steps",

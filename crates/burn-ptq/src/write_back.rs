@@ -37,7 +37,7 @@ pub enum WriteBackError {
         /// Its shape in the quantized graph.
         expected: Vec<usize>,
     },
-    /// The module is not any more as it was captured.
+    /// The module has changed since it was captured.
     #[error(
         "'{parameter}' of the module has changed since it was captured; write back before the module \
          is trained further, or capture and quantize it again (in Burn, clones of a module share \

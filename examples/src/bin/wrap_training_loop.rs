@@ -25,14 +25,13 @@ use burn_ptq::pipeline::{Quantized, Quantizer};
 use burn_ptq::qat::{QatConfig, QatModel};
 use burn_ptq::recipe::Recipe;
 use burn_ptq_examples::data::Split;
-use burn_ptq_examples::net::DigitsNet;
+use burn_ptq_examples::net::TinyNet;
 use burn_ptq_examples::training::{accuracy, demo};
 
 /// A network that Burn's `Learner` can train: of floats first, of quantized values then.
 #[derive(Module, Debug)]
-#[allow(clippy::large_enum_variant)] // there is one of it
 enum Classifier {
-    Float(DigitsNet),
+    Float(TinyNet),
     Quantized(QatModel),
 }
 
@@ -115,26 +114,26 @@ fn main() -> Result<(), Box<dyn Error>> {
     let device = Device::flex().autodiff();
     device.seed(1);
 
-    let trained = train(Classifier::Float(DigitsNet::new(&device)), 8, 2e-3)?;
+    let trained = train(Classifier::Float(TinyNet::new(&device)), 20, 4e-3)?;
     let Classifier::Float(net) = &trained else { unreachable!("training keeps the variant") };
 
     // A data loader calibrates.
-    let mut recipe = Recipe::preset("w8a8")?;
-    (recipe.weights.bits, recipe.activations.bits) = (2, 4);
+    let mut recipe = Recipe::preset("w4a4")?;
+    (recipe.weights.bits, recipe.activations.bits) = (2, 2);
     let sample = Tensor::zeros([1, 1, 8, 8], &Device::flex());
-    let graph = capture(net, sample, DigitsNet::forward)?;
+    let graph = capture(net, sample, TinyNet::forward)?;
     let batches = loader("train", &Device::flex())?;
     let images = batches.iter().take(4).map(|batch| batch.map(|batch| batch.images));
     let images = images.collect::<Result<Vec<_>, _>>()?;
     let quantized = Quantizer::new(recipe).quantize(graph, images)?;
-    let before = show("W2A4, calibrated", &quantized, &evaluation)?;
+    let before = show("W2A2, calibrated", &quantized, &evaluation)?;
 
     let qat = QatConfig::new().init(&quantized.quantized, &device);
-    let Classifier::Quantized(tuned) = train(Classifier::Quantized(qat), 6, 4e-3)? else {
+    let Classifier::Quantized(tuned) = train(Classifier::Quantized(qat), 20, 4e-3)? else {
         unreachable!("training keeps the variant")
     };
     let quantized = quantized.refined(tuned.quantized())?;
-    let after = show("W2A4, fine-tuned", &quantized, &evaluation)?;
+    let after = show("W2A2, fine-tuned", &quantized, &evaluation)?;
     assert!(after > before, "fine-tuning did not help");
     Ok(())
 }
