@@ -18,6 +18,9 @@ pub const MAX_BYTES: usize = 1 << 30;
 /// The most time that an input may cost.
 pub const MAX_TIME: Duration = Duration::from_secs(2);
 
+/// How often an input that takes more time than [`MAX_TIME`] is tried.
+const TRIES: usize = 8;
+
 /// An input that has not ended after this time is saved, and ends the process.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -48,7 +51,7 @@ pub struct Outcome {
     pub panics: Vec<u64>,
     /// Numbers of inputs that took more memory than [`MAX_BYTES`].
     pub large: Vec<u64>,
-    /// Numbers of inputs that took more time than [`MAX_TIME`], each of three times.
+    /// Numbers of inputs that took more time than [`MAX_TIME`], whenever they were tried.
     pub slow: Vec<u64>,
     /// The most bytes that an input took.
     pub most_bytes: usize,
@@ -110,8 +113,8 @@ pub fn run(target: &'static Target, options: &Options, tell: &dyn Fn(&Outcome)) 
         let accepted = catch_unwind(AssertUnwindSafe(|| (target.run)(&input)));
         let mut time = clock.elapsed();
         let bytes = options.allocator.peak_usage().saturating_sub(before);
-        // A busy machine makes any input slow once.
-        for _ in 0..2 {
+        // A busy machine makes any input slow now and then.
+        for _ in 1..TRIES {
             if time > MAX_TIME && accepted.is_ok() {
                 let clock = Instant::now();
                 let _ = catch_unwind(AssertUnwindSafe(|| (target.run)(&input)));
