@@ -9,6 +9,7 @@ use std::time::Instant;
 use burn::tensor::Device;
 use burn_ptq::data::Samples;
 use burn_ptq::evaluate::quantize_inputs;
+use burn_ptq::input::ModelInput;
 use burn_ptq::job::{self, Job};
 use burn_ptq::recipe::Recipe;
 use burn_ptq::task::Task;
@@ -34,9 +35,10 @@ fn main() {
         peak_memory().map_or(String::new(), |peak| format!(", peak memory {peak}"))
     );
 
-    let samples = task.calibration.as_deref().map(Samples::open).expect("calibration samples");
-    let samples = samples.expect("calibration samples are readable");
-    let mut batches = samples.batches(32, None, &task.preprocessing).expect("samples");
+    let input = ModelInput::of_graph(&quantized.float, &task.input).expect("settings that fit");
+    let path = task.calibration.as_deref().expect("calibration samples");
+    let samples = Samples::open(path, &input).expect("calibration samples are readable");
+    let mut batches = samples.batches(32, None).expect("samples");
     let batch = batches.next().expect("a batch").expect("clean samples");
     let program = &quantized.program;
     let inputs = quantize_inputs(program, &batch);

@@ -8,6 +8,7 @@ use burn::tensor::{Device, Tensor};
 use burn_ptq::data::Samples;
 use burn_ptq::graph::Graph;
 use burn_ptq::import::{capture, onnx};
+use burn_ptq::input::ModelInput;
 use burn_ptq::pipeline::Quantizer;
 use burn_ptq::recipe::Recipe;
 use burn_ptq::task::Task;
@@ -16,8 +17,9 @@ use burn_ptq_examples::training::demo;
 
 /// Quantizes, and forgets what things are called.
 fn program(task: &Task, graph: Graph) -> IntModel {
-    let samples = Samples::open(task.calibration.as_ref().unwrap()).unwrap();
-    let batches = samples.batches(32, Some(128), &task.preprocessing).unwrap();
+    let input = ModelInput::of_graph(&graph, &task.input).unwrap();
+    let samples = Samples::open(task.calibration.as_ref().unwrap(), &input).unwrap();
+    let batches = samples.batches(32, Some(128)).unwrap();
     let quantizer = Quantizer::new(Recipe::preset("w4a8").unwrap());
     let mut program = quantizer.quantize_samples(graph, batches, None, &|_| true).unwrap().program;
     program.name = String::new();

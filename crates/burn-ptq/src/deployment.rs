@@ -52,7 +52,9 @@ impl Quantized {
     /// # Errors
     /// If a layer cannot be lowered.
     pub fn refined(&self, quantized: QuantizedGraph) -> Result<Self, PipelineError> {
-        let (program, layouts) = lower(&quantized, self.program.provenance.clone())?;
+        let (mut program, layouts) = lower(&quantized, self.program.provenance.clone())?;
+        program.preprocessing.clone_from(&self.program.preprocessing);
+        program.classes.clone_from(&self.program.classes);
         let (float, probes) = (self.float.clone(), self.probes.clone());
         let (seconds, warnings) = (self.seconds.clone(), self.warnings.clone());
         Ok(Self { float, quantized, program, layouts, probes, seconds, warnings })

@@ -13,12 +13,14 @@ use burn_ptq_deploy::size::size_report;
 use burn_ptq_deploy::target::{HOST, Kernels};
 
 use crate::agreement::{compare_layers, sqnr, weight_sqnr};
-use crate::data::{Samples, hash_file};
+use crate::data::{DataError, Samples, hash_file};
 use crate::evaluate::{
     Evaluation, Judgement, Predict, float_predictor, integer_predictor, partly_quantized_predictor,
     simulated_predictor,
 };
+use crate::graph::Graph;
 use crate::import::onnx;
+use crate::input::ModelInput;
 use crate::metric::{Metric, ModelOutput};
 use crate::pipeline::{Event, PipelineError, Progress, Quantized, Quantizer};
 use crate::recipe::Recipe;
@@ -59,34 +61,61 @@ pub fn run(
     let clock = Instant::now();
     let graph = onnx::read(&task.model)?;
     let import_seconds = clock.elapsed().as_secs_f64();
-    let input = graph.value(graph.input);
-    let (input_name, input_shape) = (input.name.clone(), input.shape.clone());
+    let mut input = ModelInput::of_graph(&graph, &task.input)?;
+    check_classes(&graph, &input.classes)?;
     let synthesis = job.recipe.calibration.source.component().synthesis();
-    let calibration = match (synthesis, &task.calibration) {
-        (Some(_), _) => None,
-        (None, None) => return Err(PipelineError::NoSamples),
-        (None, Some(path)) => {
-            let samples = Samples::open(path)?;
-            samples.expect_shape(&input_name, &input_shape)?;
-            Some(samples)
-        }
+    let calibration = match synthesis {
+        Some(_) => None,
+        None => Some(open_calibration(task, &input)?.ok_or(PipelineError::NoSamples)?),
     };
+    if let Some(samples) = &calibration {
+        // The folders of both are the same classes, even if one lacks some.
+        input.classes.clone_from(&samples.input().classes);
+    }
     let output = ModelOutput::of_graph(&graph);
-    let evaluation = open_evaluation(task, (&input_name, &input_shape), &output)?;
+    let evaluation = open_evaluation(task, &input, &output)?;
+    if let Some(evaluation) = &evaluation {
+        input.classes.clone_from(&evaluation.samples.input().classes);
+    }
+    let mut notes = Vec::new();
+    for samples in calibration.iter().chain(evaluation.as_ref().map(|e| &e.samples)) {
+        notes.extend(samples.notes().iter().cloned());
+    }
+    // Folders may also hold samples of networks that tell no classes apart.
+    if check_classes(&graph, &input.classes).is_err() {
+        input.classes.clear();
+    }
 
     let hashes = match &calibration {
         Some(calibration) => (hash_file(&task.model)?, calibration.hash()?),
         None => (hash_file(&task.model)?, String::new()),
     };
+    let recorded =
+        calibration.as_ref().map_or(&input.preprocessing, Samples::preprocessing).clone();
     let quantizer = Quantizer::new(job.recipe.clone())
         .with_device(device.clone())
-        .with_hashes(hashes.0.clone(), hashes.1.clone());
+        .with_hashes(hashes.0.clone(), hashes.1.clone())
+        .with_preprocessing(recorded.clone())
+        .with_classes(input.classes.clone());
     let limit = job.recipe.calibration.samples;
+    let mut warnings = Vec::new();
+    if let (Some(limit), Some(samples)) = (limit, &calibration)
+        && limit > samples.count()
+    {
+        warnings.push(Warning::new(
+            "fewer-samples",
+            format!(
+                "{limit} calibration samples were asked for, but there are {}",
+                samples.count()
+            ),
+            "all of them were used; leave --samples out, or give more data",
+        ));
+    }
     let (expected, mut quantized) = match (&calibration, synthesis) {
         (Some(calibration), _) => {
             let batch = job.recipe.calibration.batch;
             let expected = limit.unwrap_or(usize::MAX).min(calibration.count());
-            let batches = calibration.batches(batch, limit, &task.preprocessing)?;
+            let batches = calibration.batches(batch, limit)?;
             (expected, quantizer.quantize_samples(graph, batches, Some(expected), progress)?)
         }
         (None, synthesis) => {
@@ -127,7 +156,10 @@ pub fn run(
         streamed_flash_bytes: 0,
         macs: 0,
         layers: Vec::new(),
-        warnings: Vec::new(),
+        warnings,
+        preprocessing: recorded,
+        classes: input.classes,
+        notes,
         explain: Vec::new(),
     };
     report.seconds.insert("import".into(), import_seconds);
@@ -192,21 +224,43 @@ fn explain(
     Ok(costs)
 }
 
+/// Checks that there are as many names of classes as outputs, along one of the output's axes; a single
+/// output tells two classes apart.
+fn check_classes(graph: &Graph, classes: &[String]) -> Result<(), PipelineError> {
+    let output = graph.value(graph.output);
+    let count = classes.len();
+    let single = output.len() == 1 && count == 2;
+    if classes.is_empty() || count == output.len() || output.shape.contains(&count) || single {
+        return Ok(());
+    }
+    Err(PipelineError::Classes {
+        found: count,
+        output: output.name.clone(),
+        shape: output.shape.clone(),
+    })
+}
+
+/// Opens the calibration samples of a task for a model with this input; every window of a recording
+/// is a sample.
+///
+/// # Errors
+/// If they cannot be read, or do not fit the input.
+pub fn open_calibration(task: &Task, input: &ModelInput) -> Result<Option<Samples>, DataError> {
+    let Some(path) = &task.calibration else { return Ok(None) };
+    Ok(Some(Samples::open(path, input)?.into_windows()))
+}
+
 /// Opens the evaluation of a task for a model with this input and output.
 ///
 /// # Errors
 /// If the files do not fit the model or each other.
 pub fn open_evaluation(
     task: &Task,
-    input: (&str, &[usize]),
+    input: &ModelInput,
     output: &ModelOutput,
 ) -> Result<Option<Evaluation>, PipelineError> {
     let Some(files) = &task.evaluation else { return Ok(None) };
-    let metric = (task.metric, task.metric_options);
-    let preprocessing = task.preprocessing.clone();
-    let evaluation =
-        Evaluation::open(files, metric, preprocessing, task.window_frames, input, output)?;
-    Ok(Some(evaluation))
+    Ok(Some(Evaluation::open(files, (task.metric, task.metric_options), input, output)?))
 }
 
 fn describe_layers(

@@ -74,6 +74,7 @@ mod deployment;
 pub mod evaluate;
 pub mod graph;
 pub mod import;
+pub mod input;
 pub mod job;
 pub mod layerwise;
 pub mod lower;

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use burn::tensor::{Device, Tensor};
 use burn_ptq_deploy::model::{IntModel, Provenance};
+use burn_ptq_deploy::preprocess::{Preprocessing, PreprocessingError};
 
 use crate::calibrate::{Calibration, calibrate, to_tensor, to_vec};
 use crate::condition::ChannelRanges;
@@ -65,6 +66,8 @@ pub enum PipelineError {
     #[error(transparent)]
     Data(#[from] DataError),
     #[error(transparent)]
+    Preprocessing(#[from] PreprocessingError),
+    #[error(transparent)]
     Recipe(#[from] RecipeError),
     #[error(transparent)]
     Scheme(#[from] SchemeError),
@@ -98,6 +101,19 @@ pub enum PipelineError {
         found: Vec<usize>,
         /// The shape of a sample.
         expected: Vec<usize>,
+    },
+    /// The number of class names fits no output.
+    #[error(
+        "{found} class names were given, but the model's output '{output}' has shape {shape:?}; give one \
+         name an output, or two for a single output"
+    )]
+    Classes {
+        /// How many names.
+        found: usize,
+        /// The output.
+        output: String,
+        /// Its shape.
+        shape: Vec<usize>,
     },
     /// There was nothing to calibrate with.
     #[error("there are no calibration samples: at least one is needed, 64 or more are better")]
@@ -147,6 +163,9 @@ pub struct Quantizer {
     recipe: Recipe,
     device: Device,
     provenance: Provenance,
+    /// How raw samples become inputs, and the names of the classes: recorded in the program.
+    preprocessing: Preprocessing,
+    classes: Vec<String>,
     /// In place of the recipe's.
     rounding: Option<Arc<dyn Rounding + Send>>,
     watch: Watch,
@@ -196,7 +215,8 @@ impl Quantizer {
         };
         let watch = |_: &Value| Box::new(HistogramObserver::default()) as Box<dyn Observer>;
         let (device, watch) = (Device::default(), Arc::new(watch));
-        Self { recipe, device, provenance, rounding: None, watch }
+        let (preprocessing, classes) = (Preprocessing::default(), Vec::new());
+        Self { recipe, device, provenance, preprocessing, classes, rounding: None, watch }
     }
 
     /// Computes on `device`.
@@ -251,6 +271,19 @@ impl Quantizer {
     pub fn with_hashes(mut self, model: String, calibration: String) -> Self {
         self.provenance.model_hash = model;
         self.provenance.calibration_hash = calibration;
+        self
+    }
+
+    /// Records in the program how raw samples become the batches that it is calibrated with, for
+    /// whoever evaluates or exports it. The batches themselves are taken as they are.
+    pub fn with_preprocessing(mut self, preprocessing: Preprocessing) -> Self {
+        self.preprocessing = preprocessing;
+        self
+    }
+
+    /// Records the names of the classes in the program, in the order of its outputs.
+    pub fn with_classes(mut self, classes: Vec<String>) -> Self {
+        self.classes = classes;
         self
     }
 
@@ -456,7 +489,10 @@ impl Quantizer {
         correction.correct(&mut quantized, first(correction.samples()), &self.device);
         stage("correct", &mut clock);
 
-        let (program, layouts) = lower(&quantized, self.provenance.clone())?;
+        let (mut program, layouts) = lower(&quantized, self.provenance.clone())?;
+        self.preprocessing.check(&program.input_border.source_shape)?;
+        program.preprocessing.clone_from(&self.preprocessing);
+        program.classes.clone_from(&self.classes);
         stage("lower", &mut clock);
         if let Some(origin) = &float.origin {
             warnings.extend(origin.warnings.iter().cloned());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use burn_ptq_deploy::preprocess::Preprocessing;
 use serde::Serialize;
 
 use crate::metric::{Interval, Judgement};
@@ -78,6 +79,14 @@ pub struct Report {
     pub macs: usize,
     /// The operations of the program, in order.
     pub layers: Vec<LayerReport>,
+    /// How raw samples become inputs, as the program records it.
+    pub preprocessing: Preprocessing,
+    /// The names of the classes, if known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
+    /// How data were read, where that is not evident.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// What a person should look at before trusting the results.
     pub warnings: Vec<Warning>,
     /// What quantizing a single layer costs, the dearest first; empty unless asked for.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use burn_ptq_deploy::bounded;
 use serde::Deserialize;
 
-use crate::data::Preprocessing;
 use crate::evaluate::EvaluationFiles;
+use crate::input::{InputSettings, Layout};
 use crate::metric::{ClassAxis, Metric, MetricOptions};
 use crate::pipeline::PipelineError;
 
@@ -28,10 +28,8 @@ pub struct Task {
     pub metric: Metric,
     /// What is chosen about it.
     pub metric_options: MetricOptions,
-    /// How raw elements become inputs.
-    pub preprocessing: Preprocessing,
-    /// For clips: consecutive frames of one input.
-    pub window_frames: Option<usize>,
+    /// How raw samples become inputs.
+    pub input: InputSettings,
 }
 
 /// `task.toml`. Provenance is for people; it is accepted and not read.
@@ -41,13 +39,14 @@ struct TaskFile {
     metric: Metric,
     threshold: Option<f64>,
     class_axis: Option<ClassAxis>,
-    #[serde(default = "one")]
-    input_scale: f32,
-    #[serde(default)]
-    input_mean: Vec<f32>,
-    #[serde(default)]
-    input_std: Vec<f32>,
+    input_scale: Option<f32>,
+    input_mean: Option<Vec<f32>>,
+    input_std: Option<Vec<f32>>,
+    layout: Option<Layout>,
     window_frames: Option<usize>,
+    window_step: Option<usize>,
+    #[serde(default)]
+    classes: Vec<String>,
     #[serde(rename = "float_metric")]
     _float_metric: Option<f64>,
     #[serde(rename = "int8_reference")]
@@ -58,13 +57,9 @@ struct TaskFile {
     _source: Option<String>,
 }
 
-fn one() -> f32 {
-    1.0
-}
-
 impl Task {
     /// Reads `dir/task.toml` and finds `model.onnx`, `calib_x`, `eval_x`, `eval_y` and
-    /// `eval_machine` beside it, each .npy or .npz.
+    /// `eval_machine` beside it, each .npy, .npz or .csv; samples may also be folders of that name.
     ///
     /// # Errors
     /// If the folder lacks the description or the model, or the description is wrong.
@@ -78,14 +73,19 @@ impl Task {
             ))
         })?;
         let file: TaskFile = toml::from_str(&text).map_err(|e| wrong(e.to_string()))?;
-        if file.window_frames == Some(0) {
-            return Err(wrong("window_frames is 0: expected at least 1".into()));
+        for (key, value) in
+            [("window_frames", file.window_frames), ("window_step", file.window_step)]
+        {
+            if value == Some(0) {
+                return Err(wrong(format!("{key} is 0: expected at least 1")));
+            }
         }
         let options = MetricOptions { threshold: file.threshold, class_axis: file.class_axis };
         options.check().map_err(wrong)?;
         let array = |stem: &str| {
-            let candidates = ["npy", "npz"].map(|e| dir.join(format!("{stem}.{e}")));
-            candidates.into_iter().find(|p| p.is_file())
+            let candidates = ["npy", "npz", "csv"].map(|e| dir.join(format!("{stem}.{e}")));
+            let file = candidates.into_iter().find(|p| p.is_file());
+            file.or_else(|| Some(dir.join(stem)).filter(|p| p.is_dir()))
         };
         let evaluation = array("eval_x").map(|samples| EvaluationFiles {
             samples,
@@ -100,12 +100,15 @@ impl Task {
             evaluation,
             metric: file.metric,
             metric_options: options,
-            preprocessing: Preprocessing {
+            input: InputSettings {
                 scale: file.input_scale,
                 mean: file.input_mean,
                 std: file.input_std,
+                layout: file.layout,
+                window_frames: file.window_frames,
+                window_step: file.window_step,
+                classes: file.classes,
             },
-            window_frames: file.window_frames,
         })
     }
 }

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use burn_ptq::input::Layout;
 use burn_ptq::metric::{ClassAxis, Metric};
 use burn_ptq::study::Shard;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Post-training quantization for tinyML: an ONNX model in, integer C for a microcontroller out,
 /// proven bit-exact on the desk.
@@ -53,7 +54,9 @@ pub struct Quantize {
     pub model: Option<PathBuf>,
     #[command(flatten)]
     pub data: Data,
-    /// Calibration samples: .npy or .npz, first axis = sample, in the layout of the model's input.
+    /// Calibration samples: .npy, .npz (X.npz:NAME for one of several arrays), .csv (a row is a
+    /// sample), or a folder of .png, .jpg or .wav files; arrays have the samples along their first
+    /// axis.
     #[arg(long, value_name = "X.npy", required_unless_present_any = ["task", "recipe", "data_free"])]
     pub calib: Option<PathBuf>,
     /// Calibrate with inputs made from the model's batch normalization instead of samples.
@@ -118,11 +121,12 @@ pub struct Data {
     /// A folder with task.toml, model.onnx, calib_x.npy, eval_x.npy and eval_y.npy; flags override.
     #[arg(long, value_name = "DIR")]
     pub task: Option<PathBuf>,
-    /// Evaluation samples.
+    /// Evaluation samples, in any form that --calib takes; a folder with one folder a class, or a
+    /// .csv with a column 'label', brings its labels.
     #[arg(long, value_name = "X.npy")]
     pub eval: Option<PathBuf>,
     /// Labels: one class a sample, one-hot, or several of 0 and 1; or the targets of a regression, in
-    /// the shape of the outputs.
+    /// the shape of the outputs: .npy, .npz (Y.npz:NAME), .csv (Y.csv:COLUMN), or .txt with one a line.
     #[arg(long, value_name = "Y.npy")]
     pub labels: Option<PathBuf>,
     /// Groups over which auc is averaged, one integer a sample.
@@ -139,18 +143,46 @@ pub struct Data {
     /// open.
     #[arg(long, value_name = "first|last", value_parser = class_axis)]
     pub class_axis: Option<ClassAxis>,
-    /// Factor of raw elements.
-    #[arg(long, value_name = "F")]
+    /// Multiply raw elements by this factor, such as 0.00392157 for pixels from 0 to 1.
+    #[arg(long, value_name = "F", allow_negative_numbers = true)]
     pub input_scale: Option<f32>,
-    /// Mean of scaled elements: one number, or one a channel.
+    /// Mean of scaled elements, which is subtracted: one number, or one a channel.
     #[arg(long, value_name = "F,..", value_delimiter = ',', allow_negative_numbers = true)]
     pub input_mean: Vec<f32>,
-    /// Standard deviation of scaled elements: one number, or one a channel.
+    /// Standard deviation of scaled elements, by which they are divided: one number, or one a channel.
     #[arg(long, value_name = "F,..", value_delimiter = ',')]
     pub input_std: Vec<f32>,
-    /// For clips [frames, features]: consecutive frames that make one input.
+    /// Where samples hold their channels: nchw for first, nhwc for last; as the model's input if left
+    /// out. Rows of a .csv are such samples in one line; images need no layout.
+    #[arg(long)]
+    pub layout: Option<LayoutName>,
+    /// For recordings [frames, features], .csv whose rows are steps in time, or .wav: consecutive
+    /// frames that make one input.
     #[arg(long, value_name = "N")]
     pub window_frames: Option<usize>,
+    /// Frames from the beginning of one window to that of the next; 1 if left out.
+    #[arg(long, value_name = "N")]
+    pub window_step: Option<usize>,
+    /// Names of the classes, in the order of the model's outputs; else the folders' names, sorted.
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
+    pub classes: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LayoutName {
+    /// Channels first.
+    Nchw,
+    /// Channels last.
+    Nhwc,
+}
+
+impl From<LayoutName> for Layout {
+    fn from(name: LayoutName) -> Self {
+        match name {
+            LayoutName::Nchw => Layout::Nchw,
+            LayoutName::Nhwc => Layout::Nhwc,
+        }
+    }
 }
 
 /// What --metric can be.

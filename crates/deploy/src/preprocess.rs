@@ -1,6 +1,7 @@
 //! How raw samples become the source model's input: part of the program, and of every export.
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 /// How the raw elements of a sample become the input of the source model:
 /// `(x * scale - mean[c]) / std[c]`, where `c` runs along the sample's channels.
@@ -42,6 +43,37 @@ impl Default for Preprocessing {
 }
 
 impl Preprocessing {
+    /// Checks that it can be applied to inputs of `shape`, the shape of one sample.
+    ///
+    /// # Errors
+    /// If a number is not usable, or their count is neither 1 nor that of the channels.
+    pub fn check(&self, shape: &[usize]) -> Result<(), PreprocessingError> {
+        if !self.scale.is_finite() || self.scale == 0.0 {
+            return Err(PreprocessingError::Scale { found: self.scale });
+        }
+        if self.mean.iter().any(|x| !x.is_finite()) {
+            return Err(PreprocessingError::Mean { found: self.mean.clone() });
+        }
+        if self.std.iter().any(|x| !x.is_finite() || *x <= 0.0) {
+            return Err(PreprocessingError::Std { found: self.std.clone() });
+        }
+        if self.window_frames == Some(0) {
+            return Err(PreprocessingError::Window);
+        }
+        let axis = self.channel_axis;
+        let Some(&channels) = shape.get(axis) else {
+            return Err(PreprocessingError::Axis { axis, shape: shape.into() });
+        };
+        for (what, values) in [("mean", &self.mean), ("std", &self.std)] {
+            let found = values.len();
+            if found > 1 && found != channels {
+                let shape = shape.into();
+                return Err(PreprocessingError::Count { what, found, channels, axis, shape });
+            }
+        }
+        Ok(())
+    }
+
     /// The source model's input element that a raw element of channel `channel` becomes: the one
     /// statement of the formula, in single precision and in this order of operations. Exports compute
     /// the same bits.
@@ -62,6 +94,29 @@ impl Preprocessing {
         place / inner.max(1) % channels.max(1)
     }
 
+    /// Applies [`element`](Self::element) to one sample in the order of the model's input of `shape`.
+    pub fn apply(&self, sample: &mut [f32], shape: &[usize]) {
+        if self.scale == 1.0 && self.mean.is_empty() && self.std.is_empty() {
+            return;
+        }
+        for (place, x) in sample.iter_mut().enumerate() {
+            *x = self.element(*x, self.channel(shape, place));
+        }
+    }
+
+    /// The shape of a raw sample of a model whose input is `shape`: the same axes in the order of
+    /// [`layout`](Self::layout).
+    pub fn raw_shape(&self, shape: &[usize]) -> Vec<usize> {
+        let mut raw = shape.to_vec();
+        match self.layout {
+            DataLayout::Model => {}
+            DataLayout::ChannelsLast if !raw.is_empty() => raw.rotate_left(1),
+            DataLayout::ChannelsFirst if !raw.is_empty() => raw.rotate_right(1),
+            DataLayout::ChannelsLast | DataLayout::ChannelsFirst => {}
+        }
+        raw
+    }
+
     /// Where element `place` of the source model's input sample of `shape` stands in a raw sample.
     pub fn raw_place(&self, shape: &[usize], place: usize) -> usize {
         let elements: usize = shape.iter().product();
@@ -78,6 +133,58 @@ impl Preprocessing {
             }
         }
     }
+}
+
+/// A preprocessing that cannot be applied to the samples of a model.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum PreprocessingError {
+    /// The factor is no usable number.
+    #[error("the input scale is {found}: expected a finite number other than 0")]
+    Scale {
+        /// The factor.
+        found: f32,
+    },
+    /// A mean is no number.
+    #[error("the input mean holds {found:?}: expected finite numbers")]
+    Mean {
+        /// The means.
+        found: Vec<f32>,
+    },
+    /// A standard deviation is no positive number.
+    #[error("the input std holds {found:?}: expected positive finite numbers")]
+    Std {
+        /// The standard deviations.
+        found: Vec<f32>,
+    },
+    /// There are neither as many values as channels nor one for all.
+    #[error(
+        "the input {what} has {found} values, but the model's input {shape:?} has {channels} \
+         channel{} (along its axis {axis}): expected 1 or {channels}",
+        if *channels == 1 { "" } else { "s" }
+    )]
+    Count {
+        /// `mean` or `std`.
+        what: &'static str,
+        /// How many values there are.
+        found: usize,
+        /// How many channels the input has.
+        channels: usize,
+        /// The axis of the channels in `shape`.
+        axis: usize,
+        /// The shape of one input sample.
+        shape: Vec<usize>,
+    },
+    /// The channels lie along an axis that samples do not have.
+    #[error("channels lie along axis {axis}, but the model's input is {shape:?}")]
+    Axis {
+        /// The axis.
+        axis: usize,
+        /// The shape of one input sample.
+        shape: Vec<usize>,
+    },
+    /// Inputs of no frames.
+    #[error("the window has 0 frames: expected at least 1")]
+    Window,
 }
 
 /// The type of raw elements.
@@ -145,5 +252,55 @@ mod tests {
         assert_eq!(channels, [0, 1, 0, 1, 0, 1]);
         assert_eq!(preprocessing.element(10.0, 0), 1.0);
         assert_eq!(preprocessing.element(10.0, 1), 0.75);
+    }
+
+    #[test]
+    fn counts_other_than_one_or_the_channels_are_refused() {
+        let of = |mean: usize, std: usize| Preprocessing {
+            mean: vec![0.5; mean],
+            std: vec![0.5; std],
+            ..Preprocessing::default()
+        };
+        for (mean, std) in [(0, 0), (1, 3), (3, 1), (3, 0)] {
+            assert_eq!(of(mean, std).check(&[3, 8, 8]), Ok(()));
+        }
+        for (mean, std, what, found) in [(2, 0, "mean", 2), (4, 3, "mean", 4), (3, 2, "std", 2)] {
+            let error = of(mean, std).check(&[3, 8, 8]).unwrap_err().to_string();
+            let expected = format!("the input {what} has {found} values");
+            assert!(error.contains(&expected) && error.contains("3 channels"), "{error}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_cannot_be_applied_are_refused() {
+        let neutral = Preprocessing::default;
+        for (wrong, message) in [
+            (Preprocessing { scale: 0.0, ..neutral() }, "other than 0"),
+            (Preprocessing { scale: f32::NAN, ..neutral() }, "NaN"),
+            (Preprocessing { mean: vec![f32::INFINITY], ..neutral() }, "finite numbers"),
+            (Preprocessing { std: vec![0.0], ..neutral() }, "positive"),
+            (Preprocessing { std: vec![-1.0], ..neutral() }, "positive"),
+            (Preprocessing { window_frames: Some(0), ..neutral() }, "at least 1"),
+            (Preprocessing { channel_axis: 3, ..neutral() }, "axis 3"),
+        ] {
+            let error = wrong.check(&[3, 8, 8]).unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn neutral_values_return_the_element_itself() {
+        let neutral = Preprocessing::default();
+        for x in [0.0, -0.0, 1.0, 255.0, -1e-30, f32::MIN_POSITIVE, 3.4e38] {
+            assert_eq!(neutral.element(x, 0).to_bits(), x.to_bits());
+        }
+    }
+
+    #[test]
+    fn raw_shapes_follow_the_layout() {
+        let with = |layout| Preprocessing { layout, ..Preprocessing::default() };
+        assert_eq!(with(DataLayout::Model).raw_shape(&[3, 8, 9]), [3, 8, 9]);
+        assert_eq!(with(DataLayout::ChannelsLast).raw_shape(&[3, 8, 9]), [8, 9, 3]);
+        assert_eq!(with(DataLayout::ChannelsFirst).raw_shape(&[8, 9, 3]), [3, 8, 9]);
     }
 }

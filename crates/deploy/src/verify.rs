@@ -9,7 +9,8 @@
 //! 2. Data flow: ids in range; each operation has its number of inputs; every tensor but the model's
 //!    input is written exactly once, and before it is read; the input is never written.
 //! 3. Borders: at most [`MAX_BORDER_AXES`] axes of at least one element; the axes are a permutation,
-//!    and source, extents and tensor have the same number of elements.
+//!    and source, extents and tensor have the same number of elements. The preprocessing has
+//!    usable numbers, one for all channels of the input or one for each.
 //! 4. Operations:
 //!    - element types: those that the operation knows, and the same in and out (but `Requantize`);
 //!    - geometry agrees with the lengths of the tensors and the weights, groups divide channels;
@@ -144,6 +145,9 @@ pub fn verify_unplanned(model: &IntModel) -> Result<(), VerifyError> {
     verify_data_flow(model)?;
     verify_border("input", &model.input_border, &model.tensors[model.input.0])?;
     verify_border("output", &model.output_border, &model.tensors[model.output.0])?;
+    if let Err(problem) = model.preprocessing.check(&model.input_border.source_shape) {
+        return ensure(false, Subject::Model, "a preprocessing that fits its input", problem);
+    }
     for id in [model.input, model.output] {
         let tensor = &model.tensors[id.0];
         ensure(

@@ -9,7 +9,8 @@ pub use predict::{
     partly_quantized_predictor, quantize_inputs, simulated_predictor,
 };
 
-use crate::data::{DataError, Preprocessing, Samples, read_array};
+use crate::data::{Array, DataError, Samples, read_array};
+use crate::input::ModelInput;
 use crate::metric::{Judge, Labels, Metric, MetricOptions, ModelOutput, Setting};
 pub use crate::metric::{Judgement, Outcomes};
 use crate::pipeline::{Event, PipelineError, Progress};
@@ -17,7 +18,7 @@ use crate::pipeline::{Event, PipelineError, Progress};
 /// Samples, labels and how they are judged.
 #[derive(Debug)]
 pub struct Evaluation {
-    /// The samples, or clips of frames (see `window_frames`).
+    /// The samples, or recordings, whose score is the mean over their windows.
     pub samples: Samples,
     /// Labels or targets, for metrics that need them.
     pub labels: Option<Labels>,
@@ -27,13 +28,6 @@ pub struct Evaluation {
     pub metric: Metric,
     /// What was chosen about it.
     pub options: MetricOptions,
-    /// How raw elements become inputs.
-    pub preprocessing: Preprocessing,
-    /// For clips `[frames, features]`: how many consecutive frames make one input; a clip's score is
-    /// the mean over its windows.
-    pub window_frames: Option<usize>,
-    /// The shape of an input.
-    input: Vec<usize>,
     output: ModelOutput,
     /// The samples that are judged; all of them if absent.
     chosen: Option<Vec<usize>>,
@@ -51,37 +45,18 @@ pub struct EvaluationFiles {
 }
 
 impl Evaluation {
-    /// Opens the files and checks that they fit each other, the metric, a model whose input is called
-    /// `input` and has samples of `shape`, and the model's output.
+    /// Opens the files and checks that they fit each other, the metric, and the model's input and
+    /// output. Labels that the samples hold themselves stand in for those of a file.
     ///
     /// # Errors
     /// If they do not.
     pub fn open(
         files: &EvaluationFiles,
         (metric, options): (Metric, MetricOptions),
-        preprocessing: Preprocessing,
-        window_frames: Option<usize>,
-        input: (&str, &[usize]),
+        input: &ModelInput,
         output: &ModelOutput,
     ) -> Result<Self, PipelineError> {
-        let samples = Samples::open(&files.samples)?;
-        match window_frames {
-            None => samples.expect_shape(input.0, input.1)?,
-            Some(frames) => {
-                let fits = matches!(samples.sample_shape(), [all, features]
-                    if *all >= frames && frames * features == input.1.iter().product::<usize>());
-                if !fits {
-                    return Err(DataError::SampleShape {
-                        path: files.samples.clone(),
-                        input: input.0.into(),
-                        expected: input.1.to_vec(),
-                        found: samples.sample_shape().to_vec(),
-                        hint: "; windows of frames need clips [frames, features]",
-                    }
-                    .into());
-                }
-            }
-        }
+        let samples = Samples::open(&files.samples, input)?;
         let expect_count = |labels: Labels| -> Result<Labels, DataError> {
             if labels.count() == samples.count() {
                 return Ok(labels);
@@ -101,8 +76,13 @@ impl Evaluation {
                 shape: format!(" (its shape is {:?}{hint})", labels.shape()),
             })
         };
-        let read = |path: &PathBuf| expect_count(read_labels(path)?);
-        let labels = files.labels.as_ref().map(read).transpose()?;
+        let classes = &samples.input().classes;
+        let read = |path: &PathBuf| {
+            let array = read_array(path)?.in_order_of(classes, path)?;
+            expect_count(labels_of(path, array))
+        };
+        let own = || samples.labels().map(|array| labels_of(&files.samples, array.clone()));
+        let labels = files.labels.as_ref().map(read).transpose()?.or_else(own);
         let groups = files.groups.as_ref().map(read).transpose()?;
         let evaluation = Self {
             samples,
@@ -110,9 +90,6 @@ impl Evaluation {
             groups: groups.map(|groups| group_of_each(&groups, metric)).transpose()?,
             metric,
             options,
-            preprocessing,
-            window_frames,
-            input: input.1.to_vec(),
             output: output.clone(),
             chosen: None,
         };
@@ -154,11 +131,11 @@ impl Evaluation {
     fn judge(&self) -> Result<Box<dyn Judge + '_>, PipelineError> {
         let setting = Setting {
             samples: self.count(),
-            input: &self.input,
+            input: &self.samples.input().shape,
             output: &self.output,
             labels: self.labels.as_ref(),
             groups: self.groups.as_deref(),
-            windows: self.window_frames.is_some(),
+            windows: self.samples.holds_recordings(),
             options: self.options,
         };
         self.metric.judge(&setting).map_err(|problem| self.wrong(problem))
@@ -195,21 +172,18 @@ impl Evaluation {
             return Err(PipelineError::Cancelled);
         }
         let mut judge = self.judge()?;
-        // A clip is a batch of windows by itself.
-        let batch = if self.window_frames.is_some() { 1 } else { 64 };
-        let sample_len: usize = self.samples.sample_shape().iter().product();
+        let recordings = self.samples.holds_recordings();
+        let len: usize = self.samples.input().shape.iter().product();
+        // The windows of a recording are a batch by themselves.
+        let batch = if recordings { 1 } else { 64 };
         let batches: Box<dyn Iterator<Item = Result<Vec<f32>, DataError>>> = match &self.chosen {
-            None => Box::new(self.samples.batches(batch, None, &self.preprocessing)?),
-            Some(chosen) => Box::new(self.samples.chosen(chosen, batch, &self.preprocessing)?),
+            None => Box::new(self.samples.batches(batch, None)?),
+            Some(chosen) => Box::new(self.samples.chosen(chosen, batch)?),
         };
         let mut done = 0;
-        for values in batches {
-            let values = values?;
-            let count = values.len() / sample_len;
-            let inputs = match self.window_frames {
-                Some(frames) => windows(&values, frames, self.samples.sample_shape()[1]),
-                None => values,
-            };
+        for inputs in batches {
+            let inputs = inputs?;
+            let count = if recordings { 1 } else { inputs.len() / len };
             let outputs = predict(inputs.clone())?;
             let samples = inputs.chunks(inputs.len() / count);
             for (output, input) in outputs.chunks(outputs.len() / count).zip(samples) {
@@ -232,10 +206,10 @@ impl Evaluation {
     }
 }
 
-/// Labels or targets from a file.
-fn read_labels(path: &Path) -> Result<Labels, DataError> {
-    let (shape, values) = read_array(path)?;
-    Ok(Labels::new(path, shape, values))
+/// An array as labels or targets, which errors call `path`.
+fn labels_of(path: &Path, array: Array) -> Labels {
+    let values = array.floats();
+    Labels::new(path, array.shape, values).with_classes(array.classes)
 }
 
 /// The group of each sample.
@@ -248,11 +222,4 @@ fn group_of_each(groups: &Labels, metric: Metric) -> Result<Vec<i64>, PipelineEr
             groups.shape()
         ),
     })
-}
-
-/// All windows of `frames` consecutive frames of a clip, flattened.
-fn windows(clip: &[f32], frames: usize, features: usize) -> Vec<f32> {
-    let count = clip.len() / features - frames + 1;
-    let window = |i| clip[i * features..(i + frames) * features].iter().copied();
-    (0..count).flat_map(window).collect()
 }

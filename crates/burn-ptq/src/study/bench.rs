@@ -17,7 +17,8 @@ use crate::data::{Samples, hash_file};
 use crate::evaluate::{Evaluation, float_predictor, integer_predictor};
 use crate::graph::{FloatModel, Graph};
 use crate::import::onnx;
-use crate::job::open_evaluation;
+use crate::input::ModelInput;
+use crate::job::{open_calibration, open_evaluation};
 use crate::metric::{Metric, MetricOptions, ModelOutput};
 use crate::pipeline::{Calibrated, PipelineError, Progress, Quantized, Quantizer};
 use crate::prepare::prepare;
@@ -42,7 +43,6 @@ type Slot = Mutex<Option<Calibrated>>;
 
 #[derive(Debug)]
 struct Opened {
-    task: Task,
     graph: Graph,
     calibration: Option<Samples>,
     evaluation: Evaluation,
@@ -96,11 +96,7 @@ impl Bench {
 
     /// Samples of the network that one sample of the evaluation is.
     pub(super) fn windows(&self, task: usize) -> f64 {
-        let opened = &self.tasks[task];
-        match (opened.task.window_frames, opened.evaluation.samples.sample_shape()) {
-            (Some(frames), [all, _]) => (all - frames + 1) as f64,
-            _ => 1.0,
-        }
+        self.tasks[task].evaluation.samples.windows(0) as f64
     }
 
     /// Quantizes and judges. Seconds of stages are written to `seconds`.
@@ -169,7 +165,7 @@ impl Bench {
             (None, None) => return Err(PipelineError::NoSamples),
             (None, Some(samples)) => {
                 let chosen = run.chosen(samples.count());
-                let batches = samples.chosen(&chosen, batch, &opened.task.preprocessing)?;
+                let batches = samples.chosen(&chosen, batch)?;
                 let count = Some(chosen.len());
                 quantizer.calibrate_samples(graph, batches, count, kept, progress)?
             }
@@ -245,13 +241,10 @@ impl Opened {
         progress: Progress,
     ) -> Result<Self, PipelineError> {
         let graph = onnx::read(&task.model)?;
-        let input = graph.value(graph.input);
-        let calibration = task.calibration.as_deref().map(Samples::open).transpose()?;
-        if let Some(samples) = &calibration {
-            samples.expect_shape(&input.name, &input.shape)?;
-        }
+        let input = ModelInput::of_graph(&graph, &task.input)?;
+        let calibration = open_calibration(&task, &input)?;
         let output = ModelOutput::of_graph(&graph);
-        let evaluation = open_evaluation(&task, (&input.name, &input.shape), &output)?;
+        let evaluation = open_evaluation(&task, &input, &output)?;
         let evaluation = evaluation.ok_or(PipelineError::NoSamples)?;
         if !task.metric.is_paired() {
             let problem = "a study compares networks sample by sample, and this metric does not \
@@ -275,7 +268,7 @@ impl Opened {
             }
         }
         let sample_seconds = sample_seconds(&prepared, device);
-        Ok(Self { task, graph, calibration, evaluation, facts, sample_seconds })
+        Ok(Self { graph, calibration, evaluation, facts, sample_seconds })
     }
 }
 
@@ -290,15 +283,23 @@ fn facts(
     let evaluation_sha256 = evaluation.samples.hash()?;
     let files = task.evaluation.clone().unwrap_or_default();
     let optional = |path: &Option<PathBuf>| path.as_deref().map_or(Ok(String::new()), hash_file);
+    let settings = &task.input;
     let mut use_of_files = format!(
-        "{:?} {:?} {:?} {}",
+        "{:?} Preprocessing {{ scale: {:?}, mean: {:?}, std: {:?} }} {:?} {}",
         task.metric,
-        task.preprocessing,
-        task.window_frames,
+        settings.scale.unwrap_or(1.0),
+        settings.mean.as_deref().unwrap_or_default(),
+        settings.std.as_deref().unwrap_or_default(),
+        settings.window_frames,
         evaluation.count()
     );
     if task.metric_options != MetricOptions::default() {
         use_of_files.push_str(&format!(" {:?}", task.metric_options));
+    }
+    // Left out where it says nothing, so that runs recorded by earlier versions stay valid.
+    let others = (settings.layout, settings.window_step, &settings.classes);
+    if others != (None, None, &Vec::new()) {
+        use_of_files.push_str(&format!(" {others:?}"));
     }
     let fingerprint = digest(&[
         &model_sha256,

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::fragment::{overlay, set};
-use crate::data::Preprocessing;
 use crate::evaluate::EvaluationFiles;
+use crate::input::InputSettings;
 use crate::metric::{ClassAxis, Metric, MetricOptions};
 use crate::pipeline::PipelineError;
 use crate::task::Task;
@@ -76,8 +76,8 @@ pub struct TaskEntry {
     pub threshold: Option<f64>,
     /// The axis of the output that classes lie along.
     pub class_axis: Option<ClassAxis>,
-    /// Factor, mean and standard deviation of raw elements.
-    pub preprocessing: Option<Preprocessing>,
+    /// Factor, mean and standard deviation of raw elements, and how samples lie.
+    pub preprocessing: Option<InputSettings>,
     /// For clips: consecutive frames of one input.
     pub window_frames: Option<usize>,
 }
@@ -355,8 +355,7 @@ impl TaskEntry {
                 evaluation: None,
                 metric: Metric::Top1,
                 metric_options: MetricOptions::default(),
-                preprocessing: Preprocessing::default(),
-                window_frames: None,
+                input: InputSettings::default(),
             },
         };
         task.name.clone_from(&self.name);
@@ -376,9 +375,11 @@ impl TaskEntry {
         options.threshold = self.threshold.or(options.threshold);
         options.class_axis = self.class_axis.or(options.class_axis);
         if let Some(preprocessing) = &self.preprocessing {
-            task.preprocessing = preprocessing.clone();
+            let window_frames = task.input.window_frames;
+            task.input = preprocessing.clone();
+            task.input.window_frames = task.input.window_frames.or(window_frames);
         }
-        task.window_frames = self.window_frames.or(task.window_frames);
+        task.input.window_frames = self.window_frames.or(task.input.window_frames);
         let lacks = |what: &str| StudyError::File {
             origin: format!("task '{}'", self.name),
             problem: format!("no {what}: give a folder, or the files"),

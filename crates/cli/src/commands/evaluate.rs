@@ -9,6 +9,7 @@ use burn_ptq::evaluate::{
     Evaluation, Judgement, Predict, float_predictor, observed_integer_predictor,
 };
 use burn_ptq::import::onnx;
+use burn_ptq::input::ModelInput;
 use burn_ptq::job::open_evaluation;
 use burn_ptq::metric::{Metric, ModelOutput};
 use burn_ptq_deploy::file;
@@ -22,16 +23,22 @@ use crate::progress::Reporter;
 pub fn run(args: Evaluate) -> anyhow::Result<()> {
     let device = device(&args.backend.backend)?;
     let task = task(&args.data, args.model.as_ref(), None)?;
-    let open = |input: (&str, &[usize]), output: &ModelOutput| {
-        open_evaluation(&task, input, output)?
-            .context("nothing to evaluate with: give --eval X.npy, or --task DIR")
+    let open = |input: &ModelInput, output: &ModelOutput| {
+        let evaluation = open_evaluation(&task, input, output)?
+            .context("nothing to evaluate with: give --eval X.npy, or --task DIR")?;
+        for note in evaluation.samples.notes() {
+            errln!("note: {note}");
+        }
+        anyhow::Ok(evaluation)
     };
     if is_integer_model(&task.model) {
         let model = file::read(&task.model)?;
-        let border = &model.input_border;
+        let (input, warnings) = ModelInput::of_program(&model, &task.input)?;
+        for warning in warnings {
+            errln!("warning: {warning}");
+        }
+        let evaluation = open(&input, &ModelOutput::of_program(&model))?;
         let [input, output] = [model.input, model.output].map(|id| &model.tensors[id.0]);
-        let evaluation =
-            open((&input.name, &border.source_shape), &ModelOutput::of_program(&model))?;
         let wanted = if args.dump.is_some() { args.dump_samples } else { 0 };
         let mut dump = Dump::default();
         let mut predict = observed_integer_predictor(&model, |inputs, outputs| {
@@ -51,8 +58,8 @@ pub fn run(args: Evaluate) -> anyhow::Result<()> {
     }
     anyhow::ensure!(args.dump.is_none(), "only an integer model (.bptq) has integers to dump");
     let graph = Arc::new(onnx::read(&task.model)?);
-    let input = graph.value(graph.input);
-    let evaluation = open((&input.name, &input.shape), &ModelOutput::of_graph(&graph))?;
+    let input = ModelInput::of_graph(&graph, &task.input)?;
+    let evaluation = open(&input, &ModelOutput::of_graph(&graph))?;
     let predict = &mut float_predictor(&graph, &device);
     judge(&args, &evaluation, &task.model, "float", &[], predict)
 }

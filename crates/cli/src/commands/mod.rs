@@ -10,8 +10,8 @@ pub mod recipe;
 
 use std::path::PathBuf;
 
-use burn_ptq::data::Preprocessing;
 use burn_ptq::evaluate::EvaluationFiles;
+use burn_ptq::input::InputSettings;
 use burn_ptq::metric::{Metric, MetricOptions};
 use burn_ptq::task::Task;
 
@@ -32,8 +32,7 @@ fn task(
             evaluation: None,
             metric: Metric::Top1,
             metric_options: MetricOptions::default(),
-            preprocessing: Preprocessing::default(),
-            window_frames: None,
+            input: InputSettings::default(),
         },
         (None, None) => anyhow::bail!("give a model or --task DIR"),
     };
@@ -62,37 +61,50 @@ fn task(
     options.threshold = data.threshold.or(options.threshold);
     options.class_axis = data.class_axis.or(options.class_axis);
     options.check().map_err(anyhow::Error::msg)?;
-    if let Some(scale) = data.input_scale {
-        task.preprocessing.scale = scale;
-    }
-    if !data.input_mean.is_empty() {
-        task.preprocessing.mean = data.input_mean.clone();
-    }
-    if !data.input_std.is_empty() {
-        task.preprocessing.std = data.input_std.clone();
-    }
-    if data.window_frames.is_some() {
-        task.window_frames = data.window_frames;
-    }
-    check_preprocessing(&task.preprocessing)?;
-    anyhow::ensure!(task.window_frames != Some(0), "--window-frames is 0: expected at least 1");
+    override_input(&mut task.input, data);
+    check_input(&task.input)?;
     Ok(task)
 }
 
-fn check_preprocessing(preprocessing: &Preprocessing) -> anyhow::Result<()> {
-    let Preprocessing { scale, mean, std } = preprocessing;
+/// Overrides a task's settings by flags.
+fn override_input(input: &mut InputSettings, data: &Data) {
+    input.scale = data.input_scale.or(input.scale);
+    if !data.input_mean.is_empty() {
+        input.mean = Some(data.input_mean.clone());
+    }
+    if !data.input_std.is_empty() {
+        input.std = Some(data.input_std.clone());
+    }
+    input.layout = data.layout.map(Into::into).or(input.layout);
+    input.window_frames = data.window_frames.or(input.window_frames);
+    input.window_step = data.window_step.or(input.window_step);
+    if !data.classes.is_empty() {
+        input.classes.clone_from(&data.classes);
+    }
+}
+
+/// Checks what can be checked before the model is read.
+fn check_input(input: &InputSettings) -> anyhow::Result<()> {
+    let scale = input.scale.unwrap_or(1.0);
     anyhow::ensure!(
-        scale.is_finite() && *scale != 0.0,
+        scale.is_finite() && scale != 0.0,
         "--input-scale is {scale}: expected a finite number other than 0"
     );
+    let mean = input.mean.as_deref().unwrap_or_default();
     anyhow::ensure!(
         mean.iter().all(|x| x.is_finite()),
         "--input-mean holds {mean:?}: expected finite numbers"
     );
+    let std = input.std.as_deref().unwrap_or_default();
     anyhow::ensure!(
         std.iter().all(|x| x.is_finite() && *x > 0.0),
         "--input-std holds {std:?}: expected positive numbers"
     );
+    for (flag, value) in
+        [("--window-frames", input.window_frames), ("--window-step", input.window_step)]
+    {
+        anyhow::ensure!(value != Some(0), "{flag} is 0: expected at least 1");
+    }
     Ok(())
 }
 

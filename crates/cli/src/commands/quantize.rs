@@ -9,6 +9,7 @@ use burn_ptq::report::{LayerCost, Report};
 use burn_ptq::task::Task;
 use burn_ptq_deploy::bounded;
 use burn_ptq_deploy::export::check_name;
+use burn_ptq_deploy::preprocess::{DataLayout, Preprocessing};
 
 use super::task;
 use crate::args::Quantize;
@@ -137,6 +138,10 @@ pub fn summary(report: &Report) -> String {
         text.push_str(&table::render(&["layer", "metric", "lost"], &rows));
         text.push('\n');
     }
+    text.push_str(&format!("input: {}\n", preprocessing(report)));
+    for note in &report.notes {
+        text.push_str(&format!("note: {note}\n"));
+    }
     for warning in &report.warnings {
         text.push_str(&format!("warning: {warning}\n"));
     }
@@ -179,6 +184,36 @@ fn metrics(report: &Report) -> String {
         let integer = share(figure.integer, figure.integer_ci);
         let float = share(figure.float, figure.float_ci);
         text.push_str(&format!("  {}: integer {integer}, float {float}\n", figure.name));
+    }
+    text
+}
+
+/// How raw samples become inputs, as the report records it.
+fn preprocessing(report: &Report) -> String {
+    let Preprocessing { element, scale, mean, std, layout, window_frames, .. } =
+        &report.preprocessing;
+    let list = |values: &[f32]| {
+        let texts: Vec<String> = values.iter().map(f32::to_string).collect();
+        if texts.len() == 1 { texts.concat() } else { format!("[{}]", texts.join(", ")) }
+    };
+    let mut formula = "x".to_string();
+    if *scale != 1.0 {
+        formula = format!("x * {scale}");
+    }
+    if !mean.is_empty() {
+        formula = format!("{formula} - {}", list(mean));
+    }
+    if !std.is_empty() {
+        formula = format!("({formula}) / {}", list(std));
+    }
+    let mut text = format!("{} elements, {formula}", format!("{element:?}").to_lowercase());
+    match layout {
+        DataLayout::Model => {}
+        DataLayout::ChannelsLast => text.push_str(", channels last in the data"),
+        DataLayout::ChannelsFirst => text.push_str(", channels first in the data"),
+    }
+    if let Some(frames) = window_frames {
+        text.push_str(&format!(", windows of {frames} frames"));
     }
     text
 }

@@ -4,6 +4,7 @@ mod ablate;
 mod bad_input;
 mod cluster;
 mod commands;
+mod data;
 mod metrics;
 #[cfg(target_os = "linux")]
 mod process;

@@ -127,6 +127,15 @@ fn tensors_are_written_once_and_before_they_are_read() {
 }
 
 #[test]
+fn a_preprocessing_fits_the_input() {
+    let model = || valid_programs().swap_remove(0);
+    breaks(model(), "the input scale is 0", |m| m.preprocessing.scale = 0.0);
+    breaks(model(), "the input std holds [-1.0]", |m| m.preprocessing.std = vec![-1.0]);
+    breaks(model(), "the input mean has 7 values", |m| m.preprocessing.mean = vec![0.5; 7]);
+    breaks(model(), "channels lie along axis", |m| m.preprocessing.channel_axis = usize::MAX);
+}
+
+#[test]
 fn borders_lead_to_the_tensors() {
     breaks(pad(), "as many elements as the source's input sample of [3, 3]", |m| {
         m.input_border.source_shape = vec![3, 3];
