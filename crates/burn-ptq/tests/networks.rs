@@ -68,9 +68,9 @@ fn quantize(task: &Task, recipe: Recipe, out: Option<&Path>) -> (Report, Quantiz
 fn evaluation_bytes(task: &Task, quantized: &Quantized) -> (Vec<u8>, Vec<u8>) {
     let program = &quantized.program;
     let graph = onnx::read(&task.model).unwrap();
-    let input = graph.value(graph.input);
-    let (input, output) = ((input.name.as_str(), &input.shape[..]), ModelOutput::of_graph(&graph));
-    let evaluation = job::open_evaluation(task, input, &output).unwrap().unwrap();
+    let input = ModelInput::of_graph(&graph, &task.input).unwrap();
+    let output = ModelOutput::of_graph(&graph);
+    let evaluation = job::open_evaluation(task, &input, &output).unwrap().unwrap();
     let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
     let mut predict = |samples: Vec<f32>| {
         let bytes = quantize_inputs(program, &samples);
