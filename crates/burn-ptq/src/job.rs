@@ -13,7 +13,7 @@ use burn_ptq_deploy::size::size_report;
 use burn_ptq_deploy::target::{HOST, Kernels};
 
 use crate::agreement::{compare_layers, sqnr, weight_sqnr};
-use crate::data::{Samples, hash_file};
+use crate::data::Samples;
 use crate::evaluate::{
     Evaluation, Judgement, Predict, float_predictor, integer_predictor, partly_quantized_predictor,
     simulated_predictor,
@@ -57,7 +57,7 @@ pub fn run(
     let folder = job.out.as_deref().map(|out| OutputFolder::open(out, &job.exports)).transpose()?;
     let task = &job.task;
     let clock = Instant::now();
-    let graph = onnx::read(&task.model)?;
+    let onnx::Model { graph, sha256 } = task.read_model()?;
     let import_seconds = clock.elapsed().as_secs_f64();
     let input = graph.value(graph.input);
     let (input_name, input_shape) = (input.name.clone(), input.shape.clone());
@@ -75,8 +75,8 @@ pub fn run(
     let evaluation = open_evaluation(task, (&input_name, &input_shape), &output)?;
 
     let hashes = match &calibration {
-        Some(calibration) => (hash_file(&task.model)?, calibration.hash()?),
-        None => (hash_file(&task.model)?, String::new()),
+        Some(calibration) => (sha256, calibration.hash()?),
+        None => (sha256, String::new()),
     };
     let quantizer = Quantizer::new(job.recipe.clone())
         .with_device(device.clone())

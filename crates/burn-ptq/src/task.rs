@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use burn_ptq_deploy::bounded;
 use serde::Deserialize;
 
-use crate::data::Preprocessing;
+use crate::data::{Preprocessing, Samples};
 use crate::evaluate::EvaluationFiles;
+use crate::import::onnx::{self, ImportError, InputShape, Options, Problem};
 use crate::metric::{ClassAxis, Metric, MetricOptions};
 use crate::pipeline::PipelineError;
 
@@ -32,6 +33,8 @@ pub struct Task {
     pub preprocessing: Preprocessing,
     /// For clips: consecutive frames of one input.
     pub window_frames: Option<usize>,
+    /// Shapes of the model's inputs, for axes that its file leaves open.
+    pub shapes: Vec<InputShape>,
 }
 
 /// `task.toml`. Provenance is for people; it is accepted and not read.
@@ -106,6 +109,28 @@ impl Task {
                 std: file.input_std,
             },
             window_frames: file.window_frames,
+            shapes: Vec::new(),
         })
+    }
+
+    /// Reads the model. Axes that neither its file nor [`shapes`](Self::shapes) fix have the extents
+    /// of the samples.
+    ///
+    /// # Errors
+    /// If the model cannot be imported.
+    pub fn read_model(&self) -> Result<onnx::Model, ImportError> {
+        let mut options = Options { shapes: self.shapes.clone(), sample: None };
+        let read = onnx::read_with(&self.model, &options);
+        let is_open = |problem: &Problem| problem.op == "input";
+        match &read {
+            Err(ImportError::Unsupported { problems, .. }) if problems.iter().any(is_open) => {}
+            _ => return read,
+        }
+        let evaluation = self.evaluation.as_ref().map(|files| &files.samples);
+        let mut files = self.calibration.iter().chain(evaluation);
+        // What is wrong with the samples is told when they are needed.
+        options.sample =
+            files.find_map(|path| Some(Samples::open(path).ok()?.sample_shape().to_vec()));
+        onnx::read_with(&self.model, &options)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use burn_ptq::import::onnx::InputShape;
 use burn_ptq::metric::{ClassAxis, Metric};
 use burn_ptq::study::Shard;
 use clap::{Args, Parser, Subcommand};
@@ -25,6 +26,8 @@ pub enum Command {
     Inspect(Inspect),
     /// Export an integer model as code.
     Export(Export),
+    /// List what can be imported from ONNX files and Burn modules, with its conditions.
+    Operators,
     /// List what recipes can choose from, or print a preset.
     #[command(subcommand)]
     Recipe(RecipeCommand),
@@ -151,6 +154,9 @@ pub struct Data {
     /// For clips [frames, features]: consecutive frames that make one input.
     #[arg(long, value_name = "N")]
     pub window_frames: Option<usize>,
+    /// The shape of an input whose extents the model leaves open, the batch first.
+    #[arg(long, value_name = "[INPUT=]1x3x96x96")]
+    pub shape: Vec<InputShape>,
 }
 
 /// What --metric can be.
@@ -196,6 +202,9 @@ pub struct Inspect {
     /// The model: .onnx or .bptq.
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
+    /// The shape of an input whose extents the model leaves open, the batch first.
+    #[arg(long, value_name = "[INPUT=]1x3x96x96")]
+    pub shape: Vec<InputShape>,
     /// Print JSON instead of a table.
     #[arg(long)]
     pub json: bool,

@@ -357,6 +357,7 @@ impl TaskEntry {
                 metric_options: MetricOptions::default(),
                 preprocessing: Preprocessing::default(),
                 window_frames: None,
+                shapes: Vec::new(),
             },
         };
         task.name.clone_from(&self.name);

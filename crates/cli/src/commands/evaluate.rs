@@ -8,7 +8,6 @@ use burn_ptq::backend::device;
 use burn_ptq::evaluate::{
     Evaluation, Judgement, Predict, float_predictor, observed_integer_predictor,
 };
-use burn_ptq::import::onnx;
 use burn_ptq::job::open_evaluation;
 use burn_ptq::metric::{Metric, ModelOutput};
 use burn_ptq_deploy::file;
@@ -50,7 +49,7 @@ pub fn run(args: Evaluate) -> anyhow::Result<()> {
         return Ok(());
     }
     anyhow::ensure!(args.dump.is_none(), "only an integer model (.bptq) has integers to dump");
-    let graph = Arc::new(onnx::read(&task.model)?);
+    let graph = Arc::new(task.read_model()?.graph);
     let input = graph.value(graph.input);
     let evaluation = open((&input.name, &input.shape), &ModelOutput::of_graph(&graph))?;
     let predict = &mut float_predictor(&graph, &device);

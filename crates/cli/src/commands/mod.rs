@@ -34,6 +34,7 @@ fn task(
             metric_options: MetricOptions::default(),
             preprocessing: Preprocessing::default(),
             window_frames: None,
+            shapes: Vec::new(),
         },
         (None, None) => anyhow::bail!("give a model or --task DIR"),
     };
@@ -74,6 +75,7 @@ fn task(
     if data.window_frames.is_some() {
         task.window_frames = data.window_frames;
     }
+    task.shapes = data.shape.clone();
     check_preprocessing(&task.preprocessing)?;
     anyhow::ensure!(task.window_frames != Some(0), "--window-frames is 0: expected at least 1");
     Ok(task)
