@@ -13,7 +13,7 @@ use burn_ptq_deploy::size::size_report;
 use burn_ptq_deploy::target::{HOST, Kernels};
 
 use crate::agreement::{compare_layers, sqnr, weight_sqnr};
-use crate::data::{DataError, Samples, hash_file};
+use crate::data::{DataError, Samples};
 use crate::evaluate::{
     Evaluation, Judgement, Predict, float_predictor, integer_predictor, partly_quantized_predictor,
     simulated_predictor,
@@ -59,7 +59,7 @@ pub fn run(
     let folder = job.out.as_deref().map(|out| OutputFolder::open(out, &job.exports)).transpose()?;
     let task = &job.task;
     let clock = Instant::now();
-    let graph = onnx::read(&task.model)?;
+    let onnx::Model { graph, sha256 } = task.read_model()?;
     let import_seconds = clock.elapsed().as_secs_f64();
     let mut input = ModelInput::of_graph(&graph, &task.input)?;
     check_classes(&graph, &input.classes)?;
@@ -87,8 +87,8 @@ pub fn run(
     }
 
     let hashes = match &calibration {
-        Some(calibration) => (hash_file(&task.model)?, calibration.hash()?),
-        None => (hash_file(&task.model)?, String::new()),
+        Some(calibration) => (sha256, calibration.hash()?),
+        None => (sha256, String::new()),
     };
     let recorded =
         calibration.as_ref().map_or(&input.preprocessing, Samples::preprocessing).clone();

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use burn_ptq_deploy::bounded;
 use serde::Deserialize;
 
+use crate::data::stored_sample_shape;
 use crate::evaluate::EvaluationFiles;
+use crate::import::onnx::{self, ImportError, InputShape, Options, Problem};
 use crate::input::{InputSettings, Layout};
 use crate::metric::{ClassAxis, Metric, MetricOptions};
 use crate::pipeline::PipelineError;
@@ -30,6 +32,8 @@ pub struct Task {
     pub metric_options: MetricOptions,
     /// How raw samples become inputs.
     pub input: InputSettings,
+    /// Shapes of the model's inputs, for axes that its file leaves open.
+    pub shapes: Vec<InputShape>,
 }
 
 /// `task.toml`. Provenance is for people; it is accepted and not read.
@@ -109,6 +113,28 @@ impl Task {
                 window_step: file.window_step,
                 classes: file.classes,
             },
+            shapes: Vec::new(),
         })
+    }
+
+    /// Reads the model. Axes that neither its file nor [`shapes`](Self::shapes) fix have the extents
+    /// of the samples.
+    ///
+    /// # Errors
+    /// If the model cannot be imported.
+    pub fn read_model(&self) -> Result<onnx::Model, ImportError> {
+        let mut options = Options { shapes: self.shapes.clone(), sample: None };
+        let read = onnx::read_with(&self.model, &options);
+        let is_open = |problem: &Problem| problem.op == "input";
+        match &read {
+            Err(ImportError::Unsupported { problems, .. }) if problems.iter().any(is_open) => {}
+            _ => return read,
+        }
+        let evaluation = self.evaluation.as_ref().map(|files| &files.samples);
+        let mut files = self.calibration.iter().chain(evaluation);
+        // What is wrong with the samples is told when they are needed.
+        options.sample =
+            files.find_map(|path| stored_sample_shape(path).ok().flatten());
+        onnx::read_with(&self.model, &options)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use burn_ptq::import::onnx::InputShape;
 use burn_ptq::input::Layout;
 use burn_ptq::metric::{ClassAxis, Metric};
 use burn_ptq::study::Shard;
@@ -26,6 +27,8 @@ pub enum Command {
     Inspect(Inspect),
     /// Export an integer model as code.
     Export(Export),
+    /// List what can be imported from ONNX files and Burn modules, with its conditions.
+    Operators,
     /// List what recipes can choose from, or print a preset.
     #[command(subcommand)]
     Recipe(RecipeCommand),
@@ -166,6 +169,9 @@ pub struct Data {
     /// Names of the classes, in the order of the model's outputs; else the folders' names, sorted.
     #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
     pub classes: Vec<String>,
+    /// The shape of an input whose extents the model leaves open, the batch first.
+    #[arg(long, value_name = "[INPUT=]1x3x96x96")]
+    pub shape: Vec<InputShape>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -228,6 +234,9 @@ pub struct Inspect {
     /// The model: .onnx or .bptq.
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
+    /// The shape of an input whose extents the model leaves open, the batch first.
+    #[arg(long, value_name = "[INPUT=]1x3x96x96")]
+    pub shape: Vec<InputShape>,
     /// Print JSON instead of a table.
     #[arg(long)]
     pub json: bool,

@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Command::Evaluate(args) => commands::evaluate::run(args),
         Command::Inspect(args) => commands::inspect::run(args),
         Command::Export(args) => commands::export::run(args),
+        Command::Operators => output::print(burn_ptq::import::supported_markdown()),
         Command::Recipe(command) => commands::recipe::run(command),
         Command::Ablate(args) => commands::ablate::run(args),
         Command::Demo(args) => commands::demo::run(args),

@@ -35,7 +35,7 @@ use sha2::{Digest, Sha256};
 pub use array::{Array, Values, read_array};
 pub use burn_ptq_deploy::preprocess::Preprocessing;
 pub use error::DataError;
-pub use samples::Samples;
+pub use samples::{Samples, stored_sample_shape};
 
 /// What an array is read for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

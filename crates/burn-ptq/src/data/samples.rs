@@ -66,6 +66,21 @@ impl Recordings {
     }
 }
 
+/// The shape of one sample as a .npy or .npz file stores it; `None` for other forms of data.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn stored_sample_shape(path: &Path) -> Result<Option<Vec<usize>>, DataError> {
+    let location = Location::of(path);
+    match location.form()? {
+        form @ (Form::Npy | Form::Npz) => {
+            let shape = Dense::open(&location, form)?.shape;
+            Ok(shape.split_first().map(|(_, sample)| sample.to_vec()))
+        }
+        _ => Ok(None),
+    }
+}
+
 impl Samples {
     /// Opens samples for `input`: a .npy file, an array of a .npz file (`file.npz:x`), a table
     /// (.csv, .tsv, .txt), or a folder of images or recordings.

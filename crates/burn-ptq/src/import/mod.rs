@@ -2,6 +2,8 @@
 
 mod capture;
 pub mod onnx;
+mod support;
 
-pub use capture::{CaptureError, capture};
+pub use capture::{CaptureError, SupportedOperation, capture, supported_operations};
 pub(crate) use capture::{Fingerprint, is_statistic};
+pub use support::supported_markdown;

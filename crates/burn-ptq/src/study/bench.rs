@@ -240,7 +240,7 @@ impl Opened {
         device: &Device,
         progress: Progress,
     ) -> Result<Self, PipelineError> {
-        let graph = onnx::read(&task.model)?;
+        let onnx::Model { graph, sha256 } = task.read_model()?;
         let input = ModelInput::of_graph(&graph, &task.input)?;
         let calibration = open_calibration(&task, &input)?;
         let output = ModelOutput::of_graph(&graph);
@@ -253,7 +253,7 @@ impl Opened {
             return Err(PipelineError::Metric { metric, problem: problem.into() });
         }
         let evaluation = evaluation.limited_to(most.unwrap_or(usize::MAX));
-        let mut facts = facts(&task, calibration.as_ref(), &evaluation)?;
+        let mut facts = facts(&task, sha256, calibration.as_ref(), &evaluation)?;
         let prepared = Arc::new(prepare(graph.clone())?);
         let same = |k: &&TaskRecord| k.name == facts.name && k.fingerprint == facts.fingerprint;
         match known.iter().find(same) {
@@ -275,10 +275,10 @@ impl Opened {
 /// What is known of a task before its float network has run.
 fn facts(
     task: &Task,
+    model_sha256: String,
     calibration: Option<&Samples>,
     evaluation: &Evaluation,
 ) -> Result<TaskRecord, PipelineError> {
-    let model_sha256 = hash_file(&task.model)?;
     let calibration_sha256 = calibration.map_or(Ok(String::new()), Samples::hash)?;
     let evaluation_sha256 = evaluation.samples.hash()?;
     let files = task.evaluation.clone().unwrap_or_default();

@@ -356,6 +356,7 @@ impl TaskEntry {
                 metric: Metric::Top1,
                 metric_options: MetricOptions::default(),
                 input: InputSettings::default(),
+                shapes: Vec::new(),
             },
         };
         task.name.clone_from(&self.name);

@@ -8,7 +8,6 @@ use burn_ptq::backend::device;
 use burn_ptq::evaluate::{
     Evaluation, Judgement, Predict, float_predictor, observed_integer_predictor,
 };
-use burn_ptq::import::onnx;
 use burn_ptq::input::ModelInput;
 use burn_ptq::job::open_evaluation;
 use burn_ptq::metric::{Metric, ModelOutput};
@@ -57,7 +56,7 @@ pub fn run(args: Evaluate) -> anyhow::Result<()> {
         return Ok(());
     }
     anyhow::ensure!(args.dump.is_none(), "only an integer model (.bptq) has integers to dump");
-    let graph = Arc::new(onnx::read(&task.model)?);
+    let graph = Arc::new(task.read_model()?.graph);
     let input = ModelInput::of_graph(&graph, &task.input)?;
     let evaluation = open(&input, &ModelOutput::of_graph(&graph))?;
     let predict = &mut float_predictor(&graph, &device);

@@ -1,6 +1,6 @@
 //! `burn-ptq inspect`.
 
-use burn_ptq::import::onnx;
+use burn_ptq::import::onnx::{self, Options};
 use burn_ptq_deploy::file;
 use burn_ptq_deploy::printable;
 use burn_ptq_deploy::size::size_report;
@@ -71,7 +71,8 @@ pub fn run(args: Inspect) -> anyhow::Result<()> {
 
 /// A float model, as it stands in the file: batch normalizations are not folded yet.
 fn float(args: &Inspect) -> anyhow::Result<Inspected> {
-    let graph = onnx::read(&args.model)?;
+    let options = Options { shapes: args.shape.clone(), sample: None };
+    let graph = onnx::read_with(&args.model, &options)?.graph;
     let layers: Vec<Layer> = (graph.nodes.iter())
         .map(|node| Layer {
             name: node.name.clone(),

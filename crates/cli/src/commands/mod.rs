@@ -33,6 +33,7 @@ fn task(
             metric: Metric::Top1,
             metric_options: MetricOptions::default(),
             input: InputSettings::default(),
+            shapes: Vec::new(),
         },
         (None, None) => anyhow::bail!("give a model or --task DIR"),
     };
@@ -62,6 +63,7 @@ fn task(
     options.class_axis = data.class_axis.or(options.class_axis);
     options.check().map_err(anyhow::Error::msg)?;
     override_input(&mut task.input, data);
+    task.shapes.clone_from(&data.shape);
     check_input(&task.input)?;
     Ok(task)
 }

@@ -6,6 +6,8 @@
 //! one place that folds constants, follows the batch axis and lists what is not supported.
 
 mod fingerprint;
+mod layers;
+mod operations;
 mod proto;
 mod translate;
 
@@ -19,11 +21,15 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 
 pub(crate) use self::fingerprint::{Fingerprint, is_statistic};
-use super::onnx::{self, ImportError};
+use super::onnx::{self, Problem};
 use crate::graph::Graph;
+use layers::{Layer, unsupported_layer};
+
+pub use operations::{SupportedOperation, supported_operations};
 
 /// Why a module could not be captured.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CaptureError {
     /// The module is one for training.
     #[error(
@@ -56,9 +62,14 @@ pub enum CaptureError {
         /// The message of the panic.
         message: String,
     },
-    /// Operations that are not supported: all of them.
-    #[error(transparent)]
-    Import(#[from] ImportError),
+    /// Layers and operations that are not supported: all of them.
+    #[error("module '{module}': {}", onnx::list(problems, "operation", "operations"))]
+    Unsupported {
+        /// The module's type.
+        module: String,
+        /// Every problem, in the order of execution.
+        problems: Vec<Problem>,
+    },
 }
 
 /// Turns a Burn module into a [`Graph`]: what `forward` computes, with the module's parameters.
@@ -136,7 +147,7 @@ pub fn capture<M: Module, const I: usize, const O: usize>(
             let output_id = id_of(forward(&module, input));
             match (input_id, output_id) {
                 (Ok(input), Ok(output)) => {
-                    border = Some((input, output, paths.names));
+                    border = Some((input, output, paths.names, paths.layers));
                     scope.complete([input], [output])
                 }
                 _ => scope.complete([], []),
@@ -146,12 +157,13 @@ pub fn capture<M: Module, const I: usize, const O: usize>(
     let captured = catch_unwind(AssertUnwindSafe(run))
         .map_err(|panic| failed(message_of(panic.as_ref())))?
         .map_err(|error| failed(error.to_string()))?;
-    let (input, output, names) =
+    let (input, output, names, layers) =
         border.ok_or_else(|| failed("its output was computed on another device".into()))?;
     let name = std::any::type_name::<M>();
     let name = name.split('<').next().and_then(|n| n.rsplit("::").next()).unwrap_or("module");
-    let model = translate::translate(&captured, (input, &shape), output, &names);
-    let mut graph = onnx::from_proto(&model, proto::OPSET, name)?;
+    let model = translate::translate(&captured, (input, &shape), output, &names, &layers);
+    let unsupported = |problems| CaptureError::Unsupported { module: name.into(), problems };
+    let mut graph = onnx::from_proto(&model, proto::OPSET, name).map_err(unsupported)?;
     graph.origin = Some(Arc::new(Fingerprint::of(module).into_origin()));
     Ok(graph)
 }
@@ -194,21 +206,28 @@ impl ModuleVisitor for TrainedParameters {
 #[derive(Default)]
 struct Paths {
     path: Vec<String>,
+    containers: Vec<String>,
     names: HashMap<TensorId, String>,
+    /// The unsupported layers that parameters belong to.
+    layers: HashMap<TensorId, Layer>,
 }
 
 impl ModuleVisitor for Paths {
-    fn enter_module(&mut self, name: &str, _container: &str) {
+    fn enter_module(&mut self, name: &str, container: &str) {
         self.path.push(name.into());
+        self.containers.push(container.into());
     }
 
     fn exit_module(&mut self, _name: &str, _container: &str) {
         self.path.pop();
+        self.containers.pop();
     }
 
     fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-        if let Ok(id) = id_of(parameter.val()) {
-            self.names.entry(id).or_insert_with(|| self.path.join("."));
+        let Ok(id) = id_of(parameter.val()) else { return };
+        self.names.entry(id).or_insert_with(|| self.path.join("."));
+        if let Some(layer) = unsupported_layer(&self.path, &self.containers) {
+            self.layers.entry(id).or_insert(layer);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Parts of ONNX models, in memory.
 
 use burn::tensor::TensorData;
-use onnx_ir::{AttributeProto, AttributeType, GraphProto, TensorProto};
+use onnx_ir::{AttributeProto, AttributeType, GraphProto, TensorProto, ValueInfoProto};
 
 use crate::import::onnx::data_type;
 
@@ -56,13 +56,19 @@ pub fn graph(input: &str, shape: &[usize], output: &str) -> GraphProto {
         values.push(Default::default());
     }
     graph.output[0].name = output.into();
-    graph.input[0].name = input.into();
-    let kind = graph.input[0].type_.mut_or_insert_default().mut_tensor_type();
+    graph.input[0] = value_info(input, shape);
+    graph
+}
+
+/// A tensor of floats, by name.
+pub fn value_info(name: &str, shape: &[usize]) -> ValueInfoProto {
+    let mut info = ValueInfoProto { name: name.into(), ..Default::default() };
+    let kind = info.type_.mut_or_insert_default().mut_tensor_type();
     kind.elem_type = data_type::FLOAT;
     let dims = kind.shape.mut_or_insert_default();
     dims.dim.resize(shape.len(), Default::default());
     for (dim, &extent) in dims.dim.iter_mut().zip(shape) {
         dim.set_dim_value(extent as i64);
     }
-    graph
+    info
 }

@@ -1,7 +1,7 @@
 //! Captured operations in the vocabulary of ONNX.
 //!
-//! To add one: an arm in [`translation`]. What has none becomes a node of the domain `burn`, which
-//! the importer lists together with everything else that it cannot do.
+//! To add one: a line in `operations.rs` and an arm in [`translation`]. What has none becomes a node of
+//! the domain `burn`, which the importer lists together with everything else that it cannot do.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,7 +14,9 @@ use burn::backend::ir::{
 use burn::tensor::TensorData;
 use onnx_ir::{AttributeProto, GraphProto, NodeProto};
 
-use super::proto::{float, graph, int, ints, tensor};
+use super::layers::{Layer as UnsupportedLayer, calls};
+use super::operations::Operation;
+use super::proto::{float, graph, int, ints, tensor, value_info};
 
 /// An input of a node.
 enum Input<'a> {
@@ -27,18 +29,20 @@ use Input::{Integers, Scalar, Tensor};
 
 /// A node before its tensors have names.
 struct Translation<'a> {
-    op: &'static str,
+    operation: Operation,
     inputs: Vec<Input<'a>>,
     attributes: Vec<AttributeProto>,
     output: &'a TensorIr,
 }
 
-/// The model that `captured` is: `input` with its shape, `output`, and the paths of parameters.
+/// The model that `captured` is: `input` with its shape, `output`, the paths of parameters, and the
+/// unsupported layers that some of them belong to.
 pub fn translate(
     captured: &CapturedGraph,
     (input, shape): (TensorId, &[usize]),
     output: TensorId,
     paths: &HashMap<TensorId, String>,
+    layers: &HashMap<TensorId, UnsupportedLayer>,
 ) -> GraphProto {
     let mut writer = Writer {
         captured,
@@ -51,9 +55,15 @@ pub fn translate(
         hard_sigmoids: HashMap::new(),
         means: HashMap::new(),
     };
-    for operation in &captured.graph.operations {
-        writer.write(operation);
+    let operations = &captured.graph.operations;
+    let is_parameter = |id| paths.contains_key(&id);
+    let mut next = 0;
+    for (call, layer) in calls(captured, layers, is_parameter, has_translation) {
+        operations[next..call.start].iter().for_each(|operation| writer.write(operation));
+        next = call.end;
+        writer.push_layer(layer, &operations[call]);
     }
+    operations[next..].iter().for_each(|operation| writer.write(operation));
     writer.graph.output[0].name = writer.names.get(&output).cloned().unwrap_or_default();
     writer.graph
 }
@@ -109,7 +119,7 @@ impl<'a> Writer<'a> {
                     (_, true) => &o.rhs,
                     _ => return None,
                 };
-                Some(simple("HardSwish", [Tensor(x)], &o.out))
+                Some(simple(Operation::HardSwish, [Tensor(x)], &o.out))
             }
             OperationIr::NumericFloat(_, Numeric::MeanDim(o)) => {
                 let (source, mut axes) = match self.means.get(&o.input.id) {
@@ -119,14 +129,15 @@ impl<'a> Writer<'a> {
                 axes.push(o.axis);
                 axes.sort_unstable();
                 self.means.insert(o.out.id, (source, axes.clone()));
-                Some(with("ReduceMean", [Tensor(source)], [ints("axes", axes)], &o.out))
+                Some(with(Operation::Mean, [Tensor(source)], [ints("axes", axes)], &o.out))
             }
             _ => None,
         }
     }
 
     fn push(&mut self, translation: Translation<'a>) {
-        let Translation { op, inputs, attributes, output } = translation;
+        let Translation { operation, inputs, attributes, output } = translation;
+        let op = operation.onnx();
         let tensors = || {
             inputs.iter().filter_map(|i| match i {
                 Tensor(t) => Some(*t),
@@ -155,19 +166,20 @@ impl<'a> Writer<'a> {
         let name = self.unique(path.as_deref().unwrap_or("linear"));
         let inputs = vec![self.tensor(x.id), self.tensor(weight.id)];
         let Some(bias) = bias else {
-            return self.push_node(name, "MatMul", "", inputs, Vec::new(), &[out]);
+            let op = Operation::LinearProduct.onnx();
+            return self.push_node(name, op, "", inputs, Vec::new(), &[out]);
         };
         let product = self.unique(&format!("{name}.product"));
         self.graph.node.push(NodeProto {
             name: name.clone(),
-            op_type: "MatMul".into(),
+            op_type: Operation::LinearProduct.onnx().into(),
             input: inputs,
             output: vec![product.clone()],
             ..Default::default()
         });
         let sum = self.unique(&format!("{name}.sum"));
         let inputs = vec![product, self.tensor(bias.id)];
-        self.push_node(sum, "Add", "", inputs, Vec::new(), &[out]);
+        self.push_node(sum, Operation::LinearSum.onnx(), "", inputs, Vec::new(), &[out]);
         self.owners.insert(out.id, name);
     }
 
@@ -185,11 +197,37 @@ impl<'a> Writer<'a> {
         let name = self.unique(&base);
         let inputs = reads.into_iter().map(|t| self.input(Tensor(t))).collect();
         let outputs: Vec<&TensorIr> = operation.outputs().collect();
-        self.push_node(name, &op, "burn", inputs, Vec::new(), &outputs);
+        self.push_refused(name, &op, inputs, &outputs);
         // What follows is found by the last layer that is known.
         if let Some(after) = after {
             self.owners.extend(outputs.iter().map(|t| (t.id, after.clone())));
         }
+    }
+
+    /// A call of a layer that the importer will refuse, as one node.
+    fn push_layer(&mut self, layer: &UnsupportedLayer, operations: &'a [OperationIr]) {
+        let written: HashSet<TensorId> =
+            operations.iter().flat_map(|o| o.outputs()).map(|t| t.id).collect();
+        let mut inputs = Vec::new();
+        for read in operations.iter().flat_map(|o| o.inputs()).map(|t| t.id) {
+            let name = self.names.get(&read).filter(|_| !written.contains(&read));
+            if let Some(name) = name.filter(|name| !inputs.contains(*name)) {
+                inputs.push(name.clone());
+            }
+        }
+        let outputs: Vec<&TensorIr> = operations.iter().flat_map(|o| o.outputs()).collect();
+        let base = if layer.path.is_empty() { snake_case(&layer.kind) } else { layer.path.clone() };
+        let name = self.unique(&base);
+        self.push_refused(name, &layer.kind, inputs, &outputs);
+    }
+
+    /// A node that the importer will refuse; what it writes has known shapes.
+    fn push_refused(&mut self, name: String, op: &str, inputs: Vec<String>, outputs: &[&TensorIr]) {
+        self.push_node(name, op, "burn", inputs, Vec::new(), outputs);
+        let called = |tensor: &&TensorIr| self.names.get(&tensor.id).cloned();
+        let shapes = outputs.iter().filter_map(|t| Some(value_info(&called(t)?, &t.shape)));
+        let shapes: Vec<_> = shapes.collect();
+        self.graph.value_info.extend(shapes);
     }
 
     fn push_node(
@@ -275,20 +313,32 @@ impl<'a> Writer<'a> {
 }
 
 fn simple<'a, const N: usize>(
-    op: &'static str,
+    operation: Operation,
     inputs: [Input<'a>; N],
     output: &'a TensorIr,
 ) -> Translation<'a> {
-    with(op, inputs, [], output)
+    with(operation, inputs, [], output)
 }
 
 fn with<'a, const N: usize, const A: usize>(
-    op: &'static str,
+    operation: Operation,
     inputs: [Input<'a>; N],
     attributes: [AttributeProto; A],
     output: &'a TensorIr,
 ) -> Translation<'a> {
-    Translation { op, inputs: inputs.into(), attributes: attributes.into(), output }
+    Translation { operation, inputs: inputs.into(), attributes: attributes.into(), output }
+}
+
+/// Whether `operation` is more than a node that will be refused.
+fn has_translation(operation: &OperationIr) -> bool {
+    let fills = matches!(
+        operation,
+        OperationIr::Init(_)
+            | OperationIr::Drop(_)
+            | OperationIr::BaseFloat(Base::Zeros(_) | Base::Empty(_) | Base::Ones(_))
+            | OperationIr::NumericFloat(_, Numeric::Full(_))
+    );
+    fills || translation(operation).is_some()
 }
 
 /// The ONNX operator that does what `operation` does, if there is one.
@@ -297,11 +347,13 @@ fn translation(operation: &OperationIr) -> Option<Translation<'_>> {
         OperationIr::BaseFloat(operation) => base(operation),
         OperationIr::NumericFloat(_, operation) => numeric(operation),
         OperationIr::Float(_, operation) => match operation {
-            Float::Matmul(o) => Some(simple("MatMul", [Tensor(&o.lhs), Tensor(&o.rhs)], &o.out)),
-            Float::Tanh(o) => Some(simple("Tanh", [Tensor(&o.input)], &o.out)),
-            Float::Exp(o) => Some(simple("Exp", [Tensor(&o.input)], &o.out)),
-            Float::Sqrt(o) => Some(simple("Sqrt", [Tensor(&o.input)], &o.out)),
-            Float::Recip(o) => Some(simple("Reciprocal", [Tensor(&o.input)], &o.out)),
+            Float::Matmul(o) => {
+                Some(simple(Operation::Matmul, [Tensor(&o.lhs), Tensor(&o.rhs)], &o.out))
+            }
+            Float::Tanh(o) => Some(simple(Operation::Tanh, [Tensor(&o.input)], &o.out)),
+            Float::Exp(o) => Some(simple(Operation::Exp, [Tensor(&o.input)], &o.out)),
+            Float::Sqrt(o) => Some(simple(Operation::Sqrt, [Tensor(&o.input)], &o.out)),
+            Float::Recip(o) => Some(simple(Operation::Recip, [Tensor(&o.input)], &o.out)),
             _ => None,
         },
         OperationIr::Module(operation) => layer(operation),
@@ -313,19 +365,19 @@ fn translation(operation: &OperationIr) -> Option<Translation<'_>> {
 fn base(operation: &Base) -> Option<Translation<'_>> {
     let extents = |t: &TensorIr| Integers(t.shape.iter().map(|&d| d as i64).collect());
     Some(match operation {
-        Base::Reshape(o) => simple("Reshape", [Tensor(&o.input), extents(&o.out)], &o.out),
-        Base::Expand(o) => simple("Expand", [Tensor(&o.input), extents(&o.out)], &o.out),
+        Base::Reshape(o) => simple(Operation::Reshape, [Tensor(&o.input), extents(&o.out)], &o.out),
+        Base::Expand(o) => simple(Operation::Expand, [Tensor(&o.input), extents(&o.out)], &o.out),
         Base::SwapDims(o) => {
             let mut axes: Vec<usize> = (0..o.input.shape.len()).collect();
             axes.swap(o.dim1, o.dim2);
-            with("Transpose", [Tensor(&o.input)], [ints("perm", axes)], &o.out)
+            with(Operation::Permute, [Tensor(&o.input)], [ints("perm", axes)], &o.out)
         }
         Base::Permute(o) => {
             let axes = o.axes.iter().copied();
-            with("Transpose", [Tensor(&o.input)], [ints("perm", axes)], &o.out)
+            with(Operation::Permute, [Tensor(&o.input)], [ints("perm", axes)], &o.out)
         }
         Base::Cat(o) => Translation {
-            op: "Concat",
+            operation: Operation::Cat,
             inputs: o.tensors.iter().map(Tensor).collect(),
             attributes: vec![int("axis", o.dim)],
             output: &o.out,
@@ -335,17 +387,26 @@ fn base(operation: &Base) -> Option<Translation<'_>> {
 }
 
 fn numeric(operation: &Numeric) -> Option<Translation<'_>> {
-    let bounds = |x, min, max, out| simple("Clip", [Tensor(x), Scalar(min), Scalar(max)], out);
+    let bounds =
+        |x, min, max, out| simple(Operation::Clamp, [Tensor(x), Scalar(min), Scalar(max)], out);
     Some(match operation {
-        Numeric::Add(o) => simple("Add", [Tensor(&o.lhs), Tensor(&o.rhs)], &o.out),
-        Numeric::Sub(o) => simple("Sub", [Tensor(&o.lhs), Tensor(&o.rhs)], &o.out),
-        Numeric::Mul(o) => simple("Mul", [Tensor(&o.lhs), Tensor(&o.rhs)], &o.out),
-        Numeric::Div(o) => simple("Div", [Tensor(&o.lhs), Tensor(&o.rhs)], &o.out),
-        Numeric::AddScalar(o) => simple("Add", [Tensor(&o.lhs), Scalar(number(o.rhs))], &o.out),
-        Numeric::SubScalar(o) => simple("Sub", [Tensor(&o.lhs), Scalar(number(o.rhs))], &o.out),
-        Numeric::MulScalar(o) => simple("Mul", [Tensor(&o.lhs), Scalar(number(o.rhs))], &o.out),
-        Numeric::DivScalar(o) => simple("Div", [Tensor(&o.lhs), Scalar(number(o.rhs))], &o.out),
-        Numeric::Neg(o) => simple("Neg", [Tensor(&o.input)], &o.out),
+        Numeric::Add(o) => simple(Operation::Add, [Tensor(&o.lhs), Tensor(&o.rhs)], &o.out),
+        Numeric::Sub(o) => simple(Operation::Sub, [Tensor(&o.lhs), Tensor(&o.rhs)], &o.out),
+        Numeric::Mul(o) => simple(Operation::Mul, [Tensor(&o.lhs), Tensor(&o.rhs)], &o.out),
+        Numeric::Div(o) => simple(Operation::Div, [Tensor(&o.lhs), Tensor(&o.rhs)], &o.out),
+        Numeric::AddScalar(o) => {
+            simple(Operation::Add, [Tensor(&o.lhs), Scalar(number(o.rhs))], &o.out)
+        }
+        Numeric::SubScalar(o) => {
+            simple(Operation::Sub, [Tensor(&o.lhs), Scalar(number(o.rhs))], &o.out)
+        }
+        Numeric::MulScalar(o) => {
+            simple(Operation::Mul, [Tensor(&o.lhs), Scalar(number(o.rhs))], &o.out)
+        }
+        Numeric::DivScalar(o) => {
+            simple(Operation::Div, [Tensor(&o.lhs), Scalar(number(o.rhs))], &o.out)
+        }
+        Numeric::Neg(o) => simple(Operation::Neg, [Tensor(&o.input)], &o.out),
         Numeric::Clamp(o) => bounds(&o.tensor, number(o.min), number(o.max), &o.out),
         Numeric::ClampMin(o) => bounds(&o.lhs, number(o.rhs), f32::MAX.into(), &o.out),
         Numeric::ClampMax(o) => bounds(&o.lhs, f32::MIN.into(), number(o.rhs), &o.out),
@@ -354,7 +415,7 @@ fn numeric(operation: &Numeric) -> Option<Translation<'_>> {
             let (before, after): (Vec<i64>, Vec<i64>) =
                 o.padding.iter().map(|&(a, b)| (a as i64, b as i64)).unzip();
             let pads = Integers([before, after].concat());
-            simple("Pad", [Tensor(&o.input), pads, Scalar(number(value))], &o.out)
+            simple(Operation::Pad, [Tensor(&o.input), pads, Scalar(number(value))], &o.out)
         }
         _ => return None,
     })
@@ -362,20 +423,20 @@ fn numeric(operation: &Numeric) -> Option<Translation<'_>> {
 
 fn activation(operation: &Activation) -> Option<Translation<'_>> {
     Some(match operation {
-        Activation::Relu(o) => simple("Relu", [Tensor(&o.input)], &o.out),
+        Activation::Relu(o) => simple(Operation::Relu, [Tensor(&o.input)], &o.out),
         Activation::LeakyRelu(o) => {
-            with("LeakyRelu", [Tensor(&o.lhs)], [float("alpha", number(o.rhs))], &o.out)
+            with(Operation::LeakyRelu, [Tensor(&o.lhs)], [float("alpha", number(o.rhs))], &o.out)
         }
-        Activation::Sigmoid(o) => simple("Sigmoid", [Tensor(&o.input)], &o.out),
+        Activation::Sigmoid(o) => simple(Operation::Sigmoid, [Tensor(&o.input)], &o.out),
         Activation::HardSigmoid(o) => {
             let slope = [float("alpha", number(o.alpha)), float("beta", number(o.beta))];
-            with("HardSigmoid", [Tensor(&o.tensor)], slope, &o.out)
+            with(Operation::HardSigmoid, [Tensor(&o.tensor)], slope, &o.out)
         }
         Activation::Softmax(o) => {
-            with("Softmax", [Tensor(&o.input)], [int("axis", o.axis)], &o.out)
+            with(Operation::Softmax, [Tensor(&o.input)], [int("axis", o.axis)], &o.out)
         }
         Activation::LogSoftmax(o) => {
-            with("LogSoftmax", [Tensor(&o.input)], [int("axis", o.axis)], &o.out)
+            with(Operation::LogSoftmax, [Tensor(&o.input)], [int("axis", o.axis)], &o.out)
         }
         _ => return None,
     })
@@ -385,19 +446,35 @@ fn layer(operation: &Layer) -> Option<Translation<'_>> {
     Some(match operation {
         Layer::Conv1d(o) => {
             let (inputs, how) = ([Some(&o.x), Some(&o.weight), o.bias.as_ref()], &o.options);
-            conv(inputs, [how.stride, how.dilation], &how.padding, how.groups, &o.out)
+            conv(
+                Operation::Conv1d,
+                inputs,
+                [how.stride, how.dilation],
+                &how.padding,
+                how.groups,
+                &o.out,
+            )
         }
         Layer::Conv2d(o) => {
             let (inputs, how) = ([Some(&o.x), Some(&o.weight), o.bias.as_ref()], &o.options);
-            conv(inputs, [how.stride, how.dilation], &how.padding, how.groups, &o.out)
+            conv(
+                Operation::Conv2d,
+                inputs,
+                [how.stride, how.dilation],
+                &how.padding,
+                how.groups,
+                &o.out,
+            )
         }
         Layer::Linear(o) => match &o.bias {
-            Some(bias) => simple("Gemm", [Tensor(&o.x), Tensor(&o.weight), Tensor(bias)], &o.out),
-            None => simple("MatMul", [Tensor(&o.x), Tensor(&o.weight)], &o.out),
+            Some(bias) => {
+                simple(Operation::Linear, [Tensor(&o.x), Tensor(&o.weight), Tensor(bias)], &o.out)
+            }
+            None => simple(Operation::LinearProduct, [Tensor(&o.x), Tensor(&o.weight)], &o.out),
         },
         Layer::BatchNorm(o) => {
             let inputs = [&o.x, &o.gamma, &o.beta, &o.mean, &o.variance].map(Tensor);
-            with("BatchNormalization", inputs, [float("epsilon", number(o.epsilon))], &o.out)
+            with(Operation::BatchNorm, inputs, [float("epsilon", number(o.epsilon))], &o.out)
         }
         Layer::AvgPool1d(o) => {
             let attributes = [
@@ -407,7 +484,7 @@ fn layer(operation: &Layer) -> Option<Translation<'_>> {
                 int("count_include_pad", o.count_include_pad.into()),
                 int("ceil_mode", o.ceil_mode.into()),
             ];
-            with("AveragePool", [Tensor(&o.x)], attributes, &o.out)
+            with(Operation::AvgPool1d, [Tensor(&o.x)], attributes, &o.out)
         }
         Layer::AvgPool2d(o) => {
             let attributes = [
@@ -417,7 +494,7 @@ fn layer(operation: &Layer) -> Option<Translation<'_>> {
                 int("count_include_pad", o.count_include_pad.into()),
                 int("ceil_mode", o.ceil_mode.into()),
             ];
-            with("AveragePool", [Tensor(&o.x)], attributes, &o.out)
+            with(Operation::AvgPool2d, [Tensor(&o.x)], attributes, &o.out)
         }
         Layer::AdaptiveAvgPool1d(o) => adaptive(&o.x, &[o.output_size], &o.out)?,
         Layer::AdaptiveAvgPool2d(o) => adaptive(&o.x, &o.output_size, &o.out)?,
@@ -442,6 +519,7 @@ fn layer(operation: &Layer) -> Option<Translation<'_>> {
 }
 
 fn conv<'a, const D: usize>(
+    operation: Operation,
     inputs: [Option<&'a TensorIr>; 3],
     [stride, dilation]: [[usize; D]; 2],
     padding: &[(usize, usize); D],
@@ -455,7 +533,7 @@ fn conv<'a, const D: usize>(
         int("group", groups),
     ];
     let inputs = inputs.into_iter().flatten().map(Tensor).collect();
-    Translation { op: "Conv", inputs, attributes, output }
+    Translation { operation, inputs, attributes, output }
 }
 
 /// ONNX lists what stands before every axis, then what stands after.
@@ -476,19 +554,20 @@ fn max_pool<'a, const D: usize>(
         ints("dilations", dilation),
         int("ceil_mode", ceil_mode.into()),
     ];
-    with("MaxPool", [Tensor(x)], attributes, out)
+    let operation = if D == 1 { Operation::MaxPool1d } else { Operation::MaxPool2d };
+    with(operation, [Tensor(x)], attributes, out)
 }
 
 /// A pool whose windows have one size, which they have where the output's extents divide the input's.
 fn adaptive<'a>(x: &'a TensorIr, output: &[usize], out: &'a TensorIr) -> Option<Translation<'a>> {
     let input: Vec<usize> = x.shape.iter().skip(2).copied().collect();
     if output.iter().all(|&o| o == 1) {
-        return Some(simple("GlobalAveragePool", [Tensor(x)], out));
+        return Some(simple(Operation::GlobalPool, [Tensor(x)], out));
     }
     let even = input.iter().zip(output).all(|(i, o)| *o > 0 && i.is_multiple_of(*o));
     let window = || input.iter().zip(output).map(|(i, o)| i / o);
     let attributes = || [ints("kernel_shape", window()), ints("strides", window())];
-    even.then(|| with("AveragePool", [Tensor(x)], attributes(), out))
+    even.then(|| with(Operation::AdaptivePool, [Tensor(x)], attributes(), out))
 }
 
 fn number(scalar: ScalarIr) -> f64 {

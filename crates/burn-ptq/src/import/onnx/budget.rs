@@ -2,8 +2,12 @@
 
 use super::error::Refusal;
 
-/// The bytes that all constants of a model may take together.
+/// The bytes that all constants of a model may take together, whatever computes them.
 const BYTES: usize = 256 << 20;
+/// The nodes that a graph may have.
+const NODES: usize = 4096;
+/// The elements of one sample that all values of a graph may have together.
+const ELEMENTS: usize = 1 << 26;
 /// The rows and columns that the windows of all pools may visit together.
 const POSITIONS: usize = 1 << 26;
 /// The largest number of axes of a constant.
@@ -14,11 +18,13 @@ pub(super) const MAX_RANK: usize = 8;
 pub(super) struct Budget {
     bytes: usize,
     positions: usize,
+    nodes: usize,
+    elements: usize,
 }
 
 impl Budget {
     pub fn new() -> Self {
-        Self { bytes: BYTES, positions: POSITIONS }
+        Self { bytes: BYTES, positions: POSITIONS, nodes: NODES, elements: ELEMENTS }
     }
 
     /// The number of elements of a constant of `shape` with `size` bytes an element, if so many may
@@ -45,6 +51,30 @@ impl Budget {
                 "models for microcontrollers are smaller",
             )),
         }
+    }
+
+    /// Counts a node.
+    pub fn node(&mut self) -> Result<(), Refusal> {
+        let left = self.nodes.checked_sub(1);
+        self.nodes = left.ok_or_else(|| {
+            Refusal::new(
+                format!("the model has more than {NODES} nodes that compute"),
+                "models for microcontrollers are smaller",
+            )
+        })?;
+        Ok(())
+    }
+
+    /// Counts the elements of a computed value, whose `shape` is one of a sample.
+    pub fn compute(&mut self, shape: &[usize]) -> Result<(), Refusal> {
+        let left = self.elements.checked_sub(shape.iter().product());
+        self.elements = left.ok_or_else(|| {
+            Refusal::new(
+                format!("all values together have more than {ELEMENTS} elements a sample"),
+                "models for microcontrollers are smaller",
+            )
+        })?;
+        Ok(())
     }
 
     /// Counts the rows and columns that a window visits.

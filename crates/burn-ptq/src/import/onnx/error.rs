@@ -9,6 +9,7 @@ use super::{IR_VERSIONS, MAX_FILE_BYTES, OPSETS};
 
 /// Why an ONNX file could not be imported.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ImportError {
     /// The file could not be read at all.
     #[error("cannot read '{}': {source}", path.display())]
@@ -26,14 +27,12 @@ pub enum ImportError {
     },
     /// The file is larger than any model that this importer is made for.
     #[error(
-        "'{name}' has {bytes} bytes, more than the {MAX_FILE_BYTES} that are read; models for \
+        "'{name}' has more than the {MAX_FILE_BYTES} bytes that are read; models for \
          microcontrollers are smaller"
     )]
     TooLarge {
         /// The model.
         name: String,
-        /// Its size.
-        bytes: u64,
     },
     /// The bytes are not an ONNX model.
     #[error(
@@ -60,9 +59,9 @@ pub enum ImportError {
     },
     /// The version of the operators is unknown.
     #[error(
-        "'{name}' uses opset {found}, supported are {} to {}; convert it with \
-         onnx.version_converter or export it with another opset",
-        OPSETS.start(), OPSETS.end()
+        "'{name}' uses opset {found}, supported are {} to {}; convert it in Python: \
+         onnx.save(onnx.version_converter.convert_version(onnx.load('{name}'), {}), 'converted.onnx')",
+        OPSETS.start(), OPSETS.end(), if found < OPSETS.start() { 13 } else { *OPSETS.end() }
     )]
     Opset {
         /// The model.
@@ -70,22 +69,8 @@ pub enum ImportError {
         /// The version in the file.
         found: i64,
     },
-    /// The model's input or output is not what a network with one of each has.
-    #[error("'{name}': {what}: expected {expected}, found {found}; {hint}")]
-    Interface {
-        /// The model.
-        name: String,
-        /// The input or output, by name where there is one.
-        what: String,
-        /// What the importer needs.
-        expected: String,
-        /// What the file says.
-        found: String,
-        /// What can be done.
-        hint: String,
-    },
-    /// Nodes or constants that cannot be imported: all of them.
-    #[error("'{name}': {}", list(problems))]
+    /// Inputs, outputs, nodes or constants that cannot be imported: all of them.
+    #[error("'{name}': {}", list(problems, "part of the model", "parts of the model"))]
     Unsupported {
         /// The model.
         name: String,
@@ -94,12 +79,13 @@ pub enum ImportError {
     },
 }
 
-/// One thing in a file that cannot be imported.
+/// One thing in a model that cannot be imported.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
-    /// The node's name, or its first output's where it has none; an initializer's name.
+    /// The node's name, or its first output's where it has none; an input's, output's or
+    /// initializer's name.
     pub node: String,
-    /// The ONNX operator, or `initializer`.
+    /// The operator; or `input`, `output`, `initializer` or `model`.
     pub op: String,
     /// What was found, and what was expected.
     pub problem: String,
@@ -109,20 +95,84 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [node, op] = [&self.node, &self.op].map(|name| printable::line(name));
+        let (node, op) = (short(&self.node), short(&self.op));
         write!(f, "'{node}' ({op}): {}; {}", self.problem, self.hint)
     }
 }
 
-fn list(problems: &[Problem]) -> String {
+/// What says of a node that the model is quantized.
+pub(super) const QUANTIZED: &str = "the model is quantized already";
+
+/// Groups of problems that are listed.
+const MAX_LINES: usize = 24;
+/// Nodes of a group that are named.
+const MAX_NAMES: usize = 3;
+/// Characters of a name that are shown.
+const MAX_NAME: usize = 120;
+
+/// Names in hostile files may have megabytes, or control a terminal.
+fn short(name: &str) -> String {
+    match name.char_indices().nth(MAX_NAME) {
+        Some((end, _)) => format!("{}...", printable::line(&name[..end])),
+        None => printable::line(name).to_string(),
+    }
+}
+
+/// All problems, one line a cause.
+pub(in crate::import) fn list(problems: &[Problem], one: &str, many: &str) -> String {
     let mut text = match problems.len() {
-        1 => "1 part of the model cannot be imported:".to_string(),
-        n => format!("{n} parts of the model cannot be imported:"),
+        1 => format!("1 {one} cannot be imported:"),
+        n => format!("{n} {many} cannot be imported:"),
+    };
+    let mut groups: Vec<Vec<&Problem>> = Vec::new();
+    let alike = |a: &Problem, b: &Problem| {
+        (&a.problem, &a.hint) == (&b.problem, &b.hint) && (a.op == b.op || a.problem == QUANTIZED)
     };
     for problem in problems {
-        text.push_str(&format!("\n  {problem}"));
+        match groups.iter_mut().find(|group| alike(group[0], problem)) {
+            Some(group) => group.push(problem),
+            None => groups.push(vec![problem]),
+        }
+    }
+    for group in groups.iter().take(MAX_LINES) {
+        text.push_str(&format!("\n  {}", line(group)));
+    }
+    match groups.len().saturating_sub(MAX_LINES) {
+        0 => {}
+        1 => text.push_str("\n  and 1 more cause"),
+        n => text.push_str(&format!("\n  and {n} more causes")),
     }
     text
+}
+
+/// The line of problems that differ in their nodes, and perhaps in their operators.
+fn line(group: &[&Problem]) -> String {
+    let [first, _, ..] = group else { return group[0].to_string() };
+    let mut operators: Vec<(&str, Vec<String>)> = Vec::new();
+    for problem in group {
+        let name = format!("'{}'", short(&problem.node));
+        match operators.iter_mut().find(|(op, _)| *op == problem.op) {
+            Some((_, names)) => names.push(name),
+            None => operators.push((&problem.op, vec![name])),
+        }
+    }
+    let nodes: Vec<String> = (operators.iter())
+        .map(|(op, names)| {
+            let more = if names.len() > MAX_NAMES { ", ..." } else { "" };
+            let shown = names[..names.len().min(MAX_NAMES)].join(", ");
+            format!("{} {} ({shown}{more})", names.len(), short(op))
+        })
+        .collect();
+    format!("{}: {}; {}", nodes.join(", "), first.problem, first.hint)
+}
+
+/// Where a model comes from, which says how people can change it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::import) enum Source {
+    /// An ONNX file.
+    File,
+    /// A Burn module that was captured.
+    Module,
 }
 
 /// Why a node or tensor cannot be imported; the importer adds which one.
@@ -130,21 +180,93 @@ fn list(problems: &[Problem]) -> String {
 pub(super) struct Refusal {
     /// What was found, and what was expected.
     pub problem: String,
-    /// What can be done.
-    pub hint: String,
+    hint: Hint,
+}
+
+/// What can be done.
+#[derive(Debug)]
+enum Hint {
+    Text(String),
+    /// The file contradicts the ONNX standard.
+    Invalid,
 }
 
 impl Refusal {
+    /// A hint that begins with "export the model" holds for a Burn module's `forward` alike.
     pub fn new(problem: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { problem: problem.into(), hint: hint.into() }
+        Self { problem: problem.into(), hint: Hint::Text(hint.into()) }
     }
 
     /// A file that contradicts the ONNX standard.
     pub fn invalid(problem: impl Into<String>) -> Self {
-        Self::new(problem, "the file breaks the ONNX standard: check it with onnx.checker")
+        Self { problem: problem.into(), hint: Hint::Invalid }
     }
 
-    pub fn of(self, node: impl Into<String>, op: impl Into<String>) -> Problem {
-        Problem { node: node.into(), op: op.into(), problem: self.problem, hint: self.hint }
+    pub fn of(self, node: impl Into<String>, op: impl Into<String>, source: Source) -> Problem {
+        let hint = match (self.hint, source) {
+            (Hint::Text(hint), Source::File) => hint,
+            (Hint::Text(hint), Source::Module) => match hint.strip_prefix("export the model") {
+                Some(rest) => format!("write `forward`{rest}"),
+                None => hint,
+            },
+            (Hint::Invalid, Source::File) => {
+                "the file breaks the ONNX standard: check it with onnx.checker".into()
+            }
+            (Hint::Invalid, Source::Module) => {
+                "this is a fault of the capture: please report it with the module".into()
+            }
+        };
+        Problem { node: node.into(), op: op.into(), problem: self.problem, hint }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(node: &str, op: &str, problem: &str) -> Problem {
+        let [node, op, problem] = [node, op, problem].map(String::from);
+        Problem { node, op, problem, hint: "do something".into() }
+    }
+
+    #[test]
+    fn causes_take_a_line_each_with_the_first_of_their_nodes() {
+        let mut problems: Vec<Problem> =
+            (0..5).map(|i| problem(&format!("g{i}"), "Gelu", "no")).collect();
+        problems.push(problem("m", "Mish", "no"));
+        problems.push(problem("q", "QuantizeLinear", QUANTIZED));
+        problems.push(problem("d", "DequantizeLinear", QUANTIZED));
+        let text = list(&problems, "node", "nodes");
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        assert_eq!(
+            lines,
+            [
+                "8 nodes cannot be imported:",
+                "5 Gelu ('g0', 'g1', 'g2', ...): no; do something",
+                "'m' (Mish): no; do something",
+                "1 QuantizeLinear ('q'), 1 DequantizeLinear ('d'): the model is quantized already; \
+                 do something",
+            ]
+        );
+        assert!(list(&problems[5..6], "node", "nodes").starts_with("1 node cannot"));
+    }
+
+    #[test]
+    fn a_list_ends_and_names_have_an_end() {
+        let many: Vec<Problem> =
+            (0..40).map(|i| problem(&"x".repeat(1000), "Gelu", &i.to_string())).collect();
+        let text = list(&many, "node", "nodes");
+        assert_eq!(text.lines().count(), MAX_LINES + 2);
+        assert!(text.ends_with("and 16 more causes") && text.len() < 8000, "{}", text.len());
+    }
+
+    #[test]
+    fn hints_fit_where_the_model_comes_from() {
+        let hint = |refusal: Refusal, source| refusal.of("n", "Op", source).hint;
+        let export = || Refusal::new("no", "export the model with fewer axes");
+        assert_eq!(hint(export(), Source::File), "export the model with fewer axes");
+        assert_eq!(hint(export(), Source::Module), "write `forward` with fewer axes");
+        assert!(hint(Refusal::invalid("no"), Source::File).contains("standard"));
+        assert!(!hint(Refusal::invalid("no"), Source::Module).contains("ONNX"));
     }
 }

@@ -1,6 +1,6 @@
-//! The walk over a file's nodes.
+//! The walk over a model's nodes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 use onnx_ir::{GraphProto, NodeProto};
@@ -8,23 +8,35 @@ use onnx_ir::{GraphProto, NodeProto};
 use super::attributes::Attributes;
 use super::budget::Budget;
 use super::constants::{Constant, Extent, fold, shape_of};
-use super::error::{ImportError, Problem, Refusal};
+use super::error::{Problem, Refusal, Source};
+use super::interface::Interface;
+use super::options::Options;
 use super::order::{display_name, needed_nodes};
 use super::{MAX_VALUE_ELEMENTS, interface, is_standard_domain, operators, tensor};
-use crate::graph::{Array, BatchNormStatistics, Graph, GraphError, Op, ValueId, ops};
+use crate::graph::{Array, BatchNormStatistics, Graph, GraphError, Op, Value, ValueId, ops};
 
 /// After so many problems the rest is not looked at.
 const MAX_PROBLEMS: usize = 1000;
+
+/// Operators whose output has the shape of their first input, though they cannot be imported.
+const KEEP_SHAPE: &str = "Abs Ceil Celu Cos DequantizeLinear Elu Erf Exp Floor Gelu InstanceNormalization \
+    LRN LayerNormalization Log LpNormalization MeanVarianceNormalization Mish PRelu Pow QuantizeLinear \
+    Reciprocal Round Selu Shrink Sign Sin Softplus Softsign Sqrt Swish ThresholdedRelu";
+
+/// Operators that mean the same for values without a batch axis: they know no axes, or count them from
+/// the last.
+const WITHOUT_BATCH: &str = "Add Cast Clip Div Dropout HardSigmoid HardSwish Identity LeakyRelu MatMul Max \
+    Min Mul Neg Relu Sigmoid Sub Tanh";
 
 /// What a name in the file stands for.
 #[derive(Clone)]
 pub(super) enum Binding {
     /// Known before the model runs.
     Constant(Rc<Constant>),
-    /// Computed from the input.
+    /// Computed from the input; behind a node that cannot be imported, only the shape holds.
     Value(ValueId),
-    /// Written by a node that cannot be imported; what depends on it is skipped.
-    Failed,
+    /// Behind a node that cannot be imported; what depends on it is not looked at.
+    Unknown,
 }
 
 /// The graph as it grows, and what limits it.
@@ -33,12 +45,17 @@ pub(super) struct Importer<'m> {
     pub budget: Budget,
     /// The extent of the batch axis where the file fixes it.
     pub batch: Option<usize>,
+    source: Source,
     opset: i64,
     bindings: HashMap<&'m str, Binding>,
     /// How many needed nodes read a name; the model's output counts as one.
     readers: HashMap<&'m str, usize>,
     /// How many needed nodes read a value under any of its names.
     value_readers: HashMap<ValueId, usize>,
+    /// The shapes of samples that the file states.
+    stated: HashMap<&'m str, Vec<usize>>,
+    /// Values that have no batch axis in the file.
+    unbatched: HashSet<ValueId>,
 }
 
 /// One node of the file, with its inputs looked up.
@@ -54,50 +71,65 @@ pub(super) struct Site<'m> {
     pub inputs: Vec<Option<Binding>>,
 }
 
+/// Makes the graph called `name`; `missing` says why initializers have no data.
+///
+/// # Errors
+/// All problems of the model.
 pub(super) fn import(
     graph: &GraphProto,
     opset: i64,
     name: &str,
-    file: &str,
-) -> Result<Graph, ImportError> {
-    let unsupported = |problems| ImportError::Unsupported { name: file.into(), problems };
-    let interface = interface::read(graph, file)?;
-    let nodes = needed_nodes(&graph.node, interface.output).map_err(unsupported)?;
-    let mut readers: HashMap<&str, usize> = HashMap::from([(interface.output, 1)]);
-    for input in nodes.iter().flat_map(|n| &n.input) {
-        *readers.entry(input).or_default() += 1;
+    source: Source,
+    options: &Options,
+    mut missing: BTreeMap<String, Refusal>,
+) -> Result<Graph, Vec<Problem>> {
+    let mut outputs: Vec<&str> = graph.output.iter().map(|o| o.name.as_str()).collect();
+    outputs.dedup();
+    let nodes = needed_nodes(&graph.node, &outputs, source)?;
+    let mut readers: HashMap<&str, usize> = HashMap::new();
+    for name in nodes.iter().flat_map(|n| &n.input).map(String::as_str).chain(outputs) {
+        *readers.entry(name).or_default() += 1;
     }
+    let reads = readers.keys().copied().collect();
+    let (interface, mut problems) = interface::read(graph, options, &reads, source);
     let mut importer = Importer {
-        graph: Graph::new(name, interface.input, interface.sample),
+        graph: Graph::new(name, "", vec![1]),
         budget: Budget::new(),
         batch: interface.batch,
+        source,
         opset,
         bindings: HashMap::new(),
         readers,
         value_readers: HashMap::new(),
+        stated: interface::stated_shapes(graph),
+        unbatched: HashSet::new(),
     };
-    let mut problems = importer.bind_initializers(graph);
-    importer.bind(interface.input, Binding::Value(ValueId(0)));
+    importer.bind_inputs(&interface);
+    importer.bind_initializers(graph, &mut missing, &mut problems);
     for node in nodes {
         if problems.len() > MAX_PROBLEMS {
             break;
         }
-        let binding = importer.import_node(node).unwrap_or_else(|refusal| {
-            problems.push(refusal.of(display_name(node), operator_name(node)));
-            Binding::Failed
-        });
-        if let Some(output) = node.output.first() {
-            importer.bind(output, binding);
-        }
-        // Further outputs are read only where the node was refused for it.
-        for output in node.output.iter().skip(1) {
-            importer.bind(output, Binding::Failed);
+        match importer.import_node(node) {
+            Ok(binding) => {
+                if let Some(output) = node.output.first() {
+                    importer.bind(output, binding);
+                }
+                // Further outputs are read only where the node was refused for it.
+                for output in node.output.iter().skip(1) {
+                    importer.bind(output, Binding::Unknown);
+                }
+            }
+            Err(refusal) => {
+                problems.push(refusal.of(display_name(node), operator_name(node), source));
+                importer.bind_refused(node);
+            }
         }
     }
-    if !problems.is_empty() {
-        return Err(unsupported(problems));
+    match interface.outputs[..] {
+        [output] if problems.is_empty() => importer.finish(output).map_err(|p| vec![p]),
+        _ => Err(problems),
     }
-    importer.finish(interface.output, file)
 }
 
 /// The operator with its domain where it is not a standard one.
@@ -118,43 +150,98 @@ impl<'m> Importer<'m> {
         self.bindings.insert(name, binding);
     }
 
+    /// The first input is the graph's; a model with more is refused, but looked at whole.
+    fn bind_inputs(&mut self, interface: &Interface<'m>) {
+        for (index, input) in interface.inputs.iter().enumerate() {
+            let binding = match &input.sample {
+                None => Binding::Unknown,
+                Some(sample) if index == 0 => {
+                    let value = Value { name: input.name.into(), shape: sample.clone() };
+                    self.graph.values[0] = value;
+                    Binding::Value(self.graph.input)
+                }
+                Some(sample) => self.stand_in(input.name, sample.clone()),
+            };
+            if let (Binding::Value(id), false) = (&binding, input.has_batch) {
+                self.unbatched.insert(*id);
+            }
+            self.bind(input.name, binding);
+        }
+    }
+
     /// Decodes the initializers that are read.
-    fn bind_initializers(&mut self, graph: &'m GraphProto) -> Vec<Problem> {
-        let mut problems = Vec::new();
+    fn bind_initializers(
+        &mut self,
+        graph: &'m GraphProto,
+        missing: &mut BTreeMap<String, Refusal>,
+        problems: &mut Vec<Problem>,
+    ) {
         for name in graph.sparse_initializer.iter().map(|s| s.values.name.as_str()) {
             if !self.readers.contains_key(name) {
                 continue;
             }
             let refusal = Refusal::new("it is sparse", "store the tensor as a dense one");
-            problems.push(refusal.of(name, "initializer"));
-            self.bind(name, Binding::Failed);
+            problems.push(refusal.of(name, "initializer", self.source));
+            self.bind(name, Binding::Unknown);
         }
         for tensor in &graph.initializer {
-            if !self.readers.contains_key(tensor.name.as_str()) {
+            let name = tensor.name.as_str();
+            if !self.readers.contains_key(name) {
                 continue;
             }
-            let binding = match tensor::decode(tensor, &mut self.budget) {
+            let decoded = match missing.remove(name) {
+                Some(refusal) => Err(refusal),
+                None if self.bindings.contains_key(name) => {
+                    Err(Refusal::invalid("two tensors of the model have this name"))
+                }
+                None => tensor::decode(tensor, &mut self.budget),
+            };
+            let binding = match decoded {
                 Ok(constant) => Binding::Constant(Rc::new(constant)),
                 Err(refusal) => {
-                    problems.push(refusal.of(&tensor.name, "initializer"));
-                    Binding::Failed
+                    problems.push(refusal.of(name, "initializer", self.source));
+                    Binding::Unknown
                 }
             };
-            self.bind(&tensor.name, binding);
+            self.bind(name, binding);
         }
-        problems
+    }
+
+    /// Binds what a refused node writes, so that the nodes behind it can be looked at.
+    fn bind_refused(&mut self, node: &'m NodeProto) {
+        let keeps_shape = is_standard_domain(&node.domain)
+            && KEEP_SHAPE.split(' ').any(|name| name == node.op_type);
+        let input = node.input.first().and_then(|name| self.bindings.get(name.as_str()));
+        let mut shape = match input {
+            Some(Binding::Value(id)) if keeps_shape => Some(self.shape(*id).to_vec()),
+            _ => None,
+        };
+        for output in node.output.iter().filter(|o| !o.is_empty()) {
+            let stated = self.stated.get(output.as_str()).cloned();
+            let binding = match stated.or(shape.take()) {
+                Some(shape) => self.stand_in(output, shape),
+                None => Binding::Unknown,
+            };
+            self.bind(output, binding);
+        }
+    }
+
+    /// A value that no node writes: the graph is refused anyway.
+    fn stand_in(&mut self, name: &str, shape: Vec<usize>) -> Binding {
+        self.graph.values.push(Value { name: name.into(), shape });
+        Binding::Value(ValueId(self.graph.values.len() - 1))
     }
 
     fn import_node(&mut self, node: &'m NodeProto) -> Result<Binding, Refusal> {
-        let supported = is_standard_domain(&node.domain) && operators::is_supported(&node.op_type);
-        if !supported {
-            return Err(operators::unsupported(&node.op_type));
+        let standard = is_standard_domain(&node.domain);
+        if !standard || operators::find(&node.op_type).is_none() {
+            return Err(operators::unsupported(&node.domain, &node.op_type));
         }
         let mut inputs = Vec::with_capacity(node.input.len());
         for name in &node.input {
             inputs.push(match self.bindings.get(name.as_str()) {
                 _ if name.is_empty() => None,
-                Some(Binding::Failed) => return Ok(Binding::Failed),
+                Some(Binding::Unknown) => return Ok(Binding::Unknown),
                 Some(binding) => Some(binding.clone()),
                 None => {
                     return Err(Refusal::invalid(format!(
@@ -185,14 +272,51 @@ impl<'m> Importer<'m> {
         if let Some(constant) = self.fold(node, &site)? {
             return Ok(constant);
         }
-        operators::import(self, &site)
+        let unbatched = self.check_batch(&site)?;
+        let binding = operators::import(self, &site)?;
+        if let (Binding::Value(id), true) = (&binding, unbatched) {
+            self.unbatched.insert(*id);
+        }
+        Ok(binding)
+    }
+
+    /// Whether the node's values have no batch axis in the file, where axes count from another place:
+    /// few operators mean the same with and without it.
+    fn check_batch(&self, site: &Site) -> Result<bool, Refusal> {
+        let mut values = site.inputs.iter().flatten().filter_map(|binding| match binding {
+            Binding::Value(id) => Some(*id),
+            _ => None,
+        });
+        if !values.any(|id| self.unbatched.contains(&id)) {
+            return Ok(false);
+        }
+        let mut values = site.inputs.iter().flatten();
+        let same = values.all(|binding| match binding {
+            Binding::Value(id) => self.unbatched.contains(id),
+            Binding::Constant(constant) => site.op == "MatMul" || constant.shape.len() <= 1,
+            Binding::Unknown => true,
+        });
+        if same && WITHOUT_BATCH.split(' ').any(|name| name == site.op) {
+            return Ok(true);
+        }
+        Err(Refusal::new(
+            "its input has no batch axis",
+            "export the model with a batch as the first axis of its input, and without dropping it \
+             (`x.squeeze()` drops every axis of extent 1: give it the axis)",
+        ))
+    }
+
+    /// Lets a value stand without its batch axis, which had an extent of 1.
+    pub fn drop_batch(&mut self, id: ValueId) {
+        self.unbatched.insert(id);
     }
 
     /// Computes a node that depends on constants or shapes alone.
     fn fold(&mut self, node: &NodeProto, site: &Site) -> Result<Option<Binding>, Refusal> {
         if let ("Shape", Some(Some(Binding::Value(id)))) = (site.op, site.inputs.first()) {
             let sample = self.graph.value(*id).shape.iter().map(|&d| Extent::Known(d as i64));
-            let extents: Vec<Extent> = std::iter::once(Extent::Batch).chain(sample).collect();
+            let batch = (!self.unbatched.contains(id)).then_some(Extent::Batch);
+            let extents: Vec<Extent> = batch.into_iter().chain(sample).collect();
             let constant = shape_of(&extents, site.attributes)?;
             return Ok(Some(Binding::Constant(Rc::new(constant))));
         }
@@ -249,8 +373,11 @@ impl<'m> Importer<'m> {
             };
             Refusal::new(problem, "check the shapes in front of the node")
         };
+        self.budget.node()?;
         let id = self.graph.push(name, op, inputs, output).map_err(refused)?;
-        check_elements(&self.graph.value(id).shape)?;
+        let shape = &self.graph.value(id).shape;
+        check_elements(shape)?;
+        self.budget.compute(shape)?;
         Ok(id)
     }
 
@@ -292,13 +419,10 @@ impl<'m> Importer<'m> {
         self.graph.nodes.get_mut(index).filter(|n| n.output == id)
     }
 
-    fn finish(mut self, output: &str, file: &str) -> Result<Graph, ImportError> {
-        let error = |found: &str| ImportError::Interface {
-            name: file.into(),
-            what: format!("output '{output}'"),
-            expected: "a value that is computed from the input".into(),
-            found: found.into(),
-            hint: "export the model again".into(),
+    fn finish(mut self, output: &str) -> Result<Graph, Problem> {
+        let error = |problem: &str| {
+            let refusal = Refusal::new(problem, "export the model again");
+            Err(refusal.of(output, "output", self.source))
         };
         match self.bindings.get(output) {
             Some(Binding::Value(id)) => {
@@ -309,8 +433,8 @@ impl<'m> Importer<'m> {
                 }
                 Ok(self.graph)
             }
-            Some(Binding::Constant(_)) => Err(error("a constant")),
-            _ => Err(error("a name that nothing writes")),
+            Some(Binding::Constant(_)) => error("it is a constant, expected a computed value"),
+            _ => error("nothing writes it, expected a value that is computed from the input"),
         }
     }
 }
@@ -366,7 +490,10 @@ impl Site<'_> {
     pub fn pair(&self) -> Result<(&Binding, &Binding), Refusal> {
         match (&self.inputs[..], self.input(0), self.input(1)) {
             ([_, _], Some(a), Some(b)) => Ok((a, b)),
-            _ => Err(Refusal::invalid(format!("expected 2 inputs, found {}", self.inputs.len()))),
+            _ => Err(Refusal::new(
+                format!("expected 2 inputs, found {}", self.inputs.len()),
+                "export the model with a chain of nodes of two inputs",
+            )),
         }
     }
 

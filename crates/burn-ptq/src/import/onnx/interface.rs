@@ -1,77 +1,138 @@
-//! The model's input and output.
+//! The model's inputs and outputs.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use onnx_ir::{GraphProto, ValueInfoProto};
+use onnx_ir::{GraphProto, TensorShapeProto, ValueInfoProto};
 
-use super::error::ImportError;
+use super::MAX_VALUE_ELEMENTS;
+use super::error::{Problem, Refusal, Source};
+use super::options::{InputShape, Options};
 use super::tensor::data_type;
 
-/// What the file says about the model's input and output.
+/// What the file says about the model's inputs and outputs.
 pub(super) struct Interface<'m> {
-    pub input: &'m str,
-    pub output: &'m str,
-    /// The shape of one sample of the input.
-    pub sample: Vec<usize>,
+    pub inputs: Vec<Input<'m>>,
+    /// The names of the outputs, none twice.
+    pub outputs: Vec<&'m str>,
     /// The extent of the batch axis where the file fixes it.
     pub batch: Option<usize>,
 }
 
-pub(super) fn read<'m>(graph: &'m GraphProto, file: &str) -> Result<Interface<'m>, ImportError> {
+/// An input that is no constant.
+pub(super) struct Input<'m> {
+    pub name: &'m str,
+    /// The shape of one sample; `None` where it is not known, which is a problem.
+    pub sample: Option<Vec<usize>>,
+    /// Whether the first axis is the batch; otherwise the model is one for single samples.
+    pub has_batch: bool,
+}
+
+/// Reads inputs and outputs; inputs that `reads` does not hold are left out.
+pub(super) fn read<'m>(
+    graph: &'m GraphProto,
+    options: &Options,
+    reads: &HashSet<&str>,
+    source: Source,
+) -> (Interface<'m>, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let mut refuse = |refusal: Refusal, names: &[&str], kind: &str| {
+        problems.push(refusal.of(names.join("', '"), kind, source));
+    };
     // Files of IR version 3 list the initializers among the inputs.
     let constants: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
-    let inputs: Vec<&ValueInfoProto> =
+    let all: Vec<&ValueInfoProto> =
         graph.input.iter().filter(|i| !constants.contains(i.name.as_str())).collect();
-    let input = only(&inputs, "input", file)?;
-    let outputs: Vec<&ValueInfoProto> = graph.output.iter().collect();
-    let output = only(&outputs, "output", file)?;
-    let (batch, sample) = sample_shape(input, file)?;
-    Ok(Interface { input: &input.name, output: &output.name, sample, batch })
-}
-
-fn only<'m>(
-    values: &[&'m ValueInfoProto],
-    kind: &str,
-    file: &str,
-) -> Result<&'m ValueInfoProto, ImportError> {
-    match values {
-        [value] => Ok(value),
-        _ => {
-            let names: Vec<&str> = values.iter().map(|v| v.name.as_str()).collect();
-            Err(ImportError::Interface {
-                name: file.into(),
-                what: format!("the model's {kind}s"),
-                expected: format!("exactly one {kind}"),
-                found: format!("{}: {names:?}", values.len()),
-                hint: format!(
-                    "cut the model to one {kind}, for example with onnx.utils.extract_model"
-                ),
-            })
+    let names: Vec<&str> = all.iter().map(|i| i.name.as_str()).collect();
+    for unknown in options.shapes.iter().filter_map(|s| s.input.as_deref()) {
+        if !names.contains(&unknown) {
+            let problem = format!("--shape names it, but the model's inputs are {names:?}");
+            refuse(Refusal::new(problem, "name one of the model's inputs"), &[unknown], "input");
         }
     }
+
+    let mut inputs: Vec<Input> = Vec::new();
+    let mut batch = None;
+    let is_read = |i: &&&ValueInfoProto| reads.contains(i.name.as_str());
+    for input in all.iter().filter(is_read) {
+        if inputs.iter().any(|other| other.name == input.name) {
+            refuse(Refusal::invalid("two inputs have this name"), &[&input.name], "input");
+            continue;
+        }
+        let given = options.shapes.iter().find(|shape| match &shape.input {
+            Some(name) => *name == input.name,
+            None => names.len() == 1,
+        });
+        let shape = &input.type_.tensor_type().shape;
+        let sample = match sample_shape(input, given, options.sample.as_deref(), source) {
+            Ok((extent, sample)) => {
+                batch = batch.or(extent);
+                Some(sample)
+            }
+            Err(refusal) => {
+                refuse(refusal, &[&input.name], "input");
+                None
+            }
+        };
+        inputs.push(Input { name: &input.name, sample, has_batch: shape.dim.len() != 1 });
+    }
+    let read: Vec<&str> = inputs.iter().map(|i| i.name).collect();
+    if read.len() > 1 {
+        let problem = format!("expected one input, found {}", read.len());
+        let hint = "export the model with one input that holds them all, or cut it with \
+                    onnx.utils.extract_model";
+        refuse(Refusal::new(problem, hint), &read, "inputs");
+    }
+
+    let mut outputs: Vec<&str> = Vec::new();
+    for output in &graph.output {
+        if !outputs.contains(&output.name.as_str()) {
+            outputs.push(&output.name);
+        }
+    }
+    match outputs.len() {
+        1 => {}
+        0 => refuse(Refusal::invalid("expected one output, found none"), &["outputs"], "model"),
+        n => {
+            let problem = format!("expected one output, found {n}");
+            let hint = "export the model with one output that joins them (Concat), or quantize one \
+                        part for each output: onnx.utils.extract_model";
+            refuse(Refusal::new(problem, hint), &outputs, "outputs");
+        }
+    }
+    (Interface { inputs, outputs, batch }, problems)
 }
 
-fn sample_shape(
-    input: &ValueInfoProto,
-    file: &str,
-) -> Result<(Option<usize>, Vec<usize>), ImportError> {
-    let error = |expected: &str, found: String, hint: &str| ImportError::Interface {
-        name: file.into(),
-        what: format!("input '{}'", input.name),
-        expected: expected.into(),
-        found,
-        hint: hint.into(),
-    };
-    let kind = input.type_.tensor_type();
-    if !data_type::is_float(kind.elem_type) {
-        return Err(error(
-            "a tensor of floats",
-            data_type::name(kind.elem_type),
-            "export the model with a float input; scale integer data before it",
-        ));
+/// The shapes of one sample that the file states for values, the batch left out.
+pub(super) fn stated_shapes(graph: &GraphProto) -> HashMap<&str, Vec<usize>> {
+    let mut shapes = HashMap::new();
+    for info in graph.value_info.iter().chain(&graph.output) {
+        let dims = &info.type_.tensor_type().shape;
+        let Some((_, sample)) = extents(dims).split_first().map(|(b, s)| (*b, s.to_vec())) else {
+            continue;
+        };
+        let sample: Option<Vec<usize>> = sample.into_iter().collect();
+        if let Some(sample) = sample.filter(|s| (1..=3).contains(&s.len()) && is_bounded(s)) {
+            shapes.insert(info.name.as_str(), sample);
+        }
     }
-    let dims = &kind.shape.dim;
-    let shown: Vec<String> = dims
+    shapes
+}
+
+/// The extents of a shape that are numbers of at least 1.
+fn extents(shape: &TensorShapeProto) -> Vec<Option<usize>> {
+    let known = |value: i64| usize::try_from(value).ok().filter(|&v| v > 0);
+    shape.dim.iter().map(|d| d.has_dim_value().then(|| d.dim_value()).and_then(known)).collect()
+}
+
+fn is_bounded(shape: &[usize]) -> bool {
+    let elements = shape.iter().try_fold(1_usize, |n, &d| n.checked_mul(d));
+    elements.is_some_and(|n| n <= MAX_VALUE_ELEMENTS)
+}
+
+/// A shape as people write it: `[N, 3, 32, 32]`.
+fn shown(shape: &TensorShapeProto) -> String {
+    let dims: Vec<String> = shape
+        .dim
         .iter()
         .map(|d| match (d.has_dim_value(), d.dim_param()) {
             (true, _) => d.dim_value().to_string(),
@@ -79,32 +140,76 @@ fn sample_shape(
             (false, name) => name.into(),
         })
         .collect();
-    let shown = format!("[{}]", shown.join(", "));
-    if !(2..=4).contains(&dims.len()) {
-        return Err(error(
-            "a batch axis and one to three more",
-            shown,
+    format!("[{}]", dims.join(", "))
+}
+
+/// The batch, if it is fixed, and the shape of one sample.
+fn sample_shape(
+    input: &ValueInfoProto,
+    given: Option<&InputShape>,
+    samples: Option<&[usize]>,
+    source: Source,
+) -> Result<(Option<usize>, Vec<usize>), Refusal> {
+    let kind = input.type_.tensor_type();
+    if !data_type::is_float(kind.elem_type) {
+        return Err(Refusal::new(
+            format!("expected a tensor of floats, found {}", data_type::name(kind.elem_type)),
+            "export the model with a float input; scale integer data before it",
+        ));
+    }
+    let (file, shown) = (extents(&kind.shape), shown(&kind.shape));
+    // Files may hold models of single vectors; modules are captured with a batch.
+    let fewest = if source == Source::File { 1 } else { 2 };
+    if !(fewest..=4).contains(&file.len()) {
+        return Err(Refusal::new(
+            format!("expected a batch axis and one to three more, found {shown}"),
             "export the model with an input such as [batch, channels, height, width]",
         ));
     }
-    let known = |d: &i64| (1..=super::MAX_VALUE_ELEMENTS as i64).contains(d);
-    let sample: Option<Vec<usize>> = dims[1..]
-        .iter()
-        .map(|d| Some(d.dim_value()).filter(|v| d.has_dim_value() && known(v)).map(|v| v as usize))
-        .collect();
-    let elements = |s: &Vec<usize>| s.iter().try_fold(1_usize, |n, &d| n.checked_mul(d));
-    match sample.filter(|s| elements(s).is_some_and(|n| n <= super::MAX_VALUE_ELEMENTS)) {
-        Some(sample) => {
-            let batch = Some(dims[0].dim_value()).filter(|&b| dims[0].has_dim_value() && b > 0);
-            Ok((batch.and_then(|b| usize::try_from(b).ok()), sample))
+    let has_batch = file.len() > 1;
+    let (batch, mut sample) = match file.split_first() {
+        Some((batch, sample)) if has_batch => (*batch, sample.to_vec()),
+        _ => (None, file.clone()),
+    };
+    if let Some(InputShape { shape, .. }) = given {
+        let own = shape.get(usize::from(has_batch)..).unwrap_or_default();
+        let contradicts = |(file, own): (&Option<usize>, &usize)| file.is_some_and(|f| f != *own);
+        if shape.len() != file.len() || sample.iter().zip(own).any(contradicts) {
+            return Err(Refusal::new(
+                format!("--shape says {shape:?}, but the file says {shown}"),
+                "give every extent, the batch first, and leave those that the file fixes as they are",
+            ));
         }
-        None => Err(error(
-            &format!(
-                "fixed extents behind the batch axis, at most {} elements",
-                super::MAX_VALUE_ELEMENTS
-            ),
-            shown,
-            "export the model with a fixed input size; only the batch may be symbolic",
-        )),
+        sample = own.iter().map(|&extent| Some(extent)).collect();
     }
+    if let Some(own) = samples.filter(|own| own.len() == sample.len()) {
+        for (extent, own) in sample.iter_mut().zip(own) {
+            *extent = extent.or(Some(*own));
+        }
+    }
+    let sample: Option<Vec<usize>> = sample.into_iter().collect();
+    let Some(sample) = sample else {
+        let example: Vec<String> = (file.iter().enumerate())
+            .map(|(axis, extent)| match extent {
+                Some(extent) => extent.to_string(),
+                None if axis == 0 => "1".into(),
+                None => "96".into(),
+            })
+            .collect();
+        return Err(Refusal::new(
+            format!("expected fixed extents behind the batch, found {shown}"),
+            format!(
+                "fix them with --shape '{}={}', or calibrate with samples of the right shape",
+                input.name,
+                example.join("x")
+            ),
+        ));
+    };
+    if !is_bounded(&sample) {
+        return Err(Refusal::new(
+            format!("a sample of {sample:?} has more than {MAX_VALUE_ELEMENTS} elements"),
+            "models for microcontrollers are smaller",
+        ));
+    }
+    Ok((batch, sample))
 }

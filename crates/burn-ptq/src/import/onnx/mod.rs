@@ -1,6 +1,8 @@
 //! ONNX files, read from the protobuf: names are kept and defaults are the standard's.
 //!
-//! - `wire` bounds what parsing may cost;
+//! - `wire` bounds what parsing may cost, `budget` what a model may cost;
+//! - `external` reads weights from files beside the model;
+//! - `interface` says what goes in and out, with what `options` add to the file;
 //! - `order` keeps the nodes that the output needs, sorted;
 //! - `tensor` decodes initializers, `constants` computes what depends on constants alone, such
 //!   as the chains of `Shape`, `Gather` and `Concat` in front of a `Reshape`;
@@ -15,33 +17,68 @@ mod attributes;
 mod budget;
 mod constants;
 mod error;
+mod external;
 mod importer;
 mod interface;
 mod operators;
+mod options;
 mod order;
 mod tensor;
 mod wire;
 
-use std::fs;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
 use burn_ptq_deploy::bounded;
 use onnx_ir::{GraphProto, Message, ModelProto};
+use sha2::{Digest, Sha256};
 
 pub use error::{ImportError, Problem};
+pub(super) use error::{Source, list};
+pub use options::{InputShape, InputShapeError, Options};
 pub(super) use tensor::data_type;
 
 use crate::graph::Graph;
+use external::External;
 
 /// The versions of the file format that are read.
 pub const IR_VERSIONS: RangeInclusive<i64> = 3..=14;
 /// The versions of the operators that are read.
-pub const OPSETS: RangeInclusive<i64> = 7..=24;
-/// The largest file that is read.
+pub const OPSETS: RangeInclusive<i64> = 7..=28;
+/// The largest file that is read; with the files beside it, if the model's weights are there.
 pub const MAX_FILE_BYTES: u64 = 96 << 20;
 /// The largest number of elements that a value may have for one sample.
-pub const MAX_VALUE_ELEMENTS: usize = 1 << 26;
+pub const MAX_VALUE_ELEMENTS: usize = 1 << 24;
+
+/// A model that was read from a file.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// What it computes.
+    pub graph: Graph,
+    /// The SHA-256 of the file, in hexadecimal digits; of the file's bytes and those of the files with
+    /// its weights, by name, if there are any.
+    pub sha256: String,
+}
+
+/// An ONNX operator that can be imported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SupportedOperator {
+    /// Its name in the standard.
+    pub name: &'static str,
+    /// The newest version of its definition that is known.
+    pub version: i64,
+    /// What a node must be like; `any` if there is nothing to say.
+    pub condition: &'static str,
+}
+
+/// The ONNX operators that can be imported, by name.
+pub fn supported_operators() -> impl Iterator<Item = SupportedOperator> {
+    operators::OPERATORS.iter().map(|operator| SupportedOperator {
+        name: operator.name,
+        version: operator.reviewed,
+        condition: operator.condition,
+    })
+}
 
 /// Reads the ONNX file at `path`; the graph is named after it.
 ///
@@ -49,57 +86,96 @@ pub const MAX_VALUE_ELEMENTS: usize = 1 << 26;
 /// If it cannot be read, is no ONNX model of a supported version, has more than one input or
 /// output, or holds nodes that cannot be imported, in which case all of them are listed.
 pub fn read(path: &Path) -> Result<Graph, ImportError> {
+    Ok(read_with(path, &Options::default())?.graph)
+}
+
+/// Reads the ONNX file at `path` with what the caller knows beyond it.
+///
+/// # Errors
+/// As [`read`], or if the options contradict the file.
+pub fn read_with(path: &Path, options: &Options) -> Result<Model, ImportError> {
     let failed = |source| ImportError::Read { path: path.to_path_buf(), source };
-    let file = path.display().to_string();
-    let bytes = fs::metadata(path).map_err(failed)?.len();
-    if bytes > MAX_FILE_BYTES {
-        return Err(ImportError::TooLarge { name: file, bytes });
-    }
     let name = path.file_stem().map_or("model".into(), |stem| stem.to_string_lossy());
     let bytes = bounded::read(path, MAX_FILE_BYTES).map_err(failed)?;
-    parse_as(&bytes, &name, &file)
+    parse_as(bytes, &name, &path.display().to_string(), path.parent(), options)
 }
 
 /// Reads an ONNX model from the bytes of its file; `name` names the graph.
 ///
 /// # Errors
-/// As [`read`].
+/// As [`read`], or if its weights are in another file.
 pub fn parse(bytes: &[u8], name: &str) -> Result<Graph, ImportError> {
-    parse_as(bytes, name, name)
+    parse_with(bytes, name, &Options::default())
 }
 
-/// Imports a model that is in memory already.
-pub(super) fn from_proto(graph: &GraphProto, opset: i64, name: &str) -> Result<Graph, ImportError> {
-    importer::import(graph, opset, name, name)
+/// Reads an ONNX model from the bytes of its file, with what the caller knows beyond them.
+///
+/// # Errors
+/// As [`parse`], or if the options contradict the file.
+pub fn parse_with(bytes: &[u8], name: &str, options: &Options) -> Result<Graph, ImportError> {
+    Ok(parse_as(bytes.to_vec(), name, name, None, options)?.graph)
 }
 
-/// Reads a model; errors call it `file`.
-fn parse_as(bytes: &[u8], name: &str, file: &str) -> Result<Graph, ImportError> {
+/// Imports a captured module.
+///
+/// # Errors
+/// All problems of the module.
+pub(super) fn from_proto(
+    graph: &GraphProto,
+    opset: i64,
+    name: &str,
+) -> Result<Graph, Vec<Problem>> {
+    let options = Options::default();
+    importer::import(graph, opset, name, Source::Module, &options, Default::default())
+}
+
+/// Reads a model, whose weights may be in other files of `folder`; errors call it `file`.
+fn parse_as(
+    bytes: Vec<u8>,
+    name: &str,
+    file: &str,
+    folder: Option<&Path>,
+    options: &Options,
+) -> Result<Model, ImportError> {
     if bytes.is_empty() {
         return Err(ImportError::Empty { name: file.into() });
     }
     if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(ImportError::TooLarge { name: file.into(), bytes: bytes.len() as u64 });
+        return Err(ImportError::TooLarge { name: file.into() });
     }
     let not_onnx = |problem: String| ImportError::NotOnnx { name: file.into(), problem };
-    if wire::exceeds_field_limit(bytes) {
+    if wire::exceeds_field_limit(&bytes) {
         return Err(not_onnx("it has more fields than any model for a microcontroller".into()));
     }
-    let model = ModelProto::parse_from_bytes(bytes).map_err(|e| not_onnx(e.to_string()))?;
-    let Some(graph) = model.graph.as_ref() else {
-        return Err(not_onnx("it holds no graph".into()));
-    };
+    let mut model = ModelProto::parse_from_bytes(&bytes).map_err(|e| not_onnx(e.to_string()))?;
     if !IR_VERSIONS.contains(&model.ir_version) {
         return Err(ImportError::IrVersion { name: file.into(), found: model.ir_version });
     }
+    let Some(mut graph) = model.graph.take() else {
+        return Err(not_onnx("it holds no graph".into()));
+    };
     let standard = model.opset_import.iter().find(|o| is_standard_domain(&o.domain));
-    let Some(opset) = standard.map(|o| o.version) else {
-        return Err(not_onnx("it imports no version of the standard operators".into()));
+    let opset = match standard {
+        Some(standard) => standard.version,
+        // Its operators are those of other domains, and each is refused.
+        None if !model.opset_import.is_empty() => *OPSETS.end(),
+        None => return Err(not_onnx("it says no version of the standard operators".into())),
     };
     if !OPSETS.contains(&opset) {
         return Err(ImportError::Opset { name: file.into(), found: opset });
     }
-    importer::import(graph, opset, name, file)
+    let mut hash = Sha256::new();
+    hash.update(&bytes);
+    drop(bytes);
+    let External { refusals, files } = external::load(&mut graph, folder);
+    for content in files.into_values() {
+        hash.update(&content);
+    }
+    let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    match importer::import(&graph, opset, name, Source::File, options, refusals) {
+        Ok(graph) => Ok(Model { graph, sha256 }),
+        Err(problems) => Err(ImportError::Unsupported { name: file.into(), problems }),
+    }
 }
 
 fn is_standard_domain(domain: &str) -> bool {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use onnx_ir::NodeProto;
 
-use super::error::{Problem, Refusal};
+use super::error::{Problem, Refusal, Source};
 
 /// What a node is called in reports: its name, or its first output's.
 pub(super) fn display_name(node: &NodeProto) -> String {
@@ -16,14 +16,15 @@ pub(super) fn display_name(node: &NodeProto) -> String {
     }
 }
 
-/// The nodes that `output` depends on, every node after those that it reads. The standard wants
+/// The nodes that `outputs` depend on, every node after those that it reads. The standard wants
 /// files sorted; files that are not are sorted here.
 ///
 /// # Errors
 /// The nodes of a cycle, and names that are written twice.
 pub(super) fn needed_nodes<'m>(
     nodes: &'m [NodeProto],
-    output: &str,
+    outputs: &[&str],
+    source: Source,
 ) -> Result<Vec<&'m NodeProto>, Vec<Problem>> {
     let mut writers: HashMap<&str, usize> = HashMap::new();
     let mut problems = Vec::new();
@@ -31,7 +32,7 @@ pub(super) fn needed_nodes<'m>(
         for name in node.output.iter().filter(|o| !o.is_empty()) {
             if writers.insert(name, index).is_some() {
                 let refusal = Refusal::invalid(format!("'{name}' is written by two nodes"));
-                problems.push(refusal.of(display_name(node), &node.op_type));
+                problems.push(refusal.of(display_name(node), &node.op_type, source));
             }
         }
     }
@@ -44,26 +45,32 @@ pub(super) fn needed_nodes<'m>(
     let mut open = HashSet::new();
     // A depth-first walk with its own stack, because a file may chain any number of nodes. The
     // second field counts the inputs that were looked at.
-    let mut stack: Vec<(usize, usize)> = writers.get(output).map(|&n| (n, 0)).into_iter().collect();
-    open.extend(stack.first().map(|s| s.0));
-    while let Some((index, next)) = stack.pop() {
-        let node = &nodes[index];
-        let Some(input) = node.input.get(next) else {
-            open.remove(&index);
-            visited.insert(index);
-            sorted.push(index);
-            continue;
-        };
-        stack.push((index, next + 1));
-        let Some(&writer) = writers.get(input.as_str()).filter(|w| !visited.contains(*w)) else {
-            continue;
-        };
-        if !open.insert(writer) {
-            let refusal =
-                Refusal::invalid(format!("it depends on its own output through '{input}'"));
-            return Err(vec![refusal.of(display_name(node), &node.op_type)]);
+    let mut stack: Vec<(usize, usize)> = Vec::new();
+    for writer in outputs.iter().filter_map(|output| writers.get(output)) {
+        if !visited.contains(writer) {
+            open.insert(*writer);
+            stack.push((*writer, 0));
         }
-        stack.push((writer, 0));
+        while let Some((index, next)) = stack.pop() {
+            let node = &nodes[index];
+            let Some(input) = node.input.get(next) else {
+                open.remove(&index);
+                visited.insert(index);
+                sorted.push(index);
+                continue;
+            };
+            stack.push((index, next + 1));
+            let Some(&writer) = writers.get(input.as_str()).filter(|w| !visited.contains(*w))
+            else {
+                continue;
+            };
+            if !open.insert(writer) {
+                let refusal =
+                    Refusal::invalid(format!("it depends on its own output through '{input}'"));
+                return Err(vec![refusal.of(display_name(node), &node.op_type, source)]);
+            }
+            stack.push((writer, 0));
+        }
     }
 
     // Reports list the nodes as the file does where that is an order of execution.

@@ -6,6 +6,7 @@ use onnx_ir::TensorProto;
 use super::budget::Budget;
 use super::constants::{Constant, Elements, Extent};
 use super::error::Refusal;
+use super::external;
 
 /// `TensorProto.DataType`, as far as it is read.
 pub(in crate::import) mod data_type {
@@ -56,20 +57,30 @@ pub(in crate::import) mod data_type {
     }
 }
 
+/// The bytes that a tensor's shape and type say it takes where it is stored raw.
+pub(super) fn raw_bytes(tensor: &TensorProto) -> Result<usize, Refusal> {
+    let kind = Encoding::of(tensor).ok_or_else(|| unknown_type(tensor))?;
+    let extents = tensor.dims.iter().map(|&d| usize::try_from(d).ok());
+    let bytes = extents.fold(Some(kind.size), |n, d| n?.checked_mul(d?));
+    bytes.ok_or_else(|| Refusal::invalid(format!("its shape is {:?}", tensor.dims)))
+}
+
+fn unknown_type(tensor: &TensorProto) -> Refusal {
+    Refusal::new(
+        format!("elements of type {} are not supported", data_type::name(tensor.data_type)),
+        "store the tensor as FLOAT or INT64",
+    )
+}
+
 /// Decodes a tensor whose data is in the file; floats of any width become `f32`, integers `i64`.
 pub(super) fn decode(tensor: &TensorProto, budget: &mut Budget) -> Result<Constant, Refusal> {
-    if tensor.data_location.value() != 0 || !tensor.external_data.is_empty() {
+    if external::is_external(tensor) {
         return Err(Refusal::new(
             "its data is in another file (external data)",
             "save the model as one file: onnx.save(model, path, save_as_external_data=False)",
         ));
     }
-    let Some(kind) = Encoding::of(tensor) else {
-        return Err(Refusal::new(
-            format!("elements of type {} are not supported", data_type::name(tensor.data_type)),
-            "store the tensor as FLOAT or INT64",
-        ));
-    };
+    let kind = Encoding::of(tensor).ok_or_else(|| unknown_type(tensor))?;
     let found = if tensor.raw_data.is_empty() {
         kind.typed_len
     } else if tensor.raw_data.len().is_multiple_of(kind.size) {

@@ -64,8 +64,10 @@ fn integer(op: &str, a: Extent, b: Extent) -> Result<Extent, Refusal> {
         "Max" => Some(a.max(b)),
         _ => Some((a == b).into()),
     };
-    let failed =
-        || Refusal::invalid(format!("the integers {a} and {b} overflow or divide by zero"));
+    let failed = || {
+        let problem = format!("{op} of the integers {a} and {b} overflows or divides by zero");
+        Refusal::new(problem, "export the model with shapes that are constant")
+    };
     result.map(Known).ok_or_else(failed)
 }
 

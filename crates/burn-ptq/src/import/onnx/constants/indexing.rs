@@ -263,7 +263,8 @@ pub fn unsqueeze(
 pub(in super::super) fn unsqueezed(shape: &[usize], axes: &[i64]) -> Result<Vec<usize>, Refusal> {
     let rank = shape.len() + axes.len();
     if rank > MAX_RANK {
-        return Err(Refusal::invalid(format!("a result has {rank} axes, more than {MAX_RANK}")));
+        let problem = format!("a result has {rank} axes, more than {MAX_RANK}");
+        return Err(Refusal::new(problem, "export the model with fewer axes"));
     }
     let ones = axes.iter().map(|&a| normalize_axis(a, rank)).collect::<Result<Vec<_>, _>>()?;
     let mut rest = shape.iter();

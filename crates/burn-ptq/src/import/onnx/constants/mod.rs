@@ -74,10 +74,10 @@ impl Constant {
     pub fn to_extents(&self) -> Result<&[Extent], Refusal> {
         match &self.elements {
             Elements::Integer(data) if data.len() <= MAX_LIST => Ok(data),
-            Elements::Integer(data) => Err(Refusal::invalid(format!(
-                "expected at most {MAX_LIST} integers, found {}",
-                data.len()
-            ))),
+            Elements::Integer(data) => Err(Refusal::new(
+                format!("expected at most {MAX_LIST} integers, found {}", data.len()),
+                "models for microcontrollers are smaller",
+            )),
             Elements::Float(_) => {
                 Err(Refusal::invalid("expected an integer constant, found floats"))
             }
@@ -88,10 +88,10 @@ impl Constant {
     pub fn to_scalar(&self) -> Result<f32, Refusal> {
         match self.len() {
             1 => Ok(self.to_floats()?[0]),
-            _ => Err(Refusal::invalid(format!(
-                "expected a constant with one element, found the shape {:?}",
-                self.shape
-            ))),
+            _ => Err(Refusal::new(
+                format!("expected a constant with one element, found the shape {:?}", self.shape),
+                "export the model with one number for all elements",
+            )),
         }
     }
 }

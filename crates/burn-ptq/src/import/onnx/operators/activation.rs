@@ -52,7 +52,8 @@ fn push_clip(
     Clamp { min, max }: Clamp,
 ) -> Result<ValueId, Refusal> {
     if min.is_nan() || max.is_nan() || min > max {
-        return Err(Refusal::invalid(format!("its bounds are empty: {min} to {max}")));
+        let problem = format!("no number lies between its bounds {min} and {max}");
+        return Err(Refusal::new(problem, "export the model with a minimum below the maximum"));
     }
     // Exporters write the largest finite numbers for "no bound".
     let bounds = Clamp {
@@ -98,5 +99,8 @@ pub(super) fn finite(site: &Site, name: &str, default: f32) -> Result<f32, Refus
     if value.is_finite() {
         return Ok(value);
     }
-    Err(Refusal::invalid(format!("attribute '{name}': expected a finite number, found {value}")))
+    Err(Refusal::new(
+        format!("attribute '{name}': expected a finite number, found {value}"),
+        "train or export the model again",
+    ))
 }

@@ -1,6 +1,7 @@
 //! The translation of ONNX operators on computed values, one file a family.
 //!
-//! To add one: a function in the file of its family and a line in [`OPERATORS`].
+//! To add one: a function in the file of its family and a line in [`OPERATORS`], with what it demands
+//! of a node; then `burn-ptq operators > docs/operators.md`.
 
 mod activation;
 mod arithmetic;
@@ -9,130 +10,146 @@ mod linear;
 mod normalization;
 mod pooling;
 mod shape;
+mod unsupported;
 mod window;
 
 use super::error::Refusal;
 use super::importer::{Binding, Importer, Site};
 use crate::graph::ValueId;
 
+pub(super) use unsupported::unsupported;
+
 /// Appends the nodes for one ONNX node and returns the value that stands for its first output.
 type Translate = fn(&mut Importer, &Site) -> Result<ValueId, Refusal>;
 
-/// The operators that have a translation.
-const OPERATORS: &[(&str, Translate)] = &[
-    ("Add", arithmetic::add),
-    ("AveragePool", pooling::average_pool),
-    ("BatchNormalization", normalization::batch_normalization),
-    ("Cast", shape::cast),
-    ("Clip", activation::clip),
-    ("Concat", shape::concat),
-    ("Conv", convolution::conv),
-    ("Div", arithmetic::div),
-    ("Dropout", normalization::dropout),
-    ("Flatten", shape::flatten),
-    ("Gemm", linear::gemm),
-    ("GlobalAveragePool", pooling::global_average_pool),
-    ("GlobalMaxPool", pooling::global_max_pool),
-    ("HardSigmoid", activation::hard_sigmoid),
-    ("HardSwish", activation::hard_swish),
-    ("Identity", shape::identity),
-    ("LeakyRelu", activation::leaky_relu),
-    ("LogSoftmax", normalization::log_softmax),
-    ("MatMul", linear::matmul),
-    ("Max", activation::max),
-    ("MaxPool", pooling::max_pool),
-    ("Min", activation::min),
-    ("Mul", arithmetic::mul),
-    ("Neg", arithmetic::neg),
-    ("Pad", shape::pad),
-    ("ReduceMean", pooling::reduce_mean),
-    ("Relu", activation::relu),
-    ("Reshape", shape::reshape),
-    ("Sigmoid", activation::sigmoid),
-    ("Softmax", normalization::softmax),
-    ("Squeeze", shape::squeeze),
-    ("Sub", arithmetic::sub),
-    ("Tanh", activation::tanh),
-    ("Transpose", shape::transpose),
-    ("Unsqueeze", shape::unsqueeze),
-];
-
-/// The operators that are only computed from constants and shapes.
-const FOLDED: &[&str] = &[
-    "Abs",
-    "Ceil",
-    "Constant",
-    "ConstantOfShape",
-    "Equal",
-    "Exp",
-    "Expand",
-    "Floor",
-    "Gather",
-    "Pow",
-    "Reciprocal",
-    "ReduceProd",
-    "Shape",
-    "Slice",
-    "Sqrt",
-    "Where",
-];
-
-/// Whether nodes of `op` can be imported, in the right circumstances.
-pub(super) fn is_supported(op: &str) -> bool {
-    FOLDED.contains(&op) || translation(op).is_some()
+/// An operator that can be imported.
+pub(super) struct Operator {
+    pub name: &'static str,
+    /// The newest version of its definition that the translation was checked against; a newer one in
+    /// the standard fails a test.
+    pub reviewed: i64,
+    /// What a node must be like, in a few words; `any` if there is nothing to say.
+    pub condition: &'static str,
+    /// `None` if it is only computed from constants and shapes.
+    pub translate: Option<Translate>,
 }
 
-fn translation(op: &str) -> Option<Translate> {
-    OPERATORS.iter().find(|(name, _)| *name == op).map(|(_, translate)| *translate)
+const fn operator(
+    name: &'static str,
+    reviewed: i64,
+    translate: Translate,
+    condition: &'static str,
+) -> Operator {
+    Operator { name, reviewed, condition, translate: Some(translate) }
+}
+
+/// An operator that is only computed from constants and shapes.
+const fn folded(name: &'static str, reviewed: i64) -> Operator {
+    let condition = "on constants and shapes only";
+    Operator { name, reviewed, condition, translate: None }
+}
+
+/// The operators that can be imported, by name.
+pub(super) const OPERATORS: &[Operator] = &[
+    folded("Abs", 13),
+    operator(
+        "Add",
+        14,
+        arithmetic::add,
+        "two computed values of as many axes, the smaller one with one element a channel or \
+         one in all; or one value and a constant with one element, or one for each step along \
+         one axis",
+    ),
+    operator(
+        "AveragePool",
+        22,
+        pooling::average_pool,
+        "over one or two axes; any stride, dilation and padding, as long as every window \
+         holds an element",
+    ),
+    operator(
+        "BatchNormalization",
+        15,
+        normalization::batch_normalization,
+        "for inference, with constant parameters",
+    ),
+    operator("Cast", 28, shape::cast, "between float types; any type on constants"),
+    folded("Ceil", 13),
+    operator("Clip", 13, activation::clip, "with constant bounds"),
+    operator("Concat", 13, shape::concat, "of computed values, along any axis but the batch"),
+    folded("Constant", 25),
+    folded("ConstantOfShape", 25),
+    operator(
+        "Conv",
+        22,
+        convolution::conv,
+        "over one or two axes, with constant weights; any stride, dilation, padding and groups",
+    ),
+    operator("Div", 14, arithmetic::div, "by a constant, as for Add"),
+    operator("Dropout", 22, normalization::dropout, "for inference, where it does nothing"),
+    folded("Equal", 19),
+    folded("Exp", 13),
+    folded("Expand", 13),
+    operator("Flatten", 25, shape::flatten, "behind the batch"),
+    folded("Floor", 13),
+    folded("Gather", 13),
+    operator("Gemm", 13, linear::gemm, "with a constant weight and bias; transA is 0"),
+    operator("GlobalAveragePool", 22, pooling::global_average_pool, "over one or two axes"),
+    operator("GlobalMaxPool", 22, pooling::global_max_pool, "over one or two axes"),
+    operator("HardSigmoid", 22, activation::hard_sigmoid, "any"),
+    operator("HardSwish", 22, activation::hard_swish, "any"),
+    operator("Identity", 25, shape::identity, "any"),
+    operator("LeakyRelu", 16, activation::leaky_relu, "any"),
+    operator("LogSoftmax", 13, normalization::log_softmax, "along any axis but the batch"),
+    operator("MatMul", 13, linear::matmul, "of a computed value and a constant weight of two axes"),
+    operator("Max", 13, activation::max, "of a computed value and a constant with one element"),
+    operator("MaxPool", 22, pooling::max_pool, "over one or two axes; without indices"),
+    operator("Min", 13, activation::min, "of a computed value and a constant with one element"),
+    operator("Mul", 14, arithmetic::mul, "as Add"),
+    operator("Neg", 13, arithmetic::neg, "any"),
+    operator(
+        "Pad",
+        25,
+        shape::pad,
+        "with a constant number of elements of one constant value; no cropping, and not of \
+         the batch",
+    ),
+    folded("Pow", 15),
+    folded("Reciprocal", 13),
+    operator(
+        "ReduceMean",
+        18,
+        pooling::reduce_mean,
+        "over one or two axes, or over all but one; not over the batch",
+    ),
+    folded("ReduceProd", 18),
+    operator("Relu", 14, activation::relu, "any"),
+    operator("Reshape", 25, shape::reshape, "to a constant shape that keeps the batch in front"),
+    folded("Shape", 25),
+    operator("Sigmoid", 13, activation::sigmoid, "any"),
+    folded("Slice", 13),
+    operator("Softmax", 13, normalization::softmax, "along any axis but the batch"),
+    folded("Sqrt", 13),
+    operator("Squeeze", 25, shape::squeeze, "of axes behind the batch"),
+    operator("Sub", 14, arithmetic::sub, "as Add"),
+    operator("Tanh", 13, activation::tanh, "any"),
+    operator("Transpose", 25, shape::transpose, "of axes behind the batch"),
+    operator("Unsqueeze", 25, shape::unsqueeze, "behind the batch"),
+    folded("Where", 16),
+];
+
+/// The operator of the standard that is called `name`, if it can be imported.
+pub(super) fn find(name: &str) -> Option<&'static Operator> {
+    OPERATORS.iter().find(|operator| operator.name == name)
 }
 
 /// Translates a node that reads computed values.
 pub(super) fn import(importer: &mut Importer, site: &Site) -> Result<Binding, Refusal> {
-    let translate = translation(site.op).ok_or_else(|| {
+    let translate = find(site.op).and_then(|operator| operator.translate).ok_or_else(|| {
         Refusal::new(
             format!("{} is supported only on constants and shapes", site.op),
-            "move the computation out of the model or express it by other operators",
+            unsupported::advice("", site.op),
         )
     })?;
     translate(importer, site).map(Binding::Value)
-}
-
-/// The refusal of an operator without a translation, with the way out that people take.
-pub(super) fn unsupported(op: &str) -> Refusal {
-    let hint = match op {
-        "QuantizeLinear"
-        | "DequantizeLinear"
-        | "QLinearConv"
-        | "QLinearMatMul"
-        | "ConvInteger"
-        | "MatMulInteger"
-        | "DynamicQuantizeLinear" => "the model is already quantized: give the float model",
-        "LSTM" | "GRU" | "RNN" => "recurrent layers are not quantized: use convolutions over time",
-        "If" | "Loop" | "Scan" => "export the model without control flow, or simplify it",
-        "Gelu" | "Elu" | "Selu" | "Celu" | "Mish" | "Softplus" | "Softsign" | "PRelu" | "Swish" => {
-            "train with Relu, LeakyRelu, HardSwish or Sigmoid instead"
-        }
-        "LayerNormalization"
-        | "InstanceNormalization"
-        | "GroupNormalization"
-        | "LRN"
-        | "RMSNormalization" => "train with BatchNormalization instead",
-        "Random" | "RandomNormal" | "RandomNormalLike" | "RandomUniform" | "RandomUniformLike"
-        | "Bernoulli" => {
-            "leave random numbers to training; of a Burn module capture `module.valid()`"
-        }
-        "ConvTranspose" | "Resize" | "Upsample" | "DepthToSpace" => {
-            "upsampling has no integer kernel: cut the model before it"
-        }
-        "ArgMax" | "ArgMin" | "TopK" | "NonMaxSuppression" => {
-            "cut the model before it and run the post-processing on its output"
-        }
-        _ => "cut the model before it, or express it by supported operators",
-    };
-    // Nothing resembles a long name, and the comparison is quadratic in it.
-    let op = if op.len() > 64 { "" } else { op };
-    let names: Vec<&str> = OPERATORS.iter().map(|(name, _)| *name).collect();
-    let nearest = crate::choice::nearest(op, &names);
-    let nearest = nearest.map_or(String::new(), |name| format!(" (the nearest is {name})"));
-    Refusal::new(format!("the operator is not supported{nearest}"), hint)
 }

@@ -76,10 +76,16 @@ pub(super) fn reduce_mean(importer: &mut Importer, site: &Site) -> Result<ValueI
     let axes = axes.iter().map(|&a| normalize_axis(a, rank)).collect::<Result<Vec<_>, _>>()?;
     let (kept, reduced): (Vec<usize>, Vec<usize>) =
         (0..sample.len()).partition(|axis| !axes.contains(&(axis + 1)));
-    if axes.contains(&0) || reduced.is_empty() || kept.is_empty() {
+    if axes.is_empty() || axes.contains(&0) {
         return Err(Refusal::new(
-            format!("it averages over {axes:?} of {rank} axes, with none left besides the batch"),
-            "average over height and width only",
+            "it averages over the batch",
+            "export the model with a mean over the axes behind the batch",
+        ));
+    }
+    if kept.is_empty() {
+        return Err(Refusal::new(
+            format!("it averages over all of samples of {sample:?}, expected an axis that is left"),
+            "export the model with a mean over height and width only",
         ));
     }
     let keep = site.attributes.flag("keepdims", true)?;

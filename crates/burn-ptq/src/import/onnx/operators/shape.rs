@@ -135,9 +135,7 @@ pub(super) fn squeeze(importer: &mut Importer, site: &Site) -> Result<ValueId, R
     let rank = sample.len() + 1;
     let axes: Vec<usize> = match site.integers("axes", 1)? {
         Some(axes) => axes.iter().map(|&a| normalize_axis(a, rank)).collect::<Result<_, _>>()?,
-        None if importer.batch == Some(1) => {
-            return Err(moves_batch("without axes it drops the batch of 1 too".into()));
-        }
+        None if importer.batch == Some(1) => return squeeze_all(importer, site, input),
         None => (1..rank).filter(|&a| sample[a - 1] == 1).collect(),
     };
     if axes.contains(&0) {
@@ -148,6 +146,17 @@ pub(super) fn squeeze(importer: &mut Importer, site: &Site) -> Result<ValueId, R
     }
     let kept = (1..rank).filter(|a| !axes.contains(a));
     push_reshape(importer, site, input, kept.map(|a| sample[a - 1]).collect())
+}
+
+/// Without axes, and with a batch of 1 in the file, the batch axis goes too.
+fn squeeze_all(importer: &mut Importer, site: &Site, input: ValueId) -> Result<ValueId, Refusal> {
+    let kept = importer.shape(input).iter().copied().filter(|&extent| extent != 1);
+    let shape: Vec<usize> = kept.collect();
+    check_rank(&shape)?;
+    // A value of its own, since the input keeps its batch axis for other nodes.
+    let squeezed = importer.push(site, Reshape { shape }, &[input])?;
+    importer.drop_batch(squeezed);
+    Ok(squeezed)
 }
 
 pub(super) fn unsqueeze(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
@@ -224,11 +233,13 @@ pub(super) fn pad(importer: &mut Importer, site: &Site) -> Result<ValueId, Refus
             .collect::<Result<Vec<_>, _>>()?,
         None => (0..rank).collect(),
     };
-    if pads.len() != 2 * axes.len() || !value.is_finite() {
-        return Err(Refusal::invalid(format!(
-            "expected {} pads and a finite value, found {pads:?} and {value}",
-            2 * axes.len()
-        )));
+    if pads.len() != 2 * axes.len() {
+        let problem = format!("expected {} pads, found {}", 2 * axes.len(), pads.len());
+        return Err(Refusal::invalid(problem));
+    }
+    if !value.is_finite() {
+        let problem = format!("expected a finite value to pad with, found {value}");
+        return Err(Refusal::new(problem, "export the model with a finite value"));
     }
     let (mut before, mut after) = ([0; 3], [0; 3]);
     for (i, &axis) in axes.iter().enumerate() {

@@ -1,0 +1,90 @@
+//! What of Burn is captured: its operations, each with the ONNX operator that says what it computes.
+
+macro_rules! operations {
+    ($($variant:ident, $burn:literal, $onnx:literal, $condition:literal;)*) => {
+        /// A captured operation.
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub(super) enum Operation { $($variant,)* }
+
+        impl Operation {
+            /// All operations, as people look for them.
+            const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The ONNX operator.
+            pub fn onnx(self) -> &'static str {
+                match self { $(Self::$variant => $onnx,)* }
+            }
+
+            /// What it is called in Burn's interface.
+            fn burn(self) -> &'static str {
+                match self { $(Self::$variant => $burn,)* }
+            }
+
+            /// What must hold; `any` if there is nothing to say.
+            fn condition(self) -> &'static str {
+                match self { $(Self::$variant => $condition,)* }
+            }
+        }
+    };
+}
+
+operations! {
+    Conv1d, "nn::conv::Conv1d", "Conv", "any";
+    Conv2d, "nn::conv::Conv2d", "Conv", "any";
+    Linear, "nn::Linear", "Gemm", "any";
+    LinearProduct, "nn::Linear on three and four axes, or without a bias", "MatMul", "any";
+    LinearSum, "the bias of nn::Linear on three and four axes", "Add", "any";
+    BatchNorm, "nn::BatchNorm", "BatchNormalization", "of a module for inference (`valid`)";
+    AvgPool1d, "nn::pool::AvgPool1d", "AveragePool", "any";
+    AvgPool2d, "nn::pool::AvgPool2d", "AveragePool", "any";
+    MaxPool1d, "nn::pool::MaxPool1d", "MaxPool", "any";
+    MaxPool2d, "nn::pool::MaxPool2d", "MaxPool", "any";
+    AdaptivePool, "nn::pool::AdaptiveAvgPool1d and 2d", "AveragePool",
+        "the output's extents divide the input's";
+    GlobalPool, "nn::pool::AdaptiveAvgPool1d and 2d to extents of 1", "GlobalAveragePool", "any";
+    Relu, "nn::Relu, activation::relu", "Relu", "any";
+    LeakyRelu, "nn::LeakyRelu, activation::leaky_relu", "LeakyRelu", "any";
+    Sigmoid, "nn::Sigmoid, activation::sigmoid", "Sigmoid", "any";
+    HardSigmoid, "nn::HardSigmoid, activation::hard_sigmoid", "HardSigmoid", "any";
+    HardSwish, "nn::HardSwish, activation::hard_swish", "HardSwish", "any";
+    Tanh, "nn::Tanh, Tensor::tanh", "Tanh", "any";
+    Softmax, "activation::softmax", "Softmax", "not over the batch";
+    LogSoftmax, "activation::log_softmax", "LogSoftmax", "not over the batch";
+    Add, "Tensor + Tensor, Tensor + number", "Add", "as ONNX's Add";
+    Sub, "Tensor - Tensor, Tensor - number", "Sub", "as ONNX's Add";
+    Mul, "Tensor * Tensor, Tensor * number", "Mul", "as ONNX's Add";
+    Div, "Tensor / number, Tensor / constant", "Div", "as ONNX's Add";
+    Neg, "-Tensor", "Neg", "any";
+    Clamp, "Tensor::clamp, clamp_min, clamp_max", "Clip", "any";
+    Matmul, "Tensor::matmul", "MatMul", "with a parameter of two axes";
+    Mean, "Tensor::mean_dim, mean_dims", "ReduceMean", "not over the batch, and one axis is left";
+    Reshape, "Tensor::reshape, flatten, squeeze, unsqueeze", "Reshape",
+        "to at most four axes, the batch in front";
+    Permute, "Tensor::permute, swap_dims, transpose", "Transpose", "the batch stays in front";
+    Cat, "Tensor::cat", "Concat", "not along the batch, and not with constants";
+    Pad, "Tensor::pad", "Pad", "with a constant value";
+    Exp, "Tensor::exp", "Exp", "of parameters and constants";
+    Sqrt, "Tensor::sqrt", "Sqrt", "of parameters and constants";
+    Recip, "Tensor::recip", "Reciprocal", "of parameters and constants";
+    Expand, "Tensor::expand", "Expand", "of parameters and constants";
+}
+
+/// A Burn operation that can be captured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SupportedOperation {
+    /// What it is called in Burn's interface.
+    pub burn: &'static str,
+    /// The ONNX operator that it is imported as, whose condition holds too.
+    pub onnx: &'static str,
+    /// What must hold; `any` if there is nothing to say.
+    pub condition: &'static str,
+}
+
+/// The operations of Burn that can be captured.
+pub fn supported_operations() -> impl Iterator<Item = SupportedOperation> {
+    Operation::ALL.iter().map(|operation| SupportedOperation {
+        burn: operation.burn(),
+        onnx: operation.onnx(),
+        condition: operation.condition(),
+    })
+}

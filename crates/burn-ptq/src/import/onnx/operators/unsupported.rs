@@ -1,0 +1,129 @@
+//! What people do instead of an operator that is not supported, by families.
+
+use super::super::error::{QUANTIZED, Refusal};
+
+/// Operators of the standard, of other domains and of Burn, each under its own name, and what to do
+/// instead.
+const FAMILIES: &[(&str, &str)] = &[
+    (
+        "LSTM GRU RNN Lstm BiLstm Gru BiGru Rnn BiRnn CausalConvWithState",
+        "recurrent layers are not supported: use convolutions over time, or cut the model before it",
+    ),
+    ("If Loop Scan", "export the model without control flow, or simplify it"),
+    (
+        "Gelu Elu Selu Celu Mish Softplus Softsign PRelu PReluParam Swish SwiGLU SwiGlu \
+         ThresholdedRelu Shrink Erf Sign Hardmax",
+        "train with Relu, LeakyRelu, HardSwish, Sigmoid or Tanh instead",
+    ),
+    (
+        "LayerNormalization InstanceNormalization GroupNormalization LRN RMSNormalization \
+         LpNormalization MeanVarianceNormalization ReduceL2 LayerNorm GroupNorm InstanceNorm RmsNorm \
+         LocalResponseNorm",
+        "train with batch normalization instead, which folds into the layer before it",
+    ),
+    (
+        "Random RandomNormal RandomNormalLike RandomUniform RandomUniformLike Bernoulli Multinomial",
+        "leave random numbers to training; of a Burn module capture `module.valid()`",
+    ),
+    (
+        "ConvTranspose Resize Upsample DepthToSpace ConvTranspose1d ConvTranspose2d ConvTranspose3d \
+         Interpolate Interpolate1d Interpolate2d GridSample GridSample2d PixelShuffle",
+        "upsampling has no integer kernel: cut the model before it",
+    ),
+    (
+        "ArgMax ArgMin TopK NonMaxSuppression Unique NonZero Compress TopKWithIndices ArgTopK Sort \
+         SortWithIndices ArgSort",
+        "cut the model before it and run the post-processing on its output",
+    ),
+    (
+        "Attention MultiHeadAttention LinearAttention RotaryEmbedding RotaryEncoding Einsum \
+         TransformerEncoder TransformerDecoder CrossAttention",
+        "products of two computed values have no integer kernel: use layers with constant weights",
+    ),
+    ("Sum Mean", "write it as a chain of Add, with a Mul by a constant for a mean"),
+    (
+        "Split SplitToSequence Slice SliceAssign Gather Select Unfold Flip ReverseSequence",
+        "choose channels by a convolution with constant weights, or cut the input outside of the model",
+    ),
+    ("Embedding OneHot", "look the vectors up outside of the model and feed them as its input"),
+    (
+        "ReduceSum ReduceMax ReduceMin ReduceProd ReduceSumSquare ReduceL1 ReduceLogSum \
+         ReduceLogSumExp SumDim SumDims MaxDim MinDim MaxDimWithIndices",
+        "use a mean or a pool over the same axes",
+    ),
+    (
+        "Abs Exp Log Log1p Sqrt Pow Reciprocal Floor Ceil Round Sin Cos Tan PowfScalar PowiScalar Powf \
+         Powi Recip",
+        "compute it outside of the model, on its input or output, or train with another function",
+    ),
+    ("Equal Where MaskFill MaskWhere Greater Less", "compute it outside of the model"),
+    (
+        "Expand RepeatDim Tile",
+        "let Add or Mul broadcast one element a channel, which needs no copies",
+    ),
+    ("LpPool GlobalLpPool MaxUnpool MaxRoiPool RoiAlign", "use an average or a maximum pool"),
+    (
+        "Conv3d DeformConv DeformableConv2d DeformConv2d Col2Im Unfold4d",
+        "use convolutions over one or two axes",
+    ),
+    (
+        "Scaler Normalizer Imputer FeatureVectorizer",
+        "prepare the data before the model: --input-mean and --input-std subtract and divide",
+    ),
+    (
+        "LinearRegressor LinearClassifier TreeEnsemble TreeEnsembleClassifier TreeEnsembleRegressor \
+         SVMClassifier SVMRegressor",
+        "classical machine learning is not supported: give a neural network of standard operators",
+    ),
+];
+
+/// What the operators of models that are quantized already are called, in any domain.
+const QUANTIZED_OPERATORS: &str = "QuantizeLinear DequantizeLinear DynamicQuantizeLinear ConvInteger \
+    MatMulInteger QLinearConv QLinearMatMul QLinearAdd QLinearMul QLinearAveragePool \
+    QLinearGlobalAveragePool QLinearSigmoid QLinearLeakyRelu QLinearConcat QLinearSoftmax QGemm";
+
+/// What replaces an operator.
+pub(super) fn advice(domain: &str, op: &str) -> &'static str {
+    let lists = |names: &str| names.split(' ').any(|name| name == op);
+    let family = FAMILIES.iter().find(|(operators, _)| lists(operators));
+    match (family, domain) {
+        (Some((_, advice)), _) => advice,
+        (None, "ai.onnx.ml") => "only neural networks of the standard operators are supported",
+        (None, domain) if domain.starts_with("com.m") => {
+            "give the model before ONNX Runtime optimized it"
+        }
+        (None, _) => {
+            "cut the model before it, or express it by supported operators (`burn-ptq operators`)"
+        }
+    }
+}
+
+/// The refusal of an operator that is not one of the standard, or has no translation.
+pub(in super::super) fn unsupported(domain: &str, op: &str) -> Refusal {
+    if QUANTIZED_OPERATORS.split(' ').any(|name| name == op) {
+        return Refusal::new(
+            QUANTIZED,
+            "give the float model that it was made from: it gets its integers here",
+        );
+    }
+    Refusal::new("the operator is not supported", advice(domain, op))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::super::find;
+    use super::*;
+
+    #[test]
+    fn no_operator_is_in_two_families_or_is_supported() {
+        let mut seen = HashSet::new();
+        let lists = FAMILIES.iter().map(|(operators, _)| *operators).chain([QUANTIZED_OPERATORS]);
+        for op in lists.flat_map(|operators| operators.split(' ')) {
+            assert!(!op.is_empty() && seen.insert(op), "'{op}' is listed twice");
+            let supported = find(op).is_some_and(|operator| operator.translate.is_some());
+            assert!(!supported, "{op} is supported");
+        }
+    }
+}
