@@ -119,7 +119,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let Classifier::Float(net) = &trained else { unreachable!("training keeps the variant") };
 
     // A data loader calibrates.
-    let mut recipe = Recipe::preset("w8a8")?;
+    let mut recipe = Recipe::preset("nearest")?;
     (recipe.weights.bits, recipe.activations.bits) = (2, 4);
     let sample = Tensor::zeros([1, 1, 8, 8], &Device::flex());
     let graph = capture(net, sample, DigitsNet::forward)?;

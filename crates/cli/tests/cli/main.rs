@@ -4,9 +4,12 @@ mod ablate;
 mod bad_input;
 mod cluster;
 mod commands;
+mod measured;
 mod metrics;
 #[cfg(target_os = "linux")]
 mod process;
 #[cfg(target_os = "linux")]
 mod streams;
 mod support;
+mod warnings;
+mod widths;
