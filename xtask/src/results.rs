@@ -66,6 +66,7 @@ type Peer = &'static [(&'static str, f64, Option<f64>)];
 
 /// What is quantized: a preset, flags on top, and whether it also runs with 8-bit ends.
 const CASES: &[(&str, &[&str], bool)] = &[
+    ("nearest", &[], false),
     ("w8a8", &[], false),
     ("w4a8-fast", &[], false),
     ("w4a8", &[], true),
@@ -137,8 +138,10 @@ The four MLPerf Tiny tasks by the presets of this version (`burn-ptq recipe show
 `all` has every layer at the stated widths, the first and the last too; `8-bit ends` has the first and
 the last layer at 8 bits. In both the model's own input and output, with the logits before a softmax,
 stay at 8 bits. `integer` is the metric of the integer program, which is what the exported C computes
-bit for bit; `simulated` is that of the float network with fake quantizers. `flash` is constants as
-stored (weights, biases, multipliers, tables, parameters), without code; `RAM` is the arena. `seconds` is
+bit for bit; `simulated` is that of the float network with fake quantizers. `flash` and
+`RAM` are those of what is exported: constants as stored (weights, biases, multipliers, tables,
+parameters), without code, which [kernels.md](kernels.md) has for every target, and the arena, where layers
+run row by row if that saves memory. `seconds` is
 everything from reading the model to the report, with three evaluations, on 2 cores; `quantize` is the part from
 calibration to the quantized network. `peer` is AIMET 2.42 on the same arrays, simulated, all layers at
 the width: min-max ranges with nearest rounding, and its AdaRound with 1000 iterations a layer (55 s a
@@ -175,6 +178,9 @@ fn section(text: &mut String, folder: &Path, task: &str, metric: &str, peer: Pee
                 number("macs")? / 1e6
             )?;
         }
+        let exported = |key: &str| {
+            report["exported"][key].as_f64().with_context(|| format!("no exported {key}"))
+        };
         let label = report["label"].as_str().context("no label")?;
         let found = peer.iter().find(|(widths, ..)| *widths == label);
         let cell = |value: Option<f64>| value.map_or(String::new(), |x| format!("{x:.3}"));
@@ -190,8 +196,8 @@ fn section(text: &mut String, folder: &Path, task: &str, metric: &str, peer: Pee
             number("simulated")?,
             cell(found.map(|peer| peer.1)),
             cell(found.and_then(|peer| peer.2)),
-            number("flash_bytes")? / 1024.0,
-            number("ram_bytes")? / 1024.0,
+            exported("flash_bytes")? / 1024.0,
+            exported("ram_bytes")? / 1024.0,
         )?;
     }
     Ok(())

@@ -20,7 +20,7 @@ Written by `cargo xtask wgpu`; not edited by hand.
 
 One recipe on two Burn backends: the share of integer weights that are the same, and the integer metric
 on each. Backends sum in different orders, so that a weight may fall on the other side of a tie. Rounding
-to nearest (`w8a8`) agrees in at least 99.9 % of the weights. Roundings that look at inputs (`w4a8`) make
+to nearest (`nearest`) agrees in at least 99.9 % of the weights. Roundings that look at inputs (`w4a8`) make
 up for each such flip with the weights after it, may end at another scale of a row, and reach other integers
 that are equally good: they agree in the metric, and in at least 80 % of the weights. `cargo xtask test`
 holds ndarray to that; the GPU is not part of it, because its compilation takes minutes.

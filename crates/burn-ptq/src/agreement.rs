@@ -1,15 +1,12 @@
-//! How far the simulation and the integer program agree, layer by layer, and how far both are from
-//! the float network.
-
-use std::sync::Arc;
+//! How far the simulation and the integer program agree, layer by layer, and how far weights are from
+//! their float ones.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_ptq_deploy::interpreter::{Interpreter, Path as KernelPath, tensor_integers};
 
-use crate::calibrate::to_tensor;
 use crate::calibrate::to_vec;
 use crate::evaluate::quantize_inputs;
-use crate::graph::{FloatModel, ValueId};
+use crate::graph::ValueId;
 use crate::pipeline::{PipelineError, Quantized};
 use crate::quantized::{QuantizedGraph, SimulatedModel};
 
@@ -93,33 +90,6 @@ pub fn compare_layers(
         }));
     }
     Ok(agreements)
-}
-
-/// The signal-to-quantization-noise ratio of every value of the quantized graph against the float
-/// graph, in dB: `10 log10(sum x^2 / sum (x - x^)^2)`; infinite where nothing differs.
-///
-/// Values that only the quantized graph has are compared with nothing and get `None`.
-pub fn sqnr(quantized: &Quantized, device: &Device, samples: Vec<f32>) -> Vec<Option<f64>> {
-    let graph = &quantized.float;
-    let mut float: Vec<Option<Tensor<4>>> = vec![None; graph.values.len()];
-    let model = FloatModel::new(Arc::clone(graph), device);
-    model.forward_with(to_tensor(graph, samples.clone(), device), |id, value| {
-        float[id.0] = Some(value.clone());
-        value
-    });
-    let mut ratios = vec![None; quantized.quantized.graph.values.len()];
-    let simulated = SimulatedModel::new(&quantized.quantized, device);
-    simulated.forward_with(to_tensor(graph, samples, device), |id, value| {
-        let Some(Some(float)) = float.get(id.0) else { return };
-        let (x, q) = (to_vec(float.clone()), to_vec(value.clone()));
-        let sum = |values: &mut dyn Iterator<Item = f32>| -> f64 {
-            values.map(|x| f64::from(x) * f64::from(x)).sum()
-        };
-        let signal = sum(&mut x.iter().copied());
-        let noise = sum(&mut x.iter().zip(&q).map(|(x, q)| x - q));
-        ratios[id.0] = Some(10.0 * (signal / noise).log10());
-    });
-    ratios
 }
 
 /// The signal-to-quantization-noise ratio of the weights of node `index`, in dB.

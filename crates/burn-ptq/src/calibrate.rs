@@ -1,5 +1,7 @@
 //! Calibration: one streaming pass that observes every value with a grid of its own.
 
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -17,7 +19,14 @@ pub struct Calibration {
     pub values: Vec<Stats>,
     /// The first samples, one after the other, as many as were asked for.
     pub samples: Vec<f32>,
+    /// How many samples there were.
+    pub seen: usize,
+    /// How many different samples there were at least: counting stops at 1024.
+    pub distinct: usize,
 }
+
+/// Different samples that are counted.
+const MOST_DISTINCT: usize = 1024;
 
 /// Runs `batches` (each the samples one after the other) through the float graph and observes.
 ///
@@ -42,8 +51,14 @@ pub fn calibrate<E: Into<PipelineError>>(
     let sample_len = graph.value(graph.input).len();
     let mut first = Vec::new();
     let mut samples = 0;
+    let mut different = HashSet::new();
     for batch in batches {
         let batch = batch.map_err(Into::into)?;
+        for sample in batch.chunks(sample_len) {
+            if different.len() < MOST_DISTINCT {
+                different.insert(fingerprint(sample));
+            }
+        }
         let missing = kept.saturating_sub(samples) * sample_len;
         first.extend(&batch[..missing.min(batch.len())]);
         let input = to_tensor(graph, batch, device);
@@ -75,7 +90,13 @@ pub fn calibrate<E: Into<PipelineError>>(
             values[node.output.0].add(&[pad.value]);
         }
     }
-    Ok(Calibration { values, samples: first })
+    Ok(Calibration { values, samples: first, seen: samples, distinct: different.len() })
+}
+
+fn fingerprint(sample: &[f32]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    sample.iter().for_each(|x| x.to_bits().hash(&mut hasher));
+    hasher.finish()
 }
 
 /// The values that are observed: the input, what does not take over the grid of an input, and means.

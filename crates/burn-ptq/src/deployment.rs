@@ -14,8 +14,10 @@ use burn_ptq_deploy::target::HOST;
 use crate::calibrate::to_vec;
 use crate::evaluate::{dequantize_outputs, quantize_inputs};
 use crate::lower::lower;
-use crate::pipeline::{PipelineError, Quantized};
+use crate::noise::{MeasuredOn, Noise};
+use crate::pipeline::{PipelineError, Progress, Quantized};
 use crate::quantized::{QuantizedGraph, SimulatedModel};
+use crate::warnings::{Facts, check, layer_facts};
 
 impl Quantized {
     /// Runs the integer program, bit for bit what the exported code computes, on a batch.
@@ -55,9 +57,36 @@ impl Quantized {
         let (mut program, layouts) = lower(&quantized, self.program.provenance.clone())?;
         program.preprocessing.clone_from(&self.program.preprocessing);
         program.classes.clone_from(&self.program.classes);
-        let (float, probes) = (self.float.clone(), self.probes.clone());
-        let (seconds, warnings) = (self.seconds.clone(), self.warnings.clone());
-        Ok(Self { float, quantized, program, layouts, probes, seconds, warnings })
+        let (inputs, on) = (self.noise.inputs.clone(), self.noise.on);
+        let device = Device::default();
+        let noise = Noise::measure(&self.float, &quantized, inputs, on, &device, &|_| true)?;
+        let facts = Facts { layers: layer_facts(&quantized, &noise), ..self.facts.clone() };
+        let warnings = check(&facts);
+        Ok(Self {
+            float: self.float.clone(),
+            quantized,
+            program,
+            layouts,
+            probes: self.probes.clone(),
+            noise,
+            facts,
+            warnings,
+            seconds: self.seconds.clone(),
+        })
+    }
+
+    /// Measures [`noise`](Self::noise) again, on other samples, and what follows from it.
+    pub(crate) fn measure_noise(
+        &mut self,
+        inputs: Vec<f32>,
+        on: MeasuredOn,
+        device: &Device,
+        progress: Progress,
+    ) -> Result<(), PipelineError> {
+        self.noise = Noise::measure(&self.float, &self.quantized, inputs, on, device, progress)?;
+        self.facts.layers = layer_facts(&self.quantized, &self.noise);
+        self.warnings = check(&self.facts);
+        Ok(())
     }
 
     /// Writes the integer program to a `.bptq` file, in one step; makes the folder that it lies in.

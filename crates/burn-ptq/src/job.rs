@@ -8,25 +8,30 @@ use burn::tensor::Device;
 use burn_ptq_deploy::export::{Kept, check_folder, exporter, stage_folder};
 use burn_ptq_deploy::file;
 use burn_ptq_deploy::memory::reduce_memory;
+use burn_ptq_deploy::model::IntModel;
 use burn_ptq_deploy::output::{OutputError, Transaction};
 use burn_ptq_deploy::size::size_report;
 use burn_ptq_deploy::target::{HOST, Kernels};
 
-use crate::agreement::{compare_layers, sqnr, weight_sqnr};
+use crate::agreement::{compare_layers, weight_sqnr};
 use crate::data::{DataError, Samples};
 use crate::evaluate::{
     Evaluation, Judgement, Predict, float_predictor, integer_predictor, partly_quantized_predictor,
     simulated_predictor,
 };
+use crate::explain;
 use crate::graph::Graph;
 use crate::import::onnx;
 use crate::input::ModelInput;
 use crate::metric::{Metric, ModelOutput};
+use crate::noise::{MeasuredOn, NOISE_SAMPLES, Spread};
 use crate::pipeline::{Event, PipelineError, Progress, Quantized, Quantizer};
 use crate::recipe::Recipe;
-use crate::report::{LayerCost, LayerReport, Report};
+use crate::report::{ExplainReport, ExportedSize, LayerReport, Report};
+use crate::sampling_error::standard_error;
 use crate::task::Task;
 use crate::warning::Warning;
+use crate::warnings::{EvaluationFacts, SCALING_SAMPLES, check};
 
 /// What to quantize, how, and where the results go.
 #[derive(Clone, Debug)]
@@ -98,11 +103,11 @@ pub fn run(
         .with_preprocessing(recorded.clone())
         .with_classes(input.classes.clone());
     let limit = job.recipe.calibration.samples;
-    let mut warnings = Vec::new();
+    let mut noticed = Vec::new();
     if let (Some(limit), Some(samples)) = (limit, &calibration)
         && limit > samples.count()
     {
-        warnings.push(Warning::new(
+        noticed.push(Warning::new(
             "fewer-samples",
             format!(
                 "{limit} calibration samples were asked for, but there are {}",
@@ -125,6 +130,7 @@ pub fn run(
         }
     };
 
+    quantized.facts.noticed.extend(noticed);
     // Exports take their names from it.
     quantized.program.name.clone_from(&task.name);
     let mut report = Report {
@@ -150,17 +156,18 @@ pub fn run(
         figures: Vec::new(),
         confusion: None,
         seconds: Default::default(),
+        exported: ExportedSize::default(),
         flash_bytes: 0,
         ram_bytes: 0,
-        streamed_ram_bytes: 0,
-        streamed_flash_bytes: 0,
         macs: 0,
         layers: Vec::new(),
-        warnings,
-        preprocessing: recorded,
-        classes: input.classes,
+        preprocessing: recorded.clone(),
+        classes: input.classes.clone(),
         notes,
-        explain: Vec::new(),
+        sqnr_on: quantized.noise.on,
+        sqnr_samples: quantized.noise.samples,
+        warnings: Vec::new(),
+        explain: None,
     };
     report.seconds.insert("import".into(), import_seconds);
     for &(stage, seconds) in &quantized.seconds {
@@ -176,15 +183,52 @@ pub fn run(
             report.seconds.insert(stage.into(), clock.elapsed().as_secs_f64());
             Ok::<Judgement, PipelineError>(judgement)
         };
-        let float = judge("evaluate float", &mut float_predictor(&quantized.float, device))?;
+        let input_len = input.shape.iter().product();
+        let mut inputs = Spread::new(NOISE_SAMPLES);
+        let mut predict = float_predictor(&quantized.float, device);
+        let float = judge("evaluate float", &mut |samples: Vec<f32>| {
+            inputs.add_batch(&samples, input_len);
+            predict(samples)
+        })?;
         let simulated =
             judge("evaluate simulated", &mut simulated_predictor(&quantized.quantized, device))?;
-        let integer = judge("evaluate integer", &mut integer_predictor(&quantized.program))?;
+        let mut clipped = Clipped::default();
+        let mut predict = integer_predictor(&quantized.program);
+        let integer = judge("evaluate integer", &mut |samples: Vec<f32>| {
+            clipped.add(&quantized.program, &samples);
+            predict(samples)
+        })?;
+        drop(predict);
         report.record(&float, &simulated, &integer, &quantized.program.classes);
-        if job.explain {
-            report.explain =
-                explain(evaluation, task.metric, float.metric, &quantized, device, progress)?;
+        let mut facts = EvaluationFacts::new(evaluation, Some(&float), Some(&integer));
+        facts.clipped = clipped.share();
+        if let Some(part) = open_evaluation(task, &input, &output)? {
+            let part = part.limited_to(SCALING_SAMPLES);
+            let calibration = quantized.facts.calibration.as_ref();
+            let fit = calibration.and_then(|calibration| calibration.batch_norm.as_ref());
+            facts.look_for_scaling(&part, fit, &quantized.float, device, progress)?;
         }
+        quantized.facts.evaluation = Some(facts);
+        if quantized.noise.on == MeasuredOn::Fitted {
+            // Inputs without their labels: nothing is chosen by them.
+            quantized.measure_noise(inputs.samples(), MeasuredOn::Evaluation, device, progress)?;
+        }
+    }
+    if let Some(calibration) = &mut quantized.facts.calibration
+        && let Some(fit) = &mut calibration.batch_norm
+    {
+        fit.rescaled = fit.rescaled.map(|scaling| scaling.instead_of(&recorded));
+    }
+    quantized.warnings = check(&quantized.facts);
+    report.warnings = quantized.warnings.clone();
+    (report.sqnr_on, report.sqnr_samples) = (quantized.noise.on, quantized.noise.samples);
+    if job.explain {
+        progress(Event::Stage { stage: "explain" });
+        let clock = Instant::now();
+        let part = open_evaluation(task, &input, &output)?
+            .map(|evaluation| evaluation.limited_to(EXPLAIN_SAMPLES));
+        report.explain = Some(explain(part.as_ref(), &quantized, device, progress)?);
+        report.seconds.insert("explain".into(), clock.elapsed().as_secs_f64());
     }
 
     progress(Event::Stage { stage: "compare layers" });
@@ -202,26 +246,66 @@ pub fn run(
     Ok((report, quantized))
 }
 
-/// Evaluates the network with one layer after the other quantized alone; the dearest comes first.
+/// The most evaluation samples on which `--explain` judges each layer.
+const EXPLAIN_SAMPLES: usize = 500;
+
+/// Finds out what quantizing each layer alone costs, in the network's predictions and in the metric.
 fn explain(
-    evaluation: &Evaluation,
-    metric: Metric,
-    float: f64,
+    evaluation: Option<&Evaluation>,
     quantized: &Quantized,
     device: &Device,
     progress: Progress,
-) -> Result<Vec<LayerCost>, PipelineError> {
-    let graph = &quantized.quantized.graph;
-    let mut costs = Vec::new();
-    for (index, node) in graph.nodes.iter().enumerate() {
-        let mut predict = partly_quantized_predictor(&quantized.quantized, index, device);
-        let stage = format!("explain {}", node.name);
-        let found = evaluation.run(&stage, &mut predict, progress)?;
-        let name = node.name.clone();
-        costs.push(LayerCost { name, metric: found, lost: metric.lost(float, found) });
+) -> Result<ExplainReport, PipelineError> {
+    let (graph, noise) = (&quantized.quantized, &quantized.noise);
+    let classifies = evaluation.is_some_and(|e| e.metric == Metric::Top1);
+    let found = explain::explain(graph, noise, classifies, device, progress)?;
+    let mut layers = Vec::new();
+    let float = evaluation
+        .map(|e| {
+            e.judge_samples("explain", &mut float_predictor(&quantized.float, device), progress)
+        })
+        .transpose()?;
+    for (index, mut cost) in found.layers {
+        if let Some((evaluation, float)) = evaluation.zip(float.as_ref()) {
+            let mut predict = partly_quantized_predictor(graph, index, device);
+            let stage = format!("explain {}", cost.name);
+            let judged = evaluation.judge_samples(&stage, &mut predict, progress)?;
+            cost.metric = Some(judged.metric);
+            cost.lost = Some(evaluation.metric.lost(float.metric, judged.metric));
+            cost.lost_error = Some(standard_error(evaluation, float, Some(&judged)));
+        }
+        layers.push(cost);
     }
-    costs.sort_by(|a, b| b.lost.total_cmp(&a.lost));
-    Ok(costs)
+    Ok(ExplainReport {
+        loss: found.loss,
+        samples_are: noise.on,
+        samples: noise.samples,
+        evaluation_samples: evaluation.map_or(0, Evaluation::count),
+        layers,
+    })
+}
+
+/// Counts input elements that lie outside the grid of a program's input.
+#[derive(Debug, Default)]
+pub struct Clipped {
+    outside: usize,
+    elements: usize,
+}
+
+impl Clipped {
+    /// Takes in preprocessed samples.
+    pub fn add(&mut self, program: &IntModel, samples: &[f32]) {
+        let grid = program.tensors[program.input.0].grid;
+        let half = 0.5 * grid.scale;
+        let [low, high] = [grid.dequantize(grid.min) - half, grid.dequantize(grid.max) + half];
+        self.outside += samples.iter().filter(|&&x| x < low || x > high).count();
+        self.elements += samples.len();
+    }
+
+    /// Their share; `None` before the first.
+    pub fn share(&self) -> Option<f64> {
+        (self.elements > 0).then(|| self.outside as f64 / self.elements as f64)
+    }
 }
 
 /// Checks that there are as many names of classes as outputs, along one of the output's axes; a single
@@ -272,13 +356,16 @@ fn describe_layers(
     let program = &quantized.program;
     let graph = &quantized.quantized.graph;
     let agreements = compare_layers(quantized, device, probes)?;
-    let ratios = sqnr(quantized, device, probes.to_vec());
     let sizes = size_report(program);
     report.flash_bytes = sizes.flash_bytes;
     report.ram_bytes = sizes.ram_bytes;
-    let exported = size_report(&reduce_memory(program, Kernels::Portable));
-    report.streamed_ram_bytes = exported.ram_bytes;
-    report.streamed_flash_bytes = exported.flash_bytes;
+    let exported = reduce_memory(program, Kernels::Portable);
+    let exported_sizes = size_report(&exported);
+    report.exported = ExportedSize {
+        flash_bytes: exported_sizes.flash_bytes,
+        ram_bytes: exported_sizes.ram_bytes,
+        row_by_row: exported.streams.iter().map(|stream| stream.rows.len()).sum(),
+    };
     report.macs = sizes.macs;
     for (node, size) in program.nodes.iter().zip(sizes.nodes) {
         let source = graph.nodes.iter().position(|n| n.name == node.name);
@@ -288,9 +375,7 @@ fn describe_layers(
             op: size.op.into(),
             bits: size.weight_bits,
             activation_bits: program.tensors[node.output.0].bits,
-            sqnr_db: source
-                .and_then(|n| ratios[graph.nodes[n].output.0])
-                .filter(|ratio| ratio.is_finite()),
+            sqnr_db: source.and_then(|n| quantized.noise.sqnr_db(graph.nodes[n].output)),
             weight_sqnr_db: source.and_then(|n| weight_sqnr(&quantized.quantized, n)),
             differing: agreement.map(|a| a.differing as f64 / a.outputs.max(1) as f64),
             max_lsb: agreement.map(|a| a.max_lsb),

@@ -15,6 +15,7 @@ use crate::graph::{FloatModel, Graph, GraphError, Op, Value};
 use crate::import::onnx::ImportError;
 use crate::layerwise::{needs_inputs, round_layers};
 use crate::lower::{Layout, LowerError, lower};
+use crate::noise::{FEWEST_NOISE_SAMPLES, MeasuredOn, NOISE_SAMPLES, Noise};
 use crate::observe::{HistogramObserver, Observer};
 use crate::prepare::{insert_requantize, prepare};
 use crate::quant::SchemeError;
@@ -25,6 +26,7 @@ use crate::round::Rounding;
 use crate::suspicious::suspicious_values;
 use crate::synthesize::synthesize;
 use crate::warning::Warning;
+use crate::warnings::{CalibrationFacts, Facts, check, fewest_bits, layer_facts};
 
 /// What a long job tells while it runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -198,10 +200,14 @@ pub struct Quantized {
     pub layouts: Vec<Option<Layout>>,
     /// The first calibration samples, one after the other.
     pub probes: Vec<f32>,
-    /// Seconds of each stage, in order.
-    pub seconds: Vec<(&'static str, f64)>,
+    /// How far the values are from the float network's; see [`MeasuredOn`] for the samples.
+    pub noise: Noise,
+    /// What the checks of [`warnings`](crate::warnings) looked at.
+    pub facts: Facts,
     /// What a person should look at before trusting the result.
     pub warnings: Vec<Warning>,
+    /// Seconds of each stage, in order.
+    pub seconds: Vec<(&'static str, f64)>,
 }
 
 impl Quantizer {
@@ -346,19 +352,24 @@ impl Quantizer {
         self.quantize_calibrated(calibrated, progress)
     }
 
-    /// How many samples the stages after calibration look at again.
+    /// How many samples the stages after calibration look at again: those that they fit the network
+    /// to, and more on which it is measured.
     pub fn samples_kept(&self) -> usize {
+        self.samples_fitted().max(PROBES) + NOISE_SAMPLES
+    }
+
+    /// How many samples, the first ones, stages after calibration fit weights, scales or biases to.
+    fn samples_fitted(&self) -> usize {
         let recipe = &self.recipe;
         [
             recipe.correction.component().samples(),
             self.samples_for_rounding(),
             self.samples_for_tuning(),
             recipe.joint_range.component().samples(),
-            PROBES,
         ]
         .into_iter()
         .max()
-        .unwrap_or(PROBES)
+        .unwrap_or(0)
     }
 
     fn samples_for_rounding(&self) -> usize {
@@ -463,6 +474,8 @@ impl Quantizer {
         let for_ranges = recipe.joint_range.component().samples();
         let for_tuning = self.samples_for_tuning();
         let sample_len = float.value(float.input).len();
+        let made = recipe.calibration.source.component().synthesis().is_some();
+        let calibration_facts = CalibrationFacts::new(&float, &calibration, made, &self.device);
         let samples = std::mem::take(&mut calibration.samples);
         let first = |count: usize| samples[..samples.len().min(count * sample_len)].to_vec();
 
@@ -470,7 +483,7 @@ impl Quantizer {
         let bits = activation_bits(&recipe, &float);
         let (graph, bits) = insert_requantize(float.as_ref().clone(), bits);
         graph.verify()?;
-        let mut warnings = suspicious_values(&float, &calibration.values);
+        let mut noticed = suspicious_values(&float, &calibration.values);
         let search = JointSearch { samples: first(for_ranges), device: &self.device, progress };
         let mut quantized = choose_grids(Arc::new(graph), &bits, calibration, &recipe, search)?;
         let samples_for_rounding = first(for_rounding);
@@ -494,11 +507,44 @@ impl Quantizer {
         program.preprocessing.clone_from(&self.preprocessing);
         program.classes.clone_from(&self.classes);
         stage("lower", &mut clock);
+
         if let Some(origin) = &float.origin {
-            warnings.extend(origin.warnings.iter().cloned());
+            noticed.extend(origin.warnings.iter().cloned());
         }
+
+        progress(Event::Stage { stage: "compare" });
+        let fitted = self.samples_fitted();
+        let held_out = samples.get(fitted * sample_len..).unwrap_or_default();
+        let (of, on) = if fitted == 0 || held_out.len() / sample_len >= FEWEST_NOISE_SAMPLES {
+            (held_out, MeasuredOn::HeldOut)
+        } else {
+            (&samples[..], MeasuredOn::Fitted)
+        };
+        let of = of[..of.len().min(NOISE_SAMPLES * sample_len)].to_vec();
+        let noise = Noise::measure(&float, &quantized, of, on, device, progress)?;
+        let (weight_bits, activation_bits) = fewest_bits(&quantized);
+        let facts = Facts {
+            weight_bits,
+            activation_bits,
+            calibration: Some(calibration_facts),
+            layers: layer_facts(&quantized, &noise),
+            evaluation: None,
+            noticed,
+        };
+        let warnings = check(&facts);
+        stage("compare", &mut clock);
         let probes = first(PROBES);
-        Ok(Quantized { float, quantized, program, layouts, probes, seconds, warnings })
+        Ok(Quantized {
+            float,
+            quantized,
+            program,
+            layouts,
+            probes,
+            noise,
+            facts,
+            warnings,
+            seconds,
+        })
     }
 
     fn check_layers(&self, graph: &Graph) -> Result<(), PipelineError> {

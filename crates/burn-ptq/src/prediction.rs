@@ -6,7 +6,7 @@ use burn::tensor::activation::{log_softmax, softmax};
 use crate::graph::{Graph, ValueId};
 
 /// What the network predicts with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Prediction {
     pub(crate) value: ValueId,
     /// Whether the value holds logits.

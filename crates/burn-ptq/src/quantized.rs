@@ -372,11 +372,22 @@ impl PartlyQuantized {
     /// # Shapes
     /// As [`FloatModel::forward`](crate::graph::FloatModel::forward).
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        self.forward_with(input, |_, _| {})
+    }
+
+    /// Runs a batch and shows every value to `observe`, the input first.
+    pub fn forward_with(
+        &self,
+        input: Tensor<4>,
+        mut observe: impl FnMut(ValueId, &Tensor<4>),
+    ) -> Tensor<4> {
         let compute = |_, node: &Node, inputs: &[Tensor<4>], parameters: &[Tensor<1>]| {
             node.op.operator().forward(inputs, parameters)
         };
         execute(&self.graph, &self.layers, input, compute, |id, value| {
-            if id == self.output { self.quantizer.forward(value) } else { value }
+            let value = if id == self.output { self.quantizer.forward(value) } else { value };
+            observe(id, &value);
+            value
         })
     }
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use burn_ptq_deploy::preprocess::Preprocessing;
 use serde::Serialize;
 
+use crate::explain::LayerCost;
 use crate::metric::{Interval, Judgement};
+use crate::noise::MeasuredOn;
 use crate::warning::Warning;
 
 /// Everything that a quantization found out. Field names are stable.
@@ -65,20 +67,21 @@ pub struct Report {
     pub confusion: Option<ConfusionReport>,
     /// Seconds of each stage.
     pub seconds: BTreeMap<String, f64>,
-    /// Bytes of weights as stored, biases, multipliers, tables and parameters of operations, as in
-    /// the linker's map of portable C on a machine of 32 bits; without code.
+    /// What exported code takes: the figures to plan with.
+    pub exported: ExportedSize,
+    /// Bytes of constants of the program as `model.bptq` holds it, which runs one operation after the
+    /// other; counted as those of [`exported`](Self::exported).
     pub flash_bytes: usize,
-    /// Bytes of the arena.
+    /// Bytes of its arena.
     pub ram_bytes: usize,
-    /// Bytes of the arena of an export for any machine, whose layers run row by row, and whose
-    /// activations of 4 bits and fewer lie packed, where that saves memory.
-    pub streamed_ram_bytes: usize,
-    /// Bytes of the constants of that export.
-    pub streamed_flash_bytes: usize,
     /// Multiply-accumulates of one inference.
     pub macs: usize,
     /// The operations of the program, in order.
     pub layers: Vec<LayerReport>,
+    /// Which samples the layers' `sqnr_db` were measured on.
+    pub sqnr_on: MeasuredOn,
+    /// How many.
+    pub sqnr_samples: usize,
     /// How raw samples become inputs, as the program records it.
     pub preprocessing: Preprocessing,
     /// The names of the classes, if known.
@@ -89,9 +92,22 @@ pub struct Report {
     pub notes: Vec<String>,
     /// What a person should look at before trusting the results.
     pub warnings: Vec<Warning>,
-    /// What quantizing a single layer costs, the dearest first; empty unless asked for.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub explain: Vec<LayerCost>,
+    /// What quantizing a single layer costs; absent unless asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explain: Option<ExplainReport>,
+}
+
+/// Flash and RAM of an export for any machine: layers run row by row, and activations of 4 bits and
+/// fewer lie packed, where that saves memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ExportedSize {
+    /// Bytes of weights as stored, biases, multipliers, tables and parameters of operations, as in
+    /// the linker's map of portable C on a machine of 32 bits; without code.
+    pub flash_bytes: usize,
+    /// Bytes of the arena.
+    pub ram_bytes: usize,
+    /// Operations that run row by row.
+    pub row_by_row: usize,
 }
 
 /// A further figure of the metric, a share.
@@ -155,15 +171,20 @@ impl Report {
     }
 }
 
-/// What it costs to quantize only one layer: its weights and its output.
+/// What it costs to quantize single layers, each alone.
 #[derive(Clone, Debug, Serialize)]
-pub struct LayerCost {
-    /// The name in the source model.
-    pub name: String,
-    /// The metric with only this layer quantized.
-    pub metric: f64,
-    /// How much worse that is than the float network.
-    pub lost: f64,
+pub struct ExplainReport {
+    /// How predictions are compared with the float network's: `kl-divergence` of the classes'
+    /// probabilities, in nats, or `relative-squared-error` of the outputs, as a share of their variance.
+    pub loss: &'static str,
+    /// Which samples they are compared on.
+    pub samples_are: MeasuredOn,
+    /// How many.
+    pub samples: usize,
+    /// Evaluation samples behind `metric` and `lost`; 0 without evaluation data.
+    pub evaluation_samples: usize,
+    /// The layers, the one that changes predictions most first.
+    pub layers: Vec<LayerCost>,
 }
 
 /// One operation of the program.

@@ -133,8 +133,7 @@ impl Task {
         let evaluation = self.evaluation.as_ref().map(|files| &files.samples);
         let mut files = self.calibration.iter().chain(evaluation);
         // What is wrong with the samples is told when they are needed.
-        options.sample =
-            files.find_map(|path| stored_sample_shape(path).ok().flatten());
+        options.sample = files.find_map(|path| stored_sample_shape(path).ok().flatten());
         onnx::read_with(&self.model, &options)
     }
 }

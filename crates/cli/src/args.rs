@@ -65,13 +65,16 @@ pub struct Quantize {
     /// Calibrate with inputs made from the model's batch normalization instead of samples.
     #[arg(long, conflicts_with = "calib")]
     pub data_free: bool,
-    /// A preset recipe, such as w4a8; `burn-ptq recipe list` names all.
+    /// A preset recipe, such as w4a8; `burn-ptq recipe list` names all. Without one, --weights and
+    /// --activations choose the preset of these widths, or the nearest with fewer bits: w8a8, w4a8,
+    /// w3a8, w2a8, or below 8-bit activations w4a4.
     #[arg(long, value_name = "NAME", conflicts_with = "recipe")]
     pub preset: Option<String>,
     /// A recipe file.
     #[arg(long, value_name = "R.toml")]
     pub recipe: Option<PathBuf>,
-    /// Bits of all weights: 2 to 8.
+    /// Bits of all weights: 2 to 8. With --preset or --recipe, its components at these bits; rounding to
+    /// nearest at any width is --preset nearest.
     #[arg(long, value_name = "BITS")]
     pub weights: Option<u8>,
     /// Bits of all activations but the model's input and output: 2 to 8, or 16.
@@ -101,7 +104,8 @@ pub struct Quantize {
     pub out: PathBuf,
     #[command(flatten)]
     pub backend: BackendArgument,
-    /// Rank layers by what the metric loses when only that layer is quantized.
+    /// Rank layers by how much the network's predictions change when only that layer is quantized, and
+    /// show what the metric loses, where there are evaluation data.
     #[arg(long)]
     pub explain: bool,
     /// Print the report as JSON instead of a table.

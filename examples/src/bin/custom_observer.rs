@@ -63,7 +63,7 @@ fn images(train: &Split) -> Vec<Tensor<4>> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (train, evaluation) = (Split::read(&demo(), "train")?, Split::read(&demo(), "eval")?);
-    let mut recipe = Recipe::preset("w8a8")?;
+    let mut recipe = Recipe::preset("nearest")?;
     recipe.activations.bits = 4;
     let quantizer = Quantizer::new(recipe);
     let usual = quantizer.clone().with_observer("histogram", |_| HistogramObserver::default());

@@ -69,7 +69,7 @@ impl Rounding for SteepestSteps {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (train, evaluation) = (Split::read(&demo(), "train")?, Split::read(&demo(), "eval")?);
-    let mut recipe = Recipe::preset("w8a8")?;
+    let mut recipe = Recipe::preset("nearest")?;
     recipe.weights.bits = 2;
     let nearest = Quantizer::new(recipe.clone());
     let steps = Quantizer::new(recipe).with_rounding("steepest steps", SteepestSteps);

@@ -11,7 +11,6 @@ use burn_ptq_deploy::size::size_report;
 use super::file::{Study, StudyError};
 use super::plan::{Run, digest};
 use super::record::{LayerNoise, Measured, Outcome, TaskRecord};
-use crate::agreement::sqnr;
 use crate::calibrate::to_tensor;
 use crate::data::{Samples, hash_file};
 use crate::evaluate::{Evaluation, float_predictor, integer_predictor};
@@ -190,14 +189,13 @@ impl Bench {
         slot
     }
 
-    /// The noise of the layers with weights, on the first calibration samples.
+    /// The noise of the layers with weights.
     fn layers(&self, quantized: &Quantized) -> Vec<LayerNoise> {
-        let ratios = sqnr(quantized, &self.device, quantized.probes.clone());
         let graph = &quantized.quantized.graph;
         let weighted = graph.nodes.iter().zip(&quantized.quantized.weights);
         weighted
             .filter_map(|(node, weights)| {
-                let ratio = ratios[node.output.0].filter(|ratio| ratio.is_finite());
+                let ratio = quantized.noise.sqnr_db(node.output);
                 // Two decimals keep result files small.
                 let short = ratio.and_then(|ratio| format!("{ratio:.2}").parse().ok());
                 Some((node.name.clone(), weights.as_ref()?.bits, short))

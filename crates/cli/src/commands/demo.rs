@@ -47,8 +47,8 @@ pub fn run(args: Demo) -> anyhow::Result<()> {
             percent(report.float),
             percent(report.simulated),
             percent(report.integer),
-            table::bytes(report.flash_bytes),
-            table::bytes(report.ram_bytes),
+            table::bytes(report.exported.flash_bytes),
+            table::bytes(report.exported.ram_bytes),
             format!("{:.1}", report.seconds.values().sum::<f64>()),
             out.display().to_string(),
         ]);

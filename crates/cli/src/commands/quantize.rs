@@ -2,10 +2,12 @@
 
 use anyhow::Context;
 use burn_ptq::backend::device;
+use burn_ptq::explain::LayerCost;
 use burn_ptq::job::{Job, run as run_job};
 use burn_ptq::metric::Metric;
+use burn_ptq::noise::MeasuredOn;
 use burn_ptq::recipe::{LayerOverride, MAX_RECIPE_BYTES, Recipe, Source};
-use burn_ptq::report::{LayerCost, Report};
+use burn_ptq::report::{ExplainReport, Report};
 use burn_ptq::task::Task;
 use burn_ptq_deploy::bounded;
 use burn_ptq_deploy::export::check_name;
@@ -47,40 +49,46 @@ fn named(task: Task, name: &Option<String>) -> anyhow::Result<Task> {
 }
 
 /// The recipe that a preset or file and the flags give together; flags win.
+///
+/// Without a preset or file, widths choose the preset; its name tells what was changed.
 fn recipe(args: &Quantize) -> anyhow::Result<Recipe> {
     let mut recipe = match (&args.preset, &args.recipe) {
-        (Some(name), _) => Recipe::preset(name)?,
+        (Some(name), _) => Recipe::preset(name)?.at_widths(args.weights, args.activations),
         (None, Some(path)) => {
             let text = bounded::read_to_string(path, MAX_RECIPE_BYTES)
                 .with_context(|| format!("cannot read the recipe {}", path.display()))?;
-            Recipe::parse(&text, &path.display().to_string())?
+            let recipe = Recipe::parse(&text, &path.display().to_string())?;
+            recipe.at_widths(args.weights, args.activations)
         }
-        (None, None) => Recipe::preset("w8a8")?,
+        (None, None) => {
+            Recipe::for_widths(args.weights.unwrap_or(8), args.activations.unwrap_or(8))?
+        }
     };
-    let base = recipe.clone();
-    if let Some(bits) = args.weights {
-        recipe.weights.bits = bits;
-    }
-    if let Some(bits) = args.activations {
-        recipe.activations.bits = bits;
-    }
+    let mut flags = Vec::new();
     if args.first_last.is_some() {
         recipe.first_last_bits = args.first_last;
+        flags.push("--first-last");
     }
     if args.data_free {
         recipe.calibration.source = Source::Synthesis(Default::default());
+        flags.push("--data-free");
     }
     for layer in &args.layers {
         recipe.layers.push(layer_override(layer)?);
     }
+    if !args.layers.is_empty() {
+        flags.push("--layer");
+    }
     if args.samples.is_some() {
         recipe.calibration.samples = args.samples;
+        flags.push("--samples");
     }
     if let Some(seed) = args.seed {
         recipe.seed = seed;
+        flags.push("--seed");
     }
-    if recipe != base {
-        recipe.name = format!("{} with flags", base.name);
+    if !flags.is_empty() {
+        recipe.name = format!("{} with {}", recipe.name, flags.join(", "));
     }
     recipe.validate()?;
     Ok(recipe)
@@ -121,22 +129,24 @@ pub fn summary(report: &Report) -> String {
             ]
         })
         .collect();
-    let header = ["layer", "op", "W", "A", "weight dB", "output dB", "differ %", "bytes", "MACs"];
+    let fitted = report.sqnr_on == MeasuredOn::Fitted;
+    let output = if fitted { "fitted dB" } else { "output dB" };
+    let header = ["layer", "op", "W", "A", "weight dB", output, "differ %", "bytes", "MACs"];
     let mut text = table::render(&header, &rows);
-    text.push('\n');
+    text.push_str(&format!("{output}: on {} {}", report.sqnr_samples, report.sqnr_on));
+    text.push_str(match fitted {
+        true => {
+            ", so better than on others; --eval or more calibration samples show the latter\n\n"
+        }
+        false => "\n\n",
+    });
     text.push_str(&format!("{}, {}: {}\n", report.task, report.label, widths(report)));
     if report.calibration == "data-free" {
         text.push_str("calibrated without data: inputs made from batch normalization statistics\n");
     }
     text.push_str(&metrics(report));
-    if !report.explain.is_empty() {
-        let row = |cost: &LayerCost| {
-            vec![cost.name.clone(), format!("{:.4}", cost.metric), format!("{:.4}", cost.lost)]
-        };
-        let rows: Vec<_> = report.explain.iter().map(row).collect();
-        text.push_str("\nonly this layer quantized:\n");
-        text.push_str(&table::render(&["layer", "metric", "lost"], &rows));
-        text.push('\n');
+    if let Some(explained) = &report.explain {
+        text.push_str(&explain(explained, report.metric));
     }
     text.push_str(&format!("input: {}\n", preprocessing(report)));
     for note in &report.notes {
@@ -147,11 +157,17 @@ pub fn summary(report: &Report) -> String {
     }
     let seconds: f64 = report.seconds.values().sum();
     text.push_str(&format!(
-        "flash {} of constants, RAM {} (exported, row by row: {} and {}), {} MACs; {seconds:.1} s\n",
+        "exported: flash {} of constants, RAM {}{} (code: see the linker's map); model.bptq, one \
+         operation after the other: {} and {}\n{} MACs; {seconds:.1} s\n",
+        table::bytes(report.exported.flash_bytes),
+        table::bytes(report.exported.ram_bytes),
+        match report.exported.row_by_row {
+            0 => String::new(),
+            1 => ", 1 operation row by row".into(),
+            operations => format!(", {operations} operations row by row"),
+        },
         table::bytes(report.flash_bytes),
         table::bytes(report.ram_bytes),
-        table::bytes(report.streamed_flash_bytes),
-        table::bytes(report.streamed_ram_bytes),
         report.macs
     ));
     text
@@ -218,15 +234,44 @@ fn preprocessing(report: &Report) -> String {
     text
 }
 
+/// What quantizing single layers costs, as a table.
+fn explain(explained: &ExplainReport, metric: Option<&str>) -> String {
+    let judged = explained.layers.iter().any(|layer| layer.metric.is_some());
+    let row = |cost: &LayerCost| {
+        let mut row =
+            vec![cost.name.clone(), format!("{:.5}", cost.loss), format!("{:.5}", cost.loss_error)];
+        if let (Some(metric), Some(lost), Some(error)) = (cost.metric, cost.lost, cost.lost_error) {
+            row.extend([metric, lost, error].map(|x| format!("{x:.4}")));
+        }
+        row
+    };
+    let rows: Vec<_> = explained.layers.iter().map(row).collect();
+    let ExplainReport { loss, samples, samples_are, evaluation_samples, .. } = explained;
+    let mut header = vec!["only this layer quantized", *loss, "+-"];
+    let mut text = format!("\n{loss} of the network's predictions on {samples} {samples_are}");
+    if judged {
+        header.extend([metric.unwrap_or("metric"), "lost", "+-"]);
+        text.push_str(&format!("; the metric on {evaluation_samples} evaluation samples"));
+    }
+    text.push_str("; +- one standard error\n");
+    text.push_str(&table::render(&header, &rows));
+    text.push('\n');
+    text
+}
+
 /// What the widths of a report hold for.
 fn widths(report: &Report) -> String {
     let Ok(recipe) = Recipe::parse(&report.recipe, "the report") else {
         return "all layers at this width".into();
     };
+    let name = &recipe.name;
     let but = if recipe.layers.is_empty() { "" } else { " but those with their own bits" };
     let ends = recipe
         .first_last_bits
         .map_or(String::new(), |bits| format!(", the first and the last at {bits} bits"));
     let border = recipe.activations.border_bits;
-    format!("all layers at this width{but}{ends}; the model's input and output at {border} bits")
+    format!(
+        "recipe {name}; all layers at this width{but}{ends}; the model's input and output at {border} \
+         bits"
+    )
 }

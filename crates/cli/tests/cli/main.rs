@@ -5,9 +5,12 @@ mod bad_input;
 mod cluster;
 mod commands;
 mod data;
+mod measured;
 mod metrics;
 #[cfg(target_os = "linux")]
 mod process;
 #[cfg(target_os = "linux")]
 mod streams;
 mod support;
+mod warnings;
+mod widths;

@@ -1,0 +1,81 @@
+//! Facts out of what the pipeline has at hand.
+
+use std::sync::Arc;
+
+use burn::tensor::Device;
+
+use super::batch_norm::median;
+use super::{BatchNormFit, CalibrationFacts, LayerFacts};
+use crate::agreement::weight_sqnr;
+use crate::calibrate::Calibration;
+use crate::graph::{Graph, Op, ValueId};
+use crate::noise::{Noise, ValueNoise};
+use crate::quantized::QuantizedGraph;
+
+/// Samples on which batch normalization is looked at.
+const BATCH_NORM_SAMPLES: usize = 64;
+
+impl CalibrationFacts {
+    /// What `calibration` found out of the prepared graph; `made` says that its samples were made.
+    pub(crate) fn new(
+        graph: &Arc<Graph>,
+        calibration: &Calibration,
+        made: bool,
+        device: &Device,
+    ) -> Self {
+        let input = &calibration.values[graph.input.0];
+        let most = BATCH_NORM_SAMPLES * graph.value(graph.input).len();
+        let samples = &calibration.samples[..calibration.samples.len().min(most)];
+        let looked_at = !made && !samples.is_empty();
+        Self {
+            made,
+            samples: calibration.seen,
+            distinct: calibration.distinct,
+            input: [input.min, input.max],
+            batch_norm: looked_at.then(|| BatchNormFit::measure(graph, samples, device)).flatten(),
+        }
+    }
+}
+
+/// What is known of the layers of a quantized network, whose noise was measured.
+pub(crate) fn layer_facts(quantized: &QuantizedGraph, noise: &Noise) -> Vec<LayerFacts> {
+    let graph = &quantized.graph;
+    let of = |id: ValueId| noise.values[id.0].as_ref();
+    let fact = |(index, node): (usize, &crate::graph::Node)| {
+        if matches!(node.op, Op::Reshape(_) | Op::Permute(_)) {
+            return None;
+        }
+        let inputs = || node.inputs.iter().filter_map(|&id| Some((id, of(id)?)));
+        let output = of(node.output)?;
+        let ratios = inputs().filter_map(|(_, noise)| noise.sqnr_db());
+        let spreads = inputs().filter_map(|(id, noise)| {
+            let writer = graph.producer(id).map_or(&graph.value(id).name, |n| &graph.nodes[n].name);
+            Some((writer.clone(), spread(noise)?))
+        });
+        Some(LayerFacts {
+            name: node.name.clone(),
+            sqnr_db: output.sqnr_db(),
+            inputs_db: ratios.min_by(f64::total_cmp),
+            weight_sqnr_db: weight_sqnr(quantized, index),
+            outside: output.outside as f64 / output.elements.max(1) as f64,
+            channels: output.largest.clone(),
+            outlier: spreads.max_by(|a, b| a.1.total_cmp(&b.1)),
+        })
+    };
+    graph.nodes.iter().enumerate().filter_map(fact).collect()
+}
+
+/// The range of the largest channel as a multiple of the median live channel's.
+fn spread(noise: &ValueNoise) -> Option<f64> {
+    let live: Vec<f64> =
+        noise.largest.iter().filter(|&&x| x > 0.0).map(|&x| f64::from(x)).collect();
+    let largest = live.iter().copied().fold(0.0, f64::max);
+    Some(largest / median(live)?)
+}
+
+/// The fewest bits of any layer's weights and of any value but the model's input and output.
+pub(crate) fn fewest_bits(quantized: &QuantizedGraph) -> (u8, u8) {
+    let weights = quantized.weights.iter().flatten().map(|w| w.bits).min();
+    let activations = quantized.activations.iter().map(|a| a.bits).min();
+    (weights.unwrap_or(8), activations.unwrap_or(8))
+}
