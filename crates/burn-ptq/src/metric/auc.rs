@@ -144,7 +144,8 @@ impl Judge for AucJudge {
     }
 }
 
-/// DeLong's interval of one group, or Newcombe's where samples show no variance.
+/// DeLong's interval of one group, about the logit of the area, which keeps its promise near 1; or
+/// Newcombe's where samples show no variance.
 fn interval(area: f64, scores: Vec<f64>, anomalous: Vec<bool>) -> Interval {
     let anomalies = anomalous.iter().filter(|&&a| a).count();
     let normals = anomalous.len() - anomalies;
@@ -152,10 +153,13 @@ fn interval(area: f64, scores: Vec<f64>, anomalous: Vec<bool>) -> Interval {
     let comparer = Comparer::Auc { anomalous, groups };
     let placements = comparer.values(&Contents::Scores(scores));
     let margin = comparer.margin(&placements, 0.05);
-    if margin == 0.0 || anomalies.min(normals) == 1 {
+    let slope = area * (1.0 - area);
+    if margin == 0.0 || slope <= 0.0 || anomalies.min(normals) == 1 {
         return of_area(area, anomalies, normals);
     }
-    ((area - margin).max(0.0), (area + margin).min(1.0))
+    let logit = (area / (1.0 - area)).ln();
+    let at = |distance: f64| 1.0 / (1.0 + (-(logit + distance / slope)).exp());
+    (at(-margin), at(margin))
 }
 
 /// The area under the ROC curve: the share of (anomalous, normal) pairs in which the anomalous one
