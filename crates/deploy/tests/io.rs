@@ -443,6 +443,28 @@ fn main() {{
 }
 
 #[test]
+fn preprocessing_that_no_code_can_state_is_refused() {
+    let fails = |change: fn(&mut Preprocessing), expected: &str| {
+        let (mut model, self_test) = proven("net");
+        channels_first(&mut model);
+        change(&mut model.preprocessing);
+        for name in ["c", "rust"] {
+            let exporter = exporter(name).expect("known");
+            let rendered = exporter.render(&model, &self_test, &Options::new(&HOST));
+            let error = rendered.expect_err("refused").to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    };
+    fails(
+        |rule| rule.scale = f32::NAN,
+        "a preprocessing that fits its input, found the input scale is NaN",
+    );
+    fails(|rule| rule.mean = vec![f32::INFINITY], "the input mean holds [inf]");
+    fails(|rule| rule.std = vec![1.0, 0.0, 1.0], "expected positive finite numbers");
+    fails(|rule| rule.mean = vec![1.0; 2], "the input mean has 2 values");
+}
+
+#[test]
 fn readmes_say_where_elements_lie() {
     let (mut model, self_test) = proven("net");
     channels_first(&mut model);

@@ -243,13 +243,26 @@ fn exports_are_free_of_clippy_warnings() {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
+    let mut dirs = varied_exports(folder.path());
+    // Three as they are, the others as modules of the first, so that they cost one check.
+    let others = dirs.split_off(3);
+    let mut modules = fs::read_to_string(dirs[0].join("src/lib.rs")).expect("readable");
+    for (index, dir) in others.iter().enumerate() {
+        modules.push_str(&format!("pub mod other{index};\n"));
+        let module = dirs[0].join(format!("src/other{index}"));
+        fs::rename(dir.join("src"), &module).expect("moved");
+        fs::rename(module.join("lib.rs"), module.join("mod.rs")).expect("moved");
+        let source = fs::read_to_string(module.join("mod.rs")).expect("readable");
+        let inner = source.replace("#![no_std]\n", "").replace("#![forbid(unsafe_code)]\n", "");
+        fs::write(module.join("mod.rs"), inner).expect("written");
+    }
+    fs::write(dirs[0].join("src/lib.rs"), modules).expect("written");
     let mut complaints = String::new();
-    for dir in varied_exports(folder.path()) {
-        let arguments = ["clippy", "--all-targets", "--offline", "--", "-Dwarnings"];
+    for dir in dirs {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let output = Command::new(cargo)
             .current_dir(&dir)
-            .args(arguments)
+            .args(["clippy", "--all-targets", "--offline", "--", "-Dwarnings"])
             .env("CARGO_TARGET_DIR", folder.path().join("target"))
             .output()
             .expect("cargo runs");
