@@ -33,6 +33,7 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     targets::onnx::TARGET,
     targets::bptq::TARGET,
+    targets::data::TARGET,
     targets::recipe::TARGET,
     targets::study::TARGET,
     targets::results::TARGET,

@@ -1,6 +1,7 @@
 //! The targets, one file each.
 
 pub mod bptq;
+pub mod data;
 pub mod onnx;
 pub mod recipe;
 pub mod results;

@@ -10,7 +10,7 @@ impl Random {
         Self(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -20,7 +20,7 @@ impl Random {
 
     /// A number below `bound`, or 0.
     pub fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound.max(1) as u64) as usize
+        (self.number() % bound.max(1) as u64) as usize
     }
 
     /// A range of at most `longest` of `len` places.
@@ -32,7 +32,7 @@ impl Random {
     /// A number that is small, or at the edges of what counts and extents can be.
     pub fn edge(&mut self) -> u64 {
         match self.below(8) {
-            0 => self.next() >> self.below(64),
+            0 => self.number() >> self.below(64),
             1 => [u64::MAX, 1 << 63, (1 << 63) - 1, 1 << 32, 1 << 31, 1 << 20][self.below(6)],
             2 => [127, 128, 255, 256, 32767, 65535, 65536][self.below(7)],
             _ => self.below(17) as u64,
@@ -65,7 +65,7 @@ pub fn damage(random: &mut Random, bytes: &mut Vec<u8>, other: &[u8]) {
             }
         }
         1 => {
-            let value = [0, 1, 0x7F, 0x80, 0xFF, random.next() as u8][random.below(6)];
+            let value = [0, 1, 0x7F, 0x80, 0xFF, random.number() as u8][random.below(6)];
             if let Some(byte) = bytes.get_mut(place) {
                 *byte = value;
             }
