@@ -10,7 +10,7 @@ use std::sync::Arc;
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
-use burn::lr_scheduler::constant::ConstantLr;
+use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::AdamConfig;
@@ -28,8 +28,11 @@ use burn_ptq_examples::data::Split;
 use burn_ptq_examples::net::TinyNet;
 use burn_ptq_examples::training::{accuracy, demo};
 
+const BATCH: usize = 64;
+
 /// A network that Burn's `Learner` can train: of floats first, of quantized values then.
 #[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant)] // there is one of it
 enum Classifier {
     Float(TinyNet),
     Quantized(QatModel),
@@ -86,7 +89,7 @@ impl Batcher<usize, Batch> for DigitsBatcher {
 fn loader(split: &str, device: &Device) -> Result<Arc<dyn DataLoader<Batch>>, Box<dyn Error>> {
     let split = Split::read(&demo(), split)?;
     let indices = (0..split.len()).collect();
-    let builder = DataLoaderBuilder::new(DigitsBatcher(split)).batch_size(64).shuffle(1);
+    let builder = DataLoaderBuilder::new(DigitsBatcher(split)).batch_size(BATCH).shuffle(1);
     Ok(builder.set_device(device.clone()).build(InMemDataset::new(indices)))
 }
 
@@ -95,7 +98,9 @@ fn train(model: Classifier, epochs: usize, rate: f64) -> Result<Classifier, Box<
     let device = Device::flex().autodiff();
     // The evaluation split is looked at once, at the end: progress is judged on what is trained on.
     let (training, validation) = (loader("train", &device)?, loader("train", &Device::flex())?);
-    let learner = Learner::new(model, AdamConfig::new().init(), ConstantLr::new(rate));
+    let steps = epochs * training.num_items().div_ceil(BATCH);
+    let schedule = CosineAnnealingLrSchedulerConfig::new(rate, steps).init()?;
+    let learner = Learner::new(model, AdamConfig::new().init(), schedule);
     let result = SupervisedTraining::new(artifacts.path(), training, validation)
         .metric_train(AccuracyMetric::new())
         .metric_train(LossMetric::new())
@@ -114,7 +119,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let device = Device::flex().autodiff();
     device.seed(1);
 
-    let trained = train(Classifier::Float(TinyNet::new(&device)), 20, 4e-3)?;
+    let trained = train(Classifier::Float(TinyNet::new(&device)), 20, 1e-2)?;
     let Classifier::Float(net) = &trained else { unreachable!("training keeps the variant") };
 
     // A data loader calibrates.
@@ -129,7 +134,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let before = show("W2A2, calibrated", &quantized, &evaluation)?;
 
     let qat = QatConfig::new().init(&quantized.quantized, &device);
-    let Classifier::Quantized(tuned) = train(Classifier::Quantized(qat), 20, 4e-3)? else {
+    let Classifier::Quantized(tuned) = train(Classifier::Quantized(qat), 20, 1e-2)? else {
         unreachable!("training keeps the variant")
     };
     let quantized = quantized.refined(tuned.quantized())?;
