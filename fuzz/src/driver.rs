@@ -116,6 +116,7 @@ pub fn run(target: &'static Target, options: &Options, tell: &dyn Fn(&Outcome)) 
         // A busy machine makes any input slow now and then.
         for _ in 1..TRIES {
             if time > MAX_TIME && accepted.is_ok() {
+                watched.begin(number, &input);
                 let clock = Instant::now();
                 let _ = catch_unwind(AssertUnwindSafe(|| (target.run)(&input)));
                 time = time.min(clock.elapsed());
