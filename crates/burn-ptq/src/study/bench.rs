@@ -238,18 +238,18 @@ impl Opened {
         device: &Device,
         progress: Progress,
     ) -> Result<Self, PipelineError> {
-        let onnx::Model { graph, sha256 } = task.read_model()?;
-        let input = ModelInput::of_graph(&graph, &task.input)?;
-        let calibration = open_calibration(&task, &input)?;
-        let output = ModelOutput::of_graph(&graph);
-        let evaluation = open_evaluation(&task, &input, &output)?;
-        let evaluation = evaluation.ok_or(PipelineError::NoSamples)?;
         if !task.metric.is_paired() {
             let problem = "a study compares networks sample by sample, and this metric does not \
                            follow from what each sample adds to it: choose binary or multilabel";
             let metric = task.metric.name();
             return Err(PipelineError::Metric { metric, problem: problem.into() });
         }
+        let onnx::Model { graph, sha256 } = task.read_model()?;
+        let input = ModelInput::of_graph(&graph, &task.input)?;
+        let calibration = open_calibration(&task, &input)?;
+        let output = ModelOutput::of_graph(&graph);
+        let evaluation = open_evaluation(&task, &input, &output)?;
+        let evaluation = evaluation.ok_or(PipelineError::NoSamples)?;
         let evaluation = evaluation.limited_to(most.unwrap_or(usize::MAX));
         let mut facts = facts(&task, sha256, calibration.as_ref(), &evaluation)?;
         let prepared = Arc::new(prepare(graph.clone())?);

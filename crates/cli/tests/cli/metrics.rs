@@ -121,7 +121,7 @@ fn class_labels_have_many_forms() {
     );
     place.labels("|u1", &[2, 2], &[0, 1, 1, 0]);
     place.refuses(&[], &["labels of 2 samples", "[2, 2]", "x.npy holds 3 samples"]);
-    place.labels("|u1", &[3, 2], &[1, 1, 1, 0, 0, 1]);
+    place.labels("|u1", &[3, 2], &[0, 1, 1, 1, 1, 0]);
     place.refuses(&[], &["not one-hot", "--metric multilabel"]);
     place.finds(&["--metric", "multilabel"], "multilabel 0.6667 [");
     place.finds(&["--metric", "multilabel"], "label_accuracy");
