@@ -13,7 +13,7 @@ use crate::graph::{Array, Graph, Node};
 use crate::observe::{Moments, MomentsObserver};
 use crate::pipeline::{Event, PipelineError, Progress};
 use crate::quant::{QParams, Range};
-use crate::quantized::{QuantizedGraph, QuantizedWeights};
+use crate::quantized::{LARGEST_BIAS, QuantizedGraph, QuantizedWeights};
 use crate::range::{WeightProblem, is_zero, unit, weight_qparams};
 use crate::recipe::Recipe;
 use crate::round::{GoOn, Rounded, Rounding, RoundingProblem};
@@ -140,9 +140,6 @@ fn doubt(samples: &[f32], len: usize) -> f64 {
     }
     8.0 / (8.0 + different.len() as f64)
 }
-
-/// The largest share of the 32-bit accumulator that a bias may take.
-const LARGEST_BIAS: f64 = (1 << 29) as f64;
 
 impl Layer<'_> {
     fn quantize(

@@ -42,6 +42,9 @@ pub struct QuantizedActivation {
     pub grid: Grid,
 }
 
+/// The largest share of the 32-bit accumulator that a bias may take.
+pub(crate) const LARGEST_BIAS: f64 = (1 << 29) as f64;
+
 /// Integer weights and biases of a layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuantizedWeights {
@@ -76,8 +79,10 @@ impl QuantizedWeights {
         Array::new([self.bias.len()], self.bias.iter().enumerate().map(real).collect())
     }
 
-    /// Rounds real biases, for an input of scale `input`.
+    /// Rounds real biases, for an input of scale `input`. Scales so small that a bias would take more
+    /// than its share of the accumulator are widened first.
     pub fn set_bias(&mut self, bias: &[f64], input: f32) {
+        self.widen_for_bias(bias, input);
         let step = |c: usize| f64::from(input) * f64::from(self.scale(c));
         self.bias = bias.iter().enumerate().map(|(c, b)| (b / step(c)).round() as i32).collect();
     }
@@ -85,6 +90,30 @@ impl QuantizedWeights {
 
 /// Rounds of widening grids; one but for cycles of grids that values share.
 const ROUNDS_OF_WIDENING: usize = 16;
+
+impl QuantizedWeights {
+    /// Moves the weights of channels in which `bias` would exceed [`LARGEST_BIAS`] to a wider grid.
+    fn widen_for_bias(&mut self, bias: &[f64], input: f32) {
+        let power_of_two = self.scales.iter().all(|scale| scale.log2().fract() == 0.0);
+        let channels = bias.len() / self.scales.len();
+        let values = self.values.len() / self.scales.len();
+        for (c, scale) in self.scales.iter_mut().enumerate() {
+            let largest =
+                bias[c * channels..][..channels].iter().fold(0.0, |m: f64, b| m.max(b.abs()));
+            let mut needed = (largest / (f64::from(input) * LARGEST_BIAS)) as f32;
+            if *scale >= needed || !needed.is_finite() {
+                continue;
+            }
+            if power_of_two {
+                needed = needed.log2().ceil().exp2();
+            }
+            for value in &mut self.values[c * values..][..values] {
+                *value = (f32::from(*value) * (*scale / needed)).round() as i8;
+            }
+            *scale = needed;
+        }
+    }
+}
 
 /// What a joint search of ranges needs besides statistics.
 pub struct JointSearch<'a> {

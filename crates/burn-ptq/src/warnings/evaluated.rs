@@ -74,7 +74,8 @@ impl EvaluationFacts {
                 None => true,
             };
             if !self.is_near_chance(other) && is_better(judged.metric) {
-                best = Some((scaling.instead_of(evaluation.samples.preprocessing()), judged.metric));
+                best =
+                    Some((scaling.instead_of(evaluation.samples.preprocessing()), judged.metric));
             }
         }
         self.rescaled = best;
