@@ -94,6 +94,22 @@ fn fit_windows(
 ) -> Result<Fit, DataError> {
     let len: usize = input.shape.iter().product();
     let features = len / window.max(1);
+    let expected = input.preprocessing.raw_shape(&input.shape);
+    let expected = without_ones(&expected);
+    if features * window == len
+        && expected != [len]
+        && without_ones(&[window, features]) != expected
+    {
+        return Err(DataError::format(
+            path,
+            format!(
+                "a window of {window} frames is [{window}, {features}], but the model's input '{}' \
+                 has shape {:?}; if the input has time along its last axis, give --layout nhwc, since \
+                 frames hold their features last",
+                input.name, input.shape
+            ),
+        ));
+    }
     let found = match *shape {
         [items, frames, f] => Some((items, frames, f)),
         [frames, f] if f == features => Some((1, frames, f)),

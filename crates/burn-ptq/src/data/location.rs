@@ -74,8 +74,8 @@ impl Location {
         Err(DataError::format(
             path,
             format!(
-                "{advice}; load it in Python and save the array with numpy.save('x.npy', x). Read \
-                 are .npy, .npz, .csv, .tsv, .txt, and folders of .png, .jpg or .wav files"
+                "{advice}; load it in Python and save the array with numpy.save('x.npy', x). \
+                 Supported are .npy, .npz, .csv, .tsv, .txt, and folders of .png, .jpg or .wav files"
             ),
         ))
     }

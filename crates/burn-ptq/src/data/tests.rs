@@ -447,6 +447,22 @@ fn windows_of_recordings_are_samples_or_come_together() {
     assert_eq!(Samples::open(&cut, &windows).unwrap().into_windows().count(), 3);
     let short = place.npy("x.npy", "<f4", &[12, 1, 1], &f32_bytes(&data));
     assert!(problem(&short, &windows).contains("windows of 2 frames need"));
+    // Frames hold their features last, and nobody takes them for channels first in silence.
+    let frames = place.npy("x.npy", "<f4", &[4, 3], &f32_bytes(&data));
+    let mut first = input(&[3, 2]);
+    first.preprocessing.window_frames = Some(2);
+    assert!(problem(&frames, &first).contains("give --layout nhwc"));
+    first.preprocessing.layout = DataLayout::ChannelsLast;
+    let read = |input: &ModelInput| {
+        let samples = Samples::open(&frames, input).unwrap().into_windows();
+        samples.batches(1, Some(1)).unwrap().next().unwrap().unwrap()
+    };
+    assert_eq!(read(&first), [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
+    for shape in [&[6][..], &[2, 3], &[1, 2, 3]] {
+        let mut last = input(shape);
+        last.preprocessing.window_frames = Some(2);
+        assert_eq!(read(&last), data[..6], "{shape:?}");
+    }
 }
 
 /// Writes a PNG file of these channels.
