@@ -218,8 +218,10 @@ impl Moments {
                     let weights = &weight.data[group * per_group..][..per_group];
                     return (identity.iter().copied().collect(), weights.to_vec());
                 }
-                // Gradients and errors in f32 want second moments that can be squared themselves.
-                let unit = f64::from(crate::range::unit(ridge as f32));
+                // Gradients and errors in f32 want second moments that can be squared themselves. Where
+                // they can, all groups keep one unit, so that their errors can be added.
+                let usual = (1e-12..=1e12).contains(&mean_diagonal);
+                let unit = if usual { 1.0 } else { f64::from(crate::range::unit(ridge as f32)) };
                 hessian *= (1.0 - doubt) / unit;
                 let ridge = ridge / unit;
                 for i in 0..len {

@@ -211,7 +211,7 @@ fn unsupported_operations_are_listed_all_at_once_with_their_place() {
         "after stem.norm",
         "flip after blocks.0.norm",
         "abs after blocks.0.norm",
-        "3 parts",
+        "3 operations",
     ] {
         assert!(text.contains(part), "{part} is not in:\n{text}");
     }

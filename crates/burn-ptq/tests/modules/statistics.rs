@@ -6,6 +6,7 @@ use burn_ptq::WriteBackError;
 use burn_ptq::import::capture;
 use burn_ptq::pipeline::{Quantized, Quantizer};
 use burn_ptq::recipe::Recipe;
+use burn_ptq::warning::Warning;
 
 use crate::net::{Draws, Net, host};
 
@@ -34,21 +35,26 @@ fn trainable() -> Net {
     Net::new(&Device::flex().autodiff())
 }
 
+/// The warnings about statistics that moved.
+fn moved(quantized: &Quantized) -> Vec<Warning> {
+    let warnings = quantized.warnings.iter();
+    warnings.filter(|warning| warning.kind == "moved-statistics").cloned().collect()
+}
+
 #[test]
 fn a_clone_that_trains_moves_the_original_and_the_second_capture_says_so() {
     let net = trainable();
     let before = outputs(&net);
-    assert_eq!(quantize(&net).warnings, []);
+    assert_eq!(moved(&quantize(&net)), []);
     train(&net.clone());
     assert_ne!(outputs(&net), before, "Burn's clones do not share statistics any more");
     let quantized = quantize(&net);
-    let [warning] = &quantized.warnings[..] else { panic!("{:?}", quantized.warnings) };
-    assert_eq!(warning.kind, "moved-statistics");
+    let [warning] = &moved(&quantized)[..] else { panic!("{:?}", quantized.warnings) };
     let text = warning.to_string();
     assert!(text.contains("'blocks.0.norm.running_mean'"), "{text}");
     assert!(text.contains("`module.valid().train()`"), "{text}");
     // It stays with what is made of it.
-    assert_eq!(quantized.refined(quantized.quantized.clone()).unwrap().warnings.len(), 1);
+    assert_eq!(moved(&quantized.refined(quantized.quantized.clone()).unwrap()).len(), 1);
 }
 
 #[test]
@@ -60,7 +66,7 @@ fn a_copy_by_valid_and_train_has_statistics_of_its_own() {
     train(&copy);
     assert_ne!(outputs(&copy), before);
     assert_eq!(outputs(&net), before);
-    assert_eq!(quantize(&net).warnings, []);
+    assert_eq!(moved(&quantize(&net)), []);
 }
 
 #[test]
@@ -69,7 +75,7 @@ fn a_module_that_trained_since_its_last_capture_gives_no_warning() {
     quantize(&net);
     train(&net);
     net.classifier.weight = net.classifier.weight.map(|weight| weight * 1.01);
-    assert_eq!(quantize(&net).warnings, []);
+    assert_eq!(moved(&quantize(&net)), []);
 }
 
 #[test]
