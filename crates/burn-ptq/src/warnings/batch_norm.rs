@@ -60,7 +60,8 @@ impl BatchNormFit {
         let (name, (shift, stretch)) =
             (graph.nodes[first].batch_norm.as_ref()?.name.clone(), fit(samples.to_vec())?);
         let mut found = Self { name, shift, stretch, rescaled: None };
-        if found.is_far() {
+        // No scaling makes constant inputs vary.
+        if found.is_far() && found.stretch > 0.0 {
             let unlikeness = |&scaling: &Scaling| {
                 let (shift, stretch) = fit(scaling.apply(samples))?;
                 let other = Self { shift, stretch, ..found.clone() };
