@@ -169,7 +169,8 @@ fn integer_metrics_hold_at_8_bits_and_beat_a_peers_nearest_rounding_at_4() {
         let [integer, simulated, float] =
             [report.integer, report.simulated, report.float].map(Option::unwrap);
         println!("{} W8A8: {integer:.4}, simulated {simulated:.4}, float {float:.4}", task.name);
-        assert!((simulated - integer).abs() <= 0.006, "{}", task.name);
+        // One step in a few outputs of a thousand turns the classes of a few samples.
+        assert!((simulated - integer).abs() <= 0.012, "{}", task.name);
         let recipe = Recipe::preset("nearest").unwrap().at_widths(Some(4), None);
         let (report, _) = quantize(&task, recipe, None);
         let at_4_bits = report.integer.unwrap();

@@ -13,7 +13,7 @@ use crate::pipeline::{PipelineError, Progress};
 use crate::sampling_error::standard_error;
 
 /// The most evaluation samples on which other scalings are tried.
-pub(crate) const SCALING_SAMPLES: usize = 200;
+pub const SCALING_SAMPLES: usize = 200;
 
 impl EvaluationFacts {
     /// What `evaluation` found out of the float network and the integer program, or of one of them.

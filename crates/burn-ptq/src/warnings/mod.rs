@@ -21,7 +21,7 @@ mod layer_noisy;
 mod scaling;
 
 pub use batch_norm::BatchNormFit;
-pub(crate) use evaluated::SCALING_SAMPLES;
+pub use evaluated::SCALING_SAMPLES;
 pub use facts::{CalibrationFacts, EvaluationFacts, Facts, Found, LayerFacts};
 pub(crate) use gather::{fewest_bits, layer_facts};
 pub use scaling::Scaling;

@@ -1,5 +1,6 @@
 //! `burn-ptq evaluate`.
 
+use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,8 +10,9 @@ use burn_ptq::evaluate::{
     Evaluation, Judgement, Predict, float_predictor, observed_integer_predictor,
 };
 use burn_ptq::input::ModelInput;
-use burn_ptq::job::open_evaluation;
+use burn_ptq::job::{Clipped, open_evaluation};
 use burn_ptq::metric::{Metric, ModelOutput};
+use burn_ptq::warnings::{EvaluationFacts, Facts, SCALING_SAMPLES, check};
 use burn_ptq_deploy::file;
 use burn_ptq_deploy::output::write_atomically;
 
@@ -40,12 +42,22 @@ pub fn run(args: Evaluate) -> anyhow::Result<()> {
         let [input, output] = [model.input, model.output].map(|id| &model.tensors[id.0]);
         let wanted = if args.dump.is_some() { args.dump_samples } else { 0 };
         let mut dump = Dump::default();
-        let mut predict = observed_integer_predictor(&model, |inputs, outputs| {
+        let mut run = observed_integer_predictor(&model, |inputs, outputs| {
             dump.inputs.keep(inputs, wanted.saturating_mul(input.bytes()));
             dump.outputs.keep(outputs, wanted.saturating_mul(output.bytes()));
         });
-        judge(&args, &evaluation, &task.model, "integer", &model.classes, &mut predict)?;
-        drop(predict);
+        let clipped = RefCell::new(Clipped::default());
+        let predict = &mut |samples: Vec<f32>| {
+            clipped.borrow_mut().add(&model, &samples);
+            run(samples)
+        };
+        let facts = |judged: &Judgement| {
+            let mut facts = EvaluationFacts::new(&evaluation, None, Some(judged));
+            facts.clipped = clipped.borrow().share();
+            Ok(facts)
+        };
+        judge(&args, &evaluation, &task.model, "integer", &model.classes, predict, &facts)?;
+        drop(run);
         if let Some(folder) = &args.dump {
             dump.write(folder)?;
             let written = dump.inputs.0.len() / input.bytes();
@@ -60,10 +72,18 @@ pub fn run(args: Evaluate) -> anyhow::Result<()> {
     let input = ModelInput::of_graph(&graph, &task.input)?;
     let evaluation = open(&input, &ModelOutput::of_graph(&graph))?;
     let predict = &mut float_predictor(&graph, &device);
-    judge(&args, &evaluation, &task.model, "float", &[], predict)
+    let facts = |judged: &Judgement| {
+        let mut facts = EvaluationFacts::new(&evaluation, Some(judged), None);
+        if let Some(part) = open_evaluation(&task, &input, &ModelOutput::of_graph(&graph))? {
+            let part = part.limited_to(SCALING_SAMPLES);
+            facts.look_for_scaling(&part, None, &graph, &device, &|_| true)?;
+        }
+        anyhow::Ok(facts)
+    };
+    judge(&args, &evaluation, &task.model, "float", &[], predict, &facts)
 }
 
-/// Judges a model and prints what was found.
+/// Judges a model and prints what was found, with warnings about its `facts`.
 fn judge(
     args: &Evaluate,
     evaluation: &Evaluation,
@@ -71,10 +91,12 @@ fn judge(
     kind: &str,
     classes: &[String],
     predict: Predict,
+    facts: &dyn Fn(&Judgement) -> anyhow::Result<EvaluationFacts>,
 ) -> anyhow::Result<()> {
     let reporter = Reporter::new();
     let found = evaluation.judge_samples("evaluate", predict, &|event| reporter.show(event))?;
     drop(reporter);
+    let warnings = check(&Facts { evaluation: Some(facts(&found)?), ..Facts::default() });
     let (metric, samples, note) = (evaluation.metric, evaluation.count(), evaluation.note()?);
     let model = model.display().to_string();
     if args.json {
@@ -88,6 +110,7 @@ fn judge(
             "ci": found.interval,
             "figures": found.figures,
             "confusion": confusion(&found, classes, evaluation),
+            "warnings": warnings,
         });
         return output::json(&result);
     }
@@ -99,6 +122,9 @@ fn judge(
     }
     for figure in &found.figures {
         outln!("  {} {}", figure.name, Metric::Binary.text(figure.value, figure.interval))?;
+    }
+    for warning in &warnings {
+        outln!("warning: {warning}")?;
     }
     Ok(())
 }

@@ -18,7 +18,11 @@ fn demo_file(name: &str) -> String {
 fn the_noise_of_layers_is_measured_on_samples_that_they_were_not_fitted_to() {
     let task = demo().display().to_string();
     // Biases alone are fitted, to the first 128 of 256.
-    let nearest = report(&["--task", &task, "--preset", "nearest"]);
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = folder.path().join("r.toml").display().to_string();
+    let text = "weights = { bits = 4, range = 'mse' }\ncorrection = { bias = { samples = 128 } }\n";
+    std::fs::write(&recipe, text).unwrap();
+    let nearest = report(&["--task", &task, "--recipe", &recipe]);
     assert_eq!(nearest["sqnr_on"], "held-out");
     assert_eq!(nearest["sqnr_samples"], 64);
     // All are rounded on.

@@ -124,6 +124,29 @@ fn two_bits_by_rounding_to_nearest_are_named_when_they_guess() {
 }
 
 #[test]
+fn evaluate_warns_too_and_names_the_scaling() {
+    let task = demo().display().to_string();
+    let warnings = |arguments: &[&str]| {
+        let output = run(&[&["evaluate", "--json", "--task", &task], arguments].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        let found: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+        found["warnings"].clone()
+    };
+    assert_eq!(warnings(&[]), serde_json::json!([]));
+    // As if the pixels had been turned into -1000 to -984.
+    let far = warnings(&["--input-mean", "1000"]);
+    assert_eq!(far[0]["kind"], "float-near-chance", "{far}");
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().display().to_string();
+    assert!(run(&["quantize", "--task", &task, "--out", &out]).status.success());
+    let model = folder.path().join("model.bptq").display().to_string();
+    assert_eq!(warnings(&[&model]), serde_json::json!([]));
+    let output = run(&["evaluate", &model, "--task", &task, "--input-scale", "1"]);
+    let text = stdout(&output);
+    assert!(text.contains("warning: ") && text.contains("are clipped"), "{text}");
+}
+
+#[test]
 fn warnings_stand_at_the_end_of_the_summary() {
     let folder = tempfile::tempdir().unwrap();
     let (task, out) = (demo().display().to_string(), folder.path().display().to_string());
