@@ -86,6 +86,9 @@ pub fn run(
     for samples in calibration.iter().chain(evaluation.as_ref().map(|e| &e.samples)) {
         notes.extend(samples.notes().iter().cloned());
     }
+    if let (Some(calibration), Some(evaluation)) = (&calibration, &evaluation) {
+        notes.extend(evaluation.samples.element_note(calibration.preprocessing()));
+    }
     // Folders may also hold samples of networks that tell no classes apart.
     if check_classes(&graph, &input.classes).is_err() {
         input.classes.clear();

@@ -206,6 +206,20 @@ pub enum Element {
     F32,
 }
 
+impl Element {
+    /// What Rust, files and reports call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Element::U8 => "u8",
+            Element::I8 => "i8",
+            Element::U16 => "u16",
+            Element::I16 => "i16",
+            Element::I32 => "i32",
+            Element::F32 => "f32",
+        }
+    }
+}
+
 /// How the axes of a raw sample relate to the model's input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -265,6 +265,26 @@ impl Samples {
         &self.input.preprocessing
     }
 
+    /// What people should know if the raw elements have another type than those that the model was
+    /// calibrated with, and both are scaled alike: bytes and floats of one image rarely are.
+    pub fn element_note(&self, calibrated: &Preprocessing) -> Option<String> {
+        let own = &self.input.preprocessing;
+        let formula = |p: &Preprocessing| (p.scale, p.mean.clone(), p.std.clone());
+        let alike = formula(own) == formula(calibrated);
+        let neutral = formula(own) == formula(&Preprocessing::default());
+        if own.element == calibrated.element || neutral || !alike {
+            return None;
+        }
+        Some(format!(
+            "{}: its elements are {}, the model was calibrated with {}; both are scaled alike (by {}), \
+             check that they mean the same",
+            self.path.display(),
+            own.element.name(),
+            calibrated.element.name(),
+            own.scale
+        ))
+    }
+
     /// Labels that the data hold themselves: a column of a table, or the folders of files.
     pub fn labels(&self) -> Option<&Array> {
         self.labels.as_ref()

@@ -39,6 +39,9 @@ pub fn run(args: Evaluate) -> anyhow::Result<()> {
             errln!("warning: {warning}");
         }
         let evaluation = open(&input, &ModelOutput::of_program(&model))?;
+        if let Some(note) = evaluation.samples.element_note(&model.preprocessing) {
+            errln!("note: {note}");
+        }
         let [input, output] = [model.input, model.output].map(|id| &model.tensors[id.0]);
         let wanted = if args.dump.is_some() { args.dump_samples } else { 0 };
         let mut dump = Dump::default();

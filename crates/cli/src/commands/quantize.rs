@@ -222,7 +222,7 @@ fn preprocessing(report: &Report) -> String {
     if !std.is_empty() {
         formula = format!("({formula}) / {}", list(std));
     }
-    let mut text = format!("{} elements, {formula}", format!("{element:?}").to_lowercase());
+    let mut text = format!("{} elements, {formula}", element.name());
     match layout {
         DataLayout::Model => {}
         DataLayout::ChannelsLast => text.push_str(", channels last in the data"),

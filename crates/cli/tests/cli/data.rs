@@ -10,7 +10,7 @@ use zune_core::bit_depth::BitDepth;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::EncoderOptions;
 
-use crate::support::{demo, run, stderr, stdout, write_npy};
+use crate::support::{demo, f32_bytes, run, stderr, stdout, write_npy};
 
 /// Samples that are used.
 const COUNT: usize = 24;
@@ -153,6 +153,16 @@ fn a_model_remembers_how_samples_become_its_input() {
     assert!(!text.contains("warning"), "{text}");
     let (value, text) = evaluate(&["--input-scale", "0.0625"]);
     assert!(value == report["integer"] && !text.contains("warning"), "{text}");
+    // The same numbers as floats are scaled alike, which may be right or not.
+    let bytes = pixels("eval_x.npy");
+    let floats: Vec<f32> = bytes.iter().map(|&x| f32::from(x)).collect();
+    write_npy(&folder.path().join("f4.npy"), "<f4", false, &[COUNT, 1, 8, 8], &f32_bytes(&floats));
+    write_npy(&folder.path().join("y.npy"), "|u1", false, &[COUNT], &labels());
+    let [floats, y] =
+        ["f4.npy", "y.npy"].map(|name| folder.path().join(name).display().to_string());
+    let output = run(&["evaluate", &bptq, "--eval", &floats, "--labels", &y]);
+    let text = stderr(&output);
+    assert!(text.contains("its elements are f32, the model was calibrated with u8"), "{text}");
     let (value, text) = evaluate(&["--input-scale", "1"]);
     assert!(value != report["integer"], "another scale gives another metric");
     assert!(
