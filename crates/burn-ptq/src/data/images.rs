@@ -200,8 +200,8 @@ type Jpeg<'a> = JpegDecoder<ZCursor<&'a [u8]>>;
 
 /// A decoder that has read the beginning of a file.
 enum Decoder<'a> {
-    Png(Png<'a>),
-    Jpeg(Jpeg<'a>),
+    Png(Box<Png<'a>>),
+    Jpeg(Box<Jpeg<'a>>),
 }
 
 impl<'a> Decoder<'a> {
@@ -217,7 +217,7 @@ impl<'a> Decoder<'a> {
                 },
             );
             let facts = facts.ok_or_else(|| DataError::format(file, "has no PNG header"))?;
-            return Ok((Self::Png(decoder), facts));
+            return Ok((Self::Png(Box::new(decoder)), facts));
         }
         if bytes.starts_with(b"\xff\xd8") {
             let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options());
@@ -235,7 +235,7 @@ impl<'a> Decoder<'a> {
             let size = (usize::from(info.width), usize::from(info.height));
             let facts = Facts { size, channels: color.num_components(), deep: false };
             decoder.set_options(options().jpeg_set_out_colorspace(color));
-            return Ok((Self::Jpeg(decoder), facts));
+            return Ok((Self::Jpeg(Box::new(decoder)), facts));
         }
         Err(DataError::format(file, "is neither PNG nor JPEG, whatever its name says"))
     }

@@ -60,8 +60,8 @@ pub(in crate::import) mod data_type {
 /// The bytes that a tensor's shape and type say it takes where it is stored raw.
 pub(super) fn raw_bytes(tensor: &TensorProto) -> Result<usize, Refusal> {
     let kind = Encoding::of(tensor).ok_or_else(|| unknown_type(tensor))?;
-    let extents = tensor.dims.iter().map(|&d| usize::try_from(d).ok());
-    let bytes = extents.fold(Some(kind.size), |n, d| n?.checked_mul(d?));
+    let mut extents = tensor.dims.iter().map(|&d| usize::try_from(d).ok());
+    let bytes = extents.try_fold(kind.size, |n, d| n.checked_mul(d?));
     bytes.ok_or_else(|| Refusal::invalid(format!("its shape is {:?}", tensor.dims)))
 }
 
