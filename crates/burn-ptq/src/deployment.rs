@@ -32,8 +32,8 @@ impl Quantized {
         let sample = &self.float.value(self.float.input).shape;
         let found = input.dims();
         if found[1..] != sample[..] {
-            let expected = sample.clone();
-            return Err(PipelineError::BatchShape { found: found.to_vec(), expected });
+            let (what, expected) = ("the input of `forward`", sample.clone());
+            return Err(PipelineError::BatchShape { what, found: found.to_vec(), expected });
         }
         let device = input.device();
         let bytes = quantize_inputs(&self.program, &to_vec(input));

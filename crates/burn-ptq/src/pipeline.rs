@@ -92,13 +92,15 @@ pub enum PipelineError {
         /// How many elements.
         count: usize,
     },
-    /// A batch for calibration does not fit the model.
+    /// A batch does not fit the model.
     #[error(
-        "a calibration batch has the shape {found:?}, expected [batch, {}]; the first axis is the \
+        "{what} has the shape {found:?}, expected [batch, {}]; the first axis is the \
          batch, images are NCHW",
         expected.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
     )]
     BatchShape {
+        /// What the batch is for.
+        what: &'static str,
         /// The shape of the batch.
         found: Vec<usize>,
         /// The shape of a sample.
@@ -326,8 +328,8 @@ impl Quantizer {
         let to_host = |batch: Tensor<D>| -> Result<Vec<f32>, PipelineError> {
             let found = batch.dims();
             if found[1..] != shape {
-                let expected = shape.clone();
-                return Err(PipelineError::BatchShape { found: found.to_vec(), expected });
+                let (what, expected) = ("a calibration batch", shape.clone());
+                return Err(PipelineError::BatchShape { what, found: found.to_vec(), expected });
             }
             Ok(to_vec(batch))
         };

@@ -477,8 +477,8 @@ mod tests {
             ("[wieghts]\nbits = 4", "did you mean `weights`?"),
             ("rounding = 'adaruond'", "unknown rounding 'adaruond'"),
             ("[weights]\nbits = 9", "weights cannot have 9 bits: expected 2 to 8"),
-            ("[activations]\nbits = 1", "activations cannot have 1 bits: expected 2 to 8, or 16"),
-            ("[[layer]]\nname = 'a'\nweights = 1", "weights of layer 'a' cannot have 1 bits"),
+            ("[activations]\nbits = 1", "activations cannot have 1 bit: expected 2 to 8, or 16"),
+            ("[[layer]]\nname = 'a'\nweights = 1", "weights of layer 'a' cannot have 1 bit"),
             ("[calibration]\nbatch = 0", "calibration.batch is 0: expected at least 1"),
             ("seed = 'x'", "line 1, column 8"),
         ] {

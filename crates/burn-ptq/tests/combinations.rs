@@ -267,7 +267,7 @@ fn what_cannot_be_is_refused_with_a_reason() {
         ("conditioning = ['equalise']", "did you mean 'equalize'?"),
         ("joint_range = 'lapc'", "did you mean 'lapq'?"),
         ("layerwise.samples = 0", "layerwise.samples is 0"),
-        ("first_last_bits = 1", "weights cannot have 1 bits"),
+        ("first_last_bits = 1", "weights cannot have 1 bit"),
     ] {
         let error = Recipe::parse(text, "r.toml").unwrap_err().to_string();
         assert!(error.contains(message), "{text}: {error}");

@@ -1,5 +1,6 @@
 //! Imported models compute what ONNX Runtime computes, before and after the passes of `prepare`.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -131,4 +132,25 @@ fn imported_models_compute_what_onnx_runtime_computes() {
     assert!(results.len() > 1000, "the oracle lost cases: {}", results.len());
     let listed: Vec<String> = failures.iter().map(|f| format!("\n  {f}")).collect();
     assert!(failures.is_empty(), "{}", listed.concat());
+}
+
+#[test]
+fn definitions_of_operators_are_known_up_to_the_newest() {
+    let test = "definitions_of_operators_are_known_up_to_the_newest";
+    let Some(python) = python(test) else { return };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/onnx/versions.py");
+    let output = Command::new(python).arg(script).output().expect("Python runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("names are text");
+    let newest: HashMap<&str, i64> = (text.lines())
+        .map(|line| line.split_once(' ').expect("a name and a version"))
+        .map(|(name, version)| (name, version.parse().expect("a number")))
+        .collect();
+    assert_eq!(newest["opset"], *onnx::OPSETS.end(), "review the operators of the newest opset");
+    assert_eq!(newest["ir_version"], *onnx::IR_VERSIONS.end());
+    for operator in onnx::supported_operators() {
+        let name = operator.name;
+        let found = newest.get(name).unwrap_or_else(|| panic!("{name} is not one of ONNX"));
+        assert_eq!(*found, operator.version, "review what has changed in {name}");
+    }
 }

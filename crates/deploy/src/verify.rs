@@ -254,7 +254,7 @@ fn verify_data_flow(model: &IntModel) -> Result<(), VerifyError> {
         ensure(
             node.inputs.len() == arity,
             node,
-            format_args!("{arity} inputs"),
+            format_args!("{arity} input{}", if arity == 1 { "" } else { "s" }),
             format_args!("{}", node.inputs.len()),
         )?;
         for &input in &node.inputs {

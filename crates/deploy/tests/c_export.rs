@@ -250,7 +250,7 @@ fn unusable_requests_are_refused_with_what_is_wrong() {
     disconnected.nodes[1].inputs.clear();
     assert_eq!(
         message(&disconnected, &self_test),
-        "the program is invalid: node `conv` (DepthwiseConv2d): expected 1 inputs, found 0"
+        "the program is invalid: node `conv` (DepthwiseConv2d): expected 1 input, found 0"
     );
     assert!(!dir.exists());
 }

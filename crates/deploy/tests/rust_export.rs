@@ -283,7 +283,7 @@ fn unusable_requests_are_refused_with_what_is_wrong() {
     let mut disconnected = model.clone();
     disconnected.nodes[1].inputs.clear();
     let error = export(&disconnected, &self_test, &HOST, &dir).expect_err("refused");
-    assert!(error.to_string().contains("expected 1 inputs, found 0"), "{error}");
+    assert!(error.to_string().contains("expected 1 input, found 0"), "{error}");
     assert!(!dir.exists());
 }
 

@@ -83,7 +83,8 @@ impl Graph {
             _ => 1..=1,
         };
         if !expected.contains(&inputs.len()) {
-            return Err(error(format!("{} inputs are too few or too many", inputs.len())));
+            let what = if inputs.len() < *expected.start() { "few" } else { "many" };
+            return Err(error(format!("{} as inputs are too {what}", inputs.len())));
         }
         let shape = operator.infer_shape(&inputs).map_err(error)?;
         if shape.is_empty() || shape.len() > 3 || shape.contains(&0) {

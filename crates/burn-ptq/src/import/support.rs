@@ -30,7 +30,7 @@ pub fn supported_markdown() -> String {
     );
     for operation in supported_operations() {
         let condition = shown(operation.condition);
-        let _ = writeln!(text, "| `{}` | {} | {condition} |", operation.burn, operation.onnx);
+        let _ = writeln!(text, "| {} | {} | {condition} |", operation.burn, operation.onnx);
     }
     text
 }

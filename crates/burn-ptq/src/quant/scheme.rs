@@ -25,7 +25,7 @@ pub enum Granularity {
 
 /// A bit width that cannot be had.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{what} cannot have {found} bits: expected {expected}")]
+#[error("{what} cannot have {found} bit{}: expected {expected}", if *found == 1 { "" } else { "s" })]
 pub struct SchemeError {
     /// `weights` or `activations`, and of which layer.
     pub what: String,

@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv1d, Conv1dConfig, Conv2d, Conv2dConfig};
+use burn::nn::gru::{Gru, GruConfig};
 use burn::nn::pool::{
     AdaptiveAvgPool2dConfig, AvgPool1dConfig, AvgPool2dConfig, MaxPool1dConfig, MaxPool2dConfig,
 };
-use burn::nn::{DropoutConfig, Linear, LinearConfig, PaddingConfig2d};
+use burn::nn::{
+    DropoutConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig, Lstm, LstmConfig,
+    PaddingConfig2d,
+};
 use burn::tensor::activation::{
     hard_sigmoid, hard_swish, leaky_relu, log_softmax, relu, sigmoid, softmax,
 };
@@ -211,10 +215,47 @@ fn unsupported_operations_are_listed_all_at_once_with_their_place() {
         "after stem.norm",
         "flip after blocks.0.norm",
         "abs after blocks.0.norm",
-        "3 operations",
+        "module 'Net': 3 operations cannot be imported",
     ] {
         assert!(text.contains(part), "{part} is not in:\n{text}");
     }
+}
+
+#[test]
+fn unsupported_layers_are_one_line_each_in_words_about_the_module() {
+    #[derive(Module, Debug)]
+    struct Sensor {
+        lstm: Lstm,
+        gru: Gru,
+        norm: LayerNorm,
+        classifier: Linear,
+    }
+    let device = Device::flex();
+    let sensor = Sensor {
+        lstm: LstmConfig::new(3, 8, true).init(&device),
+        gru: GruConfig::new(8, 8, true).init(&device),
+        norm: LayerNormConfig::new(8).init(&device),
+        classifier: LinearConfig::new(8, 4).init(&device),
+    };
+    let forward = |net: &Sensor, x: Tensor<3>| {
+        let (x, _) = net.lstm.forward(x, None);
+        let x = net.norm.forward(net.gru.forward(x, None));
+        burn::tensor::activation::softmax(net.classifier.forward(x), 0)
+    };
+    let error = capture(&sensor, Tensor::zeros([1, 5, 3], &device), forward).unwrap_err();
+    let text = error.to_string();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 5, "{text}");
+    assert_eq!(lines[0], "module 'Sensor': 4 operations cannot be imported:");
+    for (line, parts) in lines[1..].iter().zip([
+        ["'lstm' (Lstm): the operator is not supported", "use convolutions over time"],
+        ["'gru' (Gru): the operator is not supported", "use convolutions over time"],
+        ["'norm' (LayerNorm): the operator is not supported", "batch normalization"],
+        ["(Softmax): it normalizes over the batch axis", "write `forward` with the axis"],
+    ]) {
+        assert!(parts.iter().all(|part| line.contains(part)), "{line}");
+    }
+    assert!(!text.contains("ONNX") && !text.contains("file"), "{text}");
 }
 
 #[test]

@@ -81,7 +81,10 @@ fn the_integer_program_runs_on_tensors_and_follows_the_simulation() {
         assert!((i - s).abs() < 0.02 && (i - f).abs() < 0.06, "{i}, simulated {s}, float {f}");
     }
     let wrong = Tensor::<4>::zeros([4, 2, 8, 7], &Device::flex());
-    assert!(matches!(quantized.forward(wrong), Err(PipelineError::BatchShape { .. })));
+    let error = quantized.forward(wrong).unwrap_err();
+    assert!(matches!(error, PipelineError::BatchShape { .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.starts_with("the input of `forward` has the shape [4, 2, 8, 7]"), "{text}");
 }
 
 #[test]

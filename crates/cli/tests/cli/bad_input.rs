@@ -142,7 +142,7 @@ fn recipes_with_mistakes_say_where_and_what_was_meant() {
         ("rounding = 'adaruond'\n", &["unknown rounding", "nearest", "line 1"]),
         ("[weights.range.mse]\n[weights.range.min-max]\n", &["two choices"]),
         ("[weights]\nbits = 9\n", &["weights cannot have 9 bits: expected 2 to 8"]),
-        ("[activations]\nbits = 1\n", &["activations cannot have 1 bits: expected 2 to 8, or 16"]),
+        ("[activations]\nbits = 1\n", &["activations cannot have 1 bit: expected 2 to 8, or 16"]),
         ("not toml", &["r.toml is not a recipe", "line 1"]),
     ] {
         let recipe = place.write("r.toml", text.as_bytes());
@@ -155,7 +155,7 @@ fn recipes_with_mistakes_say_where_and_what_was_meant() {
 #[test]
 fn flags_out_of_range_are_refused() {
     demo_fails(&["--weights", "9"], &["weights cannot have 9 bits: expected 2 to 8"]);
-    demo_fails(&["--weights", "1"], &["weights cannot have 1 bits"]);
+    demo_fails(&["--weights", "1"], &["weights cannot have 1 bit"]);
     demo_fails(&["--activations", "12"], &["activations cannot have 12 bits"]);
     demo_fails(&["--samples", "0"], &["calibration.samples is 0: expected at least 1"]);
     demo_fails(&["--layer", "stem.conv"], &["expected GLOB:weights=BITS,activations=BITS"]);

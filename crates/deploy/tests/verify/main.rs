@@ -104,9 +104,9 @@ fn ids_are_in_range() {
 #[test]
 fn operations_have_their_number_of_inputs() {
     breaks(add(), "(Add): expected 2 inputs, found 1", |m| m.nodes[1].inputs.truncate(1));
-    breaks(table8(), "expected 1 inputs, found 0", |m| m.nodes[0].inputs.clear());
+    breaks(table8(), "expected 1 input, found 0", |m| m.nodes[0].inputs.clear());
     breaks(concat(), "expected 2 inputs, found 1", |m| m.nodes[1].inputs.truncate(1));
-    breaks(concat(), "expected 1 inputs, found 0", |m| {
+    breaks(concat(), "expected 1 input, found 0", |m| {
         m.nodes[1].inputs.clear();
         *op(m) = IntOp::Concat { outer: 1, chunks: vec![] };
     });

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use burn_ptq_deploy::verify::MAX_WINDOW;
+
 /// How a window walks over height and width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
@@ -30,6 +32,14 @@ impl Window {
             let (kernel, stride) = (self.kernel[axis], self.stride[axis]);
             if kernel == 0 || stride == 0 || self.dilation[axis] == 0 {
                 return Err("kernel, stride and dilation must be at least 1".into());
+            }
+            let longest = kernel.max(stride).max(self.dilation[axis]).max(self.begin[axis]);
+            if longest > MAX_WINDOW {
+                return Err(format!(
+                    "a window of kernel {kernel}, stride {stride}, dilation {} and padding {} exceeds \
+                     {MAX_WINDOW}",
+                    self.dilation[axis], self.begin[axis]
+                ));
             }
             let reach = (kernel - 1) * self.dilation[axis] + 1;
             let padded = extents[axis] + self.begin[axis] + self.end[axis];

@@ -121,7 +121,7 @@ pub(super) fn import(
                 }
             }
             Err(refusal) => {
-                problems.push(refusal.of(display_name(node), operator_name(node), source));
+                problems.push(refusal.of(display_name(node), operator_name(node, source), source));
                 importer.bind_refused(node);
             }
         }
@@ -133,8 +133,8 @@ pub(super) fn import(
 }
 
 /// The operator with its domain where it is not a standard one.
-fn operator_name(node: &NodeProto) -> String {
-    if is_standard_domain(&node.domain) {
+fn operator_name(node: &NodeProto, source: Source) -> String {
+    if is_standard_domain(&node.domain) || source == Source::Module {
         node.op_type.clone()
     } else {
         format!("{}.{}", node.domain, node.op_type)

@@ -183,8 +183,12 @@ fn sample_shape(
         sample = own.iter().map(|&extent| Some(extent)).collect();
     }
     if let Some(own) = samples.filter(|own| own.len() == sample.len()) {
-        for (extent, own) in sample.iter_mut().zip(own) {
-            *extent = extent.or(Some(*own));
+        // Samples may have their channels last where the model has them first.
+        let mut turned = own.to_vec();
+        turned.rotate_right(1);
+        let fits = |own: &[usize]| sample.iter().zip(own).all(|(f, o)| f.is_none_or(|f| f == *o));
+        if let Some(own) = [own, &turned].into_iter().find(|own| fits(own)) {
+            sample = own.iter().map(|&extent| Some(extent)).collect();
         }
     }
     let sample: Option<Vec<usize>> = sample.into_iter().collect();

@@ -7,7 +7,7 @@ use std::str::FromStr;
 pub struct Options {
     /// Shapes of inputs, for axes whose extents the file leaves open.
     pub shapes: Vec<InputShape>,
-    /// The shape of one calibration sample, for axes that are open still.
+    /// The shape of one calibration sample, for axes that are open still; channels may be last in it.
     pub sample: Option<Vec<usize>>,
 }
 

@@ -7,7 +7,7 @@ use super::super::error::{QUANTIZED, Refusal};
 const FAMILIES: &[(&str, &str)] = &[
     (
         "LSTM GRU RNN Lstm BiLstm Gru BiGru Rnn BiRnn CausalConvWithState",
-        "recurrent layers are not supported: use convolutions over time, or cut the model before it",
+        "use convolutions over time instead of recurrent layers, or cut the model before it",
     ),
     ("If Loop Scan", "export the model without control flow, or simplify it"),
     (
@@ -73,7 +73,7 @@ const FAMILIES: &[(&str, &str)] = &[
     (
         "LinearRegressor LinearClassifier TreeEnsemble TreeEnsembleClassifier TreeEnsembleRegressor \
          SVMClassifier SVMRegressor",
-        "classical machine learning is not supported: give a neural network of standard operators",
+        "only neural networks of the standard operators are supported",
     ),
 ];
 

@@ -5,7 +5,7 @@ use super::super::importer::{Site, check_elements};
 use crate::graph::ops::Window;
 
 /// The largest kernel, stride, dilation or padding along one axis.
-const MAX_STEP: i64 = 1 << 20;
+const MAX_STEP: i64 = u16::MAX as i64;
 
 /// A window over a sample.
 pub(super) struct Sliding {

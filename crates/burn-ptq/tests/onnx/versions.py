@@ -1,0 +1,13 @@
+"""The newest definitions that the installed onnx knows: lines of a name and a version.
+
+`opset` and `ir_version` stand for the standard as a whole, the others for its operators.
+"""
+
+import onnx
+from onnx import defs
+
+print("opset", defs.onnx_opset_version())
+print("ir_version", onnx.IR_VERSION)
+for schema in defs.get_all_schemas():
+    if schema.domain == "" and not schema.deprecated:
+        print(schema.name, schema.since_version)

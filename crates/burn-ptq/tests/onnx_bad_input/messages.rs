@@ -1,0 +1,125 @@
+//! All causes in one go, one line each, in words that hold.
+
+use burn_ptq::import::onnx;
+
+use crate::build::{bytes, int, model, node, weights};
+use crate::{assert_says, error, problems, refusal};
+
+#[test]
+fn what_stands_behind_a_refused_node_is_told_too() {
+    // `Elu` keeps its input's shape.
+    let nodes = vec![
+        node("Elu", &["x"], &["a"], vec![]),
+        node("Softmax", &["a"], &["b"], vec![int("axis", 0)]),
+        node("Relu", &["b"], &["y"], vec![]),
+    ];
+    let found = problems(&model(&[3, 8, 8], nodes, vec![]));
+    let operators: Vec<&str> = found.iter().map(|p| p.op.as_str()).collect();
+    assert_eq!(operators, ["Elu", "Softmax"]);
+
+    // The file says what shape others have.
+    let nodes = vec![
+        node("ConvTranspose", &["x", "w"], &["a"], vec![]),
+        node("Conv", &["a", "w"], &["y"], vec![]),
+    ];
+    let mut upsampled = model(&[3, 8, 8], nodes, vec![weights("w", &[3, 2, 3, 3])]);
+    assert_eq!(problems(&upsampled).len(), 1);
+    let graph = upsampled.graph.mut_or_insert_default();
+    let mut stated = graph.input[0].clone();
+    stated.name = "a".into();
+    graph.value_info.push(stated);
+    let found = problems(&upsampled);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert_says(&found[1], &["'Conv_y' (Conv)", "wants 2 input channels, found 3"]);
+}
+
+#[test]
+fn problems_of_all_inputs_and_outputs_are_told_at_once() {
+    let nodes = vec![
+        node("Gelu", &["x"], &["y"], vec![]),
+        node("Softmax", &["second"], &["z"], vec![int("axis", 0)]),
+    ];
+    let mut both = model(&[4], nodes, vec![]);
+    let graph = both.graph.mut_or_insert_default();
+    for (values, name) in [(&mut graph.input, "second"), (&mut graph.output, "z")] {
+        let mut another = values[0].clone();
+        another.name = name.into();
+        values.push(another);
+    }
+    assert_says(
+        error(&both),
+        &["4 parts", "expected one input", "expected one output", "(Gelu)", "over the batch axis"],
+    );
+}
+
+#[test]
+fn a_quantized_model_is_called_so_in_one_line() {
+    let mut nodes = Vec::new();
+    let mut before = "x".to_string();
+    for i in 0..120 {
+        let (integer, real) = (format!("q{i}"), format!("d{i}"));
+        nodes.push(node("QuantizeLinear", &[&before, "scale"], &[&integer], vec![]));
+        nodes.push(node("DequantizeLinear", &[&integer, "scale"], &[&real], vec![]));
+        before = real;
+    }
+    nodes.push(node("Relu", &[&before], &["y"], vec![]));
+    let text = error(&model(&[4], nodes, vec![weights("scale", &[])])).to_string();
+    assert_eq!(text.lines().count(), 2, "{text}");
+    assert_says(
+        text,
+        &[
+            "120 QuantizeLinear ('QuantizeLinear_q0', 'QuantizeLinear_q1', 'QuantizeLinear_q2', ...)",
+            "120 DequantizeLinear",
+            "the model is quantized already; give the float model",
+        ],
+    );
+}
+
+#[test]
+fn files_that_keep_to_the_standard_are_not_called_broken() {
+    let bound = node("Max", &["x", "w"], &["y"], vec![]);
+    let per_channel = refusal(vec![bound], vec![weights("w", &[3, 1, 1])]);
+    assert_says(&per_channel, &["one element, found the shape [3, 1, 1]", "one number"]);
+    let three = node("Min", &["x", "w", "w"], &["y"], vec![]);
+    let three = refusal(vec![three], vec![weights("w", &[])]);
+    assert_says(&three, &["expected 2 inputs, found 3", "chain"]);
+    for message in [per_channel, three] {
+        assert!(!message.contains("standard"), "{message}");
+    }
+}
+
+#[test]
+fn only_what_is_the_same_idea_is_suggested() {
+    for op in ["Slic", "Sun", "Rel", "ReduceMax", "Sin", "Split"] {
+        let message = refusal(vec![node(op, &["x"], &["y"], vec![])], vec![]);
+        assert!(!message.contains("nearest"), "{message}");
+    }
+    let sum = refusal(vec![node("Sum", &["x", "x"], &["y"], vec![])], vec![]);
+    assert_says(sum, &["chain of Add"]);
+}
+
+#[test]
+fn models_without_standard_operators_are_models() {
+    let mut regression = node("LinearRegressor", &["x"], &["y"], vec![]);
+    regression.domain = "ai.onnx.ml".into();
+    let mut classical = model(&[4], vec![regression], vec![]);
+    classical.opset_import[0].domain = "ai.onnx.ml".into();
+    classical.opset_import[0].version = 3;
+    assert_says(error(&classical), &["(ai.onnx.ml.LinearRegressor)", "only neural networks"]);
+}
+
+#[test]
+fn names_that_stand_twice_are_refused() {
+    let conv = || vec![node("Conv", &["x", "w"], &["y"], vec![])];
+    let twice = vec![weights("w", &[2, 3, 3, 3]), weights("w", &[2, 3, 3, 3])];
+    assert_says(refusal(conv(), twice), &["'w' (initializer)", "have this name"]);
+}
+
+#[test]
+fn newer_operator_sets_are_read() {
+    for opset in [25, 26, 27, 28] {
+        let mut newest = model(&[4], vec![node("Relu", &["x"], &["y"], vec![])], vec![]);
+        newest.opset_import[0].version = opset;
+        onnx::parse(&bytes(&newest), "new").expect("its operators have not changed");
+    }
+}
