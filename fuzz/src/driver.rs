@@ -156,7 +156,10 @@ fn save(out: Option<&Path>, target: &str, what: &str, number: u64, input: &[u8])
 }
 
 /// The input that is under way, and a thread that watches over it.
-struct Watched(Arc<Mutex<Option<(u64, Vec<u8>, Instant)>>>);
+struct Watched(Arc<Mutex<Option<Input>>>);
+
+/// An input's number, its bytes, and when it began.
+type Input = (u64, Vec<u8>, Instant);
 
 impl Watched {
     fn start(target: &'static str, out: Option<PathBuf>) -> Self {

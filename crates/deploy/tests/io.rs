@@ -38,7 +38,7 @@ impl Random {
     fn next(&mut self) -> u32 {
         self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         // The high bits are the random ones.
-        self.0 >> 16 | self.0 << 16
+        self.0.rotate_left(16)
     }
 
     /// A float that the grid may find difficult.
@@ -56,7 +56,7 @@ impl Random {
     fn raw(&mut self, element: Element, scale: f32) -> (Vec<u8>, f32) {
         let bits = self.next();
         // Small numbers too, which do not saturate.
-        let few = if self.next() % 2 == 0 { bits as i32 } else { bits as i32 >> 18 };
+        let few = if self.next().is_multiple_of(2) { bits as i32 } else { bits as i32 >> 18 };
         match element {
             Element::U8 => (vec![bits as u8], f32::from(bits as u8)),
             Element::I8 => (vec![bits as u8], f32::from(bits as u8 as i8)),
