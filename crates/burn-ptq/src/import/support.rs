@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::onnx::{OPSETS, supported_operators};
+use super::onnx::{MAX_NODES, MAX_VALUE_ELEMENTS, OPSETS, supported_operators};
 use super::supported_operations;
 
 /// What can be imported, with its conditions, as a page in Markdown: `docs/operators.md`.
@@ -10,7 +10,8 @@ pub fn supported_markdown() -> String {
     let mut text = format!(
         "# Operators that can be imported\n\n\
          Written by `burn-ptq operators`. Models have one input and one output of floats, with samples of one to\n\
-         three axes behind the batch, which stays in front. What is not listed is refused by name, with what to do\n\
+         three axes behind the batch, which stays in front; at most {MAX_NODES} nodes that compute, and values of\n\
+         at most {MAX_VALUE_ELEMENTS} elements a sample. What is not listed is refused by name, with what to do\n\
          instead, all of a model at once.\n\n\
          ## ONNX\n\n\
          Opset {} to {}; \"on constants and shapes only\" means that the result is computed at import. The version\n\

@@ -43,8 +43,21 @@ fn fails(place: &Place, arguments: &[&str], messages: &[&str]) {
     for message in messages {
         assert!(text.contains(message), "expected {message:?} in:\n{text}");
     }
+    assert_says_nothing_twice(&text);
     assert!(!place.path("out").exists(), "the output folder was left behind");
     assert_eq!(files(place.folder.path()), before, "files were left behind");
+}
+
+/// No cause stands twice in an error, as it does where an error and its source both say it.
+#[track_caller]
+fn assert_says_nothing_twice(text: &str) {
+    let error = text.find("error: ").map_or(text, |start| &text[start..]);
+    let mut parts: Vec<&str> = error.split([':', ';', '\n']).map(str::trim).collect();
+    parts.retain(|part| part.len() > 20);
+    parts.sort_unstable();
+    if let Some(twice) = parts.windows(2).find(|pair| pair[0] == pair[1]) {
+        panic!("{:?} stands twice in:\n{text}", twice[0]);
+    }
 }
 
 /// Quantizes the demo with other arguments.
@@ -71,6 +84,13 @@ fn files_that_are_no_onnx_models_are_named_as_such() {
         fails(&place, &[&path, "--calib", &calib], &["error: ", message]);
     }
     fails(&place, &[&place.text("absent.onnx"), "--calib", &calib], &["absent.onnx"]);
+}
+
+#[test]
+fn shapes_that_the_model_cannot_have_are_refused() {
+    demo_fails(&["--shape", "1x1x9x9"], &["--shape says [1, 1, 9, 9]", "the file says"]);
+    demo_fails(&["--shape", "pixels=1x1x8x8"], &["'pixels'", "the model's inputs are"]);
+    demo_fails(&["--shape", "1,1,8,8"], &["'1,1,8,8' is not a shape", "such as 1x3x96x96"]);
 }
 
 #[test]

@@ -1,11 +1,10 @@
 //! Bounds on the memory and time that a file can cost the importer.
 
+use super::MAX_NODES;
 use super::error::Refusal;
 
 /// The bytes that all constants of a model may take together, whatever computes them.
 const BYTES: usize = 256 << 20;
-/// The nodes that a graph may have.
-const NODES: usize = 4096;
 /// The elements of one sample that all values of a graph may have together.
 const ELEMENTS: usize = 1 << 26;
 /// The rows and columns that the windows of all pools may visit together.
@@ -24,7 +23,7 @@ pub(super) struct Budget {
 
 impl Budget {
     pub fn new() -> Self {
-        Self { bytes: BYTES, positions: POSITIONS, nodes: NODES, elements: ELEMENTS }
+        Self { bytes: BYTES, positions: POSITIONS, nodes: MAX_NODES, elements: ELEMENTS }
     }
 
     /// The number of elements of a constant of `shape` with `size` bytes an element, if so many may
@@ -58,7 +57,7 @@ impl Budget {
         let left = self.nodes.checked_sub(1);
         self.nodes = left.ok_or_else(|| {
             Refusal::new(
-                format!("the model has more than {NODES} nodes that compute"),
+                format!("the model has more than {MAX_NODES} nodes that compute"),
                 "models for microcontrollers are smaller",
             )
         })?;

@@ -48,7 +48,10 @@ pub const OPSETS: RangeInclusive<i64> = 7..=28;
 /// The largest file that is read; with the files beside it, if the model's weights are there.
 pub const MAX_FILE_BYTES: u64 = 96 << 20;
 /// The largest number of elements that a value may have for one sample.
-pub const MAX_VALUE_ELEMENTS: usize = 1 << 24;
+pub const MAX_VALUE_ELEMENTS: usize = 1 << 22;
+
+/// The largest number of nodes that a graph may have, those aside that are computed at import.
+pub const MAX_NODES: usize = 2048;
 
 /// A model that was read from a file.
 #[derive(Clone, Debug)]
