@@ -1,4 +1,4 @@
-//! Training with a loop of one's own.
+//! Training with a custom loop.
 
 use std::error::Error;
 use std::f64::consts::PI;

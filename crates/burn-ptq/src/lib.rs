@@ -48,7 +48,7 @@
 //!
 //! - [`import`]: models from Burn modules and from ONNX files.
 //! - [`recipe`]: what can be chosen, and the presets.
-//! - [`pipeline::Quantizer`]: progress, other devices, components of one's own.
+//! - [`pipeline::Quantizer`]: progress, other devices, custom components.
 //! - [`pipeline::Quantized`]: the result: [simulated](pipeline::Quantized::simulate) as a Burn module,
 //!   run as integers, [written back](pipeline::Quantized::write_back) into the module it came from.
 //! - [`qat`]: fine-tuning with your own loop, where calibration alone loses too much.

@@ -170,7 +170,7 @@ pub enum RecipeError {
         /// What is expected.
         expected: String,
     },
-    /// A layer override that is no glob, or matches no layer.
+    /// A layer override that is not a valid glob pattern, or matches no layer.
     #[error("layer '{glob}' {problem}")]
     Layer {
         /// The glob.
@@ -323,7 +323,7 @@ impl Recipe {
             }
             glob::Pattern::new(&layer.name).map_err(|e| RecipeError::Layer {
                 glob: layer.name.clone(),
-                problem: format!("is no glob: {e}"),
+                problem: format!("is not a valid glob pattern: {e}"),
             })?;
         }
         limits::check(self)?;

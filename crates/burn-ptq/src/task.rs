@@ -36,7 +36,7 @@ pub struct Task {
     pub shapes: Vec<InputShape>,
 }
 
-/// `task.toml`. Provenance is for people; it is accepted and not read.
+/// `task.toml`. Provenance is for human readers; it is accepted and not read.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TaskFile {

@@ -274,7 +274,7 @@ fn what_cannot_be_is_refused_with_a_reason() {
     }
     let blocks = recipe("reconstruction.granularity = 'block'\nreconstruction.blocks = ['ad']");
     let error = quantize(&blocks).unwrap_err().to_string();
-    assert!(error.contains("'ad' in reconstruction.blocks is no node of the model"), "{error}");
+    assert!(error.contains("'ad' in reconstruction.blocks is not a node of the model"), "{error}");
     let mut plain = network();
     plain.nodes.iter_mut().for_each(|node| node.batch_norm = None);
     let error = quantize_with(&recipe("calibration.source = { data-free = {} }"), plain, &|_| true);

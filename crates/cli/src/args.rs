@@ -9,7 +9,7 @@ use burn_ptq::study::Shard;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Post-training quantization for tinyML: an ONNX model in, integer C for a microcontroller out,
-/// proven bit-exact on the desk.
+/// proven bit-exact on the host.
 #[derive(Debug, Parser)]
 #[command(name = "burn-ptq", version, about)]
 pub struct Arguments {
@@ -150,13 +150,13 @@ pub struct Data {
     /// open.
     #[arg(long, value_name = "first|last", value_parser = class_axis)]
     pub class_axis: Option<ClassAxis>,
-    /// Multiply raw elements by this factor, such as 0.00392157 for pixels from 0 to 1.
+    /// Multiply raw input values by this factor, such as 0.00392157 for pixels from 0 to 1.
     #[arg(long, value_name = "F", allow_negative_numbers = true)]
     pub input_scale: Option<f32>,
-    /// Mean of scaled elements, which is subtracted: one number, or one a channel.
+    /// Mean of scaled elements, which is subtracted: one number, or one per channel.
     #[arg(long, value_name = "F,..", value_delimiter = ',', allow_negative_numbers = true)]
     pub input_mean: Vec<f32>,
-    /// Standard deviation of scaled elements, by which they are divided: one number, or one a channel.
+    /// Standard deviation of scaled elements, by which they are divided: one number, or one per channel.
     #[arg(long, value_name = "F,..", value_delimiter = ',')]
     pub input_std: Vec<f32>,
     /// Where samples hold their channels: nchw for first, nhwc for last; as the model's input if left

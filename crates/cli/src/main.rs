@@ -19,7 +19,7 @@ use clap::Parser;
 use args::{Arguments, Command};
 use output::errln;
 
-/// Exit code of errors that the user can mend.
+/// Exit code of user-fixable errors.
 const USAGE: u8 = 2;
 /// Exit code after Ctrl-C.
 const INTERRUPTED: u8 = 130;
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
                 return ExitCode::from(INTERRUPTED);
             }
             if let Some(StudyError::Cancelled) = error.downcast_ref() {
-                errln!("interrupted; every finished run is kept, the same command goes on");
+                errln!("interrupted; every finished run is kept, the same command continues");
                 return ExitCode::from(INTERRUPTED);
             }
             errln!("error: {}", causes(&error));

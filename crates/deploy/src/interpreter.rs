@@ -1,4 +1,4 @@
-//! Execution of integer programs, for evaluation on the desk.
+//! Execution of integer programs, for evaluation on the host.
 //!
 //! The interpreter works inside one arena at the planned offsets: that it gives the right outputs
 //! shows that the plan is right. It copies the inputs of an operation out before the operation

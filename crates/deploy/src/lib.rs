@@ -1,5 +1,5 @@
 //! Integer programs: the model file, its verifier and memory planner, the interpreter and the
-//! exporters. Knows no Burn: a firmware's build script can use it alone.
+//! exporters. Does not depend on Burn: a firmware's build script can use it alone.
 
 pub mod board;
 pub mod border;

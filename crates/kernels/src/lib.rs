@@ -7,7 +7,7 @@
 //!
 //! The crate is `no_std`, never allocates and has no dependencies. [`reference`](mod@reference) holds loops that a
 //! reader can check against the formulas by eye; [`fast`] holds the same operations, quicker, with
-//! the same bits out, for the desk; [`embedded`] and [`dsp`] hold them for microcontrollers.
+//! the same bits out, for the host; [`embedded`] and [`dsp`] hold them for microcontrollers.
 #![no_std]
 #![warn(missing_docs)]
 

@@ -90,7 +90,7 @@ impl Request {
                     let text = value()?;
                     let number = text.parse().ok();
                     request.seed =
-                        Some(number.with_context(|| format!("--seed {text:?} is no number"))?);
+                        Some(number.with_context(|| format!("--seed {text:?} is not a number"))?);
                 }
                 "--nodes" => request.nodes = true,
                 "--out" => request.out = Some(value()?.into()),
@@ -114,13 +114,13 @@ impl Request {
 
 fn targets(names: &str) -> Result<Vec<&'static Target>> {
     let targets: Vec<_> = names.split(',').map(export::target).collect::<Result<_, _>>()?;
-    ensure!(!targets.contains(&&HOST), "the host is no microcontroller");
+    ensure!(!targets.contains(&&HOST), "the host is not a microcontroller");
     Ok(targets)
 }
 
 fn count(argument: &str, text: &str) -> Result<usize> {
     let number = text.parse().ok().filter(|&number| number > 0);
-    number.with_context(|| format!("{argument} {text:?} is no number above 0"))
+    number.with_context(|| format!("{argument} {text:?} is not a number above 0"))
 }
 
 pub fn run(arguments: &[String]) -> Result<ExitCode> {
@@ -167,12 +167,12 @@ mod tests {
     fn wrong_arguments_are_refused_by_name() {
         let error = |arguments: &[&str]| parse(arguments).err().expect("refused").to_string();
         assert!(error(&["--sample"]).contains("--sample"));
-        assert!(error(&["--samples", "0"]).contains("--samples \"0\" is no number above 0"));
-        assert!(error(&["random", "--seed", "x"]).contains("no number"));
+        assert!(error(&["--samples", "0"]).contains("--samples \"0\" is not a number above 0"));
+        assert!(error(&["random", "--seed", "x"]).contains("not a number"));
         assert!(error(&["--programs"]).contains("needs a value"));
         assert!(error(&["--targets", "m4,z80"]).contains("z80"));
         assert!(error(&["all", "--out", "x.md"]).contains("--out holds one part"));
-        assert!(error(&["--targets", "host"]).contains("no microcontroller"));
+        assert!(error(&["--targets", "host"]).contains("not a microcontroller"));
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub fn reconstruct(
     let parts = segments(&graph, how).map_err(|name| RecipeError::Layer {
         glob: name,
         problem: format!(
-            "in reconstruction.blocks is no node of the model: {}",
+            "in reconstruction.blocks is not a node of the model: {}",
             graph.nodes.iter().map(|n| n.name.as_str()).collect::<Vec<_>>().join(", ")
         ),
     })?;

@@ -32,7 +32,7 @@ pub enum Verdict {
     Better,
     /// The cell is worse.
     Worse,
-    /// Neither is shown.
+    /// Neither is statistically significant.
     NoDifferenceShown,
     /// Every run gives what the reference gives, on every sample.
     SameResults,
@@ -55,7 +55,7 @@ impl Verdict {
         match self {
             Self::Better => "better",
             Self::Worse => "worse",
-            Self::NoDifferenceShown => "no difference shown",
+            Self::NoDifferenceShown => "not significant",
             Self::SameResults => "same results",
             Self::OneDraw => "one draw: no claim",
         }

@@ -159,7 +159,7 @@ fn parse(source: &mut impl BufRead, path: &Path) -> Result<(Lines, usize), Study
         if line.len() as u64 > MAX_LINE_BYTES {
             let most = MAX_LINE_BYTES >> 20;
             return Err(wrong(format!(
-                "line {number} has more than {most} MiB: it is no record of a study"
+                "line {number} has more than {most} MiB: it is not a record of a study"
             )));
         }
         if line.is_empty() || is_torn(&line) {
@@ -172,7 +172,7 @@ fn parse(source: &mut impl BufRead, path: &Path) -> Result<(Lines, usize), Study
         let record = text.and_then(|text| Some((serde_json::from_str(text).ok()?, text.into())));
         let Some(record) = record else {
             return Err(wrong(format!(
-                "line {number} is no record of a study; if the file is a study's results, remove the \
+                "line {number} is not a record of a study; if the file is a study's results, remove the \
                  line to go on without it"
             )));
         };
@@ -218,7 +218,7 @@ mod tests {
                 std::fs::write(&path, &text).unwrap();
                 let error = Journal::open(&path).unwrap_err().to_string();
                 let number = 1 + before.lines().count();
-                assert!(error.contains(&format!("line {number} is no record")), "{error}");
+                assert!(error.contains(&format!("line {number} is not a record")), "{error}");
                 assert!(error.contains("results.jsonl"), "{error}");
                 assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
             }
@@ -229,7 +229,7 @@ mod tests {
     fn a_line_without_end_is_no_record() {
         let endless = std::io::repeat(0);
         let error = parse(&mut BufReader::new(endless), Path::new("zero")).unwrap_err().to_string();
-        assert_eq!(error, "zero: line 1 has more than 16 MiB: it is no record of a study");
+        assert_eq!(error, "zero: line 1 has more than 16 MiB: it is not a record of a study");
     }
 
     #[test]

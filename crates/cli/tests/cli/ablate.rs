@@ -166,7 +166,7 @@ fn a_torn_line_is_cut_off_and_its_run_is_run_again() {
     std::fs::write(&file, &damaged).unwrap();
     let output = ablate(&smoke(), folder.path(), &[]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("line 1 is no record"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("line 1 is not a record"), "{}", stderr(&output));
     assert_eq!(std::fs::read(&file).unwrap(), damaged);
 }
 
@@ -185,7 +185,7 @@ fn a_foreign_file_stays_as_it_is() {
         for (output, named) in [(run, "results.jsonl"), (merge.output().unwrap(), "other.jsonl")] {
             assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
             assert!(stderr(&output).contains(named), "{}", stderr(&output));
-            assert!(stderr(&output).contains("line 1 is no record"), "{}", stderr(&output));
+            assert!(stderr(&output).contains("line 1 is not a record"), "{}", stderr(&output));
         }
         for path in [&file, &other] {
             assert_eq!(std::fs::read_to_string(path).unwrap(), text);

@@ -114,10 +114,10 @@ fn overview(analysis: &Analysis) -> Section {
             Block::Text(format!(
                 "{} runs of burn-ptq {}{backend}; {failed}.{state}{others} Every number is the metric \
                  of the integer program, which is what the exported code computes bit for bit. \
-                 “Better”, “worse” and “no difference shown” are verdicts of a test over evaluation \
+                 “Better”, “worse” and “not significant” are verdicts of a test over evaluation \
                  samples and draws of calibration data, such that on average at most {} % of the claims are \
                  false: of those of a question against its reference, and of those among {} comparisons of \
-                 distinct cells with the float network; how, stands at the end.",
+                 distinct cells with the float network; the last section says how.",
                 analysis.finished,
                 analysis.version,
                 100.0 * LEVEL,
@@ -320,17 +320,17 @@ fn method() -> Section {
          Price 2012). The part of the draws is the variance of the difference over draws, which are \
          paired where both cells have them; seeds of a draw are averaged first. A few draws tell that \
          variance with as many degrees of freedom less one, so each part counts with its own quantile of \
-         Student's distribution: a difference is shown if its square exceeds the sum of t² times \
+         Student's distribution: a difference is significant if its square exceeds the sum of t² times \
          variance (Banerjee 1960), which for normal parts claims falsely at most as often as the level \
          says, whatever the parts' sizes. The interval is the same sum's at 95 %, and the p-value the \
-         level at which the difference would just be shown. No random numbers are used.",
+         level at which the difference would just be significant. No random numbers are used.",
         "The p-values are adjusted for the false discovery rate (Benjamini and Hochberg 1995), those of \
          the comparisons with the reference question by question, and those with the float network once \
          over the distinct cells of the whole study, so that a cell has one verdict against it wherever \
          it stands: of the claims that are made together, at most 5 % are false on average. Cells whose every run gives what the reference gives on \
          every sample are said to have the same results, and are not counted among the comparisons. \
          Cells of a single draw get no verdict.",
-        "“No difference shown” does not say that there is none: with some hundred \
+        "“Not significant” does not say that there is no difference: with some hundred \
          evaluation samples, differences of one or two points stay hidden; and with few draws, so do \
          all differences that are not many times larger than their spread over draws. More draws help \
          against that more than anything. Draws from small calibration data overlap, so that their \
