@@ -303,7 +303,9 @@ fn attributes_out_of_range_are_refused() {
     assert_says(pool(ints("strides", &[0, 1])), &["'strides'", "[0, 1]"]);
     assert_says(pool(ints("pads", &[0, -1, 0, 0])), &["'pads'"]);
     assert_says(pool(ints("pads", &[1 << 20, 1, 0, 0])), &["'pads'", "to 65535"]);
-    assert_says(pool(ints("pads", &[8, 0, 0, 0])), &["nothing but padding"]);
+    for pads in [[8, 0, 0, 0], [0, 0, 2, 0], [0, 0, 0, 2]] {
+        assert_says(pool(ints("pads", &pads)), &["nothing but padding"]);
+    }
     assert_says(pool(int("strides", 2)), &["'strides'", "expected type INTS"]);
     let group = node("Conv", &["x", "w"], &["y"], vec![int("group", -1)]);
     assert_says(refusal(vec![group], vec![weights("w", &[2, 3, 1, 1])]), &["'group'"]);
