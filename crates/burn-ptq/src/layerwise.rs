@@ -124,7 +124,7 @@ struct Layer<'a> {
 }
 
 /// Samples from which on they are taken at their word.
-const ENOUGH_SAMPLES: usize = 32;
+const ENOUGH_SAMPLES: usize = 8;
 
 /// The share of what samples show that is doubted: most of it for a single one, or for many that are
 /// equal, and nothing from [`ENOUGH_SAMPLES`] different ones on.
