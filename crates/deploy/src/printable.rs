@@ -9,7 +9,7 @@ pub fn line(text: &str) -> Cow<'_, str> {
     escape(text, |_| false)
 }
 
-/// `text` with its line ends and tabs; everything else is escaped as by [`line`].
+/// `text` with its line ends and tabs; everything else is escaped as by [`line()`].
 pub fn lines(text: &str) -> Cow<'_, str> {
     escape(text, |c| matches!(c, '\n' | '\t'))
 }

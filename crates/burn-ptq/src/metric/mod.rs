@@ -1,7 +1,7 @@
 //! Metrics of evaluation: how well a network does its task.
 //!
 //! A metric is a struct that implements [`Measure`] in a file of its own, and a line in the list
-//! [`metrics!`] below. It first looks at the shapes of outputs and labels and refuses what does not
+//! `metrics!` below. It first looks at the shapes of outputs and labels and refuses what does not
 //! fit, then judges sample after sample, and ends in a [`Judgement`] with a confidence interval.
 //!
 //! | file | what the metrics share |
