@@ -13,7 +13,7 @@ use crate::graph::{Array, Graph, Node};
 use crate::observe::{Moments, MomentsObserver};
 use crate::pipeline::{Event, PipelineError, Progress};
 use crate::quant::{QParams, Range};
-use crate::quantized::{LARGEST_BIAS, QuantizedGraph, QuantizedWeights};
+use crate::quantized::{QuantizedGraph, QuantizedWeights, least_scale};
 use crate::range::{WeightProblem, is_zero, unit, weight_qparams};
 use crate::recipe::Recipe;
 use crate::round::{GoOn, Rounded, Rounding, RoundingProblem};
@@ -189,8 +189,7 @@ impl Layer<'_> {
         let channels = qparams.scales.len();
         for (c, &b) in self.bias.data.iter().enumerate() {
             let step = f64::from(self.input_scale) * f64::from(unit);
-            let needed = f64::from(b.abs()) / (step * LARGEST_BIAS);
-            let needed = needed as f32;
+            let needed = least_scale(f64::from(b.abs()), step);
             let scale = &mut qparams.scales[c % channels];
             if *scale < needed {
                 let power_of_two = qparams.scheme.power_of_two;

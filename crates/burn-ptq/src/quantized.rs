@@ -43,7 +43,13 @@ pub struct QuantizedActivation {
 }
 
 /// The largest share of the 32-bit accumulator that a bias may take.
-pub(crate) const LARGEST_BIAS: f64 = (1 << 29) as f64;
+const LARGEST_BIAS: f64 = (1 << 29) as f64;
+
+/// The smallest scale of weights under which a bias of this magnitude keeps to its share of the
+/// accumulator, for an input of scale `input`.
+pub(crate) fn least_scale(bias: f64, input: f64) -> f32 {
+    (bias / (input * LARGEST_BIAS)) as f32
+}
 
 /// Integer weights and biases of a layer.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,7 +98,7 @@ impl QuantizedWeights {
 const ROUNDS_OF_WIDENING: usize = 16;
 
 impl QuantizedWeights {
-    /// Moves the weights of channels in which `bias` would exceed [`LARGEST_BIAS`] to a wider grid.
+    /// Moves the weights of channels in which `bias` would exceed its share of the accumulator to a wider grid.
     fn widen_for_bias(&mut self, bias: &[f64], input: f32) {
         let power_of_two = self.scales.iter().all(|scale| scale.log2().fract() == 0.0);
         let channels = bias.len() / self.scales.len();
@@ -100,7 +106,7 @@ impl QuantizedWeights {
         for (c, scale) in self.scales.iter_mut().enumerate() {
             let largest =
                 bias[c * channels..][..channels].iter().fold(0.0, |m: f64, b| m.max(b.abs()));
-            let mut needed = (largest / (f64::from(input) * LARGEST_BIAS)) as f32;
+            let mut needed = least_scale(largest, f64::from(input));
             if *scale >= needed || !needed.is_finite() {
                 continue;
             }
