@@ -2,12 +2,14 @@
 //! their float ones.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use burn_ptq_deploy::interpreter::{Interpreter, Path as KernelPath, tensor_integers};
+use burn_ptq_deploy::interpreter::{
+    Interpreter, InterpreterError, Path as KernelPath, tensor_integers,
+};
+use burn_ptq_deploy::io::quantize_inputs;
 
 use crate::calibrate::to_vec;
-use crate::evaluate::quantize_inputs;
 use crate::graph::ValueId;
-use crate::pipeline::{PipelineError, Quantized};
+use crate::pipeline::Quantized;
 use crate::quantized::{QuantizedGraph, SimulatedModel};
 
 /// How one node's integer outputs compare with its simulation on the same integer inputs.
@@ -33,7 +35,7 @@ pub fn compare_layers(
     quantized: &Quantized,
     device: &Device,
     samples: &[f32],
-) -> Result<Vec<Option<Agreement>>, PipelineError> {
+) -> Result<Vec<Option<Agreement>>, InterpreterError> {
     let program = &quantized.program;
     let graph = &quantized.quantized.graph;
     let inputs = quantize_inputs(program, samples);

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use crate::event::{Cancelled, Event, Progress};
 use crate::graph::ops::OutputGrid;
 use crate::graph::{FloatModel, Graph, Op, Value, ValueId};
 use crate::observe::{Observer, Stats};
-use crate::pipeline::{Event, PipelineError};
 
 /// What calibration found out.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +25,50 @@ pub struct Calibration {
     pub distinct: usize,
 }
 
+/// Why calibration failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CalibrateError {
+    /// A batch could not be read or made.
+    #[error(transparent)]
+    Batch(Box<dyn std::error::Error + Send + Sync>),
+    /// A batch does not fit the model.
+    #[error(transparent)]
+    BatchShape(#[from] BatchShapeError),
+    /// The float network produced NaN or infinity on calibration data.
+    #[error(
+        "value '{value}' of the float model holds {count} values that are NaN or infinite on the \
+         calibration data; check the model and the input scaling"
+    )]
+    NotFinite {
+        /// The value.
+        value: String,
+        /// How many elements.
+        count: usize,
+    },
+    /// There was nothing to calibrate with.
+    #[error("there are no calibration samples: at least one is needed, 64 or more are better")]
+    NoSamples,
+    /// The caller cancelled.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
+/// A batch whose shape is not that of the model's input.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{what} has the shape {found:?}, expected [batch, {}]; the first axis is the batch, images are NCHW",
+    expected.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
+)]
+pub struct BatchShapeError {
+    /// What the batch is for.
+    pub what: &'static str,
+    /// The shape of the batch.
+    pub found: Vec<usize>,
+    /// The shape of a sample.
+    pub expected: Vec<usize>,
+}
+
 /// Different samples that are counted.
 const MOST_DISTINCT: usize = 1024;
 
@@ -35,15 +79,15 @@ const MOST_DISTINCT: usize = 1024;
 ///
 /// # Errors
 /// If a batch fails, if there is none, if a value becomes NaN or infinite, or on cancellation.
-pub fn calibrate<E: Into<PipelineError>>(
+pub fn calibrate(
     graph: &Arc<Graph>,
     device: &Device,
-    batches: impl Iterator<Item = Result<Vec<f32>, E>>,
+    batches: impl Iterator<Item = Result<Vec<f32>, CalibrateError>>,
     watch: &dyn Fn(&Value) -> Box<dyn Observer>,
     expected: Option<usize>,
     kept: usize,
-    progress: &dyn Fn(Event) -> bool,
-) -> Result<Calibration, PipelineError> {
+    progress: Progress,
+) -> Result<Calibration, CalibrateError> {
     let model = FloatModel::new(Arc::clone(graph), device);
     let own = graph.values.iter().zip(observed_values(graph));
     let mut observers: Vec<Option<Box<dyn Observer>>> =
@@ -53,7 +97,7 @@ pub fn calibrate<E: Into<PipelineError>>(
     let mut samples = 0;
     let mut different = HashSet::new();
     for batch in batches {
-        let batch = batch.map_err(Into::into)?;
+        let batch = batch?;
         for sample in batch.chunks(sample_len) {
             if different.len() < MOST_DISTINCT {
                 different.insert(fingerprint(sample));
@@ -73,14 +117,12 @@ pub fn calibrate<E: Into<PipelineError>>(
             value
         });
         if let Some((id, count)) = broken {
-            return Err(PipelineError::NotFinite { value: graph.value(id).name.clone(), count });
+            return Err(CalibrateError::NotFinite { value: graph.value(id).name.clone(), count });
         }
-        if !progress(Event::Progress { stage: "calibrate", done: samples, total: expected }) {
-            return Err(PipelineError::Cancelled);
-        }
+        Event::Progress { stage: "calibrate", done: samples, total: expected }.tell(progress)?;
     }
     if samples == 0 {
-        return Err(PipelineError::NoSamples);
+        return Err(CalibrateError::NoSamples);
     }
     let stats = |o: &Option<Box<dyn Observer>>| o.as_ref().map_or(Stats::default(), |o| o.stats());
     let mut values: Vec<Stats> = observers.iter().map(stats).collect();

@@ -8,14 +8,16 @@ use burn_ptq_deploy::export::{
 };
 use burn_ptq_deploy::file;
 use burn_ptq_deploy::interpreter::{self, Path as KernelPath};
+use burn_ptq_deploy::io::{dequantize_outputs, quantize_inputs};
 use burn_ptq_deploy::memory::reduce_memory;
 use burn_ptq_deploy::target::HOST;
 
-use crate::calibrate::to_vec;
-use crate::evaluate::{dequantize_outputs, quantize_inputs};
+use crate::calibrate::{BatchShapeError, to_vec};
+use crate::error::Error;
+use crate::event::{Cancelled, Progress};
 use crate::lower::lower;
 use crate::noise::{MeasuredOn, Noise};
-use crate::pipeline::{PipelineError, Progress, Quantized};
+use crate::pipeline::Quantized;
 use crate::quantized::{QuantizedGraph, SimulatedModel};
 use crate::warnings::{Facts, check, layer_facts};
 
@@ -28,12 +30,12 @@ impl Quantized {
     ///
     /// # Errors
     /// If the input has another shape, or the program cannot run.
-    pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Result<Tensor<2>, PipelineError> {
+    pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Result<Tensor<2>, Error> {
         let sample = &self.float.value(self.float.input).shape;
         let found = input.dims();
         if found[1..] != sample[..] {
             let (what, expected) = ("the input of `forward`", sample.clone());
-            return Err(PipelineError::BatchShape { what, found: found.to_vec(), expected });
+            return Err(BatchShapeError { what, found: found.to_vec(), expected }.into());
         }
         let device = input.device();
         let bytes = quantize_inputs(&self.program, &to_vec(input));
@@ -53,7 +55,7 @@ impl Quantized {
     ///
     /// # Errors
     /// If a layer cannot be lowered.
-    pub fn refined(&self, quantized: QuantizedGraph) -> Result<Self, PipelineError> {
+    pub fn refined(&self, quantized: QuantizedGraph) -> Result<Self, Error> {
         let (mut program, layouts) = lower(&quantized, self.program.provenance.clone())?;
         program.preprocessing.clone_from(&self.program.preprocessing);
         program.classes.clone_from(&self.program.classes);
@@ -82,7 +84,7 @@ impl Quantized {
         on: MeasuredOn,
         device: &Device,
         progress: Progress,
-    ) -> Result<(), PipelineError> {
+    ) -> Result<(), Cancelled> {
         self.noise = Noise::measure(&self.float, &self.quantized, inputs, on, device, progress)?;
         self.facts.layers = layer_facts(&self.quantized, &self.noise);
         self.warnings = check(&self.facts);
@@ -93,7 +95,7 @@ impl Quantized {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn save(&self, path: &Path) -> Result<(), PipelineError> {
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
         Ok(file::write(path, &self.program)?)
     }
 
@@ -102,7 +104,7 @@ impl Quantized {
     ///
     /// # Errors
     /// If there is no such exporter, or the folder must not or cannot be written.
-    pub fn export(&self, name: &str, folder: &Path) -> Result<Exported, PipelineError> {
+    pub fn export(&self, name: &str, folder: &Path) -> Result<Exported, Error> {
         self.export_for(name, HOST.name, folder)
     }
 
@@ -122,7 +124,7 @@ impl Quantized {
         name: &str,
         target_name: &str,
         folder: &Path,
-    ) -> Result<Exported, PipelineError> {
+    ) -> Result<Exported, Error> {
         let (exporter, rendered) = self.render(name, target_name)?;
         let written = write_folder(folder, exporter.name(), &rendered.files)?;
         Ok(Exported { files: written.files, kept: written.kept, figures: rendered.figures })
@@ -133,7 +135,7 @@ impl Quantized {
         &self,
         name: &str,
         target_name: &str,
-    ) -> Result<(&'static dyn Exporter, Rendered), PipelineError> {
+    ) -> Result<(&'static dyn Exporter, Rendered), Error> {
         let (exporter, target) = (exporter(name)?, target(target_name)?);
         let program = reduce_memory(&self.program, exporter.kernels(target));
         let rendered = exporter.render(&program, &self.self_test()?, &Options::new(target))?;
@@ -141,7 +143,7 @@ impl Quantized {
     }
 
     /// The first calibration samples and what the program makes of them.
-    pub(crate) fn self_test(&self) -> Result<SelfTest, PipelineError> {
+    pub(crate) fn self_test(&self) -> Result<SelfTest, Error> {
         let inputs = quantize_inputs(&self.program, &self.probes);
         let bytes = self.program.tensors[self.program.input.0].bytes();
         let samples: Vec<Vec<u8>> = inputs.chunks(bytes).map(<[u8]>::to_vec).collect();

@@ -7,10 +7,10 @@ use burn::tensor::Device;
 use serde::Serialize;
 
 use crate::calibrate::{to_tensor, to_vec};
+use crate::event::{Cancelled, Event, Progress};
 use crate::graph::ops::OutputGrid;
 use crate::graph::{FloatModel, Graph, Node, Op, ValueId};
 use crate::noise::Noise;
-use crate::pipeline::{Event, PipelineError, Progress};
 use crate::prediction::Prediction;
 use crate::quantized::{PartlyQuantized, QuantizedGraph};
 
@@ -68,7 +68,7 @@ pub(crate) fn explain(
     classifies: bool,
     device: &Device,
     progress: Progress,
-) -> Result<Explanation, PipelineError> {
+) -> Result<Explanation, Cancelled> {
     let graph = &quantized.graph;
     let predictions = Predictions::new(graph, classifies);
     let float = FloatModel::new(Arc::clone(graph), device);
@@ -95,10 +95,7 @@ pub(crate) fn explain(
         let model = PartlyQuantized::new(quantized, index, device);
         let mut losses = Vec::new();
         for (chunk, wanted) in chunks.iter().zip(&wanted) {
-            let event = Event::Progress { stage: "explain", done, total: Some(layers.len()) };
-            if !progress(event) {
-                return Err(PipelineError::Cancelled);
-            }
+            Event::Progress { stage: "explain", done, total: Some(layers.len()) }.tell(progress)?;
             // The last softmax changes probabilities behind the logits.
             let last = predictions.logits && node.output == graph.output;
             let value = if last { graph.output } else { predictions.value };

@@ -16,16 +16,17 @@ use burn_ptq_deploy::target::{HOST, Kernels};
 use crate::agreement::{compare_layers, weight_sqnr};
 use crate::data::{DataError, Samples};
 use crate::evaluate::{
-    Evaluation, Judgement, Predict, float_predictor, integer_predictor, partly_quantized_predictor,
-    simulated_predictor,
+    Error, Evaluation, Judgement, Predict, float_predictor, integer_predictor,
+    partly_quantized_predictor, simulated_predictor,
 };
+use crate::event::{Event, Progress};
 use crate::explain;
 use crate::graph::Graph;
 use crate::import::onnx;
 use crate::input::ModelInput;
 use crate::metric::{Metric, ModelOutput};
 use crate::noise::{MeasuredOn, NOISE_SAMPLES, Spread};
-use crate::pipeline::{Event, PipelineError, Progress, Quantized, Quantizer};
+use crate::pipeline::{Quantized, Quantizer};
 use crate::recipe::Recipe;
 use crate::report::{ExplainReport, ExportedSize, LayerReport, Report};
 use crate::sampling_error::standard_error;
@@ -53,11 +54,7 @@ pub struct Job {
 /// # Errors
 /// Whatever can be wrong with files, recipe, model or output folder, and cancellation. Nothing is
 /// left half-written.
-pub fn run(
-    job: &Job,
-    device: &Device,
-    progress: Progress,
-) -> Result<(Report, Quantized), PipelineError> {
+pub fn run(job: &Job, device: &Device, progress: Progress) -> Result<(Report, Quantized), Error> {
     for name in &job.exports {
         exporter(name)?;
     }
@@ -71,7 +68,7 @@ pub fn run(
     let synthesis = job.recipe.calibration.source.component().synthesis();
     let calibration = match synthesis {
         Some(_) => None,
-        None => Some(open_calibration(task, &input)?.ok_or(PipelineError::NoSamples)?),
+        None => Some(open_calibration(task, &input)?.ok_or_else(Error::no_calibration)?),
     };
     if let Some(samples) = &calibration {
         // The folders of both are the same classes, even if one lacks some.
@@ -128,7 +125,7 @@ pub fn run(
         }
         (None, synthesis) => {
             let made = synthesis.map_or(0, |synthesis| synthesis.samples);
-            let none = std::iter::empty::<Result<Vec<f32>, PipelineError>>();
+            let none = std::iter::empty::<Result<Vec<f32>, DataError>>();
             (made, quantizer.quantize_samples(graph, none, Some(made), progress)?)
         }
     };
@@ -184,7 +181,7 @@ pub fn run(
             let clock = Instant::now();
             let judgement = evaluation.judge_samples(stage, predict, progress)?;
             report.seconds.insert(stage.into(), clock.elapsed().as_secs_f64());
-            Ok::<Judgement, PipelineError>(judgement)
+            Ok::<Judgement, Error>(judgement)
         };
         let input_len = input.shape.iter().product();
         let mut inputs = Spread::new(NOISE_SAMPLES);
@@ -241,9 +238,7 @@ pub fn run(
     report.seconds.insert("compare layers".into(), clock.elapsed().as_secs_f64());
 
     if let Some(folder) = folder {
-        if !progress(Event::Stage { stage: "write" }) {
-            return Err(PipelineError::Cancelled);
-        }
+        Event::Stage { stage: "write" }.tell(progress)?;
         folder.write(&mut report, &quantized, &job.exports)?;
     }
     Ok((report, quantized))
@@ -258,7 +253,7 @@ fn explain(
     quantized: &Quantized,
     device: &Device,
     progress: Progress,
-) -> Result<ExplainReport, PipelineError> {
+) -> Result<ExplainReport, Error> {
     let (graph, noise) = (&quantized.quantized, &quantized.noise);
     let classifies = evaluation.is_some_and(|e| e.metric == Metric::Top1);
     let found = explain::explain(graph, noise, classifies, device, progress)?;
@@ -313,18 +308,14 @@ impl Clipped {
 
 /// Checks that there are as many names of classes as outputs, along one of the output's axes; a single
 /// output tells two classes apart.
-fn check_classes(graph: &Graph, classes: &[String]) -> Result<(), PipelineError> {
+fn check_classes(graph: &Graph, classes: &[String]) -> Result<(), Error> {
     let output = graph.value(graph.output);
     let count = classes.len();
     let single = output.len() == 1 && count == 2;
     if classes.is_empty() || count == output.len() || output.shape.contains(&count) || single {
         return Ok(());
     }
-    Err(PipelineError::Classes {
-        found: count,
-        output: output.name.clone(),
-        shape: output.shape.clone(),
-    })
+    Err(Error::Classes { found: count, output: output.name.clone(), shape: output.shape.clone() })
 }
 
 /// Opens the calibration samples of a task for a model with this input; every window of a recording
@@ -345,7 +336,7 @@ pub fn open_evaluation(
     task: &Task,
     input: &ModelInput,
     output: &ModelOutput,
-) -> Result<Option<Evaluation>, PipelineError> {
+) -> Result<Option<Evaluation>, Error> {
     let Some(files) = &task.evaluation else { return Ok(None) };
     Ok(Some(Evaluation::open(files, (task.metric, task.metric_options), input, output)?))
 }
@@ -355,7 +346,7 @@ fn describe_layers(
     quantized: &Quantized,
     device: &Device,
     probes: &[f32],
-) -> Result<(), PipelineError> {
+) -> Result<(), Error> {
     let program = &quantized.program;
     let graph = &quantized.quantized.graph;
     let agreements = compare_layers(quantized, device, probes)?;
@@ -393,7 +384,7 @@ fn describe_layers(
 struct OutputFolder(Transaction);
 
 impl OutputFolder {
-    fn open(path: &Path, exports: &[String]) -> Result<Self, PipelineError> {
+    fn open(path: &Path, exports: &[String]) -> Result<Self, Error> {
         let transaction = Transaction::begin(path)?;
         for name in exports {
             check_folder(&path.join(name))?;
@@ -408,7 +399,7 @@ impl OutputFolder {
         report: &mut Report,
         quantized: &Quantized,
         exports: &[String],
-    ) -> Result<(), PipelineError> {
+    ) -> Result<(), Error> {
         const REPORT: &str = "report.json";
         let Self(mut transaction) = self;
         transaction.remove(REPORT);
@@ -419,7 +410,7 @@ impl OutputFolder {
             report.warnings.extend(written.kept.iter().map(kept));
         }
         let mut text = serde_json::to_string_pretty(report).map_err(|error| {
-            PipelineError::Output(OutputError::Io {
+            Error::Output(OutputError::Io {
                 action: "write",
                 path: transaction.root().join(REPORT),
                 source: error.into(),

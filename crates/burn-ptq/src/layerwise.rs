@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 
+use crate::event::{Cancelled, Event, Progress};
 use crate::graph::{Array, Graph, Node};
 use crate::observe::{Moments, MomentsObserver};
-use crate::pipeline::{Event, PipelineError, Progress};
-use crate::quant::{QParams, Range};
+use crate::quant::{QParams, QuantizeError, Range};
 use crate::quantized::{QuantizedGraph, QuantizedWeights, least_scale};
 use crate::range::{WeightProblem, is_zero, unit, weight_qparams};
 use crate::recipe::Recipe;
@@ -76,7 +76,7 @@ pub fn round_layers(
     rounding: &dyn Rounding,
     device: &Device,
     progress: Progress,
-) -> Result<(), PipelineError> {
+) -> Result<(), QuantizeError> {
     let graph = Arc::clone(&quantized.graph);
     let layers = graph.nodes.iter().filter(|n| n.op.weight_and_bias().is_some()).count();
     let needs_inputs = needs_inputs(recipe, rounding);
@@ -102,7 +102,7 @@ pub fn round_layers(
             quantized.weights[index] = Some(rounded);
             done += 1;
             if !go_on(done) {
-                return Err(PipelineError::Cancelled);
+                return Err(Cancelled.into());
             }
         }
         if let Some(networks) = &mut networks {
@@ -147,7 +147,7 @@ impl Layer<'_> {
         recipe: &Recipe,
         rounding: &dyn Rounding,
         go_on: GoOn,
-    ) -> Result<QuantizedWeights, PipelineError> {
+    ) -> Result<QuantizedWeights, QuantizeError> {
         let Layerwise { damping, fit_bias, .. } = recipe.layerwise;
         let scheme = recipe.weight_scheme(recipe.weight_bits(&self.node.name))?;
         let (weight, unit) = in_usual_units(self.weight);

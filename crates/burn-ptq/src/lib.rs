@@ -71,7 +71,9 @@ pub mod condition;
 pub mod correct;
 pub mod data;
 mod deployment;
+mod error;
 pub mod evaluate;
+mod event;
 pub mod explain;
 pub mod graph;
 pub mod import;
@@ -103,4 +105,6 @@ pub mod warning;
 pub mod warnings;
 mod write_back;
 
+pub use error::Error;
+pub use event::{Cancelled, Event, Progress};
 pub use write_back::WriteBackError;

@@ -6,8 +6,8 @@ use burn::tensor::{Device, Tensor};
 use serde::Serialize;
 
 use crate::calibrate::{to_tensor, to_vec};
+use crate::event::{Cancelled, Event, Progress};
 use crate::graph::{FloatModel, Graph, ValueId};
-use crate::pipeline::{Event, PipelineError, Progress};
 use crate::quantized::{QuantizedGraph, SimulatedModel};
 
 /// Samples that are run at once.
@@ -112,7 +112,7 @@ impl Noise {
         on: MeasuredOn,
         device: &Device,
         progress: Progress,
-    ) -> Result<Self, PipelineError> {
+    ) -> Result<Self, Cancelled> {
         let len = float.value(float.input).len();
         let model = FloatModel::new(Arc::clone(float), device);
         let simulated = SimulatedModel::new(quantized, device);
@@ -126,11 +126,8 @@ impl Noise {
         let mut values: Vec<Option<ValueNoise>> = vec![None; quantized.graph.values.len()];
         let samples = inputs.len() / len;
         for (index, chunk) in inputs.chunks(CHUNK * len).enumerate() {
-            let event =
-                Event::Progress { stage: "compare", done: index * CHUNK, total: Some(samples) };
-            if !progress(event) {
-                return Err(PipelineError::Cancelled);
-            }
+            Event::Progress { stage: "compare", done: index * CHUNK, total: Some(samples) }
+                .tell(progress)?;
             let mut real: Vec<Option<Tensor<4>>> = vec![None; float.values.len()];
             model.forward_with(to_tensor(float, chunk.to_vec(), device), |id, value| {
                 real[id.0] = Some(value.clone());

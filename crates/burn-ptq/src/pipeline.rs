@@ -1,156 +1,32 @@
 //! The one pipeline: prepare, calibrate, quantize, lower.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor};
 use burn_ptq_deploy::model::{IntModel, Provenance};
-use burn_ptq_deploy::preprocess::{Preprocessing, PreprocessingError};
+use burn_ptq_deploy::preprocess::Preprocessing;
 
-use crate::calibrate::{Calibration, calibrate, to_tensor, to_vec};
+use crate::calibrate::{
+    BatchShapeError, CalibrateError, Calibration, calibrate, to_tensor, to_vec,
+};
 use crate::condition::ChannelRanges;
-use crate::data::DataError;
-use crate::graph::{FloatModel, Graph, GraphError, Op, Value};
-use crate::import::onnx::ImportError;
+use crate::error::Error;
+use crate::event::{Event, Progress};
+use crate::graph::{FloatModel, Graph, Op, Value};
 use crate::layerwise::{needs_inputs, round_layers};
-use crate::lower::{Layout, LowerError, lower};
+use crate::lower::{Layout, lower};
 use crate::noise::{FEWEST_NOISE_SAMPLES, MeasuredOn, NOISE_SAMPLES, Noise};
 use crate::observe::{HistogramObserver, Observer};
 use crate::prepare::{insert_requantize, prepare};
-use crate::quant::SchemeError;
 use crate::quantized::{JointSearch, QuantizedGraph, choose_grids};
-use crate::recipe::{Recipe, RecipeError};
+use crate::recipe::Recipe;
 use crate::reconstruct::{ReconstructionGranularity, reconstruct};
 use crate::round::Rounding;
 use crate::suspicious::suspicious_values;
 use crate::synthesize::synthesize;
 use crate::warning::Warning;
 use crate::warnings::{CalibrationFacts, Facts, check, fewest_bits, layer_facts};
-
-/// What a long job tells while it runs.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Event<'a> {
-    /// A stage has begun.
-    Stage {
-        /// Its name.
-        stage: &'a str,
-    },
-    /// A stage has come this far.
-    Progress {
-        /// Its name.
-        stage: &'a str,
-        /// Samples done.
-        done: usize,
-        /// Samples in all, if known.
-        total: Option<usize>,
-    },
-    /// A stage that learns has come to this loss.
-    Loss {
-        /// Its name.
-        stage: &'a str,
-        /// The loss on held-out samples.
-        loss: f64,
-    },
-}
-
-/// Receives events; `false` cancels the job.
-pub type Progress<'a> = &'a dyn Fn(Event) -> bool;
-
-/// Why a job failed.
-#[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
-pub enum PipelineError {
-    #[error(transparent)]
-    Import(#[from] ImportError),
-    #[error(transparent)]
-    Graph(#[from] GraphError),
-    #[error(transparent)]
-    Data(#[from] DataError),
-    #[error(transparent)]
-    Preprocessing(#[from] PreprocessingError),
-    #[error(transparent)]
-    Recipe(#[from] RecipeError),
-    #[error(transparent)]
-    Scheme(#[from] SchemeError),
-    #[error(transparent)]
-    Lower(#[from] LowerError),
-    #[error(transparent)]
-    Interpreter(#[from] burn_ptq_deploy::interpreter::InterpreterError),
-    #[error(transparent)]
-    File(#[from] burn_ptq_deploy::file::FileError),
-    #[error(transparent)]
-    Export(#[from] burn_ptq_deploy::export::ExportError),
-    /// The float network produced NaN or infinity on calibration data.
-    #[error(
-        "value '{value}' of the float model holds {count} values that are NaN or infinite on the \
-         calibration data; check the model and the input scaling"
-    )]
-    NotFinite {
-        /// The value.
-        value: String,
-        /// How many elements.
-        count: usize,
-    },
-    /// A batch does not fit the model.
-    #[error(
-        "{what} has the shape {found:?}, expected [batch, {}]; the first axis is the \
-         batch, images are NCHW",
-        expected.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
-    )]
-    BatchShape {
-        /// What the batch is for.
-        what: &'static str,
-        /// The shape of the batch.
-        found: Vec<usize>,
-        /// The shape of a sample.
-        expected: Vec<usize>,
-    },
-    /// The number of class names fits no output.
-    #[error(
-        "{found} class names were given, but the model's output '{output}' has shape {shape:?}; give one \
-         name an output, or two for a single output"
-    )]
-    Classes {
-        /// How many names.
-        found: usize,
-        /// The output.
-        output: String,
-        /// Its shape.
-        shape: Vec<usize>,
-    },
-    /// There was nothing to calibrate with.
-    #[error("there are no calibration samples: at least one is needed, 64 or more are better")]
-    NoSamples,
-    /// Data-free calibration has nothing to start from.
-    #[error(
-        "the model keeps no batch normalization, from whose statistics data-free calibration makes \
-         inputs; give calibration data instead"
-    )]
-    NoStatistics,
-    /// The task description is wrong.
-    #[error("{path}: {problem}")]
-    Task {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, and what is expected.
-        problem: String,
-    },
-    /// Something the metric needs is missing or does not fit.
-    #[error("metric {metric}: {problem}")]
-    Metric {
-        /// The metric.
-        metric: &'static str,
-        /// What is wrong, and what is expected.
-        problem: String,
-    },
-    /// The output folder cannot be written.
-    #[error(transparent)]
-    Output(#[from] burn_ptq_deploy::output::OutputError),
-    /// The caller cancelled.
-    #[error("interrupted")]
-    Cancelled,
-}
 
 /// Samples on which layers are compared and exports test themselves.
 const PROBES: usize = 8;
@@ -308,7 +184,7 @@ impl Quantizer {
         &self,
         graph: Graph,
         batches: impl IntoIterator<Item = Tensor<D>>,
-    ) -> Result<Quantized, PipelineError> {
+    ) -> Result<Quantized, Error> {
         self.quantize_with_progress(graph, batches, None, &|_| true)
     }
 
@@ -323,17 +199,20 @@ impl Quantizer {
         batches: impl IntoIterator<Item = Tensor<D>>,
         expected: Option<usize>,
         progress: Progress,
-    ) -> Result<Quantized, PipelineError> {
+    ) -> Result<Quantized, Error> {
         let shape = graph.value(graph.input).shape.clone();
-        let to_host = |batch: Tensor<D>| -> Result<Vec<f32>, PipelineError> {
+        let to_host = |batch: Tensor<D>| -> Result<Vec<f32>, CalibrateError> {
             let found = batch.dims();
             if found[1..] != shape {
                 let (what, expected) = ("a calibration batch", shape.clone());
-                return Err(PipelineError::BatchShape { what, found: found.to_vec(), expected });
+                return Err(BatchShapeError { what, found: found.to_vec(), expected }.into());
             }
             Ok(to_vec(batch))
         };
-        self.quantize_samples(graph, batches.into_iter().map(to_host), expected, progress)
+        let batches = batches.into_iter().map(to_host);
+        let calibrated =
+            self.calibrate_batches(graph, batches, expected, self.samples_kept(), progress)?;
+        self.quantize_calibrated(calibrated, progress)
     }
 
     /// As [`quantize_with_progress`](Self::quantize_with_progress), from batches that are read while
@@ -342,13 +221,13 @@ impl Quantizer {
     ///
     /// # Errors
     /// Likewise, and if a batch fails.
-    pub fn quantize_samples<E: Into<PipelineError>>(
+    pub fn quantize_samples<E: std::error::Error + Send + Sync + 'static>(
         &self,
         graph: Graph,
         batches: impl Iterator<Item = Result<Vec<f32>, E>>,
         expected: Option<usize>,
         progress: Progress,
-    ) -> Result<Quantized, PipelineError> {
+    ) -> Result<Quantized, Error> {
         let calibrated =
             self.calibrate_samples(graph, batches, expected, self.samples_kept(), progress)?;
         self.quantize_calibrated(calibrated, progress)
@@ -401,14 +280,26 @@ impl Quantizer {
     ///
     /// # Errors
     /// As [`quantize_samples`](Self::quantize_samples).
-    pub fn calibrate_samples<E: Into<PipelineError>>(
+    pub fn calibrate_samples<E: std::error::Error + Send + Sync + 'static>(
         &self,
         graph: Graph,
         batches: impl Iterator<Item = Result<Vec<f32>, E>>,
         expected: Option<usize>,
         kept: usize,
         progress: Progress,
-    ) -> Result<Calibrated, PipelineError> {
+    ) -> Result<Calibrated, Error> {
+        let batches = batches.map(|batch| batch.map_err(|e| CalibrateError::Batch(Box::new(e))));
+        self.calibrate_batches(graph, batches, expected, kept, progress)
+    }
+
+    fn calibrate_batches(
+        &self,
+        graph: Graph,
+        batches: impl Iterator<Item = Result<Vec<f32>, CalibrateError>>,
+        expected: Option<usize>,
+        kept: usize,
+        progress: Progress,
+    ) -> Result<Calibrated, Error> {
         let mut seconds = Vec::new();
         let mut clock = Instant::now();
         let mut stage = |name, clock: &mut Instant| {
@@ -419,9 +310,9 @@ impl Quantizer {
         let float = prepare(graph)?;
         self.check_layers(&float)?;
         stage("prepare", &mut clock);
-        let mut batches: Box<dyn Iterator<Item = Result<Vec<f32>, PipelineError>> + '_> =
+        let mut batches: Box<dyn Iterator<Item = Result<Vec<f32>, CalibrateError>> + '_> =
             match self.recipe.calibration.source.component().synthesis() {
-                None => Box::new(batches.map(|batch| batch.map_err(Into::into))),
+                None => Box::new(batches),
                 Some(synthesis) => {
                     progress(Event::Stage { stage: "synthesize" });
                     let graph = Arc::new(float.clone());
@@ -459,7 +350,7 @@ impl Quantizer {
         &self,
         calibrated: Calibrated,
         progress: Progress,
-    ) -> Result<Quantized, PipelineError> {
+    ) -> Result<Quantized, Error> {
         let Calibrated { float, mut calibration, kept, mut seconds } = calibrated;
         assert!(kept >= self.samples_kept(), "{kept} samples were kept, too few for this recipe");
         let mut clock = Instant::now();
@@ -549,7 +440,7 @@ impl Quantizer {
         })
     }
 
-    fn check_layers(&self, graph: &Graph) -> Result<(), PipelineError> {
+    fn check_layers(&self, graph: &Graph) -> Result<(), Error> {
         let names: Vec<&str> = graph.nodes.iter().map(|n| n.name.as_str()).collect();
         Ok(self.recipe.check_layers(&names)?)
     }
@@ -559,8 +450,8 @@ impl Quantizer {
     fn condition(
         &self,
         mut graph: Graph,
-        batches: &mut dyn Iterator<Item = Result<Vec<f32>, PipelineError>>,
-    ) -> Result<(Arc<Graph>, Vec<Vec<f32>>), PipelineError> {
+        batches: &mut dyn Iterator<Item = Result<Vec<f32>, CalibrateError>>,
+    ) -> Result<(Arc<Graph>, Vec<Vec<f32>>), Error> {
         let mut used: Vec<Vec<f32>> = Vec::new();
         for choice in &self.recipe.conditioning {
             let component = choice.component();

@@ -9,13 +9,13 @@ use burn_ptq_kernels::reference::{table_lookup16, table16};
 use rayon::prelude::*;
 
 use crate::calibrate::{Calibration, grid_statistics, to_tensor, to_vec};
+use crate::event::{Cancelled, Event, Progress};
 use crate::graph::ops::OutputGrid;
 use crate::graph::{Array, FloatModel, Graph, Node, Op, Parameters, ValueId, execute};
 use crate::observe::Stats;
-use crate::pipeline::{Event, PipelineError, Progress};
 use crate::prediction::Prediction;
 use crate::prepare::{ActivationBits, grid_groups};
-use crate::quant::{FakeQuantize, QParams, Range, round_half_away};
+use crate::quant::{FakeQuantize, QParams, QuantizeError, Range, round_half_away};
 use crate::range::{
     Mse, RangeMethod, UNKNOWN, activation_qparams, is_zero, possible, smallest_input_scale,
     smallest_scale,
@@ -144,7 +144,7 @@ pub fn choose_grids(
     mut calibration: Calibration,
     recipe: &Recipe,
     search: JointSearch,
-) -> Result<QuantizedGraph, PipelineError> {
+) -> Result<QuantizedGraph, QuantizeError> {
     calibration.values.resize_with(graph.values.len(), Default::default);
     follow_narrowing(&graph, &mut calibration.values);
     let groups = grid_groups(&graph);
@@ -190,7 +190,7 @@ pub fn choose_grids(
             }
             (search.progress)(event).then(|| network.loss(&candidate))
         };
-        let found = joint.search(&scales_of, &mut loss).ok_or(PipelineError::Cancelled)?;
+        let found = joint.search(&scales_of, &mut loss).ok_or(Cancelled)?;
         for (&v, scale) in searched.iter().zip(found) {
             let scale = if power_of_two { scale.log2().round().exp2() } else { scale };
             quantized.set_scale(ValueId(v), scale);

@@ -10,8 +10,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use crate::calibrate::to_vec;
+use crate::event::{Cancelled, Event, Progress};
 use crate::graph::{BatchNormStatistics, Graph, Node, Parameters, execute};
-use crate::pipeline::{Event, PipelineError, Progress};
 
 /// Makes inputs on which every layer has the statistics that its batch normalization remembers.
 ///
@@ -36,6 +36,21 @@ impl Default for Synthesis {
     fn default() -> Self {
         Self { samples: 128, batch: 32, steps: 300, learning_rate: 0.1 }
     }
+}
+
+/// Why no inputs could be made.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SynthesizeError {
+    /// The model says nothing of the data that it was trained with.
+    #[error(
+        "the model keeps no batch normalization, from whose statistics data-free calibration makes \
+         inputs; give calibration data instead"
+    )]
+    NoStatistics,
+    /// The caller cancelled.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
 }
 
 /// A batch of inputs as variables.
@@ -75,7 +90,7 @@ pub fn synthesize(
     seed: u64,
     device: &Device,
     progress: Progress,
-) -> Result<Vec<f32>, PipelineError> {
+) -> Result<Vec<f32>, SynthesizeError> {
     let targets = Targets::new(graph, device)?;
     let autodiff = device.clone().autodiff();
     let [a, b, c] = graph.value(graph.input).dims();
@@ -96,15 +111,11 @@ pub fn synthesize(
             inputs = adam.step(rate, inputs, gradients);
             let done = made * how.steps + step * count;
             let total = Some(how.samples * how.steps);
-            if !progress(Event::Progress { stage: "synthesize", done, total }) {
-                return Err(PipelineError::Cancelled);
-            }
+            Event::Progress { stage: "synthesize", done, total }.tell(progress)?;
         }
         let values = inputs.values().inner();
         let loss = f64::from(targets.mismatch(values.clone()).into_scalar::<f32>());
-        if !progress(Event::Loss { stage: "synthesize", loss }) {
-            return Err(PipelineError::Cancelled);
-        }
+        Event::Loss { stage: "synthesize", loss }.tell(progress)?;
         samples.extend(to_vec(values));
     }
     Ok(samples)
@@ -119,11 +130,11 @@ struct Targets {
 }
 
 impl Targets {
-    fn new(graph: &Arc<Graph>, device: &Device) -> Result<Self, PipelineError> {
+    fn new(graph: &Arc<Graph>, device: &Device) -> Result<Self, SynthesizeError> {
         let target = |n: &Node| n.batch_norm.as_ref().and_then(|s| Target::new(s, device));
         let targets: Vec<Option<Target>> = graph.nodes.iter().map(target).collect();
         if targets.iter().all(Option::is_none) {
-            return Err(PipelineError::NoStatistics);
+            return Err(SynthesizeError::NoStatistics);
         }
         let parameters = |n: &Node| Parameters::new(n.op.parameters(), device);
         let layers = graph.nodes.iter().map(parameters).collect();

@@ -10,7 +10,6 @@ use crate::evaluate::EvaluationFiles;
 use crate::import::onnx::{self, ImportError, InputShape, Options, Problem};
 use crate::input::{InputSettings, Layout};
 use crate::metric::{ClassAxis, Metric, MetricOptions};
-use crate::pipeline::PipelineError;
 
 /// The largest task.toml that is read: 1 MiB.
 const MAX_BYTES: u64 = 1 << 20;
@@ -34,6 +33,16 @@ pub struct Task {
     pub input: InputSettings,
     /// Shapes of the model's inputs, for axes that its file leaves open.
     pub shapes: Vec<InputShape>,
+}
+
+/// A task description that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {problem}", path = path.display())]
+pub struct TaskError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong, and what is expected.
+    pub problem: String,
 }
 
 /// `task.toml`. Provenance is for human readers; it is accepted and not read.
@@ -67,9 +76,9 @@ impl Task {
     ///
     /// # Errors
     /// If the folder lacks the description or the model, or the description is wrong.
-    pub fn open(dir: &Path) -> Result<Self, PipelineError> {
+    pub fn open(dir: &Path) -> Result<Self, TaskError> {
         let path = dir.join("task.toml");
-        let wrong = |problem: String| PipelineError::Task { path: path.clone(), problem };
+        let wrong = |problem: String| TaskError { path: path.clone(), problem };
         let text = bounded::read_to_string(&path, MAX_BYTES).map_err(|e| {
             wrong(format!(
                 "cannot be read ({e}); a task folder holds task.toml, model.onnx, \

@@ -11,9 +11,10 @@ use burn_ptq::graph::ops::{
     Window,
 };
 use burn_ptq::graph::{Array, Clamp, Graph, Op, ValueId};
-use burn_ptq::pipeline::{Event, PipelineError, Quantized, Quantizer};
+use burn_ptq::pipeline::{Quantized, Quantizer};
 use burn_ptq::quantized::SimulatedModel;
 use burn_ptq::recipe::Recipe;
+use burn_ptq::{Error, Event};
 use burn_ptq_deploy::interpreter::{Path as KernelPath, run_batch};
 
 const SAMPLES: usize = 48;
@@ -102,14 +103,14 @@ fn quantize_with(
     recipe: &Recipe,
     graph: Graph,
     progress: &dyn Fn(Event) -> bool,
-) -> Result<Quantized, PipelineError> {
+) -> Result<Quantized, Error> {
     let samples = samples();
     let batches = samples.chunks(16 * INPUT.iter().product::<usize>());
-    let batches = batches.map(|batch| Ok::<_, PipelineError>(batch.to_vec()));
+    let batches = batches.map(|batch| Ok::<_, std::convert::Infallible>(batch.to_vec()));
     Quantizer::new(recipe.clone()).quantize_samples(graph, batches, None, progress)
 }
 
-fn quantize(recipe: &Recipe) -> Result<Quantized, PipelineError> {
+fn quantize(recipe: &Recipe) -> Result<Quantized, Error> {
     quantize_with(recipe, network(), &|_| true)
 }
 
@@ -288,7 +289,7 @@ fn a_long_stage_can_be_cancelled() {
         let text = "rounding = 'gptq'\njoint_range = 'lapq'\nreconstruction.granularity = 'block'";
         let stop = |event: Event| !matches!(event, Event::Progress { stage: s, .. } if s == stage);
         let error = quantize_with(&recipe(text), network(), &stop).unwrap_err();
-        assert!(matches!(error, PipelineError::Cancelled), "{stage}: {error}");
+        assert!(matches!(error, Error::Cancelled(_)), "{stage}: {error}");
     }
 }
 

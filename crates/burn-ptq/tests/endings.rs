@@ -5,12 +5,13 @@ use std::process::Command;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use burn_ptq::Error;
 use burn_ptq::agreement::compare_layers;
 use burn_ptq::graph::ops::{
     AveragePool, Clip, Conv2d, Linear, LogSoftmax, Permute, Reshape, Softmax, Window,
 };
 use burn_ptq::graph::{Array, Clamp, FloatModel, Graph, Op, dims3};
-use burn_ptq::pipeline::{PipelineError, Quantized, Quantizer};
+use burn_ptq::pipeline::{Quantized, Quantizer};
 use burn_ptq::quantized::SimulatedModel;
 use burn_ptq::recipe::Recipe;
 use burn_ptq_deploy::model::IntOp;
@@ -137,10 +138,10 @@ fn samples(graph: &Graph) -> Vec<f32> {
     Draw(3).floats(SAMPLES * graph.value(graph.input).len())
 }
 
-fn quantize(graph: Graph) -> Result<Quantized, PipelineError> {
+fn quantize(graph: Graph) -> Result<Quantized, Error> {
     let text = "correction = 'none'\nrounding = 'nearest'\nactivations.range = 'min-max'";
     let samples = samples(&graph);
-    let batches = std::iter::once(Ok::<_, PipelineError>(samples));
+    let batches = std::iter::once(Ok::<_, std::convert::Infallible>(samples));
     Quantizer::new(Recipe::parse(text, "test")?).quantize_samples(graph, batches, None, &|_| true)
 }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use burn_ptq::Error;
 use burn_ptq::agreement::compare_layers;
 use burn_ptq::evaluate::{dequantize_outputs, quantize_inputs};
 use burn_ptq::graph::ops::{
@@ -11,7 +12,7 @@ use burn_ptq::graph::ops::{
     Softmax, Unary, UnaryFunction, Window,
 };
 use burn_ptq::graph::{Array, Clamp, FloatModel, Graph, Op, ValueId, dims3};
-use burn_ptq::pipeline::{PipelineError, Quantized, Quantizer};
+use burn_ptq::pipeline::{Quantized, Quantizer};
 use burn_ptq::recipe::{PRESETS, Recipe};
 use burn_ptq_deploy::interpreter::{Path as KernelPath, run_batch};
 
@@ -50,9 +51,9 @@ fn push(graph: &mut Graph, op: impl Into<Op>, inputs: &[ValueId]) -> ValueId {
     graph.push(name.clone(), op, inputs, format!("{name}.out")).unwrap()
 }
 
-fn quantize(graph: &Graph, recipe: &Recipe, samples: &[f32]) -> Result<Quantized, PipelineError> {
+fn quantize(graph: &Graph, recipe: &Recipe, samples: &[f32]) -> Result<Quantized, Error> {
     let batches = samples.chunks(16 * graph.value(graph.input).len());
-    let batches = batches.map(|batch| Ok::<_, PipelineError>(batch.to_vec()));
+    let batches = batches.map(|batch| Ok::<_, std::convert::Infallible>(batch.to_vec()));
     Quantizer::new(recipe.clone()).quantize_samples(graph.clone(), batches, None, &|_| true)
 }
 

@@ -12,7 +12,7 @@ mod table;
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
-use burn_ptq::pipeline::PipelineError;
+use burn_ptq::evaluate::Error;
 use burn_ptq::study::StudyError;
 use clap::Parser;
 
@@ -43,11 +43,11 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            if let Some(PipelineError::Cancelled) = error.downcast_ref() {
+            if let Some(Error::Cancelled(_)) = error.downcast_ref() {
                 errln!("interrupted; nothing was left half-written");
                 return ExitCode::from(INTERRUPTED);
             }
-            if let Some(StudyError::Cancelled) = error.downcast_ref() {
+            if let Some(StudyError::Cancelled(_)) = error.downcast_ref() {
                 errln!("interrupted; every finished run is kept, the same command continues");
                 return ExitCode::from(INTERRUPTED);
             }

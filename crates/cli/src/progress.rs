@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use burn_ptq::pipeline::Event;
+use burn_ptq::Event;
 use burn_ptq::study::StudyEvent;
 use burn_ptq_deploy::printable::line as printable;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
@@ -83,7 +83,7 @@ impl Reporter {
                 Some(bar) => bar.set_message(format!("{} {loss:.4}", printable(stage))),
                 None => errln!("{stage}: loss {loss:.4}"),
             },
-            Event::Progress { .. } => {}
+            _ => {}
         }
         proceed()
     }

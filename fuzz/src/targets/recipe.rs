@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use burn_ptq::graph::Graph;
 use burn_ptq::import::onnx;
-use burn_ptq::pipeline::{PipelineError, Quantizer};
+use burn_ptq::pipeline::Quantizer;
 use burn_ptq::recipe::{PRESETS, Recipe};
 
 use super::onnx::build;
@@ -67,10 +67,12 @@ fn carry_out(recipe: Recipe) {
     let sample =
         |seed: usize| (0..len).map(move |i| ((i * 31 + seed * 17) % 97) as f32 / 48.0 - 1.0);
     let batches = (0..2).map(|batch| {
-        Ok::<_, PipelineError>((0..8).flat_map(|i| sample(8 * batch + i)).collect::<Vec<f32>>())
+        Ok::<_, std::convert::Infallible>(
+            (0..8).flat_map(|i| sample(8 * batch + i)).collect::<Vec<f32>>(),
+        )
     });
     let clock = Instant::now();
-    let progress = |_: burn_ptq::pipeline::Event| clock.elapsed() < PATIENCE;
+    let progress = |_: burn_ptq::Event| clock.elapsed() < PATIENCE;
     // Errors about the recipe and the graph are as good as results.
     let _ = Quantizer::new(recipe).quantize_samples(graph.clone(), batches, Some(16), &progress);
 }

@@ -9,7 +9,7 @@ use crate::graph::ops::{
     Add, AveragePool, BatchNormStatistics, Clip, Concat, Conv2d, Linear, MaxPool, Reshape, Window,
 };
 use crate::graph::{Array, Clamp, Graph, Op, ValueId};
-use crate::pipeline::{PipelineError, Quantizer};
+use crate::pipeline::Quantizer;
 use crate::recipe::Recipe;
 use crate::synthesize::noise;
 use crate::walk::SideBySide;
@@ -36,7 +36,7 @@ fn quantize(graph: Graph, recipe: &str, samples: &[f32]) -> QuantizedGraph {
     let recipe = format!("rounding = 'nearest'\ncorrection = 'none'\n{recipe}");
     let recipe = Recipe::parse(&recipe, "test").unwrap();
     let batches = samples.chunks(64 * graph.value(graph.input).len());
-    let batches = batches.map(|batch| Ok::<_, PipelineError>(batch.to_vec()));
+    let batches = batches.map(|batch| Ok::<_, std::convert::Infallible>(batch.to_vec()));
     let quantizer = Quantizer::new(recipe);
     quantizer.quantize_samples(graph, batches, None, &|_| true).unwrap().quantized
 }

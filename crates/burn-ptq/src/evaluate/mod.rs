@@ -1,19 +1,21 @@
 //! Evaluation: one loop over the samples for the float, the simulated and the integer network.
 
+mod error;
 mod predict;
 
 use std::path::{Path, PathBuf};
 
+pub use error::Error;
 pub use predict::{
     Predict, dequantize_outputs, float_predictor, integer_predictor, observed_integer_predictor,
     partly_quantized_predictor, quantize_inputs, simulated_predictor,
 };
 
 use crate::data::{Array, DataError, Samples, read_array};
+use crate::event::{Event, Progress};
 use crate::input::ModelInput;
-use crate::metric::{Judge, Labels, Metric, MetricOptions, ModelOutput, Setting};
+use crate::metric::{Judge, Labels, Metric, MetricError, MetricOptions, ModelOutput, Setting};
 pub use crate::metric::{Judgement, Outcomes};
-use crate::pipeline::{Event, PipelineError, Progress};
 
 /// Samples, labels and how they are judged.
 #[derive(Debug)]
@@ -55,7 +57,7 @@ impl Evaluation {
         (metric, options): (Metric, MetricOptions),
         input: &ModelInput,
         output: &ModelOutput,
-    ) -> Result<Self, PipelineError> {
+    ) -> Result<Self, Error> {
         let samples = Samples::open(&files.samples, input)?;
         let expect_count = |labels: Labels| -> Result<Labels, DataError> {
             if labels.count() == samples.count() {
@@ -119,7 +121,7 @@ impl Evaluation {
     ///
     /// # Errors
     /// If the samples that were chosen do not determine the metric.
-    pub fn note(&self) -> Result<Option<String>, PipelineError> {
+    pub fn note(&self) -> Result<Option<String>, MetricError> {
         Ok(self.judge()?.note())
     }
 
@@ -128,7 +130,7 @@ impl Evaluation {
         self.labels.as_ref().and_then(Labels::integers)
     }
 
-    fn judge(&self) -> Result<Box<dyn Judge + '_>, PipelineError> {
+    fn judge(&self) -> Result<Box<dyn Judge + '_>, MetricError> {
         let setting = Setting {
             samples: self.count(),
             input: &self.samples.input().shape,
@@ -141,20 +143,15 @@ impl Evaluation {
         self.metric.judge(&setting).map_err(|problem| self.wrong(problem))
     }
 
-    fn wrong(&self, problem: String) -> PipelineError {
-        PipelineError::Metric { metric: self.metric.name(), problem }
+    fn wrong(&self, problem: String) -> MetricError {
+        MetricError { metric: self.metric.name(), problem }
     }
 
     /// Judges a network.
     ///
     /// # Errors
     /// If a batch cannot be read or run, outputs are NaN, or `progress` cancels.
-    pub fn run(
-        &self,
-        stage: &str,
-        predict: Predict,
-        progress: Progress,
-    ) -> Result<f64, PipelineError> {
+    pub fn run(&self, stage: &str, predict: Predict, progress: Progress) -> Result<f64, Error> {
         Ok(self.judge_samples(stage, predict, progress)?.metric)
     }
 
@@ -167,10 +164,8 @@ impl Evaluation {
         stage: &str,
         predict: Predict,
         progress: Progress,
-    ) -> Result<Judgement, PipelineError> {
-        if !progress(Event::Stage { stage }) {
-            return Err(PipelineError::Cancelled);
-        }
+    ) -> Result<Judgement, Error> {
+        Event::Stage { stage }.tell(progress)?;
         let mut judge = self.judge()?;
         let recordings = self.samples.holds_recordings();
         let len: usize = self.samples.input().shape.iter().product();
@@ -193,16 +188,15 @@ impl Evaluation {
                         "{nan} of {} outputs of sample {done} are NaN; check the model and the input \
                          scaling",
                         output.len()
-                    )));
+                    ))
+                    .into());
                 }
                 judge.add(output, input);
                 done += 1;
             }
-            if !progress(Event::Progress { stage, done, total: Some(self.count()) }) {
-                return Err(PipelineError::Cancelled);
-            }
+            Event::Progress { stage, done, total: Some(self.count()) }.tell(progress)?;
         }
-        judge.finish().map_err(|problem| self.wrong(problem))
+        judge.finish().map_err(|problem| self.wrong(problem).into())
     }
 }
 
@@ -213,8 +207,8 @@ fn labels_of(path: &Path, array: Array) -> Labels {
 }
 
 /// The group of each sample.
-fn group_of_each(groups: &Labels, metric: Metric) -> Result<Vec<i64>, PipelineError> {
-    groups.integers().ok_or_else(|| PipelineError::Metric {
+fn group_of_each(groups: &Labels, metric: Metric) -> Result<Vec<i64>, MetricError> {
+    groups.integers().ok_or_else(|| MetricError {
         metric: metric.name(),
         problem: format!(
             "the groups in {} of shape {:?} are not one whole number a sample",

@@ -7,20 +7,20 @@ use burn_ptq_deploy::interpreter::{self, Path as KernelPath};
 pub use burn_ptq_deploy::io::{dequantize_outputs, quantize_inputs};
 use burn_ptq_deploy::model::IntModel;
 
+use super::Error;
 use crate::calibrate::{to_tensor, to_vec};
 use crate::graph::{FloatModel, Graph};
-use crate::pipeline::PipelineError;
 use crate::quantized::{PartlyQuantized, QuantizedGraph, SimulatedModel};
 
 /// Runs a batch of preprocessed samples, one after the other, and returns their outputs likewise,
 /// in the order of the source model.
-pub type Predict<'a> = &'a mut dyn FnMut(Vec<f32>) -> Result<Vec<f32>, PipelineError>;
+pub type Predict<'a> = &'a mut dyn FnMut(Vec<f32>) -> Result<Vec<f32>, Error>;
 
 /// Runs the float network.
 pub fn float_predictor(
     graph: &Arc<Graph>,
     device: &Device,
-) -> impl FnMut(Vec<f32>) -> Result<Vec<f32>, PipelineError> + use<> {
+) -> impl FnMut(Vec<f32>) -> Result<Vec<f32>, Error> + use<> {
     let model = FloatModel::new(Arc::clone(graph), device);
     let (graph, device) = (Arc::clone(graph), device.clone());
     move |samples| Ok(to_vec(model.forward(to_tensor(&graph, samples, &device))))
@@ -30,7 +30,7 @@ pub fn float_predictor(
 pub fn simulated_predictor(
     quantized: &QuantizedGraph,
     device: &Device,
-) -> impl FnMut(Vec<f32>) -> Result<Vec<f32>, PipelineError> + use<> {
+) -> impl FnMut(Vec<f32>) -> Result<Vec<f32>, Error> + use<> {
     let model = SimulatedModel::new(quantized, device);
     let (graph, device) = (Arc::clone(&quantized.graph), device.clone());
     move |samples| Ok(to_vec(model.forward(to_tensor(&graph, samples, &device))))
@@ -41,7 +41,7 @@ pub fn partly_quantized_predictor<'a>(
     quantized: &'a QuantizedGraph,
     index: usize,
     device: &'a Device,
-) -> impl FnMut(Vec<f32>) -> Result<Vec<f32>, PipelineError> + 'a {
+) -> impl FnMut(Vec<f32>) -> Result<Vec<f32>, Error> + 'a {
     let model = PartlyQuantized::new(quantized, index, device);
     move |samples| Ok(to_vec(model.forward(to_tensor(&quantized.graph, samples, device))))
 }
@@ -49,7 +49,7 @@ pub fn partly_quantized_predictor<'a>(
 /// Runs the integer program.
 pub fn integer_predictor(
     program: &IntModel,
-) -> impl FnMut(Vec<f32>) -> Result<Vec<f32>, PipelineError> + '_ {
+) -> impl FnMut(Vec<f32>) -> Result<Vec<f32>, Error> + '_ {
     observed_integer_predictor(program, |_, _| {})
 }
 
@@ -57,7 +57,7 @@ pub fn integer_predictor(
 pub fn observed_integer_predictor<'a>(
     program: &'a IntModel,
     mut observe: impl FnMut(&[u8], &[u8]) + 'a,
-) -> impl FnMut(Vec<f32>) -> Result<Vec<f32>, PipelineError> + 'a {
+) -> impl FnMut(Vec<f32>) -> Result<Vec<f32>, Error> + 'a {
     move |samples| {
         let inputs = quantize_inputs(program, &samples);
         let outputs = interpreter::run_batch(program, KernelPath::Fast, &inputs)?;

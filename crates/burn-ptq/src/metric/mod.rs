@@ -14,6 +14,7 @@
 mod auc;
 mod binary;
 mod confusion;
+mod error;
 mod f1;
 mod fit;
 mod interval;
@@ -33,6 +34,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use auc::auc;
 pub use confusion::Confusion;
+pub use error::MetricError;
 pub use fit::ClassAxis;
 pub use judgement::{Figure, Interval, Judgement, Outcomes};
 pub use labels::Labels;

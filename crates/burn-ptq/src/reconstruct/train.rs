@@ -13,14 +13,26 @@ use super::blocks::{Segment, segments};
 use super::loss::Compared;
 use super::model::{Batch, FloatSegment, SegmentModel};
 use super::{LearnedRounding, Reconstruction};
+use crate::event::{Cancelled, Event, Progress};
 use crate::graph::{Graph, ValueId};
-use crate::pipeline::{Event, PipelineError, Progress};
 use crate::prediction::Prediction;
 use crate::quant::FakeQuantize;
 use crate::quantized::QuantizedGraph;
 use crate::recipe::{Recipe, RecipeError};
 use crate::round::adaround::annealed;
 use crate::walk::SideBySide;
+
+/// Why a network could not be reconstructed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReconstructError {
+    /// The recipe names a block that is not there.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// The caller cancelled.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
 
 /// Tunes the parts of `quantized` that `recipe.reconstruction` names, in order, each on the inputs
 /// that the parts before it give.
@@ -35,7 +47,7 @@ pub fn reconstruct(
     recipe: &Recipe,
     device: &Device,
     progress: Progress,
-) -> Result<(), PipelineError> {
+) -> Result<(), ReconstructError> {
     let graph = Arc::clone(&quantized.graph);
     let how = &Reconstruction {
         // Learned scales would be no powers of two.
@@ -233,7 +245,7 @@ impl<'a> Part<'a> {
         &self,
         quantized: &mut QuantizedGraph,
         tell: &dyn Fn(usize, Option<f64>) -> bool,
-    ) -> Result<(), PipelineError> {
+    ) -> Result<(), Cancelled> {
         let how = self.how;
         let held_out = (self.samples as f64 * how.validation.clamp(0.0, 0.9)) as usize;
         let (learned, judged) = match held_out {
@@ -246,7 +258,7 @@ impl<'a> Part<'a> {
         };
         let before = self.judge(quantized, &judged);
         if !tell(0, Some(before)) {
-            return Err(PipelineError::Cancelled);
+            return Err(Cancelled);
         }
         let mut variables = model(quantized);
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
@@ -286,7 +298,7 @@ impl<'a> Part<'a> {
                 }
             }
             if !tell(iteration + 1, found) {
-                return Err(PipelineError::Cancelled);
+                return Err(Cancelled);
             }
         }
         Ok(())

@@ -12,14 +12,15 @@ use super::file::{Study, StudyError};
 use super::plan::{Run, digest};
 use super::record::{LayerNoise, Measured, Outcome, TaskRecord};
 use crate::calibrate::to_tensor;
-use crate::data::{Samples, hash_file};
-use crate::evaluate::{Evaluation, float_predictor, integer_predictor};
+use crate::data::{DataError, Samples, hash_file};
+use crate::evaluate::{Error, Evaluation, float_predictor, integer_predictor};
+use crate::event::Progress;
 use crate::graph::{FloatModel, Graph};
 use crate::import::onnx;
 use crate::input::ModelInput;
 use crate::job::{open_calibration, open_evaluation};
-use crate::metric::{Metric, MetricOptions, ModelOutput};
-use crate::pipeline::{Calibrated, PipelineError, Progress, Quantized, Quantizer};
+use crate::metric::{Metric, MetricError, MetricOptions, ModelOutput};
+use crate::pipeline::{Calibrated, Quantized, Quantizer};
 use crate::prepare::prepare;
 use crate::recipe::Recipe;
 use crate::task::Task;
@@ -68,7 +69,7 @@ impl Bench {
             let name = task.name.clone();
             Opened::new(task, study.evaluation_samples, known, device, progress).map_err(|source| {
                 match source {
-                    PipelineError::Cancelled => StudyError::Cancelled,
+                    Error::Cancelled(cancelled) => cancelled.into(),
                     source => StudyError::Task { task: name, source: Box::new(source) },
                 }
             })
@@ -107,7 +108,7 @@ impl Bench {
         run: &Run,
         seconds: &mut BTreeMap<String, f64>,
         progress: Progress,
-    ) -> Result<Measured, PipelineError> {
+    ) -> Result<Measured, Error> {
         let opened = &self.tasks[run.task];
         let quantizer = Quantizer::new(run.recipe.clone()).with_device(self.device.clone());
         seconds.insert("calibrate".into(), 0.0);
@@ -143,7 +144,7 @@ impl Bench {
         quantizer: &Quantizer,
         seconds: &mut BTreeMap<String, f64>,
         progress: Progress,
-    ) -> Result<Calibrated, PipelineError> {
+    ) -> Result<Calibrated, Error> {
         let slot = self.slot(calibration_key(run));
         let mut slot = unpoisoned(&slot);
         if let Some(calibrated) = &*slot {
@@ -157,11 +158,11 @@ impl Bench {
         let synthesis = run.recipe.calibration.source.component().synthesis();
         let calibrated = match (synthesis, &opened.calibration) {
             (Some(synthesis), _) => {
-                let none = std::iter::empty::<Result<Vec<f32>, PipelineError>>();
+                let none = std::iter::empty::<Result<Vec<f32>, DataError>>();
                 let made = Some(synthesis.samples);
                 quantizer.calibrate_samples(graph, none, made, kept, progress)?
             }
-            (None, None) => return Err(PipelineError::NoSamples),
+            (None, None) => return Err(Error::no_calibration()),
             (None, Some(samples)) => {
                 let chosen = run.chosen(samples.count());
                 let batches = samples.chosen(&chosen, batch)?;
@@ -237,19 +238,19 @@ impl Opened {
         known: &[TaskRecord],
         device: &Device,
         progress: Progress,
-    ) -> Result<Self, PipelineError> {
+    ) -> Result<Self, Error> {
         if !task.metric.is_paired() {
             let problem = "a study compares networks sample by sample, and this metric does not \
                            follow from what each sample adds to it: choose binary or multilabel";
             let metric = task.metric.name();
-            return Err(PipelineError::Metric { metric, problem: problem.into() });
+            return Err(MetricError { metric, problem: problem.into() }.into());
         }
         let onnx::Model { graph, sha256 } = task.read_model()?;
         let input = ModelInput::of_graph(&graph, &task.input)?;
         let calibration = open_calibration(&task, &input)?;
         let output = ModelOutput::of_graph(&graph);
         let evaluation = open_evaluation(&task, &input, &output)?;
-        let evaluation = evaluation.ok_or(PipelineError::NoSamples)?;
+        let evaluation = evaluation.ok_or(Error::NoEvaluation)?;
         let evaluation = evaluation.limited_to(most.unwrap_or(usize::MAX));
         let mut facts = facts(&task, sha256, calibration.as_ref(), &evaluation)?;
         let prepared = Arc::new(prepare(graph.clone())?);
@@ -276,7 +277,7 @@ fn facts(
     model_sha256: String,
     calibration: Option<&Samples>,
     evaluation: &Evaluation,
-) -> Result<TaskRecord, PipelineError> {
+) -> Result<TaskRecord, Error> {
     let calibration_sha256 = calibration.map_or(Ok(String::new()), Samples::hash)?;
     let evaluation_sha256 = evaluation.samples.hash()?;
     let files = task.evaluation.clone().unwrap_or_default();

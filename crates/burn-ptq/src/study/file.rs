@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::fragment::{overlay, set};
+use crate::evaluate::Error;
 use crate::evaluate::EvaluationFiles;
+use crate::event;
 use crate::input::InputSettings;
 use crate::metric::{ClassAxis, Metric, MetricOptions};
-use crate::pipeline::PipelineError;
-use crate::task::Task;
+use crate::task::{Task, TaskError};
 
 /// The largest study file that is read: 1 MiB.
 pub const MAX_STUDY_BYTES: u64 = 1 << 20;
@@ -169,7 +170,7 @@ pub enum StudyError {
         /// The task.
         task: String,
         /// Why.
-        source: Box<PipelineError>,
+        source: Box<Error>,
     },
     /// Files cannot be read or written.
     #[error("{path}: {source}")]
@@ -180,8 +181,8 @@ pub enum StudyError {
         source: std::io::Error,
     },
     /// The caller cancelled; what is finished is kept.
-    #[error("interrupted")]
-    Cancelled,
+    #[error(transparent)]
+    Cancelled(#[from] event::Cancelled),
 }
 
 fn one() -> usize {
@@ -344,7 +345,10 @@ impl TaskEntry {
     /// # Errors
     /// If the folder is no task folder, or the model or the calibration data are not named.
     pub fn task(&self, assets: &Path) -> Result<Task, StudyError> {
-        let wrong = |source| StudyError::Task { task: self.name.clone(), source: Box::new(source) };
+        let wrong = |source: TaskError| StudyError::Task {
+            task: self.name.clone(),
+            source: Box::new(source.into()),
+        };
         let at = |path: &Option<PathBuf>| path.as_ref().map(|p| assets.join(p));
         let mut task = match &self.folder {
             Some(folder) => Task::open(&assets.join(folder)).map_err(wrong)?,

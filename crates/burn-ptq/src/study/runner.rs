@@ -12,7 +12,8 @@ use super::fragment::essentials;
 use super::journal::Journal;
 use super::plan::{Plan, Run, Shard};
 use super::record::{Record, RunRecord};
-use crate::pipeline::PipelineError;
+use crate::evaluate::Error;
+use crate::event::Cancelled;
 
 /// How a study is run.
 #[derive(Clone, Copy, Debug)]
@@ -148,7 +149,7 @@ pub fn run(
     let state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
     match state.problem {
         Some(problem) => Err(problem),
-        None if !state.waiting.is_empty() || !proceed() => Err(StudyError::Cancelled),
+        None if !state.waiting.is_empty() || !proceed() => Err(Cancelled.into()),
         None => Ok(state.summary),
     }
 }
@@ -217,7 +218,7 @@ fn attempt(
     let execute = AssertUnwindSafe(|| bench.execute(run, &mut seconds, &|_| proceed()));
     let (measured, error) = match catch_unwind(execute) {
         Ok(Ok(measured)) => (Some(measured), None),
-        Ok(Err(PipelineError::Cancelled)) => return None,
+        Ok(Err(Error::Cancelled(_))) => return None,
         Ok(Err(error)) => (None, Some(error.to_string())),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();

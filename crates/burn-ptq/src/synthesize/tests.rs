@@ -154,7 +154,7 @@ fn a_network_without_batch_normalization_is_refused_with_a_way_out() {
 #[test]
 fn making_inputs_can_be_cancelled() {
     let result = synthesize(&network(), &Synthesis::default(), 0, &Device::flex(), &|_| false);
-    assert!(matches!(result, Err(PipelineError::Cancelled)));
+    assert!(matches!(result, Err(SynthesizeError::Cancelled(_))));
 }
 
 #[test]

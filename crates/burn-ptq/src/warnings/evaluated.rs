@@ -6,10 +6,10 @@ use burn::tensor::Device;
 
 use super::scaling::{SCALINGS, Scaling};
 use super::{BatchNormFit, EvaluationFacts, Found};
-use crate::evaluate::{Evaluation, Judgement, float_predictor};
+use crate::evaluate::{Error, Evaluation, Judgement, float_predictor};
+use crate::event::Progress;
 use crate::graph::Graph;
 use crate::metric::Metric;
-use crate::pipeline::{PipelineError, Progress};
 use crate::sampling_error::standard_error;
 
 /// The most evaluation samples on which other scalings are tried.
@@ -55,7 +55,7 @@ impl EvaluationFacts {
         float: &Arc<Graph>,
         device: &Device,
         progress: Progress,
-    ) -> Result<(), PipelineError> {
+    ) -> Result<(), Error> {
         let Some(found) = self.float.filter(|&found| self.is_near_chance(found)) else {
             return Ok(());
         };

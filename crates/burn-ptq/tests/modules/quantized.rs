@@ -9,14 +9,16 @@ use burn::nn::{BatchNorm, Linear, LinearConfig, PaddingConfig2d};
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Tensor};
 use burn_ptq::WriteBackError;
+use burn_ptq::calibrate::CalibrateError;
 use burn_ptq::graph::Graph;
 use burn_ptq::import::capture;
 use burn_ptq::observe::{HistogramObserver, Observer, Stats};
-use burn_ptq::pipeline::{Event, PipelineError, Quantized, Quantizer};
+use burn_ptq::pipeline::{Quantized, Quantizer};
 use burn_ptq::prepare::prepare;
 use burn_ptq::qat::{FakeQuantizeWeights, QatConfig};
 use burn_ptq::recipe::Recipe;
 use burn_ptq::round::{Rounded, Rounding, RoundingProblem};
+use burn_ptq::{Error, Event};
 use burn_store::{BurnpackStore, ModuleSnapshot};
 
 use crate::net::{Draws, Net, host};
@@ -52,7 +54,7 @@ fn batches_of_another_shape_are_refused_and_progress_is_told() {
     assert!(error.contains("[4, 2, 8, 7]") && error.contains("[batch, 2, 8, 8]"), "{error}");
     let none: Vec<Tensor<4>> = Vec::new();
     let error = quantizer.quantize(captured(&net), none).unwrap_err();
-    assert!(matches!(error, PipelineError::NoSamples), "{error}");
+    assert!(matches!(error, Error::Calibrate(CalibrateError::NoSamples)), "{error}");
 
     let seen = AtomicUsize::new(0);
     let progress = |event: Event| {
@@ -66,7 +68,7 @@ fn batches_of_another_shape_are_refused_and_progress_is_told() {
     assert_eq!(seen.load(Ordering::SeqCst), 48);
     let cancel = |_: Event| false;
     let error = quantizer.quantize_with_progress(captured(&net), batches(), None, &cancel);
-    assert!(matches!(error.unwrap_err(), PipelineError::Cancelled));
+    assert!(matches!(error.unwrap_err(), Error::Cancelled(_)));
 }
 
 #[test]
@@ -82,7 +84,7 @@ fn the_integer_program_runs_on_tensors_and_follows_the_simulation() {
     }
     let wrong = Tensor::<4>::zeros([4, 2, 8, 7], &Device::flex());
     let error = quantized.forward(wrong).unwrap_err();
-    assert!(matches!(error, PipelineError::BatchShape { .. }), "{error}");
+    assert!(matches!(error, Error::BatchShape(_)), "{error}");
     let text = error.to_string();
     assert!(text.starts_with("the input of `forward` has the shape [4, 2, 8, 7]"), "{text}");
 }

@@ -21,7 +21,7 @@ use burn_ptq::agreement::compare_layers;
 use burn_ptq::evaluate::quantize_inputs;
 use burn_ptq::graph::{FloatModel, dims3};
 use burn_ptq::import::onnx;
-use burn_ptq::pipeline::{PipelineError, Quantizer};
+use burn_ptq::pipeline::Quantizer;
 use burn_ptq::recipe::Recipe;
 use burn_ptq_deploy::interpreter::{Path as KernelPath, run_batch};
 use burn_ptq_deploy::model::IntModel;
@@ -196,7 +196,8 @@ fn one(number: u64, case: &Case, expected: Option<&Vec<f32>>, recipe: &str) -> O
         Err(error) => return Outcome::Wrong(format!("the recipe is refused: {error}")),
     };
     let len: usize = case.shape.iter().product();
-    let batches = case.samples.chunks(8 * len).map(|b| Ok::<_, PipelineError>(b.to_vec()));
+    let batches =
+        case.samples.chunks(8 * len).map(|b| Ok::<_, std::convert::Infallible>(b.to_vec()));
     let quantized = match Quantizer::new(recipe).quantize_samples(graph, batches, None, &|_| true) {
         Ok(quantized) => quantized,
         Err(error) if error.to_string().contains("bug") => {

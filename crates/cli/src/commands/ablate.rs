@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
+use burn_ptq::Event;
 use burn_ptq::backend::device;
-use burn_ptq::pipeline::Event;
 use burn_ptq::study::{
     self, Bench, Journal, Options, Plan, Producer, Record, Results, RunRecord, Study, StudyRecord,
     expected_seconds,

@@ -1,0 +1,100 @@
+//! The error of the pipeline: the sum of the errors of its stages.
+//!
+//! No stage imports this file: each returns an error of its own, or [`Cancelled`] where nothing else
+//! can go wrong.
+
+use burn_ptq_deploy::export::ExportError;
+use burn_ptq_deploy::file::FileError;
+use burn_ptq_deploy::interpreter::InterpreterError;
+use burn_ptq_deploy::preprocess::PreprocessingError;
+
+use crate::calibrate::{BatchShapeError, CalibrateError};
+use crate::event::Cancelled;
+use crate::graph::GraphError;
+use crate::import::onnx::ImportError;
+use crate::lower::LowerError;
+use crate::quant::QuantizeError;
+use crate::recipe::RecipeError;
+use crate::reconstruct::ReconstructError;
+use crate::synthesize::SynthesizeError;
+
+/// Why a network could not be quantized, run, saved or exported.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The model cannot be imported.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// The graph breaks an invariant.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// The recipe is wrong, or does not fit the graph.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// Data-free calibration has nothing to start from.
+    #[error(transparent)]
+    Synthesize(SynthesizeError),
+    /// The calibration data are missing, unreadable or do not fit the network.
+    #[error(transparent)]
+    Calibrate(CalibrateError),
+    /// Grids cannot have the bits that were asked for.
+    #[error(transparent)]
+    Quantize(QuantizeError),
+    /// The preprocessing to be recorded does not fit the model's input.
+    #[error(transparent)]
+    Preprocessing(#[from] PreprocessingError),
+    /// A layer has no integer form.
+    #[error(transparent)]
+    Lower(#[from] LowerError),
+    /// An input does not fit the model.
+    #[error(transparent)]
+    BatchShape(#[from] BatchShapeError),
+    /// The integer program cannot run.
+    #[error(transparent)]
+    Interpreter(#[from] InterpreterError),
+    /// The program's file cannot be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The program cannot be exported.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// The caller cancelled.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
+impl From<SynthesizeError> for Error {
+    fn from(error: SynthesizeError) -> Self {
+        match error {
+            SynthesizeError::Cancelled(cancelled) => Self::Cancelled(cancelled),
+            error => Self::Synthesize(error),
+        }
+    }
+}
+
+impl From<CalibrateError> for Error {
+    fn from(error: CalibrateError) -> Self {
+        match error {
+            CalibrateError::Cancelled(cancelled) => Self::Cancelled(cancelled),
+            error => Self::Calibrate(error),
+        }
+    }
+}
+
+impl From<QuantizeError> for Error {
+    fn from(error: QuantizeError) -> Self {
+        match error {
+            QuantizeError::Cancelled(cancelled) => Self::Cancelled(cancelled),
+            error => Self::Quantize(error),
+        }
+    }
+}
+
+impl From<ReconstructError> for Error {
+    fn from(error: ReconstructError) -> Self {
+        match error {
+            ReconstructError::Cancelled(cancelled) => Self::Cancelled(cancelled),
+            ReconstructError::Recipe(error) => Self::Recipe(error),
+        }
+    }
+}
