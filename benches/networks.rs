@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use burn::tensor::Device;
-use burn_ptq::data::Samples;
-use burn_ptq::evaluate::quantize_inputs;
-use burn_ptq::input::ModelInput;
-use burn_ptq::job::{self, Job};
 use burn_ptq::recipe::Recipe;
-use burn_ptq::task::Task;
 use burn_ptq_deploy::interpreter::{Interpreter, Path as KernelPath};
+use burn_ptq_deploy::io::quantize_inputs;
+use burn_ptq_eval::data::Samples;
+use burn_ptq_eval::input::ModelInput;
+use burn_ptq_eval::job::{self, Job};
+use burn_ptq_eval::task::Task;
 
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");

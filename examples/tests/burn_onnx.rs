@@ -5,14 +5,14 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use burn_ptq::data::Samples;
 use burn_ptq::graph::Graph;
 use burn_ptq::import::{capture, onnx};
-use burn_ptq::input::ModelInput;
 use burn_ptq::pipeline::Quantizer;
 use burn_ptq::recipe::Recipe;
-use burn_ptq::task::Task;
 use burn_ptq_deploy::model::IntModel;
+use burn_ptq_eval::data::Samples;
+use burn_ptq_eval::input::ModelInput;
+use burn_ptq_eval::task::Task;
 use burn_ptq_examples::training::demo;
 
 /// Quantizes, and forgets what things are called.

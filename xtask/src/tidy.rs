@@ -107,6 +107,8 @@ fn files_that_the_architecture_names_exist() {
     let folders = [
         "",
         "crates/burn-ptq/src",
+        "crates/eval/src",
+        "crates/study/src",
         "crates/deploy/src",
         "crates/deploy/src/export",
         "crates/deploy/c/runtime",

@@ -30,7 +30,7 @@ holds ndarray to that; the GPU is not part of it, because its compilation takes 
 pub fn run(arguments: &[String]) -> Result<ExitCode> {
     ensure!(arguments.is_empty(), "wgpu takes no arguments");
     let adapter = requirements::vulkan();
-    let test = ["test", "--release", "-p", "burn-ptq", "--features", "ndarray,wgpu"];
+    let test = ["test", "--release", "-p", "burn-ptq-eval", "--features", "ndarray,wgpu"];
     let output = crate::cargo()
         .args(test)
         .args(["--test", "backends", "--", "--show-output"])

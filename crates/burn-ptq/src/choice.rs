@@ -103,7 +103,7 @@ macro_rules! choices {
 pub(crate) use choices;
 
 /// The message for a component that does not exist.
-pub(crate) fn unknown(kind: &str, name: &str, names: &[&str]) -> String {
+pub fn unknown(kind: &str, name: &str, names: &[&str]) -> String {
     let hint = nearest(name, names).map_or(String::new(), |n| format!("; did you mean '{n}'?"));
     format!("unknown {kind} '{name}': expected one of {}{hint}", names.join(", "))
 }

@@ -78,7 +78,7 @@ impl Quantized {
     }
 
     /// Measures [`noise`](Self::noise) again, on other samples, and what follows from it.
-    pub(crate) fn measure_noise(
+    pub fn measure_noise(
         &mut self,
         inputs: Vec<f32>,
         on: MeasuredOn,
@@ -131,7 +131,7 @@ impl Quantized {
     }
 
     /// The exporter called `name`, and what it writes.
-    pub(crate) fn render(
+    pub fn render(
         &self,
         name: &str,
         target_name: &str,

@@ -421,7 +421,6 @@ impl Quantizer {
             activation_bits,
             calibration: Some(calibration_facts),
             layers: layer_facts(&quantized, &noise),
-            evaluation: None,
             noticed,
         };
         let warnings = check(&facts);

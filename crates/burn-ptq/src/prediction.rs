@@ -7,15 +7,16 @@ use crate::graph::{Graph, ValueId};
 
 /// What the network predicts with.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Prediction {
-    pub(crate) value: ValueId,
+pub struct Prediction {
+    /// The value that holds the prediction.
+    pub value: ValueId,
     /// Whether the value holds logits.
-    pub(crate) logits: bool,
+    pub logits: bool,
 }
 
 impl Prediction {
     /// The logits of a network that ends in a softmax, the output of any other.
-    pub(crate) fn new(graph: &Graph) -> Self {
+    pub fn new(graph: &Graph) -> Self {
         match graph.final_softmax() {
             Some(softmax) => Self { value: softmax.inputs[0], logits: true },
             None => Self { value: graph.output, logits: false },

@@ -433,7 +433,7 @@ impl LayerOverride {
 }
 
 /// Adds the nearest right key to the parser's message about an unknown field.
-pub(crate) fn suggest(message: &str) -> String {
+pub fn suggest(message: &str) -> String {
     let message = message.trim_end();
     let Some(rest) = message.split("unknown field `").nth(1) else { return message.into() };
     let mut quoted = rest.split('`');

@@ -5,7 +5,6 @@ use std::cell::RefCell;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_ptq::catalogue::stages;
-use burn_ptq::evaluate::{dequantize_outputs, quantize_inputs};
 use burn_ptq::graph::ops::{
     Add, AveragePool, BatchNormStatistics, ChannelAffine, Clip, Conv2d, Linear, Reshape, Softmax,
     Window,
@@ -16,6 +15,7 @@ use burn_ptq::quantized::SimulatedModel;
 use burn_ptq::recipe::Recipe;
 use burn_ptq::{Error, Event};
 use burn_ptq_deploy::interpreter::{Path as KernelPath, run_batch};
+use burn_ptq_deploy::io::{dequantize_outputs, quantize_inputs};
 
 const SAMPLES: usize = 48;
 const INPUT: [usize; 3] = [2, 10, 10];

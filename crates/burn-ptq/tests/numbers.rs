@@ -6,7 +6,6 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_ptq::Error;
 use burn_ptq::agreement::compare_layers;
-use burn_ptq::evaluate::{dequantize_outputs, quantize_inputs};
 use burn_ptq::graph::ops::{
     Add, AveragePool, ChannelAffine, Clip, Concat, Conv2d, Linear, LogSoftmax, Mul, Reshape,
     Softmax, Unary, UnaryFunction, Window,
@@ -15,6 +14,7 @@ use burn_ptq::graph::{Array, Clamp, FloatModel, Graph, Op, ValueId, dims3};
 use burn_ptq::pipeline::{Quantized, Quantizer};
 use burn_ptq::recipe::{PRESETS, Recipe};
 use burn_ptq_deploy::interpreter::{Path as KernelPath, run_batch};
+use burn_ptq_deploy::io::{dequantize_outputs, quantize_inputs};
 
 /// Numbers between -1 and 1 that look random.
 fn numbers(count: usize, seed: u64) -> Vec<f32> {

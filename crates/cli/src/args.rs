@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use burn_ptq::import::onnx::InputShape;
-use burn_ptq::input::Layout;
-use burn_ptq::metric::{ClassAxis, Metric};
-use burn_ptq::study::Shard;
+use burn_ptq_eval::input::Layout;
+use burn_ptq_eval::metric::{ClassAxis, Metric};
+use burn_ptq_study::Shard;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Post-training quantization for tinyML: an ONNX model in, integer C for a microcontroller out,

@@ -12,11 +12,10 @@ mod table;
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
-use burn_ptq::evaluate::Error;
-use burn_ptq::study::StudyError;
-use clap::Parser;
-
 use args::{Arguments, Command};
+use burn_ptq_eval::Error;
+use burn_ptq_study::StudyError;
+use clap::Parser;
 use output::errln;
 
 /// Exit code of user-fixable errors.

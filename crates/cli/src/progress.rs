@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use burn_ptq::Event;
-use burn_ptq::study::StudyEvent;
 use burn_ptq_deploy::printable::line as printable;
+use burn_ptq_study::StudyEvent;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use crate::output::errln;

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use burn_ptq::data::{Samples, read_array};
-use burn_ptq::input::ModelInput;
+use burn_ptq_eval::data::{Samples, read_array};
+use burn_ptq_eval::input::ModelInput;
 use tempfile::TempDir;
 
 use crate::mutate::{self, Random};

@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use burn_ptq::study::{
-    self, Measured, Outcome, Plan, Producer, Record, Results, RunRecord, Study, StudyRecord,
+use burn_ptq_study::{
+    Measured, Outcome, Plan, Producer, Record, Results, RunRecord, Study, StudyRecord,
 };
 use tempfile::TempDir;
 
@@ -67,8 +67,8 @@ fn run(input: &[u8]) -> bool {
     FOLDER.with_borrow(|folder| {
         let path = folder.path().join("results.jsonl");
         std::fs::write(&path, input).expect("the temporary folder can be written");
-        let Ok(records) = study::read(&path) else { return false };
+        let Ok(records) = burn_ptq_study::read(&path) else { return false };
         let results = Results::new(records.into_iter().map(|(record, _)| record));
-        study::report::write(&results, folder.path()).is_ok()
+        burn_ptq_study::report::write(&results, folder.path()).is_ok()
     })
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use burn_ptq::metric::Metric;
-use burn_ptq::study::{Outcome, Plan, Producer, Study, TaskRecord};
+use burn_ptq_eval::metric::Metric;
+use burn_ptq_study::{Outcome, Plan, Producer, Study, TaskRecord};
 
 use crate::mutate::Random;
 use crate::text::damage;

@@ -40,7 +40,7 @@ impl BatchNormFit {
     /// kept behind their layers.
     ///
     /// `None` if there is no batch normalization.
-    pub(crate) fn measure(graph: &Arc<Graph>, samples: &[f32], device: &Device) -> Option<Self> {
+    pub fn measure(graph: &Arc<Graph>, samples: &[f32], device: &Device) -> Option<Self> {
         let first = graph.nodes.iter().position(|n| n.batch_norm.is_some())?;
         let layers: Vec<Parameters> =
             graph.nodes.iter().map(|n| Parameters::new(n.op.parameters(), device)).collect();
@@ -106,47 +106,4 @@ fn compare(statistics: &BatchNormStatistics, output: &Tensor<4>) -> Option<(f64,
 pub(super) fn median(mut numbers: Vec<f64>) -> Option<f64> {
     numbers.sort_by(f64::total_cmp);
     numbers.get(numbers.len() / 2).copied()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-    use crate::data::Samples;
-    use crate::import::onnx;
-    use crate::input::{InputSettings, ModelInput};
-    use crate::prepare::prepare;
-
-    /// The demo's network on its calibration samples, scaled.
-    fn fit(scaling: Scaling) -> BatchNormFit {
-        let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cli/demo");
-        let graph = Arc::new(prepare(onnx::read(&demo.join("model.onnx")).unwrap()).unwrap());
-        let settings = InputSettings { scale: Some(0.0625), ..Default::default() };
-        let input = ModelInput::of_graph(&graph, &settings).unwrap();
-        let samples = Samples::open(&demo.join("calib_x.npy"), &input).unwrap();
-        let mut batches = samples.batches(64, None).unwrap();
-        let inputs = scaling.apply(&batches.next().unwrap().unwrap());
-        BatchNormFit::measure(&graph, &inputs, &Device::flex()).unwrap()
-    }
-
-    #[test]
-    fn samples_like_those_of_training_fit() {
-        let found = fit(scaling(1.0, 0.0, ""));
-        assert!(!found.is_far() && found.rescaled.is_none(), "{found:?}");
-        assert!((0.7..1.4).contains(&found.stretch) && found.shift < 0.5, "{found:?}");
-    }
-
-    #[test]
-    fn a_wrong_scale_is_found_with_what_makes_up_for_it() {
-        let found = fit(scaling(255.0, 0.0, ""));
-        assert!(found.is_far(), "{found:?}");
-        assert_eq!(found.rescaled, Some(SCALINGS[0]));
-        // One that nobody has a name for.
-        let found = fit(scaling(16.0, 0.0, ""));
-        let factor = found.rescaled.expect("a scaling that fits").factor;
-        assert!((factor * 16.0 - 1.0).abs() < 0.3, "{found:?}");
-        let found = fit(scaling(0.0, 0.0, ""));
-        assert!(found.is_far() && found.rescaled.is_none(), "{found:?}");
-    }
 }

@@ -1,6 +1,6 @@
 //! Scalings of inputs that people forget, or apply twice.
 
-use crate::data::Preprocessing;
+use burn_ptq_deploy::preprocess::Preprocessing;
 
 /// `x * factor + term`, on inputs as the network gets them now.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,7 +41,7 @@ impl Scaling {
 
     /// The scaling that replaces `now` and does the same as this one after it; unchanged where `now`
     /// differs by channel.
-    pub(crate) fn instead_of(self, now: &Preprocessing) -> Self {
+    pub fn instead_of(self, now: &Preprocessing) -> Self {
         let single = |numbers: &[f32], default: f32| match numbers {
             [] => Some(default),
             [one] => Some(*one),

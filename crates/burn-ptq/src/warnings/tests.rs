@@ -29,17 +29,6 @@ fn sound(weight_bits: u8, activation_bits: u8) -> Facts {
             }),
         }),
         layers: vec![layer("first"), layer("second")],
-        evaluation: Some(EvaluationFacts {
-            metric: "top1",
-            higher_is_better: true,
-            samples: 500,
-            chance: Some(0.1),
-            float: Some(Found { value: 0.9, error: 0.013 }),
-            integer: Some(Found { value: 0.89, error: 0.014 }),
-            lost: Some(Found { value: 0.01, error: 0.004 }),
-            clipped: Some(0.0),
-            rescaled: None,
-        }),
         noticed: Vec::new(),
     }
 }
@@ -57,10 +46,6 @@ fn kinds_at(bits: u8, change: impl Fn(&mut Facts)) -> Vec<&'static str> {
 
 fn calibration(facts: &mut Facts) -> &mut CalibrationFacts {
     facts.calibration.as_mut().unwrap()
-}
-
-fn evaluation(facts: &mut Facts) -> &mut EvaluationFacts {
-    facts.evaluation.as_mut().unwrap()
 }
 
 #[test]
@@ -142,49 +127,6 @@ fn what_stages_noticed_comes_after_what_checks_found() {
         (calibration(facts).samples, calibration(facts).distinct) = (8, 8);
     };
     assert_eq!(kinds(noticed), ["calibration-too-few", "value-constant"]);
-}
-
-#[test]
-fn metrics_near_chance_are_told_from_those_that_lose_much() {
-    let found = |float: f64, integer: f64| {
-        move |facts: &mut Facts| {
-            let evaluation = evaluation(facts);
-            evaluation.float = Some(Found { value: float, error: 0.014 });
-            evaluation.integer = Some(Found { value: integer, error: 0.014 });
-            evaluation.lost = Some(Found { value: float - integer, error: 0.01 });
-        }
-    };
-    assert_eq!(kinds(found(0.11, 0.10)), ["float-near-chance"]);
-    assert_eq!(kinds(found(0.9, 0.12)), ["integer-near-chance"]);
-    assert_eq!(kinds(found(0.9, 0.85)), ["integer-far-below-float"]);
-    assert_eq!(kinds(found(0.9, 0.88)), [""; 0]);
-    // What 8 bits may not lose, fewer may.
-    assert_eq!(kinds_at(4, found(0.9, 0.85)), [""; 0]);
-    assert_eq!(kinds_at(4, found(0.9, 0.70)), ["integer-far-below-float"]);
-    assert_eq!(kinds_at(2, found(0.9, 0.70)), [""; 0]);
-    // A loss that a few samples may give by chance is none.
-    let unsure = |facts: &mut Facts| {
-        found(0.9, 0.85)(facts);
-        evaluation(facts).lost.as_mut().unwrap().error = 0.02;
-    };
-    assert_eq!(kinds(unsure), [""; 0]);
-}
-
-#[test]
-fn a_float_model_near_chance_names_the_scaling_with_which_it_is_not() {
-    let mut facts = sound(8, 8);
-    evaluation(&mut facts).float = Some(Found { value: 0.1, error: 0.014 });
-    evaluation(&mut facts).rescaled =
-        Some((scaling::SCALINGS[0].instead_of(&Default::default()), 0.9));
-    let warning = check(&facts)[0].clone();
-    assert_eq!(warning.kind, "float-near-chance");
-    assert!(warning.hint.contains("--input-scale 0.00392157"), "{warning}");
-}
-
-#[test]
-fn clipped_inputs_are_counted() {
-    assert_eq!(kinds(|facts| evaluation(facts).clipped = Some(0.2)), ["inputs-clipped"]);
-    assert_eq!(kinds(|facts| evaluation(facts).clipped = Some(0.001)), [""; 0]);
 }
 
 #[test]

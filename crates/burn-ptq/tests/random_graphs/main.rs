@@ -18,12 +18,12 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_ptq::agreement::compare_layers;
-use burn_ptq::evaluate::quantize_inputs;
 use burn_ptq::graph::{FloatModel, dims3};
 use burn_ptq::import::onnx;
 use burn_ptq::pipeline::Quantizer;
 use burn_ptq::recipe::Recipe;
 use burn_ptq_deploy::interpreter::{Path as KernelPath, run_batch};
+use burn_ptq_deploy::io::quantize_inputs;
 use burn_ptq_deploy::model::IntModel;
 use rayon::prelude::*;
 

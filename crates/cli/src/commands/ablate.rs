@@ -7,11 +7,11 @@ use std::time::Duration;
 use anyhow::Context;
 use burn_ptq::Event;
 use burn_ptq::backend::device;
-use burn_ptq::study::{
-    self, Bench, Journal, Options, Plan, Producer, Record, Results, RunRecord, Study, StudyRecord,
+use burn_ptq_deploy::bounded;
+use burn_ptq_study::{
+    Bench, Journal, Options, Plan, Producer, Record, Results, RunRecord, Study, StudyRecord,
     expected_seconds,
 };
-use burn_ptq_deploy::bounded;
 use indicatif::HumanDuration;
 
 use crate::args::{Ablate, AblateCommand};
@@ -31,7 +31,7 @@ pub fn run(args: Ablate) -> anyhow::Result<()> {
 }
 
 fn ablate(args: &Ablate, path: &Path, out: &Path) -> anyhow::Result<()> {
-    let text = bounded::read_to_string(path, study::MAX_STUDY_BYTES)
+    let text = bounded::read_to_string(path, burn_ptq_study::MAX_STUDY_BYTES)
         .with_context(|| format!("cannot read the study {}", path.display()))?;
     let study = Study::parse(&text, &path.display().to_string())?;
     let device = device(&args.backend.backend)?;
@@ -40,7 +40,7 @@ fn ablate(args: &Ablate, path: &Path, out: &Path) -> anyhow::Result<()> {
         Some(shard) => format!("results-{}-of-{}.jsonl", shard.index, shard.count),
         None => RESULTS.into(),
     });
-    let known = if file.exists() { study::read(&file)? } else { Vec::new() };
+    let known = if file.exists() { burn_ptq_study::read(&file)? } else { Vec::new() };
     let known = Results::new(known.into_iter().map(|(record, _)| record));
     let reporter = Reporter::new();
     let progress = |event: Event| reporter.show(event);
@@ -66,8 +66,9 @@ fn ablate(args: &Ablate, path: &Path, out: &Path) -> anyhow::Result<()> {
     let options =
         Options { jobs: args.jobs.into(), shard: args.shard, retry_failed: args.retry_failed };
     let reporter = StudyReporter::new();
-    let tell = |event: study::StudyEvent| reporter.show(event);
-    let summary = study::run(&mut bench, &plan, &mut journal, &runs, options, &tell, &proceed)?;
+    let tell = |event: burn_ptq_study::StudyEvent| reporter.show(event);
+    let summary =
+        burn_ptq_study::run(&mut bench, &plan, &mut journal, &runs, options, &tell, &proceed)?;
     drop(reporter);
     drop(journal);
     // Files first: what cannot be printed does not keep them from being written.
@@ -88,9 +89,9 @@ fn ablate(args: &Ablate, path: &Path, out: &Path) -> anyhow::Result<()> {
 /// Writes the report of a result file, about the runs of `producer`, or of what made most of them;
 /// returns where.
 fn report(file: &Path, out: &Path, producer: Option<Producer>) -> anyhow::Result<String> {
-    let records = study::read(file)?.into_iter().map(|(record, _)| record);
+    let records = burn_ptq_study::read(file)?.into_iter().map(|(record, _)| record);
     let results = Results { producer, ..Results::new(records) };
-    let files = study::report::write(&results, out)?;
+    let files = burn_ptq_study::report::write(&results, out)?;
     let names: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
     Ok(format!("the report: {}", names.join(", ")))
 }
@@ -110,7 +111,7 @@ fn list(bench: &Bench, plan: &Plan, args: &Ablate, known: &[RunRecord]) -> Strin
     let part = plan.part(args.shard);
     let seconds = expected_seconds(bench, plan, &part, known);
     // What the runner would not run again is not left.
-    let done = known.iter().filter(|record| study::is_done(record, args.retry_failed));
+    let done = known.iter().filter(|record| burn_ptq_study::is_done(record, args.retry_failed));
     let done: HashMap<&str, &RunRecord> = done.map(|record| (record.id.as_str(), record)).collect();
     let rows: Vec<Vec<String>> = (part.iter().zip(&seconds))
         .map(|(&index, seconds)| {
@@ -152,7 +153,7 @@ fn list(bench: &Bench, plan: &Plan, args: &Ablate, known: &[RunRecord]) -> Strin
 
 fn merge(results: &[PathBuf], out: &Path) -> anyhow::Result<()> {
     let file = out.join(RESULTS);
-    let merged = study::merge(results, &file)?;
+    let merged = burn_ptq_study::merge(results, &file)?;
     let written = report(&file, out, None)?;
     outln!(
         "{} runs in {}; {} stood in several files\n{written}",

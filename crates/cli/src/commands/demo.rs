@@ -4,9 +4,9 @@ use std::path::Path;
 
 use anyhow::Context;
 use burn::tensor::Device;
-use burn_ptq::job::{Job, run as run_job};
 use burn_ptq::recipe::Recipe;
-use burn_ptq::task::Task;
+use burn_ptq_eval::job::{Job, run as run_job};
+use burn_ptq_eval::task::Task;
 
 use crate::args::Demo;
 use crate::output::{self, outln};

@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use burn_ptq::backend::device;
-use burn_ptq::evaluate::{
-    Evaluation, Judgement, Predict, float_predictor, observed_integer_predictor,
-};
-use burn_ptq::input::ModelInput;
-use burn_ptq::job::{Clipped, open_evaluation};
-use burn_ptq::metric::{Metric, ModelOutput};
-use burn_ptq::warnings::{EvaluationFacts, Facts, SCALING_SAMPLES, check};
+use burn_ptq::warnings::Facts;
 use burn_ptq_deploy::file;
 use burn_ptq_deploy::output::write_atomically;
+use burn_ptq_eval::evaluate::{
+    Evaluation, Judgement, Predict, float_predictor, observed_integer_predictor,
+};
+use burn_ptq_eval::input::ModelInput;
+use burn_ptq_eval::job::{Clipped, open_evaluation};
+use burn_ptq_eval::metric::{Metric, ModelOutput};
+use burn_ptq_eval::warnings::{EvaluationFacts, SCALING_SAMPLES, check};
 
 use super::{is_integer_model, task};
 use crate::args::Evaluate;
@@ -99,7 +100,7 @@ fn judge(
     let reporter = Reporter::new();
     let found = evaluation.judge_samples("evaluate", predict, &|event| reporter.show(event))?;
     drop(reporter);
-    let warnings = check(&Facts { evaluation: Some(facts(&found)?), ..Facts::default() });
+    let warnings = check(&Facts::default(), Some(&facts(&found)?));
     let (metric, samples, note) = (evaluation.metric, evaluation.count(), evaluation.note()?);
     let model = model.display().to_string();
     if args.json {

@@ -10,10 +10,10 @@ pub mod recipe;
 
 use std::path::PathBuf;
 
-use burn_ptq::evaluate::EvaluationFiles;
-use burn_ptq::input::InputSettings;
-use burn_ptq::metric::{Metric, MetricOptions};
-use burn_ptq::task::Task;
+use burn_ptq_eval::evaluate::EvaluationFiles;
+use burn_ptq_eval::input::InputSettings;
+use burn_ptq_eval::metric::{Metric, MetricOptions};
+use burn_ptq_eval::task::Task;
 
 use crate::args::Data;
 

@@ -2,16 +2,16 @@
 
 use anyhow::Context;
 use burn_ptq::backend::device;
-use burn_ptq::explain::LayerCost;
-use burn_ptq::job::{Job, run as run_job};
-use burn_ptq::metric::Metric;
 use burn_ptq::noise::MeasuredOn;
 use burn_ptq::recipe::{LayerOverride, MAX_RECIPE_BYTES, Recipe, Source};
-use burn_ptq::report::{ExplainReport, Report};
-use burn_ptq::task::Task;
 use burn_ptq_deploy::bounded;
 use burn_ptq_deploy::export::check_name;
 use burn_ptq_deploy::preprocess::{DataLayout, Preprocessing};
+use burn_ptq_eval::explain::LayerCost;
+use burn_ptq_eval::job::{Job, run as run_job};
+use burn_ptq_eval::metric::Metric;
+use burn_ptq_eval::report::{ExplainReport, Report};
+use burn_ptq_eval::task::Task;
 
 use super::task;
 use crate::args::Quantize;

@@ -1,0 +1,84 @@
+//! The error of everything that works with files of data: quantizing a task, judging a network.
+
+use burn_ptq::Cancelled;
+use burn_ptq_deploy::interpreter::InterpreterError;
+use burn_ptq_deploy::output::OutputError;
+use burn_ptq_deploy::preprocess::PreprocessingError;
+
+use crate::data::DataError;
+use crate::metric::MetricError;
+use crate::task::TaskError;
+
+/// Why a job failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The network cannot be imported, quantized or exported.
+    #[error(transparent)]
+    Quantize(burn_ptq::Error),
+    /// Data cannot be read, or do not fit the model.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The task description is wrong.
+    #[error(transparent)]
+    Task(#[from] TaskError),
+    /// Something that the metric needs is missing or does not fit.
+    #[error(transparent)]
+    Metric(#[from] MetricError),
+    /// Settings of the input do not fit the model.
+    #[error(transparent)]
+    Preprocessing(#[from] PreprocessingError),
+    /// The number of class names fits no output.
+    #[error(
+        "{found} class names were given, but the model's output '{output}' has shape {shape:?}; give one \
+         name an output, or two for a single output"
+    )]
+    Classes {
+        /// How many names.
+        found: usize,
+        /// The output.
+        output: String,
+        /// Its shape.
+        shape: Vec<usize>,
+    },
+    /// There was nothing to judge with.
+    #[error("there are no evaluation samples: a task folder holds them as eval_x.npy")]
+    NoEvaluation,
+    /// The integer program cannot run.
+    #[error(transparent)]
+    Interpreter(#[from] InterpreterError),
+    /// The output folder cannot be written.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// The caller cancelled.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
+impl From<burn_ptq::Error> for Error {
+    fn from(error: burn_ptq::Error) -> Self {
+        match error {
+            burn_ptq::Error::Cancelled(cancelled) => Self::Cancelled(cancelled),
+            error => Self::Quantize(error),
+        }
+    }
+}
+
+/// Errors of the pipeline's stages, through the pipeline's own.
+macro_rules! through_the_pipeline {
+    ($($error:ty),* $(,)?) => {
+        $(impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                burn_ptq::Error::from(error).into()
+            }
+        })*
+    };
+}
+
+through_the_pipeline!(
+    burn_ptq::calibrate::CalibrateError,
+    burn_ptq::import::onnx::ImportError,
+    burn_ptq::graph::GraphError,
+    burn_ptq_deploy::export::ExportError,
+    burn_ptq_deploy::file::FileError,
+);

@@ -1,0 +1,218 @@
+//! Evaluation: one loop over the samples for the float, the simulated and the integer network.
+
+mod predict;
+
+use std::path::{Path, PathBuf};
+
+pub use predict::{
+    Predict, dequantize_outputs, float_predictor, integer_predictor, observed_integer_predictor,
+    partly_quantized_predictor, quantize_inputs, simulated_predictor,
+};
+
+use crate::data::{Array, DataError, Samples, read_array};
+use crate::error::Error;
+use crate::input::ModelInput;
+use crate::metric::{Judge, Labels, Metric, MetricError, MetricOptions, ModelOutput, Setting};
+pub use crate::metric::{Judgement, Outcomes};
+use burn_ptq::{Event, Progress};
+
+/// Samples, labels and how they are judged.
+#[derive(Debug)]
+pub struct Evaluation {
+    /// The samples, or recordings, whose score is the mean over their windows.
+    pub samples: Samples,
+    /// Labels or targets, for metrics that need them.
+    pub labels: Option<Labels>,
+    /// The group of each sample, over which `auc` is averaged.
+    pub groups: Option<Vec<i64>>,
+    /// The metric.
+    pub metric: Metric,
+    /// What was chosen about it.
+    pub options: MetricOptions,
+    output: ModelOutput,
+    /// The samples that are judged; all of them if absent.
+    chosen: Option<Vec<usize>>,
+}
+
+/// Files of an evaluation.
+#[derive(Clone, Debug, Default)]
+pub struct EvaluationFiles {
+    /// Samples.
+    pub samples: PathBuf,
+    /// Labels or targets.
+    pub labels: Option<PathBuf>,
+    /// Groups.
+    pub groups: Option<PathBuf>,
+}
+
+impl Evaluation {
+    /// Opens the files and checks that they fit each other, the metric, and the model's input and
+    /// output. Labels that the samples hold themselves stand in for those of a file.
+    ///
+    /// # Errors
+    /// If they do not.
+    pub fn open(
+        files: &EvaluationFiles,
+        (metric, options): (Metric, MetricOptions),
+        input: &ModelInput,
+        output: &ModelOutput,
+    ) -> Result<Self, Error> {
+        let samples = Samples::open(&files.samples, input)?;
+        let expect_count = |labels: Labels| -> Result<Labels, DataError> {
+            if labels.count() == samples.count() {
+                return Ok(labels);
+            }
+            let axis = labels.shape().iter().position(|&extent| extent == samples.count());
+            let hint = axis.map_or(String::new(), |axis| {
+                format!(
+                    "; axis {axis} counts as many as there are samples: move it to the front with \
+                     numpy.moveaxis"
+                )
+            });
+            Err(DataError::LabelCount {
+                labels: labels.path().into(),
+                samples: files.samples.clone(),
+                found: labels.count(),
+                expected: samples.count(),
+                shape: format!(" (its shape is {:?}{hint})", labels.shape()),
+            })
+        };
+        let classes = &samples.input().classes;
+        let read = |path: &PathBuf| {
+            let array = read_array(path)?.in_order_of(classes, path)?;
+            expect_count(labels_of(path, array))
+        };
+        let own = || samples.labels().map(|array| labels_of(&files.samples, array.clone()));
+        let labels = files.labels.as_ref().map(read).transpose()?.or_else(own);
+        let groups = files.groups.as_ref().map(read).transpose()?;
+        let evaluation = Self {
+            samples,
+            labels,
+            groups: groups.map(|groups| group_of_each(&groups, metric)).transpose()?,
+            metric,
+            options,
+            output: output.clone(),
+            chosen: None,
+        };
+        evaluation.judge()?;
+        Ok(evaluation)
+    }
+
+    /// The evaluation on `most` samples, evenly spread over the file; all if there are no more.
+    pub fn limited_to(mut self, most: usize) -> Self {
+        let count = self.count();
+        if most >= count {
+            return self;
+        }
+        let chosen: Vec<usize> = (0..most).map(|i| i * count / most).collect();
+        self.labels = self.labels.map(|labels| labels.of(&chosen));
+        self.groups = self.groups.map(|groups| chosen.iter().map(|&i| groups[i]).collect());
+        self.chosen = Some(chosen);
+        self
+    }
+
+    /// The number of samples (or clips) that are judged.
+    pub fn count(&self) -> usize {
+        self.chosen.as_ref().map_or(self.samples.count(), Vec::len)
+    }
+
+    /// How the metric judges, where that does not follow from its name.
+    ///
+    /// # Errors
+    /// If the samples that were chosen do not determine the metric.
+    pub fn note(&self) -> Result<Option<String>, MetricError> {
+        Ok(self.judge()?.note())
+    }
+
+    /// One integer a sample, if the labels are that.
+    pub fn class_labels(&self) -> Option<Vec<i64>> {
+        self.labels.as_ref().and_then(Labels::integers)
+    }
+
+    fn judge(&self) -> Result<Box<dyn Judge + '_>, MetricError> {
+        let setting = Setting {
+            samples: self.count(),
+            input: &self.samples.input().shape,
+            output: &self.output,
+            labels: self.labels.as_ref(),
+            groups: self.groups.as_deref(),
+            windows: self.samples.holds_recordings(),
+            options: self.options,
+        };
+        self.metric.judge(&setting).map_err(|problem| self.wrong(problem))
+    }
+
+    fn wrong(&self, problem: String) -> MetricError {
+        MetricError { metric: self.metric.name(), problem }
+    }
+
+    /// Judges a network.
+    ///
+    /// # Errors
+    /// If a batch cannot be read or run, outputs are NaN, or `progress` cancels.
+    pub fn run(&self, stage: &str, predict: Predict, progress: Progress) -> Result<f64, Error> {
+        Ok(self.judge_samples(stage, predict, progress)?.metric)
+    }
+
+    /// As [`run`](Self::run), and tells how the network did on each sample, and how certain that is.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn judge_samples(
+        &self,
+        stage: &str,
+        predict: Predict,
+        progress: Progress,
+    ) -> Result<Judgement, Error> {
+        Event::Stage { stage }.tell(progress)?;
+        let mut judge = self.judge()?;
+        let recordings = self.samples.holds_recordings();
+        let len: usize = self.samples.input().shape.iter().product();
+        // The windows of a recording are a batch by themselves.
+        let batch = if recordings { 1 } else { 64 };
+        let batches: Box<dyn Iterator<Item = Result<Vec<f32>, DataError>>> = match &self.chosen {
+            None => Box::new(self.samples.batches(batch, None)?),
+            Some(chosen) => Box::new(self.samples.chosen(chosen, batch)?),
+        };
+        let mut done = 0;
+        for inputs in batches {
+            let inputs = inputs?;
+            let count = if recordings { 1 } else { inputs.len() / len };
+            let outputs = predict(inputs.clone())?;
+            let samples = inputs.chunks(inputs.len() / count);
+            for (output, input) in outputs.chunks(outputs.len() / count).zip(samples) {
+                let nan = output.iter().filter(|x| x.is_nan()).count();
+                if nan > 0 {
+                    return Err(self.wrong(format!(
+                        "{nan} of {} outputs of sample {done} are NaN; check the model and the input \
+                         scaling",
+                        output.len()
+                    ))
+                    .into());
+                }
+                judge.add(output, input);
+                done += 1;
+            }
+            Event::Progress { stage, done, total: Some(self.count()) }.tell(progress)?;
+        }
+        judge.finish().map_err(|problem| self.wrong(problem).into())
+    }
+}
+
+/// An array as labels or targets, which errors call `path`.
+fn labels_of(path: &Path, array: Array) -> Labels {
+    let values = array.floats();
+    Labels::new(path, array.shape, values).with_classes(array.classes)
+}
+
+/// The group of each sample.
+fn group_of_each(groups: &Labels, metric: Metric) -> Result<Vec<i64>, MetricError> {
+    groups.integers().ok_or_else(|| MetricError {
+        metric: metric.name(),
+        problem: format!(
+            "the groups in {} of shape {:?} are not one whole number a sample",
+            groups.path().display(),
+            groups.shape()
+        ),
+    })
+}

@@ -1,0 +1,68 @@
+//! Networks as they are evaluated: float, simulated, partly quantized and integer.
+
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use burn_ptq_deploy::interpreter::{self, Path as KernelPath};
+pub use burn_ptq_deploy::io::{dequantize_outputs, quantize_inputs};
+use burn_ptq_deploy::model::IntModel;
+
+use crate::error::Error;
+
+use burn_ptq::calibrate::{to_tensor, to_vec};
+use burn_ptq::graph::{FloatModel, Graph};
+use burn_ptq::quantized::{PartlyQuantized, QuantizedGraph, SimulatedModel};
+
+/// Runs a batch of preprocessed samples, one after the other, and returns their outputs likewise,
+/// in the order of the source model.
+pub type Predict<'a> = &'a mut dyn FnMut(Vec<f32>) -> Result<Vec<f32>, Error>;
+
+/// Runs the float network.
+pub fn float_predictor(
+    graph: &Arc<Graph>,
+    device: &Device,
+) -> impl FnMut(Vec<f32>) -> Result<Vec<f32>, Error> + use<> {
+    let model = FloatModel::new(Arc::clone(graph), device);
+    let (graph, device) = (Arc::clone(graph), device.clone());
+    move |samples| Ok(to_vec(model.forward(to_tensor(&graph, samples, &device))))
+}
+
+/// Runs the simulated network.
+pub fn simulated_predictor(
+    quantized: &QuantizedGraph,
+    device: &Device,
+) -> impl FnMut(Vec<f32>) -> Result<Vec<f32>, Error> + use<> {
+    let model = SimulatedModel::new(quantized, device);
+    let (graph, device) = (Arc::clone(&quantized.graph), device.clone());
+    move |samples| Ok(to_vec(model.forward(to_tensor(&graph, samples, &device))))
+}
+
+/// Runs the float network with node `index` quantized: its weights and its output.
+pub fn partly_quantized_predictor<'a>(
+    quantized: &'a QuantizedGraph,
+    index: usize,
+    device: &'a Device,
+) -> impl FnMut(Vec<f32>) -> Result<Vec<f32>, Error> + 'a {
+    let model = PartlyQuantized::new(quantized, index, device);
+    move |samples| Ok(to_vec(model.forward(to_tensor(&quantized.graph, samples, device))))
+}
+
+/// Runs the integer program.
+pub fn integer_predictor(
+    program: &IntModel,
+) -> impl FnMut(Vec<f32>) -> Result<Vec<f32>, Error> + '_ {
+    observed_integer_predictor(program, |_, _| {})
+}
+
+/// Runs the integer program and shows the bytes that it reads and writes, batch after batch.
+pub fn observed_integer_predictor<'a>(
+    program: &'a IntModel,
+    mut observe: impl FnMut(&[u8], &[u8]) + 'a,
+) -> impl FnMut(Vec<f32>) -> Result<Vec<f32>, Error> + 'a {
+    move |samples| {
+        let inputs = quantize_inputs(program, &samples);
+        let outputs = interpreter::run_batch(program, KernelPath::Fast, &inputs)?;
+        observe(&inputs, &outputs);
+        Ok(dequantize_outputs(program, &outputs))
+    }
+}

@@ -1,0 +1,231 @@
+//! What quantizing single layers costs: how much the network's predictions change when one layer
+//! alone is quantized.
+
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use burn_ptq::calibrate::{to_tensor, to_vec};
+use burn_ptq::graph::ops::OutputGrid;
+use burn_ptq::graph::{FloatModel, Graph, Node, Op, ValueId};
+use burn_ptq::noise::Noise;
+use burn_ptq::prediction::Prediction;
+use burn_ptq::quantized::{PartlyQuantized, QuantizedGraph};
+use burn_ptq::{Cancelled, Event, Progress};
+use serde::Serialize;
+
+/// Samples that are run at once.
+const CHUNK: usize = 16;
+
+/// What it costs to quantize only one layer: its weights and its output.
+#[derive(Clone, Debug, Serialize)]
+pub struct LayerCost {
+    /// The name in the source model.
+    pub name: String,
+    /// How much the network's predictions change: the mean over samples, see
+    /// [`Explanation::loss`].
+    pub loss: f64,
+    /// Its standard error.
+    pub loss_error: f64,
+    /// The metric with only this layer quantized; absent without evaluation data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<f64>,
+    /// How much worse that is than the float network, on the same samples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost: Option<f64>,
+    /// Its standard error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost_error: Option<f64>,
+}
+
+/// The costs of all layers.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// How predictions are compared: `kl-divergence` of the class probabilities from the float
+    /// network's, in nats, or `relative-squared-error`: the mean squared difference of the outputs as
+    /// a share of their variance.
+    pub loss: &'static str,
+    /// The layers, the most expensive first, and which node of the quantized graph each is.
+    pub layers: Vec<(usize, LayerCost)>,
+}
+
+/// Whether a node is a layer: it has weights, or a grid that no other value decides.
+fn is_layer(node: &Node) -> bool {
+    let own = node.op.operator().output_grid() != OutputGrid::Shared;
+    !matches!(node.op, Op::Requantize(_)) && (own || node.op.weight_and_bias().is_some())
+}
+
+/// Quantizes one layer after the other alone and compares the network's predictions with the float
+/// network's, on the samples on which `noise` was measured.
+///
+/// The outputs are taken for logits if the network ends in a softmax or `classifies` says so.
+///
+/// # Errors
+/// On cancellation.
+pub(crate) fn explain(
+    quantized: &QuantizedGraph,
+    noise: &Noise,
+    classifies: bool,
+    device: &Device,
+    progress: Progress,
+) -> Result<Explanation, Cancelled> {
+    let graph = &quantized.graph;
+    let predictions = Predictions::new(graph, classifies);
+    let float = FloatModel::new(Arc::clone(graph), device);
+    let len = graph.value(graph.input).len();
+    let chunks: Vec<&[f32]> = noise.inputs.chunks(CHUNK * len).collect();
+    let wanted: Vec<Vec<f32>> = (chunks.iter())
+        .map(|chunk| {
+            let mut found = Vec::new();
+            float.forward_with(to_tensor(graph, chunk.to_vec(), device), |id, value| {
+                if id == predictions.value {
+                    found = to_vec(value.clone());
+                }
+                value
+            });
+            found
+        })
+        .collect();
+    let variance = predictions.variance(&wanted);
+    let layers: Vec<usize> =
+        (0..graph.nodes.len()).filter(|&index| is_layer(&graph.nodes[index])).collect();
+    let mut costs = Vec::new();
+    for (done, &index) in layers.iter().enumerate() {
+        let node = &graph.nodes[index];
+        let model = PartlyQuantized::new(quantized, index, device);
+        let mut losses = Vec::new();
+        for (chunk, wanted) in chunks.iter().zip(&wanted) {
+            Event::Progress { stage: "explain", done, total: Some(layers.len()) }.tell(progress)?;
+            // The last softmax changes probabilities behind the logits.
+            let last = predictions.logits && node.output == graph.output;
+            let value = if last { graph.output } else { predictions.value };
+            let mut found = Vec::new();
+            model.forward_with(to_tensor(graph, chunk.to_vec(), device), |id, output| {
+                if id == value {
+                    found = to_vec(output.clone());
+                }
+            });
+            if last && matches!(node.op, Op::Softmax(_)) {
+                // Shares below half a step are there, but not to be seen.
+                let half = 0.5 * quantized.activations[graph.output.0].grid.scale;
+                found.iter_mut().for_each(|p| *p = p.max(half).ln());
+            }
+            predictions.losses(&found, wanted, variance, &mut losses);
+        }
+        let (loss, loss_error) = mean_and_error(&losses);
+        let (metric, lost, lost_error) = (None, None, None);
+        let name = node.name.clone();
+        costs.push((index, LayerCost { name, loss, loss_error, metric, lost, lost_error }));
+    }
+    costs.sort_by(|a, b| b.1.loss.total_cmp(&a.1.loss));
+    let loss = if predictions.logits { "kl-divergence" } else { "relative-squared-error" };
+    Ok(Explanation { loss, layers: costs })
+}
+
+/// The mean of numbers and its standard error; 0 for a single one.
+pub(crate) fn mean_and_error(numbers: &[f64]) -> (f64, f64) {
+    let count = numbers.len() as f64;
+    let mean = numbers.iter().sum::<f64>() / count.max(1.0);
+    let squares: f64 = numbers.iter().map(|x| (x - mean).powi(2)).sum();
+    (mean, (squares / (count - 1.0).max(1.0) / count.max(1.0)).sqrt())
+}
+
+/// How predictions lie in memory.
+struct Predictions {
+    value: ValueId,
+    logits: bool,
+    /// The extents before, along and after the axis of the classes.
+    extents: [usize; 3],
+}
+
+impl Predictions {
+    fn new(graph: &Graph, classifies: bool) -> Self {
+        let Prediction { value, logits } = Prediction::new(graph);
+        let dims = graph.value(value).dims();
+        let axis = match graph.producer(graph.output).map(|n| &graph.nodes[n].op) {
+            Some(Op::Softmax(softmax)) => Some(softmax.axis),
+            Some(Op::LogSoftmax(softmax)) => Some(softmax.axis),
+            _ => (classifies && dims[0] > 1).then_some(0),
+        };
+        let at = axis.unwrap_or(0);
+        let extents = [dims[..at].iter().product(), dims[at], dims[at + 1..].iter().product()];
+        Self { value, logits: logits || axis.is_some(), extents }
+    }
+
+    /// The mean over elements of their variance over samples; 1 if nothing varies.
+    fn variance(&self, batches: &[Vec<f32>]) -> f64 {
+        let len: usize = self.extents.iter().product();
+        let samples: Vec<&[f32]> = batches.iter().flat_map(|batch| batch.chunks(len)).collect();
+        let of_element = |i: usize| {
+            let values: Vec<f64> = samples.iter().map(|sample| f64::from(sample[i])).collect();
+            let (_, error) = mean_and_error(&values);
+            error * error * values.len() as f64
+        };
+        let variance = (0..len).map(of_element).sum::<f64>() / len as f64;
+        if variance > 0.0 { variance } else { 1.0 }
+    }
+
+    /// The losses of a batch, a number for each sample.
+    fn losses(&self, found: &[f32], wanted: &[f32], variance: f64, losses: &mut Vec<f64>) {
+        let [before, classes, after] = self.extents;
+        let len = before * classes * after;
+        for (found, wanted) in found.chunks(len).zip(wanted.chunks(len)) {
+            losses.push(if self.logits {
+                let mut sum = 0.0;
+                for place in 0..before * after {
+                    let start = place / after * classes * after + place % after;
+                    let of = |all: &[f32]| -> Vec<f64> {
+                        (0..classes).map(|c| f64::from(all[start + c * after])).collect()
+                    };
+                    sum += divergence(&of(found), &of(wanted));
+                }
+                sum / (before * after) as f64
+            } else {
+                let squares = found.iter().zip(wanted).map(|(a, b)| f64::from(a - b).powi(2));
+                squares.sum::<f64>() / len as f64 / variance
+            });
+        }
+    }
+}
+
+/// `KL(softmax(wanted) || softmax(found))`, in nats.
+fn divergence(found: &[f64], wanted: &[f64]) -> f64 {
+    let log_softmax = |logits: &[f64]| -> Vec<f64> {
+        let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = logits.iter().map(|x| (x - most).exp()).sum();
+        logits.iter().map(|x| x - most - sum.ln()).collect()
+    };
+    let (found, wanted) = (log_softmax(found), log_softmax(wanted));
+    wanted.iter().zip(&found).map(|(w, f)| w.exp() * (w - f)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_divergence_of_equal_predictions_is_0_and_of_others_positive() {
+        assert!(divergence(&[1.0, 2.0, 3.0], &[11.0, 12.0, 13.0]).abs() < 1e-12);
+        let halves = divergence(&[0.0, 0.0], &[0.9_f64.ln(), 0.1_f64.ln()]);
+        let expected = 0.9 * (0.9_f64 / 0.5).ln() + 0.1 * (0.1_f64 / 0.5).ln();
+        assert!((halves - expected).abs() < 1e-12);
+    }
+
+    #[test]
+    fn classes_of_maps_are_compared_place_by_place() {
+        let predictions = Predictions { value: ValueId(0), logits: true, extents: [1, 2, 3] };
+        // Two classes at three places; the second place alone differs.
+        let wanted = [0.0, 1.0, 2.0, 0.0, 0.0, 0.0];
+        let found = [5.0, 0.0, 4.0, 5.0, 0.0, 2.0];
+        let mut losses = Vec::new();
+        predictions.losses(&found, &wanted, 1.0, &mut losses);
+        let expected = divergence(&[0.0, 0.0], &[1.0, 0.0]) / 3.0;
+        assert!((losses[0] - expected).abs() < 1e-12, "{losses:?}");
+    }
+
+    #[test]
+    fn errors_are_those_of_the_mean() {
+        assert_eq!(mean_and_error(&[2.0]), (2.0, 0.0));
+        let (mean, error) = mean_and_error(&[1.0, 2.0, 3.0]);
+        assert!((mean - 2.0).abs() < 1e-12 && (error - (1.0_f64 / 3.0).sqrt()).abs() < 1e-12);
+    }
+}

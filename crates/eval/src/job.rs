@@ -1,0 +1,439 @@
+//! A whole job: files in, report and artefacts out. The command line, examples and tests all call
+//! [`run`].
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use burn::tensor::Device;
+use burn_ptq::agreement::{compare_layers, weight_sqnr};
+use burn_ptq::calibrate::CalibrateError;
+use burn_ptq::graph::Graph;
+use burn_ptq::import::onnx;
+use burn_ptq::noise::{MeasuredOn, NOISE_SAMPLES};
+use burn_ptq::pipeline::{Quantized, Quantizer};
+use burn_ptq::recipe::Recipe;
+use burn_ptq::warning::Warning;
+use burn_ptq::{Event, Progress};
+use burn_ptq_deploy::export::{Kept, check_folder, exporter, stage_folder};
+use burn_ptq_deploy::file;
+use burn_ptq_deploy::memory::reduce_memory;
+use burn_ptq_deploy::model::IntModel;
+use burn_ptq_deploy::output::{OutputError, Transaction};
+use burn_ptq_deploy::size::size_report;
+use burn_ptq_deploy::target::{HOST, Kernels};
+
+use crate::data::{DataError, Samples};
+use crate::error::Error;
+use crate::evaluate::{
+    Evaluation, Judgement, Predict, float_predictor, integer_predictor, partly_quantized_predictor,
+    simulated_predictor,
+};
+use crate::explain;
+use crate::input::ModelInput;
+use crate::metric::{Metric, ModelOutput};
+use crate::report::{ExplainReport, ExportedSize, LayerReport, Report};
+use crate::sampling_error::standard_error;
+use crate::spread::Spread;
+use crate::task::Task;
+use crate::warnings::{EvaluationFacts, SCALING_SAMPLES, check};
+
+/// What to quantize, how, and where the results go.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The model and its data.
+    pub task: Task,
+    /// How to quantize.
+    pub recipe: Recipe,
+    /// Names of exporters to run.
+    pub exports: Vec<String>,
+    /// Whether to find out what quantizing each layer alone costs.
+    pub explain: bool,
+    /// The output folder; nothing is written without one.
+    pub out: Option<PathBuf>,
+}
+
+/// Runs a job.
+///
+/// # Errors
+/// Whatever can be wrong with files, recipe, model or output folder, and cancellation. Nothing is
+/// left half-written.
+pub fn run(job: &Job, device: &Device, progress: Progress) -> Result<(Report, Quantized), Error> {
+    for name in &job.exports {
+        exporter(name)?;
+    }
+    let folder = job.out.as_deref().map(|out| OutputFolder::open(out, &job.exports)).transpose()?;
+    let task = &job.task;
+    let clock = Instant::now();
+    let onnx::Model { graph, sha256 } = task.read_model()?;
+    let import_seconds = clock.elapsed().as_secs_f64();
+    let mut input = ModelInput::of_graph(&graph, &task.input)?;
+    check_classes(&graph, &input.classes)?;
+    let synthesis = job.recipe.calibration.source.component().synthesis();
+    let calibration = match synthesis {
+        Some(_) => None,
+        None => Some(open_calibration(task, &input)?.ok_or(CalibrateError::NoSamples)?),
+    };
+    if let Some(samples) = &calibration {
+        // The folders of both are the same classes, even if one lacks some.
+        input.classes.clone_from(&samples.input().classes);
+    }
+    let output = ModelOutput::of_graph(&graph);
+    let evaluation = open_evaluation(task, &input, &output)?;
+    if let Some(evaluation) = &evaluation {
+        input.classes.clone_from(&evaluation.samples.input().classes);
+    }
+    let mut notes = Vec::new();
+    for samples in calibration.iter().chain(evaluation.as_ref().map(|e| &e.samples)) {
+        notes.extend(samples.notes().iter().cloned());
+    }
+    if let (Some(calibration), Some(evaluation)) = (&calibration, &evaluation) {
+        notes.extend(evaluation.samples.element_note(calibration.preprocessing()));
+    }
+    // Folders may also hold samples of networks that tell no classes apart.
+    if check_classes(&graph, &input.classes).is_err() {
+        input.classes.clear();
+    }
+
+    let hashes = match &calibration {
+        Some(calibration) => (sha256, calibration.hash()?),
+        None => (sha256, String::new()),
+    };
+    let recorded =
+        calibration.as_ref().map_or(&input.preprocessing, Samples::preprocessing).clone();
+    let quantizer = Quantizer::new(job.recipe.clone())
+        .with_device(device.clone())
+        .with_hashes(hashes.0.clone(), hashes.1.clone())
+        .with_preprocessing(recorded.clone())
+        .with_classes(input.classes.clone());
+    let limit = job.recipe.calibration.samples;
+    let mut noticed = Vec::new();
+    if let (Some(limit), Some(samples)) = (limit, &calibration)
+        && limit > samples.count()
+    {
+        noticed.push(Warning::new(
+            "fewer-samples",
+            format!(
+                "{limit} calibration samples were asked for, but there are {}",
+                samples.count()
+            ),
+            "all of them were used; leave --samples out, or give more data",
+        ));
+    }
+    let (expected, mut quantized) = match (&calibration, synthesis) {
+        (Some(calibration), _) => {
+            let batch = job.recipe.calibration.batch;
+            let expected = limit.unwrap_or(usize::MAX).min(calibration.count());
+            let batches = calibration.batches(batch, limit)?;
+            (expected, quantizer.quantize_samples(graph, batches, Some(expected), progress)?)
+        }
+        (None, synthesis) => {
+            let made = synthesis.map_or(0, |synthesis| synthesis.samples);
+            let none = std::iter::empty::<Result<Vec<f32>, DataError>>();
+            (made, quantizer.quantize_samples(graph, none, Some(made), progress)?)
+        }
+    };
+
+    quantized.facts.noticed.extend(noticed);
+    // Exports take their names from it.
+    quantized.program.name.clone_from(&task.name);
+    let mut report = Report {
+        task: task.name.clone(),
+        model: task.model.display().to_string(),
+        model_sha256: hashes.0,
+        calibration_sha256: hashes.1,
+        version: env!("CARGO_PKG_VERSION"),
+        recipe: job.recipe.to_toml(),
+        label: job.recipe.label(),
+        seed: job.recipe.seed,
+        calibration_samples: expected,
+        calibration: if calibration.is_some() { "data" } else { "data-free" },
+        metric: None,
+        metric_note: None,
+        samples: 0,
+        float: None,
+        float_ci: None,
+        simulated: None,
+        simulated_ci: None,
+        integer: None,
+        integer_ci: None,
+        figures: Vec::new(),
+        confusion: None,
+        seconds: Default::default(),
+        exported: ExportedSize::default(),
+        flash_bytes: 0,
+        ram_bytes: 0,
+        macs: 0,
+        layers: Vec::new(),
+        preprocessing: recorded.clone(),
+        classes: input.classes.clone(),
+        notes,
+        sqnr_on: quantized.noise.on,
+        sqnr_samples: quantized.noise.samples,
+        warnings: Vec::new(),
+        explain: None,
+    };
+    report.seconds.insert("import".into(), import_seconds);
+    for &(stage, seconds) in &quantized.seconds {
+        report.seconds.insert(stage.into(), seconds);
+    }
+    let mut evaluation_facts = None;
+    if let Some(evaluation) = &evaluation {
+        report.metric = Some(evaluation.metric.name());
+        report.metric_note = evaluation.note()?;
+        report.samples = evaluation.count();
+        let mut judge = |stage: &str, predict: Predict| {
+            let clock = Instant::now();
+            let judgement = evaluation.judge_samples(stage, predict, progress)?;
+            report.seconds.insert(stage.into(), clock.elapsed().as_secs_f64());
+            Ok::<Judgement, Error>(judgement)
+        };
+        let input_len = input.shape.iter().product();
+        let mut inputs = Spread::new(NOISE_SAMPLES);
+        let mut predict = float_predictor(&quantized.float, device);
+        let float = judge("evaluate float", &mut |samples: Vec<f32>| {
+            inputs.add_batch(&samples, input_len);
+            predict(samples)
+        })?;
+        let simulated =
+            judge("evaluate simulated", &mut simulated_predictor(&quantized.quantized, device))?;
+        let mut clipped = Clipped::default();
+        let mut predict = integer_predictor(&quantized.program);
+        let integer = judge("evaluate integer", &mut |samples: Vec<f32>| {
+            clipped.add(&quantized.program, &samples);
+            predict(samples)
+        })?;
+        drop(predict);
+        report.record(&float, &simulated, &integer, &quantized.program.classes);
+        let mut facts = EvaluationFacts::new(evaluation, Some(&float), Some(&integer));
+        facts.clipped = clipped.share();
+        if let Some(part) = open_evaluation(task, &input, &output)? {
+            let part = part.limited_to(SCALING_SAMPLES);
+            let calibration = quantized.facts.calibration.as_ref();
+            let fit = calibration.and_then(|calibration| calibration.batch_norm.as_ref());
+            facts.look_for_scaling(&part, fit, &quantized.float, device, progress)?;
+        }
+        evaluation_facts = Some(facts);
+        if quantized.noise.on == MeasuredOn::Fitted {
+            // Inputs without their labels: nothing is chosen by them.
+            quantized.measure_noise(inputs.samples(), MeasuredOn::Evaluation, device, progress)?;
+        }
+    }
+    if let Some(calibration) = &mut quantized.facts.calibration
+        && let Some(fit) = &mut calibration.batch_norm
+    {
+        fit.rescaled = fit.rescaled.map(|scaling| scaling.instead_of(&recorded));
+    }
+    quantized.warnings = check(&quantized.facts, evaluation_facts.as_ref());
+    report.warnings = quantized.warnings.clone();
+    (report.sqnr_on, report.sqnr_samples) = (quantized.noise.on, quantized.noise.samples);
+    if job.explain {
+        progress(Event::Stage { stage: "explain" });
+        let clock = Instant::now();
+        let part = open_evaluation(task, &input, &output)?
+            .map(|evaluation| evaluation.limited_to(EXPLAIN_SAMPLES));
+        report.explain = Some(explain(part.as_ref(), &quantized, device, progress)?);
+        report.seconds.insert("explain".into(), clock.elapsed().as_secs_f64());
+    }
+
+    progress(Event::Stage { stage: "compare layers" });
+    let clock = Instant::now();
+    let probes = &quantized.probes;
+    describe_layers(&mut report, &quantized, device, probes)?;
+    report.seconds.insert("compare layers".into(), clock.elapsed().as_secs_f64());
+
+    if let Some(folder) = folder {
+        Event::Stage { stage: "write" }.tell(progress)?;
+        folder.write(&mut report, &quantized, &job.exports)?;
+    }
+    Ok((report, quantized))
+}
+
+/// The most evaluation samples on which `--explain` judges each layer.
+const EXPLAIN_SAMPLES: usize = 500;
+
+/// Finds out what quantizing each layer alone costs, in the network's predictions and in the metric.
+fn explain(
+    evaluation: Option<&Evaluation>,
+    quantized: &Quantized,
+    device: &Device,
+    progress: Progress,
+) -> Result<ExplainReport, Error> {
+    let (graph, noise) = (&quantized.quantized, &quantized.noise);
+    let classifies = evaluation.is_some_and(|e| e.metric == Metric::Top1);
+    let found = explain::explain(graph, noise, classifies, device, progress)?;
+    let mut layers = Vec::new();
+    let float = evaluation
+        .map(|e| {
+            e.judge_samples("explain", &mut float_predictor(&quantized.float, device), progress)
+        })
+        .transpose()?;
+    for (index, mut cost) in found.layers {
+        if let Some((evaluation, float)) = evaluation.zip(float.as_ref()) {
+            let mut predict = partly_quantized_predictor(graph, index, device);
+            let stage = format!("explain {}", cost.name);
+            let judged = evaluation.judge_samples(&stage, &mut predict, progress)?;
+            cost.metric = Some(judged.metric);
+            cost.lost = Some(evaluation.metric.lost(float.metric, judged.metric));
+            cost.lost_error = Some(standard_error(evaluation, float, Some(&judged)));
+        }
+        layers.push(cost);
+    }
+    Ok(ExplainReport {
+        loss: found.loss,
+        samples_are: noise.on,
+        samples: noise.samples,
+        evaluation_samples: evaluation.map_or(0, Evaluation::count),
+        layers,
+    })
+}
+
+/// Counts input elements that lie outside the grid of a program's input.
+#[derive(Debug, Default)]
+pub struct Clipped {
+    outside: usize,
+    elements: usize,
+}
+
+impl Clipped {
+    /// Takes in preprocessed samples.
+    pub fn add(&mut self, program: &IntModel, samples: &[f32]) {
+        let grid = program.tensors[program.input.0].grid;
+        let half = 0.5 * grid.scale;
+        let [low, high] = [grid.dequantize(grid.min) - half, grid.dequantize(grid.max) + half];
+        self.outside += samples.iter().filter(|&&x| x < low || x > high).count();
+        self.elements += samples.len();
+    }
+
+    /// Their share; `None` before the first.
+    pub fn share(&self) -> Option<f64> {
+        (self.elements > 0).then(|| self.outside as f64 / self.elements as f64)
+    }
+}
+
+/// Checks that there are as many names of classes as outputs, along one of the output's axes; a single
+/// output tells two classes apart.
+fn check_classes(graph: &Graph, classes: &[String]) -> Result<(), Error> {
+    let output = graph.value(graph.output);
+    let count = classes.len();
+    let single = output.len() == 1 && count == 2;
+    if classes.is_empty() || count == output.len() || output.shape.contains(&count) || single {
+        return Ok(());
+    }
+    Err(Error::Classes { found: count, output: output.name.clone(), shape: output.shape.clone() })
+}
+
+/// Opens the calibration samples of a task for a model with this input; every window of a recording
+/// is a sample.
+///
+/// # Errors
+/// If they cannot be read, or do not fit the input.
+pub fn open_calibration(task: &Task, input: &ModelInput) -> Result<Option<Samples>, DataError> {
+    let Some(path) = &task.calibration else { return Ok(None) };
+    Ok(Some(Samples::open(path, input)?.into_windows()))
+}
+
+/// Opens the evaluation of a task for a model with this input and output.
+///
+/// # Errors
+/// If the files do not fit the model or each other.
+pub fn open_evaluation(
+    task: &Task,
+    input: &ModelInput,
+    output: &ModelOutput,
+) -> Result<Option<Evaluation>, Error> {
+    let Some(files) = &task.evaluation else { return Ok(None) };
+    Ok(Some(Evaluation::open(files, (task.metric, task.metric_options), input, output)?))
+}
+
+fn describe_layers(
+    report: &mut Report,
+    quantized: &Quantized,
+    device: &Device,
+    probes: &[f32],
+) -> Result<(), Error> {
+    let program = &quantized.program;
+    let graph = &quantized.quantized.graph;
+    let agreements = compare_layers(quantized, device, probes)?;
+    let sizes = size_report(program);
+    report.flash_bytes = sizes.flash_bytes;
+    report.ram_bytes = sizes.ram_bytes;
+    let exported = reduce_memory(program, Kernels::Portable);
+    let exported_sizes = size_report(&exported);
+    report.exported = ExportedSize {
+        flash_bytes: exported_sizes.flash_bytes,
+        ram_bytes: exported_sizes.ram_bytes,
+        row_by_row: exported.streams.iter().map(|stream| stream.rows.len()).sum(),
+    };
+    report.macs = sizes.macs;
+    for (node, size) in program.nodes.iter().zip(sizes.nodes) {
+        let source = graph.nodes.iter().position(|n| n.name == node.name);
+        let agreement = source.and_then(|n| agreements[n]);
+        report.layers.push(LayerReport {
+            name: size.name,
+            op: size.op.into(),
+            bits: size.weight_bits,
+            activation_bits: program.tensors[node.output.0].bits,
+            sqnr_db: source.and_then(|n| quantized.noise.sqnr_db(graph.nodes[n].output)),
+            weight_sqnr_db: source.and_then(|n| weight_sqnr(&quantized.quantized, n)),
+            differing: agreement.map(|a| a.differing as f64 / a.outputs.max(1) as f64),
+            max_lsb: agreement.map(|a| a.max_lsb),
+            bytes: size.flash_bytes,
+            macs: size.macs,
+        });
+    }
+    Ok(())
+}
+
+/// The folder of the results, known to be writable before the work begins, and by this job alone.
+struct OutputFolder(Transaction);
+
+impl OutputFolder {
+    fn open(path: &Path, exports: &[String]) -> Result<Self, Error> {
+        let transaction = Transaction::begin(path)?;
+        for name in exports {
+            check_folder(&path.join(name))?;
+        }
+        Ok(Self(transaction))
+    }
+
+    /// Writes everything as one set: whenever the process ends, no new program stands beside an old
+    /// report, and the next job in this folder completes what this one had begun.
+    fn write(
+        self,
+        report: &mut Report,
+        quantized: &Quantized,
+        exports: &[String],
+    ) -> Result<(), Error> {
+        const REPORT: &str = "report.json";
+        let Self(mut transaction) = self;
+        transaction.remove(REPORT);
+        transaction.write("model.bptq", &file::to_bytes(&quantized.program)?)?;
+        for name in exports {
+            let (exporter, rendered) = quantized.render(name, HOST.name)?;
+            let written = stage_folder(&mut transaction, name, exporter.name(), &rendered.files)?;
+            report.warnings.extend(written.kept.iter().map(kept));
+        }
+        let mut text = serde_json::to_string_pretty(report).map_err(|error| {
+            Error::Output(OutputError::Io {
+                action: "write",
+                path: transaction.root().join(REPORT),
+                source: error.into(),
+            })
+        })?;
+        text.push('\n');
+        transaction.write(REPORT, text.as_bytes())?;
+        Ok(transaction.commit()?)
+    }
+}
+
+/// The warning about an exported file that stays as people changed it.
+fn kept(kept: &Kept) -> Warning {
+    let message = format!("{} was changed by hand and stays as it is", kept.path.display());
+    let hint = if kept.outdated {
+        "this export's own version is another one than before: compare it with an export to an empty \
+         folder"
+    } else {
+        "delete it to get this export's own version"
+    };
+    Warning::new("export-file-kept", message, hint)
+}

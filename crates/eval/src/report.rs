@@ -1,0 +1,219 @@
+//! The report of a quantization: what `report.json` holds.
+
+use std::collections::BTreeMap;
+
+use burn_ptq::noise::MeasuredOn;
+use burn_ptq::warning::Warning;
+use burn_ptq_deploy::preprocess::Preprocessing;
+use serde::Serialize;
+
+use crate::explain::LayerCost;
+use crate::metric::{Interval, Judgement};
+
+/// Everything that a quantization found out. Field names are stable.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The task, or the model's file stem.
+    pub task: String,
+    /// The model's file.
+    pub model: String,
+    /// SHA-256 of the model's file.
+    pub model_sha256: String,
+    /// SHA-256 of the calibration data; empty if there were none.
+    pub calibration_sha256: String,
+    /// The version of burn-ptq.
+    pub version: &'static str,
+    /// The recipe, as TOML.
+    pub recipe: String,
+    /// `W4A8` and the like.
+    pub label: String,
+    /// The seed.
+    pub seed: u64,
+    /// Calibration samples.
+    pub calibration_samples: usize,
+    /// `data`, or `data-free` for inputs made from the model's batch normalization.
+    pub calibration: &'static str,
+    /// The metric's name; absent without evaluation data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<&'static str>,
+    /// How the metric judges, where that does not follow from its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric_note: Option<String>,
+    /// Evaluated samples.
+    pub samples: usize,
+    /// The metric of the float network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub float: Option<f64>,
+    /// Its 95 % confidence interval over evaluation samples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub float_ci: Option<Interval>,
+    /// The metric of the simulated network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub simulated: Option<f64>,
+    /// Its 95 % confidence interval over evaluation samples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub simulated_ci: Option<Interval>,
+    /// The metric of the integer program: the headline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub integer: Option<f64>,
+    /// Its 95 % confidence interval over evaluation samples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub integer_ci: Option<Interval>,
+    /// Further figures that belong to the metric, such as the F1 score.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub figures: Vec<FigureReport>,
+    /// How often each class is taken for each other one; absent unless classes are judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confusion: Option<ConfusionReport>,
+    /// Seconds of each stage.
+    pub seconds: BTreeMap<String, f64>,
+    /// What exported code takes: the figures to plan with.
+    pub exported: ExportedSize,
+    /// Bytes of constants of the program as `model.bptq` holds it, which runs one operation after the
+    /// other; counted as those of [`exported`](Self::exported).
+    pub flash_bytes: usize,
+    /// Bytes of its arena.
+    pub ram_bytes: usize,
+    /// Multiply-accumulates of one inference.
+    pub macs: usize,
+    /// The operations of the program, in order.
+    pub layers: Vec<LayerReport>,
+    /// Which samples the layers' `sqnr_db` were measured on.
+    pub sqnr_on: MeasuredOn,
+    /// How many.
+    pub sqnr_samples: usize,
+    /// How raw samples become inputs, as the program records it.
+    pub preprocessing: Preprocessing,
+    /// The names of the classes, if known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
+    /// How data were read, where that is not evident.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// What a person should look at before trusting the results.
+    pub warnings: Vec<Warning>,
+    /// What quantizing a single layer costs; absent unless asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explain: Option<ExplainReport>,
+}
+
+/// Flash and RAM of an export for any machine: layers run row by row, and activations of 4 bits and
+/// fewer lie packed, where that saves memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ExportedSize {
+    /// Bytes of weights as stored, biases, multipliers, tables and parameters of operations, as in
+    /// the linker's map of portable C on a machine of 32 bits; without code.
+    pub flash_bytes: usize,
+    /// Bytes of the arena.
+    pub ram_bytes: usize,
+    /// Operations that run row by row.
+    pub row_by_row: usize,
+}
+
+/// A further figure of the metric, a share.
+#[derive(Clone, Debug, Serialize)]
+pub struct FigureReport {
+    /// Its name.
+    pub name: &'static str,
+    /// That of the float network.
+    pub float: f64,
+    /// Its 95 % confidence interval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub float_ci: Option<Interval>,
+    /// That of the integer program.
+    pub integer: f64,
+    /// Its interval.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub integer_ci: Option<Interval>,
+}
+
+/// Counts by label (rows) and prediction (columns).
+#[derive(Clone, Debug, Serialize)]
+pub struct ConfusionReport {
+    /// The names of the classes, in order; empty if unknown.
+    pub classes: Vec<String>,
+    /// Those of the float network.
+    pub float: Vec<Vec<u64>>,
+    /// Those of the integer program.
+    pub integer: Vec<Vec<u64>>,
+}
+
+impl Report {
+    /// Records what the evaluation of the three networks found out; `classes` names the classes, if
+    /// they are known.
+    pub fn record(
+        &mut self,
+        float: &Judgement,
+        simulated: &Judgement,
+        integer: &Judgement,
+        classes: &[String],
+    ) {
+        (self.float, self.float_ci) = (Some(float.metric), float.interval);
+        (self.simulated, self.simulated_ci) = (Some(simulated.metric), simulated.interval);
+        (self.integer, self.integer_ci) = (Some(integer.metric), integer.interval);
+        let in_both = float.figures.iter().filter_map(|figure| {
+            let other = integer.figures.iter().find(|other| other.name == figure.name)?;
+            Some(FigureReport {
+                name: figure.name,
+                float: figure.value,
+                float_ci: figure.interval,
+                integer: other.value,
+                integer_ci: other.interval,
+            })
+        });
+        self.figures = in_both.collect();
+        let counts = |judgement: &Judgement| judgement.confusion.clone().map(|c| c.counts);
+        self.confusion = counts(float).zip(counts(integer)).map(|(float, integer)| {
+            let known = classes.len() == float.len();
+            let classes = if known { classes.to_vec() } else { Vec::new() };
+            ConfusionReport { classes, float, integer }
+        });
+    }
+}
+
+/// What it costs to quantize single layers, each alone.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExplainReport {
+    /// How predictions are compared with the float network's: `kl-divergence` of the classes'
+    /// probabilities, in nats, or `relative-squared-error` of the outputs, as a share of their variance.
+    pub loss: &'static str,
+    /// Which samples they are compared on.
+    pub samples_are: MeasuredOn,
+    /// How many.
+    pub samples: usize,
+    /// Evaluation samples behind `metric` and `lost`; 0 without evaluation data.
+    pub evaluation_samples: usize,
+    /// The layers, the one that changes predictions most first.
+    pub layers: Vec<LayerCost>,
+}
+
+/// One operation of the program.
+#[derive(Clone, Debug, Serialize)]
+pub struct LayerReport {
+    /// The name in the source model.
+    pub name: String,
+    /// The integer operation.
+    pub op: String,
+    /// Bits of the weights; absent without weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bits: Option<u8>,
+    /// Bits of the output.
+    pub activation_bits: u8,
+    /// Signal-to-quantization-noise ratio of the output against the float network, in dB; absent for
+    /// operations that the float network does not have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sqnr_db: Option<f64>,
+    /// The same ratio of the weights against the float weights; absent without weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_sqnr_db: Option<f64>,
+    /// Share of outputs that differ from the simulation on the same integer inputs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub differing: Option<f64>,
+    /// The largest of these differences, in steps of the grid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_lsb: Option<i32>,
+    /// Bytes of constants.
+    pub bytes: usize,
+    /// Multiply-accumulates.
+    pub macs: usize,
+}

@@ -1,0 +1,148 @@
+//! Task folders: a model, its data and how it is judged.
+
+use std::path::{Path, PathBuf};
+
+use burn_ptq::import::onnx::{self, ImportError, InputShape, Options, Problem};
+use burn_ptq_deploy::bounded;
+use serde::Deserialize;
+
+use crate::data::stored_sample_shape;
+use crate::evaluate::EvaluationFiles;
+use crate::input::{InputSettings, Layout};
+use crate::metric::{ClassAxis, Metric, MetricOptions};
+
+/// The largest task.toml that is read: 1 MiB.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// A model with its files, and how data become inputs and outputs a metric.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// What reports call it.
+    pub name: String,
+    /// The ONNX file.
+    pub model: PathBuf,
+    /// Calibration samples.
+    pub calibration: Option<PathBuf>,
+    /// Evaluation samples, labels and groups.
+    pub evaluation: Option<EvaluationFiles>,
+    /// The metric.
+    pub metric: Metric,
+    /// What is chosen about it.
+    pub metric_options: MetricOptions,
+    /// How raw samples become inputs.
+    pub input: InputSettings,
+    /// Shapes of the model's inputs, for axes that its file leaves open.
+    pub shapes: Vec<InputShape>,
+}
+
+/// A task description that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {problem}", path = path.display())]
+pub struct TaskError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong, and what is expected.
+    pub problem: String,
+}
+
+/// `task.toml`. Provenance is for human readers; it is accepted and not read.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TaskFile {
+    metric: Metric,
+    threshold: Option<f64>,
+    class_axis: Option<ClassAxis>,
+    input_scale: Option<f32>,
+    input_mean: Option<Vec<f32>>,
+    input_std: Option<Vec<f32>>,
+    layout: Option<Layout>,
+    window_frames: Option<usize>,
+    window_step: Option<usize>,
+    #[serde(default)]
+    classes: Vec<String>,
+    #[serde(rename = "float_metric")]
+    _float_metric: Option<f64>,
+    #[serde(rename = "int8_reference")]
+    _int8_reference: Option<f64>,
+    #[serde(rename = "calibration")]
+    _calibration: Option<String>,
+    #[serde(rename = "source")]
+    _source: Option<String>,
+}
+
+impl Task {
+    /// Reads `dir/task.toml` and finds `model.onnx`, `calib_x`, `eval_x`, `eval_y` and
+    /// `eval_machine` beside it, each .npy, .npz or .csv; samples may also be folders of that name.
+    ///
+    /// # Errors
+    /// If the folder lacks the description or the model, or the description is wrong.
+    pub fn open(dir: &Path) -> Result<Self, TaskError> {
+        let path = dir.join("task.toml");
+        let wrong = |problem: String| TaskError { path: path.clone(), problem };
+        let text = bounded::read_to_string(&path, MAX_BYTES).map_err(|e| {
+            wrong(format!(
+                "cannot be read ({e}); a task folder holds task.toml, model.onnx, \
+                           calib_x.npy, eval_x.npy and eval_y.npy"
+            ))
+        })?;
+        let file: TaskFile = toml::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+        for (key, value) in
+            [("window_frames", file.window_frames), ("window_step", file.window_step)]
+        {
+            if value == Some(0) {
+                return Err(wrong(format!("{key} is 0: expected at least 1")));
+            }
+        }
+        let options = MetricOptions { threshold: file.threshold, class_axis: file.class_axis };
+        options.check().map_err(wrong)?;
+        let array = |stem: &str| {
+            let candidates = ["npy", "npz", "csv"].map(|e| dir.join(format!("{stem}.{e}")));
+            let file = candidates.into_iter().find(|p| p.is_file());
+            file.or_else(|| Some(dir.join(stem)).filter(|p| p.is_dir()))
+        };
+        let evaluation = array("eval_x").map(|samples| EvaluationFiles {
+            samples,
+            labels: array("eval_y"),
+            groups: array("eval_machine"),
+        });
+        let folder = dir.canonicalize().unwrap_or_else(|_| dir.into());
+        Ok(Self {
+            name: folder.file_name().map_or("task".into(), |n| n.to_string_lossy().into_owned()),
+            model: dir.join("model.onnx"),
+            calibration: array("calib_x"),
+            evaluation,
+            metric: file.metric,
+            metric_options: options,
+            input: InputSettings {
+                scale: file.input_scale,
+                mean: file.input_mean,
+                std: file.input_std,
+                layout: file.layout,
+                window_frames: file.window_frames,
+                window_step: file.window_step,
+                classes: file.classes,
+            },
+            shapes: Vec::new(),
+        })
+    }
+
+    /// Reads the model. Axes that neither its file nor [`shapes`](Self::shapes) fix have the extents
+    /// of the samples.
+    ///
+    /// # Errors
+    /// If the model cannot be imported.
+    pub fn read_model(&self) -> Result<onnx::Model, ImportError> {
+        let mut options = Options { shapes: self.shapes.clone(), sample: None };
+        let read = onnx::read_with(&self.model, &options);
+        let is_open = |problem: &Problem| problem.op == "input";
+        match &read {
+            Err(ImportError::Unsupported { problems, .. }) if problems.iter().any(is_open) => {}
+            _ => return read,
+        }
+        let evaluation = self.evaluation.as_ref().map(|files| &files.samples);
+        let mut files = self.calibration.iter().chain(evaluation);
+        // What is wrong with the samples is told when they are needed.
+        options.sample = files.find_map(|path| stored_sample_shape(path).ok().flatten());
+        onnx::read_with(&self.model, &options)
+    }
+}

@@ -1,0 +1,30 @@
+//! A float network that does no better than guessing on the evaluation data.
+
+use burn_ptq::warning::Warning;
+use burn_ptq::warnings::Facts;
+
+use super::EvaluationFacts;
+
+pub(super) fn check(evaluation: &EvaluationFacts, _network: &Facts) -> Option<Warning> {
+    let float = evaluation.float.filter(|&found| evaluation.is_near_chance(found))?;
+    let hint = match evaluation.rescaled {
+        Some((scaling, metric)) => format!(
+            "with {} it has {metric:.4} on a part of the samples: {}",
+            scaling.what,
+            scaling.advice()
+        ),
+        None => "check the input scaling, the order of axes, and that labels belong to the samples"
+            .into(),
+    };
+    Some(Warning::new(
+        "float-near-chance",
+        format!(
+            "the float model has {} {:.4} on the evaluation data, no better than guessing ({:.4}): what \
+             the quantized one loses says nothing",
+            evaluation.metric,
+            float.value,
+            evaluation.chance.unwrap_or_default()
+        ),
+        hint,
+    ))
+}
