@@ -1,5 +1,4 @@
-//! How far the simulation and the integer program agree, layer by layer, and how far weights are from
-//! their float ones.
+//! How far the simulation and the integer program agree, layer by layer.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_ptq_deploy::interpreter::{
@@ -10,7 +9,7 @@ use burn_ptq_deploy::io::quantize_inputs;
 use crate::calibrate::to_vec;
 use crate::graph::ValueId;
 use crate::pipeline::Quantized;
-use crate::quantized::{QuantizedGraph, SimulatedModel};
+use crate::quantized::SimulatedModel;
 
 /// How one node's integer outputs compare with its simulation on the same integer inputs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -92,16 +91,4 @@ pub fn compare_layers(
         }));
     }
     Ok(agreements)
-}
-
-/// The signal-to-quantization-noise ratio of the weights of node `index`, in dB.
-pub fn weight_sqnr(quantized: &QuantizedGraph, index: usize) -> Option<f64> {
-    let (float, _) = quantized.graph.nodes[index].op.weight_and_bias()?;
-    let rounded = quantized.weights[index].as_ref()?.dequantize(&float.shape);
-    let power = |values: &mut dyn Iterator<Item = f32>| -> f64 {
-        values.map(|x| f64::from(x) * f64::from(x)).sum()
-    };
-    let signal = power(&mut float.data.iter().copied());
-    let noise = power(&mut float.data.iter().zip(&rounded.data).map(|(w, q)| w - q));
-    Some(10.0 * (signal / noise).log10()).filter(|ratio| ratio.is_finite())
 }

@@ -147,6 +147,18 @@ impl Noise {
     }
 }
 
+/// The signal-to-quantization-noise ratio of the weights of node `index`, in dB.
+pub fn weight_sqnr(quantized: &QuantizedGraph, index: usize) -> Option<f64> {
+    let (float, _) = quantized.graph.nodes[index].op.weight_and_bias()?;
+    let rounded = quantized.weights[index].as_ref()?.dequantize(&float.shape);
+    let power = |values: &mut dyn Iterator<Item = f32>| -> f64 {
+        values.map(|x| f64::from(x) * f64::from(x)).sum()
+    };
+    let signal = power(&mut float.data.iter().copied());
+    let noise = power(&mut float.data.iter().zip(&rounded.data).map(|(w, q)| w - q));
+    Some(10.0 * (signal / noise).log10()).filter(|ratio| ratio.is_finite())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

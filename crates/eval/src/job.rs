@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use burn::tensor::Device;
-use burn_ptq::agreement::{compare_layers, weight_sqnr};
+use burn_ptq::agreement::compare_layers;
 use burn_ptq::calibrate::CalibrateError;
 use burn_ptq::graph::Graph;
 use burn_ptq::import::onnx;
-use burn_ptq::noise::{MeasuredOn, NOISE_SAMPLES};
+use burn_ptq::noise::{MeasuredOn, NOISE_SAMPLES, weight_sqnr};
 use burn_ptq::pipeline::{Quantized, Quantizer};
 use burn_ptq::recipe::Recipe;
 use burn_ptq::warning::Warning;

@@ -7,7 +7,6 @@ use burn_ptq_deploy::bounded;
 use serde::Deserialize;
 
 use crate::data::stored_sample_shape;
-use crate::evaluate::EvaluationFiles;
 use crate::input::{InputSettings, Layout};
 use crate::metric::{ClassAxis, Metric, MetricOptions};
 
@@ -33,6 +32,17 @@ pub struct Task {
     pub input: InputSettings,
     /// Shapes of the model's inputs, for axes that its file leaves open.
     pub shapes: Vec<InputShape>,
+}
+
+/// Files of an evaluation.
+#[derive(Clone, Debug, Default)]
+pub struct EvaluationFiles {
+    /// Samples.
+    pub samples: PathBuf,
+    /// Labels or targets.
+    pub labels: Option<PathBuf>,
+    /// Groups.
+    pub groups: Option<PathBuf>,
 }
 
 /// A task description that is wrong.

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use burn_ptq::Cancelled;
 use burn_ptq_eval::Error;
-use burn_ptq_eval::evaluate::EvaluationFiles;
 use burn_ptq_eval::input::InputSettings;
 use burn_ptq_eval::metric::{ClassAxis, Metric, MetricOptions};
+use burn_ptq_eval::task::EvaluationFiles;
 use burn_ptq_eval::task::{Task, TaskError};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};

@@ -6,10 +6,9 @@ use burn::tensor::Device;
 
 use super::batch_norm::median;
 use super::{BatchNormFit, CalibrationFacts, LayerFacts};
-use crate::agreement::weight_sqnr;
 use crate::calibrate::Calibration;
 use crate::graph::{Graph, Op, ValueId};
-use crate::noise::{Noise, ValueNoise};
+use crate::noise::{Noise, ValueNoise, weight_sqnr};
 use crate::quantized::QuantizedGraph;
 
 /// Samples on which batch normalization is looked at.

@@ -10,9 +10,9 @@ pub mod recipe;
 
 use std::path::PathBuf;
 
-use burn_ptq_eval::evaluate::EvaluationFiles;
 use burn_ptq_eval::input::InputSettings;
 use burn_ptq_eval::metric::{Metric, MetricOptions};
+use burn_ptq_eval::task::EvaluationFiles;
 use burn_ptq_eval::task::Task;
 
 use crate::args::Data;

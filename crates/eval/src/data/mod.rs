@@ -8,7 +8,7 @@
 //! | folders of files, or of one folder a class | `folder.rs` |
 //! | PNG and JPEG images, WAV recordings | `images.rs`, `waves.rs` |
 //!
-//! `samples.rs` reads all of them as inputs of a model, `array.rs` small arrays into memory. Nothing
+//! `samples.rs` reads all of them as inputs of a model, `read.rs` small arrays (`array.rs`) into memory. Nothing
 //! that a file promises takes memory before its length was checked, and memory does not grow with the
 //! number of samples.
 
@@ -21,6 +21,7 @@ mod images;
 mod location;
 mod npy;
 mod npz;
+mod read;
 mod samples;
 mod table;
 #[cfg(test)]
@@ -32,9 +33,10 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-pub use array::{Array, Values, read_array};
+pub use array::{Array, Values};
 pub use burn_ptq_deploy::preprocess::Preprocessing;
 pub use error::DataError;
+pub use read::read_array;
 pub use samples::{Samples, stored_sample_shape};
 
 /// What an array is read for.

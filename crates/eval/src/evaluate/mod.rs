@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::input::ModelInput;
 use crate::metric::{Judge, Labels, Metric, MetricError, MetricOptions, ModelOutput, Setting};
 pub use crate::metric::{Judgement, Outcomes};
+use crate::task::EvaluationFiles;
 use burn_ptq::{Event, Progress};
 
 /// Samples, labels and how they are judged.
@@ -32,17 +33,6 @@ pub struct Evaluation {
     output: ModelOutput,
     /// The samples that are judged; all of them if absent.
     chosen: Option<Vec<usize>>,
-}
-
-/// Files of an evaluation.
-#[derive(Clone, Debug, Default)]
-pub struct EvaluationFiles {
-    /// Samples.
-    pub samples: PathBuf,
-    /// Labels or targets.
-    pub labels: Option<PathBuf>,
-    /// Groups.
-    pub groups: Option<PathBuf>,
 }
 
 impl Evaluation {

@@ -2,7 +2,7 @@
 
 use super::fit::{classes, extents, labels, no_windows};
 use super::interval::{Positives, of_f1};
-use super::top::of_places;
+use super::places::of_places;
 use super::{Confusion, Ending, Figure, Judge, Judgement, Measure, MetricKind, Setting, fit::Fit};
 
 /// Accuracy at a threshold.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Confusion, MetricKind};
+use super::{Confusion, MetricKind, Outcomes};
 
 /// A 95 % confidence interval: its bounds.
 pub type Interval = (f64, f64);
@@ -28,15 +28,6 @@ impl Judgement {
     pub fn new(metric: f64, interval: Option<Interval>, outcomes: Outcomes) -> Self {
         Self { metric, interval, outcomes, figures: Vec::new(), confusion: None }
     }
-}
-
-/// How a network did on each sample.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcomes {
-    /// Whether it was right.
-    Correct(Vec<bool>),
-    /// Its anomaly score, or what it adds to the metric, which is the mean.
-    Scores(Vec<f64>),
 }
 
 /// A further figure of a metric, a share.

@@ -10,6 +10,7 @@
 //! | `output.rs` | the output's shape, and what the network ends with |
 //! | `fit.rs` | how labels lie against outputs: classes, places, one-hot |
 //! | `interval.rs` | confidence intervals |
+//! | `places.rs` | answers at several places of a sample |
 
 mod auc;
 mod binary;
@@ -22,6 +23,7 @@ mod judgement;
 mod labels;
 mod multi_label;
 mod output;
+mod places;
 mod r2;
 mod reconstruction;
 mod regression;
@@ -32,14 +34,15 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub use auc::auc;
 pub use confusion::Confusion;
 pub use error::MetricError;
 pub use fit::ClassAxis;
-pub use judgement::{Figure, Interval, Judgement, Outcomes};
+pub use judgement::{Figure, Interval, Judgement};
 pub use labels::Labels;
 pub use output::{Ending, ModelOutput};
 pub use top::argmax;
+
+pub use crate::statistics::{Outcomes, auc};
 
 use burn_ptq::choice::unknown;
 

@@ -2,8 +2,8 @@
 
 use super::binary::BinaryJudge;
 use super::fit::{Classes, Fit, classes, no_windows};
-use super::interval::{of_correct, of_shares};
-use super::{Confusion, Judge, Judgement, Measure, MetricKind, Outcomes, Setting};
+use super::places::of_places;
+use super::{Confusion, Judge, Judgement, Measure, MetricKind, Setting};
 
 /// Whether the label is among the `k` largest outputs.
 pub(super) struct Top {
@@ -97,19 +97,6 @@ impl Judge for TopJudge {
         judgement.confusion = self.confusion;
         Ok(judgement)
     }
-}
-
-/// The judgement of right and wrong answers, `places` of them a sample.
-pub(super) fn of_places(correct: Vec<bool>, places: usize) -> Judgement {
-    if places == 1 {
-        let (share, interval) = of_correct(&correct);
-        return Judgement::new(share, interval, Outcomes::Correct(correct));
-    }
-    let share =
-        |sample: &[bool]| sample.iter().filter(|&&c| c).count() as f64 / sample.len() as f64;
-    let shares: Vec<f64> = correct.chunks(places).map(share).collect();
-    let (mean, interval) = of_shares(&shares, places);
-    Judgement::new(mean, interval, Outcomes::Scores(shares))
 }
 
 /// How many outputs come before that of `class`: larger ones, and equal ones before it.

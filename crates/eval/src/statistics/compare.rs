@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::Outcomes;
 use super::student::{quantile, two_sided};
-use crate::metric::Outcomes;
 
 /// Smaller p-values are not told apart.
 const SMALLEST: f64 = 1e-12;

@@ -29,10 +29,14 @@
 
 mod compare;
 mod false_discovery;
+mod outcomes;
+mod roc;
 mod student;
 
 pub use compare::{Against, Comparison, Draw, Judge, Judged};
 pub use false_discovery::false_discovery;
+pub use outcomes::Outcomes;
+pub use roc::auc;
 pub(crate) use student::quantile as student_quantile;
 
 /// The mean, and the standard deviation with `n - 1`; none of one value.

@@ -5,8 +5,6 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use rayon::prelude::*;
 
 use super::*;
-use crate::metric::Outcomes;
-use crate::metric::auc;
 
 /// A random number between 0 and 1.
 fn uniform(random: &mut ChaCha8Rng) -> f64 {

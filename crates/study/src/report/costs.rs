@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::content::{Block, Panel, Section, Table};
+use super::document::{Block, Panel, Section, Table};
 use super::plot::{self, Axis, Series};
 use super::words;
 use crate::analysis::{Analysis, AxisResult, Cell, ExperimentResult, TaskSummary};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::content::{Block, Panel, Section, Table};
+use super::document::{Block, Panel, Section, Table};
 use super::plot::escape;
 use crate::claims::Verdict;
 

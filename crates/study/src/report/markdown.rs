@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use burn_ptq_deploy::printable;
 
-use super::content::{Block, Section, Table};
+use super::document::{Block, Section, Table};
 
 /// The report.
 pub(super) fn render(name: &str, sections: &[Section]) -> String {

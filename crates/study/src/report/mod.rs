@@ -1,10 +1,11 @@
 //! Reports of studies: one self-contained HTML file, Markdown, CSV and JSON.
 //!
-//! `content` says what a report says, section by section; `html` and `markdown` print that, `plot`
-//! draws, `tables` writes the numbers for programs.
+//! `content` and `costs` say what a report says, section by section, as a `document`; `html` and
+//! `markdown` print that, `plot` draws, `tables` writes the numbers for programs.
 
 mod content;
 mod costs;
+mod document;
 mod html;
 mod markdown;
 mod plot;
