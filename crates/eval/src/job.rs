@@ -208,8 +208,8 @@ pub fn run(job: &Job, device: &Device, progress: Progress) -> Result<(Report, Qu
         facts.clipped = clipped.share();
         if let Some(part) = open_evaluation(task, &input, &output)? {
             let part = part.limited_to(SCALING_SAMPLES);
-            let calibration = quantized.facts.calibration.as_ref();
-            let fit = calibration.and_then(|calibration| calibration.batch_norm.as_ref());
+            let calibration = quantized.facts.calibration.as_mut();
+            let fit = calibration.and_then(|calibration| calibration.batch_norm.as_mut());
             facts.look_for_scaling(&part, fit, &quantized.float, device, progress)?;
         }
         evaluation_facts = Some(facts);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use burn_ptq::import::onnx;
 use burn_ptq::prepare::prepare;
-use burn_ptq::warnings::{BatchNormFit, SCALINGS, Scaling};
+use burn_ptq::warnings::{BatchNormFit, FirstNorm, Scaling};
 use burn_ptq_eval::data::Samples;
 use burn_ptq_eval::input::{InputSettings, ModelInput};
 
@@ -24,7 +24,7 @@ fn fit(scaling: Scaling) -> BatchNormFit {
     let samples = Samples::open(&demo.join("calib_x.npy"), &input).unwrap();
     let mut batches = samples.batches(64, None).unwrap();
     let inputs = scaling.apply(&batches.next().unwrap().unwrap());
-    BatchNormFit::measure(&graph, &inputs, &Device::flex()).unwrap()
+    FirstNorm::of(&graph, &Device::flex()).unwrap().measure(&inputs).unwrap()
 }
 
 #[test]
@@ -36,13 +36,13 @@ fn samples_like_those_of_training_fit() {
 
 #[test]
 fn a_wrong_scale_is_found_with_what_makes_up_for_it() {
-    let found = fit(by(255.0));
-    assert!(found.is_far(), "{found:?}");
-    assert_eq!(found.rescaled, Some(SCALINGS[0]));
-    // One that nobody has a name for.
-    let found = fit(by(16.0));
-    let factor = found.rescaled.expect("a scaling that fits").factor;
-    assert!((factor * 16.0 - 1.0).abs() < 0.3, "{found:?}");
+    for factor in [255.0, 16.0, 1.0 / 255.0, 1.0 / 16.0, 1.0 / 37.0] {
+        let found = fit(by(factor));
+        assert!(found.is_far(), "{found:?}");
+        let scaling = found.rescaled.expect("a scaling that fits");
+        assert!((scaling.factor * factor - 1.0).abs() < 1e-3, "{factor}: {found:?}");
+        assert_eq!(scaling.term, 0.0, "{factor}: {found:?}");
+    }
     let found = fit(by(0.0));
     assert!(found.is_far() && found.rescaled.is_none(), "{found:?}");
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 
-use super::scaling::{SCALINGS, Scaling, scaling};
+use super::scaling::{Scaling, candidates};
 use crate::calibrate::{to_tensor, to_vec};
 use crate::graph::{BatchNormStatistics, Graph, Node, Parameters, execute};
 
@@ -20,7 +20,7 @@ pub struct BatchNormFit {
     pub shift: f64,
     /// How many times the deviations of training the channels' deviations are: the median.
     pub stretch: f64,
-    /// A scaling of the inputs with which both agree.
+    /// A scaling of the inputs with which both agree, and no other scaling as well.
     pub rescaled: Option<Scaling>,
 }
 
@@ -30,50 +30,85 @@ const FAR: f64 = 1.5;
 /// Deviations so many times larger or smaller are not those of training.
 const STRETCHED: f64 = 3.0;
 
+/// Scalings whose unlikeness differs by less fit as well as each other.
+pub const AS_GOOD: f64 = 0.25;
+
 impl BatchNormFit {
     /// Whether the samples are unlike what the network was trained with.
     pub fn is_far(&self) -> bool {
         self.shift > FAR || !(1.0 / STRETCHED..=STRETCHED).contains(&self.stretch)
     }
 
-    /// Runs `samples`, one after the other, through the prepared float graph, whose normalizations are
-    /// kept behind their layers.
-    ///
-    /// `None` if there is no batch normalization.
-    pub fn measure(graph: &Arc<Graph>, samples: &[f32], device: &Device) -> Option<Self> {
-        let first = graph.nodes.iter().position(|n| n.batch_norm.is_some())?;
-        let layers: Vec<Parameters> =
+    /// How far shift and stretch together are from 0 and 1.
+    pub fn unlikeness(&self) -> f64 {
+        self.shift + self.stretch.log2().abs()
+    }
+}
+
+/// A float graph up to its first batch normalization.
+#[derive(Debug)]
+pub struct FirstNorm<'a> {
+    graph: &'a Arc<Graph>,
+    layers: Vec<Parameters>,
+    statistics: &'a BatchNormStatistics,
+    /// The node that the normalization was folded into, or that it is.
+    node: usize,
+    device: &'a Device,
+}
+
+impl<'a> FirstNorm<'a> {
+    /// Finds it; `None` if there is no batch normalization.
+    pub fn of(graph: &'a Arc<Graph>, device: &'a Device) -> Option<Self> {
+        let node = graph.nodes.iter().position(|n| n.batch_norm.is_some())?;
+        let statistics = graph.nodes[node].batch_norm.as_ref()?;
+        let layers =
             graph.nodes.iter().map(|n| Parameters::new(n.op.parameters(), device)).collect();
-        let fit = |samples: Vec<f32>| {
-            let found = RefCell::new(None);
-            let compute = |index: usize, node: &Node, x: &[Tensor<4>], parameters: &[Tensor<1>]| {
-                let output = node.op.operator().forward(x, parameters);
-                if index == first {
-                    *found.borrow_mut() =
-                        node.batch_norm.as_ref().and_then(|s| compare(s, &output));
-                }
-                output
-            };
-            execute(graph, &layers, to_tensor(graph, samples, device), compute, |_, value| value);
-            found.into_inner()
+        Some(Self { graph, layers, statistics, node, device })
+    }
+
+    /// How it fits `samples`, which lie one after the other.
+    ///
+    /// `None` if no channel varied in training.
+    pub fn fit(&self, samples: Vec<f32>) -> Option<BatchNormFit> {
+        let found = RefCell::new(None);
+        let compute = |index: usize, node: &Node, x: &[Tensor<4>], parameters: &[Tensor<1>]| {
+            let output = node.op.operator().forward(x, parameters);
+            if index == self.node {
+                *found.borrow_mut() = compare(self.statistics, &output);
+            }
+            output
         };
-        let (name, (shift, stretch)) =
-            (graph.nodes[first].batch_norm.as_ref()?.name.clone(), fit(samples.to_vec())?);
-        let mut found = Self { name, shift, stretch, rescaled: None };
+        let input = to_tensor(self.graph, samples, self.device);
+        execute(self.graph, &self.layers, input, compute, |_, value| value);
+        let (shift, stretch) = found.into_inner()?;
+        Some(BatchNormFit { name: self.statistics.name.clone(), shift, stretch, rescaled: None })
+    }
+
+    /// How it fits `samples`, and the scaling with which it fits if it does not.
+    pub fn measure(&self, samples: &[f32]) -> Option<BatchNormFit> {
+        let mut found = self.fit(samples.to_vec())?;
         // No scaling makes constant inputs vary.
         if found.is_far() && found.stretch > 0.0 {
-            let unlikeness = |&scaling: &Scaling| {
-                let (shift, stretch) = fit(scaling.apply(samples))?;
-                let other = Self { shift, stretch, ..found.clone() };
-                (!other.is_far()).then_some((shift + stretch.log2().abs(), scaling))
-            };
-            let fitting = SCALINGS.iter().filter_map(&unlikeness);
-            let usual = fitting.min_by(|a, b| a.0.total_cmp(&b.0));
-            // Outputs of the first layer grow as its inputs do.
-            let by_deviation = scaling((1.0 / found.stretch) as f32, 0.0, "inputs as in training");
-            found.rescaled = usual.or_else(|| unlikeness(&by_deviation)).map(|best| best.1);
+            found.rescaled = self.clearly_best(samples, &found);
         }
         Some(found)
+    }
+
+    /// The scaling of `samples` that fits far better than `now`, unless another does as well.
+    fn clearly_best(&self, samples: &[f32], now: &BatchNormFit) -> Option<Scaling> {
+        let fitting: Vec<(f64, Scaling)> = candidates(samples, Some(now))
+            .into_iter()
+            .filter_map(|scaling| {
+                let fit = self.fit(scaling.apply(samples))?;
+                (!fit.is_far()).then(|| (fit.unlikeness(), scaling))
+            })
+            .collect();
+        let best = fitting.iter().map(|found| found.0).min_by(f64::total_cmp)?;
+        let mut as_good = fitting.iter().filter(|found| found.0 <= best + AS_GOOD);
+        // Of those that are alike the first: it is the one with a reason in the data.
+        let first = as_good.next()?.1;
+        let agree = as_good.all(|(_, other)| first.is_like(*other, samples));
+        (agree && 2.0 * best < now.unlikeness()).then_some(first)
     }
 }
 
@@ -106,4 +141,37 @@ fn compare(statistics: &BatchNormStatistics, output: &Tensor<4>) -> Option<(f64,
 pub(super) fn median(mut numbers: Vec<f64>) -> Option<f64> {
     numbers.sort_by(f64::total_cmp);
     numbers.get(numbers.len() / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::ValueId;
+    use crate::graph::ops::ChannelAffine;
+
+    #[test]
+    fn scalings_that_fit_equally_well_but_differ_are_not_advised() {
+        // Levels of 0 to 16 with a mean of 8, normalized by what training saw.
+        let advice = |deviation: f32| {
+            let statistics = BatchNormStatistics {
+                name: "norm".into(),
+                gamma: vec![1.0],
+                beta: vec![0.0],
+                mean: vec![0.0],
+                variance: vec![deviation * deviation],
+                epsilon: 1e-5,
+            };
+            let mut graph = Graph::new("g", "x", vec![1, 1, 17]);
+            let norm = ChannelAffine::from_batch_norm(&statistics);
+            graph.push("norm", norm, &[ValueId(0)], "y").unwrap();
+            graph.nodes[0].batch_norm = Some(statistics);
+            let levels: Vec<f32> = (0..34).map(|x| (x % 17) as f32).collect();
+            let graph = Arc::new(graph);
+            FirstNorm::of(&graph, &Device::flex()).unwrap().measure(&levels).unwrap().rescaled
+        };
+        assert_eq!(advice(1.0).unwrap().what, "inputs of mean 0 and deviation 1");
+        assert_eq!(advice(0.6).unwrap().what, "inputs of -1 to 1");
+        // Between the two neither is the clearly better one.
+        assert_eq!(advice(0.77), None);
+    }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 
-use super::batch_norm::median;
-use super::{BatchNormFit, CalibrationFacts, LayerFacts};
+use super::batch_norm::{FirstNorm, median};
+use super::{CalibrationFacts, LayerFacts};
 use crate::calibrate::Calibration;
 use crate::graph::{Graph, Op, ValueId};
 use crate::noise::{Noise, ValueNoise, weight_sqnr};
@@ -31,7 +31,9 @@ impl CalibrationFacts {
             samples: calibration.seen,
             distinct: calibration.distinct,
             input: [input.min, input.max],
-            batch_norm: looked_at.then(|| BatchNormFit::measure(graph, samples, device)).flatten(),
+            batch_norm: FirstNorm::of(graph, device)
+                .filter(|_| looked_at)
+                .and_then(|norm| norm.measure(samples)),
         }
     }
 }

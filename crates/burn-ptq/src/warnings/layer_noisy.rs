@@ -1,6 +1,6 @@
 //! A layer of 8 bits whose output is mostly noise.
 
-use super::{Facts, LayerFacts};
+use super::{Facts, LayerFacts, calibration_unlike_training};
 use crate::warning::Warning;
 
 /// The lowest ratio of signal to noise that 8 bits should give, in dB.
@@ -14,6 +14,10 @@ const CLIPPED: f64 = 0.001;
 
 pub(super) fn check(facts: &Facts) -> Option<Warning> {
     if facts.weight_bits.min(facts.activation_bits) < 8 {
+        return None;
+    }
+    // Inputs of another scale are the cause, and named already.
+    if calibration_unlike_training::check(facts).is_some() {
         return None;
     }
     // The noise begins where the inputs are clean.

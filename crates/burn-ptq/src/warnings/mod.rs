@@ -15,10 +15,10 @@ mod gather;
 mod layer_noisy;
 mod scaling;
 
-pub use batch_norm::BatchNormFit;
+pub use batch_norm::{AS_GOOD, BatchNormFit, FirstNorm};
 pub use facts::{CalibrationFacts, Facts, LayerFacts};
 pub(crate) use gather::{fewest_bits, layer_facts};
-pub use scaling::{SCALINGS, Scaling};
+pub use scaling::{Scaling, candidates};
 
 pub use calibration_too_few::samples_for;
 

@@ -2,6 +2,8 @@
 
 use burn_ptq_deploy::preprocess::Preprocessing;
 
+use super::BatchNormFit;
+
 /// `x * factor + term`, on inputs as the network gets them now.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scaling {
@@ -21,7 +23,7 @@ pub(super) const fn scaling(factor: f32, term: f32, what: &'static str) -> Scali
 }
 
 /// The usual ones: pixels as bytes, audio of 16 bits, and what undoes them.
-pub const SCALINGS: &[Scaling] = &[
+const USUAL: &[Scaling] = &[
     scaling(1.0 / 255.0, 0.0, "pixels of 0 to 1"),
     scaling(1.0 / 127.5, -1.0, "pixels of -1 to 1"),
     scaling(0.017_35, -1.987, "pixels less ImageNet's mean"),
@@ -33,10 +35,65 @@ pub const SCALINGS: &[Scaling] = &[
     scaling(32_768.0, 0.0, "samples of 16 bits"),
 ];
 
+/// The scalings to try on `inputs`: those that the inputs' own range and deviation suggest, the usual
+/// ones, and what makes up for the stretch that `fit` found. Those that do the same to such inputs are
+/// listed once.
+pub fn candidates(inputs: &[f32], fit: Option<&BatchNormFit>) -> Vec<Scaling> {
+    let count = inputs.len().max(1) as f64;
+    let mean = inputs.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
+    let squares: f64 = inputs.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum();
+    let (mean, deviation) = (mean as f32, (squares / count).sqrt() as f32);
+    let min = inputs.iter().copied().fold(f32::INFINITY, f32::min);
+    let max = inputs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let (largest, width) = (max.abs().max(min.abs()), max - min);
+    let to_unit = scaling(1.0 / width, -min / width, "inputs of 0 to 1");
+    let to_magnitude = scaling(1.0 / largest, 0.0, "inputs of -1 to 1");
+    let derived = [
+        if min >= 0.0 { Scaling { what: to_unit.what, ..to_magnitude } } else { to_magnitude },
+        to_unit,
+        scaling(2.0 / width, -(max + min) / width, "inputs of -1 to 1"),
+        scaling(1.0 / deviation, -mean / deviation, "inputs of mean 0 and deviation 1"),
+        scaling(1.0 / deviation, 0.0, "inputs of deviation 1"),
+        scaling(255.0 / largest, 0.0, "inputs of up to 255"),
+    ];
+    let mut candidates: Vec<Scaling> = Vec::new();
+    // Outputs of the first layer grow as its inputs do.
+    let by_stretch = fit.map(|f| scaling((1.0 / f.stretch) as f32, 0.0, "inputs as in training"));
+    for scaling in derived.iter().chain(USUAL).chain(&by_stretch) {
+        let is_finite = scaling.factor.is_finite() && scaling.term.is_finite();
+        // Within a hundredth of the scaled inputs' largest magnitude.
+        let same = |other: &Scaling| {
+            let difference = |x: f32| (scaling.at(x) - other.at(x)).abs();
+            let magnitude = scaling.at(min).abs().max(scaling.at(max).abs());
+            difference(min).max(difference(max)) <= 0.01 * magnitude
+        };
+        if is_finite && scaling.factor > 0.0 && !candidates.iter().any(same) {
+            candidates.push(*scaling);
+        }
+    }
+    candidates
+}
+
 impl Scaling {
+    /// `x` in this scaling.
+    fn at(self, x: f32) -> f32 {
+        x * self.factor + self.term
+    }
+
+    /// Whether this and `other` give inputs that a network cannot tell apart: within a quarter of
+    /// their deviation.
+    pub(super) fn is_like(self, other: Self, inputs: &[f32]) -> bool {
+        let (a, b) = (self.apply(inputs), other.apply(inputs));
+        let count = inputs.len().max(1) as f64;
+        let mean = a.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
+        let variance: f64 = a.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum();
+        let difference: f64 = a.iter().zip(&b).map(|(&a, &b)| f64::from(a - b).powi(2)).sum();
+        difference <= 0.0625 * variance
+    }
+
     /// The inputs in this scaling.
     pub fn apply(self, inputs: &[f32]) -> Vec<f32> {
-        inputs.iter().map(|x| x * self.factor + self.term).collect()
+        inputs.iter().map(|&x| self.at(x)).collect()
     }
 
     /// The scaling that replaces `now` and does the same as this one after it; unchanged where `now`
@@ -79,23 +136,45 @@ fn six_digits(x: f32) -> String {
 }
 
 #[cfg(test)]
+pub(super) const BYTES_TO_UNIT: Scaling = USUAL[0];
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn candidates_follow_from_the_inputs_own_range() {
+        // Levels of 0 to 16: none of the usual factors makes them pixels of 0 to 1.
+        let levels: Vec<f32> = (0..=16).map(|x| x as f32).collect();
+        let found = candidates(&levels, None);
+        assert_eq!((found[0].factor, found[0].term), (0.0625, 0.0));
+        assert!(found.iter().any(|s| s.factor == 255.0 / 16.0), "{found:?}");
+        // What the range suggests is not listed again where it is one of the usual.
+        let pixels: Vec<f32> = (0..=255).map(|x| x as f32).collect();
+        let to_unit = |s: &&Scaling| (s.factor * 255.0 - 1.0).abs() < 0.01 && s.term == 0.0;
+        assert_eq!(candidates(&pixels, None).iter().filter(to_unit).count(), 1);
+        // Constant inputs have no range, and empty ones nothing.
+        for inputs in [&[0.0; 8][..], &[3.0; 8], &[]] {
+            assert!(
+                candidates(inputs, None).iter().all(|s| s.factor.is_finite() && s.term.is_finite())
+            );
+        }
+    }
+
+    #[test]
     fn advice_says_what_to_type() {
-        let instead = |at: usize| SCALINGS[at].instead_of(&Preprocessing::default()).advice();
+        let instead = |at: usize| USUAL[at].instead_of(&Preprocessing::default()).advice();
         assert_eq!(instead(0), "try --input-scale 0.00392157");
         assert_eq!(instead(1), "try --input-scale 0.00784314 --input-mean 1");
         assert_eq!(instead(3), "try --input-scale 255");
-        assert_eq!(SCALINGS[6].advice(), "multiply the inputs by 0.5 and subtract -0.5");
+        assert_eq!(USUAL[6].advice(), "multiply the inputs by 0.5 and subtract -0.5");
     }
 
     #[test]
     fn a_scaling_instead_of_another_does_what_both_did() {
         let now =
             Preprocessing { scale: 0.5, mean: vec![3.0], std: vec![4.0], ..Default::default() };
-        for scaling in SCALINGS {
+        for scaling in USUAL {
             let both = scaling.apply(&[(7.0 * 0.5 - 3.0) / 4.0])[0];
             let one = scaling.instead_of(&now);
             assert!(
@@ -103,6 +182,6 @@ mod tests {
             );
         }
         let now = Preprocessing { mean: vec![1.0, 2.0], ..Default::default() };
-        assert_eq!(SCALINGS[0].instead_of(&now), SCALINGS[0]);
+        assert_eq!(USUAL[0].instead_of(&now), USUAL[0]);
     }
 }

@@ -109,7 +109,7 @@ fn statistics_unlike_those_of_training_name_the_scaling_that_fits() {
         move |facts: &mut Facts| {
             let fit = calibration(facts).batch_norm.as_mut().unwrap();
             (fit.shift, fit.stretch) = (shift, stretch);
-            fit.rescaled = Some(scaling::SCALINGS[0]);
+            fit.rescaled = Some(scaling::BYTES_TO_UNIT);
         }
     };
     for (shift, stretch) in [(0.1, 0.004), (0.1, 255.0), (3.0, 1.0), (f64::NAN, 0.0)] {
@@ -118,6 +118,16 @@ fn statistics_unlike_those_of_training_name_the_scaling_that_fits() {
     let mut facts = sound(8, 8);
     fit(0.1, 255.0)(&mut facts);
     assert!(check(&facts)[0].hint.contains("0.00392157"), "{}", check(&facts)[0]);
+}
+
+#[test]
+fn layers_are_not_called_noisy_where_the_inputs_explain_it() {
+    let unlike = |facts: &mut Facts| {
+        calibration(facts).batch_norm.as_mut().unwrap().stretch = 0.06;
+        facts.layers[1].sqnr_db = Some(3.2);
+    };
+    assert_eq!(kinds(unlike), ["calibration-unlike-training"]);
+    assert_eq!(kinds(|facts| facts.layers[1].sqnr_db = Some(3.2)), ["layer-noisy"]);
 }
 
 #[test]

@@ -63,13 +63,29 @@ fn few_samples_are_counted_against_the_width() {
     assert_eq!(kinds(&["--task", &task, "--samples", "40", "--preset", "w8a8"]), [""; 0]);
 }
 
+/// The hints of the warnings of one kind that name an input scaling.
+fn advised(warnings: &serde_json::Value, kind: &str) -> Option<String> {
+    let warnings = warnings.as_array().unwrap();
+    let warning = warnings.iter().find(|warning| warning["kind"] == kind)?;
+    let hint = warning["hint"].as_str().unwrap();
+    hint.find("--input-scale").map(|at| hint[at..].to_string())
+}
+
 #[test]
-fn a_wrong_input_scaling_is_named_with_the_right_flag() {
+fn a_wrong_input_scaling_is_named_with_the_right_flags() {
+    // Levels of 0 to 16, for which no usual factor is the right one.
     let task = demo().display().to_string();
-    let report = report(&["--task", &task, "--input-scale", "16"]);
-    let warning = &report["warnings"][0];
-    assert_eq!(warning["kind"], "calibration-unlike-training", "{warning}");
-    assert!(warning["hint"].as_str().unwrap().contains("--input-scale 0.062"), "{warning}");
+    for wrong in ["16", "1", "0.00392157", "0.0009"] {
+        let report = report(&["--task", &task, "--input-scale", wrong]);
+        let warnings = &report["warnings"];
+        let kinds: Vec<_> = warnings.as_array().unwrap().iter().map(|w| &w["kind"]).collect();
+        assert!(!kinds.contains(&&serde_json::json!("layer-noisy")), "{wrong}: {kinds:?}");
+        let unlike = advised(warnings, "calibration-unlike-training");
+        assert_eq!(unlike.as_deref(), Some("--input-scale 0.0625"), "{wrong}: {warnings}");
+        if let Some(near_chance) = advised(warnings, "float-near-chance") {
+            assert_eq!(near_chance, "--input-scale 0.0625", "{wrong}: {warnings}");
+        }
+    }
 }
 
 #[test]
@@ -136,6 +152,9 @@ fn evaluate_warns_too_and_names_the_scaling() {
     // As if the pixels had been turned into -1000 to -984.
     let far = warnings(&["--input-mean", "1000"]);
     assert_eq!(far[0]["kind"], "float-near-chance", "{far}");
+    let small = warnings(&["--input-scale", "0.0009"]);
+    let advice = advised(&small, "float-near-chance");
+    assert_eq!(advice.as_deref(), Some("--input-scale 0.0625"), "{small}");
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().display().to_string();
     assert!(run(&["quantize", "--task", &task, "--out", &out]).status.success());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use burn_ptq::Progress;
 use burn_ptq::graph::Graph;
-use burn_ptq::warnings::{BatchNormFit, SCALINGS, Scaling};
+use burn_ptq::warnings::{AS_GOOD, BatchNormFit, FirstNorm, Scaling, candidates};
 
 use super::{EvaluationFacts, Found};
 use crate::error::Error;
@@ -15,6 +15,9 @@ use crate::sampling_error::standard_error;
 
 /// The most evaluation samples on which other scalings are tried.
 pub const SCALING_SAMPLES: usize = 200;
+
+/// The most evaluation samples on which batch normalization is looked at.
+const BATCH_NORM_SAMPLES: usize = 64;
 
 impl EvaluationFacts {
     /// What `evaluation` found out of the float network and the integer program, or of one of them.
@@ -44,44 +47,77 @@ impl EvaluationFacts {
         }
     }
 
-    /// Looks for a scaling with which the float network does better than guessing, if it does not as it
-    /// is: the usual ones, and the one that `fit` suggests. `evaluation` has some of the samples.
+    /// Looks for a scaling with which the float network is clearly better, if it does no better than
+    /// guessing as it is or `calibration` finds its samples unlike those of training. `evaluation` has
+    /// some of the samples.
+    ///
+    /// What is found becomes the advice of both: where the metric tells several scalings no better
+    /// apart, the first batch normalization does.
     ///
     /// # Errors
     /// As those of an evaluation.
     pub fn look_for_scaling(
         &mut self,
         evaluation: &Evaluation,
-        fit: Option<&BatchNormFit>,
+        calibration: Option<&mut BatchNormFit>,
         float: &Arc<Graph>,
         device: &Device,
         progress: Progress,
     ) -> Result<(), Error> {
-        let Some(found) = self.float.filter(|&found| self.is_near_chance(found)) else {
+        let Some(now) = self.float else { return Ok(()) };
+        let unlike = calibration.filter(|fit| fit.is_far());
+        if !self.is_near_chance(now) && unlike.is_none() {
             return Ok(());
-        };
-        let mut best: Option<(Scaling, f64)> = None;
+        }
+        let mut inputs = Vec::new();
+        for batch in evaluation.samples.batches(1, Some(BATCH_NORM_SAMPLES))? {
+            inputs.extend(batch?);
+        }
+        let norm = FirstNorm::of(float, device);
+        let fit = |inputs: Vec<f32>| norm.as_ref().and_then(|norm| norm.fit(inputs));
         let mut predict = float_predictor(float, device);
-        let suggested = fit.and_then(|fit| fit.rescaled);
-        for scaling in SCALINGS.iter().copied().chain(suggested) {
+        let mut tried = Vec::new();
+        for scaling in candidates(&inputs, fit(inputs.clone()).as_ref()) {
             let mut predict = |samples: Vec<f32>| predict(scaling.apply(&samples));
             let judged = evaluation.judge_samples("try scalings", &mut predict, progress)?;
-            let other = Found {
-                value: judged.metric,
-                error: standard_error(evaluation, &judged, None).max(found.error),
-            };
-            let is_better = |metric: f64| match best {
-                Some((_, best)) => evaluation.metric.lost(metric, best) > 0.0,
-                None => true,
-            };
-            if !self.is_near_chance(other) && is_better(judged.metric) {
-                best =
-                    Some((scaling.instead_of(evaluation.samples.preprocessing()), judged.metric));
+            let error = standard_error(evaluation, &judged, None);
+            let found = Found { value: judged.metric, error };
+            let gain = evaluation.metric.lost(found.value, now.value);
+            if gain > 2.0 * now.error.hypot(error) && !self.is_near_chance(found) {
+                let unlikeness = fit(scaling.apply(&inputs)).map_or(0.0, |fit| fit.unlikeness());
+                tried.push(Tried { scaling, found, gain, unlikeness });
             }
         }
-        self.rescaled = best;
+        let best = most_plausible(&tried);
+        if let Some(calibration) = unlike {
+            calibration.rescaled = best.map(|best| best.scaling);
+        }
+        let now = evaluation.samples.preprocessing();
+        self.rescaled = best.map(|best| (best.scaling.instead_of(now), best.found.value));
         Ok(())
     }
+}
+
+/// A scaling with which a network is clearly better than without.
+#[derive(Clone, Copy, Debug)]
+struct Tried {
+    scaling: Scaling,
+    found: Found,
+    /// How much better.
+    gain: f64,
+    /// How far the first batch normalization is from what it saw in training; 0 if there is none.
+    unlikeness: f64,
+}
+
+/// Of the scalings that the metric does not tell from the best, those that the normalization likes
+/// best, and of these the first.
+fn most_plausible(tried: &[Tried]) -> Option<&Tried> {
+    let best = tried.iter().max_by(|a, b| a.gain.total_cmp(&b.gain))?;
+    let as_good: Vec<&Tried> = (tried.iter())
+        .filter(|one| best.gain - one.gain <= 2.0 * best.found.error.hypot(one.found.error))
+        .collect();
+    let least = as_good.iter().map(|one| one.unlikeness).min_by(f64::total_cmp)?;
+    as_good.into_iter().find(|one| one.unlikeness <= least + AS_GOOD)
 }
 
 /// What a network reaches that knows nothing of its input.
@@ -96,5 +132,28 @@ fn chance(evaluation: &Evaluation) -> Option<f64> {
         Metric::Auc => Some(0.5),
         Metric::R2 => Some(0.0),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_normalization_decides_between_scalings_that_the_metric_does_not_tell_apart() {
+        let tried = |factor: f32, gain: f64, unlikeness: f64| Tried {
+            scaling: Scaling { factor, term: 0.0, what: "", on_top: true },
+            found: Found { value: gain + 0.1, error: 0.02 },
+            gain,
+            unlikeness,
+        };
+        let best = |all: &[Tried]| most_plausible(all).map(|one| one.scaling.factor);
+        assert_eq!(best(&[]), None);
+        let all = [tried(1.0, 0.86, 3.0), tried(2.0, 0.85, 0.1), tried(3.0, 0.87, 0.0)];
+        assert_eq!(best(&all), Some(2.0));
+        // What the metric tells apart stays apart.
+        assert_eq!(best(&[tried(1.0, 0.86, 3.0), tried(2.0, 0.5, 0.1)]), Some(1.0));
+        // Without a normalization the first, which has a reason in the data.
+        assert_eq!(best(&[tried(1.0, 0.86, 0.0), tried(2.0, 0.87, 0.0)]), Some(1.0));
     }
 }

@@ -1,6 +1,6 @@
 //! Each check finds what it is for, and nothing on an evaluation as it should be.
 
-use burn_ptq::warnings::{CalibrationFacts, LayerFacts, SCALINGS};
+use burn_ptq::warnings::{CalibrationFacts, LayerFacts, Scaling};
 
 use super::*;
 
@@ -72,7 +72,10 @@ fn metrics_near_chance_are_told_from_those_that_lose_much() {
 fn a_float_model_near_chance_names_the_scaling_with_which_it_is_not() {
     let facts = EvaluationFacts {
         float: Some(Found { value: 0.1, error: 0.014 }),
-        rescaled: Some((SCALINGS[0].instead_of(&Default::default()), 0.9)),
+        rescaled: Some((
+            Scaling { factor: 1.0 / 255.0, term: 0.0, what: "pixels of 0 to 1", on_top: false },
+            0.9,
+        )),
         ..sound()
     };
     let warning = check(&network(8), Some(&facts))[0].clone();
