@@ -303,12 +303,64 @@ fn attributes_out_of_range_are_refused() {
     assert_says(pool(ints("strides", &[0, 1])), &["'strides'", "[0, 1]"]);
     assert_says(pool(ints("pads", &[0, -1, 0, 0])), &["'pads'"]);
     assert_says(pool(ints("pads", &[1 << 20, 1, 0, 0])), &["'pads'", "to 65535"]);
-    for pads in [[8, 0, 0, 0], [0, 0, 2, 0], [0, 0, 0, 2]] {
-        assert_says(pool(ints("pads", &pads)), &["nothing but padding"]);
+    for (pads, window) in [
+        ([8, 0, 0, 0], "window 0 along height"),
+        ([0, 0, 2, 0], "window 8 along height"),
+        ([0, 0, 0, 2], "window 8 along width"),
+    ] {
+        let parts = [window, "nothing but padding", "check its kernel_shape, strides and pads"];
+        assert_says(pool(ints("pads", &pads)), &parts);
     }
     assert_says(pool(int("strides", 2)), &["'strides'", "expected type INTS"]);
     let group = node("Conv", &["x", "w"], &["y"], vec![int("group", -1)]);
     assert_says(refusal(vec![group], vec![weights("w", &[2, 3, 1, 1])]), &["'group'"]);
+}
+
+#[test]
+fn convolutions_that_begin_behind_their_input_are_refused() {
+    let conv = |pads: [i64; 4]| {
+        let conv = node("Conv", &["x", "w"], &["y"], vec![ints("pads", &pads)]);
+        model(&[3, 8, 8], vec![conv], vec![weights("w", &[2, 3, 2, 2])])
+    };
+    for (pads, axis, behind) in [
+        ([0, 0, 2, 0], "height", "starts 0 elements behind the input of 8"),
+        ([0, 0, 0, 5], "width", "starts 3 elements behind the input of 8"),
+        ([1, 0, 4, 0], "height", "starts 2 elements behind the input of 8"),
+    ] {
+        let found = problems(&conv(pads));
+        let [problem] = &found[..] else { panic!("one problem: {found:?}") };
+        assert_says(problem, &["'Conv_y' (Conv)", axis, behind, "check its kernel_shape"]);
+    }
+    // Those that integer kernels can run, though their last windows hold padding alone.
+    for pads in [[0, 0, 1, 0], [2, 2, 2, 2], [1, 0, 2, 0]] {
+        let graph = onnx::parse(&bytes(&conv(pads)), "padded").expect("a good model");
+        assert_eq!(graph.nodes.len(), 1);
+    }
+}
+
+#[test]
+fn integers_that_no_float_holds_are_named_where_a_network_computes_with_them() {
+    let add = || {
+        vec![
+            node("Cast", &["c"], &["f"], vec![int("to", 1)]),
+            node("Add", &["x", "f"], &["y"], vec![]),
+        ]
+    };
+    for (value, rounded) in [(16_777_217, "16777216"), (i64::MAX, "9223372036854775808")] {
+        let message = refusal(add(), vec![list("c", &[value])]);
+        assert_says(message, &[&value.to_string(), rounded, "store the constant as floats"]);
+    }
+    for value in [16_777_216, -16_777_218, i64::MIN] {
+        let tensors = vec![list("c", &[value])];
+        onnx::parse(&bytes(&model(&[3, 8, 8], add(), tensors)), "exact").expect("a good model");
+    }
+    // Where they are places and no numbers, they may be as large as they like.
+    let nodes = vec![
+        node("Slice", &["w", "zero", "end"], &["s"], vec![]),
+        node("Add", &["x", "s"], &["y"], vec![]),
+    ];
+    let tensors = vec![weights("w", &[8]), list("zero", &[0]), list("end", &[i64::MAX])];
+    onnx::parse(&bytes(&model(&[3, 8, 8], nodes, tensors)), "slice").expect("a good model");
 }
 
 #[test]
@@ -374,19 +426,25 @@ fn hostile_sizes_cost_neither_memory_nor_time() {
     };
     let shape = || list("s", &[1 << 20, 1 << 20, 1 << 20]);
     let long = || list("s", &[1 << 30]);
+    let constants = "256 MiB that a model's constants may take";
     let cases = vec![
-        (add(node("ConstantOfShape", &["s"], &["c"], vec![])), vec![shape()]),
-        (add(node("ConstantOfShape", &["s"], &["c"], vec![])), vec![long()]),
-        (add(node("Expand", &["w", "s"], &["c"], vec![])), vec![weights("w", &[1]), long()]),
-        (doubling, vec![weights("w", &[64])]),
-        (vec![relu(); 100_000], vec![]),
-        (sigmoids, vec![]),
-        (pad(), vec![wide]),
-        (pad(), vec![widest]),
+        (add(node("ConstantOfShape", &["s"], &["c"], vec![])), vec![shape()], constants),
+        (add(node("ConstantOfShape", &["s"], &["c"], vec![])), vec![long()], constants),
+        (
+            add(node("Expand", &["w", "s"], &["c"], vec![])),
+            vec![weights("w", &[1]), long()],
+            constants,
+        ),
+        (doubling, vec![weights("w", &[64])], constants),
+        (vec![relu(); 100_000], vec![], "more fields than any model for a microcontroller"),
+        (sigmoids, vec![], "more than 2048 nodes that compute"),
+        (pad(), vec![wide], "more than 4194304 elements"),
+        (pad(), vec![widest], "more than 4194304 elements"),
     ];
-    for (case, (nodes, tensors)) in cases.into_iter().enumerate() {
+    for (case, (nodes, tensors, reason)) in cases.into_iter().enumerate() {
         let model = bytes(&model(&[3, 8, 8], nodes, tensors));
-        onnx::parse(&model, "hostile").expect_err("a hostile model");
+        let error = onnx::parse(&model, "hostile").expect_err("a hostile model");
+        assert_says(error, &["'hostile'", reason]);
         assert!(ALLOCATOR.peak_usage_as_gb() < 1.0, "case {case}");
     }
     let long_pools = bytes(&model(&[1, 1 << 22, 1], pools(200), vec![]));

@@ -43,12 +43,8 @@ impl Operator for AveragePool {
     fn infer_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
         let [channels, height, width] = dims3(inputs[0]);
         let shape = windowed_shape(inputs[0], &self.window, channels)?;
-        let output = dims3(&shape);
-        for (axis, extent) in [height, width].into_iter().enumerate() {
-            if (0..output[axis + 1]).any(|p| self.count(axis, p, extent) == 0) {
-                return Err("a window holds nothing but padding".into());
-            }
-        }
+        let extents = [height, width];
+        self.window.check_counts(extents, |axis, p| self.count(axis, p, extents[axis]))?;
         Ok(shape)
     }
 

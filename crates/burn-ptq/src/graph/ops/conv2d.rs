@@ -39,7 +39,7 @@ impl Operator for Conv2d {
     }
 
     fn infer_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
-        let [channels, ..] = dims3(inputs[0]);
+        let [channels, height, width] = dims3(inputs[0]);
         let [out, per_group, ..] = self.weight.shape[..] else {
             return Err(format!("expected a weight of four axes, found {:?}", self.weight.shape));
         };
@@ -54,7 +54,9 @@ impl Operator for Conv2d {
         if self.bias.len() != out {
             return Err(format!("expected {out} biases, found {}", self.bias.len()));
         }
-        windowed_shape(inputs[0], &self.window, out)
+        let shape = windowed_shape(inputs[0], &self.window, out)?;
+        self.window.check_starts([height, width])?;
+        Ok(shape)
     }
 
     fn forward(&self, inputs: &[Tensor<4>], parameters: &[Tensor<1>]) -> Tensor<4> {

@@ -25,14 +25,9 @@ impl Operator for MaxPool {
     fn infer_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
         let [channels, height, width] = dims3(inputs[0]);
         let shape = windowed_shape(inputs[0], &self.window, channels)?;
-        let (output, w) = (dims3(&shape), &self.window);
-        for (axis, extent) in [height, width].into_iter().enumerate() {
-            let inside = w.begin[axis]..w.begin[axis] + extent;
-            let empty = |p: usize| w.taps_inside(axis, p, &inside) == 0;
-            if (0..output[axis + 1]).any(empty) {
-                return Err("a window holds nothing but padding".into());
-            }
-        }
+        let (extents, w) = ([height, width], &self.window);
+        let inside = |axis: usize| w.begin[axis]..w.begin[axis] + extents[axis];
+        w.check_counts(extents, |axis, p| w.taps_inside(axis, p, &inside(axis)))?;
         Ok(shape)
     }
 

@@ -4,6 +4,9 @@ use std::ops::Range;
 
 use burn_ptq_deploy::verify::MAX_WINDOW;
 
+/// What the two axes of a window are called.
+const AXES: [&str; 2] = ["height (or length)", "width"];
+
 /// How a window walks over height and width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
@@ -60,6 +63,45 @@ impl Window {
             place.saturating_sub(start).div_ceil(self.dilation[axis]).min(self.kernel[axis])
         };
         taps_before(range.end).saturating_sub(taps_before(range.start))
+    }
+
+    /// Refuses windows over an input of `extents` that start too far behind it: integer kernels
+    /// know only the padding before the input, and take no more behind it.
+    pub(super) fn check_starts(&self, extents: [usize; 2]) -> Result<(), String> {
+        let output = self.output(extents)?;
+        for axis in 0..2 {
+            let (begin, end) = (self.begin[axis], self.end[axis]);
+            let start = (output[axis] - 1) * self.stride[axis];
+            if start >= extents[axis] + 2 * begin {
+                return Err(format!(
+                    "its last window along {} starts {} elements behind the input of {}, in padding \
+                     alone, since {begin} elements pad the input in front and {end} at its end",
+                    AXES[axis],
+                    start - begin - extents[axis],
+                    extents[axis],
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses windows over an input of `extents` of whose taps `counted` says that there is none.
+    pub(super) fn check_counts(
+        &self,
+        extents: [usize; 2],
+        counted: impl Fn(usize, usize) -> usize,
+    ) -> Result<(), String> {
+        let output = self.output(extents)?;
+        for axis in 0..2 {
+            if let Some(position) = (0..output[axis]).find(|&p| counted(axis, p) == 0) {
+                return Err(format!(
+                    "its window {position} along {} holds nothing but padding, which a pool has no \
+                     value for: the input has {} elements, padded by {} in front and {} at its end",
+                    AXES[axis], extents[axis], self.begin[axis], self.end[axis],
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Padding as pairs of before and after, as Burn wants it.

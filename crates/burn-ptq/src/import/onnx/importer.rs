@@ -366,12 +366,18 @@ impl<'m> Importer<'m> {
         op: Op,
         inputs: &[ValueId],
     ) -> Result<ValueId, Refusal> {
+        let hint = match op {
+            Op::Conv2d(_) | Op::AveragePool(_) | Op::MaxPool(_) => {
+                "check its kernel_shape, strides and pads, and check the shapes in front of the node"
+            }
+            _ => "check the shapes in front of the node",
+        };
         let refused = |e: GraphError| {
             let problem = match e {
                 GraphError::Shape { problem, .. } => problem,
                 order @ GraphError::Order { .. } => order.to_string(),
             };
-            Refusal::new(problem, "check the shapes in front of the node")
+            Refusal::new(problem, hint)
         };
         self.budget.node()?;
         let id = self.graph.push(name, op, inputs, output).map_err(refused)?;

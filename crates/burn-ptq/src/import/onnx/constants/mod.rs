@@ -55,12 +55,26 @@ impl Constant {
         Ok(Array::new(self.shape.clone(), data))
     }
 
-    /// The elements as floats, which may be infinite.
+    /// The elements as floats, which may be infinite; integers that no float holds are refused.
     pub fn to_floats(&self) -> Result<Vec<f32>, Refusal> {
         match &self.elements {
             Elements::Float(data) => Ok(data.clone()),
             Elements::Integer(data) => {
-                data.iter().map(|e| e.known().map(|value| value as f32)).collect()
+                let float = |value: i64| {
+                    let float = value as f32;
+                    // In i128, where no float saturates to the largest i64.
+                    if float as i128 == i128::from(value) {
+                        return Ok(float);
+                    }
+                    Err(Refusal::new(
+                        format!(
+                            "a constant holds {value}, which 32-bit floats round to {}",
+                            float as i128
+                        ),
+                        "compute with smaller integers, or store the constant as floats",
+                    ))
+                };
+                data.iter().map(|e| e.known().and_then(float)).collect()
             }
         }
     }
