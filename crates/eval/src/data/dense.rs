@@ -75,11 +75,41 @@ impl Dense {
     }
 
     pub fn reader(&self) -> Result<DenseReader<'_>, DataError> {
-        let unreadable = |source| DataError::Unreadable { path: self.path.clone(), source };
+        Ok(DenseReader { dense: self, file: self.elements()?, at: 0 })
+    }
+
+    /// The first whole number that samples hold only rounded, as f32.
+    pub fn first_inexact(&self) -> Result<Option<i128>, DataError> {
+        if !self.storage.is_wide() {
+            return Ok(None);
+        }
+        let size = self.storage.kind.bytes();
+        let mut file = self.elements()?;
+        let mut left = self.shape.iter().product::<usize>() * size;
+        let mut bytes = vec![0; BLOCK_BYTES.min(left)];
+        while left > 0 {
+            let block = bytes.len().min(left);
+            let block = &mut bytes[..block];
+            file.read_exact(block).map_err(|source| self.unreadable(source))?;
+            if let Some(found) = self.storage.first_inexact(block) {
+                return Ok(Some(found));
+            }
+            left -= block.len();
+        }
+        Ok(None)
+    }
+
+    /// The file from the first element on.
+    fn elements(&self) -> Result<BufReader<File>, DataError> {
         let path = self.temporary.as_ref().map_or(self.path.as_path(), NamedTempFile::path);
-        let mut file = File::open(path).map_err(unreadable)?;
-        file.seek(SeekFrom::Start(self.start)).map_err(unreadable)?;
-        Ok(DenseReader { dense: self, file: BufReader::with_capacity(1 << 18, file), at: 0 })
+        let mut file = File::open(path).map_err(|source| self.unreadable(source))?;
+        let start = file.seek(SeekFrom::Start(self.start));
+        start.map_err(|source| self.unreadable(source))?;
+        Ok(BufReader::with_capacity(1 << 18, file))
+    }
+
+    fn unreadable(&self, source: std::io::Error) -> DataError {
+        DataError::Unreadable { path: self.path.clone(), source }
     }
 }
 

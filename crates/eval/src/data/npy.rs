@@ -116,7 +116,11 @@ trait Number: Copy {
     fn to_f64(self) -> f64;
     /// The number as an integer; `None` for floats, and for integers of 64 bits without a sign that
     /// are too large.
-    fn to_i64(self) -> Option<i64>;
+    fn to_i64(self) -> Option<i64> {
+        self.to_i128().and_then(|x| i64::try_from(x).ok())
+    }
+    /// The number as an integer; `None` for floats.
+    fn to_i128(self) -> Option<i128>;
 }
 
 macro_rules! integers {
@@ -128,8 +132,8 @@ macro_rules! integers {
             fn to_f64(self) -> f64 {
                 self as f64
             }
-            fn to_i64(self) -> Option<i64> {
-                i64::try_from(self).ok()
+            fn to_i128(self) -> Option<i128> {
+                Some(self.into())
             }
         }
     )*};
@@ -144,7 +148,7 @@ impl Number for f16 {
     fn to_f64(self) -> f64 {
         f16::to_f64(self)
     }
-    fn to_i64(self) -> Option<i64> {
+    fn to_i128(self) -> Option<i128> {
         None
     }
 }
@@ -156,7 +160,7 @@ impl Number for f32 {
     fn to_f64(self) -> f64 {
         f64::from(self)
     }
-    fn to_i64(self) -> Option<i64> {
+    fn to_i128(self) -> Option<i128> {
         None
     }
 }
@@ -168,7 +172,7 @@ impl Number for f64 {
     fn to_f64(self) -> f64 {
         self
     }
-    fn to_i64(self) -> Option<i64> {
+    fn to_i128(self) -> Option<i128> {
         None
     }
 }
@@ -213,6 +217,26 @@ impl Storage {
         }
         each_element!(self, bytes, |x| push(x, &mut values));
         values.into_iter().collect()
+    }
+
+    /// The first whole number that an f32 does not hold, of a type that no device reads as it is.
+    pub fn first_inexact(self, bytes: &[u8]) -> Option<i128> {
+        if !self.is_wide() {
+            return None;
+        }
+        let mut found = None;
+        fn check<N: Number>(x: N, found: &mut Option<i128>) {
+            if let Some(whole) = x.to_i128().filter(|&whole| whole != x.to_f32() as i128) {
+                found.get_or_insert(whole);
+            }
+        }
+        each_element!(self, bytes, |x| check(x, &mut found));
+        found
+    }
+
+    /// Whether elements are integers that samples hold only as f32.
+    pub const fn is_wide(self) -> bool {
+        matches!(self.kind, Kind::U32 | Kind::I64 | Kind::U64)
     }
 
     pub const fn is_float(self) -> bool {

@@ -81,6 +81,14 @@ pub fn stored_sample_shape(path: &Path) -> Result<Option<Vec<usize>>, DataError>
     }
 }
 
+/// What people should know of whole numbers that become f32.
+pub(super) fn rounded(place: &str, number: &str) -> String {
+    format!(
+        "{place}: holds whole numbers that 32-bit floats do not, such as {number}, and is rounded to \
+         them; leave identifiers and time stamps out, or subtract an offset before storing them"
+    )
+}
+
 impl Samples {
     /// Opens samples for `input`: a .npy file, an array of a .npz file (`file.npz:x`), a table
     /// (.csv, .tsv, .txt), or a folder of images or recordings.
@@ -151,6 +159,9 @@ impl Samples {
         let fit = fit(&location.path, &dense.shape, input)?;
         notes.extend(fit.note);
         input.preprocessing.element = dense.storage().kind.element();
+        if let Some(found) = dense.first_inexact()? {
+            notes.push(rounded(&location.path.display().to_string(), &found.to_string()));
+        }
         let recordings = fit.frames.map(|(frames, features)| Recordings {
             frames: vec![frames],
             features,

@@ -1,5 +1,6 @@
 //! Tables in text: CSV with commas, semicolons or tabs, a header or none, and labels one a line.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -9,6 +10,7 @@ use tempfile::NamedTempFile;
 
 use super::location::{Location, open};
 use super::npy::{MAGIC, printable};
+use super::samples::rounded;
 use super::{Array, DataError, Values};
 
 /// Names of columns that are labels and no input, in any case of letters.
@@ -312,6 +314,7 @@ pub(super) fn rows(location: &Location, elements: Option<usize>) -> Result<Rows,
     let unreadable = |source| DataError::Unreadable { path: path.clone(), source };
     let mut numbers = NamedTempFile::new().map_err(unreadable)?;
     let (mut rows, mut fields) = (0, Fields::default());
+    let mut inexact = BTreeMap::new();
     {
         let mut out = std::io::BufWriter::new(&mut numbers);
         while let Some((line, record)) = table.next()? {
@@ -330,6 +333,9 @@ pub(super) fn rows(location: &Location, elements: Option<usize>) -> Result<Rows,
                 if value.is_infinite() && exact.is_finite() {
                     return Err(DataError::OutOfRange { path: path.clone(), value: exact });
                 }
+                if let Some(whole) = whole_number(field).filter(|&x| x != value as i128) {
+                    inexact.entry(column).or_insert(whole);
+                }
                 out.write_all(&value.to_le_bytes()).map_err(unreadable)?;
             }
             if let Some((column, field)) = wrong {
@@ -338,6 +344,10 @@ pub(super) fn rows(location: &Location, elements: Option<usize>) -> Result<Rows,
             rows += 1;
         }
         out.flush().map_err(unreadable)?;
+    }
+    for (column, number) in inexact {
+        let place = format!("{}, column {}", path.display(), table.column_name(column));
+        notes.push(rounded(&place, &number.to_string()));
     }
     let labels = label.map(|_| fields.array());
     Ok(Rows { numbers, rows, columns: kept, labels, notes })
@@ -372,6 +382,11 @@ fn delimiter(begin: &[u8]) -> u8 {
 }
 
 fn number(field: &[u8]) -> Option<f64> {
+    std::str::from_utf8(field).ok()?.trim().parse().ok()
+}
+
+/// The number of a field that is written without a point or an exponent.
+fn whole_number(field: &[u8]) -> Option<i128> {
     std::str::from_utf8(field).ok()?.trim().parse().ok()
 }
 

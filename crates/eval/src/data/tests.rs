@@ -130,6 +130,34 @@ fn every_plain_type_in_both_byte_orders_gives_the_same_samples() {
 }
 
 #[test]
+fn whole_numbers_that_samples_hold_only_rounded_are_named() {
+    let place = Place::new();
+    let notes = |path: &Path| Samples::open(path, &input(&[2])).unwrap().notes().to_vec();
+    let of = |descr: &str, bytes: Vec<u8>| {
+        let path = place.npy("x.npy", descr, &[2, 2], &bytes);
+        notes(&path)
+    };
+    let wide = |last: i64| [1, -16_777_217, 5, last].iter().flat_map(|x| x.to_le_bytes()).collect();
+    let [note] = &of("<i8", wide(7))[..] else { panic!("one note") };
+    assert!(note.contains("x.npy") && note.contains("such as -16777217"), "{note}");
+    // Those that floats hold are no reason for a note, nor are floats.
+    let exact = [1 << 24, 1 << 40, -3, i64::MIN].iter().flat_map(|x| x.to_le_bytes()).collect();
+    assert_eq!(of("<i8", exact), [""; 0]);
+    let floats = [0.1_f64, 16_777_217.0, 1.0, 2.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+    assert_eq!(of("<f8", floats), [""; 0]);
+    let unsigned = [u64::MAX, 0, 1, 2].iter().flat_map(|x| x.to_le_bytes()).collect();
+    assert!(of("<u8", unsigned)[0].contains("such as 18446744073709551615"));
+
+    let table = place.write("x.csv", "time,level\n16777216,0.1\n16777217,16777217.0\n");
+    let [note] = &notes(&table)[..] else { panic!("one note") };
+    assert!(note.contains("column 'time'") && note.contains("such as 16777217,"), "{note}");
+
+    // Labels stay as they are.
+    let path = place.npy("y.npy", "<i8", &[2, 2], &wide(i64::MAX));
+    assert_eq!(read_array(&path).unwrap().integers().unwrap(), [1, -16_777_217, 5, i64::MAX]);
+}
+
+#[test]
 fn raw_elements_are_known_by_their_type() {
     let place = Place::new();
     for (descr, bytes, element) in [
