@@ -66,8 +66,9 @@ const HWC: [usize; 3] = [1, 2, 0];
 const SOURCE: [usize; 3] = [0, 1, 2];
 /// Rows of a softmax are shorter than this.
 const LARGEST_ROW: usize = 1 << 12;
-/// Inputs of log-softmax on coarser grids are taken for ones on this grid.
-const LARGEST_LOGIT_SCALE: f32 = 100.0;
+/// Inputs of log-softmax on grids so many times as coarse as its output's are taken for ones on this
+/// grid.
+const LARGEST_LOGIT_STEPS: f32 = 1600.0;
 /// For each axis of a value, an order in which it comes last.
 const ENDING_IN: [[usize; 3]; 3] = [HWC, [0, 2, 1], SOURCE];
 
@@ -363,9 +364,10 @@ impl Lowering<'_> {
             Op::LogSoftmax(op) => {
                 let axis = op.axis;
                 let (rows, depth) = self.rows(node, axis)?;
+                let output_scale = self.grid(node.output).scale;
                 // Already one step of this scale is beyond the lowest output.
-                let scale = self.grid(node.inputs[0]).scale.min(LARGEST_LOGIT_SCALE);
-                let real = f64::from(scale) / f64::from(self.grid(node.output).scale);
+                let scale = self.grid(node.inputs[0]).scale.min(LARGEST_LOGIT_STEPS * output_scale);
+                let real = f64::from(scale) / f64::from(output_scale);
                 let int = IntOp::LogSoftmax {
                     rows,
                     depth,

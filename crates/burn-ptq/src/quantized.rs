@@ -149,7 +149,7 @@ pub fn choose_grids(
     follow_narrowing(&graph, &mut calibration.values);
     let groups = grid_groups(&graph);
     let statistics = grid_statistics(&graph, &groups, &calibration.values);
-    let fixed = fixed_grids(&graph, &groups, bits);
+    let fixed = fixed_grids(&graph, &groups, bits, &statistics);
     let schemes =
         bits.iter().map(|&bits| recipe.activation_scheme(bits)).collect::<Result<Vec<_>, _>>()?;
     let ranges = ranges(&graph, &groups, &statistics);
@@ -348,14 +348,24 @@ fn follow_narrowing(graph: &Graph, calibration: &mut [Stats]) {
 }
 
 /// The grids that an operation fixes, for values of 8 bits that share theirs with no other source.
-fn fixed_grids(graph: &Graph, groups: &[usize], bits: &ActivationBits) -> Vec<Option<Grid>> {
+fn fixed_grids(
+    graph: &Graph,
+    groups: &[usize],
+    bits: &ActivationBits,
+    statistics: &[Stats],
+) -> Vec<Option<Grid>> {
     let mut sources: Vec<Vec<Option<Grid>>> = vec![Vec::new(); graph.values.len()];
     sources[groups[graph.input.0]].push(None);
     for node in &graph.nodes {
         let grid = match node.op.operator().output_grid() {
             OutputGrid::Shared => continue,
             OutputGrid::Observed => None,
-            OutputGrid::Fixed { scale, zero_point } => {
+            OutputGrid::Fixed { scale, zero_point, doublings } => {
+                let lowest = statistics[groups[node.output.0]].min;
+                let reaches = |&scale: &f32| lowest >= -256.0 * scale;
+                let scales = (0..=doublings).map(|k| scale * (1_u32 << k) as f32);
+                let widest = scale * (1_u32 << doublings) as f32;
+                let scale = scales.into_iter().find(reaches).unwrap_or(widest);
                 Some(Grid { scale, zero_point, min: -128, max: 127 })
             }
         };

@@ -1,20 +1,17 @@
 //! What calibration shows of values that a person should know of: constants, and numbers that their
 //! grid cannot hold.
 
-use crate::graph::{Graph, Op, ValueId};
+use crate::graph::{Graph, ValueId};
 use crate::observe::Stats;
 use crate::quant::Range;
 use crate::range::is_zero;
 use crate::warning::Warning;
 
-/// The lowest logarithm that the integer kernel gives.
-const LOWEST_LOGARITHM: f32 = -16.0;
-
 /// The warnings that the statistics of the values of `graph` call for, one a kind.
 ///
 /// The program is right on data like the calibration data in any case: it gives the constant.
 pub(crate) fn suspicious_values(graph: &Graph, statistics: &[Stats]) -> Vec<Warning> {
-    let (mut zero, mut constant, mut tiny, mut low) = (vec![], vec![], vec![], vec![]);
+    let (mut zero, mut constant, mut tiny) = (vec![], vec![], vec![]);
     for (index, (value, stats)) in graph.values.iter().zip(statistics).enumerate() {
         // Of a single sample every value of one element is constant.
         if stats.batches == 0 || stats.count <= value.len() as u64 {
@@ -26,15 +23,12 @@ pub(crate) fn suspicious_values(graph: &Graph, statistics: &[Stats]) -> Vec<Warn
             |node| format!("'{}'", node.name),
         );
         let range = Range { min: stats.min, max: stats.max };
-        let log_softmax = node.is_some_and(|n| matches!(n.op, Op::LogSoftmax(_)));
         if range.magnitude() == 0.0 && range.min == 0.0 {
             zero.push(name);
         } else if is_zero(range) {
             tiny.push(name);
         } else if stats.min == stats.max {
             constant.push(format!("{name} ({})", stats.min));
-        } else if log_softmax && stats.min < LOWEST_LOGARITHM {
-            low.push(format!("{name} ({})", stats.min));
         }
     }
     let mut warnings = Vec::new();
@@ -61,12 +55,6 @@ pub(crate) fn suspicious_values(graph: &Graph, statistics: &[Stats]) -> Vec<Warn
         tiny,
         "so small on all calibration data that it is rounded to 0",
         "scale the model's weights so that activations are nearer to 1",
-    );
-    warn(
-        "log-softmax-saturates",
-        low,
-        "lower on calibration data than the integer log-softmax, which ends at -16",
-        "use the logits instead if such small probabilities matter",
     );
     warnings
 }

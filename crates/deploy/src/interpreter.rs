@@ -368,7 +368,15 @@ impl<'m> Interpreter<'m> {
             IntOp::LogSoftmax { depth, exponentials, input_multiplier, .. } => {
                 let (input, output) =
                     (bytemuck::cast_slice(input(0)), bytemuck::cast_slice_mut(output));
-                reference::log_softmax(*depth, exponentials, *input_multiplier, input, output);
+                let bits = target.log_softmax_integer_bits();
+                reference::log_softmax(
+                    *depth,
+                    exponentials,
+                    *input_multiplier,
+                    bits,
+                    input,
+                    output,
+                );
             }
             IntOp::Requantize { multiplier, clamp } => {
                 let zero_points = [grid(0).zero_point, target.grid.zero_point];

@@ -14,6 +14,7 @@ use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::packing::PackedWeights;
 use burn_ptq_kernels::params::{AddParams, Clamp};
+use burn_ptq_kernels::reference::log_softmax_integer_bits;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -201,6 +202,11 @@ impl IntTensor {
         self.len() * self.dtype.bits() / 8
     }
 
+    /// The integer bits of the output of a log-softmax; verified programs have grids with such.
+    pub fn log_softmax_integer_bits(&self) -> u32 {
+        log_softmax_integer_bits(self.grid.scale).unwrap_or(4)
+    }
+
     /// Bytes of one row.
     pub fn row_bytes(&self) -> usize {
         self.shape[1] * self.shape[2] * self.dtype.bits() / 8
@@ -378,7 +384,8 @@ pub enum IntOp {
         /// Differences below this count as minus infinity.
         diff_min: i32,
     },
-    /// Logarithm of the softmax over rows of 8-bit activations; output scale 16/256, zero point 127.
+    /// Logarithm of the softmax over rows of 8-bit activations; output scale 16/256 times a power of
+    /// two, zero point 127.
     LogSoftmax {
         /// Rows.
         rows: usize,

@@ -3,7 +3,9 @@
 use burn_ptq_kernels::grid::{Grid, round_half_away, signed_range, weight_range};
 use burn_ptq_kernels::multiplier::{MAX_EXPONENT, Multiplier, divide_by_power_of_two};
 use burn_ptq_kernels::packing::{PackedWeights, pack, packed_len, storage_bits};
-use burn_ptq_kernels::reference::{log_softmax, log_softmax_exponentials, softmax, softmax_params};
+use burn_ptq_kernels::reference::{
+    log_softmax, log_softmax_exponentials, log_softmax_integer_bits, softmax, softmax_params,
+};
 use proptest::prelude::*;
 
 /// A multiplier and an accumulator that its left shift keeps within 32 bits.
@@ -160,17 +162,54 @@ proptest! {
 
     #[test]
     fn log_softmax_is_within_a_step_of_the_real_one(
-        row in prop::collection::vec(any::<i8>(), 1..300), scale in 1e-3_f32..0.5,
+        row in prop::collection::vec(any::<i8>(), 1..300), scale in 1e-3_f32..0.5, bits in 4_u32..=12,
     ) {
+        // Logits as coarse as the output's steps make its whole range count.
+        let scale = scale * (1_u32 << (bits - 4)) as f32;
+        let step = f64::from(1_u32 << bits) / 256.0;
         let exponentials = log_softmax_exponentials(scale);
-        let multiplier = Multiplier::from_real(16.0 * f64::from(scale)).expect("representable");
+        let multiplier = Multiplier::from_real(f64::from(scale) / step).expect("representable");
         let mut output = vec![0; row.len()];
-        log_softmax(row.len(), &exponentials, multiplier, &row, &mut output);
-        for (found, real) in output.iter().zip(real_softmax(&row, scale)) {
-            let expected = (16.0 * real.ln() + 127.0).clamp(-128.0, 127.0);
+        log_softmax(row.len(), &exponentials, multiplier, bits, &row, &mut output);
+        for (found, real) in output.iter().zip(real_log_softmax(&row, scale)) {
+            let expected = (real / step + 127.0).clamp(-128.0, 127.0);
+            // The one rounding, and half a step of the multiplier's and the table's own.
             prop_assert!((f64::from(*found) - expected).abs() <= 1.0, "{found} for {expected}");
         }
     }
+
+    #[test]
+    fn log_softmax_of_any_integer_bits_is_defined(
+        row in prop::collection::vec(any::<i8>(), 1..300), scale in 1e-3_f32..1e9, bits in 4_u32..=30,
+    ) {
+        let step = f64::from(1_u32 << bits) / 256.0;
+        prop_assert_eq!(log_softmax_integer_bits(step as f32), Some(bits));
+        let scale = scale.min(100.0 * (1_u32 << (bits - 4)) as f32);
+        let multiplier = Multiplier::from_real(f64::from(scale) / step).expect("representable");
+        let mut output = vec![0; row.len()];
+        let exponentials = log_softmax_exponentials(scale);
+        log_softmax(row.len(), &exponentials, multiplier, bits, &row, &mut output);
+        for (found, real) in output.iter().zip(real_log_softmax(&row, scale)) {
+            let expected = (real / step + 127.0).clamp(-128.0, 127.0);
+            prop_assert!((f64::from(*found) - expected).abs() <= 1.0, "{found} for {expected}");
+        }
+    }
+}
+
+#[test]
+fn log_softmax_has_integer_bits_for_the_scales_of_its_grids_alone() {
+    assert_eq!(log_softmax_integer_bits(16.0 / 256.0), Some(4));
+    assert_eq!(log_softmax_integer_bits(32.0 / 256.0), Some(5));
+    for scale in [8.0 / 256.0, 17.0 / 256.0, 0.0, -0.0625, f32::NAN, f32::INFINITY] {
+        assert_eq!(log_softmax_integer_bits(scale), None, "{scale}");
+    }
+}
+
+fn real_log_softmax(row: &[i8], scale: f32) -> Vec<f64> {
+    let max = f64::from(row.iter().copied().max().unwrap_or_default());
+    let below = |x: i8| (f64::from(x) - max) * f64::from(scale);
+    let logarithm = row.iter().map(|&x| below(x).exp()).sum::<f64>().ln();
+    row.iter().map(|&x| below(x) - logarithm).collect()
 }
 
 fn real_softmax(row: &[i8], scale: f32) -> Vec<f64> {

@@ -128,11 +128,13 @@ typedef struct {
     int32_t diff_min;
 } bptq_softmax;
 
-/* Logarithm of the softmax. `exponentials` holds exp(-d * scale) in Q0.20 for d of 0..255. */
+/* Logarithm of the softmax; output scale 2^integer_bits / 256. `exponentials` holds exp(-d * scale) in
+ * Q0.20 for d of 0..255. */
 typedef struct {
     int32_t rows;
     int32_t depth;
     bptq_multiplier input;
+    int32_t integer_bits;
     const uint32_t *exponentials;
 } bptq_log_softmax;
 

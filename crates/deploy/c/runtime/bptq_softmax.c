@@ -143,8 +143,9 @@ static void log_softmax_row(const bptq_log_softmax *op, const int8_t *input, int
     for (int32_t i = 0; i < op->depth; i++) {
         sum += op->exponentials[maximum - input[i]];
     }
-    /* Steps of 1/16 with 12 fraction bits are natural logarithms in Q16. */
-    const int32_t logarithm = ln_of_sum(sum);
+    /* Steps of 1/16 with 12 fraction bits are natural logarithms in Q16; then in wider steps. */
+    const int32_t widening = op->integer_bits - 4;
+    const int32_t logarithm = (ln_of_sum(sum) + ((int32_t)1 << widening) / 2) >> widening;
     for (int32_t i = 0; i < op->depth; i++) {
         const int32_t below = (input[i] - maximum) * ((int32_t)1 << 12);
         const int64_t difference = (int64_t)bptq_rescale(below, op->input) - logarithm;

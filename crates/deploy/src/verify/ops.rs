@@ -3,6 +3,7 @@
 use burn_ptq_kernels::geometry::PoolGeometry;
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::{AddParams, Clamp};
+use burn_ptq_kernels::reference::log_softmax_integer_bits;
 
 use super::weighted::{scaled_bound, verify_multiplier, verify_weighted};
 use super::window::verify_window;
@@ -120,7 +121,11 @@ pub(super) fn verify_op(model: &IntModel, node: &IntNode) -> Result<(), VerifyEr
         }
         IntOp::LogSoftmax { rows, depth, exponentials, input_multiplier } => {
             verify_rows(node, *rows, *depth, input, output)?;
-            verify_fixed_grid(node, 16.0 / 256.0, 127, output)?;
+            let scale = match log_softmax_integer_bits(output.grid.scale) {
+                Some(_) => output.grid.scale,
+                None => 16.0 / 256.0,
+            };
+            verify_fixed_grid(node, scale, 127, output)?;
             ensure(
                 exponentials.len() == 256,
                 node,

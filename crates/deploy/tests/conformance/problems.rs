@@ -265,14 +265,17 @@ fn softmax(draw: &mut Draw) -> Option<Problem> {
 }
 
 fn log_softmax(draw: &mut Draw) -> Option<Problem> {
-    let (program, [rows, depth]) = logits(draw, [0.001, 2.0]);
+    let (program, [rows, depth]) = logits(draw, [0.001, 40.0]);
     let x = program.input();
     let scale = program.tensor(x).grid.scale;
-    let input_multiplier = Multiplier::from_real(f64::from(scale) * 16.0)?;
+    // TensorFlow Lite's grid, or one that goes lower.
+    let integer_bits = if program.draw.chance(50) { 4 } else { program.draw.within(5, 12) };
+    let output_scale = (1 << integer_bits) as f32 / 256.0;
+    let input_multiplier = Multiplier::from_real(f64::from(scale) / f64::from(output_scale))?;
     let exponentials = log_softmax_exponentials(scale).to_vec();
     let mut output = tensor(program.draw, false, [1, rows, depth]);
     output.bits = 8;
-    output.grid = Grid { scale: 1.0 / 16.0, zero_point: 127, min: -128, max: 127 };
+    output.grid = Grid { scale: output_scale, zero_point: 127, min: -128, max: 127 };
     let op = IntOp::LogSoftmax { rows, depth, exponentials, input_multiplier };
     program.finish(op, &[x], output)
 }

@@ -479,6 +479,12 @@ fn softmax_parameters_are_sound() {
     breaks(softmax(), grid, |m| m.tensors[1].grid.scale = 0.1);
     let grid = "expected output scale 0.0625, zero point 127, range -128 to 127";
     breaks(log_softmax(), grid, |m| m.tensors[1].grid.zero_point = 0);
+    for scale in [16.5 / 256.0, 8.0 / 256.0, f32::NAN] {
+        breaks(log_softmax(), grid, |m| m.tensors[1].grid.scale = scale);
+    }
+    let mut wide = log_softmax();
+    wide.tensors[1].grid.scale = 64.0 / 256.0;
+    verify(&wide).expect("twice the range, twice");
     breaks(log_softmax(), "expected 256 exponentials, found 255", |m| match op(m) {
         IntOp::LogSoftmax { exponentials, .. } => exponentials.truncate(255),
         _ => unreachable!(),

@@ -2,10 +2,16 @@
 //!
 //! `ln softmax(x_i) = (x_i - max) - ln sum exp(x_j - max)`: the exponentials come from a table of
 //! all 256 differences, the logarithm from repeated squaring.
+//!
+//! Outputs are `round((x_i - max) * scale / step - ln sum / step) + 127` with `step = 2^b / 256`, where
+//! `b`, the integer bits of the output, is 4 in TensorFlow Lite: outputs end at -16. Each further bit
+//! doubles the step and the lowest output.
 
 use crate::multiplier::Multiplier;
 use crate::rows::{rows, rows_mut};
 
+/// Integer bits of the output that have a grid: the fewest are those of TensorFlow Lite.
+const INTEGER_BITS: core::ops::RangeInclusive<u32> = 4..=30;
 /// Fraction bits of the exponentials.
 const EXP_BITS: u32 = 20;
 /// Fraction bits of the two terms before the last rounding.
@@ -25,6 +31,11 @@ pub fn log_softmax_exponentials(scale: f32) -> [u32; 256] {
     })
 }
 
+/// The integer bits of outputs of scale `scale`, if there are any with that scale.
+pub fn log_softmax_integer_bits(scale: f32) -> Option<u32> {
+    INTEGER_BITS.into_iter().find(|&bits| (1_u32 << bits) as f32 / 256.0 == scale)
+}
+
 /// `exp(-x)` for `x >= 0`: the series of a small part of `x`, squared up again.
 fn exp_of_negative(x: f64) -> f64 {
     let halvings = 10;
@@ -41,11 +52,13 @@ fn exp_of_negative(x: f64) -> f64 {
     sum
 }
 
-/// The logarithm of the softmax of each row of `depth` elements; output scale 1/16, zero point 127.
+/// The logarithm of the softmax of each row of `depth` elements; output scale
+/// `2^integer_bits / 256`, zero point 127. `input_multiplier` rescales inputs to that scale.
 pub fn log_softmax(
     depth: usize,
     exponentials: &[u32],
     input_multiplier: Multiplier,
+    integer_bits: u32,
     input: &[i8],
     output: &mut [i8],
 ) {
@@ -54,8 +67,9 @@ pub fn log_softmax(
         let below = |x: i8| max - i32::from(x);
         let exponential = |x: i8| exponentials.get(below(x) as usize).copied().unwrap_or(0);
         let sum: u64 = input.iter().map(|&x| u64::from(exponential(x))).sum();
-        // In steps of 1/16 with 12 fraction bits: 16 * ln in Q12 is ln in Q16.
-        let logarithm = ln_of_sum(sum);
+        // In steps of 1/16 with 12 fraction bits: 16 * ln in Q12 is ln in Q16; then in wider steps.
+        let widening = integer_bits.saturating_sub(*INTEGER_BITS.start()).min(31);
+        let logarithm = (ln_of_sum(sum) + (1 << widening >> 1)) >> widening;
         for (output, &x) in output.iter_mut().zip(input) {
             let difference = i64::from(input_multiplier.apply(-below(x) << TERM_BITS));
             let rounded = (difference - logarithm + (1 << (TERM_BITS - 1))) >> TERM_BITS;

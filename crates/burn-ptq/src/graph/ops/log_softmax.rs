@@ -28,7 +28,8 @@ impl Operator for LogSoftmax {
     }
 
     fn output_grid(&self) -> OutputGrid {
-        OutputGrid::Fixed { scale: 16.0 / 256.0, zero_point: 127 }
+        // TensorFlow Lite's, whose outputs end at -16, unless the network's own go lower.
+        OutputGrid::Fixed { scale: 16.0 / 256.0, zero_point: 127, doublings: 26 }
     }
 
     fn macs(&self, _inputs: &[&[usize]], _output: &[usize]) -> usize {

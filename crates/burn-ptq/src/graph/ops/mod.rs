@@ -79,6 +79,8 @@ pub enum OutputGrid {
         scale: f32,
         /// The zero point.
         zero_point: i32,
+        /// How often the scale may double until the grid reaches what was observed.
+        doublings: u32,
     },
 }
 

@@ -28,7 +28,7 @@ impl Operator for Softmax {
     }
 
     fn output_grid(&self) -> OutputGrid {
-        OutputGrid::Fixed { scale: 1.0 / 256.0, zero_point: -128 }
+        OutputGrid::Fixed { scale: 1.0 / 256.0, zero_point: -128, doublings: 0 }
     }
 
     fn macs(&self, _inputs: &[&[usize]], _output: &[usize]) -> usize {

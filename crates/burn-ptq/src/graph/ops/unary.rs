@@ -84,8 +84,12 @@ impl Operator for Unary {
     fn output_grid(&self) -> OutputGrid {
         // TensorFlow Lite fixes these two grids, because the ranges are known.
         match self.function {
-            UnaryFunction::Sigmoid => OutputGrid::Fixed { scale: 1.0 / 256.0, zero_point: -128 },
-            UnaryFunction::Tanh => OutputGrid::Fixed { scale: 1.0 / 128.0, zero_point: 0 },
+            UnaryFunction::Sigmoid => {
+                OutputGrid::Fixed { scale: 1.0 / 256.0, zero_point: -128, doublings: 0 }
+            }
+            UnaryFunction::Tanh => {
+                OutputGrid::Fixed { scale: 1.0 / 128.0, zero_point: 0, doublings: 0 }
+            }
             _ => OutputGrid::Observed,
         }
     }

@@ -240,6 +240,7 @@ impl Printer<'_> {
                     field("rows", rows),
                     field("depth", depth),
                     field("input", multiplier(*input_multiplier)),
+                    field("integer_bits", self.output().log_softmax_integer_bits()),
                     field("exponentials", &table),
                 ];
                 let mut printed = self.plain("bptq_log_softmax", "bptq_log_softmax", &fields);

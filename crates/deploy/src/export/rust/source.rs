@@ -218,9 +218,10 @@ impl Printer<'_> {
             IntOp::LogSoftmax { depth, exponentials, input_multiplier, .. } => {
                 let constants = array("EXPONENTIALS", "u32", exponentials);
                 let own = format!(
-                    "{depth}, &nodes::{}::EXPONENTIALS, {}",
+                    "{depth}, &nodes::{}::EXPONENTIALS, {}, {}",
                     self.id,
-                    multiplier(*input_multiplier)
+                    multiplier(*input_multiplier),
+                    self.output().log_softmax_integer_bits()
                 );
                 self.unary("log_softmax", &own, constants)
             }
