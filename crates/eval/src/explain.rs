@@ -139,16 +139,12 @@ struct Predictions {
 
 impl Predictions {
     fn new(graph: &Graph, classifies: bool) -> Self {
-        let Prediction { value, logits } = Prediction::new(graph);
+        let Prediction { value, classes } = Prediction::new(graph);
         let dims = graph.value(value).dims();
-        let axis = match graph.producer(graph.output).map(|n| &graph.nodes[n].op) {
-            Some(Op::Softmax(softmax)) => Some(softmax.axis),
-            Some(Op::LogSoftmax(softmax)) => Some(softmax.axis),
-            _ => (classifies && dims[0] > 1).then_some(0),
-        };
+        let axis = classes.or_else(|| (classifies && dims[0] > 1).then_some(0));
         let at = axis.unwrap_or(0);
         let extents = [dims[..at].iter().product(), dims[at], dims[at + 1..].iter().product()];
-        Self { value, logits: logits || axis.is_some(), extents }
+        Self { value, logits: axis.is_some(), extents }
     }
 
     /// The mean over elements of their variance over samples; 1 if nothing varies.

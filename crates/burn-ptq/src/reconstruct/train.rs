@@ -15,7 +15,7 @@ use super::model::{Batch, FloatSegment, SegmentModel};
 use super::{LearnedRounding, Reconstruction};
 use crate::event::{Cancelled, Event, Progress};
 use crate::graph::{Graph, ValueId};
-use crate::prediction::Prediction;
+use crate::prediction::{Prediction, logits};
 use crate::quant::FakeQuantize;
 use crate::quantized::QuantizedGraph;
 use crate::recipe::{Recipe, RecipeError};
@@ -386,9 +386,9 @@ impl<'a> Part<'a> {
             leaf + value
         });
         let prediction = outputs.into_iter().last()?;
-        let loss = if self.prediction.logits {
-            // The label that the float network predicts.
-            let logs = log_softmax(prediction.flatten::<2>(1, 3), 1);
+        let loss = if let Some(axis) = self.prediction.classes {
+            // The label that the float network predicts, at every position.
+            let logs = log_softmax(logits(prediction, axis), 1);
             -logs.max_dim(1).sum()
         } else {
             // For a squared error every output counts alike: signs keep them from cancelling.
