@@ -4,6 +4,8 @@ use burn_ptq::graph::ops::UnaryFunction;
 use burn_ptq::graph::{Graph, Node, Op};
 use burn_ptq_deploy::interpreter::tensor_integers;
 use burn_ptq_deploy::model::{IntModel, IntOp};
+use burn_ptq_kernels::grid::Grid;
+use burn_ptq_kernels::params::Clamp;
 
 /// The output of a model.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,9 +68,32 @@ impl ModelOutput {
                     let grid = program.tensors[node.output.0].grid;
                     Ending::of_values(table.iter().map(|&q| grid.dequantize(i32::from(q))))
                 }
-                IntOp::Transpose { .. } | IntOp::Requantize { .. } | IntOp::Unpack => {
+                IntOp::Requantize { clamp, .. } => {
+                    let input = program.tensors[node.inputs[0].0].grid;
+                    let grid = program.tensors[node.output.0].grid;
+                    let reached = Clamp { min: input.min, max: input.max };
+                    match Ending::of_bounds(*clamp, grid) {
+                        // Where the input goes no further, nothing was clipped.
+                        Ending::Sigmoid if Ending::of_bounds(reached, input) == Ending::Other => {
+                            Ending::Sigmoid
+                        }
+                        _ => {
+                            tensor = node.inputs[0];
+                            continue;
+                        }
+                    }
+                }
+                IntOp::Transpose { .. } | IntOp::Unpack => {
                     tensor = node.inputs[0];
                     continue;
+                }
+                IntOp::Conv2d { weighted, .. }
+                | IntOp::DepthwiseConv2d { weighted, .. }
+                | IntOp::FullyConnected { weighted, .. } => {
+                    Ending::of_bounds(weighted.clamp, program.tensors[node.output.0].grid)
+                }
+                IntOp::Add { clamp, .. } | IntOp::Mul { clamp, .. } => {
+                    Ending::of_bounds(*clamp, program.tensors[node.output.0].grid)
                 }
                 _ => Ending::Other,
             };
@@ -109,6 +134,15 @@ impl Ending {
         let (low, high) =
             values.fold((f32::MAX, f32::MIN), |(low, high), x| (low.min(x), high.max(x)));
         if low >= 0.0 && high <= 1.0 { Self::Sigmoid } else { Self::Other }
+    }
+
+    /// The ending of an operation with these bounds: a clip to 0 to 1 is taken for a sigmoid, whether
+    /// the grid goes beyond 1 or ends there.
+    fn of_bounds(bounds: Clamp, grid: Grid) -> Self {
+        let half = 0.5 * grid.scale;
+        let [low, high] = [bounds.min, bounds.max].map(|q| grid.dequantize(q));
+        let is_bound = bounds.max < grid.max || (high - 1.0).abs() <= half;
+        if low >= 0.0 && high <= 1.0 + half && is_bound { Self::Sigmoid } else { Self::Other }
     }
 
     /// The output above which the probability is above `threshold`, and what that is in words.
