@@ -8,6 +8,7 @@ mod transaction;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub(crate) use transaction::is_staging;
 pub use transaction::{Transaction, recover};
@@ -56,15 +57,50 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
     let folder = folder_of(path);
     fs::create_dir_all(folder)?;
+    remove_abandoned(folder);
     let mut builder = tempfile::Builder::new();
     // A temporary file is private; a result has the permissions of any other new file.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.prefix(".burn-ptq-").suffix(".partial").tempfile_in(folder)?;
+    let mut file = builder.prefix(PREFIX).suffix(SUFFIX).rand_bytes(RANDOM).tempfile_in(folder)?;
+    // Tells a living process from a dead one; where there are no locks, nothing is taken for dead.
+    let _ = file.as_file().try_lock();
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     sync_folder(folder)
+}
+
+/// What the names of unfinished files begin and end with, with so many random characters between.
+const PREFIX: &str = ".burn-ptq-";
+const SUFFIX: &str = ".partial";
+const RANDOM: usize = 6;
+
+/// Younger files may belong to a process that has not locked them yet.
+const ABANDONED: Duration = Duration::from_secs(60);
+
+/// Removes the unfinished files of processes that died from `folder`, as far as possible: files with
+/// such a name that nobody holds a lock on and that nobody has written to for a while.
+pub(crate) fn remove_abandoned(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let random = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX));
+        let is_named = random
+            .is_some_and(|r| r.len() == RANDOM && r.bytes().all(|b| b.is_ascii_alphanumeric()));
+        if !is_named || !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            continue;
+        }
+        let path = entry.path();
+        let is_old = |file: &File| {
+            let modified = file.metadata().and_then(|metadata| metadata.modified());
+            modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > ABANDONED))
+        };
+        let Ok(file) = File::open(&path) else { continue };
+        if is_old(&file) && file.try_lock().is_ok() {
+            // The next run tries again.
+            let _ = fs::remove_file(&path);
+        }
+    }
 }
 
 /// The folder that a file lies in.
@@ -112,6 +148,7 @@ pub(crate) fn sync_folder(_: &Path) -> io::Result<()> {
 #[cfg(all(test, unix))]
 mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::time::SystemTime;
 
     use super::*;
 
@@ -130,6 +167,45 @@ mod tests {
         assert_eq!(fs::read(&path).expect("readable"), b"second");
         assert_eq!(mode(&path), mode(&plain));
         assert_eq!(fs::read_dir(folder.path().join("a/b")).expect("a folder").count(), 1);
+    }
+
+    #[test]
+    fn what_dead_processes_left_is_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let old = SystemTime::now() - 2 * ABANDONED;
+        let make = |name: &str, modified: SystemTime| -> File {
+            let file = File::create(folder.path().join(name)).expect("a new file");
+            file.set_modified(modified).expect("a time of its own");
+            file
+        };
+        drop(make(".burn-ptq-aB3xY9.partial", old));
+        let young = ".burn-ptq-aB3xY8.partial";
+        drop(make(young, SystemTime::now()));
+        let locked = ".burn-ptq-aB3xY7.partial";
+        let writer = make(locked, old);
+        writer.try_lock().expect("nobody else has it");
+        // Files of other names are other people's.
+        let others = ["x.partial", ".burn-ptq-notes.partial2", ".burn-ptq-long-name.partial"];
+        others.iter().for_each(|name| drop(make(name, old)));
+        fs::create_dir(folder.path().join(".burn-ptq-folder.partial")).expect("a folder");
+
+        write_atomically(&folder.path().join("model.bptq"), b"new").expect("written");
+        let names = || {
+            let entries = fs::read_dir(folder.path()).expect("a folder");
+            let mut names: Vec<_> = entries.map(|e| e.expect("there").file_name()).collect();
+            names.sort();
+            names
+        };
+        let mut expected = vec![young, locked, ".burn-ptq-folder.partial", "model.bptq"];
+        expected.extend(others);
+        expected.sort_unstable();
+        assert_eq!(names(), expected);
+
+        // Its writer dies, and a transaction is the next run.
+        drop(writer);
+        drop(Transaction::begin(folder.path()).expect("begun"));
+        expected.retain(|name| *name != locked);
+        assert_eq!(names(), expected);
     }
 
     #[test]

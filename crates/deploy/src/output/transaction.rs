@@ -10,7 +10,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::{OutputError, failed, folder_of, sync_folder};
+use super::{OutputError, failed, folder_of, remove_abandoned, sync_folder};
 
 /// What the names of staging folders begin with.
 const PREFIX: &str = ".burn-ptq-staging-";
@@ -55,6 +55,7 @@ impl Transaction {
         }
         fs::create_dir_all(root).map_err(failed("create the folder", root))?;
         recover(root)?;
+        remove_abandoned(root);
         let staging = Staging::new(root).map_err(failed("write into the folder", root))?;
         Ok(Self { root: root.to_owned(), staging, steps: Vec::new(), created, done: false })
     }
