@@ -37,6 +37,18 @@ pub fn render(header: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
+/// A number with three significant digits, for people.
+pub fn number(x: f64) -> String {
+    match x.abs() {
+        0.0 => "0".into(),
+        0.001..1000.0 => {
+            let before = x.abs().log10().floor() as i32;
+            format!("{x:.*}", (2 - before).max(0) as usize)
+        }
+        _ => format!("{x:.2e}"),
+    }
+}
+
 /// A number of bytes for people.
 pub fn bytes(count: usize) -> String {
     match count {
@@ -53,6 +65,21 @@ mod tests {
     fn numbers_align_right_and_text_left() {
         let rows = [vec!["conv".into(), "8".into()], vec!["fc".into(), "120".into()]];
         assert_eq!(render(&["layer", "macs"], &rows), "layer  macs\nconv      8\nfc      120\n");
+    }
+
+    #[test]
+    fn numbers_keep_their_digits_however_small() {
+        for (x, text) in [
+            (0.0, "0"),
+            (1.0, "1.00"),
+            (0.012_345, "0.0123"),
+            (-123.4, "-123"),
+            (0.000_012_34, "1.23e-5"),
+            (-3.2e-7, "-3.20e-7"),
+            (12_345.0, "1.23e4"),
+        ] {
+            assert_eq!(number(x), text);
+        }
     }
 
     #[test]

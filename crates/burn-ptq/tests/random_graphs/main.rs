@@ -128,7 +128,7 @@ fn random_graphs_agree_with_onnx_runtime_their_simulation_and_exported_c() {
         );
     }
     assert!(wrong.is_empty(), "{} of {count} networks are wrong", wrong.len());
-    assert!(10 * programs.len() as u64 >= 9 * count, "too many networks are refused");
+    assert!(refused.is_empty(), "valid networks are refused under valid recipes");
 }
 
 /// What ONNX Runtime computes; `None` where it refuses the file or is not there.

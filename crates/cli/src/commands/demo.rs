@@ -6,6 +6,7 @@ use anyhow::Context;
 use burn::tensor::Device;
 use burn_ptq::recipe::Recipe;
 use burn_ptq_eval::job::{Job, run as run_job};
+use burn_ptq_eval::metric::Interval;
 use burn_ptq_eval::task::Task;
 
 use crate::args::Demo;
@@ -41,12 +42,11 @@ pub fn run(args: Demo) -> anyhow::Result<()> {
             out: Some(out.clone()),
         };
         let (report, _) = run_job(&job, &Device::flex(), &|event| reporter.show(event))?;
-        let percent = |x: Option<f64>| x.map_or("-".into(), |x| format!("{:.1}", 100.0 * x));
         rows.push(vec![
             report.label.clone(),
-            percent(report.float),
-            percent(report.simulated),
-            percent(report.integer),
+            percent(report.float, report.float_ci),
+            percent(report.simulated, report.simulated_ci),
+            percent(report.integer, report.integer_ci),
             table::bytes(report.exported.flash_bytes),
             table::bytes(report.exported.ram_bytes),
             format!("{:.1}", report.seconds.values().sum::<f64>()),
@@ -57,12 +57,24 @@ pub fn run(args: Demo) -> anyhow::Result<()> {
     let header =
         ["recipe", "float %", "simulated %", "integer %", "flash", "RAM", "seconds", "results"];
     output::print(table::render(&header, &rows))?;
+    outln!("In brackets: 95 % confidence intervals over the evaluation samples.")?;
     let c = args.out.join(PRESETS[0]).join("c");
     outln!(
         "\nEach folder holds model.bptq, report.json and the C code. Prove it on this machine:\n  \
          make -C {} test",
         c.display()
     )
+}
+
+/// A share in percent with its confidence interval.
+fn percent(share: Option<f64>, interval: Option<Interval>) -> String {
+    match (share, interval) {
+        (Some(x), Some((low, high))) => {
+            format!("{:.1} [{:.1}, {:.1}]", 100.0 * x, 100.0 * low, 100.0 * high)
+        }
+        (Some(x), None) => format!("{:.1}", 100.0 * x),
+        (None, _) => "-".into(),
+    }
 }
 
 fn unpack(folder: &Path) -> std::io::Result<()> {

@@ -9,7 +9,7 @@ use burn_ptq_deploy::export::check_name;
 use burn_ptq_deploy::preprocess::{DataLayout, Preprocessing};
 use burn_ptq_eval::explain::LayerCost;
 use burn_ptq_eval::job::{Job, run as run_job};
-use burn_ptq_eval::metric::Metric;
+use burn_ptq_eval::metric::{Interval, Metric};
 use burn_ptq_eval::report::{ExplainReport, Report};
 use burn_ptq_eval::task::Task;
 
@@ -180,10 +180,7 @@ fn metrics(report: &Report) -> String {
     else {
         return "not evaluated: give --eval X.npy --labels Y.npy, or --task DIR\n".into();
     };
-    let shown = |value: f64, interval| match metric.parse::<Metric>() {
-        Ok(metric) => metric.text(value, interval),
-        Err(_) => value.to_string(),
-    };
+    let shown = |value, interval| shown(metric, value, interval);
     let mut text = format!(
         "{metric} on {} sample{}: integer {}, simulated {}, float {}\n",
         report.samples,
@@ -202,6 +199,14 @@ fn metrics(report: &Report) -> String {
         text.push_str(&format!("  {}: integer {integer}, float {float}\n", figure.name));
     }
     text
+}
+
+/// A value of the metric of this name, with its confidence interval.
+fn shown(metric: &str, value: f64, interval: Option<Interval>) -> String {
+    match metric.parse::<Metric>() {
+        Ok(metric) => metric.text(value, interval),
+        Err(_) => value.to_string(),
+    }
 }
 
 /// How raw samples become inputs, as the report records it.
@@ -237,11 +242,13 @@ fn preprocessing(report: &Report) -> String {
 /// What quantizing single layers costs, as a table.
 fn explain(explained: &ExplainReport, metric: Option<&str>) -> String {
     let judged = explained.layers.iter().any(|layer| layer.metric.is_some());
+    let name = metric.unwrap_or("metric");
     let row = |cost: &LayerCost| {
         let mut row =
-            vec![cost.name.clone(), format!("{:.5}", cost.loss), format!("{:.5}", cost.loss_error)];
-        if let (Some(metric), Some(lost), Some(error)) = (cost.metric, cost.lost, cost.lost_error) {
-            row.extend([metric, lost, error].map(|x| format!("{x:.4}")));
+            vec![cost.name.clone(), table::number(cost.loss), table::number(cost.loss_error)];
+        if let (Some(value), Some(lost), Some(error)) = (cost.metric, cost.lost, cost.lost_error) {
+            row.push(shown(name, value, None));
+            row.extend([lost, error].map(table::number));
         }
         row
     };
@@ -250,7 +257,7 @@ fn explain(explained: &ExplainReport, metric: Option<&str>) -> String {
     let mut header = vec!["only this layer quantized", *loss, "+-"];
     let mut text = format!("\n{loss} of the network's predictions on {samples} {samples_are}");
     if judged {
-        header.extend([metric.unwrap_or("metric"), "lost", "+-"]);
+        header.extend([name, "lost", "+-"]);
         text.push_str(&format!("; the metric on {evaluation_samples} evaluation samples"));
     }
     text.push_str("; +- one standard error\n");
