@@ -140,6 +140,8 @@ pub struct Axis {
 pub struct Case {
     /// The name.
     pub name: String,
+    /// The preset under the settings, in place of the study's.
+    pub preset: Option<String>,
     /// The settings.
     #[serde(default)]
     pub set: Table,
@@ -313,6 +315,11 @@ impl Axis {
     /// Its name in the report.
     pub fn name(&self) -> &str {
         self.name.as_deref().or(self.key.as_deref()).unwrap_or("setting")
+    }
+
+    /// The preset that a value chooses, if it does.
+    pub(super) fn preset(&self, level: usize) -> Option<&str> {
+        self.cases.get(level)?.preset.as_deref()
     }
 
     /// The name of a value.

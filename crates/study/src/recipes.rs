@@ -4,7 +4,7 @@ use burn_ptq::recipe::{Recipe, suggest};
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::file::{Experiment, Study};
+use super::file::{Axis, Experiment, Study};
 use super::fragment::{overlay, pieces};
 
 impl Study {
@@ -13,7 +13,9 @@ impl Study {
     /// # Errors
     /// If it cannot be; the message names the values, or the section that is to blame.
     pub fn recipe(&self, experiment: &Experiment, levels: &[usize]) -> Result<Recipe, String> {
-        let base = self.with_base()?;
+        let chosen = experiment.axes.iter().zip(levels);
+        let preset = chosen.filter_map(|(axis, &level)| axis.preset(level)).next();
+        let base = self.with_base(preset.or(self.preset.as_deref()))?;
         let mut set = base.clone();
         overlay(&mut set, &experiment.set);
         let mut recipe = set.clone();
@@ -38,9 +40,9 @@ impl Study {
         })
     }
 
-    /// The preset under the base recipe.
-    fn with_base(&self) -> Result<Table, String> {
-        let preset = match &self.preset {
+    /// The base recipe over a preset, or over the default recipe.
+    fn with_base(&self, preset: Option<&str>) -> Result<Table, String> {
+        let preset = match preset {
             Some(name) => Recipe::preset(name).map_err(|e| e.to_string())?,
             None => Recipe::default(),
         };
@@ -52,7 +54,7 @@ impl Study {
 
     /// The base has only keys and components that there are.
     pub(super) fn check_base(&self) -> Result<(), String> {
-        self.with_base()?;
+        self.with_base(self.preset.as_deref())?;
         known_keys(&self.base).map_err(|problem| format!("[base]: {problem}"))
     }
 
@@ -60,6 +62,11 @@ impl Study {
     /// every value of every axis alone gives a recipe.
     pub(super) fn check_recipes(&self, experiment: &Experiment) -> Result<(), String> {
         known_keys(&experiment.set).map_err(|problem| format!("set: {problem}"))?;
+        let chooses = |axis: &&Axis| axis.cases.iter().any(|case| case.preset.is_some());
+        let choosing: Vec<&str> = experiment.axes.iter().filter(chooses).map(Axis::name).collect();
+        if let [first, second, ..] = choosing[..] {
+            return Err(format!("axes '{first}' and '{second}' both choose a preset"));
+        }
         let first = vec![0; experiment.axes.len()];
         for (at, axis) in experiment.axes.iter().enumerate() {
             for case in &axis.cases {
@@ -134,6 +141,19 @@ mod tests {
                 "'q': axis 'n', case 'c': set: layerwise.sample: unknown field `sample`",
             ),
             ("", "", "key = 'rounding'\nvalues = ['gpqt']", "'q': with rounding = gpqt: unknown"),
+            (
+                "",
+                "",
+                "name = 'n'\ncases = [{ name = 'c', preset = 'w8a9' }]",
+                "unknown preset 'w8a9'",
+            ),
+            (
+                "",
+                "",
+                "name = 'n'\ncases = [{ name = 'c', preset = 'w8a8' }]\n[[experiment.axis]]\n\
+                 name = 'm'\ncases = [{ name = 'd', preset = 'w4a8' }]",
+                "axes 'n' and 'm' both choose a preset",
+            ),
         ] {
             let found = problem(base, set, axis);
             assert!(found.contains(message), "{message}: {found}");
@@ -147,6 +167,23 @@ mod tests {
                     [[experiment]]\nquestion = 'q'\nset = { reconstruction.granularity = 'network' }\n\
                     [[experiment.axis]]\nkey = 'weights.bits'\nvalues = [4]";
         assert!(Study::parse(text, "s").is_ok());
+    }
+
+    #[test]
+    fn cases_choose_presets_which_base_and_settings_lie_over() {
+        let text = "name = 's'\npreset = 'w8a8'\n[base]\ncalibration.samples = 77\n[[task]]\n\
+                    name = 'a'\n[[experiment]]\nquestion = 'q'\n[[experiment.axis]]\nname = 'p'\n\
+                    cases = [{ name = 'study' }, { name = 'w4a8', preset = 'w4a8' }, \
+                    { name = 'w3a8', preset = 'w4a8', set = { weights.bits = 3 } }]";
+        let study = Study::parse(text, "s").unwrap();
+        let of = |level: usize| study.recipe(&study.experiments[0], &[level]).unwrap();
+        for (level, preset, bits) in [(0, "w8a8", 8), (1, "w4a8", 4), (2, "w4a8", 3)] {
+            let mut expected = Recipe::preset(preset).unwrap();
+            expected.name = "study".into();
+            expected.calibration.samples = Some(77);
+            expected.weights.bits = bits;
+            assert_eq!(of(level).to_toml(), expected.to_toml());
+        }
     }
 
     #[test]
