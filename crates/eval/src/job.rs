@@ -1,16 +1,14 @@
 //! A whole job: files in, report and artefacts out. The command line, examples and tests all call
-//! [`run`].
+//! [`run`]. What it does to a task up to the quantized network, the runs of a study do too: see
+//! [`OpenTask`].
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use burn::tensor::Device;
 use burn_ptq::agreement::compare_layers;
-use burn_ptq::calibrate::CalibrateError;
-use burn_ptq::graph::Graph;
-use burn_ptq::import::onnx;
 use burn_ptq::noise::{MeasuredOn, NOISE_SAMPLES, weight_sqnr};
-use burn_ptq::pipeline::{Quantized, Quantizer};
+use burn_ptq::pipeline::Quantized;
 use burn_ptq::recipe::Recipe;
 use burn_ptq::warning::Warning;
 use burn_ptq::{Event, Progress};
@@ -22,15 +20,14 @@ use burn_ptq_deploy::output::{OutputError, Transaction};
 use burn_ptq_deploy::size::size_report;
 use burn_ptq_deploy::target::{HOST, Kernels};
 
-use crate::data::{DataError, Samples};
 use crate::error::Error;
 use crate::evaluate::{
     Evaluation, Judgement, Predict, float_predictor, integer_predictor, partly_quantized_predictor,
     simulated_predictor,
 };
 use crate::explain;
-use crate::input::ModelInput;
-use crate::metric::{Metric, ModelOutput};
+use crate::metric::Metric;
+use crate::opened::{OpenTask, is_data_free};
 use crate::report::{ExplainReport, ExportedSize, LayerReport, Report};
 use crate::sampling_error::standard_error;
 use crate::spread::Spread;
@@ -62,91 +59,79 @@ pub fn run(job: &Job, device: &Device, progress: Progress) -> Result<(Report, Qu
         exporter(name)?;
     }
     let folder = job.out.as_deref().map(|out| OutputFolder::open(out, &job.exports)).transpose()?;
-    let task = &job.task;
-    let clock = Instant::now();
-    let onnx::Model { graph, sha256 } = task.read_model()?;
-    let import_seconds = clock.elapsed().as_secs_f64();
-    let mut input = ModelInput::of_graph(&graph, &task.input)?;
-    check_classes(&graph, &input.classes)?;
-    let synthesis = job.recipe.calibration.source.component().synthesis();
-    let calibration = match synthesis {
-        Some(_) => None,
-        None => Some(open_calibration(task, &input)?.ok_or(CalibrateError::NoSamples)?),
+    let recipe = &job.recipe;
+    let opened = OpenTask::open(&job.task, !is_data_free(recipe))?;
+    let quantizer = opened.quantizer(recipe, device)?;
+    let kept = quantizer.samples_kept();
+    let calibrated = opened.calibrate(&quantizer, recipe, None, kept, progress)?;
+    let mut quantized = quantizer.quantize_calibrated(calibrated, progress)?;
+    quantized.facts.noticed.extend(fewer_samples(&opened, recipe));
+    // Exports take their names from it.
+    quantized.program.name.clone_from(&job.task.name);
+
+    let mut report = begin(job, &opened, &quantized)?;
+    let facts = match &opened.evaluation {
+        Some(evaluation) => Some(judge(evaluation, &mut quantized, &mut report, device, progress)?),
+        None => None,
     };
-    if let Some(samples) = &calibration {
-        // The folders of both are the same classes, even if one lacks some.
-        input.classes.clone_from(&samples.input().classes);
+    if let Some(calibration) = &mut quantized.facts.calibration
+        && let Some(fit) = &mut calibration.batch_norm
+    {
+        fit.rescaled = fit.rescaled.map(|scaling| scaling.instead_of(&report.preprocessing));
     }
-    let output = ModelOutput::of_graph(&graph);
-    let evaluation = open_evaluation(task, &input, &output)?;
-    if let Some(evaluation) = &evaluation {
-        input.classes.clone_from(&evaluation.samples.input().classes);
-    }
-    let mut notes = Vec::new();
-    for samples in calibration.iter().chain(evaluation.as_ref().map(|e| &e.samples)) {
-        notes.extend(samples.notes().iter().cloned());
-    }
-    if let (Some(calibration), Some(evaluation)) = (&calibration, &evaluation) {
-        notes.extend(evaluation.samples.element_note(calibration.preprocessing()));
-    }
-    // Folders may also hold samples of networks that tell no classes apart.
-    if check_classes(&graph, &input.classes).is_err() {
-        input.classes.clear();
+    quantized.warnings = check(&quantized.facts, facts.as_ref());
+    report.warnings = quantized.warnings.clone();
+    (report.sqnr_on, report.sqnr_samples) = (quantized.noise.on, quantized.noise.samples);
+    if job.explain {
+        progress(Event::Stage { stage: "explain" });
+        let clock = Instant::now();
+        let part = opened.evaluation.as_ref().map(|e| e.limited_to(EXPLAIN_SAMPLES));
+        report.explain = Some(explain(part.as_ref(), &quantized, device, progress)?);
+        report.seconds.insert("explain".into(), clock.elapsed().as_secs_f64());
     }
 
-    let hashes = match &calibration {
-        Some(calibration) => (sha256, calibration.hash()?),
-        None => (sha256, String::new()),
-    };
-    let recorded =
-        calibration.as_ref().map_or(&input.preprocessing, Samples::preprocessing).clone();
-    let quantizer = Quantizer::new(job.recipe.clone())
-        .with_device(device.clone())
-        .with_hashes(hashes.0.clone(), hashes.1.clone())
-        .with_preprocessing(recorded.clone())
-        .with_classes(input.classes.clone());
-    let limit = job.recipe.calibration.samples;
-    let mut noticed = Vec::new();
-    if let (Some(limit), Some(samples)) = (limit, &calibration)
-        && limit > samples.count()
-    {
-        noticed.push(Warning::new(
+    progress(Event::Stage { stage: "compare layers" });
+    let clock = Instant::now();
+    let probes = &quantized.probes;
+    describe_layers(&mut report, &quantized, device, probes)?;
+    report.seconds.insert("compare layers".into(), clock.elapsed().as_secs_f64());
+
+    if let Some(folder) = folder {
+        Event::Stage { stage: "write" }.tell(progress)?;
+        folder.write(&mut report, &quantized, &job.exports)?;
+    }
+    Ok((report, quantized))
+}
+
+/// The warning that there are fewer calibration samples than `recipe` asks for.
+fn fewer_samples(opened: &OpenTask, recipe: &Recipe) -> Option<Warning> {
+    let (limit, samples) = recipe.calibration.samples.zip(opened.calibration.as_ref())?;
+    (limit > samples.count()).then(|| {
+        Warning::new(
             "fewer-samples",
             format!(
                 "{limit} calibration samples were asked for, but there are {}",
                 samples.count()
             ),
             "all of them were used; leave --samples out, or give more data",
-        ));
-    }
-    let (expected, mut quantized) = match (&calibration, synthesis) {
-        (Some(calibration), _) => {
-            let batch = job.recipe.calibration.batch;
-            let expected = limit.unwrap_or(usize::MAX).min(calibration.count());
-            let batches = calibration.batches(batch, limit)?;
-            (expected, quantizer.quantize_samples(graph, batches, Some(expected), progress)?)
-        }
-        (None, synthesis) => {
-            let made = synthesis.map_or(0, |synthesis| synthesis.samples);
-            let none = std::iter::empty::<Result<Vec<f32>, DataError>>();
-            (made, quantizer.quantize_samples(graph, none, Some(made), progress)?)
-        }
-    };
+        )
+    })
+}
 
-    quantized.facts.noticed.extend(noticed);
-    // Exports take their names from it.
-    quantized.program.name.clone_from(&task.name);
+/// The report of a network that is not judged yet.
+fn begin(job: &Job, opened: &OpenTask, quantized: &Quantized) -> Result<Report, Error> {
+    let provenance = &quantized.program.provenance;
     let mut report = Report {
-        task: task.name.clone(),
-        model: task.model.display().to_string(),
-        model_sha256: hashes.0,
-        calibration_sha256: hashes.1,
+        task: job.task.name.clone(),
+        model: job.task.model.display().to_string(),
+        model_sha256: provenance.model_hash.clone(),
+        calibration_sha256: provenance.calibration_hash.clone(),
         version: env!("CARGO_PKG_VERSION"),
         recipe: job.recipe.to_toml(),
         label: job.recipe.label(),
         seed: job.recipe.seed,
-        calibration_samples: expected,
-        calibration: if calibration.is_some() { "data" } else { "data-free" },
+        calibration_samples: opened.calibration_samples(&job.recipe)?,
+        calibration: if is_data_free(&job.recipe) { "data-free" } else { "data" },
         metric: None,
         metric_note: None,
         samples: 0,
@@ -164,88 +149,66 @@ pub fn run(job: &Job, device: &Device, progress: Progress) -> Result<(Report, Qu
         ram_bytes: 0,
         macs: 0,
         layers: Vec::new(),
-        preprocessing: recorded.clone(),
-        classes: input.classes.clone(),
-        notes,
+        preprocessing: quantized.program.preprocessing.clone(),
+        classes: opened.input.classes.clone(),
+        notes: opened.notes.clone(),
         sqnr_on: quantized.noise.on,
         sqnr_samples: quantized.noise.samples,
         warnings: Vec::new(),
         explain: None,
     };
-    report.seconds.insert("import".into(), import_seconds);
+    report.seconds.insert("import".into(), opened.import_seconds);
     for &(stage, seconds) in &quantized.seconds {
         report.seconds.insert(stage.into(), seconds);
     }
-    let mut evaluation_facts = None;
-    if let Some(evaluation) = &evaluation {
-        report.metric = Some(evaluation.metric.name());
-        report.metric_note = evaluation.note()?;
-        report.samples = evaluation.count();
-        let mut judge = |stage: &str, predict: Predict| {
-            let clock = Instant::now();
-            let judgement = evaluation.judge_samples(stage, predict, progress)?;
-            report.seconds.insert(stage.into(), clock.elapsed().as_secs_f64());
-            Ok::<Judgement, Error>(judgement)
-        };
-        let input_len = input.shape.iter().product();
-        let mut inputs = Spread::new(NOISE_SAMPLES);
-        let mut predict = float_predictor(&quantized.float, device);
-        let float = judge("evaluate float", &mut |samples: Vec<f32>| {
-            inputs.add_batch(&samples, input_len);
-            predict(samples)
-        })?;
-        let simulated =
-            judge("evaluate simulated", &mut simulated_predictor(&quantized.quantized, device))?;
-        let mut clipped = Clipped::default();
-        let mut predict = integer_predictor(&quantized.program);
-        let integer = judge("evaluate integer", &mut |samples: Vec<f32>| {
-            clipped.add(&quantized.program, &samples);
-            predict(samples)
-        })?;
-        drop(predict);
-        report.record(&float, &simulated, &integer, &quantized.program.classes);
-        let mut facts = EvaluationFacts::new(evaluation, Some(&float), Some(&integer));
-        facts.clipped = clipped.share();
-        if let Some(part) = open_evaluation(task, &input, &output)? {
-            let part = part.limited_to(SCALING_SAMPLES);
-            let calibration = quantized.facts.calibration.as_mut();
-            let fit = calibration.and_then(|calibration| calibration.batch_norm.as_mut());
-            facts.look_for_scaling(&part, fit, &quantized.float, device, progress)?;
-        }
-        evaluation_facts = Some(facts);
-        if quantized.noise.on == MeasuredOn::Fitted {
-            // Inputs without their labels: nothing is chosen by them.
-            quantized.measure_noise(inputs.samples(), MeasuredOn::Evaluation, device, progress)?;
-        }
-    }
-    if let Some(calibration) = &mut quantized.facts.calibration
-        && let Some(fit) = &mut calibration.batch_norm
-    {
-        fit.rescaled = fit.rescaled.map(|scaling| scaling.instead_of(&recorded));
-    }
-    quantized.warnings = check(&quantized.facts, evaluation_facts.as_ref());
-    report.warnings = quantized.warnings.clone();
-    (report.sqnr_on, report.sqnr_samples) = (quantized.noise.on, quantized.noise.samples);
-    if job.explain {
-        progress(Event::Stage { stage: "explain" });
+    Ok(report)
+}
+
+/// Judges the float, the simulated and the integer network, and gathers what checks look at.
+fn judge(
+    evaluation: &Evaluation,
+    quantized: &mut Quantized,
+    report: &mut Report,
+    device: &Device,
+    progress: Progress,
+) -> Result<EvaluationFacts, Error> {
+    report.metric = Some(evaluation.metric.name());
+    report.metric_note = evaluation.note()?;
+    report.samples = evaluation.count();
+    let mut judge = |stage: &str, predict: Predict| {
         let clock = Instant::now();
-        let part = open_evaluation(task, &input, &output)?
-            .map(|evaluation| evaluation.limited_to(EXPLAIN_SAMPLES));
-        report.explain = Some(explain(part.as_ref(), &quantized, device, progress)?);
-        report.seconds.insert("explain".into(), clock.elapsed().as_secs_f64());
+        let judgement = evaluation.judge_samples(stage, predict, progress)?;
+        report.seconds.insert(stage.into(), clock.elapsed().as_secs_f64());
+        Ok::<Judgement, Error>(judgement)
+    };
+    let input_len = quantized.float.value(quantized.float.input).len();
+    let mut inputs = Spread::new(NOISE_SAMPLES);
+    let mut predict = float_predictor(&quantized.float, device);
+    let float = judge("evaluate float", &mut |samples: Vec<f32>| {
+        inputs.add_batch(&samples, input_len);
+        predict(samples)
+    })?;
+    let simulated =
+        judge("evaluate simulated", &mut simulated_predictor(&quantized.quantized, device))?;
+    let mut clipped = Clipped::default();
+    let mut predict = integer_predictor(&quantized.program);
+    let integer = judge("evaluate integer", &mut |samples: Vec<f32>| {
+        clipped.add(&quantized.program, &samples);
+        predict(samples)
+    })?;
+    drop(predict);
+    report.record(&float, &simulated, &integer, &quantized.program.classes);
+    let mut facts = EvaluationFacts::new(evaluation, Some(&float), Some(&integer));
+    facts.clipped = clipped.share();
+    let part = evaluation.limited_to(SCALING_SAMPLES);
+    let calibration = quantized.facts.calibration.as_mut();
+    let fit = calibration.and_then(|calibration| calibration.batch_norm.as_mut());
+    facts.look_for_scaling(&part, fit, &quantized.float, device, progress)?;
+    if quantized.noise.on == MeasuredOn::Fitted {
+        // Inputs without their labels: nothing is chosen by them.
+        quantized.measure_noise(inputs.samples(), MeasuredOn::Evaluation, device, progress)?;
     }
-
-    progress(Event::Stage { stage: "compare layers" });
-    let clock = Instant::now();
-    let probes = &quantized.probes;
-    describe_layers(&mut report, &quantized, device, probes)?;
-    report.seconds.insert("compare layers".into(), clock.elapsed().as_secs_f64());
-
-    if let Some(folder) = folder {
-        Event::Stage { stage: "write" }.tell(progress)?;
-        folder.write(&mut report, &quantized, &job.exports)?;
-    }
-    Ok((report, quantized))
+    Ok(facts)
 }
 
 /// The most evaluation samples on which `--explain` judges each layer.
@@ -308,41 +271,6 @@ impl Clipped {
     pub fn share(&self) -> Option<f64> {
         (self.elements > 0).then(|| self.outside as f64 / self.elements as f64)
     }
-}
-
-/// Checks that there are as many names of classes as outputs, along one of the output's axes; a single
-/// output tells two classes apart.
-fn check_classes(graph: &Graph, classes: &[String]) -> Result<(), Error> {
-    let output = graph.value(graph.output);
-    let count = classes.len();
-    let single = output.len() == 1 && count == 2;
-    if classes.is_empty() || count == output.len() || output.shape.contains(&count) || single {
-        return Ok(());
-    }
-    Err(Error::Classes { found: count, output: output.name.clone(), shape: output.shape.clone() })
-}
-
-/// Opens the calibration samples of a task for a model with this input; every window of a recording
-/// is a sample.
-///
-/// # Errors
-/// If they cannot be read, or do not fit the input.
-pub fn open_calibration(task: &Task, input: &ModelInput) -> Result<Option<Samples>, DataError> {
-    let Some(path) = &task.calibration else { return Ok(None) };
-    Ok(Some(Samples::open(path, input)?.into_windows()))
-}
-
-/// Opens the evaluation of a task for a model with this input and output.
-///
-/// # Errors
-/// If the files do not fit the model or each other.
-pub fn open_evaluation(
-    task: &Task,
-    input: &ModelInput,
-    output: &ModelOutput,
-) -> Result<Option<Evaluation>, Error> {
-    let Some(files) = &task.evaluation else { return Ok(None) };
-    Ok(Some(Evaluation::open(files, (task.metric, task.metric_options), input, output)?))
 }
 
 fn describe_layers(

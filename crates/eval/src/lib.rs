@@ -3,8 +3,8 @@
 //! [`burn_ptq`] quantizes a graph with batches that somebody hands it, and touches no files besides
 //! models. This crate knows files: it reads samples and labels in the forms that people keep them in
 //! ([`data`]), turns raw samples into a model's inputs as a task says ([`task`], [`input`]), judges the
-//! float, the simulated and the integer network alike ([`evaluate`], [`metric`]), and runs the whole
-//! of it as a [`job`], whose [`report`] is `report.json`.
+//! float, the simulated and the integer network alike ([`evaluate`], [`metric`]), quantizes what a task
+//! holds ([`opened`]), and runs the whole of it as a [`job`], whose [`report`] is `report.json`.
 //!
 //! ```no_run
 //! use burn::tensor::Device;
@@ -35,6 +35,7 @@ pub mod explain;
 pub mod input;
 pub mod job;
 pub mod metric;
+pub mod opened;
 pub mod report;
 mod sampling_error;
 mod spread;

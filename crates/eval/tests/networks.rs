@@ -20,6 +20,7 @@ use burn_ptq_eval::data::Samples;
 use burn_ptq_eval::input::ModelInput;
 use burn_ptq_eval::job::{self, Job};
 use burn_ptq_eval::metric::ModelOutput;
+use burn_ptq_eval::opened;
 use burn_ptq_eval::report::Report;
 use burn_ptq_eval::task::Task;
 
@@ -70,7 +71,7 @@ fn evaluation_bytes(task: &Task, quantized: &Quantized) -> (Vec<u8>, Vec<u8>) {
     let graph = onnx::read(&task.model).unwrap();
     let input = ModelInput::of_graph(&graph, &task.input).unwrap();
     let output = ModelOutput::of_graph(&graph);
-    let evaluation = job::open_evaluation(task, &input, &output).unwrap().unwrap();
+    let evaluation = opened::open_evaluation(task, &input, &output).unwrap().unwrap();
     let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
     let mut predict = |samples: Vec<f32>| {
         let bytes = quantize_inputs(program, &samples);

@@ -7,19 +7,17 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use burn_ptq::Progress;
-use burn_ptq::calibrate::{CalibrateError, to_tensor};
+use burn_ptq::calibrate::to_tensor;
 use burn_ptq::graph::{FloatModel, Graph};
-use burn_ptq::import::onnx;
 use burn_ptq::pipeline::{Calibrated, Quantized, Quantizer};
 use burn_ptq::prepare::prepare;
 use burn_ptq::recipe::Recipe;
 use burn_ptq_deploy::size::size_report;
 use burn_ptq_eval::Error;
-use burn_ptq_eval::data::{DataError, Samples, hash_file};
+use burn_ptq_eval::data::{Samples, hash_file};
 use burn_ptq_eval::evaluate::{Evaluation, float_predictor, integer_predictor};
-use burn_ptq_eval::input::ModelInput;
-use burn_ptq_eval::job::{open_calibration, open_evaluation};
-use burn_ptq_eval::metric::{Metric, MetricError, MetricOptions, ModelOutput};
+use burn_ptq_eval::metric::{Metric, MetricError, MetricOptions};
+use burn_ptq_eval::opened::OpenTask;
 use burn_ptq_eval::task::Task;
 
 use super::file::{Study, StudyError};
@@ -44,8 +42,8 @@ type Slot = Mutex<Option<Calibrated>>;
 
 #[derive(Debug)]
 struct Opened {
-    graph: Graph,
-    calibration: Option<Samples>,
+    task: OpenTask,
+    /// The samples that runs are judged on.
     evaluation: Evaluation,
     facts: TaskRecord,
     /// Seconds of one sample through the float network.
@@ -92,7 +90,7 @@ impl Bench {
 
     /// Seconds of one sample through the float network of a task, and the operations of it.
     pub(super) fn cost(&self, task: usize) -> (f64, &Graph) {
-        (self.tasks[task].sample_seconds, &self.tasks[task].graph)
+        (self.tasks[task].sample_seconds, &self.tasks[task].task.graph)
     }
 
     /// Samples of the network that one sample of the evaluation is.
@@ -111,7 +109,7 @@ impl Bench {
         progress: Progress,
     ) -> Result<Measured, Error> {
         let opened = &self.tasks[run.task];
-        let quantizer = Quantizer::new(run.recipe.clone()).with_device(self.device.clone());
+        let quantizer = opened.task.quantizer(&run.recipe, &self.device)?;
         seconds.insert("calibrate".into(), 0.0);
         let calibrated = self.calibrated(run, &quantizer, seconds, progress)?;
         let clock = Instant::now();
@@ -152,25 +150,11 @@ impl Bench {
             return Ok(calibrated.clone());
         }
         let clock = Instant::now();
-        let opened = &self.tasks[run.task];
-        let graph = opened.graph.clone();
+        let task = &self.tasks[run.task].task;
         let kept = self.kept.max(quantizer.samples_kept());
-        let batch = run.recipe.calibration.batch;
-        let synthesis = run.recipe.calibration.source.component().synthesis();
-        let calibrated = match (synthesis, &opened.calibration) {
-            (Some(synthesis), _) => {
-                let none = std::iter::empty::<Result<Vec<f32>, DataError>>();
-                let made = Some(synthesis.samples);
-                quantizer.calibrate_samples(graph, none, made, kept, progress)?
-            }
-            (None, None) => return Err(CalibrateError::NoSamples.into()),
-            (None, Some(samples)) => {
-                let chosen = run.chosen(samples.count());
-                let batches = samples.chosen(&chosen, batch)?;
-                let count = Some(chosen.len());
-                quantizer.calibrate_samples(graph, batches, count, kept, progress)?
-            }
-        };
+        let chosen = task.calibration.as_ref().map(|samples| run.chosen(samples.count()));
+        let calibrated =
+            task.calibrate(quantizer, &run.recipe, chosen.as_deref(), kept, progress)?;
         seconds.insert("calibrate".into(), clock.elapsed().as_secs_f64());
         *slot = Some(calibrated.clone());
         Ok(calibrated)
@@ -246,15 +230,11 @@ impl Opened {
             let metric = task.metric.name();
             return Err(MetricError { metric, problem: problem.into() }.into());
         }
-        let onnx::Model { graph, sha256 } = task.read_model()?;
-        let input = ModelInput::of_graph(&graph, &task.input)?;
-        let calibration = open_calibration(&task, &input)?;
-        let output = ModelOutput::of_graph(&graph);
-        let evaluation = open_evaluation(&task, &input, &output)?;
-        let evaluation = evaluation.ok_or(Error::NoEvaluation)?;
+        let opened = OpenTask::open(&task, true)?;
+        let evaluation = opened.evaluation.as_ref().ok_or(Error::NoEvaluation)?;
         let evaluation = evaluation.limited_to(most.unwrap_or(usize::MAX));
-        let mut facts = facts(&task, sha256, calibration.as_ref(), &evaluation)?;
-        let prepared = Arc::new(prepare(graph.clone())?);
+        let mut facts = facts(&task, &opened, &evaluation)?;
+        let prepared = Arc::new(prepare(opened.graph.clone())?);
         let same = |k: &&TaskRecord| k.name == facts.name && k.fingerprint == facts.fingerprint;
         match known.iter().find(same) {
             Some(known) => facts = known.clone(),
@@ -268,18 +248,14 @@ impl Opened {
             }
         }
         let sample_seconds = sample_seconds(&prepared, device);
-        Ok(Self { graph, calibration, evaluation, facts, sample_seconds })
+        Ok(Self { task: opened, evaluation, facts, sample_seconds })
     }
 }
 
 /// What is known of a task before its float network has run.
-fn facts(
-    task: &Task,
-    model_sha256: String,
-    calibration: Option<&Samples>,
-    evaluation: &Evaluation,
-) -> Result<TaskRecord, Error> {
-    let calibration_sha256 = calibration.map_or(Ok(String::new()), Samples::hash)?;
+fn facts(task: &Task, opened: &OpenTask, evaluation: &Evaluation) -> Result<TaskRecord, Error> {
+    let (model_sha256, calibration_sha256) =
+        (opened.model_sha256.clone(), opened.calibration_sha256.clone());
     let evaluation_sha256 = evaluation.samples.hash()?;
     let files = task.evaluation.clone().unwrap_or_default();
     let optional = |path: &Option<PathBuf>| path.as_deref().map_or(Ok(String::new()), hash_file);
@@ -318,7 +294,7 @@ fn facts(
         model_sha256,
         calibration_sha256,
         evaluation_sha256,
-        calibration_samples: calibration.map_or(0, Samples::count),
+        calibration_samples: opened.calibration.as_ref().map_or(0, Samples::count),
         evaluation_samples: evaluation.count(),
         metric: task.metric,
         anomalous: anomalous.map(|a| Outcome::bits(&a)),

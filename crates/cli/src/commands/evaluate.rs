@@ -13,8 +13,9 @@ use burn_ptq_eval::evaluate::{
     Evaluation, Judgement, Predict, float_predictor, observed_integer_predictor,
 };
 use burn_ptq_eval::input::ModelInput;
-use burn_ptq_eval::job::{Clipped, open_evaluation};
+use burn_ptq_eval::job::Clipped;
 use burn_ptq_eval::metric::{Metric, ModelOutput};
+use burn_ptq_eval::opened::open_evaluation;
 use burn_ptq_eval::warnings::{EvaluationFacts, SCALING_SAMPLES, check};
 
 use super::{is_integer_model, task};
@@ -78,10 +79,8 @@ pub fn run(args: Evaluate) -> anyhow::Result<()> {
     let predict = &mut float_predictor(&graph, &device);
     let facts = |judged: &Judgement| {
         let mut facts = EvaluationFacts::new(&evaluation, Some(judged), None);
-        if let Some(part) = open_evaluation(&task, &input, &ModelOutput::of_graph(&graph))? {
-            let part = part.limited_to(SCALING_SAMPLES);
-            facts.look_for_scaling(&part, None, &graph, &device, &|_| true)?;
-        }
+        let part = evaluation.limited_to(SCALING_SAMPLES);
+        facts.look_for_scaling(&part, None, &graph, &device, &|_| true)?;
         anyhow::Ok(facts)
     };
     judge(&args, &evaluation, &task.model, "float", &[], predict, &facts)

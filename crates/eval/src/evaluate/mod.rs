@@ -3,6 +3,7 @@
 mod predict;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use predict::{
     Predict, dequantize_outputs, float_predictor, integer_predictor, observed_integer_predictor,
@@ -18,10 +19,10 @@ use crate::task::EvaluationFiles;
 use burn_ptq::{Event, Progress};
 
 /// Samples, labels and how they are judged.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Evaluation {
     /// The samples, or recordings, whose score is the mean over their windows.
-    pub samples: Samples,
+    pub samples: Arc<Samples>,
     /// Labels or targets, for metrics that need them.
     pub labels: Option<Labels>,
     /// The group of each sample, over which `auc` is averaged.
@@ -47,7 +48,7 @@ impl Evaluation {
         input: &ModelInput,
         output: &ModelOutput,
     ) -> Result<Self, Error> {
-        let samples = Samples::open(&files.samples, input)?;
+        let samples = Arc::new(Samples::open(&files.samples, input)?);
         let expect_count = |labels: Labels| -> Result<Labels, DataError> {
             if labels.count() == samples.count() {
                 return Ok(labels);
@@ -88,17 +89,23 @@ impl Evaluation {
         Ok(evaluation)
     }
 
-    /// The evaluation on `most` samples, evenly spread over the file; all if there are no more.
-    pub fn limited_to(mut self, most: usize) -> Self {
+    /// The evaluation on `most` samples, evenly spread over those that there are; all of them if there
+    /// are no more.
+    pub fn limited_to(&self, most: usize) -> Self {
         let count = self.count();
+        let mut part = self.clone();
         if most >= count {
-            return self;
+            return part;
         }
-        let chosen: Vec<usize> = (0..most).map(|i| i * count / most).collect();
-        self.labels = self.labels.map(|labels| labels.of(&chosen));
-        self.groups = self.groups.map(|groups| chosen.iter().map(|&i| groups[i]).collect());
-        self.chosen = Some(chosen);
-        self
+        let places: Vec<usize> = (0..most).map(|i| i * count / most).collect();
+        part.labels = self.labels.as_ref().map(|labels| labels.of(&places));
+        let groups = self.groups.as_ref();
+        part.groups = groups.map(|groups| places.iter().map(|&i| groups[i]).collect());
+        part.chosen = Some(match &self.chosen {
+            Some(chosen) => places.iter().map(|&i| chosen[i]).collect(),
+            None => places,
+        });
+        part
     }
 
     /// The number of samples (or clips) that are judged.
