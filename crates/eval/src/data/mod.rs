@@ -19,6 +19,7 @@ mod fit;
 mod folder;
 mod images;
 mod location;
+mod notes;
 mod npy;
 mod npz;
 mod read;

@@ -10,6 +10,7 @@ use super::fit::fit;
 use super::folder::{self, Listing};
 use super::images::{self, Images};
 use super::location::{Form, Location};
+use super::notes::rounded;
 use super::waves::Waves;
 use super::{Array, DataError, hash_file, table};
 use crate::input::ModelInput;
@@ -79,14 +80,6 @@ pub fn stored_sample_shape(path: &Path) -> Result<Option<Vec<usize>>, DataError>
         }
         _ => Ok(None),
     }
-}
-
-/// What people should know of whole numbers that become f32.
-pub(super) fn rounded(place: &str, number: &str) -> String {
-    format!(
-        "{place}: holds whole numbers that 32-bit floats do not, such as {number}, and is rounded to \
-         them; leave identifiers and time stamps out, or subtract an offset before storing them"
-    )
 }
 
 impl Samples {

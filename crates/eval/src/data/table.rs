@@ -9,8 +9,8 @@ use csv::{ByteRecord, ReaderBuilder, Trim};
 use tempfile::NamedTempFile;
 
 use super::location::{Location, open};
+use super::notes::rounded;
 use super::npy::{MAGIC, printable};
-use super::samples::rounded;
 use super::{Array, DataError, Values};
 
 /// Names of columns that are labels and no input, in any case of letters.
