@@ -193,3 +193,28 @@ fn exports_have_the_permissions_of_new_files_and_links_to_folders_stay() {
     assert!(exported.files.iter().all(|file| mode(file) == mode(&plain)));
     assert!(real.join("net.c").is_file());
 }
+
+#[test]
+fn exports_carry_licenses_and_say_what_is_whose() {
+    for (name, generated) in [("c", "net.c, net_io.c, samples.h"), ("rust", "src/network.rs")] {
+        for target in [&HOST, m4()] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let (model, self_test) = proven("net");
+            export_to(name, &model, &self_test, target, folder.path()).expect("an export");
+            let files = contents(folder.path());
+            let text = |path: &str| String::from_utf8_lossy(&files[path]).into_owned();
+            assert!(text("LICENSE-MIT").starts_with("MIT License"), "{name}");
+            assert!(text("LICENSE-APACHE").contains("Apache License"), "{name}");
+            assert!(
+                text("NOTICE").contains(generated) && text("NOTICE").contains("claim no rights")
+            );
+            let identifier = "SPDX-License-Identifier: MIT OR Apache-2.0";
+            for path in files
+                .keys()
+                .filter(|path| path.starts_with("runtime/") || path.starts_with("kernels/src/"))
+            {
+                assert!(text(path).lines().next().is_some_and(|line| line.contains(identifier)));
+            }
+        }
+    }
+}

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 The burn-ptq authors
 //! Shapes of the windowed operations. All extents are in elements, layouts are NHWC with one
 //! sample, padding at the bottom and right is implied by the output extents.
 

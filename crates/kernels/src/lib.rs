@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 The burn-ptq authors
 //! The integer semantics of burn-ptq, in one place.
 //!
 //! Everything that rounds, clamps to a grid, requantizes or unpacks a weight lives here and nowhere

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 The burn-ptq authors
 //! Packed storage of weights: 2, 3, 4 or 8 bits each, densely, low bits first.
 
 /// The bits in which a weight of `bits` (2..=8) is stored: 2 to 4 in as many, more in 8.

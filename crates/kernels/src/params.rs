@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 The burn-ptq authors
 //! Parameters of the integer operations that are not shapes or weights, and how they are derived
 //! from scales.
 

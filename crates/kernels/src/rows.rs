@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 The burn-ptq authors
 //! Slices in rows of equal length.
 //!
 //! `chunks` divides where it is zipped with another iterator, which is a panic path that the compiler

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 The burn-ptq authors
 //! The source of this crate, which the Rust exporter writes beside the programs that it exports.
 
 /// Every other file of `src`, by its path in it.

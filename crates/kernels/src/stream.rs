@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 The burn-ptq authors
 //! The order in which rows are computed when several operations run row by row.
 //!
 //! A stream is a chain (or a small directed graph) of operations that each make one row of their

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Copyright (c) 2026 The burn-ptq authors */
 /*
  * Kernels for the DSP extension of Arm's M profile: two 16-bit products an instruction.
  *

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Copyright (c) 2026 The burn-ptq authors */
 /* Dot products of expanded inputs with pairs of filters. */
 #ifndef BPTQ_DSP_DOT_H
 #define BPTQ_DSP_DOT_H

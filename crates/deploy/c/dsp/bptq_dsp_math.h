@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Copyright (c) 2026 The burn-ptq authors */
 /* Instructions of the DSP extension, and outputs from accumulators. */
 #ifndef BPTQ_DSP_MATH_H
 #define BPTQ_DSP_MATH_H

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Copyright (c) 2026 The burn-ptq authors */
 /* Inputs of a convolution, gathered as 16-bit elements less the zero point. */
 #include "bptq_dsp_patch.h"
 #include "bptq_window.h"

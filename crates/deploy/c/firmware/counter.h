@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Copyright (c) 2026 The burn-ptq authors */
 /*
  * Counts what each node costs, in ticks of a counter that runs with the processor: SysTick on Arm,
  * the instruction counter on RISC-V.

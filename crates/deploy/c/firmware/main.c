@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Copyright (c) 2026 The burn-ptq authors */
 /* Runs the network on embedded samples and compares every output byte with the expected one. */
 #include "counter.h"
 #include "layers.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Copyright (c) 2026 The burn-ptq authors */
 /* Start-up code of RISC-V in machine mode: stack, traps, memory, main. */
 #include <stdint.h>
 

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Copyright (c) 2026 The burn-ptq authors */
 /* Sum of two tensors of one shape, 8-bit activations: four elements at a time. */
 #include "bptq_mve_math.h"
 

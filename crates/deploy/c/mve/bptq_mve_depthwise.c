@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Copyright (c) 2026 The burn-ptq authors */
 /* Depthwise convolution, 8-bit activations: sixteen channels at a time. */
 #include "bptq_mve_math.h"
 

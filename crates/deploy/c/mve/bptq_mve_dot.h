@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Copyright (c) 2026 The burn-ptq authors */
 /* Dot products of inputs with filters. */
 #ifndef BPTQ_MVE_DOT_H
 #define BPTQ_MVE_DOT_H

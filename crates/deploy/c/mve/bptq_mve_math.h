@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Copyright (c) 2026 The burn-ptq authors */
 /* Vectors of weights and inputs, and outputs from accumulators. */
 #ifndef BPTQ_MVE_MATH_H
 #define BPTQ_MVE_MATH_H

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Copyright (c) 2026 The burn-ptq authors */
 /* Depthwise convolution, 16-bit activations. */
 #include "bptq_math.h"
 #include "bptq_weights.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Copyright (c) 2026 The burn-ptq authors */
 /* Sums of products, and outputs from them, 8-bit activations. */
 #include "bptq_dot.h"
 #include "bptq_math.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Copyright (c) 2026 The burn-ptq authors */
 /* Dot products of one run of inputs with BPTQ_FILTERS filters at once. */
 #ifndef BPTQ_DOT_H
 #define BPTQ_DOT_H

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Copyright (c) 2026 The burn-ptq authors */
 /* Element-wise operations. Output element i depends on inputs i alone and is written after they are
  * read, so that the output may take an input's place. */
 #include "bptq_math.h"

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Copyright (c) 2026 The burn-ptq authors */
 /* Fully connected layer. */
 #include "bptq_dot.h"
 #include "bptq_math.h"

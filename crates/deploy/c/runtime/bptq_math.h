@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Copyright (c) 2026 The burn-ptq authors */
 /* Fixed-point arithmetic: the rounding rules. */
 #ifndef BPTQ_MATH_H
 #define BPTQ_MATH_H

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Copyright (c) 2026 The burn-ptq authors */
 /* The order of the rows: as late as possible, each once. */
 #include <string.h>
 

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Copyright (c) 2026 The burn-ptq authors */
 /*
  * Operations that run row by row, so that memory holds a few rows of what they pass on to each
  * other.

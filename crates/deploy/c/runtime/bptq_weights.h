@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Copyright (c) 2026 The burn-ptq authors */
 /* Access to packed weights. */
 #ifndef BPTQ_WEIGHTS_H
 #define BPTQ_WEIGHTS_H

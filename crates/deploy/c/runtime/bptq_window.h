@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Copyright (c) 2026 The burn-ptq authors */
 /* Which taps of a window lie within the input. */
 #ifndef BPTQ_WINDOW_H
 #define BPTQ_WINDOW_H

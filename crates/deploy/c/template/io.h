@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Copyright (c) 2026 The burn-ptq authors */
 /*
  * What @NAME@ reads and writes, for programs that have raw samples and want values or classes. A
  * firmware that fills the input and reads the output itself leaves @NAME@_io.c out; otherwise the linker

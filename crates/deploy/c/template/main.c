@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Copyright (c) 2026 The burn-ptq authors */
 /*
  * Runs the network on raw samples: @PREFIX@_INPUT_BYTES each, back to back, from the file named on
  * the command line or from standard input. Writes @PREFIX@_OUTPUT_BYTES a sample to standard output.

@@ -9,7 +9,9 @@ mod rows;
 pub(super) mod source;
 
 use super::io::layout_text;
-use super::{ExportError, ExportFile, Exporter, Figures, Options, Rendered, SelfTest, comment};
+use super::{
+    ExportError, ExportFile, Exporter, Figures, Options, Rendered, SelfTest, comment, license,
+};
 use crate::board::board;
 use crate::kernels::{MVE_PADDING, chosen};
 use crate::model::{DType, IntModel, IntNode, IntTensor};
@@ -154,6 +156,8 @@ impl Exporter for C99 {
             filled("samples.h", include_str!("../../c/template/samples.h")),
             filled("README.md", include_str!("../../c/template/README.md")),
         ];
+        let generated = [&*format!("{id}.c"), &*format!("{id}_io.c"), "samples.h"];
+        files.extend(license::files(&generated));
         if board.is_none() {
             files.extend(HOSTED.iter().map(|(name, template)| filled(name, template)));
         }

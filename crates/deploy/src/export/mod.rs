@@ -7,6 +7,7 @@
 mod c99;
 mod folder;
 mod io;
+mod license;
 mod names;
 mod rust;
 

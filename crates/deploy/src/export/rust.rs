@@ -12,7 +12,9 @@ use burn_ptq_kernels::source::FILES as KERNEL_SOURCES;
 use super::c99::firmware::layer_names;
 use super::c99::{check_self_test, constant_bytes, data, fill, planned, provenance_text};
 use super::io::layout_text;
-use super::{ExportError, ExportFile, Exporter, Figures, Options, Rendered, SelfTest, comment};
+use super::{
+    ExportError, ExportFile, Exporter, Figures, Options, Rendered, SelfTest, comment, license,
+};
 use crate::board::board;
 use crate::model::{DType, IntModel, IntNode, IntOp, IntTensor};
 use crate::plan::ALIGNMENT;
@@ -104,6 +106,7 @@ impl Exporter for Rust {
         let mut files: Vec<ExportFile> = TEMPLATES.iter().map(filled).collect();
         files.push(ExportFile::text("src/network.rs", source::network(model, kernels)));
         files.push(ExportFile::text("src/io.rs", io::source(model)));
+        files.extend(license::files(&["src/network.rs", "src/io.rs", "samples.rs"]));
         if options.kernels.is_none() {
             files.extend(kernel_files());
         }
@@ -130,7 +133,8 @@ fn kernel_files() -> Vec<ExportFile> {
     let source = |(name, text): &(&str, &str)| {
         ExportFile::text(format!("kernels/src/{name}"), text.replace(own, ""))
     };
-    std::iter::once(manifest).chain(KERNEL_SOURCES.iter().map(source)).collect()
+    let texts = license::texts("kernels/");
+    std::iter::once(manifest).chain(texts).chain(KERNEL_SOURCES.iter().map(source)).collect()
 }
 
 /// The path, seen from the folder `crate_dir` of an export to come, of the package `burn-ptq-kernels`

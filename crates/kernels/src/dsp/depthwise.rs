@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 The burn-ptq authors
 //! Depthwise convolution: four channels and two taps at a time.
 
 use super::finish::finish;

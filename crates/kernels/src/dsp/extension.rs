@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 The burn-ptq authors
 //! The instructions of the DSP extension, and the inner loops on them.
 //!
 //! The compiler forms neither of them by itself. This is the only module with `unsafe` code: its

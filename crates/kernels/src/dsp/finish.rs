@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 The burn-ptq authors
 //! Outputs from sums of products.
 
 use super::instructions::{high_word, saturated, shift_right};

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 The burn-ptq authors
 //! Convolution and fully connected layer: four filters at a time.
 
 use super::dot::{Weight, add_products};

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 The burn-ptq authors
 //! The weighted operations for microcontrollers: weights stay packed, nothing panics.
 //!
 //! Every function gives the bits of its twin in [`reference`](mod@crate::reference) and has no panic path: a

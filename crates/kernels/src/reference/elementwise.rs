@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 The burn-ptq authors
 //! Sum, product and change of grid. Each has a form that writes over its first input.
 
 use super::Storage;

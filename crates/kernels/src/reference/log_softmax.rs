@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 The burn-ptq authors
 //! The logarithm of softmax, without a division.
 //!
 //! `ln softmax(x_i) = (x_i - max) - ln sum exp(x_j - max)`: the exponentials come from a table of

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 The burn-ptq authors
 //! The operations as plain loops, to be read against the formulas.
 //!
 //! One sample, NHWC, flat slices. Activations are `i8` or, where a function is generic over

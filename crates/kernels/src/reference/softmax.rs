@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Copyright (c) 2026 The burn-ptq authors
 //! Softmax in gemmlowp's fixed-point arithmetic.
 
 use crate::multiplier::{Multiplier, divide_by_power_of_two};
