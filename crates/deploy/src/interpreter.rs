@@ -18,7 +18,7 @@ use bytemuck::Pod;
 use rayon::prelude::*;
 
 use crate::model::{DType, IntModel, IntNode, IntOp, IntTensor, Stream, TensorId, Weighted};
-use crate::stream::{RowProgram, inputs_by_rows};
+use crate::stream::RowProgram;
 use crate::verify::{VerifyError, verify};
 
 /// Which kernels run.
@@ -127,7 +127,7 @@ impl<'m> Interpreter<'m> {
         Ok(Self {
             model,
             weights,
-            streams: Arc::new(streams.collect::<Result<_, _>>()?),
+            streams: Arc::new(streams.collect::<Result<_, _>>().map_err(VerifyError::from)?),
             arena: vec![0; model.arena_bytes.div_ceil(8)],
             inputs: Vec::new(),
             patch: Vec::new(),
@@ -219,7 +219,7 @@ impl<'m> Interpreter<'m> {
         };
         let base = rows(node.output, 0, 0).start;
         let output = rows(node.output, step.slot, 1);
-        let by_rows = inputs_by_rows(&node.op);
+        let by_rows = node.op.inputs_by_rows();
         let mut inputs: Vec<_> = node.inputs[..by_rows]
             .iter()
             .zip(step.inputs)

@@ -6,6 +6,7 @@
 pub use burn_ptq_kernels::dsp::filter_len as dsp_filter_len;
 
 use crate::model::{Broadcast, DType, IntModel, IntNode, IntOp, IntTensor, TensorId, Weighted};
+use crate::op::weightless;
 use crate::scratch;
 use crate::target::Kernels;
 
@@ -44,7 +45,7 @@ pub fn scratch_bytes(model: &IntModel, node: &IntNode, available: Kernels) -> us
 /// Weights of 3 bits are packed densely where a word holds five of them in each half, in the DSP
 /// kernels' filters; a depthwise word and a byte lane of a vector have no use for the fifth.
 pub fn packed_bits(op: &IntOp, weighted: &Weighted, kernels: Kernels) -> u8 {
-    let filters = !matches!(op, IntOp::DepthwiseConv2d { .. });
+    let filters = !is_depthwise(op);
     match (weighted.weights.storage, kernels) {
         (3, Kernels::Dsp) if filters => 3,
         (3, Kernels::Dsp | Kernels::Mve) => 4,
@@ -55,7 +56,7 @@ pub fn packed_bits(op: &IntOp, weighted: &Weighted, kernels: Kernels) -> u8 {
 /// The biases of `node` in the form of `kernels`: where inputs are multiplied as they are, less the
 /// zero point of the input times the sum of each channel's weights.
 pub fn biases(node: &IntNode, weighted: &Weighted, kernels: Kernels, zero_point: i32) -> Vec<i32> {
-    let depthwise = matches!(node.op, IntOp::DepthwiseConv2d { .. });
+    let depthwise = is_depthwise(&node.op);
     if kernels == Kernels::Portable || (kernels == Kernels::Dsp && !depthwise) {
         return weighted.bias.clone();
     }
@@ -71,6 +72,14 @@ pub fn biases(node: &IntNode, weighted: &Weighted, kernels: Kernels, zero_point:
     biases
 }
 
+/// Whether the channels of an operation's weights lie along their last axis.
+fn is_depthwise(op: &IntOp) -> bool {
+    match op {
+        IntOp::DepthwiseConv2d { .. } => true,
+        IntOp::Conv2d { .. } | IntOp::FullyConnected { .. } | weightless!() => false,
+    }
+}
+
 fn dsp_scratch_bytes(op: &IntOp) -> usize {
     let patch = |taps: usize, weighted: &Weighted| {
         2 * dsp_filter_len(taps, packed_bits(op, weighted, Kernels::Dsp))
@@ -79,7 +88,7 @@ fn dsp_scratch_bytes(op: &IntOp) -> usize {
         IntOp::Conv2d { geometry, weighted } => 2 * patch(geometry.weights_per_channel(), weighted),
         IntOp::FullyConnected { in_features, weighted, .. } => patch(*in_features, weighted),
         IntOp::DepthwiseConv2d { geometry, .. } => geometry.channels,
-        _ => 0,
+        weightless!() => 0,
     }
 }
 
@@ -101,7 +110,7 @@ fn mve_scratch_bytes(op: &IntOp) -> usize {
             let decoded = mve_filter_len(weighted.weights.len(), bits);
             geometry.channels + if bits == 8 { 0 } else { decoded }
         }
-        _ => 0,
+        weightless!() => 0,
     }
 }
 
@@ -114,7 +123,19 @@ fn runs_on_mve(model: &IntModel, node: &IntNode) -> bool {
             narrow() && geometry.multiplier == 1 && taps <= MAX_TAPS
         }
         IntOp::Add { broadcast, .. } => narrow() && *broadcast == Broadcast::None,
-        _ => false,
+        IntOp::Mul { .. }
+        | IntOp::AveragePool { .. }
+        | IntOp::MaxPool { .. }
+        | IntOp::Table8 { .. }
+        | IntOp::Table16 { .. }
+        | IntOp::Softmax { .. }
+        | IntOp::LogSoftmax { .. }
+        | IntOp::Requantize { .. }
+        | IntOp::Concat { .. }
+        | IntOp::Pad { .. }
+        | IntOp::Transpose { .. }
+        | IntOp::Pack
+        | IntOp::Unpack => false,
     }
 }
 
@@ -147,7 +168,7 @@ fn products_bounds(op: &IntOp, weighted: &Weighted, input: &IntTensor) -> Vec<i6
     let channels = weighted.bias.len();
     let values = weighted.weights.unpack();
     let taps = values.len() / channels;
-    let last = matches!(op, IntOp::DepthwiseConv2d { .. });
+    let last = is_depthwise(op);
     let mut sums = vec![0_i64; channels];
     for (i, &value) in values.iter().enumerate() {
         sums[if last { i % channels } else { i / taps }] += i64::from(value).abs();

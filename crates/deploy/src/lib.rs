@@ -12,6 +12,7 @@ pub mod kernels;
 pub mod lifetime;
 pub mod memory;
 pub mod model;
+pub mod op;
 pub mod output;
 pub mod plan;
 pub mod preprocess;

@@ -197,20 +197,10 @@ impl<'m> Rewrite<'m> {
 fn packable(model: &IntModel, index: usize) -> bool {
     let node = &model.nodes[index];
     let tensor = &model.tensors[node.output.0];
-    let clamps = node.op.weighted().is_some()
-        || matches!(
-            node.op,
-            IntOp::Add { .. }
-                | IntOp::Mul { .. }
-                | IntOp::AveragePool { .. }
-                | IntOp::MaxPool { .. }
-                | IntOp::Table8 { .. }
-                | IntOp::Requantize { .. }
-        );
     let [height, width, channels] = tensor.shape;
     let mut readers = model.nodes[index + 1..].iter().flat_map(|node| &node.inputs);
     let read = readers.any(|&input| input == node.output);
-    clamps
+    node.op.bounds_its_output()
         && read
         && tensor.dtype == DType::I8
         && tensor.bits <= 4
@@ -308,19 +298,7 @@ fn live(model: &IntModel, scratch: &[usize]) -> Vec<usize> {
 fn skeleton(model: &IntModel) -> IntModel {
     let mut skeleton = model.clone();
     for node in &mut skeleton.nodes {
-        match &mut node.op {
-            IntOp::Conv2d { weighted, .. }
-            | IntOp::DepthwiseConv2d { weighted, .. }
-            | IntOp::FullyConnected { weighted, .. } => {
-                weighted.weights.data = Vec::new();
-                weighted.bias = Vec::new();
-                weighted.multipliers = Vec::new();
-            }
-            IntOp::Table8 { table } => *table = Vec::new(),
-            IntOp::Table16 { table } => *table = Vec::new(),
-            IntOp::LogSoftmax { exponentials, .. } => *exponentials = Vec::new(),
-            _ => {}
-        }
+        node.op = node.op.skeleton();
     }
     skeleton
 }

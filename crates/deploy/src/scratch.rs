@@ -1,6 +1,6 @@
 //! Working memory that an operation needs beyond its inputs and outputs.
 
-use crate::model::IntOp;
+use crate::op::{IntOp, weightless};
 
 /// Filters that a convolution or fully connected layer decodes at once; `BPTQ_FILTERS` of the C
 /// runtime.
@@ -33,7 +33,7 @@ pub fn scratch_bytes(op: &IntOp, wide: bool) -> usize {
         IntOp::FullyConnected { in_features, out_features, .. } => {
             (*out_features).min(FILTERS) * in_features
         }
-        _ => 0,
+        weightless!() => 0,
     }
 }
 

@@ -6,7 +6,7 @@ use burn_ptq_kernels::stream::{MAX_BUFFERS, RowBuffer, Run, Stage};
 
 use crate::lifetime::last_reads;
 use crate::model::{Broadcast, IntModel, IntNode, IntOp, Stream, TensorId};
-use crate::verify::{Subject, VerifyError, ensure};
+use crate::verify::violation::{Subject, Violation, ensure};
 
 /// The tallest tensor that may be part of a stream.
 pub const MAX_HEIGHT: usize = u16::MAX as usize;
@@ -28,7 +28,7 @@ impl RowProgram {
     /// # Errors
     /// If a node cannot run by rows, a row that only the stream holds is read elsewhere, or memory
     /// does not hold as many rows as there must be.
-    pub fn new(model: &IntModel, stream: &Stream) -> Result<Self, VerifyError> {
+    pub fn new(model: &IntModel, stream: &Stream) -> Result<Self, Violation> {
         let program = Self::unlimited(model, stream)?;
         for (index, (&rows, needed)) in stream.rows.iter().zip(program.capacities()).enumerate() {
             let node = &model.nodes[stream.first + index];
@@ -52,12 +52,12 @@ impl RowProgram {
     ///
     /// # Errors
     /// If a node cannot run by rows, or a row that only the stream holds is read elsewhere.
-    pub fn unlimited(model: &IntModel, stream: &Stream) -> Result<Self, VerifyError> {
+    pub fn unlimited(model: &IntModel, stream: &Stream) -> Result<Self, Violation> {
         let nodes = &model.nodes[stream.nodes()];
         let outputs: Vec<TensorId> = nodes.iter().map(|node| node.output).collect();
         verify_closed(model, stream)?;
         let mut externals: Vec<TensorId> = Vec::new();
-        for &input in nodes.iter().flat_map(|node| &node.inputs[..inputs_by_rows(&node.op)]) {
+        for &input in nodes.iter().flat_map(|node| &node.inputs[..node.op.inputs_by_rows()]) {
             if !outputs.contains(&input) && !externals.contains(&input) {
                 externals.push(input);
             }
@@ -72,7 +72,7 @@ impl RowProgram {
         let mut stages = Vec::with_capacity(nodes.len());
         for (index, node) in nodes.iter().enumerate() {
             let (reach, stride, pad) = rows_of(model, node)?;
-            let by_rows = inputs_by_rows(&node.op);
+            let by_rows = node.op.inputs_by_rows();
             for &whole in &node.inputs[by_rows..] {
                 ensure(
                     !outputs[..index].contains(&whole),
@@ -153,7 +153,7 @@ pub fn replaceable_inputs(model: &IntModel, stream: &Stream) -> Vec<(TensorId, u
     let last_reads = last_reads(model);
     let nodes = &model.nodes[stream.nodes()];
     let read_whole = |id: &TensorId| {
-        nodes.iter().any(|node| node.inputs[inputs_by_rows(&node.op)..].contains(id))
+        nodes.iter().any(|node| node.inputs[node.op.inputs_by_rows()..].contains(id))
     };
     let output = model.nodes[stream.last()].output;
     let clearances = program.clearances(model, output);
@@ -162,20 +162,8 @@ pub fn replaceable_inputs(model: &IntModel, stream: &Stream) -> Vec<(TensorId, u
     externals.filter(|(id, _)| dies(id) && !read_whole(id)).collect()
 }
 
-/// The number of inputs that an operation reads row by row; it may read others as a whole.
-pub fn inputs_by_rows(op: &IntOp) -> usize {
-    match op {
-        IntOp::Add { broadcast, .. } | IntOp::Mul { broadcast, .. } => match broadcast {
-            Broadcast::None => 2,
-            Broadcast::Channels | Broadcast::Scalar => 1,
-        },
-        IntOp::Concat { chunks, .. } => chunks.len(),
-        _ => 1,
-    }
-}
-
 /// Checks that nothing but the last output leaves the stream.
-fn verify_closed(model: &IntModel, stream: &Stream) -> Result<(), VerifyError> {
+fn verify_closed(model: &IntModel, stream: &Stream) -> Result<(), Violation> {
     let last = stream.last();
     for index in stream.first..last {
         let node = &model.nodes[index];
@@ -191,7 +179,7 @@ fn verify_closed(model: &IntModel, stream: &Stream) -> Result<(), VerifyError> {
 }
 
 /// Reach, stride and padding along the height.
-fn rows_of(model: &IntModel, node: &IntNode) -> Result<(usize, usize, usize), VerifyError> {
+fn rows_of(model: &IntModel, node: &IntNode) -> Result<(usize, usize, usize), Violation> {
     let shape = |id: TensorId| model.tensors[id.0].shape;
     let (input, output) = (shape(node.inputs[0]), shape(node.output));
     let with_channels = |plane: [usize; 2], channels| [plane[0], plane[1], channels];
@@ -224,7 +212,7 @@ fn rows_of(model: &IntModel, node: &IntNode) -> Result<(usize, usize, usize), Ve
         | IntOp::Concat { .. }
         | IntOp::Pad { .. }
         | IntOp::Transpose { .. } => {
-            return Err(VerifyError {
+            return Err(Violation {
                 subject: Subject::from(node),
                 expected: "an operation that runs row by row".into(),
                 found: node.op.name().into(),

@@ -56,7 +56,18 @@ const fn parameter_bytes(op: &IntOp) -> usize {
         IntOp::FullyConnected { .. } => REQUANTIZE,
         IntOp::AveragePool { .. } | IntOp::MaxPool { .. } => PLANES_AND_WINDOW + 1,
         IntOp::Add { .. } => 7,
-        _ => 0,
+        // Their parameters are arguments of the call, or tables.
+        IntOp::Mul { .. }
+        | IntOp::Table8 { .. }
+        | IntOp::Table16 { .. }
+        | IntOp::Softmax { .. }
+        | IntOp::LogSoftmax { .. }
+        | IntOp::Requantize { .. }
+        | IntOp::Concat { .. }
+        | IntOp::Pad { .. }
+        | IntOp::Transpose { .. }
+        | IntOp::Pack
+        | IntOp::Unpack => 0,
     }
 }
 

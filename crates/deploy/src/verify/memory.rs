@@ -2,53 +2,61 @@
 
 use std::collections::BTreeMap;
 
-use super::{MAX_ARENA_BYTES, Subject, VerifyError, ensure};
+use super::MAX_ARENA_BYTES;
+use super::violation::{Subject, VerifyError, Violation, ensure};
 use crate::kernels::scratch_bytes;
 use crate::lifetime::{last_reads, live_spans, replaceable_input};
 use crate::model::{IntModel, IntNode, IntTensor, Region, TensorId};
 use crate::stream::replaceable_inputs;
 use crate::target::Kernels;
 
-/// Checks places and lifetimes in a program whose tensors and operations are valid.
+/// Checks places and lifetimes in a program whose tensors, operations and streams are valid.
 pub(super) fn verify_memory(model: &IntModel, kernels: Kernels) -> Result<(), VerifyError> {
-    ensure(
+    let mut found = VerifyError::default();
+    found.note(ensure(
         model.arena_bytes <= MAX_ARENA_BYTES,
         Subject::Model,
         format_args!("an arena of at most {MAX_ARENA_BYTES} bytes"),
         format_args!("{}", model.arena_bytes),
-    )?;
+    ));
     let held = model.held_bytes();
     for (tensor, &bytes) in model.tensors.iter().zip(&held) {
-        let size = tensor.dtype.bytes();
-        ensure(
-            tensor.offset.is_multiple_of(size),
-            tensor,
-            format_args!("an offset that is a multiple of {size}"),
-            format_args!("{}", tensor.offset),
-        )?;
-        verify_inside(model, Region { offset: tensor.offset, bytes }, tensor.into())?;
+        found.note(verify_place(model, tensor, bytes));
     }
     for node in &model.nodes {
-        let Region { offset, bytes } = node.scratch;
-        ensure(
-            offset.is_multiple_of(8),
-            node,
-            "scratch at a multiple of 8",
-            format_args!("{offset}"),
-        )?;
-        let needed = scratch_bytes(model, node, kernels);
-        ensure(
-            bytes >= needed,
-            node,
-            format_args!("at least {needed} bytes of scratch"),
-            format_args!("{bytes}"),
-        )?;
-        verify_inside(model, node.scratch, node.into())?;
+        found.note(verify_scratch(model, node, kernels));
     }
-    verify_disjoint(model, &held)
+    if found.count() == 0 {
+        verify_disjoint(model, &held, &mut found);
+    }
+    found.into_result()
 }
 
-fn verify_inside(model: &IntModel, region: Region, subject: Subject) -> Result<(), VerifyError> {
+fn verify_place(model: &IntModel, tensor: &IntTensor, bytes: usize) -> Result<(), Violation> {
+    let size = tensor.dtype.bytes();
+    ensure(
+        tensor.offset.is_multiple_of(size),
+        tensor,
+        format_args!("an offset that is a multiple of {size}"),
+        format_args!("{}", tensor.offset),
+    )?;
+    verify_inside(model, Region { offset: tensor.offset, bytes }, tensor.into())
+}
+
+fn verify_scratch(model: &IntModel, node: &IntNode, kernels: Kernels) -> Result<(), Violation> {
+    let Region { offset, bytes } = node.scratch;
+    ensure(offset.is_multiple_of(8), node, "scratch at a multiple of 8", format_args!("{offset}"))?;
+    let needed = scratch_bytes(model, node, kernels);
+    ensure(
+        bytes >= needed,
+        node,
+        format_args!("at least {needed} bytes of scratch"),
+        format_args!("{bytes}"),
+    )?;
+    verify_inside(model, node.scratch, node.into())
+}
+
+fn verify_inside(model: &IntModel, region: Region, subject: Subject) -> Result<(), Violation> {
     let end = region.offset.checked_add(region.bytes);
     ensure(
         end.is_some_and(|end| end <= model.arena_bytes),
@@ -59,12 +67,12 @@ fn verify_inside(model: &IntModel, region: Region, subject: Subject) -> Result<(
 }
 
 /// Walks through the program with the set of live regions.
-fn verify_disjoint(model: &IntModel, held: &[usize]) -> Result<(), VerifyError> {
+fn verify_disjoint(model: &IntModel, held: &[usize], found: &mut VerifyError) {
     let (last_reads, live_until) = (last_reads(model), live_spans(model));
     let region = |id: TensorId| Region { offset: model.tensors[id.0].offset, bytes: held[id.0] };
     let tensor = |id: TensorId| Occupant::Tensor(&model.tensors[id.0]);
     let mut live = LiveRegions::default();
-    live.insert(region(model.input), tensor(model.input))?;
+    found.note(live.insert(region(model.input), tensor(model.input)));
     if last_reads[model.input.0].is_none() {
         live.remove(region(model.input));
     }
@@ -90,12 +98,12 @@ fn verify_disjoint(model: &IntModel, held: &[usize]) -> Result<(), VerifyError> 
                 taken_over.bytes = end - taken_over.offset;
             }
         }
-        live.insert(taken_over, tensor(output))?;
+        found.note(live.insert(taken_over, tensor(output)));
         for node in &nodes[..nodes.len() - 1] {
-            live.insert(region(node.output), tensor(node.output))?;
+            found.note(live.insert(region(node.output), tensor(node.output)));
         }
         for node in nodes {
-            live.insert(node.scratch, Occupant::Scratch(node))?;
+            found.note(live.insert(node.scratch, Occupant::Scratch(node)));
             live.remove(node.scratch);
         }
         for node in &nodes[..nodes.len() - 1] {
@@ -110,11 +118,10 @@ fn verify_disjoint(model: &IntModel, held: &[usize]) -> Result<(), VerifyError> 
         }
         live.remove(taken_over);
         if last_reads[output.0].is_some() {
-            live.insert(region(output), tensor(output))?;
+            found.note(live.insert(region(output), tensor(output)));
         }
         index = last + 1;
     }
-    Ok(())
 }
 
 /// Whether `region` lies in `other`.
@@ -143,7 +150,8 @@ impl Occupant<'_> {
 struct LiveRegions<'a>(BTreeMap<usize, (Region, Occupant<'a>)>);
 
 impl<'a> LiveRegions<'a> {
-    fn insert(&mut self, region: Region, occupant: Occupant<'a>) -> Result<(), VerifyError> {
+    /// Adds a region, unless it meets another one.
+    fn insert(&mut self, region: Region, occupant: Occupant<'a>) -> Result<(), Violation> {
         if region.bytes == 0 {
             return Ok(());
         }
@@ -166,8 +174,9 @@ impl<'a> LiveRegions<'a> {
         Ok(())
     }
 
+    /// Removes a region, unless it was refused: then another one may stand there.
     fn remove(&mut self, region: Region) {
-        if region.bytes > 0 {
+        if self.0.get(&region.offset).is_some_and(|(live, _)| *live == region) {
             self.0.remove(&region.offset);
         }
     }

@@ -5,10 +5,12 @@ use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::{AddParams, Clamp};
 use burn_ptq_kernels::reference::log_softmax_integer_bits;
 
+use super::violation::{Violation, ensure};
 use super::weighted::{scaled_bound, verify_multiplier, verify_weighted};
 use super::window::verify_window;
-use super::{VerifyError, element_count, ensure, is_permutation};
-use crate::model::{Broadcast, DType, IntModel, IntNode, IntOp, IntTensor};
+use super::{element_count, is_permutation};
+use crate::model::{DType, IntModel, IntNode, IntTensor};
+use crate::op::{Broadcast, ElementTypes, IntOp};
 
 /// Rows of a softmax are shorter than this: the sum of their exponentials, each at most 1, has 12
 /// integer bits.
@@ -24,7 +26,7 @@ const TERM_BITS: u32 = 12;
 const MAX_DIFFERENCE: i64 = 255;
 
 /// Checks `node`, whose tensors are valid by themselves.
-pub(super) fn verify_op(model: &IntModel, node: &IntNode) -> Result<(), VerifyError> {
+pub(super) fn verify_op(model: &IntModel, node: &IntNode) -> Result<(), Violation> {
     let input = &model.tensors[node.inputs[0].0];
     let output = &model.tensors[node.output.0];
     verify_dtypes(model, node, output)?;
@@ -193,29 +195,19 @@ pub(super) fn magnitude(tensor: &IntTensor) -> i64 {
     }
 }
 
-fn verify_dtypes(model: &IntModel, node: &IntNode, output: &IntTensor) -> Result<(), VerifyError> {
-    let (from, to) = match node.op {
-        IntOp::Pack => (DType::I8, DType::I4),
-        IntOp::Unpack => (DType::I4, DType::I8),
-        _ => return verify_unpacked(model, node, output),
-    };
-    let input = &model.tensors[node.inputs[0].0];
-    ensure(
-        (input.dtype, output.dtype) == (from, to) && input.bits <= 4 && output.bits <= 4,
-        node,
-        format_args!("{from:?} of at most 4 bits in and {to:?} out"),
-        format_args!("{} bits of {:?} and {:?}", input.bits, input.dtype, output.dtype),
-    )
-}
-
-/// Checks the element types of an operation other than `Pack` and `Unpack`.
-fn verify_unpacked(
-    model: &IntModel,
-    node: &IntNode,
-    output: &IntTensor,
-) -> Result<(), VerifyError> {
-    let tensors = node.inputs.iter().map(|id| &model.tensors[id.0]).chain([output]);
-    for tensor in tensors {
+fn verify_dtypes(model: &IntModel, node: &IntNode, output: &IntTensor) -> Result<(), Violation> {
+    let types = node.op.element_types();
+    if let ElementTypes::Nibbles(from, to) = types {
+        let input = &model.tensors[node.inputs[0].0];
+        return ensure(
+            (input.dtype, output.dtype) == (from, to) && input.bits <= 4 && output.bits <= 4,
+            node,
+            format_args!("{from:?} of at most 4 bits in and {to:?} out"),
+            format_args!("{} bits of {:?} and {:?}", input.bits, input.dtype, output.dtype),
+        );
+    }
+    let inputs = node.inputs.iter().map(|id| &model.tensors[id.0]);
+    for tensor in inputs.clone().chain([output]) {
         ensure(
             tensor.dtype != DType::I4,
             node,
@@ -223,17 +215,8 @@ fn verify_unpacked(
             format_args!("`{}` in I4", tensor.name),
         )?;
     }
-    let (only, same): (Option<DType>, bool) = match node.op {
-        IntOp::Table8 { .. } | IntOp::Softmax { .. } | IntOp::LogSoftmax { .. } => {
-            (Some(DType::I8), true)
-        }
-        IntOp::Table16 { .. } => (Some(DType::I16), true),
-        IntOp::Requantize { .. } => (None, false),
-        _ => (None, true),
-    };
-    for id in &node.inputs {
-        let dtype = model.tensors[id.0].dtype;
-        if let Some(only) = only {
+    for dtype in inputs.map(|tensor| tensor.dtype) {
+        if let ElementTypes::Only(only) = types {
             ensure(
                 dtype == only,
                 node,
@@ -242,7 +225,7 @@ fn verify_unpacked(
             )?;
         }
         ensure(
-            !same || dtype == output.dtype,
+            types == ElementTypes::Any || dtype == output.dtype,
             node,
             "inputs and output of one element type",
             format_args!("{dtype:?} and {:?}", output.dtype),
@@ -256,7 +239,7 @@ fn verify_length(
     role: &str,
     tensor: &IntTensor,
     extents: &[usize],
-) -> Result<(), VerifyError> {
+) -> Result<(), Violation> {
     ensure(
         element_count(extents) == Some(tensor.len()),
         node,
@@ -271,7 +254,7 @@ fn verify_rows(
     depth: usize,
     input: &IntTensor,
     output: &IntTensor,
-) -> Result<(), VerifyError> {
+) -> Result<(), Violation> {
     verify_length(node, "input", input, &[rows, depth])?;
     verify_length(node, "output", output, &[rows, depth])?;
     ensure(
@@ -288,7 +271,7 @@ fn verify_broadcast(
     first: &IntTensor,
     second: &IntTensor,
     output: &IntTensor,
-) -> Result<(), VerifyError> {
+) -> Result<(), Violation> {
     verify_length(node, "output", output, &[first.len()])?;
     let elements = match broadcast {
         Broadcast::None => first.len(),
@@ -309,7 +292,7 @@ fn verify_add(
     first: &IntTensor,
     second: &IntTensor,
     output: &IntTensor,
-) -> Result<(), VerifyError> {
+) -> Result<(), Violation> {
     let left_shift = match output.dtype {
         DType::I8 | DType::I4 => 20,
         DType::I16 => 15,
@@ -343,7 +326,7 @@ pub(super) fn verify_rescaling(
     multiplier: Multiplier,
     bound: i64,
     output: &IntTensor,
-) -> Result<(), VerifyError> {
+) -> Result<(), Violation> {
     verify_multiplier(node, multiplier)?;
     let zero_point = i64::from(output.grid.zero_point.abs());
     ensure(
@@ -359,7 +342,7 @@ fn verify_pool(
     geometry: &PoolGeometry,
     input: &IntTensor,
     output: &IntTensor,
-) -> Result<(), VerifyError> {
+) -> Result<(), Violation> {
     let PoolGeometry { input: from, output: to, channels, window } = geometry;
     verify_length(node, "input", input, &[from[0], from[1], *channels])?;
     verify_length(node, "output", output, &[to[0], to[1], *channels])?;
@@ -380,7 +363,7 @@ fn verify_same_grid(
     node: &IntNode,
     input: &IntTensor,
     output: &IntTensor,
-) -> Result<(), VerifyError> {
+) -> Result<(), Violation> {
     ensure(
         input.grid == output.grid,
         node,
@@ -394,7 +377,7 @@ fn verify_fixed_grid(
     scale: f32,
     zero_point: i32,
     output: &IntTensor,
-) -> Result<(), VerifyError> {
+) -> Result<(), Violation> {
     let grid = output.grid;
     ensure(
         (grid.scale, grid.zero_point, grid.min, grid.max) == (scale, zero_point, -128, 127),
@@ -409,7 +392,7 @@ pub(super) fn verify_clamp(
     node: &IntNode,
     clamp: Clamp,
     output: &IntTensor,
-) -> Result<(), VerifyError> {
+) -> Result<(), Violation> {
     let grid = output.grid;
     ensure(
         grid.min <= clamp.min && clamp.min <= clamp.max && clamp.max <= grid.max,
@@ -424,7 +407,7 @@ fn verify_table(
     entries: usize,
     values: impl ExactSizeIterator<Item = i32>,
     output: &IntTensor,
-) -> Result<(), VerifyError> {
+) -> Result<(), Violation> {
     ensure(
         values.len() == entries,
         node,

@@ -4,8 +4,9 @@ use burn_ptq_kernels::grid::weight_range;
 use burn_ptq_kernels::multiplier::{MAX_EXPONENT, Multiplier};
 use burn_ptq_kernels::packing::{packed_len, storage_bits};
 
+use super::element_count;
 use super::ops::{magnitude, verify_clamp, verify_rescaling};
-use super::{VerifyError, element_count, ensure};
+use super::violation::{Violation, ensure};
 use crate::model::{DType, IntNode, IntTensor, Weighted, Weights};
 
 /// Exponents of multipliers for wide accumulators lie below this, so that their shift is to the
@@ -21,7 +22,7 @@ pub(super) fn verify_weighted(
     channel_axis: usize,
     input: &IntTensor,
     output: &IntTensor,
-) -> Result<(), VerifyError> {
+) -> Result<(), Violation> {
     let Weighted { weights, bias, multipliers, clamp } = weighted;
     let len = verify_packing(node, weights, shape)?;
     let channels = shape[channel_axis];
@@ -78,11 +79,7 @@ pub(super) fn verify_weighted(
 }
 
 /// Checks bits, shape and length; returns the number of weights.
-fn verify_packing(
-    node: &IntNode,
-    weights: &Weights,
-    shape: &[usize],
-) -> Result<usize, VerifyError> {
+fn verify_packing(node: &IntNode, weights: &Weights, shape: &[usize]) -> Result<usize, Violation> {
     ensure(
         weights.shape == shape,
         node,
@@ -113,7 +110,7 @@ fn verify_accumulator(
     multiplier: Multiplier,
     dtype: DType,
     output: &IntTensor,
-) -> Result<(), VerifyError> {
+) -> Result<(), Violation> {
     match dtype {
         DType::I8 | DType::I4 => {
             ensure(
@@ -143,7 +140,7 @@ fn verify_accumulator(
 
 /// Checks that a multiplier is one that [`Multiplier::from_real`] and
 /// [`Multiplier::rounding_once`] can return.
-pub(super) fn verify_multiplier(node: &IntNode, multiplier: Multiplier) -> Result<(), VerifyError> {
+pub(super) fn verify_multiplier(node: &IntNode, multiplier: Multiplier) -> Result<(), Violation> {
     let Multiplier { quantized, exponent } = multiplier;
     let normalised = quantized >= 1 << 30 && (-31..=MAX_EXPONENT).contains(&exponent);
     ensure(

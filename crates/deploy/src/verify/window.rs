@@ -2,7 +2,8 @@
 
 use burn_ptq_kernels::geometry::Window;
 
-use super::{MAX_WINDOW, VerifyError, ensure};
+use super::MAX_WINDOW;
+use super::violation::{Violation, ensure};
 use crate::model::IntNode;
 
 /// Checks the window against the extents of the input and output planes, which are at least 1.
@@ -14,7 +15,7 @@ pub(super) fn verify_window(
     input: [usize; 2],
     output: [usize; 2],
     needs_element: bool,
-) -> Result<(), VerifyError> {
+) -> Result<(), Violation> {
     let Window { kernel, stride, dilation, pad } = *window;
     for (what, values, least) in
         [("kernel", kernel, 1), ("stride", stride, 1), ("dilation", dilation, 1), ("pad", pad, 0)]

@@ -1,6 +1,6 @@
 //! Invariants of the work that a program may ask for.
 
-use super::{Subject, VerifyError, ensure};
+use super::violation::{Subject, Violation, ensure};
 use crate::model::{IntModel, IntNode, IntOp, TensorId};
 
 /// The most elementary steps (products, comparisons and moved elements) of one inference: hours on the
@@ -11,7 +11,7 @@ pub const MAX_STEPS: u64 = 1_000_000_000_000;
 pub const MAX_STREAM_ROWS: usize = 1 << 20;
 
 /// Checks the work of a program whose tensors, data flow and operations are valid.
-pub(super) fn verify_work(model: &IntModel) -> Result<(), VerifyError> {
+pub(super) fn verify_work(model: &IntModel) -> Result<(), Violation> {
     let mut total = 0_u64;
     for node in &model.nodes {
         total = total.saturating_add(node_steps(model, node));

@@ -5,7 +5,7 @@ mod programs;
 mod streams;
 
 use burn_ptq_deploy::model::{Broadcast, IntModel, IntOp, Region, TensorId, Weighted};
-use burn_ptq_deploy::verify::verify;
+use burn_ptq_deploy::verify::{LISTED, verify};
 use burn_ptq_kernels::geometry::{ConvGeometry, PoolGeometry, Window};
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::Clamp;
@@ -479,7 +479,7 @@ fn softmax_parameters_are_sound() {
     breaks(softmax(), grid, |m| m.tensors[1].grid.scale = 0.1);
     let grid = "expected output scale 0.0625, zero point 127, range -128 to 127";
     breaks(log_softmax(), grid, |m| m.tensors[1].grid.zero_point = 0);
-    for scale in [16.5 / 256.0, 8.0 / 256.0, f32::NAN] {
+    for scale in [16.5 / 256.0, 8.0 / 256.0] {
         breaks(log_softmax(), grid, |m| m.tensors[1].grid.scale = scale);
     }
     let mut wide = log_softmax();
@@ -647,4 +647,53 @@ fn names_are_shown_in_one_line() {
         m.tensors[0].name = "\u{1b}[2J\nx".into();
         m.tensors[0].shape = [0; 3];
     });
+}
+
+#[test]
+fn every_violation_is_reported() {
+    let mut model = add();
+    model.tensors[1].grid.scale = 0.0;
+    model.tensors[1].bits = 9;
+    model.nodes[0].inputs.push(TensorId(0));
+    model.preprocessing.scale = 0.0;
+    let error = verify(&model).expect_err("a broken program");
+    let subjects: Vec<String> =
+        error.violations().iter().map(|violation| violation.subject.to_string()).collect();
+    // Of the tensor the first; of the sum none, since one of its tensors is invalid.
+    assert_eq!(subjects, ["tensor `b`", "model", "node `copy1` (Table8)"]);
+    let text = error.to_string();
+    assert!(text.starts_with("3 violations\n  tensor `b`: expected 2 to 8 bits"), "{text}");
+    assert_eq!(text.lines().count(), 4, "{text}");
+}
+
+#[test]
+fn violations_of_the_memory_are_reported_together() {
+    let mut model = add();
+    for tensor in &mut model.tensors {
+        tensor.offset = 0;
+    }
+    let error = verify(&model).expect_err("everything lies in one place");
+    let subjects: Vec<String> =
+        error.violations().iter().map(|violation| violation.subject.to_string()).collect();
+    // The sum may replace its first input, but not while that shares its bytes with the second.
+    assert_eq!(subjects, ["tensor `b`"]);
+    for tensor in &mut model.tensors {
+        tensor.offset = 1 << 30;
+    }
+    let error = verify(&model).expect_err("everything lies outside");
+    assert_eq!(error.count(), 3, "{error}");
+}
+
+#[test]
+fn of_many_violations_the_first_are_listed_and_the_others_counted() {
+    let mut model = table8();
+    let node = model.nodes[0].clone();
+    model.nodes.extend((0..30).map(|_| node.clone()));
+    let error = verify(&model).expect_err("one output written 31 times");
+    assert_eq!((error.count(), error.violations().len()), (30, LISTED));
+    let text = error.to_string();
+    assert!(text.starts_with("30 violations\n") && text.ends_with("\n  and 10 more"), "{text}");
+    model.nodes.truncate(2);
+    let text = verify(&model).expect_err("one output written twice").to_string();
+    assert!(text.starts_with("node `node` (Table8): expected an output"), "{text}");
 }

@@ -1,7 +1,7 @@
 //! Weights in the order of the DSP kernels; `bptq_dsp.h` describes it.
 
 use crate::kernels::{dsp_filter_len, packed_bits};
-use crate::model::{IntOp, Weights};
+use crate::op::{IntOp, Weights, weightless};
 use crate::target::Kernels;
 
 /// The words of an operation's weights; none for an operation without weights.
@@ -17,7 +17,7 @@ pub fn pack(op: &IntOp) -> Vec<u32> {
             pair_filters(weights, bits, *out_features, *in_features)
         }
         IntOp::DepthwiseConv2d { geometry, .. } => block_channels(weights, bits, geometry.channels),
-        _ => Vec::new(),
+        weightless!() => Vec::new(),
     }
 }
 

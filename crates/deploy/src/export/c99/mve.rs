@@ -1,7 +1,7 @@
 //! Weights in the order of the vector kernels; `bptq_mve.h` describes it.
 
 use crate::kernels::{mve_filter_len, packed_bits};
-use crate::model::{IntOp, Weights};
+use crate::op::{IntOp, Weights, weightless};
 use crate::target::Kernels;
 
 /// The bytes of an operation's weights; none for an operation without weights.
@@ -15,7 +15,7 @@ pub fn pack(op: &IntOp) -> Vec<u8> {
         IntOp::FullyConnected { in_features, .. } => pack_filters(weights, bits, *in_features),
         IntOp::DepthwiseConv2d { .. } if bits == 8 => weights.data.clone(),
         IntOp::DepthwiseConv2d { .. } => pack_filters(weights, bits, weights.len()),
-        _ => Vec::new(),
+        weightless!() => Vec::new(),
     }
 }
 

@@ -9,7 +9,19 @@ pub fn windowed(op: &IntOp) -> Option<&'static str> {
         IntOp::Conv2d { .. } => Some("bptq_conv2d"),
         IntOp::DepthwiseConv2d { .. } => Some("bptq_depthwise"),
         IntOp::AveragePool { .. } | IntOp::MaxPool { .. } => Some("bptq_pool"),
-        _ => None,
+        IntOp::FullyConnected { .. }
+        | IntOp::Add { .. }
+        | IntOp::Mul { .. }
+        | IntOp::Table8 { .. }
+        | IntOp::Table16 { .. }
+        | IntOp::Softmax { .. }
+        | IntOp::LogSoftmax { .. }
+        | IntOp::Requantize { .. }
+        | IntOp::Concat { .. }
+        | IntOp::Pad { .. }
+        | IntOp::Transpose { .. }
+        | IntOp::Pack
+        | IntOp::Unpack => None,
     }
 }
 

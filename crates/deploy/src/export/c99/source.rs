@@ -9,7 +9,6 @@ use super::{dsp, mve, rows};
 use crate::export::{comment, unique_identifiers};
 use crate::kernels::{MVE_PADDING, biases, chosen, packed_bits};
 use crate::model::{Broadcast, DType, IntModel, IntNode, IntOp, IntTensor, TensorId, Weighted};
-use crate::stream::inputs_by_rows;
 use crate::target::Kernels;
 
 /// `{id}.c`.
@@ -287,7 +286,7 @@ impl Printer<'_> {
 
     /// A pointer to the first element that is read of an input.
     fn source(&self, index: usize) -> String {
-        if self.by_rows && index < inputs_by_rows(&self.node.op) {
+        if self.by_rows && index < self.node.op.inputs_by_rows() {
             return format!("row->input[{index}]");
         }
         place(self.input(index))

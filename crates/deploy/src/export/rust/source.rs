@@ -14,7 +14,6 @@ use crate::export::c99::source::describe;
 use crate::export::{comment, unique_identifiers};
 use crate::kernels::{biases, chosen, packed_bits};
 use crate::model::{DType, IntModel, IntNode, IntOp, IntTensor, Region, Weighted};
-use crate::stream::inputs_by_rows;
 use crate::target::Kernels;
 
 /// `src/network.rs`.
@@ -283,7 +282,7 @@ impl Printer<'_> {
             format!("rows({rows}, {}, {})", tensor.offset, tensor.row_bytes())
         };
         match place {
-            Place::Input(index) if self.by_rows && index < inputs_by_rows(&self.node.op) => {
+            Place::Input(index) if self.by_rows && index < self.node.op.inputs_by_rows() => {
                 rows(&format!("step.inputs[{index}]"), self.input(index))
             }
             Place::Input(index) => whole(region(self.input(index))),

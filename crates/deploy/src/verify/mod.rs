@@ -1,6 +1,10 @@
 //! The verifier of integer programs. A program that passes runs without overflow, out-of-bounds
 //! access or undefined behaviour in C, whoever wrote it.
 //!
+//! It reports all violations that it can tell apart: of each tensor and each operation the first, since
+//! what follows relies on it, and of an operation none while its tensors are invalid. Streams, memory
+//! and work are checked in programs whose tensors and operations are valid.
+//!
 //! Invariants, in the order in which they are checked:
 //!
 //! 1. Tensors: at least one element, less than [`MAX_ARENA_BYTES`]; bits 2..=8 in 8-bit storage,
@@ -43,80 +47,27 @@
 mod memory;
 mod ops;
 mod streams;
+pub(crate) mod violation;
 mod weighted;
 mod window;
 pub mod work;
 
-use std::fmt::{self, Display};
-
 use burn_ptq_kernels::grid::{Grid, signed_range};
-use thiserror::Error;
 
 use crate::border::MAX_BORDER_AXES;
-use crate::model::{Border, DType, IntModel, IntNode, IntOp, IntTensor, TensorId};
-use crate::printable::line;
+pub use crate::model::MAX_NODES;
+use crate::model::{Border, DType, IntModel, IntNode, IntTensor, TensorId};
 use crate::target::Kernels;
+use violation::ensure;
+pub use violation::{LISTED, Subject, VerifyError, Violation};
 
 /// The largest arena that a program may ask for: 256 MiB, more than any microcontroller addresses.
 pub const MAX_ARENA_BYTES: usize = 1 << 28;
 
-/// The most operations, and the most tensors, that a program may have.
-pub const MAX_NODES: usize = 1 << 14;
-
 /// The largest kernel extent, stride, dilation and padding.
 pub const MAX_WINDOW: usize = u16::MAX as usize;
 
-/// Why a program must not run.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{subject}: expected {expected}, found {found}")]
-pub struct VerifyError {
-    /// The part of the program that is wrong.
-    pub subject: Subject,
-    /// What the invariant asks for.
-    pub expected: String,
-    /// What the program has.
-    pub found: String,
-}
-
-/// A part of a program that an error speaks of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
-    /// The program as a whole.
-    Model,
-    /// A tensor, by name.
-    Tensor(String),
-    /// A node, by name and operation.
-    Node {
-        /// The node's name.
-        name: String,
-        /// [`IntOp::name`].
-        op: &'static str,
-    },
-}
-
-impl Display for Subject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Subject::Model => f.write_str("model"),
-            Subject::Tensor(name) => write!(f, "tensor `{}`", line(name)),
-            Subject::Node { name, op } => write!(f, "node `{}` ({op})", line(name)),
-        }
-    }
-}
-
-impl From<&IntTensor> for Subject {
-    fn from(tensor: &IntTensor) -> Self {
-        Subject::Tensor(tensor.name.clone())
-    }
-}
-
-impl From<&IntNode> for Subject {
-    fn from(node: &IntNode) -> Self {
-        Subject::Node { name: node.name.clone(), op: node.op.name() }
-    }
-}
-
-/// Checks every invariant of the module's list and returns the first that does not hold.
+/// Checks every invariant of the module's list.
 ///
 /// Neither panics nor allocates more than a few words a tensor, whatever the program holds.
 pub fn verify(model: &IntModel) -> Result<(), VerifyError> {
@@ -131,54 +82,29 @@ pub fn verify_for(model: &IntModel, kernels: Kernels) -> Result<(), VerifyError>
 
 /// Checks every invariant but those of the memory.
 pub fn verify_unplanned(model: &IntModel) -> Result<(), VerifyError> {
+    let mut found = VerifyError::default();
     for (what, count) in [("operations", model.nodes.len()), ("tensors", model.tensors.len())] {
-        ensure(
+        found.note(ensure(
             count <= MAX_NODES,
             Subject::Model,
             format_args!("at most {MAX_NODES} {what}"),
             format_args!("{count}"),
-        )?;
+        ));
     }
-    for tensor in &model.tensors {
-        verify_tensor(tensor)?;
+    if found.count() > 0 {
+        return Err(found);
     }
-    verify_data_flow(model)?;
-    verify_border("input", &model.input_border, &model.tensors[model.input.0])?;
-    verify_border("output", &model.output_border, &model.tensors[model.output.0])?;
-    if let Err(problem) = model.preprocessing.check(&model.input_border.source_shape) {
-        return ensure(false, Subject::Model, "a preprocessing that fits its input", problem);
+    let valid: Vec<bool> =
+        model.tensors.iter().map(|tensor| found.note(verify_tensor(tensor))).collect();
+    verify_ends(model, &valid, &mut found);
+    verify_nodes(model, &valid, &mut found);
+    if found.count() == 0 {
+        found.note(work::verify_work(model));
     }
-    for id in [model.input, model.output] {
-        let tensor = &model.tensors[id.0];
-        ensure(
-            tensor.dtype != DType::I4,
-            tensor,
-            "whole bytes where the caller reads or writes",
-            "I4",
-        )?;
+    if found.count() == 0 {
+        streams::verify_streams(model, &mut found);
     }
-    for node in &model.nodes {
-        ops::verify_op(model, node)?;
-    }
-    work::verify_work(model)?;
-    streams::verify_streams(model)
-}
-
-/// `Err` with the two texts unless `holds`.
-pub(crate) fn ensure(
-    holds: bool,
-    subject: impl Into<Subject>,
-    expected: impl Display,
-    found: impl Display,
-) -> Result<(), VerifyError> {
-    if holds {
-        return Ok(());
-    }
-    Err(VerifyError {
-        subject: subject.into(),
-        expected: expected.to_string(),
-        found: found.to_string(),
-    })
+    found.into_result()
 }
 
 /// The product of `extents`, or `None` if one is 0 or the product exceeds [`MAX_ARENA_BYTES`].
@@ -187,7 +113,7 @@ fn element_count(extents: &[usize]) -> Option<usize> {
     (1..=MAX_ARENA_BYTES).contains(&product).then_some(product)
 }
 
-fn verify_tensor(tensor: &IntTensor) -> Result<(), VerifyError> {
+fn verify_tensor(tensor: &IntTensor) -> Result<(), Violation> {
     let bytes = element_count(&tensor.shape).map(|elements| elements * tensor.dtype.bits() / 8);
     ensure(
         bytes.is_some_and(|bytes| bytes <= MAX_ARENA_BYTES),
@@ -235,71 +161,105 @@ fn verify_tensor(tensor: &IntTensor) -> Result<(), VerifyError> {
     )
 }
 
-fn verify_data_flow(model: &IntModel) -> Result<(), VerifyError> {
-    let count = model.tensors.len();
-    let in_range = |subject: Subject, role: &str, id: TensorId| {
-        ensure(
-            id.0 < count,
-            subject,
-            format_args!("the {role}'s tensor id below {count}"),
-            format_args!("id {}", id.0),
-        )
-    };
-    in_range(Subject::Model, "input", model.input)?;
-    in_range(Subject::Model, "output", model.output)?;
-    let mut written = vec![false; count];
-    written[model.input.0] = true;
-    for node in &model.nodes {
-        let arity = arity(&node.op);
-        ensure(
-            node.inputs.len() == arity,
-            node,
-            format_args!("{arity} input{}", if arity == 1 { "" } else { "s" }),
-            format_args!("{}", node.inputs.len()),
-        )?;
-        for &input in &node.inputs {
-            in_range(node.into(), "input", input)?;
-            let name = &model.tensors[input.0].name;
-            ensure(
-                written[input.0],
-                node,
-                format_args!("input `{name}` written by an earlier node"),
-                "no such node",
-            )?;
+/// Checks what the caller fills and reads.
+fn verify_ends(model: &IntModel, valid: &[bool], found: &mut VerifyError) {
+    let ends = [
+        ("input", model.input, &model.input_border),
+        ("output", model.output, &model.output_border),
+    ];
+    for (role, id, border) in ends {
+        let in_range = found.note(verify_id(model, Subject::Model, role, id));
+        if !in_range || !valid[id.0] {
+            continue;
         }
-        in_range(node.into(), "output", node.output)?;
-        let name = &model.tensors[node.output.0].name;
-        ensure(
-            node.output != model.input,
-            node,
-            "the model's input is written by the caller alone",
-            format_args!("`{name}` as the node's output"),
-        )?;
-        ensure(
-            !written[node.output.0],
-            node,
-            "an output that no earlier node writes",
-            format_args!("`{name}`, which is written already"),
-        )?;
-        written[node.output.0] = true;
-    }
-    match model.tensors.iter().zip(&written).find(|&(_, &written)| !written) {
-        Some((tensor, _)) => ensure(false, tensor, "a node that writes it", "none"),
-        None => Ok(()),
+        let tensor = &model.tensors[id.0];
+        found.note(verify_border(role, border, tensor));
+        found.note(ensure(
+            tensor.dtype != DType::I4,
+            tensor,
+            "whole bytes where the caller reads or writes",
+            "I4",
+        ));
+        if id == model.input
+            && let Err(problem) = model.preprocessing.check(&border.source_shape)
+        {
+            let expected = "a preprocessing that fits its input";
+            found.note(ensure(false, Subject::Model, expected, problem));
+        }
     }
 }
 
-/// The number of inputs of an operation.
-fn arity(op: &IntOp) -> usize {
-    match op {
-        IntOp::Add { .. } | IntOp::Mul { .. } => 2,
-        // At least one: without inputs there is nothing to join.
-        IntOp::Concat { chunks, .. } => chunks.len().max(1),
-        _ => 1,
+/// Checks data flow and operations, in the order of execution.
+fn verify_nodes(model: &IntModel, valid: &[bool], found: &mut VerifyError) {
+    let mut written = vec![false; model.tensors.len()];
+    if let Some(input) = written.get_mut(model.input.0) {
+        *input = true;
+    }
+    for node in &model.nodes {
+        let flows = found.note(verify_flow(model, node, &written));
+        if let Some(output) = written.get_mut(node.output.0) {
+            *output = true;
+        }
+        if flows && node.inputs.iter().chain([&node.output]).all(|id| valid[id.0]) {
+            found.note(ops::verify_op(model, node));
+        }
+    }
+    for (tensor, _) in model.tensors.iter().zip(&written).filter(|&(_, &written)| !written) {
+        found.note(ensure(false, tensor, "a node that writes it", "none"));
     }
 }
 
-fn verify_border(role: &str, border: &Border, tensor: &IntTensor) -> Result<(), VerifyError> {
+/// Checks what `node` reads and writes; `written` says which tensors the nodes before it have made.
+fn verify_flow(model: &IntModel, node: &IntNode, written: &[bool]) -> Result<(), Violation> {
+    let arity = node.op.arity();
+    ensure(
+        node.inputs.len() == arity,
+        node,
+        format_args!("{arity} input{}", if arity == 1 { "" } else { "s" }),
+        format_args!("{}", node.inputs.len()),
+    )?;
+    for &input in &node.inputs {
+        verify_id(model, node.into(), "input", input)?;
+        let name = &model.tensors[input.0].name;
+        ensure(
+            written[input.0],
+            node,
+            format_args!("input `{name}` written by an earlier node"),
+            "no such node",
+        )?;
+    }
+    verify_id(model, node.into(), "output", node.output)?;
+    let name = &model.tensors[node.output.0].name;
+    ensure(
+        node.output != model.input,
+        node,
+        "the model's input is written by the caller alone",
+        format_args!("`{name}` as the node's output"),
+    )?;
+    ensure(
+        !written[node.output.0],
+        node,
+        "an output that no earlier node writes",
+        format_args!("`{name}`, which is written already"),
+    )
+}
+
+fn verify_id(
+    model: &IntModel,
+    subject: Subject,
+    role: &str,
+    id: TensorId,
+) -> Result<(), Violation> {
+    let count = model.tensors.len();
+    ensure(
+        id.0 < count,
+        subject,
+        format_args!("the {role}'s tensor id below {count}"),
+        format_args!("id {}", id.0),
+    )
+}
+
+fn verify_border(role: &str, border: &Border, tensor: &IntTensor) -> Result<(), Violation> {
     let Border { source_shape, extents, axes } = border;
     for (what, shape) in [("source's", source_shape), ("border's", extents)] {
         ensure(

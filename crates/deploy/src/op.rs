@@ -1,0 +1,490 @@
+//! The operations of integer programs, and what the rest of the crate asks about them.
+//!
+//! Every match over [`IntOp`] names every operation, so that a new one does not compile until each
+//! question has its answer.
+
+use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, PoolGeometry};
+use burn_ptq_kernels::multiplier::Multiplier;
+use burn_ptq_kernels::packing::PackedWeights;
+use burn_ptq_kernels::params::{AddParams, Clamp};
+use serde::{Deserialize, Serialize};
+
+/// Storage of an activation's elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DType {
+    /// Signed 8-bit integers; narrower grids use it too.
+    I8,
+    /// Signed 16-bit integers with zero point 0.
+    I16,
+    /// Signed 4-bit integers, two to a byte, the first in the low bits. Only [`IntOp::Pack`] writes
+    /// them and only [`IntOp::Unpack`] reads them.
+    I4,
+}
+
+impl DType {
+    /// Bits of one element in a tensor.
+    pub const fn bits(self) -> usize {
+        match self {
+            DType::I4 => 4,
+            DType::I8 => 8,
+            DType::I16 => 16,
+        }
+    }
+
+    /// Bytes of one element by itself.
+    pub const fn bytes(self) -> usize {
+        self.bits().div_ceil(8)
+    }
+}
+
+/// Packed weights and the scales that they were quantized with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Weights {
+    /// The shape, in the order that the operation documents.
+    pub shape: Vec<usize>,
+    /// Bits of the grid, 2..=8: values lie in
+    /// [`weight_range(bits)`](burn_ptq_kernels::grid::weight_range).
+    pub bits: u8,
+    /// Bits that one weight takes in `data`: 2, 3, 4 or 8.
+    pub storage: u8,
+    /// The packed values.
+    pub data: Vec<u8>,
+    /// One scale an output channel, or a single one.
+    pub scales: Vec<f32>,
+}
+
+impl Weights {
+    /// The number of weights.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether there is no weight.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The packed values, readable by index.
+    pub fn packed(&self) -> PackedWeights<'_> {
+        PackedWeights { bytes: &self.data, storage: self.storage }
+    }
+
+    /// The values, one byte each.
+    pub fn unpack(&self) -> Vec<i8> {
+        let packed = self.packed();
+        (0..self.len()).map(|i| packed.get(i) as i8).collect()
+    }
+}
+
+/// Weights, biases and rescaling of a convolution or fully connected layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Weighted {
+    /// The weights.
+    pub weights: Weights,
+    /// One bias an output channel, at scale `input * weight`.
+    pub bias: Vec<i32>,
+    /// One multiplier an output channel, or a single one.
+    pub multipliers: Vec<Multiplier>,
+    /// Bounds of the output.
+    pub clamp: Clamp,
+}
+
+/// How the second input of an element-wise operation meets the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Broadcast {
+    /// Both have the same number of elements.
+    None,
+    /// The second has one element a channel (`[1, 1, channels]`).
+    Channels,
+    /// The second has a single element.
+    Scalar,
+}
+
+/// The operations of integer programs.
+///
+/// Reshapes do not occur: buffers are flat, and an operation carries its own geometry. Unless said
+/// otherwise, inputs and outputs have the same [`DType`]; zero points come from the tensors' grids.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum IntOp {
+    /// Convolution; weights `[out_channels, kernel_h, kernel_w, in_channels / groups]`.
+    Conv2d {
+        /// Shapes and window.
+        geometry: ConvGeometry,
+        /// Weights and rescaling.
+        weighted: Weighted,
+    },
+    /// Depthwise convolution; weights `[kernel_h, kernel_w, channels * multiplier]`.
+    DepthwiseConv2d {
+        /// Shapes and window.
+        geometry: DepthwiseGeometry,
+        /// Weights and rescaling.
+        weighted: Weighted,
+    },
+    /// Fully connected layer on `rows` rows; weights `[out_features, in_features]`.
+    FullyConnected {
+        /// Rows of the input and the output.
+        rows: usize,
+        /// Elements of an input row.
+        in_features: usize,
+        /// Elements of an output row.
+        out_features: usize,
+        /// Weights and rescaling.
+        weighted: Weighted,
+    },
+    /// Element-wise sum.
+    Add {
+        /// Rescaling.
+        params: AddParams,
+        /// How the second input meets the first.
+        broadcast: Broadcast,
+        /// Bounds of the output.
+        clamp: Clamp,
+    },
+    /// Element-wise product.
+    Mul {
+        /// `scale_a * scale_b / scale_output`.
+        multiplier: Multiplier,
+        /// How the second input meets the first.
+        broadcast: Broadcast,
+        /// Bounds of the output.
+        clamp: Clamp,
+    },
+    /// Average over the window's elements that are not padding; input and output share the grid.
+    AveragePool {
+        /// Shapes and window.
+        geometry: PoolGeometry,
+        /// Bounds of the output.
+        clamp: Clamp,
+    },
+    /// Maximum over the window's elements that are not padding; input and output share the grid.
+    MaxPool {
+        /// Shapes and window.
+        geometry: PoolGeometry,
+        /// Bounds of the output.
+        clamp: Clamp,
+    },
+    /// Any unary function of 8-bit activations: the output for each input from -128 to 127.
+    Table8 {
+        /// 256 outputs.
+        table: Vec<i8>,
+    },
+    /// Any unary function of 16-bit activations, interpolated between 513 points.
+    Table16 {
+        /// 513 outputs, for inputs -32768, -32640, ... 32768.
+        table: Vec<i16>,
+    },
+    /// Softmax over rows of 8-bit activations; output scale 1/256, zero point -128.
+    Softmax {
+        /// Rows.
+        rows: usize,
+        /// Elements of a row.
+        depth: usize,
+        /// Rescales differences to the exponential's input.
+        input_multiplier: Multiplier,
+        /// Differences below this count as minus infinity.
+        diff_min: i32,
+    },
+    /// Logarithm of the softmax over rows of 8-bit activations; output scale 16/256 times a power of
+    /// two, zero point 127.
+    LogSoftmax {
+        /// Rows.
+        rows: usize,
+        /// Elements of a row.
+        depth: usize,
+        /// `exp(-d * scale)` in Q0.20 for a difference `d` of 0..=255.
+        exponentials: Vec<u32>,
+        /// Rescales differences of inputs to the output.
+        input_multiplier: Multiplier,
+    },
+    /// Moves values to another grid, and between 8 and 16 bits.
+    Requantize {
+        /// `scale_input / scale_output`.
+        multiplier: Multiplier,
+        /// Bounds of the output.
+        clamp: Clamp,
+    },
+    /// Joins inputs of one grid: for each of `outer` steps, `chunks[i]` elements of input `i`.
+    Concat {
+        /// Steps.
+        outer: usize,
+        /// Elements of each input in one step.
+        chunks: Vec<usize>,
+    },
+    /// Surrounds `[height, width, channels]` with copies of `value`.
+    Pad {
+        /// The input's shape.
+        input: [usize; 3],
+        /// Elements before each axis.
+        before: [usize; 3],
+        /// Elements after each axis.
+        after: [usize; 3],
+        /// The integer to write.
+        value: i32,
+    },
+    /// Permutes axes: `output.shape[i] = input[axes[i]]`.
+    Transpose {
+        /// The input's shape.
+        input: [usize; 3],
+        /// The input axis of each output axis.
+        axes: [usize; 3],
+    },
+    /// Stores elements of at most 4 bits two to a byte; input and output share the grid.
+    Pack,
+    /// Stores elements one to a byte again; input and output share the grid.
+    Unpack,
+}
+
+/// The operations without weights, as a pattern: the last arm of matches that are about weights.
+macro_rules! weightless {
+    () => {
+        $crate::op::IntOp::Add { .. }
+            | $crate::op::IntOp::Mul { .. }
+            | $crate::op::IntOp::AveragePool { .. }
+            | $crate::op::IntOp::MaxPool { .. }
+            | $crate::op::IntOp::Table8 { .. }
+            | $crate::op::IntOp::Table16 { .. }
+            | $crate::op::IntOp::Softmax { .. }
+            | $crate::op::IntOp::LogSoftmax { .. }
+            | $crate::op::IntOp::Requantize { .. }
+            | $crate::op::IntOp::Concat { .. }
+            | $crate::op::IntOp::Pad { .. }
+            | $crate::op::IntOp::Transpose { .. }
+            | $crate::op::IntOp::Pack
+            | $crate::op::IntOp::Unpack
+    };
+}
+pub(crate) use weightless;
+
+/// The element types that an operation reads and writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ElementTypes {
+    /// Any type of whole bytes, the same in and out.
+    Same,
+    /// This type in and out.
+    Only(DType),
+    /// Any types of whole bytes.
+    Any,
+    /// The first type in and the second out, of at most 4 bits.
+    Nibbles(DType, DType),
+}
+
+impl IntOp {
+    /// The operation's name in reports.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            IntOp::Conv2d { .. } => "Conv2d",
+            IntOp::DepthwiseConv2d { .. } => "DepthwiseConv2d",
+            IntOp::FullyConnected { .. } => "FullyConnected",
+            IntOp::Add { .. } => "Add",
+            IntOp::Mul { .. } => "Mul",
+            IntOp::AveragePool { .. } => "AveragePool",
+            IntOp::MaxPool { .. } => "MaxPool",
+            IntOp::Table8 { .. } => "Table8",
+            IntOp::Table16 { .. } => "Table16",
+            IntOp::Softmax { .. } => "Softmax",
+            IntOp::LogSoftmax { .. } => "LogSoftmax",
+            IntOp::Requantize { .. } => "Requantize",
+            IntOp::Concat { .. } => "Concat",
+            IntOp::Pad { .. } => "Pad",
+            IntOp::Transpose { .. } => "Transpose",
+            IntOp::Pack => "Pack",
+            IntOp::Unpack => "Unpack",
+        }
+    }
+
+    /// Weights and rescaling, for the operations that have them.
+    pub const fn weighted(&self) -> Option<&Weighted> {
+        match self {
+            IntOp::Conv2d { weighted, .. }
+            | IntOp::DepthwiseConv2d { weighted, .. }
+            | IntOp::FullyConnected { weighted, .. } => Some(weighted),
+            weightless!() => None,
+        }
+    }
+
+    /// The number of inputs.
+    pub fn arity(&self) -> usize {
+        match self {
+            IntOp::Add { .. } | IntOp::Mul { .. } => 2,
+            // At least one: without inputs there is nothing to join.
+            IntOp::Concat { chunks, .. } => chunks.len().max(1),
+            IntOp::Conv2d { .. }
+            | IntOp::DepthwiseConv2d { .. }
+            | IntOp::FullyConnected { .. }
+            | IntOp::AveragePool { .. }
+            | IntOp::MaxPool { .. }
+            | IntOp::Table8 { .. }
+            | IntOp::Table16 { .. }
+            | IntOp::Softmax { .. }
+            | IntOp::LogSoftmax { .. }
+            | IntOp::Requantize { .. }
+            | IntOp::Pad { .. }
+            | IntOp::Transpose { .. }
+            | IntOp::Pack
+            | IntOp::Unpack => 1,
+        }
+    }
+
+    /// The element types that it reads and writes.
+    pub const fn element_types(&self) -> ElementTypes {
+        match self {
+            IntOp::Table8 { .. } | IntOp::Softmax { .. } | IntOp::LogSoftmax { .. } => {
+                ElementTypes::Only(DType::I8)
+            }
+            IntOp::Table16 { .. } => ElementTypes::Only(DType::I16),
+            IntOp::Requantize { .. } => ElementTypes::Any,
+            IntOp::Pack => ElementTypes::Nibbles(DType::I8, DType::I4),
+            IntOp::Unpack => ElementTypes::Nibbles(DType::I4, DType::I8),
+            IntOp::Conv2d { .. }
+            | IntOp::DepthwiseConv2d { .. }
+            | IntOp::FullyConnected { .. }
+            | IntOp::Add { .. }
+            | IntOp::Mul { .. }
+            | IntOp::AveragePool { .. }
+            | IntOp::MaxPool { .. }
+            | IntOp::Concat { .. }
+            | IntOp::Pad { .. }
+            | IntOp::Transpose { .. } => ElementTypes::Same,
+        }
+    }
+
+    /// Multiply-accumulates of one inference.
+    pub const fn macs(&self) -> usize {
+        match self {
+            IntOp::Conv2d { geometry, .. } => geometry.macs(),
+            IntOp::DepthwiseConv2d { geometry, .. } => geometry.macs(),
+            IntOp::FullyConnected { rows, in_features, out_features, .. } => {
+                *rows * *in_features * *out_features
+            }
+            weightless!() => 0,
+        }
+    }
+
+    /// Whether the output may take the place of the first input in memory: element `i` of the
+    /// output depends on no element of it but `i`.
+    pub const fn is_elementwise(&self) -> bool {
+        match self {
+            IntOp::Add { .. }
+            | IntOp::Mul { .. }
+            | IntOp::Table8 { .. }
+            | IntOp::Table16 { .. }
+            | IntOp::Requantize { .. } => true,
+            IntOp::Conv2d { .. }
+            | IntOp::DepthwiseConv2d { .. }
+            | IntOp::FullyConnected { .. }
+            | IntOp::AveragePool { .. }
+            | IntOp::MaxPool { .. }
+            | IntOp::Softmax { .. }
+            | IntOp::LogSoftmax { .. }
+            | IntOp::Concat { .. }
+            | IntOp::Pad { .. }
+            | IntOp::Transpose { .. }
+            | IntOp::Pack
+            | IntOp::Unpack => false,
+        }
+    }
+
+    /// Whether every output lies within bounds of the operation, whatever bytes its inputs hold.
+    pub const fn bounds_its_output(&self) -> bool {
+        match self {
+            IntOp::Conv2d { .. }
+            | IntOp::DepthwiseConv2d { .. }
+            | IntOp::FullyConnected { .. }
+            | IntOp::Add { .. }
+            | IntOp::Mul { .. }
+            | IntOp::AveragePool { .. }
+            | IntOp::MaxPool { .. }
+            | IntOp::Table8 { .. }
+            | IntOp::Requantize { .. } => true,
+            // Table16 interpolates; the others write grids of their own, or what they read.
+            IntOp::Table16 { .. }
+            | IntOp::Softmax { .. }
+            | IntOp::LogSoftmax { .. }
+            | IntOp::Concat { .. }
+            | IntOp::Pad { .. }
+            | IntOp::Transpose { .. }
+            | IntOp::Pack
+            | IntOp::Unpack => false,
+        }
+    }
+
+    /// The number of inputs that it reads row by row where it runs so; it reads others as a whole.
+    pub fn inputs_by_rows(&self) -> usize {
+        match self {
+            IntOp::Add { broadcast, .. } | IntOp::Mul { broadcast, .. } => match broadcast {
+                Broadcast::None => 2,
+                Broadcast::Channels | Broadcast::Scalar => 1,
+            },
+            IntOp::Concat { chunks, .. } => chunks.len(),
+            IntOp::Conv2d { .. }
+            | IntOp::DepthwiseConv2d { .. }
+            | IntOp::FullyConnected { .. }
+            | IntOp::AveragePool { .. }
+            | IntOp::MaxPool { .. }
+            | IntOp::Table8 { .. }
+            | IntOp::Table16 { .. }
+            | IntOp::Softmax { .. }
+            | IntOp::LogSoftmax { .. }
+            | IntOp::Requantize { .. }
+            | IntOp::Pad { .. }
+            | IntOp::Transpose { .. }
+            | IntOp::Pack
+            | IntOp::Unpack => 1,
+        }
+    }
+
+    /// Bytes of constants (weights as stored, biases, multipliers, tables) that the operation keeps
+    /// in flash.
+    pub fn constant_bytes(&self) -> usize {
+        match self {
+            IntOp::Conv2d { weighted: w, .. }
+            | IntOp::DepthwiseConv2d { weighted: w, .. }
+            | IntOp::FullyConnected { weighted: w, .. } => {
+                w.weights.data.len() + w.bias.len() * 4 + w.multipliers.len() * 8
+            }
+            IntOp::Table8 { table } => table.len(),
+            IntOp::Table16 { table } => table.len() * 2,
+            IntOp::LogSoftmax { exponentials, .. } => exponentials.len() * 4,
+            IntOp::Add { .. }
+            | IntOp::Mul { .. }
+            | IntOp::AveragePool { .. }
+            | IntOp::MaxPool { .. }
+            | IntOp::Softmax { .. }
+            | IntOp::Requantize { .. }
+            | IntOp::Concat { .. }
+            | IntOp::Pad { .. }
+            | IntOp::Transpose { .. }
+            | IntOp::Pack
+            | IntOp::Unpack => 0,
+        }
+    }
+
+    /// The operation without weights, biases and tables, for what depends on its shapes alone.
+    pub fn skeleton(&self) -> Self {
+        let mut skeleton = self.clone();
+        match &mut skeleton {
+            IntOp::Conv2d { weighted, .. }
+            | IntOp::DepthwiseConv2d { weighted, .. }
+            | IntOp::FullyConnected { weighted, .. } => {
+                weighted.weights.data = Vec::new();
+                weighted.bias = Vec::new();
+                weighted.multipliers = Vec::new();
+            }
+            IntOp::Table8 { table } => *table = Vec::new(),
+            IntOp::Table16 { table } => *table = Vec::new(),
+            IntOp::LogSoftmax { exponentials, .. } => *exponentials = Vec::new(),
+            IntOp::Add { .. }
+            | IntOp::Mul { .. }
+            | IntOp::AveragePool { .. }
+            | IntOp::MaxPool { .. }
+            | IntOp::Softmax { .. }
+            | IntOp::Requantize { .. }
+            | IntOp::Concat { .. }
+            | IntOp::Pad { .. }
+            | IntOp::Transpose { .. }
+            | IntOp::Pack
+            | IntOp::Unpack => {}
+        }
+        skeleton
+    }
+}
