@@ -1,5 +1,7 @@
 //! Everything that a recipe can choose: the stages of the pipeline, their components and parameters.
 
+use std::sync::LazyLock;
+
 use serde::Serialize;
 
 use crate::condition::ConditioningChoice;
@@ -17,8 +19,17 @@ pub struct Stage {
     pub key: &'static str,
     /// What the stage does.
     pub summary: &'static str,
-    /// What it can be, in the order of the list; a section has a single one.
+    /// The keys of a section with their defaults, as TOML; a choice has none.
+    pub parameters: Vec<(String, String)>,
+    /// What a choice can be, in the order of its list; a section has none.
     pub components: Vec<Component>,
+}
+
+impl Stage {
+    /// Whether it is a table whose keys are set one by one, rather than a choice of one component.
+    pub fn is_section(&self) -> bool {
+        self.components.is_empty()
+    }
 }
 
 /// A choice of a stage.
@@ -37,6 +48,7 @@ macro_rules! stage {
         Stage {
             key: $key,
             summary: $summary,
+            parameters: Vec::new(),
             components: <$choice>::all()
                 .iter()
                 .zip(<$choice>::SUMMARIES)
@@ -52,11 +64,8 @@ macro_rules! stage {
 
 /// The stages in the order in which they run.
 pub fn stages() -> Vec<Stage> {
-    let section = |key, summary, parameters| Stage {
-        key,
-        summary,
-        components: vec![Component { name: "keys", summary: "", parameters }],
-    };
+    let section =
+        |key, summary, parameters| Stage { key, summary, parameters, components: Vec::new() };
     vec![
         section(
             "calibration",
@@ -86,6 +95,13 @@ pub fn stages() -> Vec<Stage> {
     ]
 }
 
+/// Whether `key` of a recipe is a section; every other key is a choice or a plain value.
+pub fn is_section(key: &str) -> bool {
+    static SECTIONS: LazyLock<Vec<&str>> =
+        LazyLock::new(|| stages().iter().filter(|s| s.is_section()).map(|s| s.key).collect());
+    SECTIONS.contains(&key)
+}
+
 /// The keys of a section with their defaults; choices have a stage of their own.
 fn of(section: &impl Serialize) -> Vec<(String, String)> {
     let Ok(toml::Value::Table(table)) = toml::Value::try_from(section) else { return Vec::new() };
@@ -113,7 +129,7 @@ mod tests {
     #[test]
     fn every_component_of_the_catalogue_is_a_recipe_by_its_name() {
         for Stage { key, components, .. } in stages() {
-            for component in components.iter().filter(|c| c.name != "keys") {
+            for component in &components {
                 let list = if key == "conditioning" { ["[", "]"] } else { ["", ""] };
                 let value = format!("{}\"{}\"{}", list[0], component.name, list[1]);
                 let text = match key.split_once('.') {

@@ -119,6 +119,18 @@ impl Quantizer {
     /// struct TowardsZero;
     ///
     /// impl Rounding for TowardsZero {
+    ///     fn needs_inputs(&self) -> bool {
+    ///         false
+    ///     }
+    ///
+    ///     fn is_random(&self) -> bool {
+    ///         false
+    ///     }
+    ///
+    ///     fn steps(&self) -> usize {
+    ///         0
+    ///     }
+    ///
     ///     fn round(&self, problem: &RoundingProblem) -> Rounded {
     ///         let mut values = Vec::new();
     ///         for (channel, row) in problem.weight.rows().enumerate() {

@@ -70,9 +70,10 @@ pub struct CalibrationRecipe {
 /// Where calibration samples come from.
 pub trait SampleSource {
     /// How they are made, if they are not recorded.
-    fn synthesis(&self) -> Option<&Synthesis> {
-        None
-    }
+    fn synthesis(&self) -> Option<&Synthesis>;
+
+    /// Whether another seed gives other samples.
+    fn is_random(&self) -> bool;
 }
 
 /// Recorded samples.
@@ -80,11 +81,23 @@ pub trait SampleSource {
 #[serde(deny_unknown_fields)]
 pub struct Data {}
 
-impl SampleSource for Data {}
+impl SampleSource for Data {
+    fn synthesis(&self) -> Option<&Synthesis> {
+        None
+    }
+
+    fn is_random(&self) -> bool {
+        false
+    }
+}
 
 impl SampleSource for Synthesis {
     fn synthesis(&self) -> Option<&Synthesis> {
         Some(self)
+    }
+
+    fn is_random(&self) -> bool {
+        true
     }
 }
 
@@ -289,6 +302,13 @@ impl Recipe {
     pub fn to_toml(&self) -> String {
         // TOML has no integers of 64 bits without sign; `validate` refuses what it cannot hold.
         toml::to_string(self).unwrap_or_else(|error| format!("# no valid recipe: {error}\n"))
+    }
+
+    /// Whether another seed gives another program.
+    pub fn is_random(&self) -> bool {
+        self.rounding.component().is_random()
+            || self.reconstruction.is_random()
+            || self.calibration.source.component().is_random()
     }
 
     /// `W4A8` and the like, for tables.

@@ -13,6 +13,7 @@ use burn_ptq::graph::{Array, Clamp, Graph, Op, ValueId};
 use burn_ptq::pipeline::{Quantized, Quantizer};
 use burn_ptq::quantized::SimulatedModel;
 use burn_ptq::recipe::Recipe;
+use burn_ptq::round::RoundingChoice;
 use burn_ptq::{Error, Event};
 use burn_ptq_deploy::interpreter::{Path as KernelPath, run_batch};
 use burn_ptq_deploy::io::{dequantize_outputs, quantize_inputs};
@@ -141,7 +142,7 @@ fn check(name: &str, quantized: &Quantized) {
 fn every_component_of_every_stage_makes_a_program_that_agrees_with_the_simulation() {
     let mut count = 0;
     for stage in stages() {
-        for component in stage.components.iter().filter(|c| c.name != "keys") {
+        for component in &stage.components {
             for bits in [3, 8] {
                 let mut text = format!("weights.bits = {bits}\nactivations.bits = {bits}\n");
                 let value = match stage.key {
@@ -295,8 +296,8 @@ fn a_long_stage_can_be_cancelled() {
 
 /// A recipe in which a parameter has a value: `weights.bits = 5`, or
 /// `rounding = { adaround = { iterations = 5 } }`.
-fn with_parameter(stage: &str, component: &str, parameter: &str, value: &str) -> String {
-    if component == "keys" {
+fn with_parameter(stage: &str, component: Option<&str>, parameter: &str, value: &str) -> String {
+    let Some(component) = component else {
         let steps = match (stage, parameter) {
             ("reconstruction", "iterations") => "",
             ("reconstruction", _) => {
@@ -305,10 +306,12 @@ fn with_parameter(stage: &str, component: &str, parameter: &str, value: &str) ->
             _ => "",
         };
         return format!("{stage}.{parameter} = {value}\n{steps}");
-    }
+    };
+    let trains =
+        RoundingChoice::all().iter().any(|r| r.name() == component && r.component().steps() > 0);
     let few_steps = match component {
         _ if parameter == "iterations" || parameter == "steps" => "",
-        "adaround" | "adaquant" | "flexround" => ", iterations = 3",
+        _ if trains => ", iterations = 3",
         "data-free" => ", steps = 3",
         _ => "",
     };
@@ -324,17 +327,18 @@ fn with_parameter(stage: &str, component: &str, parameter: &str, value: &str) ->
 }
 
 /// Every number of the catalogue: stage, component, parameter, and whether it is a fraction.
-fn every_number() -> Vec<(&'static str, &'static str, String, bool)> {
+fn every_number() -> Vec<(&'static str, Option<&'static str>, String, bool)> {
     let mut numbers = Vec::new();
     for stage in stages() {
-        for component in stage.components {
-            for (parameter, default) in component.parameters {
+        let components = stage.components.into_iter().map(|c| (Some(c.name), c.parameters));
+        for (component, parameters) in components.chain([(None, stage.parameters)]) {
+            for (parameter, default) in parameters {
                 if default.parse::<f64>().is_ok() {
                     // Defaults of fractions may be printed without a point.
-                    let text = with_parameter(stage.key, component.name, &parameter, "0.5");
+                    let text = with_parameter(stage.key, component, &parameter, "0.5");
                     let parsed = Recipe::parse(&text, "r.toml");
                     let mismatch = parsed.is_err_and(|e| e.to_string().contains("invalid type"));
-                    numbers.push((stage.key, component.name, parameter, !mismatch));
+                    numbers.push((stage.key, component, parameter, !mismatch));
                 }
             }
         }

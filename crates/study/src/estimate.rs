@@ -3,7 +3,6 @@
 use burn_ptq::graph::Graph;
 use burn_ptq::layerwise::needs_inputs;
 use burn_ptq::reconstruct::ReconstructionGranularity;
-use burn_ptq::round::RoundingChoice;
 
 use super::bench::Bench;
 use super::plan::Run;
@@ -28,12 +27,7 @@ pub(super) fn seconds(bench: &Bench, run: &Run, evaluation: f64) -> f64 {
     };
     samples += parts * (tuning.iterations * tuning.batch) as f64;
     samples += 100.0 * recipe.joint_range.component().samples() as f64;
-    let steps = match &recipe.rounding {
-        RoundingChoice::AdaRound(r) => r.iterations,
-        RoundingChoice::AdaQuant(r) => r.iterations,
-        RoundingChoice::FlexRound(r) => r.iterations,
-        _ => 0,
-    };
+    let steps = recipe.rounding.component().steps();
     // A step multiplies every row of weights by its layer's second moments.
     let samples_per_step = row_products(graph) / graph.macs().max(1) as f64;
     samples += 2.0 * steps as f64 * samples_per_step;

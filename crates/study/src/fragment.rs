@@ -1,17 +1,14 @@
 //! Pieces of recipes as TOML: laying one over another, setting one key, naming a value.
 
+use burn_ptq::catalogue::is_section;
 use burn_ptq::recipe::Recipe;
 use toml::{Table, Value};
 
-/// Sections of a recipe, whose keys are set one by one; every other key is a choice or a plain value,
-/// and is replaced as a whole.
-const SECTIONS: &[&str] = &["calibration", "weights", "activations", "layerwise", "reconstruction"];
-
-/// Lays `over` over `recipe`.
+/// Lays `over` over `recipe`: keys of sections one by one, every other key as a whole.
 pub(super) fn overlay(recipe: &mut Table, over: &Table) {
     for (key, value) in over {
         match (recipe.get_mut(key), value) {
-            (Some(Value::Table(section)), Value::Table(over)) if SECTIONS.contains(&&**key) => {
+            (Some(Value::Table(section)), Value::Table(over)) if is_section(key) => {
                 section.extend(over.clone());
             }
             _ => {
@@ -25,7 +22,7 @@ pub(super) fn overlay(recipe: &mut Table, over: &Table) {
 pub(super) fn pieces(over: &Table) -> Vec<(String, Table)> {
     let only = |key: &str, value: &Value| Table::from_iter([(key.to_string(), value.clone())]);
     let piece = |(key, value): (&String, &Value)| match value {
-        Value::Table(section) if SECTIONS.contains(&&**key) => (section.iter())
+        Value::Table(section) if is_section(key) => (section.iter())
             .map(|(inner, value)| {
                 (format!("{key}.{inner}"), only(key, &Value::Table(only(inner, value))))
             })
@@ -54,7 +51,7 @@ pub(super) fn set(recipe: &mut Table, path: &str, value: &Value) {
         }
         let Value::Table(next) = entry else { return };
         table = next;
-        let section = depth == 0 && SECTIONS.contains(part);
+        let section = depth == 0 && is_section(part);
         below_choice = !(below_choice || section);
     }
     if below_choice {
@@ -68,7 +65,7 @@ pub(super) fn essentials(recipe: &Recipe) -> String {
     let table = |recipe: &Recipe| recipe.to_toml().parse::<Table>().unwrap_or_default();
     let (mut found, default) = (table(recipe), table(&Recipe::default()));
     found.retain(|key, value| match (value, default.get(key)) {
-        (Value::Table(section), Some(Value::Table(default))) if SECTIONS.contains(&key) => {
+        (Value::Table(section), Some(Value::Table(default))) if is_section(key) => {
             section.retain(|key, value| default.get(key) != Some(value));
             !section.is_empty()
         }

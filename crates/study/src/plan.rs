@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use burn_ptq::quant::Granularity;
 use burn_ptq::recipe::Recipe;
 use burn_ptq::reconstruct::ReconstructionGranularity;
-use burn_ptq::round::RoundingChoice;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use sha2::{Digest, Sha256};
@@ -323,7 +322,7 @@ impl Run {
         }
         // All samples can be drawn in one way only, and not all recipes are random.
         let draw = if drawn && samples < all { draw } else { 0 };
-        if depends_on_seed(&recipe) {
+        if recipe.is_random() {
             recipe.seed = recipe.seed.wrapping_add(seed);
         }
         let text = recipe.to_toml();
@@ -356,13 +355,6 @@ impl Run {
         order.sort_unstable();
         order
     }
-}
-
-/// Whether a recipe gives something else with another seed.
-fn depends_on_seed(recipe: &Recipe) -> bool {
-    matches!(recipe.rounding, RoundingChoice::Stochastic(_))
-        || recipe.reconstruction.granularity != ReconstructionGranularity::None
-        || recipe.calibration.source.component().synthesis().is_some()
 }
 
 /// The first 16 hexadecimal digits of the SHA-256 of `parts`.

@@ -27,6 +27,14 @@ impl Rounding for SteepestSteps {
         true
     }
 
+    fn is_random(&self) -> bool {
+        false
+    }
+
+    fn steps(&self) -> usize {
+        0
+    }
+
     fn round(&self, problem: &RoundingProblem) -> Rounded {
         let quadratic = problem.quadratic.expect("it is there if `needs_inputs` says so");
         let len = quadratic.len;

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use burn_ptq::catalogue::{Component, Stage, stages};
 use burn_ptq::graph::Graph;
 use burn_ptq::import::onnx;
 use burn_ptq::pipeline::Quantizer;
@@ -27,15 +28,18 @@ fn seeds() -> Vec<Vec<u8>> {
     let presets = PRESETS.iter().map(|(_, text)| text.as_bytes().to_vec());
     // With every key, and with every component.
     let whole = PRESETS.iter().map(|(_, text)| written(text).into_bytes());
-    let components = burn_ptq::catalogue::stages().into_iter().flat_map(|stage| {
-        let key = stage.key;
-        stage.components.into_iter().map(move |component| {
-            let parameters = component.parameters.iter();
-            let parameters = parameters.map(|(name, value)| format!("{name} = {value}"));
-            let parameters = parameters.collect::<Vec<_>>().join(", ");
-            format!("{key} = {{ {} = {{ {parameters} }} }}\n", component.name).into_bytes()
-        })
-    });
+    let table = |parameters: &[(String, String)]| {
+        let keys = parameters.iter().map(|(name, value)| format!("{name} = {value}"));
+        format!("{{ {} }}", keys.collect::<Vec<_>>().join(", "))
+    };
+    let components =
+        stages().into_iter().flat_map(|Stage { key, parameters, components, .. }| {
+            let of =
+                |c: &Component| format!("{key} = {{ {} = {} }}\n", c.name, table(&c.parameters));
+            let section =
+                (!parameters.is_empty()).then(|| format!("{key} = {}\n", table(&parameters)));
+            components.iter().map(of).chain(section).map(String::into_bytes).collect::<Vec<_>>()
+        });
     let valid = |text: &Vec<u8>| Recipe::parse(&String::from_utf8_lossy(text), "seed").is_ok();
     presets.chain(whole).chain(components).filter(valid).collect()
 }

@@ -21,6 +21,8 @@ use crate::choice::choices;
 use crate::quantized::QuantizedGraph;
 
 /// A correction of a quantized graph.
+///
+/// It is deterministic.
 pub trait Correction {
     /// How many calibration samples it wants to see.
     fn samples(&self) -> usize {

@@ -76,6 +76,13 @@ pub enum LearnedRounding {
     Adaround,
 }
 
+impl Reconstruction {
+    /// Whether another seed gives another result: the samples of a step are drawn at random.
+    pub fn is_random(&self) -> bool {
+        self.granularity != ReconstructionGranularity::None
+    }
+}
+
 impl Default for Reconstruction {
     fn default() -> Self {
         Self {

@@ -60,6 +60,14 @@ impl Rounding for AdaQuant {
         true
     }
 
+    fn is_random(&self) -> bool {
+        false
+    }
+
+    fn steps(&self) -> usize {
+        self.iterations
+    }
+
     fn round(&self, problem: &RoundingProblem) -> Rounded {
         let fixed_scale = problem.qparams.scheme.power_of_two || problem.qparams.scales.len() == 1;
         let problem = Problem::new(problem);

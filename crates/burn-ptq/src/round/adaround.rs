@@ -113,6 +113,14 @@ impl Rounding for AdaRound {
         true
     }
 
+    fn is_random(&self) -> bool {
+        false
+    }
+
+    fn steps(&self) -> usize {
+        self.iterations
+    }
+
     fn round(&self, problem: &RoundingProblem) -> Rounded {
         let problem = Problem::new(problem);
         train(self.module(&problem), &problem, self.iterations, self.learning_rate)

@@ -37,6 +37,14 @@ impl Rounding for CoordinateDescent {
         true
     }
 
+    fn is_random(&self) -> bool {
+        false
+    }
+
+    fn steps(&self) -> usize {
+        0
+    }
+
     fn round(&self, problem: &RoundingProblem) -> Rounded {
         let quadratic = problem.quadratic();
         let factors = Factors::new(quadratic, Order::Moment);

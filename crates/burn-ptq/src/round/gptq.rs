@@ -33,6 +33,14 @@ impl Rounding for Gptq {
         true
     }
 
+    fn is_random(&self) -> bool {
+        false
+    }
+
+    fn steps(&self) -> usize {
+        0
+    }
+
     fn round(&self, problem: &RoundingProblem) -> Rounded {
         let quadratic = problem.quadratic();
         let grids = Grids::new(problem);

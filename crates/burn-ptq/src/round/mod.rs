@@ -91,9 +91,13 @@ pub struct Rounded {
 /// A way to choose the integers of a layer's weights.
 pub trait Rounding: Sync {
     /// Whether [`RoundingProblem::quadratic`](field@RoundingProblem::quadratic) must be there.
-    fn needs_inputs(&self) -> bool {
-        false
-    }
+    fn needs_inputs(&self) -> bool;
+
+    /// Whether another [seed](RoundingProblem::seed) gives other integers.
+    fn is_random(&self) -> bool;
+
+    /// Gradient steps that are spent on a layer, each through all of its weights; 0 without training.
+    fn steps(&self) -> usize;
 
     /// Rounds.
     fn round(&self, problem: &RoundingProblem) -> Rounded;
@@ -219,6 +223,15 @@ mod tests {
     fn every_rounding_repeats_itself_for_a_seed() {
         for choice in RoundingChoice::all() {
             assert_eq!(round(choice.component(), 5), round(choice.component(), 5));
+        }
+    }
+
+    #[test]
+    fn the_seed_changes_the_integers_of_random_roundings_only() {
+        for choice in RoundingChoice::all() {
+            let rounding = choice.component();
+            let changes = round(rounding, 1) != round(rounding, 2);
+            assert_eq!(changes, rounding.is_random(), "{}", choice.name());
         }
     }
 

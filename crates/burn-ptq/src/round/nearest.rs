@@ -8,6 +8,18 @@ use super::{Rounded, Rounding, RoundingProblem};
 pub struct Nearest {}
 
 impl Rounding for Nearest {
+    fn needs_inputs(&self) -> bool {
+        false
+    }
+
+    fn is_random(&self) -> bool {
+        false
+    }
+
+    fn steps(&self) -> usize {
+        0
+    }
+
     fn round(&self, problem: &RoundingProblem) -> Rounded {
         let mut integers = Vec::with_capacity(problem.weight.len());
         for (channel, row) in problem.weight.rows().enumerate() {

@@ -19,6 +19,14 @@ impl Rounding for Obq {
         true
     }
 
+    fn is_random(&self) -> bool {
+        false
+    }
+
+    fn steps(&self) -> usize {
+        0
+    }
+
     fn round(&self, problem: &RoundingProblem) -> Rounded {
         let quadratic = problem.quadratic();
         let grids = Grids::new(problem);

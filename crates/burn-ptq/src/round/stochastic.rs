@@ -13,6 +13,18 @@ use super::{Rounded, Rounding, RoundingProblem};
 pub struct Stochastic {}
 
 impl Rounding for Stochastic {
+    fn needs_inputs(&self) -> bool {
+        false
+    }
+
+    fn is_random(&self) -> bool {
+        true
+    }
+
+    fn steps(&self) -> usize {
+        0
+    }
+
     fn round(&self, problem: &RoundingProblem) -> Rounded {
         let seed = Sha256::new()
             .chain_update(problem.seed.to_le_bytes())

@@ -229,6 +229,18 @@ fn observers_and_roundings_of_other_crates_take_part_and_are_recorded() {
     }
     struct Down;
     impl Rounding for Down {
+        fn needs_inputs(&self) -> bool {
+            false
+        }
+
+        fn is_random(&self) -> bool {
+            false
+        }
+
+        fn steps(&self) -> usize {
+            0
+        }
+
         fn round(&self, problem: &RoundingProblem) -> Rounded {
             let level = |(i, w): (usize, &f32)| {
                 let grid =

@@ -28,8 +28,7 @@ pub fn recipe(seed: u64, number: u64, has_batch_norm: bool) -> String {
         text.push_str(&format!("layerwise.fit_bias = {}\n", random.once_in(2)));
     }
     for stage in stages() {
-        let names: Vec<&str> =
-            stage.components.iter().map(|c| c.name).filter(|&name| name != "keys").collect();
+        let names: Vec<&str> = stage.components.iter().map(|c| c.name).collect();
         let plain = if stage.key == "rounding" || stage.key.ends_with("range") { 4 } else { 2 };
         if names.is_empty() || random.once_in(plain) {
             continue;

@@ -21,8 +21,11 @@ pub fn run(command: RecipeCommand) -> anyhow::Result<()> {
 /// All choices, as people read them on a terminal.
 fn list() -> String {
     let mut text = String::new();
-    for Stage { key, summary, components } in stages() {
+    for Stage { key, summary, parameters, components } in stages() {
         text.push_str(&format!("{key}: {summary}\n"));
+        for (name, value) in parameters {
+            text.push_str(&format!("  {name} = {value}\n"));
+        }
         for component in components {
             text.push_str(&format!("  {:22} {}\n", component.name, component.summary));
             for (name, value) in component.parameters {
