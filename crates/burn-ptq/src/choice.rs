@@ -41,6 +41,20 @@ macro_rules! choices {
             }
         }
 
+        #[cfg(feature = "schema")]
+        impl schemars::JsonSchema for $choice {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($choice).into()
+            }
+
+            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                let components = vec![$(
+                    ($name, $summary, $crate::schema::parameters::<$variant>(generator))
+                ),*];
+                $crate::schema::choice($kind, components)
+            }
+        }
+
         impl serde::Serialize for $choice {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 use serde::ser::SerializeMap;

@@ -21,6 +21,7 @@ use crate::walk::SideBySide;
 
 /// How layers are rounded one after the other.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Layerwise {
     /// Where the inputs come from on which a layer's output error is judged.
@@ -40,6 +41,7 @@ pub struct Layerwise {
 
 /// Where the inputs come from on which a layer's output error is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Inputs {
     /// The float network: each layer on its own.

@@ -56,7 +56,7 @@
 //! # Features and versions
 //!
 //! The backend flex is always there. The features `ndarray` and `wgpu` add Burn's backends of that name;
-//! see [`backend`]. Burn is pinned to 0.22.1, Rust is 1.92 or later (lints hold the code to it).
+//! see [`backend`]. `schema` adds JSON schemas of recipes. Burn is pinned to 0.22.1, Rust is 1.92 or later (lints hold the code to it).
 //!
 //! Data flows one way: [`import`] makes a float [`graph`], [`prepare`] rewrites it, [`calibrate`]
 //! observes it, [`quantized`] decides grids and integers, [`lower`] makes the integer program that
@@ -88,6 +88,8 @@ pub mod range;
 pub mod recipe;
 pub mod reconstruct;
 pub mod round;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod suspicious;
 pub mod synthesize;
 mod walk;

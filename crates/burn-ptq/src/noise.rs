@@ -21,6 +21,7 @@ pub const FEWEST_NOISE_SAMPLES: usize = 8;
 
 /// Which samples a measurement ran on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum MeasuredOn {
     /// Calibration samples that no weight, scale or bias was fitted to.
     #[serde(rename = "held-out")]

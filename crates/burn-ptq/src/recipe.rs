@@ -21,6 +21,7 @@ pub const MAX_RECIPE_BYTES: u64 = 1 << 20;
 
 /// Everything that a quantization depends on besides the model and the calibration data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Recipe {
     /// A name for reports.
@@ -56,6 +57,7 @@ pub struct Recipe {
 
 /// Which samples are observed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct CalibrationRecipe {
     /// How many samples are used, from the first; all if absent.
@@ -78,6 +80,7 @@ pub trait SampleSource {
 
 /// Recorded samples.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Data {}
 
@@ -111,6 +114,7 @@ choices! {
 
 /// How weights are quantized.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct WeightRecipe {
     /// 2 to 8.
@@ -125,6 +129,7 @@ pub struct WeightRecipe {
 
 /// How activations are quantized.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct ActivationRecipe {
     /// 2 to 8, or 16.
@@ -139,6 +144,7 @@ pub struct ActivationRecipe {
 
 /// Other bits for some layers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LayerOverride {
     /// The layers' name, or a glob such as `conv2d_*`.

@@ -20,6 +20,7 @@ use crate::graph::{BatchNormStatistics, Graph, Node, Parameters, execute};
 /// input is noise times a deviation plus a mean for each channel, all learned, so that the scale of
 /// the model's inputs need not be known.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Synthesis {
     /// Inputs to make.

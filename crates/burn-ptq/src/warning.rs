@@ -4,6 +4,7 @@ use serde::Serialize;
 
 /// Something about a finished run that a person should look at before trusting its results.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Warning {
     /// Which check found it: a stable name in kebab-case, such as `metric-near-chance`.
     pub kind: &'static str,

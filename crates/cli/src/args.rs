@@ -32,10 +32,31 @@ pub enum Command {
     /// List what recipes can choose from, or print a preset.
     #[command(subcommand)]
     Recipe(RecipeCommand),
+    /// Print a JSON schema, for editors and for programs that read results.
+    #[command(hide = true)]
+    Schema {
+        /// What it describes.
+        of: SchemaOf,
+    },
     /// Compare recipes: run a study of tasks, choices and seeds, and report what matters.
     Ablate(Ablate),
     /// Do everything above on an embedded model and data.
     Demo(Demo),
+}
+
+/// What a JSON schema describes.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum SchemaOf {
+    /// Recipes.
+    Recipe,
+    /// `task.toml`.
+    Task,
+    /// `report.json` of a quantization.
+    Report,
+    /// Study files.
+    Study,
+    /// A line of `results.jsonl`.
+    ResultLine,
 }
 
 #[derive(Debug, Subcommand)]

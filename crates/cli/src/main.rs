@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         Command::Export(args) => commands::export::run(args),
         Command::Operators => output::print(burn_ptq::import::supported_markdown()),
         Command::Recipe(command) => commands::recipe::run(command),
+        Command::Schema { of } => commands::schema::run(of),
         Command::Ablate(args) => commands::ablate::run(args),
         Command::Demo(args) => commands::demo::run(args),
     };

@@ -18,6 +18,7 @@ const CHUNK: usize = 16;
 
 /// What it costs to quantize only one layer: its weights and its output.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LayerCost {
     /// The name in the source model.
     pub name: String,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// The order of the axes of raw samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Layout {
     /// Channels first: `[channels, height, width]`, or `[channels, time]`.
@@ -18,6 +19,7 @@ pub enum Layout {
 
 /// What a task or flags say about raw samples; what they leave out follows from the model.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct InputSettings {
     /// Multiplies raw elements.

@@ -28,7 +28,7 @@ use crate::evaluate::{
 use crate::explain;
 use crate::metric::Metric;
 use crate::opened::{OpenTask, is_data_free};
-use crate::report::{ExplainReport, ExportedSize, LayerReport, Report};
+use crate::report::{ExplainReport, ExportedSize, LayerReport, Report, SCHEMA_VERSION};
 use crate::sampling_error::standard_error;
 use crate::spread::Spread;
 use crate::task::Task;
@@ -122,6 +122,7 @@ fn fewer_samples(opened: &OpenTask, recipe: &Recipe) -> Option<Warning> {
 fn begin(job: &Job, opened: &OpenTask, quantized: &Quantized) -> Result<Report, Error> {
     let provenance = &quantized.program.provenance;
     let mut report = Report {
+        schema_version: SCHEMA_VERSION,
         task: job.task.name.clone(),
         model: job.task.model.display().to_string(),
         model_sha256: provenance.model_hash.clone(),

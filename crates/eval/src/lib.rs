@@ -26,7 +26,8 @@
 //!
 //! # Features
 //!
-//! `ndarray` and `wgpu` add Burn's backends of that name, as they do for [`burn_ptq`].
+//! `ndarray` and `wgpu` add Burn's backends of that name, as they do for [`burn_ptq`]. `schema` adds JSON
+//! schemas of `task.toml` and `report.json`.
 
 pub mod data;
 mod error;
@@ -38,6 +39,8 @@ pub mod metric;
 pub mod opened;
 pub mod report;
 mod sampling_error;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod spread;
 pub mod statistics;
 pub mod task;

@@ -10,9 +10,15 @@ use serde::Serialize;
 use crate::explain::LayerCost;
 use crate::metric::{Interval, Judgement};
 
+/// The version of the form of `report.json`.
+pub const SCHEMA_VERSION: u32 = 1;
+
 /// Everything that a quantization found out. Field names are stable.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Report {
+    /// [`SCHEMA_VERSION`]: grows when a field changes its meaning or goes; new fields leave it.
+    pub schema_version: u32,
     /// The task, or the model's file stem.
     pub task: String,
     /// The model's file.
@@ -83,6 +89,7 @@ pub struct Report {
     /// How many.
     pub sqnr_samples: usize,
     /// How raw samples become inputs, as the program records it.
+    #[cfg_attr(feature = "schema", schemars(schema_with = "crate::schema::preprocessing"))]
     pub preprocessing: Preprocessing,
     /// The names of the classes, if known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -100,6 +107,7 @@ pub struct Report {
 /// Flash and RAM of an export for any machine: layers run row by row, and activations of 4 bits and
 /// fewer lie packed, where that saves memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExportedSize {
     /// Bytes of weights as stored, biases, multipliers, tables and parameters of operations, as in
     /// the linker's map of portable C on a machine of 32 bits; without code.
@@ -112,6 +120,7 @@ pub struct ExportedSize {
 
 /// A further figure of the metric, a share.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FigureReport {
     /// Its name.
     pub name: &'static str,
@@ -129,6 +138,7 @@ pub struct FigureReport {
 
 /// Counts by label (rows) and prediction (columns).
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConfusionReport {
     /// The names of the classes, in order; empty if unknown.
     pub classes: Vec<String>,
@@ -173,6 +183,7 @@ impl Report {
 
 /// What it costs to quantize single layers, each alone.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExplainReport {
     /// How predictions are compared with the float network's: `kl-divergence` of the classes'
     /// probabilities, in nats, or `relative-squared-error` of the outputs, as a share of their variance.
@@ -189,6 +200,7 @@ pub struct ExplainReport {
 
 /// One operation of the program.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LayerReport {
     /// The name in the source model.
     pub name: String,

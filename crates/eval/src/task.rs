@@ -57,8 +57,9 @@ pub struct TaskError {
 
 /// `task.toml`. Provenance is for human readers; it is accepted and not read.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct TaskFile {
+pub(crate) struct TaskFile {
     metric: Metric,
     threshold: Option<f64>,
     class_axis: Option<ClassAxis>,

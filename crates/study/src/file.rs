@@ -7,8 +7,7 @@ use burn_ptq::Cancelled;
 use burn_ptq_eval::Error;
 use burn_ptq_eval::input::InputSettings;
 use burn_ptq_eval::metric::{ClassAxis, Metric, MetricOptions};
-use burn_ptq_eval::task::EvaluationFiles;
-use burn_ptq_eval::task::{Task, TaskError};
+use burn_ptq_eval::task::{EvaluationFiles, Task, TaskError};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -25,6 +24,7 @@ const MAX_POINTS: usize = 10_000;
 
 /// What to compare, on which tasks, how often.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Study {
     /// Its name.
@@ -44,6 +44,7 @@ pub struct Study {
     pub preset: Option<String>,
     /// What the base recipe has otherwise.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "burn_ptq::recipe::Recipe"))]
     pub base: Table,
     /// The tasks.
     #[serde(rename = "task")]
@@ -55,6 +56,7 @@ pub struct Study {
 
 /// A task: a folder with `task.toml`, or its files; files win over the folder's.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TaskEntry {
     /// Its name in the report.
@@ -85,6 +87,7 @@ pub struct TaskEntry {
 
 /// A question, and the recipes that answer it.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
     /// The question, as the report's heading.
@@ -94,6 +97,7 @@ pub struct Experiment {
     pub note: String,
     /// What holds for all its recipes, over the base recipe.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "burn_ptq::recipe::Recipe"))]
     pub set: Table,
     /// The tasks; all if empty.
     #[serde(default)]
@@ -108,6 +112,7 @@ pub struct Experiment {
 
 /// How the axes of an experiment combine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// Every value with every value; each point is compared with the one that has the first value of
@@ -120,6 +125,7 @@ pub enum Mode {
 
 /// Something that is varied: a key of the recipe, or several together.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Axis {
     /// Its name in the report; the key if absent.
@@ -128,6 +134,7 @@ pub struct Axis {
     pub key: Option<String>,
     /// Its values.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<serde_json::Value>"))]
     pub values: Vec<Value>,
     /// In place of a key: named settings of several keys.
     #[serde(default)]
@@ -136,6 +143,7 @@ pub struct Axis {
 
 /// Settings with a name.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Case {
     /// The name.
@@ -144,6 +152,7 @@ pub struct Case {
     pub preset: Option<String>,
     /// The settings.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "burn_ptq::recipe::Recipe"))]
     pub set: Table,
 }
 

@@ -9,7 +9,7 @@ use burn_ptq_deploy::bounded;
 use burn_ptq_deploy::output::write_atomically;
 
 use super::file::StudyError;
-use super::record::Record;
+use super::record::{Record, SCHEMA_VERSION};
 
 /// The longest line that is read: 16 MiB, the scores of two million samples.
 const MAX_LINE_BYTES: u64 = 16 << 20;
@@ -176,6 +176,15 @@ fn parse(source: &mut impl BufRead, path: &Path) -> Result<(Lines, usize), Study
                  line to go on without it"
             )));
         };
+        if let (Record::Study(study), _) = &record
+            && study.schema_version > SCHEMA_VERSION
+        {
+            return Err(wrong(format!(
+                "line {number} begins results in the form {}, and this version reads forms up to \
+                 {SCHEMA_VERSION}: use the burn-ptq that wrote it, or a newer one",
+                study.schema_version
+            )));
+        }
         records.push(record);
         whole += line.len();
     }
@@ -196,7 +205,7 @@ mod tests {
     use crate::StudyRecord;
 
     fn study() -> Record {
-        Record::Study(StudyRecord { name: "s".into(), text: "text".into() })
+        Record::Study(StudyRecord::new("s", "text"))
     }
 
     #[test]
@@ -223,6 +232,17 @@ mod tests {
                 assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
             }
         }
+    }
+
+    #[test]
+    fn the_first_form_is_not_written_and_later_ones_are_refused() {
+        let line = serde_json::to_string(&study()).unwrap();
+        assert_eq!(line, r#"{"kind":"study","name":"s","text":"text"}"#);
+        let later = r#"{"kind":"study","name":"s","text":"text","schema_version":99}"#;
+        let mut source = later.as_bytes().to_vec();
+        source.push(b'\n');
+        let error = parse(&mut &source[..], Path::new("later")).unwrap_err().to_string();
+        assert!(error.contains("the form 99") && error.contains("up to 1"), "{error}");
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! | `runner`, `estimate` | running what is missing, and how long that takes |
 //! | `results`, `claims`, `analysis` | a file's records sorted; verdicts; cells with means and both |
 //! | `report` | HTML, Markdown, CSV and JSON |
+//! | `schema` | JSON schemas of study files and result lines, with the feature `schema` |
 //!
 //! The tests behind the verdicts are [`burn_ptq_eval::statistics`].
 
@@ -29,6 +30,8 @@ mod record;
 pub mod report;
 mod results;
 mod runner;
+#[cfg(feature = "schema")]
+pub mod schema;
 
 pub use bench::Bench;
 pub use file::{

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use burn_ptq_eval::metric::Metric;
-use burn_ptq_eval::metric::Outcomes;
+use burn_ptq_eval::metric::{Metric, Outcomes};
 use serde::{Deserialize, Serialize};
 
 /// A line of a result file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Record {
     /// The study that the lines after it belong to.
@@ -20,15 +20,40 @@ pub enum Record {
 
 /// A study.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StudyRecord {
     /// Its name.
     pub name: String,
     /// Its file's text.
     pub text: String,
+    /// The version of the form of the lines after it, see [`SCHEMA_VERSION`]; left out if it is 1, which
+    /// the first files did not write.
+    #[serde(default = "first_schema", skip_serializing_if = "is_first_schema")]
+    pub schema_version: u32,
+}
+
+/// The version of the form of result lines: grows when a field changes its meaning or goes. New fields
+/// that may be left out leave it.
+pub const SCHEMA_VERSION: u32 = 1;
+
+fn first_schema() -> u32 {
+    1
+}
+
+fn is_first_schema(version: &u32) -> bool {
+    *version == first_schema()
+}
+
+impl StudyRecord {
+    /// A study whose lines have the present form.
+    pub fn new(name: &str, text: &str) -> Self {
+        Self { name: name.into(), text: text.into(), schema_version: SCHEMA_VERSION }
+    }
 }
 
 /// A task, and how its float network does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TaskRecord {
     /// Its name.
     pub name: String,
@@ -62,6 +87,7 @@ pub struct TaskRecord {
 
 /// A run: all that is needed to repeat it, and what it gave.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RunRecord {
     /// Follows from everything that the run computes.
     pub id: String,
@@ -138,6 +164,7 @@ impl RunRecord {
 
 /// What a run gave.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Measured {
     /// The metric of the integer program.
     pub metric: f64,
@@ -161,6 +188,7 @@ pub type LayerNoise = (String, u8, Option<f64>);
 
 /// How a network did on each sample, in few characters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// Right or wrong: the number of samples, and four of them in a hexadecimal digit, the first in

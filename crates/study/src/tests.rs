@@ -136,7 +136,7 @@ fn only_one_process_writes_a_journal() {
     let path = folder.path().join("results.jsonl");
     let (mut journal, known) = Journal::open(&path).unwrap();
     assert!(known.is_empty());
-    let record = Record::Study(StudyRecord { name: "s".into(), text: STUDY.into() });
+    let record = Record::Study(StudyRecord::new("s", STUDY));
     journal.append(&record).unwrap();
     let error = Journal::open(&path).unwrap_err().to_string();
     assert!(error.contains("another process is working on this study"), "{error}");
@@ -237,7 +237,7 @@ fn record(plan: &Plan, run: &Run, wrong: usize) -> Record {
 #[test]
 fn verdicts_need_several_runs_and_a_difference() {
     let plan = plan();
-    let study = StudyRecord { name: "s".into(), text: STUDY.into() };
+    let study = StudyRecord::new("s", STUDY);
     let mut records = vec![Record::Study(study)];
     records.extend(plan.tasks.iter().map(|t| Record::Task(Box::new(t.clone()))));
     // Two-bit weights are wrong three times as often, all else is like the float network.
@@ -265,7 +265,7 @@ fn verdicts_need_several_runs_and_a_difference() {
 
 /// The study's records without runs.
 fn beginning(plan: &Plan) -> Vec<Record> {
-    let mut records = vec![Record::Study(StudyRecord { name: "s".into(), text: STUDY.into() })];
+    let mut records = vec![Record::Study(StudyRecord::new("s", STUDY))];
     records.extend(plan.tasks.iter().map(|t| Record::Task(Box::new(t.clone()))));
     records
 }
@@ -314,7 +314,7 @@ fn seeds_of_one_draw_claim_nothing() {
     let study = Study::parse(&text, "s").unwrap();
     let tasks = vec![task("a", 100), task("b", 64)];
     let plan = Plan::new(&study, tasks, &producer("1", "flex")).unwrap();
-    let mut records = vec![Record::Study(StudyRecord { name: "s".into(), text })];
+    let mut records = vec![Record::Study(StudyRecord::new("s", &text))];
     records.extend(plan.tasks.iter().map(|t| Record::Task(Box::new(t.clone()))));
     let wrong = |run: &Run| if run.recipe.weights.bits == 2 { 2 } else { 10 };
     records.extend(plan.runs.iter().map(|run| record(&plan, run, wrong(run))));
@@ -390,7 +390,7 @@ fn noise_by_layer_is_shown_when_axes_are_varied_one_at_a_time() {
                 values = ['nearest', 'stochastic']";
     let study = Study::parse(text, "s").unwrap();
     let plan = Plan::new(&study, vec![task("a", 100)], &producer("1", "flex")).unwrap();
-    let mut records = vec![Record::Study(StudyRecord { name: "s".into(), text: text.into() })];
+    let mut records = vec![Record::Study(StudyRecord::new("s", text))];
     records.push(Record::Task(Box::new(plan.tasks[0].clone())));
     records.extend(plan.runs.iter().map(|run| record(&plan, run, 5)));
     let folder = tempfile::tempdir().unwrap();
@@ -465,7 +465,7 @@ fn a_study_that_grows_leaves_finished_runs_in_their_shards() {
 #[test]
 fn a_report_of_half_a_study_says_what_is_not_there() {
     let plan = plan();
-    let study = StudyRecord { name: "<half>".into(), text: STUDY.into() };
+    let study = StudyRecord::new("<half>", STUDY);
     let mut records = vec![Record::Study(study)];
     records.extend(plan.tasks.iter().map(|t| Record::Task(Box::new(t.clone()))));
     records.extend(plan.runs.iter().take(4).map(|run| record(&plan, run, 5)));

@@ -23,7 +23,7 @@ const STUDY: &str = "name = 's'\ndraws = 2\n[base]\ncalibration.samples = 16\n[[
 fn seeds() -> Vec<Vec<u8>> {
     let study = Study::parse(STUDY, "seed").expect("a good study");
     let plan = Plan::new(&study, vec![task("a")], &Producer::default()).expect("it can be planned");
-    let study = Record::Study(StudyRecord { name: "s".into(), text: STUDY.into() });
+    let study = Record::Study(StudyRecord::new("s", STUDY));
     let runs = plan.runs.iter().enumerate().map(|(at, run)| {
         let correct: Vec<bool> = (0..100).map(|i| (i + at) % 9 != 0).collect();
         let measured = Measured {

@@ -20,6 +20,7 @@ use crate::graph::{Clamp, Graph, Node, Op};
 /// were lowered by `c` is another value, and no bias makes up for it, since only windows at the border
 /// see it. So in depthwise-separable networks only the depthwise layers' own biases are absorbed.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct AbsorbBias {
     /// How many deviations below the mean an input may fall without being cut; more absorb less.

@@ -20,6 +20,7 @@ use crate::graph::{Clamp, Graph, Node, Op};
 /// reshapes, zero pads. A channel that is zero in one of the layers keeps its weights, and one that
 /// would need a factor beyond `limit` gets that.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Equalize {
     /// The most rounds over all layers; a layer has other ranges after its neighbours changed.
@@ -35,6 +36,7 @@ pub struct Equalize {
 /// What equalization does with a clip between 0 and a positive number, which does not commute with
 /// factors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Relu6 {
     /// The clip stays, and the layers around it are not equalized.

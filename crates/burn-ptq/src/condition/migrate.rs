@@ -15,6 +15,7 @@ use crate::graph::Graph;
 /// rescaled; `W` is over all of them), and nothing in between that mixes channels or does not commute
 /// with positive factors; a ReLU6 does not. A channel that is zero on either side keeps its range.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Migrate {
     /// The exponent `a`: how much of an activation's range goes to the weights; 0 to 1.

@@ -18,6 +18,7 @@ use crate::graph::{Array, Graph, Node, Op};
 /// A layer is left alone if it is depthwise or grouped, or if something else reads one of these
 /// values.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SplitChannels {
     /// How many splits a layer gets, as a share of its input channels, rounded up; 0 to 1.

@@ -15,6 +15,7 @@ use crate::quantized::QuantizedWeights;
 /// scaled by more than 2 or less than 1/2. Layers whose channels share a scale have only their biases
 /// corrected, and scales that are powers of two stay powers of two.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Affine {
     /// Calibration samples that the statistics are taken over.

@@ -22,6 +22,7 @@ use crate::quantized::QuantizedWeights;
 /// for the model's input and after a maximum, the layer is left as it is. It needs no samples; biases
 /// that the rounding or a reconstruction has fitted are replaced.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct AnalyticBias {
     /// Layers whose weights have more bits are left alone.

@@ -11,6 +11,7 @@ use super::{Correction, QuantizedGraph};
 /// that the corrected layers before it produce (Nagel et al., Data-Free Quantization, 2019, section
 /// 4.2, the empirical form).
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Bias {
     /// Calibration samples that the means are taken over.

@@ -6,6 +6,7 @@ use super::{Correction, QuantizedGraph};
 
 /// Leaves everything as it was rounded.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NoCorrection {}
 

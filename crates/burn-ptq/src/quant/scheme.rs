@@ -15,6 +15,7 @@ pub struct Scheme {
 
 /// What shares a scale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Granularity {
     /// One scale for all elements.

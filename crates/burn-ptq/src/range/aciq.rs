@@ -9,6 +9,7 @@ use crate::quant::QParams;
 /// quantization, 2019; of the two the one with the smaller error on the values wins. One-sided values
 /// are taken for the upper half of a bell about zero. 16 bits are not clipped.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Aciq {}
 

@@ -10,6 +10,7 @@ use super::{Distribution, Range, RangeMethod, Scheme};
 /// empty (`Q`); the threshold with the smallest `KL(P || Q)` wins (Migacz, 8-bit inference with
 /// TensorRT, 2017). A method for 8 bits: at few bits it clips too much.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Kl {
     /// Bins of the histogram of magnitudes.

@@ -9,6 +9,7 @@ use super::JointRange;
 /// Quantization, 2021). The loss is the relative squared error of the network's output, or the
 /// divergence of its predictions.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Lapq {
     /// Candidates for the exponent.

@@ -4,6 +4,7 @@ use super::{Distribution, Range, RangeMethod, Scheme};
 
 /// Covers everything that was observed.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MinMax {}
 

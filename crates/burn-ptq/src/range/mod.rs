@@ -75,6 +75,7 @@ pub trait JointRange {
 
 /// Leaves each range as its own method found it.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NoJointSearch {}
 

@@ -4,6 +4,7 @@ use super::{Distribution, Range, RangeMethod, Scheme};
 
 /// Covers the exponential moving average, with momentum 0.1, of each batch's minimum and maximum.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MovingAverage {}
 

@@ -8,6 +8,7 @@ use super::{Distribution, QParams, Range, RangeMethod, Scheme};
 /// Symmetric grids and one-sided values: both ends shrink together in `steps` equal steps. Other
 /// values: the ends shrink independently, on a coarse square of candidates and then a fine one.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Mse {
     /// The exponent of the error.

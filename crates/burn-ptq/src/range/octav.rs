@@ -8,6 +8,7 @@ use super::{Distribution, Range, RangeMethod, Scheme};
 /// (Sakr et al., Optimal Clipping and Magnitude-aware Differentiation, 2022, equation 6). The clip
 /// holds for both ends, within the observed range.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Octav {
     /// Steps of the iteration at the most.

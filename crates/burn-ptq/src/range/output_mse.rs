@@ -11,6 +11,7 @@ use crate::quant::Granularity;
 /// The output-error search of AIMET's sequential MSE, on second moments instead of samples: errors
 /// that correlated inputs add up (a shift of the mean above all) count as what they cost.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct OutputMse {
     /// Candidates: both ends of the range shrink together in equal steps.

@@ -4,6 +4,7 @@ use super::{Distribution, Range, RangeMethod, Scheme};
 
 /// Covers `percentile` percent of the elements at either end.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Percentile {
     /// How much lies below the upper end, and above the lower end; 50 to 100.

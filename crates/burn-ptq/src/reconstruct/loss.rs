@@ -48,6 +48,7 @@ pub trait Loss: Sync {
 
 /// Compares outputs by the mean squared error, relative to the variance of the output.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Mse {}
 
@@ -56,6 +57,7 @@ impl Loss for Mse {}
 /// Weights squared errors by the squared gradient of the prediction's loss: the diagonal of the
 /// Fisher information (BRECQ, equation 10).
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Fisher {}
 
@@ -70,6 +72,7 @@ impl Loss for Fisher {
 /// A network that ends without a softmax has no predictions: there it adds the relative squared
 /// error of the network's output.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct PredictionDifference {
     /// The weight of the divergence.

@@ -17,6 +17,7 @@ pub use variables::{ActivationVariables, LayerVariables};
 
 /// How parts of the network are tuned.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Reconstruction {
     /// What is tuned together.
@@ -52,6 +53,7 @@ pub struct Reconstruction {
 
 /// What is tuned together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ReconstructionGranularity {
     /// Nothing.
@@ -68,6 +70,7 @@ pub enum ReconstructionGranularity {
 
 /// How integers are learned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LearnedRounding {
     /// Weights move freely and are rounded with straight-through gradients.

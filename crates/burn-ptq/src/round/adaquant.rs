@@ -11,6 +11,7 @@ use super::{Rounded, Rounding, RoundingProblem};
 /// `w^ = s clamp(round(w / s))` with straight-through gradients; weights and scales are learned by
 /// Adam on the layer's squared output error (Hubara et al., AdaQuant, 2020).
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct AdaQuant {
     /// Steps of the optimizer.

@@ -15,6 +15,7 @@ use super::{Rounded, Rounding, RoundingProblem};
 /// Down?, 2020). Both terms are means over the weights, the error in units of that of rounding to
 /// nearest.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct AdaRound {
     /// Steps of the optimizer.

@@ -14,6 +14,7 @@ use crate::quant::Granularity;
 /// Starts from GPTQ on several scales; between sweeps a row's scale is refitted by least squares,
 /// `s = (q^T H t) / (q^T H q)`, and the best end is kept.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct CoordinateDescent {
     /// Sweeps over a row at the most, for each scale.

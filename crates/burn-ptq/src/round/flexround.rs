@@ -12,6 +12,7 @@ use super::{Rounded, Rounding, RoundingProblem};
 /// output channel, without a regularizer; large weights may move several steps (Lee et al.,
 /// FlexRound, 2023).
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct FlexRound {
     /// Steps of the optimizer.

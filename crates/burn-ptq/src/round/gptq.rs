@@ -11,6 +11,7 @@ use crate::observe::Quadratic;
 /// With `U` the upper Cholesky factor of the inverse of the inputs' second moments `H`:
 /// `e = (w_j - q_j) / U_jj`, `w_k -= e U_jk` for all later `k` (Frantar et al., GPTQ, 2022).
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Gptq {
     /// The order in which a row is rounded.
@@ -19,6 +20,7 @@ pub struct Gptq {
 
 /// The order in which the weights of a row are rounded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
     /// Largest second moment first: what matters most is rounded while all others can help.

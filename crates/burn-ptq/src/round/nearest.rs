@@ -4,6 +4,7 @@ use super::{Rounded, Rounding, RoundingProblem};
 
 /// Rounds every weight to the nearest integer of its grid, ties away from zero.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Nearest {}
 

@@ -11,6 +11,7 @@ use super::{Grids, Rounded, Rounding, RoundingProblem};
 /// `w -= (w_q - quant(w_q)) / [H^-1]_qq H^-1[:, q]` and `q` is eliminated from `H^-1` (Frantar and
 /// Alistarh, Optimal Brain Compression, 2022).
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Obq {}
 

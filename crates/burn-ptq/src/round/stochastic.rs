@@ -9,6 +9,7 @@ use super::{Rounded, Rounding, RoundingProblem};
 /// Rounds up with the probability of the fraction, down otherwise, so that the expected weight is
 /// the float weight wherever the grid does not saturate.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Stochastic {}
 

@@ -54,7 +54,7 @@ fn ablate(args: &Ablate, path: &Path, out: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(out).with_context(|| format!("cannot write {}", out.display()))?;
     let (mut journal, known) = Journal::open(&file)?;
     let known = Results::new(known);
-    let record = StudyRecord { name: study.name.clone(), text };
+    let record = StudyRecord::new(&study.name, &text);
     if known.studies.last() != Some(&record) {
         journal.append(&Record::Study(record))?;
     }

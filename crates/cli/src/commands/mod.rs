@@ -7,6 +7,7 @@ pub mod export;
 pub mod inspect;
 pub mod quantize;
 pub mod recipe;
+pub mod schema;
 
 use std::path::PathBuf;
 

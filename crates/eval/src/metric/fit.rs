@@ -6,6 +6,7 @@ use super::{Labels, ModelOutput, Setting};
 
 /// The axis of an output that classes lie along.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ClassAxis {
     /// The first: `[classes, ..]`.

@@ -1,0 +1,76 @@
+//! JSON schemas, for editors that complete and check recipes. Only with the feature `schema`.
+
+use schemars::{Schema, SchemaGenerator, json_schema, schema_for};
+use serde_json::Value;
+
+use crate::recipe::Recipe;
+
+/// The schema of recipes.
+///
+/// ```
+/// let schema = burn_ptq::schema::recipe();
+/// assert!(schema.as_value()["properties"]["rounding"].is_object());
+/// ```
+pub fn recipe() -> Schema {
+    schema_for!(Recipe)
+}
+
+/// A component: the name that recipes use, what it does, and the schema of its parameters.
+pub(crate) type Component = (&'static str, &'static str, Schema);
+
+/// The schema of a choice: the name of a component, or a table of one component's parameters.
+pub(crate) fn choice(kind: &str, components: Vec<Component>) -> Schema {
+    let name =
+        |(name, summary, _): &Component| json_schema!({ "const": name, "description": summary });
+    let table = |(name, summary, parameters): &Component| {
+        json_schema!({
+            "type": "object",
+            "description": summary,
+            "properties": { *name: parameters },
+            "required": [name],
+            "additionalProperties": false,
+        })
+    };
+    let forms = components.iter().map(name).chain(components.iter().map(table));
+    let forms: Vec<Value> = forms.map(Value::from).collect();
+    json_schema!({ "description": format!("A {kind}."), "oneOf": forms })
+}
+
+/// The parameters of a component by their schema.
+pub(crate) fn parameters<T: schemars::JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::stages;
+    use crate::round::RoundingChoice;
+
+    /// The names that a choice accepts, alone and as tables.
+    fn names(schema: &Value, choice: &str) -> [Vec<String>; 2] {
+        let forms = schema["$defs"][choice]["oneOf"].as_array().expect("a list of forms");
+        let alone = forms.iter().filter_map(|form| form["const"].as_str());
+        let tables = forms.iter().filter_map(|form| form["required"][0].as_str());
+        [alone.map(String::from).collect(), tables.map(String::from).collect()]
+    }
+
+    #[test]
+    fn the_schema_knows_every_component_and_every_section() {
+        let schema = Value::from(recipe());
+        let [alone, tables] = names(&schema, "RoundingChoice");
+        assert_eq!(alone, RoundingChoice::NAMES);
+        assert_eq!(tables, RoundingChoice::NAMES);
+        for stage in stages() {
+            let key = stage.key.split('.').next().expect("a key");
+            assert!(schema["properties"][key].is_object(), "no property '{key}'");
+        }
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_as_the_parser_refuses_them() {
+        let schema = Value::from(recipe());
+        assert_eq!(schema["additionalProperties"], false);
+        assert_eq!(schema["$defs"]["WeightRecipe"]["additionalProperties"], false);
+    }
+}
