@@ -148,7 +148,7 @@ fn files_that_the_architecture_names_exist() {
 }
 
 /// Packages that are published.
-const PUBLISHED: &[&str] = &["kernels", "deploy", "burn-ptq", "cli"];
+const PUBLISHED: &[&str] = &["kernels", "deploy", "burn-ptq", "eval", "study", "cli"];
 
 #[test]
 fn published_packages_carry_the_license_texts() {
