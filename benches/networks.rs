@@ -1,6 +1,6 @@
 //! How long quantizing and evaluating a network takes, and how fast the interpreter is.
 //!
-//! Runs `ic` where the MLPerf Tiny tasks are (`BURN_PTQ_ASSETS`), the demo task otherwise. Nothing is
+//! Runs the task `ic` in the folder that `BURN_PTQ_ASSETS` names, the demo task without it. Nothing is
 //! timed before its outputs were compared with the reference kernels'.
 
 use std::path::{Path, PathBuf};
@@ -17,11 +17,10 @@ use burn_ptq_eval::task::Task;
 
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let assets = std::env::var_os("BURN_PTQ_ASSETS")
-        .map_or_else(|| root.join("../shared/assets"), PathBuf::from);
-    let task = Task::open(&assets.join("ic"))
-        .or_else(|_| Task::open(&root.join("crates/cli/demo")))
-        .expect("the demo task is part of the repository");
+    let task = match std::env::var_os("BURN_PTQ_ASSETS") {
+        Some(assets) => Task::open(&PathBuf::from(assets).join("ic")).expect("a task folder"),
+        None => Task::open(&root.join("crates/cli/demo")).expect("part of the repository"),
+    };
     let recipe = Recipe::preset("w8a8").expect("a preset");
     let job = Job { task: task.clone(), recipe, exports: Vec::new(), explain: false, out: None };
 

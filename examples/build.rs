@@ -13,13 +13,14 @@ fn main() {
     generate("digits", &root.join("../crates/cli/demo/model.onnx"));
 
     println!("cargo::rerun-if-env-changed=BURN_PTQ_ASSETS");
-    let assets = env::var_os("BURN_PTQ_ASSETS");
-    let assets = assets.map_or_else(|| root.join("../../shared/assets"), PathBuf::from);
-    println!("cargo::rustc-env=BURN_PTQ_GENERATED_FROM={}", assets.display());
+    let assets = env::var_os("BURN_PTQ_ASSETS").map(PathBuf::from);
+    if let Some(assets) = &assets {
+        println!("cargo::rustc-env=BURN_PTQ_GENERATED_FROM={}", assets.display());
+    }
     for task in TASKS {
         println!("cargo::rustc-check-cfg=cfg(has_{task})");
-        let model = assets.join(task).join("model.onnx");
-        if model.is_file() {
+        let model = assets.as_ref().map(|assets| assets.join(task).join("model.onnx"));
+        if let Some(model) = model.filter(|model| model.is_file()) {
             generate(task, &model);
             println!("cargo::rustc-cfg=has_{task}");
         }

@@ -33,19 +33,17 @@ fn python(test: &str) -> Option<PathBuf> {
     None
 }
 
-/// The folder of the real models: `BURN_PTQ_ASSETS`, else beside the repository.
+/// The folder of the real models, which `BURN_PTQ_ASSETS` names.
 fn assets(test: &str) -> Option<PathBuf> {
-    let assets = std::env::var_os("BURN_PTQ_ASSETS")
-        .map_or_else(|| repository().join("../shared/assets"), PathBuf::from);
-    if assets.join("ic/model.onnx").exists() {
-        return Some(assets);
+    let assets = std::env::var_os("BURN_PTQ_ASSETS").map(PathBuf::from);
+    let assets = assets.filter(|assets| assets.join("ic/model.onnx").exists());
+    if assets.is_none() {
+        eprintln!(
+            "SKIPPED {test}, the part with real models: set BURN_PTQ_ASSETS to a folder with ic, \
+             kws, vww and ad"
+        );
     }
-    eprintln!(
-        "SKIPPED {test}, the part with real models: no models at {}; set BURN_PTQ_ASSETS to a \
-         folder with ic, kws, vww and ad",
-        assets.display()
-    );
-    None
+    assets
 }
 
 fn repository() -> PathBuf {

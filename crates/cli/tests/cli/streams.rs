@@ -42,11 +42,14 @@ fn start(arguments: &[String], stdout: Stdio, stderr: Stdio) -> Child {
     burn_ptq().args(arguments).stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn().unwrap()
 }
 
-/// Ends it after a while, so that a test fails where it would hang.
+/// Far more than any command here takes.
+const WATCHDOG: Duration = Duration::from_secs(600);
+
+/// Ends a command that hangs, so that its test fails instead of hanging too.
 fn wait(mut child: Child) -> Output {
     let begun = Instant::now();
     while child.try_wait().unwrap().is_none() {
-        if begun.elapsed() > Duration::from_secs(120) {
+        if begun.elapsed() > WATCHDOG {
             child.kill().unwrap();
         }
         std::thread::sleep(Duration::from_millis(10));
