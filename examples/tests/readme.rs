@@ -1,4 +1,4 @@
-//! The Rust code of the README compiles, runs, and does what its comments say.
+//! The Rust code of the README and the guide compiles, runs, and does what its comments say.
 
 use std::error::Error;
 use std::path::Path;
@@ -73,13 +73,17 @@ fn the_rust_code_of_the_readme_runs() {
 }
 
 #[test]
-fn the_rust_code_of_the_readme_is_the_code_that_runs() {
-    let readme = include_str!("../../README.md");
-    let (_, after) = readme.split_once("```rust\n").expect("the README shows Rust");
-    let (shown, _) = after.split_once("```").expect("the code ends");
+fn the_rust_code_of_the_documents_is_the_code_that_runs() {
     let (_, after) = include_str!("readme.rs").split_once("// README begins\n").unwrap();
     let (run, _) = after.split_once("    // README ends").unwrap();
     let run: Vec<&str> =
         run.lines().map(|line| line.strip_prefix("    ").unwrap_or(line)).collect();
-    assert_eq!(shown.lines().collect::<Vec<_>>(), run);
+    let readme = include_str!("../../README.md");
+    let guide = include_str!("../../docs/guide/src/burn.md");
+    for document in [readme, guide] {
+        let mut blocks = document.split("```rust\n").skip(1);
+        let (shown, _) = blocks.next().and_then(|block| block.split_once("```")).unwrap();
+        assert_eq!(shown.lines().collect::<Vec<_>>(), run);
+        assert!(blocks.next().is_none(), "one block is tested: test the others too");
+    }
 }

@@ -3,13 +3,16 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
 use crate::results::{assets, build, quantize_with, write};
 
-pub const HELP: &str = "\
-Quantizes two of the MLPerf Tiny tasks with one component exchanged at a time and writes
-docs/components.md. The tasks are taken from BURN_PTQ_ASSETS, default ../shared/assets.";
+/// Quantize two MLPerf Tiny tasks with one component exchanged at a time and write
+/// docs/results/components.md.
+///
+/// BURN_PTQ_ASSETS names the folder of the tasks.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {}
 
 const TASKS: [&str; 2] = ["kws", "vww"];
 
@@ -163,10 +166,9 @@ const CONDITIONINGS: &[(&str, &str)] = &[
     ("migrate", "conditioning = ['migrate']"),
 ];
 
-pub fn run(arguments: &[String]) -> Result<ExitCode> {
-    ensure!(arguments.is_empty(), "components takes no arguments");
+pub fn run(_: &Arguments) -> Result<ExitCode> {
     build()?;
-    let assets = assets();
+    let assets = assets()?;
     let mut text = HEAD.to_string();
     for Study { title, base, rows } in STUDIES {
         writeln!(text, "\n## {title}\n")?;

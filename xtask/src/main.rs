@@ -2,8 +2,11 @@
 
 mod bench;
 mod components;
+mod docs;
 mod mcu;
+mod msrv;
 mod outcome;
+mod picture;
 mod random_graphs;
 mod requirements;
 mod results;
@@ -15,62 +18,48 @@ mod wgpu;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use anyhow::{Result, bail};
+use clap::{Parser, Subcommand};
 
-/// One developer command.
-struct Subcommand {
-    name: &'static str,
-    help: &'static str,
-    /// Runs it with the arguments after its name; the code is the process's.
-    run: fn(&[String]) -> Result<ExitCode>,
+/// Developer commands of burn-ptq.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Developer,
 }
 
-const COMMANDS: &[Subcommand] = &[
-    Subcommand { name: "test", help: test::HELP, run: test::run },
-    Subcommand { name: "bench", help: bench::HELP, run: bench::run },
-    Subcommand { name: "results", help: results::HELP, run: results::run },
-    Subcommand { name: "wgpu", help: wgpu::HELP, run: wgpu::run },
-    Subcommand { name: "mcu", help: mcu::HELP, run: mcu::run },
-    Subcommand { name: "random-graphs", help: random_graphs::HELP, run: random_graphs::run },
-    Subcommand { name: "components", help: components::HELP, run: components::run },
-];
+/// The developer commands, one file each.
+#[derive(Debug, Subcommand)]
+enum Developer {
+    Test(test::Arguments),
+    Docs(docs::Arguments),
+    Bench(bench::Arguments),
+    Mcu(mcu::Arguments),
+    RandomGraphs(random_graphs::Arguments),
+    Msrv(msrv::Arguments),
+    Picture(picture::Arguments),
+    Results(results::Arguments),
+    Components(components::Arguments),
+    Wgpu(wgpu::Arguments),
+}
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let outcome = match arguments.split_first() {
-        None => {
-            print!("{}", help());
-            return ExitCode::SUCCESS;
-        }
-        Some((name, rest)) => dispatch(name, rest),
+    let outcome = match Arguments::parse().command {
+        Developer::Test(arguments) => test::run(&arguments),
+        Developer::Docs(arguments) => docs::run(&arguments),
+        Developer::Bench(arguments) => bench::run(&arguments),
+        Developer::Mcu(arguments) => mcu::run(&arguments),
+        Developer::RandomGraphs(arguments) => random_graphs::run(&arguments),
+        Developer::Msrv(arguments) => msrv::run(&arguments),
+        Developer::Picture(arguments) => picture::run(&arguments),
+        Developer::Results(arguments) => results::run(&arguments),
+        Developer::Components(arguments) => components::run(&arguments),
+        Developer::Wgpu(arguments) => wgpu::run(&arguments),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::from(2)
     })
-}
-
-fn dispatch(name: &str, rest: &[String]) -> Result<ExitCode> {
-    if matches!(name, "help" | "-h" | "--help") {
-        print!("{}", help());
-        return Ok(ExitCode::SUCCESS);
-    }
-    match COMMANDS.iter().find(|command| command.name == name) {
-        Some(command) => (command.run)(rest),
-        None => bail!("no command {name:?}\n\n{}", help()),
-    }
-}
-
-fn help() -> String {
-    let mut text = String::from("Developer commands of burn-ptq.\n\n");
-    for command in COMMANDS {
-        text.push_str(&format!("cargo xtask {}\n", command.name));
-        for line in command.help.lines() {
-            text.push_str(&format!("    {line}\n"));
-        }
-        text.push('\n');
-    }
-    text
 }
 
 /// The root of the repository.
@@ -87,21 +76,22 @@ fn cargo() -> Command {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     #[test]
-    fn help_names_every_command() {
-        for command in COMMANDS {
-            assert!(help().contains(&format!("cargo xtask {}", command.name)));
+    fn the_arguments_are_consistent_and_every_command_is_described() {
+        let command = Arguments::command();
+        command.clone().debug_assert();
+        for subcommand in command.get_subcommands() {
+            assert!(subcommand.get_about().is_some(), "{} has no help", subcommand.get_name());
         }
     }
 
     #[test]
-    fn an_unknown_command_is_refused_with_the_known_ones() {
-        let error = dispatch("tset", &[]).expect_err("there is none").to_string();
-        assert!(
-            error.contains("no command \"tset\"") && error.contains("cargo xtask test"),
-            "{error}"
-        );
+    fn an_unknown_command_is_refused_with_the_nearest_one() {
+        let error = Arguments::try_parse_from(["xtask", "tset"]).expect_err("there is none");
+        assert!(error.to_string().contains("'test'"), "{error}");
     }
 }

@@ -8,9 +8,11 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-pub const HELP: &str = "\
-Quantizes the four MLPerf Tiny tasks by every preset and writes docs/results.md.
-The tasks are taken from BURN_PTQ_ASSETS, default ../shared/assets.";
+/// Quantize the four MLPerf Tiny tasks by every preset and write docs/results/presets.md.
+///
+/// BURN_PTQ_ASSETS names the folder of the tasks.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {}
 
 /// The tasks: name, metric, and a peer's metrics on the same arrays by [`CASES`] that it was measured
 /// for: rounding to nearest, and AdaRound with 1000 iterations a layer.
@@ -81,26 +83,33 @@ const CASES: &[(&str, &[&str], bool)] = &[
     ("w4a4-best", &[], false),
 ];
 
-pub fn run(arguments: &[String]) -> Result<ExitCode> {
-    ensure!(arguments.is_empty(), "results takes no arguments");
+pub fn run(_: &Arguments) -> Result<ExitCode> {
     build()?;
-    let assets = assets();
+    let assets = assets()?;
     let mut text = HEAD.to_string();
     for (task, metric, peer) in TASKS {
         let folder = assets.join(task);
-        ensure!(folder.is_dir(), "{} is missing; set BURN_PTQ_ASSETS", folder.display());
+        ensure!(folder.is_dir(), "{} is not there; see BURN_PTQ_ASSETS", folder.display());
         section(&mut text, &folder, task, metric, peer)?;
     }
-    write("results.md", &text)?;
+    write("presets.md", &text)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The folder of the tasks.
-pub fn assets() -> PathBuf {
-    match std::env::var_os("BURN_PTQ_ASSETS") {
-        Some(folder) => PathBuf::from(folder),
-        None => crate::root().join("../shared/assets"),
-    }
+pub fn assets() -> Result<PathBuf> {
+    let folder = std::env::var_os("BURN_PTQ_ASSETS").map(PathBuf::from);
+    folder.context("set BURN_PTQ_ASSETS to the folder of the MLPerf Tiny tasks")
+}
+
+/// The command line: `binary`, or else a new build.
+pub fn built(binary: Option<&Path>) -> Result<Command> {
+    let Some(binary) = binary else {
+        build()?;
+        return Ok(command_line());
+    };
+    let path = binary.canonicalize();
+    Ok(Command::new(path.with_context(|| format!("no {}", binary.display()))?))
 }
 
 /// Builds the command line.
@@ -123,9 +132,9 @@ pub fn command_line() -> Command {
 
 /// Writes a page of the documentation.
 pub fn write(name: &str, text: &str) -> Result<()> {
-    let path = crate::root().join("docs").join(name);
+    let path = crate::root().join("docs/results").join(name);
     burn_ptq_deploy::output::write_atomically(&path, text.as_bytes())?;
-    println!("written to docs/{name}");
+    println!("written to docs/results/{name}");
     Ok(())
 }
 

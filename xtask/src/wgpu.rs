@@ -8,10 +8,12 @@ use anyhow::{Context, Result, ensure};
 use crate::requirements;
 use crate::results::write;
 
-pub const HELP: &str = "\
-Compiles the wgpu backend (minutes), compares what it quantizes with the default backend, and
-writes docs/backends.md. Without a GPU it runs on lavapipe, Mesa's software Vulkan, which it
-installs where it may.";
+/// Compare the wgpu backend with the default one and write docs/results/backends.md.
+///
+/// Compiling the backend takes minutes. Without a GPU it runs on lavapipe, Mesa's software Vulkan,
+/// which is installed where permitted.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {}
 
 const HEAD: &str = "\
 # Backends
@@ -27,8 +29,7 @@ holds ndarray to that; the GPU is not part of it, because its compilation takes 
 
 ";
 
-pub fn run(arguments: &[String]) -> Result<ExitCode> {
-    ensure!(arguments.is_empty(), "wgpu takes no arguments");
+pub fn run(_: &Arguments) -> Result<ExitCode> {
     let adapter = requirements::vulkan();
     let test = ["test", "--release", "-p", "burn-ptq-eval", "--features", "ndarray,wgpu"];
     let output = crate::cargo()

@@ -1,4 +1,4 @@
-//! Arguments as people type them.
+//! The arguments, exactly as typed.
 
 use std::path::PathBuf;
 
@@ -7,11 +7,12 @@ use burn_ptq_eval::input::Layout;
 use burn_ptq_eval::metric::{ClassAxis, Metric};
 use burn_ptq_study::Shard;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
-/// Post-training quantization for tinyML: an ONNX model in, integer C for a microcontroller out,
-/// proven bit-exact on the host.
+/// Post-training quantization for tinyML: from an ONNX model to bit-exact integer C or Rust for a
+/// microcontroller.
 #[derive(Debug, Parser)]
-#[command(name = "burn-ptq", version, about)]
+#[command(name = "burn-ptq", version)]
 pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,
@@ -19,32 +20,57 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Quantize an ONNX model with calibration data, evaluate it and export it.
+    /// Quantize an ONNX model with calibration data, evaluate and export it.
     Quantize(Quantize),
     /// Evaluate a float model (.onnx) or an integer model (.bptq).
     Evaluate(Evaluate),
-    /// List the layers of a model with shapes, multiply-accumulates, bits and bytes.
+    /// List the layers of a model with their shapes, multiply-accumulates, bits and bytes.
     Inspect(Inspect),
     /// Export an integer model as code.
     Export(Export),
-    /// List what can be imported from ONNX files and Burn modules, with its conditions.
+    /// List the supported ONNX operators and Burn operations, with their conditions.
     Operators,
-    /// List what recipes can choose from, or print a preset.
+    /// List the components and presets of recipes, or print a preset.
     #[command(subcommand)]
     Recipe(RecipeCommand),
-    /// Print a JSON schema, for editors and for programs that read results.
-    #[command(hide = true)]
+    /// Print the JSON schema of a file format, for editors and other programs.
     Schema {
-        /// What it describes.
+        /// The file format.
         of: SchemaOf,
     },
-    /// Compare recipes: run a study of tasks, choices and seeds, and report what matters.
+    /// Run a study that compares recipes, and report which differences are significant.
     Ablate(Ablate),
-    /// Do everything above on an embedded model and data.
+    /// Quantize, evaluate and export a built-in model with built-in data.
     Demo(Demo),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Print the manual page.
+    Man {
+        /// Write one page for each command to this folder instead.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+    /// Write the generated pages of docs/reference.
+    #[command(hide = true)]
+    Reference(Reference),
 }
 
-/// What a JSON schema describes.
+/// What `cargo xtask docs` asks for.
+#[derive(Debug, Args)]
+pub struct Reference {
+    /// The folder of the pages.
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Write nothing; fail if a page is stale.
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// The file formats with a JSON schema.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum SchemaOf {
     /// Recipes.
@@ -61,11 +87,11 @@ pub enum SchemaOf {
 
 #[derive(Debug, Subcommand)]
 pub enum RecipeCommand {
-    /// Print the choices of each stage with their parameters, and the presets.
+    /// List the components of each stage with their parameters, and the presets.
     List,
     /// Print a preset.
     Show {
-        /// Its name.
+        /// The name of the preset.
         #[arg(value_name = "NAME")]
         name: String,
     },
@@ -73,60 +99,60 @@ pub enum RecipeCommand {
 
 #[derive(Debug, Args)]
 pub struct Quantize {
-    /// The float model; with --task, the task's model.onnx if left out.
+    /// The float model; defaults to the model.onnx of --task.
     #[arg(value_name = "MODEL.onnx", required_unless_present = "task")]
     pub model: Option<PathBuf>,
     #[command(flatten)]
     pub data: Data,
-    /// Calibration samples: .npy, .npz (X.npz:NAME for one of several arrays), .csv (a row is a
-    /// sample), or a folder of .png, .jpg or .wav files; arrays have the samples along their first
-    /// axis.
+    /// Calibration samples: .npy, .npz (X.npz:NAME selects one of several arrays), .csv (one sample per
+    /// row), or a folder of .png, .jpg or .wav files. The first axis of an array counts the samples.
     #[arg(long, value_name = "X.npy", required_unless_present_any = ["task", "recipe", "data_free"])]
     pub calib: Option<PathBuf>,
-    /// Calibrate with inputs made from the model's batch normalization instead of samples.
+    /// Calibrate without samples, on inputs synthesized from the model's batch normalization.
     #[arg(long, conflicts_with = "calib")]
     pub data_free: bool,
-    /// A preset recipe, such as w4a8; `burn-ptq recipe list` names all. Without one, --weights and
-    /// --activations choose the preset of these widths, or the nearest with fewer bits: w8a8, w4a8,
-    /// w3a8, w2a8, or below 8-bit activations w4a4.
+    /// A preset recipe, such as w4a8; `burn-ptq recipe list` lists all. Without --preset and --recipe,
+    /// --weights and --activations select the preset for these widths, or the nearest one below: w8a8,
+    /// w4a8, w3a8, w2a8, or w4a4 for activations of fewer than 8 bits.
     #[arg(long, value_name = "NAME", conflicts_with = "recipe")]
     pub preset: Option<String>,
     /// A recipe file.
     #[arg(long, value_name = "R.toml")]
     pub recipe: Option<PathBuf>,
-    /// Bits of all weights: 2 to 8. With --preset or --recipe, its components at these bits; rounding to
-    /// nearest at any width is --preset nearest.
+    /// Bits of all weights: 2 to 8. With --preset or --recipe, keeps its components and changes the
+    /// bits. For plain rounding to nearest at any width, use --preset nearest.
     #[arg(long, value_name = "BITS")]
     pub weights: Option<u8>,
-    /// Bits of all activations but the model's input and output: 2 to 8, or 16.
+    /// Bits of all activations except the model's input and output: 2 to 8, or 16.
     #[arg(long, value_name = "BITS")]
     pub activations: Option<u8>,
-    /// Bits of the first and the last layer, such as 8; as all others if left out.
+    /// Bits of the first and last layers, such as 8; by default the same as all others.
     #[arg(long, value_name = "BITS")]
     pub first_last: Option<u8>,
-    /// Other bits for some layers, such as 'conv_1:weights=8' or 'dense*:weights=8,activations=8'.
+    /// Bits for individual layers, such as 'conv_1:weights=8' or 'dense*:weights=8,activations=8'; may
+    /// be repeated.
     #[arg(long = "layer", value_name = "GLOB:KEY=BITS,..")]
     pub layers: Vec<String>,
-    /// Calibrate with the first N samples only.
+    /// Calibrate with only the first N samples.
     #[arg(long, value_name = "N")]
     pub samples: Option<usize>,
-    /// Seeds every random choice.
+    /// The seed of every random choice.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// Exporters to run, such as c.
     #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
     pub export: Vec<String>,
-    /// The name of the integer model, after which exported functions and files are called; the task's,
-    /// or the model's file, if left out.
+    /// The name of the integer model, which exported functions and files are named after; defaults to
+    /// the name of the task or of the model's file.
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// The folder of model.bptq, report.json and the exports.
+    /// The folder to write model.bptq, report.json and the exports to.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     #[command(flatten)]
     pub backend: BackendArgument,
-    /// Rank layers by how much the network's predictions change when only that layer is quantized, and
-    /// show what the metric loses, where there are evaluation data.
+    /// Rank the layers by how much the network's predictions change when only that layer is quantized;
+    /// with evaluation data, also show the loss in the metric.
     #[arg(long)]
     pub explain: bool,
     /// Print the report as JSON instead of a table.
@@ -137,8 +163,8 @@ pub struct Quantize {
 /// Where float networks run.
 #[derive(Debug, Args)]
 pub struct BackendArgument {
-    /// The Burn backend of float networks: flex, ndarray or wgpu; other than flex, they are there if
-    /// burn-ptq was built with the feature of their name.
+    /// The Burn backend that runs float networks: flex, ndarray or wgpu. The latter two need a burn-ptq
+    /// that was built with the feature of the same name.
     #[arg(long, value_name = "NAME", default_value = "flex")]
     pub backend: String,
 }
@@ -146,55 +172,58 @@ pub struct BackendArgument {
 /// Evaluation data and preprocessing.
 #[derive(Debug, Args)]
 pub struct Data {
-    /// A folder with task.toml, model.onnx, calib_x.npy, eval_x.npy and eval_y.npy; flags override.
+    /// A folder with task.toml, model.onnx, calib_x.npy, eval_x.npy and eval_y.npy; other flags override
+    /// what it says.
     #[arg(long, value_name = "DIR")]
     pub task: Option<PathBuf>,
-    /// Evaluation samples, in any form that --calib takes; a folder with one folder a class, or a
-    /// .csv with a column 'label', brings its labels.
+    /// Evaluation samples, in any form that --calib accepts. A folder with one subfolder per class, or a
+    /// .csv with a 'label' column, includes the labels.
     #[arg(long, value_name = "X.npy")]
     pub eval: Option<PathBuf>,
-    /// Labels: one class a sample, one-hot, or several of 0 and 1; or the targets of a regression, in
-    /// the shape of the outputs: .npy, .npz (Y.npz:NAME), .csv (Y.csv:COLUMN), or .txt with one a line.
+    /// Labels: one class per sample, one-hot, or several of 0 and 1; or regression targets in the shape
+    /// of the outputs. Accepts .npy, .npz (Y.npz:NAME), .csv (Y.csv:COLUMN), or .txt with one label per
+    /// line.
     #[arg(long, value_name = "Y.npy")]
     pub labels: Option<PathBuf>,
-    /// Groups over which auc is averaged, one integer a sample.
+    /// Groups to average auc over, one integer per sample.
     #[arg(long, value_name = "G.npy")]
     pub groups: Option<PathBuf>,
-    /// The metric; top1 without a task.
+    /// The metric; top1 by default.
     #[arg(long, value_name = "NAME", long_help = metric_help())]
     pub metric: Option<Metric>,
-    /// The probability above which an output is positive, for binary, f1, multilabel and top1 of one
-    /// output; 0.5 if left out. Outputs of models without a sigmoid at the end count as logits.
+    /// The probability above which an output counts as positive, for binary, f1, multilabel, and top1
+    /// of a single output; 0.5 by default. Outputs of a model that does not end with a sigmoid or
+    /// softmax are taken as logits.
     #[arg(long, value_name = "P")]
     pub threshold: Option<f64>,
-    /// The axis of the output that classes lie along, where its shape and that of the labels leave it
-    /// open.
+    /// The class axis of the output, if its shape and that of the labels leave it ambiguous.
     #[arg(long, value_name = "first|last", value_parser = class_axis)]
     pub class_axis: Option<ClassAxis>,
     /// Multiply raw input values by this factor, such as 0.00392157 for pixels from 0 to 1.
     #[arg(long, value_name = "F", allow_negative_numbers = true)]
     pub input_scale: Option<f32>,
-    /// Mean of scaled elements, which is subtracted: one number, or one per channel.
+    /// Subtract this mean from the scaled values: one number, or one per channel.
     #[arg(long, value_name = "F,..", value_delimiter = ',', allow_negative_numbers = true)]
     pub input_mean: Vec<f32>,
-    /// Standard deviation of scaled elements, by which they are divided: one number, or one per channel.
+    /// Then divide by this standard deviation: one number, or one per channel.
     #[arg(long, value_name = "F,..", value_delimiter = ',')]
     pub input_std: Vec<f32>,
-    /// Where samples hold their channels: nchw for first, nhwc for last; as the model's input if left
-    /// out. Rows of a .csv are such samples in one line; images need no layout.
+    /// Where samples have their channels: nchw for first, nhwc for last; by default as in the model's
+    /// input. A row of a .csv is such a sample, flattened; images need no layout.
     #[arg(long)]
     pub layout: Option<LayoutName>,
-    /// For recordings [frames, features], .csv whose rows are steps in time, or .wav: consecutive
-    /// frames that make one input.
+    /// For recordings of shape [frames, features], .csv files with one time step per row, or .wav: the
+    /// number of consecutive frames that form one input.
     #[arg(long, value_name = "N")]
     pub window_frames: Option<usize>,
-    /// Frames from the beginning of one window to that of the next; 1 if left out.
+    /// Frames between the starts of consecutive windows; 1 by default.
     #[arg(long, value_name = "N")]
     pub window_step: Option<usize>,
-    /// Names of the classes, in the order of the model's outputs; else the folders' names, sorted.
+    /// Names of the classes in the order of the model's outputs; by default the sorted names of the
+    /// class folders.
     #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
     pub classes: Vec<String>,
-    /// The shape of an input whose extents the model leaves open, the batch first.
+    /// The shape of an input with dynamic dimensions, starting with the batch.
     #[arg(long, value_name = "[INPUT=]1x3x96x96")]
     pub shape: Vec<InputShape>,
 }
@@ -216,9 +245,9 @@ impl From<LayoutName> for Layout {
     }
 }
 
-/// What --metric can be.
+/// The choices of --metric.
 fn metric_help() -> String {
-    let mut text = String::from("The metric; top1 without a task:");
+    let mut text = String::from("The metric; top1 by default:");
     for metric in Metric::ALL {
         text.push_str(&format!("\n- {}: {}", metric.name(), metric.summary()));
     }
@@ -235,18 +264,18 @@ fn class_axis(text: &str) -> Result<ClassAxis, String> {
 
 #[derive(Debug, Args)]
 pub struct Evaluate {
-    /// The model: .onnx (float) or .bptq (integer); with --task, the task's model.onnx if left out.
+    /// The model: .onnx (float) or .bptq (integer); defaults to the model.onnx of --task.
     #[arg(value_name = "MODEL", required_unless_present = "task")]
     pub model: Option<PathBuf>,
     #[command(flatten)]
     pub data: Data,
     #[command(flatten)]
     pub backend: BackendArgument,
-    /// Write inputs.bin and outputs.bin: what the integer model reads and writes, sample after sample,
-    /// to compare a firmware with.
+    /// Write the inputs and outputs of the integer model, sample after sample, to inputs.bin and
+    /// outputs.bin, to compare firmware against.
     #[arg(long, value_name = "DIR")]
     pub dump: Option<PathBuf>,
-    /// Samples that are written.
+    /// The number of samples that --dump writes.
     #[arg(long, value_name = "N", default_value_t = 32, requires = "dump")]
     pub dump_samples: usize,
     /// Print JSON instead of text.
@@ -259,7 +288,7 @@ pub struct Inspect {
     /// The model: .onnx or .bptq.
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
-    /// The shape of an input whose extents the model leaves open, the batch first.
+    /// The shape of an input with dynamic dimensions, starting with the batch.
     #[arg(long, value_name = "[INPUT=]1x3x96x96")]
     pub shape: Vec<InputShape>,
     /// Print JSON instead of a table.
@@ -276,53 +305,55 @@ pub struct Export {
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', required = true)]
     pub to: Vec<String>,
     /// The processor: host, cortex-m0, cortex-m3, cortex-m4, cortex-m7, cortex-m33, cortex-m55 or
-    /// rv32; all give the same outputs.
+    /// rv32. The outputs are the same on all of them.
     #[arg(long, value_name = "NAME", default_value = "host")]
     pub target: String,
-    /// The name after which functions, files and the crate are called; the model's own if left out.
-    /// Models of one firmware need different names.
+    /// The name that functions, files and the crate are named after; defaults to the name of the model.
+    /// Models in the same firmware need different names.
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// For Rust: use the kernels in this folder, which an export of another model has written, instead
-    /// of writing them again. Cargo takes one package of kernels into a firmware.
+    /// Rust only: share the kernels that an earlier export wrote to this folder. Cargo accepts only one
+    /// kernels package in a firmware.
     #[arg(long, value_name = "DIR")]
     pub kernels: Option<PathBuf>,
-    /// Compute one layer after the other, and keep every activation whole and unpacked; otherwise
-    /// layers run row by row, and activations of 4 bits are packed, where that saves RAM.
+    /// Run one layer after the other with whole, unpacked activations. By default, layers run row by row
+    /// and 4-bit activations are packed where that saves RAM.
     #[arg(long)]
     pub no_streaming: bool,
-    /// The folder in which each exporter makes a folder of its name.
+    /// The folder in which each exporter creates a subfolder with its name.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 }
 
-/// Runs what a study lacks and writes the report. A study may be killed at any moment and started
-/// again: finished runs are kept, each once.
+/// Run a study that compares recipes, and report which differences are significant.
+///
+/// Completes the missing runs and writes the report. A study can be killed at any time and started
+/// again: every finished run is kept and not repeated.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Ablate {
     #[command(subcommand)]
     pub command: Option<AblateCommand>,
-    /// The study: tasks, a base recipe, and experiments with axes.
+    /// The study: tasks, a base recipe, and experiments with their axes.
     #[arg(value_name = "STUDY.toml", required = true)]
     pub study: Option<PathBuf>,
-    /// The folder of results.jsonl, where each finished run is a line, and of the report.
+    /// The folder for results.jsonl, with one line per finished run, and the report.
     #[arg(long, value_name = "DIR", required = true)]
     pub out: Option<PathBuf>,
-    /// The folder that the tasks' paths go from; else what BURN_PTQ_ASSETS names, if the study has a
-    /// key `assets`, else that key, else the study's folder.
+    /// The folder that the paths of tasks are relative to. If the study has an `assets` key, defaults to
+    /// the environment variable BURN_PTQ_ASSETS, then to that key; otherwise to the study's folder.
     #[arg(long, value_name = "DIR")]
     pub assets: Option<PathBuf>,
-    /// Runs at a time, 1 to 64; each uses several cores for part of its time.
+    /// The number of concurrent runs, 1 to 64; each uses several cores for part of its time.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub jobs: u8,
-    /// Only part i of n, into results-i-of-n.jsonl, for `burn-ptq ablate merge`.
+    /// Run only part i of n, and write results-i-of-n.jsonl for `burn-ptq ablate merge`.
     #[arg(long, value_name = "i/n")]
     pub shard: Option<Shard>,
-    /// List the runs with the time that each may take, and run none.
+    /// List the runs with their estimated times, without running any.
     #[arg(long)]
     pub dry_run: bool,
-    /// Try again what failed before.
+    /// Retry runs that failed before.
     #[arg(long)]
     pub retry_failed: bool,
     #[command(flatten)]
@@ -331,12 +362,12 @@ pub struct Ablate {
 
 #[derive(Debug, Subcommand)]
 pub enum AblateCommand {
-    /// Join result files, such as those of shards, and write the report of all.
+    /// Merge result files, such as those of shards, and write a report of all runs.
     Merge {
-        /// Result files of one study.
+        /// Result files of the same study.
         #[arg(value_name = "RESULTS.jsonl", required = true)]
         results: Vec<PathBuf>,
-        /// The folder of the joined results.jsonl and the report.
+        /// The folder for the merged results.jsonl and the report.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
@@ -344,7 +375,50 @@ pub enum AblateCommand {
 
 #[derive(Debug, Args)]
 pub struct Demo {
-    /// The folder of the results.
+    /// The folder for the results.
     #[arg(long, value_name = "DIR", default_value = "burn-ptq-demo")]
     pub out: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    /// The commands in the indented blocks of a document, with continued lines joined.
+    fn commands(text: &str) -> Vec<Vec<String>> {
+        let joined = text.replace("\\\n", " ");
+        let lines = joined.lines().filter_map(|line| line.strip_prefix("    "));
+        let lines = lines.map(|line| line.trim().trim_start_matches("$ "));
+        let lines = lines.map(|line| line.split(" #").next().unwrap_or_default());
+        let words =
+            |line: &str| line.split_whitespace().map(|w| w.trim_matches('\'').into()).collect();
+        lines.filter(|line| line.starts_with("burn-ptq ")).map(words).collect()
+    }
+
+    #[test]
+    fn every_command_of_the_readme_and_the_guide_parses() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let chapters = std::fs::read_dir(root.join("docs/guide/src")).unwrap();
+        let mut documents: Vec<_> = chapters.map(|entry| entry.unwrap().path()).collect();
+        documents.push(root.join("README.md"));
+        let mut found = 0;
+        for path in documents {
+            for words in commands(&std::fs::read_to_string(&path).unwrap()) {
+                found += 1;
+                if let Err(error) = Arguments::try_parse_from(&words) {
+                    panic!("{}: {words:?}: {error}", path.display());
+                }
+            }
+        }
+        assert!(found >= 8, "only {found} commands were recognized");
+    }
 }

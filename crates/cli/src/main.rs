@@ -39,16 +39,21 @@ fn main() -> ExitCode {
         Command::Schema { of } => commands::schema::run(of),
         Command::Ablate(args) => commands::ablate::run(args),
         Command::Demo(args) => commands::demo::run(args),
+        Command::Completions { shell } => commands::manual::completions(shell),
+        Command::Man { out } => commands::manual::man(out.as_deref()),
+        Command::Reference(args) => commands::reference::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if let Some(Error::Cancelled(_)) = error.downcast_ref() {
-                errln!("interrupted; nothing was left half-written");
+                errln!("interrupted; no file was left half-written");
                 return ExitCode::from(INTERRUPTED);
             }
             if let Some(StudyError::Cancelled(_)) = error.downcast_ref() {
-                errln!("interrupted; every finished run is kept, the same command continues");
+                errln!(
+                    "interrupted; every finished run is kept, and the same command continues the study"
+                );
                 return ExitCode::from(INTERRUPTED);
             }
             errln!("error: {}", causes(&error));
@@ -57,7 +62,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// An error with its causes. Many errors say their cause themselves: no text stands twice.
+/// An error with its causes. Many errors include their cause: no text is repeated.
 fn causes(error: &anyhow::Error) -> String {
     error.chain().map(|cause| cause.to_string()).fold(String::new(), |text, cause| {
         match text.contains(&cause) {

@@ -1,11 +1,11 @@
-//! Everything that the command prints goes through here.
+//! All output of the command.
 //!
-//! - Names in models, data and result files may hold anything: characters that a terminal acts on are
-//!   printed as escapes.
-//! - A reader that closes standard output, such as `head -1`, has seen enough. Nothing more is printed,
-//!   the command does what is left of its work, and its exit code is as if it had printed all.
-//! - Any other failure of standard output, such as a full disk, is an error like any other.
-//! - Failures of standard error are ignored: there is nowhere to report them, and the work goes on.
+//! - Names in models, data and result files may contain anything: control characters are printed as
+//!   escapes.
+//! - When the reader closes standard output, as `head -1` does, nothing more is printed. The command
+//!   completes its work, and its exit code is as if it had printed everything.
+//! - Any other failure of standard output, such as a full disk, is an error.
+//! - Failures of standard error are ignored: there is nowhere to report them, and the work continues.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
@@ -27,7 +27,7 @@ macro_rules! errln {
 
 pub(crate) use {errln, outln};
 
-/// Whether the reader of standard output is gone.
+/// Whether the reader has closed standard output.
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
 /// Prints a text to standard output.

@@ -14,13 +14,14 @@ use crate::output::errln;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// The time that a job has to stop by itself after an interrupt.
+/// How long a job may take to stop after an interrupt.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Lets Ctrl-C and SIGTERM cancel the running job at its next batch. Where that takes longer than
-/// [`GRACE`], in a step that does not ask or while a pipe is waited for, the process ends by itself:
-/// files are replaced in one step each, so that it may be killed at any moment. A second signal ends it
-/// at once.
+/// Makes Ctrl-C and SIGTERM cancel the running job at its next batch.
+///
+/// If that takes longer than [`GRACE`], in a step that does not check or while waiting for a pipe, the
+/// process exits: files are replaced atomically, so it can be killed at any moment. A second signal ends
+/// it immediately.
 pub fn handle_interrupts() {
     let installed = ctrlc::set_handler(|| {
         if INTERRUPTED.swap(true, Ordering::SeqCst) {
@@ -33,7 +34,7 @@ pub fn handle_interrupts() {
         });
     });
     if let Err(error) = installed {
-        errln!("warning: Ctrl-C will end the process at once ({error})");
+        errln!("warning: Ctrl-C will end the process immediately ({error})");
     }
 }
 
@@ -41,7 +42,7 @@ fn end() -> ! {
     std::process::exit(i32::from(super::INTERRUPTED))
 }
 
-/// Whether Ctrl-C was not pressed.
+/// Whether to continue, that is, no signal has arrived.
 pub fn proceed() -> bool {
     !INTERRUPTED.load(Ordering::SeqCst)
 }
@@ -59,7 +60,7 @@ struct State {
 }
 
 impl Reporter {
-    /// A reporter for the standard error that this process has.
+    /// A reporter for the standard error of this process.
     pub fn new() -> Self {
         Self { terminal: std::io::stderr().is_terminal(), state: RefCell::default() }
     }
@@ -115,14 +116,14 @@ fn bar(stage: &str, total: Option<usize>) -> ProgressBar {
     bar.with_message(printable(stage).into_owned())
 }
 
-/// Shows how a study goes on standard error.
+/// Shows the progress of a study on standard error.
 pub struct StudyReporter {
     terminal: bool,
     bar: ProgressBar,
 }
 
 impl StudyReporter {
-    /// A reporter for the standard error that this process has.
+    /// A reporter for the standard error of this process.
     pub fn new() -> Self {
         let terminal = std::io::stderr().is_terminal();
         Self { terminal, bar: if terminal { bar("runs", Some(0)) } else { ProgressBar::hidden() } }
@@ -134,7 +135,7 @@ impl StudyReporter {
             StudyEvent::Begin { finished, total, seconds } => {
                 self.bar.set_length(total as u64);
                 self.bar.set_position(finished as u64);
-                (format!("{finished} of {total} runs are finished already"), seconds)
+                (format!("{finished} of {total} runs finished before"), seconds)
             }
             StudyEvent::Finished { run, finished, seconds } => {
                 self.bar.set_position(finished as u64);

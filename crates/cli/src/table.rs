@@ -37,7 +37,7 @@ pub fn render(header: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
-/// A number with three significant digits, for people.
+/// A number with three significant digits.
 pub fn number(x: f64) -> String {
     match x.abs() {
         0.0 => "0".into(),
@@ -49,7 +49,7 @@ pub fn number(x: f64) -> String {
     }
 }
 
-/// A number of bytes for people.
+/// A human-readable number of bytes.
 pub fn bytes(count: usize) -> String {
     match count {
         0..10_000 => format!("{count} B"),

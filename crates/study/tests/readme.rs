@@ -1,57 +1,95 @@
-//! What the README says of recipes and studies is true.
+//! What the README and the guide say of recipes, studies, presets and metrics is true.
+
+use std::path::{Path, PathBuf};
 
 use burn_ptq::catalogue::stages;
 use burn_ptq::recipe::{PRESETS, Recipe};
 use burn_ptq_eval::metric::Metric;
 use burn_ptq_study::Study;
 
-const README: &str = include_str!("../../../README.md");
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
 
-fn recipe() -> &'static str {
-    let (_, after) = README.split_once("```toml\n").expect("the README shows a recipe");
-    after.split_once("```").expect("the recipe ends").0
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The README and the chapters of the guide, by name.
+fn documents() -> Vec<(String, String)> {
+    let chapters = std::fs::read_dir(root().join("docs/guide/src")).unwrap();
+    let names = chapters.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let paths = names.map(|name| format!("docs/guide/src/{name}"));
+    ["README.md".to_string()]
+        .into_iter()
+        .chain(paths)
+        .map(|path| (path.clone(), read(&path)))
+        .collect()
+}
+
+/// The blocks of code of a language, with the documents that they stand in.
+fn blocks(language: &str) -> Vec<(String, String)> {
+    let opening = format!("```{language}\n");
+    let mut found = Vec::new();
+    for (path, text) in documents() {
+        for block in text.split(&opening).skip(1) {
+            let code = block.split_once("```").expect("a block that ends").0;
+            found.push((path.clone(), code.to_owned()));
+        }
+    }
+    found
 }
 
 #[test]
-fn the_recipe_of_the_readme_parses() {
-    let recipe = Recipe::parse(recipe(), "README.md").expect("a valid recipe");
-    assert_eq!(recipe.label(), "W4A8* 8-bit ends");
+fn every_recipe_of_the_documents_parses() {
+    let recipes = blocks("toml");
+    assert!(!recipes.is_empty(), "the guide shows a recipe");
+    for (path, recipe) in recipes {
+        Recipe::parse(&recipe, &path).expect("a valid recipe");
+    }
 }
 
 #[test]
-fn the_recipe_of_the_readme_names_every_component() {
+fn the_recipe_of_the_guide_names_every_component() {
+    let recipes = blocks("toml");
+    let (_, recipe) = recipes.iter().find(|(path, _)| path.ends_with("recipes.md")).unwrap();
+    assert_eq!(Recipe::parse(recipe, "recipes.md").unwrap().label(), "W4A8* 8-bit ends");
     for stage in stages() {
         for component in &stage.components {
             let name = component.name;
-            assert!(recipe().contains(name), "the README's recipe does not mention {name}");
+            assert!(recipe.contains(name), "the recipe of the guide does not mention {name}");
         }
     }
 }
 
 #[test]
-fn the_study_of_the_readme_and_those_of_the_repository_parse() {
-    let (_, after) = README.split_once("```toml study\n").expect("the README shows a study");
-    let study = after.split_once("```").expect("the study ends").0;
-    Study::parse(study, "README.md").expect("a valid study");
-    for (name, text) in [
-        ("paper", include_str!("../../../studies/paper.toml")),
-        ("smoke", include_str!("../../../studies/smoke.toml")),
-    ] {
-        assert_eq!(Study::parse(text, name).expect("a valid study").name, name);
+fn the_studies_of_the_documents_and_of_the_repository_parse() {
+    let studies = blocks("toml study");
+    assert!(!studies.is_empty(), "the guide shows a study");
+    for (path, study) in studies {
+        Study::parse(&study, &path).expect("a valid study");
+    }
+    for name in ["paper", "smoke"] {
+        let text = read(&format!("studies/{name}.toml"));
+        assert_eq!(Study::parse(&text, name).expect("a valid study").name, name);
     }
 }
 
 #[test]
-fn the_readme_names_every_preset() {
-    for (name, _) in PRESETS {
-        assert!(README.contains(&format!("`{name}`")), "the README does not mention {name}");
+fn the_readme_and_the_guide_name_every_preset() {
+    for path in ["README.md", "docs/guide/src/recipes.md"] {
+        let text = read(path);
+        for (name, _) in PRESETS {
+            assert!(text.contains(&format!("`{name}`")), "{path} does not mention {name}");
+        }
     }
 }
 
 #[test]
-fn the_readme_names_every_metric() {
+fn the_guide_names_every_metric() {
+    let text = read("docs/guide/src/metrics.md");
     for metric in Metric::ALL {
         let name = metric.name();
-        assert!(README.contains(&format!("`{name}`")), "the README does not mention {name}");
+        assert!(text.contains(&format!("`{name}`")), "the guide does not mention {name}");
     }
 }

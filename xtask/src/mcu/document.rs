@@ -1,4 +1,4 @@
-//! `docs/kernels.md`: two parts, each written by a command of its own.
+//! `docs/results/kernels.md`: two parts, each written by a command of its own.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -34,7 +34,7 @@ impl Part {
 }
 
 /// Writes a part, which begins after its heading, where the request says. Without a word from the
-/// request it is a part of `docs/kernels.md`, if it is about every target.
+/// request it is a part of `docs/results/kernels.md`, if it is about every target.
 pub fn write(request: &Request, part: Part, text: &str) -> Result<()> {
     let written = |path: PathBuf, text: String| {
         write_atomically(&path, text.as_bytes())
@@ -46,10 +46,10 @@ pub fn write(request: &Request, part: Part, text: &str) -> Result<()> {
         return written(path.clone(), replaced("", part, text));
     }
     if request.targets.len() < TARGETS.len() - 1 {
-        println!("not all targets were measured: docs/kernels.md stays as it is");
+        println!("not all targets were measured: docs/results/kernels.md stays as it is");
         return Ok(());
     }
-    let path = crate::root().join("docs/kernels.md");
+    let path = crate::root().join("docs/results/kernels.md");
     let earlier = fs::read_to_string(&path).unwrap_or_default();
     written(path, replaced(&earlier, part, text))
 }

@@ -8,34 +8,54 @@ mod programs;
 mod random;
 mod rust;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, ensure};
 use burn_ptq_deploy::export;
 use burn_ptq_deploy::target::{HOST, TARGETS, Target};
+use clap::ValueEnum;
 
 use crate::requirements;
 
-pub const HELP: &str = "\
-Runs networks on emulated microcontrollers, compares every output byte with the interpreter's, counts
-instructions, flash and RAM, and writes that into docs/kernels.md; with `kernels`, the same for single
-layers. Installs cross compilers, QEMU and Rust's core library where it may (apt-get as root, rustup).
-  kernels           time single layers
-  rust              the same for networks and layers in exported Rust, at opt-level 3
-  all               single layers, networks, and both in Rust: the whole of docs/kernels.md
-  random            instead compare random layers with the reference, on these targets and, compiled
-                    with sanitizers, on this machine
-  --programs DIR    the networks: NAME.bptq, with raw input samples in NAME.inputs; without, they are
-                    made of the four tasks in BURN_PTQ_ASSETS, default ../shared/assets
-  --targets A,B     instead of every microcontroller; docs/kernels.md stays as it is; of random layers
-                    cortex-m4,cortex-m55 if not given
-  --cases N         random layers; 1000 if not given
-  --seed N          of random layers; the clock if not given
-  --samples N       samples of each network that are run; 32 if not given
-  --nodes           print the instructions of every node
-  --out FILE        write there instead
-  --no-install      install nothing";
+/// Run exported programs on emulated microcontrollers and write what they take.
+///
+/// Every output byte is compared with the interpreter's; instructions, flash and RAM go into
+/// docs/results/kernels.md. Cross compilers, QEMU and Rust's core library are installed where permitted
+/// (apt-get as root, rustup).
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// What to run.
+    #[arg(value_enum, default_value_t = What::Networks)]
+    what: What,
+    /// Networks as NAME.bptq, with raw input samples in NAME.inputs; by default they are made of the
+    /// four tasks in BURN_PTQ_ASSETS.
+    #[arg(long, value_name = "DIR")]
+    programs: Option<PathBuf>,
+    /// Targets instead of every microcontroller, which leaves docs/results/kernels.md as it is; for
+    /// random layers cortex-m4 and cortex-m55 by default.
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = microcontroller)]
+    targets: Vec<&'static Target>,
+    /// Samples of each network to run.
+    #[arg(long, value_name = "N", default_value = "32")]
+    samples: NonZeroUsize,
+    /// Random layers to compare.
+    #[arg(long, value_name = "N", default_value = "1000")]
+    cases: NonZeroUsize,
+    /// The seed of random layers; the clock by default.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Print the instructions of every operation.
+    #[arg(long)]
+    nodes: bool,
+    /// Write to this file instead of docs/results/kernels.md.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Install nothing.
+    #[arg(long)]
+    no_install: bool,
+}
 
 /// What the command line asks for.
 struct Request {
@@ -51,80 +71,59 @@ struct Request {
 }
 
 /// What is run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum What {
-    All,
+    /// Whole networks in exported C.
     Networks,
+    /// Single layers in exported C.
     Kernels,
-    Random,
+    /// Networks and layers in exported Rust, at opt-level 3.
     Rust,
+    /// Networks, kernels and rust: the whole of docs/results/kernels.md.
+    All,
+    /// Random layers, on microcontrollers and on this machine with sanitizers; writes nothing.
+    Random,
 }
 
 impl Request {
-    fn parse(arguments: &[String]) -> Result<Self> {
-        let mut request = Request {
-            what: What::Networks,
-            programs: None,
-            targets: Vec::new(),
-            samples: 32,
-            cases: random::CASES,
-            seed: None,
-            nodes: false,
-            out: None,
-            install: true,
-        };
-        let mut arguments = arguments.iter();
-        while let Some(argument) = arguments.next() {
-            let mut value =
-                || arguments.next().with_context(|| format!("{argument} needs a value\n\n{HELP}"));
-            match argument.as_str() {
-                "all" => request.what = What::All,
-                "kernels" => request.what = What::Kernels,
-                "rust" => request.what = What::Rust,
-                "random" => request.what = What::Random,
-                "--programs" => request.programs = Some(value()?.into()),
-                "--targets" => request.targets = targets(value()?)?,
-                "--samples" => request.samples = count(argument, value()?)?,
-                "--cases" => request.cases = count(argument, value()?)?,
-                "--seed" => {
-                    let text = value()?;
-                    let number = text.parse().ok();
-                    request.seed =
-                        Some(number.with_context(|| format!("--seed {text:?} is not a number"))?);
-                }
-                "--nodes" => request.nodes = true,
-                "--out" => request.out = Some(value()?.into()),
-                "--no-install" => request.install = false,
-                other => bail!("unknown argument {other:?} of cargo xtask mcu\n\n{HELP}"),
-            }
-        }
+    /// Checks what arguments say together, and chooses targets where they name none.
+    fn new(arguments: &Arguments) -> Result<Self> {
+        let what = arguments.what;
         ensure!(
-            request.what != What::All || request.out.is_none(),
+            what != What::All || arguments.out.is_none(),
             "--out holds one part of the document: run the parts, not `all`"
         );
-        if request.targets.is_empty() {
-            request.targets = match request.what {
-                What::Random => targets(random::TARGETS)?,
-                _ => TARGETS.iter().filter(|target| **target != HOST).collect(),
-            };
-        }
-        Ok(request)
+        let by_default = |target: &&Target| match what {
+            What::Random => random::TARGETS.contains(&target.name),
+            _ => **target != HOST,
+        };
+        let targets = match arguments.targets.as_slice() {
+            [] => TARGETS.iter().filter(by_default).collect(),
+            named => named.to_vec(),
+        };
+        Ok(Self {
+            what,
+            programs: arguments.programs.clone(),
+            targets,
+            samples: arguments.samples.get(),
+            cases: arguments.cases.get(),
+            seed: arguments.seed,
+            nodes: arguments.nodes,
+            out: arguments.out.clone(),
+            install: !arguments.no_install,
+        })
     }
 }
 
-fn targets(names: &str) -> Result<Vec<&'static Target>> {
-    let targets: Vec<_> = names.split(',').map(export::target).collect::<Result<_, _>>()?;
-    ensure!(!targets.contains(&&HOST), "the host is not a microcontroller");
-    Ok(targets)
+/// A target that is not the host.
+fn microcontroller(name: &str) -> Result<&'static Target> {
+    let target = export::target(name)?;
+    ensure!(*target != HOST, "the host is not a microcontroller");
+    Ok(target)
 }
 
-fn count(argument: &str, text: &str) -> Result<usize> {
-    let number = text.parse().ok().filter(|&number| number > 0);
-    number.with_context(|| format!("{argument} {text:?} is not a number above 0"))
-}
-
-pub fn run(arguments: &[String]) -> Result<ExitCode> {
-    let mut request = Request::parse(arguments)?;
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let mut request = Request::new(arguments)?;
     for missing in requirements::provide_mcu(request.install) {
         println!("missing: {missing}");
     }
@@ -157,19 +156,27 @@ fn all(request: &mut Request) -> Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
 
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
     fn parse(arguments: &[&str]) -> Result<Request> {
-        Request::parse(&arguments.iter().map(|a| (*a).to_owned()).collect::<Vec<_>>())
+        let line = Line::try_parse_from(["mcu"].iter().chain(arguments))?;
+        Request::new(&line.arguments)
     }
 
     #[test]
     fn wrong_arguments_are_refused_by_name() {
         let error = |arguments: &[&str]| parse(arguments).err().expect("refused").to_string();
         assert!(error(&["--sample"]).contains("--sample"));
-        assert!(error(&["--samples", "0"]).contains("--samples \"0\" is not a number above 0"));
-        assert!(error(&["random", "--seed", "x"]).contains("not a number"));
-        assert!(error(&["--programs"]).contains("needs a value"));
+        assert!(error(&["--samples", "0"]).contains("--samples"));
+        assert!(error(&["random", "--seed", "x"]).contains("--seed"));
         assert!(error(&["--targets", "m4,z80"]).contains("z80"));
         assert!(error(&["all", "--out", "x.md"]).contains("--out holds one part"));
         assert!(error(&["--targets", "host"]).contains("not a microcontroller"));
@@ -179,7 +186,7 @@ mod tests {
     fn every_microcontroller_is_a_target_unless_some_are_named() {
         let all = parse(&[]).expect("a request").targets;
         assert_eq!(all.len(), TARGETS.len() - 1);
-        assert_eq!(parse(&["random"]).expect("a request").targets.len(), 2);
+        assert_eq!(parse(&["random"]).expect("a request").targets.len(), random::TARGETS.len());
         let two = parse(&["--targets", "m4,rv32"]).expect("a request").targets;
         assert_eq!(two.iter().map(|t| t.name).collect::<Vec<_>>(), ["cortex-m4", "rv32"]);
     }

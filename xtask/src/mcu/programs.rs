@@ -74,8 +74,8 @@ pub fn make(samples: usize) -> Result<PathBuf> {
     let folder = results::target_folder().join("mcu-programs");
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     for task in TASKS {
-        let data = results::assets().join(task);
-        ensure!(data.is_dir(), "{} is missing; set BURN_PTQ_ASSETS", data.display());
+        let data = results::assets()?.join(task);
+        ensure!(data.is_dir(), "{} is not there; see BURN_PTQ_ASSETS", data.display());
         for preset in PRESETS {
             make_one(&folder, task, &data, preset, samples)?;
         }

@@ -6,11 +6,8 @@ use anyhow::{Context, Result};
 
 use super::Request;
 
-/// Layers where the command line does not say.
-pub const CASES: usize = 1000;
-
 /// Microcontrollers where the command line does not say.
-pub const TARGETS: &str = "cortex-m4,cortex-m55";
+pub const TARGETS: &[&str] = &["cortex-m4", "cortex-m55"];
 
 const TEST: &str = "random_layers_agree_on_microcontrollers_and_under_sanitizers";
 

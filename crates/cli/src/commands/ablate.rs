@@ -26,7 +26,7 @@ pub fn run(args: Ablate) -> anyhow::Result<()> {
     match (&args.command, &args.study, &args.out) {
         (Some(AblateCommand::Merge { results, out }), ..) => merge(results, out),
         (None, Some(study), Some(out)) => ablate(&args, study, out),
-        _ => anyhow::bail!("give a study and --out DIR"),
+        _ => anyhow::bail!("expected a study and --out DIR"),
     }
 }
 
@@ -50,7 +50,7 @@ fn ablate(args: &Ablate, path: &Path, out: &Path) -> anyhow::Result<()> {
     if args.dry_run {
         return output::print(list(&bench, &plan, args, &known.runs));
     }
-    // Nothing is written before all is known to be right.
+    // Nothing is written before everything is checked.
     std::fs::create_dir_all(out).with_context(|| format!("cannot write {}", out.display()))?;
     let (mut journal, known) = Journal::open(&file)?;
     let known = Results::new(known);
@@ -77,7 +77,7 @@ fn ablate(args: &Ablate, path: &Path, out: &Path) -> anyhow::Result<()> {
         None => report(&file, out, Some(Producer::here(&args.backend.backend)))?,
     };
     outln!(
-        "{} runs: {} were finished before, {} succeeded now, {} failed now; {}\n{written}",
+        "{} runs: {} finished before, {} succeeded now, {} failed now; {}\n{written}",
         summary.found + summary.succeeded + summary.failed,
         summary.found,
         summary.succeeded,
@@ -93,10 +93,10 @@ fn report(file: &Path, out: &Path, producer: Option<Producer>) -> anyhow::Result
     let results = Results { producer, ..Results::new(records) };
     let files = burn_ptq_study::report::write(&results, out)?;
     let names: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
-    Ok(format!("the report: {}", names.join(", ")))
+    Ok(format!("report: {}", names.join(", ")))
 }
 
-/// The folder that the tasks' paths go from.
+/// The folder that the paths of tasks are relative to.
 fn assets(args: &Ablate, study: &Study, path: &Path) -> PathBuf {
     let home = path.parent().unwrap_or(Path::new("."));
     let named = study.assets.as_ref().map(|assets| {
@@ -156,7 +156,7 @@ fn merge(results: &[PathBuf], out: &Path) -> anyhow::Result<()> {
     let merged = burn_ptq_study::merge(results, &file)?;
     let written = report(&file, out, None)?;
     outln!(
-        "{} runs in {}; {} stood in several files\n{written}",
+        "{} runs in {}; {} were in several files\n{written}",
         merged.runs,
         file.display(),
         merged.repeated

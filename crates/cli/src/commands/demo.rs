@@ -23,13 +23,13 @@ const FILES: &[(&str, &[u8])] = &[
     ("eval_y.npy", include_bytes!("../../demo/eval_y.npy")),
 ];
 
-/// The recipes that are shown side by side.
+/// The recipes that are compared.
 const PRESETS: &[&str] = &["w8a8", "w4a8", "w4a4", "w2a8"];
 
 pub fn run(args: Demo) -> anyhow::Result<()> {
     let folder = args.out.join("digits");
     unpack(&folder).with_context(|| format!("cannot write the demo to {}", folder.display()))?;
-    outln!("A small network on 8x8 digits, quantized by {} recipes.\n", PRESETS.len())?;
+    outln!("A small network on 8x8 digits, quantized with {} recipes.\n", PRESETS.len())?;
     let reporter = Reporter::new();
     let mut rows = Vec::new();
     for preset in PRESETS {
@@ -57,10 +57,10 @@ pub fn run(args: Demo) -> anyhow::Result<()> {
     let header =
         ["recipe", "float %", "simulated %", "integer %", "flash", "RAM", "seconds", "results"];
     output::print(table::render(&header, &rows))?;
-    outln!("In brackets: 95 % confidence intervals over the evaluation samples.")?;
+    outln!("Brackets: 95 % confidence intervals over the evaluation samples.")?;
     let c = args.out.join(PRESETS[0]).join("c");
     outln!(
-        "\nEach folder holds model.bptq, report.json and the C code. Prove it on this machine:\n  \
+        "\nEach folder contains model.bptq, report.json and C code. Verify the C code on this machine:\n  \
          make -C {} test",
         c.display()
     )

@@ -28,7 +28,7 @@ pub fn run(args: Evaluate) -> anyhow::Result<()> {
     let task = task(&args.data, args.model.as_ref(), None)?;
     let open = |input: &ModelInput, output: &ModelOutput| {
         let evaluation = open_evaluation(&task, input, output)?
-            .context("nothing to evaluate with: give --eval X.npy, or --task DIR")?;
+            .context("no evaluation data: add --eval X.npy or --task DIR")?;
         for note in evaluation.samples.notes() {
             errln!("note: {note}");
         }
@@ -67,12 +67,12 @@ pub fn run(args: Evaluate) -> anyhow::Result<()> {
             dump.write(folder)?;
             let written = dump.inputs.0.len() / input.bytes();
             if written < wanted {
-                errln!("{}: {written} samples; there are no more", folder.display());
+                errln!("{}: all {written} samples were written", folder.display());
             }
         }
         return Ok(());
     }
-    anyhow::ensure!(args.dump.is_none(), "only an integer model (.bptq) has integers to dump");
+    anyhow::ensure!(args.dump.is_none(), "--dump needs an integer model (.bptq)");
     let graph = Arc::new(task.read_model()?.graph);
     let input = ModelInput::of_graph(&graph, &task.input)?;
     let evaluation = open(&input, &ModelOutput::of_graph(&graph))?;

@@ -49,7 +49,7 @@ pub fn run(args: Export) -> anyhow::Result<()> {
             saved(&model, &program, kernels, figures.ram_bytes)
         };
         lines.push(format!(
-            "{}: {} files, {}{} of constants (code: see the linker's map), RAM {}{streamed}",
+            "{}: {} files, {}{} of constants (plus code), RAM {}{streamed}",
             args.out.join(exporter.name()).display(),
             files.len(),
             if figures.flash_is_upper_bound { "at most " } else { "" },
@@ -70,8 +70,8 @@ fn note(kept: &Kept) -> String {
     let path = kept.path.display();
     match kept.outdated {
         true => format!(
-            "kept {path}, which was changed by hand; this export's own version is another one than \
-             before: compare it with an export to an empty folder"
+            "kept {path}, which was changed by hand; its exported version has changed too: compare it \
+             with an export to an empty folder"
         ),
         false => format!("kept {path}, which was changed by hand"),
     }

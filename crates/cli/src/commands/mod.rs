@@ -5,8 +5,10 @@ pub mod demo;
 pub mod evaluate;
 pub mod export;
 pub mod inspect;
+pub mod manual;
 pub mod quantize;
 pub mod recipe;
+pub mod reference;
 pub mod schema;
 
 use std::path::PathBuf;

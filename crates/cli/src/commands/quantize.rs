@@ -41,16 +41,16 @@ pub fn run(args: Quantize) -> anyhow::Result<()> {
     })
 }
 
-/// The task under the name that was asked for.
+/// The task, renamed if asked for.
 fn named(task: Task, name: &Option<String>) -> anyhow::Result<Task> {
     let Some(name) = name else { return Ok(task) };
     check_name(name)?;
     Ok(Task { name: name.clone(), ..task })
 }
 
-/// The recipe that a preset or file and the flags give together; flags win.
+/// The recipe from a preset or file, overridden by flags; its name records what they changed.
 ///
-/// Without a preset or file, widths choose the preset; its name tells what was changed.
+/// Without a preset or file, the widths select the preset.
 fn recipe(args: &Quantize) -> anyhow::Result<Recipe> {
     let mut recipe = match (&args.preset, &args.recipe) {
         (Some(name), _) => Recipe::preset(name)?.at_widths(args.weights, args.activations),
@@ -105,13 +105,13 @@ fn layer_override(text: &str) -> anyhow::Result<LayerOverride> {
         match key.trim() {
             "weights" => layer.weights = Some(bits),
             "activations" => layer.activations = Some(bits),
-            other => anyhow::bail!("{}; '{other}' is neither", expected()),
+            other => anyhow::bail!("{}; '{other}' is not such a key", expected()),
         }
     }
     Ok(layer)
 }
 
-/// The report as people read it on a terminal.
+/// The report as text for a terminal.
 pub fn summary(report: &Report) -> String {
     let dash = || "-".to_string();
     let rows: Vec<Vec<String>> = (report.layers.iter())
@@ -136,13 +136,15 @@ pub fn summary(report: &Report) -> String {
     text.push_str(&format!("{output}: on {} {}", report.sqnr_samples, report.sqnr_on));
     text.push_str(match fitted {
         true => {
-            ", so better than on others; --eval or more calibration samples show the latter\n\n"
+            ", which overstates it; measure on other samples with --eval or more calibration samples\n\n"
         }
         false => "\n\n",
     });
     text.push_str(&format!("{}, {}: {}\n", report.task, report.label, widths(report)));
     if report.calibration == "data-free" {
-        text.push_str("calibrated without data: inputs made from batch normalization statistics\n");
+        text.push_str(
+            "calibrated without data, on inputs made from batch normalization statistics\n",
+        );
     }
     text.push_str(&metrics(report));
     if let Some(explained) = &report.explain {
@@ -157,8 +159,8 @@ pub fn summary(report: &Report) -> String {
     }
     let seconds: f64 = report.seconds.values().sum();
     text.push_str(&format!(
-        "exported: flash {} of constants, RAM {}{} (code: see the linker's map); model.bptq, one \
-         operation after the other: {} and {}\n{} MACs; {seconds:.1} s\n",
+        "exported: flash {} of constants (plus code), RAM {}{}; model.bptq without streaming: {} and {}\n\
+         {} MACs; {seconds:.1} s\n",
         table::bytes(report.exported.flash_bytes),
         table::bytes(report.exported.ram_bytes),
         match report.exported.row_by_row {
@@ -178,7 +180,7 @@ fn metrics(report: &Report) -> String {
     let (Some(metric), Some(float), Some(simulated), Some(integer)) =
         (report.metric, report.float, report.simulated, report.integer)
     else {
-        return "not evaluated: give --eval X.npy --labels Y.npy, or --task DIR\n".into();
+        return "not evaluated: add --eval X.npy --labels Y.npy, or --task DIR\n".into();
     };
     let shown = |value, interval| shown(metric, value, interval);
     let mut text = format!(
@@ -209,7 +211,7 @@ fn shown(metric: &str, value: f64, interval: Option<Interval>) -> String {
     }
 }
 
-/// How raw samples become inputs, as the report records it.
+/// The preprocessing of samples, as the report records it.
 fn preprocessing(report: &Report) -> String {
     let Preprocessing { element, scale, mean, std, layout, window_frames, .. } =
         &report.preprocessing;
@@ -239,7 +241,7 @@ fn preprocessing(report: &Report) -> String {
     text
 }
 
-/// What quantizing single layers costs, as a table.
+/// The cost of quantizing single layers, as a table.
 fn explain(explained: &ExplainReport, metric: Option<&str>) -> String {
     let judged = explained.layers.iter().any(|layer| layer.metric.is_some());
     let name = metric.unwrap_or("metric");
@@ -266,19 +268,18 @@ fn explain(explained: &ExplainReport, metric: Option<&str>) -> String {
     text
 }
 
-/// What the widths of a report hold for.
+/// Which layers have the bits of the report's label.
 fn widths(report: &Report) -> String {
     let Ok(recipe) = Recipe::parse(&report.recipe, "the report") else {
-        return "all layers at this width".into();
+        return "all layers at these bits".into();
     };
     let name = &recipe.name;
-    let but = if recipe.layers.is_empty() { "" } else { " but those with their own bits" };
+    let but = if recipe.layers.is_empty() { "" } else { " except those with --layer" };
     let ends = recipe
         .first_last_bits
-        .map_or(String::new(), |bits| format!(", the first and the last at {bits} bits"));
+        .map_or(String::new(), |bits| format!(", first and last at {bits} bits"));
     let border = recipe.activations.border_bits;
     format!(
-        "recipe {name}; all layers at this width{but}{ends}; the model's input and output at {border} \
-         bits"
+        "recipe {name}; all layers at these bits{but}{ends}; model input and output at {border} bits"
     )
 }

@@ -18,7 +18,7 @@ pub fn run(command: RecipeCommand) -> anyhow::Result<()> {
     }
 }
 
-/// All choices, as people read them on a terminal.
+/// All components and presets, for a terminal.
 fn list() -> String {
     let mut text = String::new();
     for Stage { key, summary, parameters, components } in stages() {
@@ -36,8 +36,12 @@ fn list() -> String {
     }
     text.push_str("presets (burn-ptq recipe show NAME):\n");
     for (name, preset) in PRESETS {
-        let first = preset.lines().next().unwrap_or_default();
-        text.push_str(&format!("  {name:22} {}\n", first.trim_start_matches('#').trim()));
+        text.push_str(&format!("  {name:22} {}\n", summary(preset)));
     }
     text
+}
+
+/// The first line of a preset, a comment that says what it is.
+pub fn summary(preset: &str) -> &str {
+    preset.lines().next().unwrap_or_default().trim_start_matches('#').trim()
 }

@@ -61,15 +61,12 @@ pub fn ids(path: &Path) -> BTreeMap<String, usize> {
 }
 
 #[test]
-fn the_small_study_takes_less_than_two_minutes_and_two_jobs_give_the_same() {
+fn two_jobs_give_the_same_results_as_one_and_a_second_start_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let [one, two] = ["one", "two"].map(|name| folder.path().join(name));
-    let clock = Instant::now();
     let said = finished(ablate(&smoke(), &one, &[]).output().unwrap());
-    let seconds = clock.elapsed().as_secs_f64();
-    println!("the small study took {seconds:.1} s: {}", said.trim());
-    assert!(seconds < 120.0, "{seconds} s");
-    assert!(said.contains(" 0 were finished before") && said.contains(" 0 failed now"), "{said}");
+    assert!(said.starts_with("31 runs:"), "the small study is kept small: {said}");
+    assert!(said.contains(" 0 finished before") && said.contains(" 0 failed now"), "{said}");
     finished(ablate(&smoke(), &two, &["--jobs", "2"]).output().unwrap());
     assert_eq!(sorted(&one.join("results.jsonl")), sorted(&two.join("results.jsonl")));
     // A second start finds everything done and changes nothing.
@@ -113,8 +110,7 @@ fn twenty_kills_at_random_moments_lose_and_repeat_nothing() {
         let share = f64::from(random) / f64::from(u32::MAX);
         if starts % 2 == 0 {
             // Half of them while runs come to their ends, however long it takes to get there.
-            let waited = Instant::now();
-            while ids(&file).len() == known.len() && waited.elapsed() < 2 * whole_time {
+            while ids(&file).len() == known.len() && child.try_wait().unwrap().is_none() {
                 std::thread::sleep(Duration::from_millis(1));
             }
             std::thread::sleep(whole_time.mul_f64(0.05 * share));
@@ -142,7 +138,7 @@ fn twenty_kills_at_random_moments_lose_and_repeat_nothing() {
     );
     assert!(between >= 5, "{between} of {kills} kills fell where runs are written");
     let said = finished(ablate(&smoke(), &killed, &[]).output().unwrap());
-    assert!(said.contains(&format!(" {} were finished before", known.len())), "{said}");
+    assert!(said.contains(&format!(" {} finished before", known.len())), "{said}");
     assert_eq!(ids(&file), expected);
     assert_eq!(sorted(&file), sorted(&whole.join("results.jsonl")));
 }
@@ -254,7 +250,7 @@ fn merged_shards_are_the_whole_study() {
     let mut merge = burn_ptq();
     merge.args(["ablate", "merge"]).arg(&whole).args(&files).arg("--out").arg(&again);
     let said = finished(merge.output().unwrap());
-    assert!(said.contains(&format!("{} stood in several files", counts[0] + counts[1])), "{said}");
+    assert!(said.contains(&format!("{} were in several files", counts[0] + counts[1])), "{said}");
     assert_eq!(sorted(&again.join("results.jsonl")), sorted(&whole));
 }
 
@@ -288,7 +284,7 @@ fn a_failing_run_is_recorded_and_the_others_go_on() {
     assert!(failed[0]["error"].as_str().unwrap().contains("matches no layer"), "{failed:?}");
     // It is not tried again, unless one asks for it.
     let said = finished(ablate(&path, &out, &[]).output().unwrap());
-    assert!(said.contains("4 were finished before"), "{said}");
+    assert!(said.contains("4 finished before"), "{said}");
     let dry = |more: &[&str]| {
         let said =
             finished(ablate(&path, &out, &[&["--dry-run"], more].concat()).output().unwrap());
@@ -296,7 +292,7 @@ fn a_failing_run_is_recorded_and_the_others_go_on() {
     };
     assert_eq!((dry(&[]), dry(&["--retry-failed"])), ([2, 2], [0, 2]));
     let said = finished(ablate(&path, &out, &["--retry-failed"]).output().unwrap());
-    assert!(said.contains("2 were finished before, 0 succeeded now, 2 failed now"), "{said}");
+    assert!(said.contains("2 finished before, 0 succeeded now, 2 failed now"), "{said}");
 }
 
 #[test]
@@ -308,7 +304,7 @@ fn a_study_may_grow_and_keeps_what_it_has() {
     finished(ablate(&study(folder.path(), &axis("[8, 4]")), &out, &[]).output().unwrap());
     let grown = study(folder.path(), &axis("[8, 4, 2]"));
     let said = finished(ablate(&grown, &out, &[]).output().unwrap());
-    assert!(said.contains("4 were finished before, 2 succeeded now"), "{said}");
+    assert!(said.contains("4 finished before, 2 succeeded now"), "{said}");
 }
 
 #[test]
@@ -369,7 +365,7 @@ fn ctrl_c_keeps_every_finished_run() {
     assert!(stderr(&output).contains("every finished run is kept"), "{}", stderr(&output));
     let before = ids(&file).len();
     let said = finished(ablate(&smoke(), folder.path(), &[]).output().unwrap());
-    assert!(said.contains(&format!(" {before} were finished before")), "{said}");
+    assert!(said.contains(&format!(" {before} finished before")), "{said}");
 }
 
 #[test]

@@ -179,7 +179,7 @@ fn flags_out_of_range_are_refused() {
     demo_fails(&["--activations", "12"], &["activations cannot have 12 bits"]);
     demo_fails(&["--samples", "0"], &["calibration.samples is 0: expected at least 1"]);
     demo_fails(&["--layer", "stem.conv"], &["expected GLOB:weights=BITS,activations=BITS"]);
-    demo_fails(&["--layer", "stem*:weight=8"], &["'weight' is neither"]);
+    demo_fails(&["--layer", "stem*:weight=8"], &["'weight' is not such a key"]);
     demo_fails(&["--layer", "sten*:weights=8"], &["matches no layer of the model", "stem"]);
     demo_fails(&["--layer", "stem*:weights=11"], &["weights of layer 'stem*' cannot have 11 bits"]);
     demo_fails(&["--input-scale", "nan"], &["--input-scale"]);

@@ -9,6 +9,7 @@ mod measured;
 mod metrics;
 #[cfg(target_os = "linux")]
 mod process;
+mod reference;
 #[cfg(target_os = "linux")]
 mod streams;
 mod support;

@@ -1,7 +1,7 @@
 //! The translation of ONNX operators on computed values, one file a family.
 //!
 //! To add one: a function in the file of its family and a line in [`OPERATORS`], with what it demands
-//! of a node; then `burn-ptq operators > docs/operators.md`.
+//! of a node; then `cargo xtask docs`.
 
 mod activation;
 mod arithmetic;
