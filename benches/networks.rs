@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use burn::tensor::Device;
-use burn_ptq::recipe::Recipe;
+use burn_ptq::Recipe;
 use burn_ptq_deploy::interpreter::{Interpreter, Path as KernelPath};
 use burn_ptq_deploy::io::quantize_inputs;
 use burn_ptq_eval::data::Samples;

@@ -35,7 +35,7 @@ fn from_rust(
 ) -> Result<Net, Box<dyn Error>> {
     let device = Device::flex();
     // README begins
-    use burn_ptq::{import::capture, pipeline::Quantizer, recipe::Recipe};
+    use burn_ptq::{Quantizer, Recipe, capture};
 
     let sample = Tensor::zeros([1, 1, 8, 8], &device); // says the shape
     let graph = capture(&net.valid(), sample, Net::forward)?; // layers are named after their paths

@@ -82,7 +82,7 @@ fn names() -> Vec<&'static str> {
 /// If there is none of that name, or it is not compiled in.
 pub fn device(name: &str) -> Result<Device, BackendError> {
     let Some(backend) = BACKENDS.iter().find(|backend| backend.name == name) else {
-        let nearest = crate::choice::nearest(name, &names());
+        let nearest = crate::recipe::choice::nearest(name, &names());
         let hint = nearest.map_or(String::new(), |n| format!("; did you mean '{n}'?"));
         return Err(BackendError::Unknown { found: name.into(), hint });
     };

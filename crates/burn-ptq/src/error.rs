@@ -8,15 +8,16 @@ use burn_ptq_deploy::file::FileError;
 use burn_ptq_deploy::interpreter::InterpreterError;
 use burn_ptq_deploy::preprocess::PreprocessingError;
 
+use crate::calibrate::synthesize::SynthesizeError;
 use crate::calibrate::{BatchShapeError, CalibrateError};
 use crate::event::Cancelled;
 use crate::graph::GraphError;
 use crate::import::onnx::ImportError;
 use crate::lower::LowerError;
+use crate::pipeline::CalibratedError;
 use crate::quant::QuantizeError;
 use crate::recipe::RecipeError;
 use crate::reconstruct::ReconstructError;
-use crate::synthesize::SynthesizeError;
 
 /// Why a network could not be quantized, run, saved or exported.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +41,12 @@ pub enum Error {
     /// Grids cannot have the bits that were asked for.
     #[error(transparent)]
     Quantize(QuantizeError),
+    /// The network cannot be reconstructed as the recipe says.
+    #[error(transparent)]
+    Reconstruct(ReconstructError),
+    /// A calibration was made for another recipe.
+    #[error(transparent)]
+    Calibrated(#[from] CalibratedError),
     /// The preprocessing to be recorded does not fit the model's input.
     #[error(transparent)]
     Preprocessing(#[from] PreprocessingError),
@@ -94,7 +101,7 @@ impl From<ReconstructError> for Error {
     fn from(error: ReconstructError) -> Self {
         match error {
             ReconstructError::Cancelled(cancelled) => Self::Cancelled(cancelled),
-            ReconstructError::Recipe(error) => Self::Recipe(error),
+            error => Self::Reconstruct(error),
         }
     }
 }

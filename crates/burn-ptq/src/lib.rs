@@ -9,7 +9,7 @@
 //! use burn::nn::{Linear, LinearConfig, Relu};
 //! use burn::module::Module;
 //! use burn::tensor::{Device, Distribution, Tensor};
-//! use burn_ptq::{import::capture, pipeline::Quantizer, recipe::Recipe};
+//! use burn_ptq::{Quantizer, Recipe, capture};
 //! # #[derive(Module, Debug)]
 //! # struct Net {
 //! #     hidden: Linear,
@@ -44,59 +44,66 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # Where to go on
+//! # What to read next
 //!
-//! - [`import`]: models from Burn modules and from ONNX files.
-//! - [`recipe`]: what can be chosen, and the presets.
-//! - [`pipeline::Quantizer`]: progress, other devices, custom components.
-//! - [`pipeline::Quantized`]: the result: [simulated](pipeline::Quantized::simulate) as a Burn module,
-//!   run as integers, [written back](pipeline::Quantized::write_back) into the module it came from.
+//! - [`Quantizer`]: progress, other devices, custom components.
+//! - [`Recipe`]: what can be chosen, and the presets.
+//! - [`Quantized`]: the result: [simulated](Quantized::simulate) as a Burn module, run as integers,
+//!   saved, exported, [written back](Quantized::write_back) into the module that it came from.
+//! - [`Error`] and [`Event`]: what can go wrong, and what a running job reports.
+//! - [`capture`] and [`onnx`]: models from Burn modules and from ONNX files.
 //! - [`qat`]: fine-tuning with your own loop, where calibration alone loses too much.
+//!
+//! # Extension points
+//!
+//! Each is a trait, with the components that recipes can name beside it:
+//! [`Rounding`](round::Rounding), [`RangeMethod`](range::RangeMethod),
+//! [`WeightRange`](range::WeightRange), [`JointRange`](range::JointRange),
+//! [`Observer`](observe::Observer), [`Conditioning`](condition::Conditioning),
+//! [`Loss`](reconstruct::Loss), [`Correction`](correct::Correction), and, for code in another
+//! language, [`Exporter`](burn_ptq_deploy::export::Exporter). A rounding and an observer of another
+//! crate take part by [`Quantizer::with_rounding`] and [`Quantizer::with_observer`].
 //!
 //! # Features and versions
 //!
 //! The backend flex is always there. The features `ndarray` and `wgpu` add Burn's backends of that name;
-//! see [`backend`]. `schema` adds JSON schemas of recipes. Burn is pinned to 0.22.1, Rust is 1.92 or later (lints hold the code to it).
+//! see [`backend`]. `schema` adds JSON schemas of recipes. Burn is pinned to 0.22.1, Rust is 1.92 or
+//! later (lints hold the code to it).
 //!
-//! Data flows one way: [`import`] makes a float [`graph`], [`prepare`] rewrites it, [`calibrate`]
-//! observes it, [`quantized`] decides grids and integers, [`lower`] makes the integer program that
-//! `burn-ptq-deploy` runs and exports.
+//! # How data flows
+//!
+//! One way: [`import`] makes a float [`graph`], [`prepare`] and [`condition`] rewrite it,
+//! [`calibrate`] observes it, [`range`] chooses grids and [`round`] integers, which [`reconstruct`]
+//! and [`correct`] tune; [`lower`] makes the integer program that `burn-ptq-deploy` runs and exports.
 
-pub mod agreement;
 pub mod backend;
+mod bits;
 pub mod calibrate;
-pub mod catalogue;
-pub mod choice;
 pub mod condition;
 pub mod correct;
-mod deployment;
 mod error;
 mod event;
 pub mod graph;
 pub mod import;
-pub mod layerwise;
 pub mod lower;
-pub mod noise;
+pub mod network;
 pub mod observe;
-pub mod pipeline;
-pub mod prediction;
+mod pipeline;
 pub mod prepare;
 pub mod qat;
 pub mod quant;
-pub mod quantized;
 pub mod range;
 pub mod recipe;
 pub mod reconstruct;
 pub mod round;
 #[cfg(feature = "schema")]
 pub mod schema;
-mod suspicious;
-pub mod synthesize;
-mod walk;
 pub mod warning;
 pub mod warnings;
-mod write_back;
 
 pub use error::Error;
 pub use event::{Cancelled, Event, Progress};
-pub use write_back::WriteBackError;
+pub use import::{capture, onnx};
+pub use network::{Quantized, WriteBackError};
+pub use pipeline::{Calibrated, CalibratedError, Quantizer};
+pub use recipe::Recipe;

@@ -4,28 +4,26 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor};
-use burn_ptq_deploy::model::{IntModel, Provenance};
+use burn_ptq_deploy::model::Provenance;
 use burn_ptq_deploy::preprocess::Preprocessing;
 
-use crate::calibrate::{
-    BatchShapeError, CalibrateError, Calibration, calibrate, to_tensor, to_vec,
-};
-use crate::condition::ChannelRanges;
+use crate::bits::BitPlan;
+use crate::calibrate::suspicious::suspicious_values;
+use crate::calibrate::synthesize::synthesize;
+use crate::calibrate::{BatchShapeError, CalibrateError, Calibration, calibrate};
+use crate::condition::{ChannelRanges, ConditioningChoice};
 use crate::error::Error;
 use crate::event::{Event, Progress};
-use crate::graph::{FloatModel, Graph, Op, Value};
-use crate::layerwise::{needs_inputs, round_layers};
-use crate::lower::{Layout, lower};
-use crate::noise::{FEWEST_NOISE_SAMPLES, MeasuredOn, NOISE_SAMPLES, Noise};
+use crate::graph::{FloatModel, Graph, Value, to_tensor, to_vec};
+use crate::lower::lower;
+use crate::network::{FEWEST_NOISE_SAMPLES, MeasuredOn, NOISE_SAMPLES, Noise, Quantized};
 use crate::observe::{HistogramObserver, Observer};
 use crate::prepare::{insert_requantize, prepare};
-use crate::quantized::{JointSearch, QuantizedGraph, choose_grids};
-use crate::recipe::Recipe;
+use crate::range::{GridChoice, choose_grids};
+use crate::recipe::{CalibrationRecipe, Recipe, Source};
 use crate::reconstruct::{ReconstructionGranularity, reconstruct};
 use crate::round::Rounding;
-use crate::suspicious::suspicious_values;
-use crate::synthesize::synthesize;
-use crate::warning::Warning;
+use crate::round::layerwise::{LayerRounding, round_layers};
 use crate::warnings::{CalibrationFacts, Facts, check, fewest_bits, layer_facts};
 
 /// Samples on which layers are compared and exports test themselves.
@@ -33,6 +31,60 @@ const PROBES: usize = 8;
 
 /// Samples on which conditioning looks at the ranges of channels.
 const CONDITIONING_SAMPLES: usize = 256;
+
+/// The parts of a recipe that calibration depends on.
+#[derive(Clone, Debug, PartialEq)]
+struct MadeBy {
+    batch: usize,
+    source: Source,
+    conditioning: Vec<ConditioningChoice>,
+    /// The seed, if samples are random.
+    seed: Option<u64>,
+}
+
+impl MadeBy {
+    fn new(recipe: &Recipe) -> Self {
+        let CalibrationRecipe { batch, source, .. } = recipe.calibration.clone();
+        let seed = source.component().is_random().then_some(recipe.seed);
+        Self { batch, source, conditioning: recipe.conditioning.clone(), seed }
+    }
+
+    /// The first part that differs from `other`'s.
+    fn difference(&self, other: &Self) -> Option<&'static str> {
+        let parts = [
+            ("calibration.batch", self.batch == other.batch),
+            ("calibration.source", self.source == other.source),
+            ("conditioning", self.conditioning == other.conditioning),
+            ("seed", self.seed == other.seed),
+        ];
+        parts.into_iter().find(|part| !part.1).map(|part| part.0)
+    }
+}
+
+/// Why a calibration cannot serve a recipe.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CalibratedError {
+    /// It was made by a recipe that differs in what calibration depends on.
+    #[error(
+        "this calibration was made by a recipe with another `{key}`: calibrate again by this recipe"
+    )]
+    Recipe {
+        /// The key that differs.
+        key: &'static str,
+    },
+    /// Later stages look at more samples than were kept.
+    #[error(
+        "{kept} samples were kept of this calibration, and the recipe looks at {needed}: calibrate \
+         again, keeping as many as `Quantizer::samples_kept` says"
+    )]
+    Samples {
+        /// How many were kept.
+        kept: usize,
+        /// How many are needed.
+        needed: usize,
+    },
+}
 
 /// Makes the observer of a value.
 type Watch = Arc<dyn Fn(&Value) -> Box<dyn Observer> + Send + Sync>;
@@ -57,33 +109,12 @@ pub struct Quantizer {
 pub struct Calibrated {
     /// The prepared and conditioned float graph.
     pub float: Arc<Graph>,
+    /// What of the recipe it was made by.
+    made_by: MadeBy,
     /// Statistics of its values, and the first samples.
     calibration: Calibration,
     /// How many samples were to be kept.
     kept: usize,
-    /// Seconds of each stage, in order.
-    pub seconds: Vec<(&'static str, f64)>,
-}
-
-/// A quantized network in its three forms, and how long each stage took.
-#[derive(Debug)]
-pub struct Quantized {
-    /// The prepared float graph.
-    pub float: Arc<Graph>,
-    /// The float graph with grids and integer weights.
-    pub quantized: QuantizedGraph,
-    /// The integer program.
-    pub program: IntModel,
-    /// Where the program keeps each value of the quantized graph.
-    pub layouts: Vec<Option<Layout>>,
-    /// The first calibration samples, one after the other.
-    pub probes: Vec<f32>,
-    /// How far the values are from the float network's; see [`MeasuredOn`] for the samples.
-    pub noise: Noise,
-    /// What the checks of [`warnings`](crate::warnings) looked at.
-    pub facts: Facts,
-    /// What a person should look at before trusting the result.
-    pub warnings: Vec<Warning>,
     /// Seconds of each stage, in order.
     pub seconds: Vec<(&'static str, f64)>,
 }
@@ -112,9 +143,8 @@ impl Quantizer {
     /// Rounds weights by `rounding`, which stands in for the recipe's; the program records its name.
     ///
     /// ```
-    /// use burn_ptq::pipeline::Quantizer;
-    /// use burn_ptq::recipe::Recipe;
     /// use burn_ptq::round::{Rounded, Rounding, RoundingProblem};
+    /// use burn_ptq::{Quantizer, Recipe};
     ///
     /// struct TowardsZero;
     ///
@@ -266,14 +296,26 @@ impl Quantizer {
     }
 
     fn samples_for_rounding(&self) -> usize {
-        let needed = needs_inputs(&self.recipe, self.rounding());
-        if needed { self.recipe.layerwise.samples } else { 0 }
+        let looks =
+            self.recipe.weights.range.component().needs_inputs() || self.rounding().needs_inputs();
+        if looks { self.recipe.layerwise.samples } else { 0 }
     }
 
     fn samples_for_tuning(&self) -> usize {
         match self.recipe.reconstruction.granularity {
             ReconstructionGranularity::None => 0,
             _ => self.recipe.reconstruction.samples,
+        }
+    }
+
+    fn layer_rounding<'a>(&'a self, plan: &'a BitPlan) -> LayerRounding<'a> {
+        LayerRounding {
+            plan,
+            range: self.recipe.weights.range.component(),
+            rounding: self.rounding(),
+            layerwise: &self.recipe.layerwise,
+            seed: self.recipe.seed,
+            device: &self.device,
         }
     }
 
@@ -346,7 +388,8 @@ impl Quantizer {
         let calibration =
             calibrate(&float, &self.device, batches, watch, expected, kept, progress)?;
         stage("calibrate", &mut clock);
-        Ok(Calibrated { float, calibration, kept, seconds })
+        let made_by = MadeBy::new(&self.recipe);
+        Ok(Calibrated { float, made_by, calibration, kept, seconds })
     }
 
     /// The second half of [`quantize_samples`](Self::quantize_samples): from statistics to the integer
@@ -354,17 +397,21 @@ impl Quantizer {
     /// conditioning.
     ///
     /// # Errors
-    /// As [`quantize_samples`](Self::quantize_samples).
-    ///
-    /// # Panics
-    /// If fewer samples were kept than this recipe looks at.
+    /// As [`quantize_samples`](Self::quantize_samples), and if `calibrated` was made by a recipe that
+    /// calibrates otherwise, or keeps fewer samples than this recipe looks at.
     pub fn quantize_calibrated(
         &self,
         calibrated: Calibrated,
         progress: Progress,
     ) -> Result<Quantized, Error> {
-        let Calibrated { float, mut calibration, kept, mut seconds } = calibrated;
-        assert!(kept >= self.samples_kept(), "{kept} samples were kept, too few for this recipe");
+        let Calibrated { float, made_by, mut calibration, kept, mut seconds } = calibrated;
+        if let Some(key) = made_by.difference(&MadeBy::new(&self.recipe)) {
+            return Err(CalibratedError::Recipe { key }.into());
+        }
+        let needed = self.samples_kept();
+        if kept < needed {
+            return Err(CalibratedError::Samples { kept, needed }.into());
+        }
         let mut clock = Instant::now();
         let mut stage = |name, clock: &mut Instant| {
             seconds.push((name, clock.elapsed().as_secs_f64()));
@@ -372,39 +419,37 @@ impl Quantizer {
         };
         self.recipe.validate()?;
         self.check_layers(&float)?;
-        let recipe = self.recipe.with_ends(&float);
+        let (recipe, device) = (&self.recipe, &self.device);
         let correction = recipe.correction.component();
-        let rounding = self.rounding();
-        let for_rounding = self.samples_for_rounding();
-        let for_ranges = recipe.joint_range.component().samples();
-        let for_tuning = self.samples_for_tuning();
+        let joint = recipe.joint_range.component();
         let sample_len = float.value(float.input).len();
         let made = recipe.calibration.source.component().synthesis().is_some();
-        let calibration_facts = CalibrationFacts::new(&float, &calibration, made, &self.device);
+        let calibration_facts = CalibrationFacts::new(&float, &calibration, made, device);
         let samples = std::mem::take(&mut calibration.samples);
         let first = |count: usize| samples[..samples.len().min(count * sample_len)].to_vec();
 
         progress(Event::Stage { stage: "round" });
-        let bits = activation_bits(&recipe, &float);
-        let (graph, bits) = insert_requantize(float.as_ref().clone(), bits);
+        let (graph, plan) = insert_requantize(float.as_ref().clone(), recipe.bit_plan(&float));
         graph.verify()?;
         let mut noticed = suspicious_values(&float, &calibration.values);
-        let search = JointSearch { samples: first(for_ranges), device: &self.device, progress };
-        let mut quantized = choose_grids(Arc::new(graph), &bits, calibration, &recipe, search)?;
-        let samples_for_rounding = first(for_rounding);
-        let device = &self.device;
-        round_layers(&mut quantized, samples_for_rounding, &recipe, rounding, device, progress)?;
+        let range = recipe.activations.range.component();
+        let how = GridChoice { plan: &plan, range, joint, device };
+        let (statistics, for_ranges) = (calibration.values, first(joint.samples()));
+        let mut quantized = choose_grids(Arc::new(graph), statistics, how, for_ranges, progress)?;
+        let how = self.layer_rounding(&plan);
+        round_layers(&mut quantized, first(self.samples_for_rounding()), how, progress)?;
         stage("round", &mut clock);
 
+        let for_tuning = self.samples_for_tuning();
         if for_tuning > 0 {
             progress(Event::Stage { stage: "reconstruct" });
-            let samples = first(for_tuning);
-            reconstruct(&mut quantized, samples, &recipe, &self.device, progress)?;
+            let (samples, how) = (first(for_tuning), recipe.reconstruction_in_effect());
+            reconstruct(&mut quantized, samples, &how, recipe.seed, device, progress)?;
             stage("reconstruct", &mut clock);
         }
 
         progress(Event::Stage { stage: "correct" });
-        correction.correct(&mut quantized, first(correction.samples()), &self.device);
+        correction.correct(&mut quantized, first(correction.samples()), device);
         stage("correct", &mut clock);
 
         let (mut program, layouts) = lower(&quantized, self.provenance.clone())?;
@@ -440,7 +485,7 @@ impl Quantizer {
         let probes = first(PROBES);
         Ok(Quantized {
             float,
-            quantized,
+            graph: quantized,
             program,
             layouts,
             probes,
@@ -496,21 +541,4 @@ impl Quantizer {
         }
         Ok((Arc::new(graph), used))
     }
-}
-
-/// The bits that a recipe asks for, by value.
-fn activation_bits(recipe: &Recipe, graph: &Graph) -> Vec<u8> {
-    let mut bits = vec![recipe.activations.bits; graph.values.len()];
-    for node in &graph.nodes {
-        bits[node.output.0] = recipe.activation_bits(&node.name);
-        if matches!(node.op, Op::Softmax(_) | Op::LogSoftmax(_)) {
-            bits[node.output.0] = 8;
-        }
-    }
-    // The logits are the model's output as much as the softmax that it ends in.
-    let logits = graph.final_softmax().map(|softmax| softmax.inputs[0]);
-    for border in [graph.input, graph.output].into_iter().chain(logits) {
-        bits[border.0] = recipe.activations.border_bits;
-    }
-    bits
 }

@@ -44,7 +44,7 @@ pub(crate) fn parameters<T: schemars::JsonSchema>(generator: &mut SchemaGenerato
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue::stages;
+    use crate::recipe::catalogue::stages;
     use crate::round::RoundingChoice;
 
     /// The names that a choice accepts, alone and as tables.

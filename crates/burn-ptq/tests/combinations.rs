@@ -4,17 +4,15 @@
 use std::cell::RefCell;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use burn_ptq::catalogue::stages;
 use burn_ptq::graph::ops::{
     Add, AveragePool, BatchNormStatistics, ChannelAffine, Clip, Conv2d, Linear, Reshape, Softmax,
     Window,
 };
 use burn_ptq::graph::{Array, Clamp, Graph, Op, ValueId};
-use burn_ptq::pipeline::{Quantized, Quantizer};
-use burn_ptq::quantized::SimulatedModel;
-use burn_ptq::recipe::Recipe;
+use burn_ptq::quant::SimulatedModel;
+use burn_ptq::recipe::catalogue::stages;
 use burn_ptq::round::RoundingChoice;
-use burn_ptq::{Error, Event};
+use burn_ptq::{Error, Event, Quantized, Quantizer, Recipe};
 use burn_ptq_deploy::interpreter::{Path as KernelPath, run_batch};
 use burn_ptq_deploy::io::{dequantize_outputs, quantize_inputs};
 
@@ -127,7 +125,7 @@ fn check(name: &str, quantized: &Quantized) {
         TensorData::new(samples.clone(), [SAMPLES, a, b, c]),
         &Device::flex(),
     );
-    let simulated = SimulatedModel::new(&quantized.quantized, &Device::flex()).forward(input);
+    let simulated = SimulatedModel::new(&quantized.graph, &Device::flex()).forward(input);
     let simulated: Vec<f32> = simulated.into_data().try_to_vec().unwrap();
     let inputs = quantize_inputs(&quantized.program, &samples);
     let outputs = run_batch(&quantized.program, KernelPath::Fast, &inputs).unwrap();
@@ -195,7 +193,7 @@ fn granularities_powers_of_two_and_ends_go_with_the_roundings_that_change_scales
                  bits = 4\npower_of_two = true"
             );
             let quantized = quantize(&recipe(&text)).unwrap();
-            let weights = quantized.quantized.weights.iter().flatten();
+            let weights = quantized.graph.weights.iter().flatten();
             for weights in weights.clone() {
                 let of_two = |scale: &f32| scale.log2().fract() == 0.0;
                 assert!(weights.scales.iter().all(of_two), "{text}: {:?}", weights.scales);
@@ -250,10 +248,10 @@ fn tuning_lowers_the_loss_on_held_out_samples_or_leaves_the_network_alone() {
     let (first, last) = (losses[0], losses[losses.len() - 1]);
     assert!(last < 0.7 * first, "{losses:?}");
     let plain = quantize(&recipe(start)).unwrap();
-    assert_ne!(tuned.quantized.weights, plain.quantized.weights);
+    assert_ne!(tuned.graph.weights, plain.graph.weights);
     let spoiled = text.replace("1e-2", "50.0");
     let spoiled = quantize(&recipe(&spoiled)).unwrap();
-    assert_eq!(spoiled.quantized.weights, plain.quantized.weights);
+    assert_eq!(spoiled.graph.weights, plain.graph.weights);
 }
 
 #[test]

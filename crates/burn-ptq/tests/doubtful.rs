@@ -4,9 +4,8 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_ptq::graph::ops::{AveragePool, Conv2d, Linear, Reshape, Window};
 use burn_ptq::graph::{Array, Clamp, Graph};
-use burn_ptq::noise::MeasuredOn;
-use burn_ptq::pipeline::{Quantized, Quantizer};
-use burn_ptq::recipe::Recipe;
+use burn_ptq::network::MeasuredOn;
+use burn_ptq::{Quantized, Quantizer, Recipe};
 
 /// Numbers between -1 and 1 that look random.
 fn numbers(count: usize, seed: u64) -> Vec<f32> {
@@ -65,7 +64,7 @@ fn quantized(preset: &str, samples: usize) -> Quantized {
 }
 
 fn output_db(quantized: &Quantized) -> f64 {
-    quantized.noise.sqnr_db(quantized.quantized.graph.output).unwrap()
+    quantized.noise.sqnr_db(quantized.graph.graph.output).unwrap()
 }
 
 #[test]

@@ -5,15 +5,13 @@ use std::process::Command;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use burn_ptq::Error;
-use burn_ptq::agreement::compare_layers;
 use burn_ptq::graph::ops::{
     AveragePool, Clip, Conv2d, Linear, LogSoftmax, Permute, Reshape, Softmax, Window,
 };
 use burn_ptq::graph::{Array, Clamp, FloatModel, Graph, Op, dims3};
-use burn_ptq::pipeline::{Quantized, Quantizer};
-use burn_ptq::quantized::SimulatedModel;
-use burn_ptq::recipe::Recipe;
+use burn_ptq::network::compare_layers;
+use burn_ptq::quant::SimulatedModel;
+use burn_ptq::{Error, Quantized, Quantizer, Recipe};
 use burn_ptq_deploy::model::IntOp;
 
 const SAMPLES: usize = 12;
@@ -157,7 +155,7 @@ fn check(graph: Graph) -> (usize, Quantized) {
     let input =
         Tensor::<4>::from_data(TensorData::new(samples(&graph), [SAMPLES, a, b, c]), &device);
     let floats = |tensor: Tensor<4>| tensor.into_data().try_to_vec::<f32>().unwrap();
-    let simulated = SimulatedModel::new(&quantized.quantized, &device).forward(input.clone());
+    let simulated = SimulatedModel::new(&quantized.graph, &device).forward(input.clone());
     let simulated = floats(simulated);
     let graph = Arc::new(graph);
     let float = floats(FloatModel::new(Arc::clone(&graph), &device).forward(input.clone()));

@@ -4,15 +4,14 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use burn_ptq::Error;
-use burn_ptq::agreement::compare_layers;
 use burn_ptq::graph::ops::{
     Add, AveragePool, ChannelAffine, Clip, Concat, Conv2d, Linear, LogSoftmax, Mul, Reshape,
     Softmax, Unary, UnaryFunction, Window,
 };
 use burn_ptq::graph::{Array, Clamp, FloatModel, Graph, Op, ValueId, dims3};
-use burn_ptq::pipeline::{Quantized, Quantizer};
+use burn_ptq::network::compare_layers;
 use burn_ptq::recipe::{PRESETS, Recipe};
+use burn_ptq::{Error, Quantized, Quantizer};
 use burn_ptq_deploy::interpreter::{Path as KernelPath, run_batch};
 use burn_ptq_deploy::io::{dequantize_outputs, quantize_inputs};
 
@@ -62,7 +61,7 @@ fn outputs(graph: &Graph, recipe: &Recipe, samples: &[f32]) -> [Vec<f32>; 2] {
     let quantized = quantize(graph, recipe, samples)
         .unwrap_or_else(|error| panic!("{}: {error}", recipe.to_toml()));
     let agreements = compare_layers(&quantized, &Device::flex(), samples).unwrap();
-    for (node, agreement) in quantized.quantized.graph.nodes.iter().zip(agreements) {
+    for (node, agreement) in quantized.graph.graph.nodes.iter().zip(agreements) {
         let steps = agreement.map_or(0, |a| a.max_lsb);
         assert!(steps <= 1, "{}: {steps} steps; {}", node.name, recipe.to_toml());
     }
@@ -231,12 +230,11 @@ fn roundings_that_know_one_sample_are_about_as_good_as_the_nearest_on_others() {
         let quantized = quantize(&graph, &recipe(&text), samples).unwrap();
         let inputs = TensorData::new(others.clone(), [256, 16, 1, 1]);
         let inputs = Tensor::<4>::from_data(inputs, &Device::flex());
-        let weights = |index: usize| quantized.quantized.weights[index].as_ref().unwrap();
+        let weights = |index: usize| quantized.graph.weights[index].as_ref().unwrap();
         // The float network with the rounded weights: ranges of activations do not matter.
         let mut rounded = quantized.float.as_ref().clone();
         for index in 0..rounded.nodes.len() {
-            let scale =
-                quantized.quantized.activations[rounded.nodes[index].inputs[0].0].grid.scale;
+            let scale = quantized.graph.activations[rounded.nodes[index].inputs[0].0].grid.scale;
             if let Some((weight, bias)) = rounded.nodes[index].op.weight_and_bias_mut() {
                 *weight = weights(index).dequantize(&weight.shape);
                 *bias = weights(index).dequantize_bias(scale);

@@ -4,12 +4,11 @@
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use burn_ptq::calibrate::{to_tensor, to_vec};
 use burn_ptq::graph::ops::OutputGrid;
-use burn_ptq::graph::{FloatModel, Graph, Node, Op, ValueId};
-use burn_ptq::noise::Noise;
-use burn_ptq::prediction::Prediction;
-use burn_ptq::quantized::{PartlyQuantized, QuantizedGraph};
+use burn_ptq::graph::prediction::Prediction;
+use burn_ptq::graph::{FloatModel, Graph, Node, Op, ValueId, to_tensor, to_vec};
+use burn_ptq::network::Noise;
+use burn_ptq::quant::{QuantizedGraph, SimulatedModel};
 use burn_ptq::{Cancelled, Event, Progress};
 use serde::Serialize;
 
@@ -92,7 +91,7 @@ pub(crate) fn explain(
     let mut costs = Vec::new();
     for (done, &index) in layers.iter().enumerate() {
         let node = &graph.nodes[index];
-        let model = PartlyQuantized::new(quantized, index, device);
+        let model = SimulatedModel::of_node(quantized, index, device);
         let mut losses = Vec::new();
         for (chunk, wanted) in chunks.iter().zip(&wanted) {
             Event::Progress { stage: "explain", done, total: Some(layers.len()) }.tell(progress)?;

@@ -6,12 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use burn::tensor::Device;
-use burn_ptq::agreement::compare_layers;
-use burn_ptq::noise::{MeasuredOn, NOISE_SAMPLES, weight_sqnr};
-use burn_ptq::pipeline::Quantized;
-use burn_ptq::recipe::Recipe;
+use burn_ptq::network::{MeasuredOn, NOISE_SAMPLES, compare_layers, weight_sqnr};
 use burn_ptq::warning::Warning;
-use burn_ptq::{Event, Progress};
+use burn_ptq::{Event, Progress, Quantized, Recipe};
 use burn_ptq_deploy::export::{Kept, check_folder, exporter, stage_folder};
 use burn_ptq_deploy::file;
 use burn_ptq_deploy::memory::reduce_memory;
@@ -190,7 +187,7 @@ fn judge(
         predict(samples)
     })?;
     let simulated =
-        judge("evaluate simulated", &mut simulated_predictor(&quantized.quantized, device))?;
+        judge("evaluate simulated", &mut simulated_predictor(&quantized.graph, device))?;
     let mut clipped = Clipped::default();
     let mut predict = integer_predictor(&quantized.program);
     let integer = judge("evaluate integer", &mut |samples: Vec<f32>| {
@@ -222,7 +219,7 @@ fn explain(
     device: &Device,
     progress: Progress,
 ) -> Result<ExplainReport, Error> {
-    let (graph, noise) = (&quantized.quantized, &quantized.noise);
+    let (graph, noise) = (&quantized.graph, &quantized.noise);
     let classifies = evaluation.is_some_and(|e| e.metric == Metric::Top1);
     let found = explain::explain(graph, noise, classifies, device, progress)?;
     let mut layers = Vec::new();
@@ -281,7 +278,7 @@ fn describe_layers(
     probes: &[f32],
 ) -> Result<(), Error> {
     let program = &quantized.program;
-    let graph = &quantized.quantized.graph;
+    let graph = &quantized.graph.graph;
     let agreements = compare_layers(quantized, device, probes)?;
     let sizes = size_report(program);
     report.flash_bytes = sizes.flash_bytes;
@@ -303,7 +300,7 @@ fn describe_layers(
             bits: size.weight_bits,
             activation_bits: program.tensors[node.output.0].bits,
             sqnr_db: source.and_then(|n| quantized.noise.sqnr_db(graph.nodes[n].output)),
-            weight_sqnr_db: source.and_then(|n| weight_sqnr(&quantized.quantized, n)),
+            weight_sqnr_db: source.and_then(|n| weight_sqnr(&quantized.graph, n)),
             differing: agreement.map(|a| a.differing as f64 / a.outputs.max(1) as f64),
             max_lsb: agreement.map(|a| a.max_lsb),
             bytes: size.flash_bytes,

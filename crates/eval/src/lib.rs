@@ -8,7 +8,7 @@
 //!
 //! ```no_run
 //! use burn::tensor::Device;
-//! use burn_ptq::recipe::Recipe;
+//! use burn_ptq::Recipe;
 //! use burn_ptq_eval::job::{self, Job};
 //! use burn_ptq_eval::task::Task;
 //!

@@ -4,12 +4,10 @@
 use std::time::Instant;
 
 use burn::tensor::Device;
-use burn_ptq::Progress;
 use burn_ptq::calibrate::CalibrateError;
 use burn_ptq::graph::Graph;
 use burn_ptq::import::onnx;
-use burn_ptq::pipeline::{Calibrated, Quantizer};
-use burn_ptq::recipe::Recipe;
+use burn_ptq::{Calibrated, Progress, Quantizer, Recipe};
 use burn_ptq_deploy::preprocess::Preprocessing;
 
 use crate::data::{DataError, Samples};

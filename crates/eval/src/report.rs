@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use burn_ptq::noise::MeasuredOn;
+use burn_ptq::network::MeasuredOn;
 use burn_ptq::warning::Warning;
 use burn_ptq_deploy::preprocess::Preprocessing;
 use serde::Serialize;

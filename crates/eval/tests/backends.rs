@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use burn_ptq::backend::{BACKENDS, device};
-use burn_ptq::pipeline::Quantized;
-use burn_ptq::recipe::Recipe;
+use burn_ptq::{Quantized, Recipe};
 use burn_ptq_eval::job::{Job, run};
 use burn_ptq_eval::report::Report;
 use burn_ptq_eval::task::Task;
@@ -32,7 +31,7 @@ fn quantize(task: &Task, recipe: &str, device: &Device) -> (Report, Quantized) {
 /// The share of weights in which two quantized networks agree.
 fn same_weights(a: &Quantized, b: &Quantized) -> f64 {
     let (mut same, mut all) = (0, 0);
-    let layers = a.quantized.weights.iter().zip(&b.quantized.weights);
+    let layers = a.graph.weights.iter().zip(&b.graph.weights);
     for (a, b) in layers.filter_map(|(a, b)| a.as_ref().zip(b.as_ref())) {
         all += a.values.len();
         same += a.values.iter().zip(&b.values).filter(|(a, b)| a == b).count();

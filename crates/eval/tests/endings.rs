@@ -6,8 +6,7 @@ use burn_ptq::graph::ops::{
     Clip, Conv2d, Linear, LogSoftmax, Reshape, Softmax, Unary, UnaryFunction, Window,
 };
 use burn_ptq::graph::{Array, Clamp, Graph, Op};
-use burn_ptq::pipeline::Quantizer;
-use burn_ptq::recipe::Recipe;
+use burn_ptq::{Quantizer, Recipe};
 use burn_ptq_eval::metric::{Ending, ModelOutput};
 
 /// Numbers between -1 and 1 that look random.

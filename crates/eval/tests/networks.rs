@@ -9,11 +9,10 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
 use burn::tensor::Device;
-use burn_ptq::agreement::compare_layers;
 use burn_ptq::graph::Op;
 use burn_ptq::import::onnx;
-use burn_ptq::pipeline::Quantized;
-use burn_ptq::recipe::Recipe;
+use burn_ptq::network::compare_layers;
+use burn_ptq::{Quantized, Recipe};
 use burn_ptq_deploy::interpreter::{Path as KernelPath, run_batch};
 use burn_ptq_deploy::io::{dequantize_outputs, quantize_inputs};
 use burn_ptq_eval::data::Samples;
@@ -225,7 +224,7 @@ fn layers_differ_from_their_simulation_by_one_step_in_few_places() {
             let probes = batches.next().unwrap().unwrap();
             let agreements = compare_layers(&quantized, &Device::flex(), &probes).unwrap();
             let (mut differing, mut outputs) = (0, 0);
-            let graph = &quantized.quantized.graph;
+            let graph = &quantized.graph.graph;
             let inner = Recipe::preset(preset).unwrap().activations.bits;
             for (node, agreement) in graph.nodes.iter().zip(agreements) {
                 let Some(agreement) = agreement else { continue };
@@ -237,7 +236,7 @@ fn layers_differ_from_their_simulation_by_one_step_in_few_places() {
                     agreement.max_lsb
                 );
                 // The model's own output has 8 bits in every recipe.
-                let counted = quantized.quantized.activations[node.output.0].bits == inner;
+                let counted = quantized.graph.activations[node.output.0].bits == inner;
                 if counted && matches!(node.op, Op::Conv2d(_) | Op::Linear(_)) {
                     differing += agreement.differing;
                     outputs += agreement.outputs;

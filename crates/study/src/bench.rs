@@ -6,12 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use burn::tensor::Device;
-use burn_ptq::Progress;
-use burn_ptq::calibrate::to_tensor;
-use burn_ptq::graph::{FloatModel, Graph};
-use burn_ptq::pipeline::{Calibrated, Quantized, Quantizer};
+use burn_ptq::graph::{FloatModel, Graph, to_tensor};
 use burn_ptq::prepare::prepare;
-use burn_ptq::recipe::Recipe;
+use burn_ptq::{Calibrated, Progress, Quantized, Quantizer, Recipe};
 use burn_ptq_deploy::size::size_report;
 use burn_ptq_eval::Error;
 use burn_ptq_eval::data::{Samples, hash_file};
@@ -177,8 +174,8 @@ impl Bench {
 
     /// The noise of the layers with weights.
     fn layers(&self, quantized: &Quantized) -> Vec<LayerNoise> {
-        let graph = &quantized.quantized.graph;
-        let weighted = graph.nodes.iter().zip(&quantized.quantized.weights);
+        let graph = &quantized.graph.graph;
+        let weighted = graph.nodes.iter().zip(&quantized.graph.weights);
         weighted
             .filter_map(|(node, weights)| {
                 let ratio = quantized.noise.sqnr_db(node.output);
@@ -206,7 +203,7 @@ fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Multiply-accumulates, each weighted by the bits of its weight and its input.
 fn bit_operations(quantized: &Quantized) -> usize {
-    let (graph, quantized) = (&quantized.quantized.graph, &quantized.quantized);
+    let (graph, quantized) = (&quantized.graph.graph, &quantized.graph);
     let weighted = graph.nodes.iter().zip(&quantized.weights);
     weighted
         .filter_map(|(node, weights)| {

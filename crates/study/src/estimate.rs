@@ -1,7 +1,6 @@
 //! How long runs take, before they are run: rough, and set right by the runs that are finished.
 
 use burn_ptq::graph::Graph;
-use burn_ptq::layerwise::needs_inputs;
 use burn_ptq::reconstruct::ReconstructionGranularity;
 
 use super::bench::Bench;
@@ -16,7 +15,7 @@ pub(super) fn seconds(bench: &Bench, run: &Run, evaluation: f64) -> f64 {
     let recipe = &run.recipe;
     let seen = |most: usize| run.samples.min(most) as f64;
     let mut samples = 2.0 * seen(usize::MAX) + 3.0 * seen(recipe.correction.component().samples());
-    if needs_inputs(recipe, recipe.rounding.component()) {
+    if recipe.looks_at_inputs() {
         samples += 6.0 * seen(recipe.layerwise.samples);
     }
     let tuning = &recipe.reconstruction;

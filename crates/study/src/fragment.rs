@@ -1,7 +1,7 @@
 //! Pieces of recipes as TOML: laying one over another, setting one key, naming a value.
 
-use burn_ptq::catalogue::is_section;
-use burn_ptq::recipe::Recipe;
+use burn_ptq::Recipe;
+use burn_ptq::recipe::catalogue::is_section;
 use toml::{Table, Value};
 
 /// Lays `over` over `recipe`: keys of sections one by one, every other key as a whole.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use burn_ptq::catalogue::stages;
+use burn_ptq::recipe::catalogue::stages;
 use burn_ptq::recipe::{PRESETS, Recipe};
 use burn_ptq_eval::metric::Metric;
 use burn_ptq_study::Study;

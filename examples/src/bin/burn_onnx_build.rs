@@ -8,9 +8,7 @@ use std::convert::Infallible;
 use std::error::Error;
 
 use burn::tensor::{Device, Tensor};
-use burn_ptq::import::capture;
-use burn_ptq::pipeline::Quantizer;
-use burn_ptq::recipe::Recipe;
+use burn_ptq::{Quantizer, Recipe, capture};
 use burn_ptq_examples::data::Split;
 use burn_ptq_examples::training::{accuracy, demo};
 

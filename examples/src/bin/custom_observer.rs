@@ -12,8 +12,7 @@ use std::error::Error;
 use burn::tensor::{Device, Tensor};
 use burn_ptq::import::onnx;
 use burn_ptq::observe::{HistogramObserver, Observer, Stats};
-use burn_ptq::pipeline::Quantizer;
-use burn_ptq::recipe::Recipe;
+use burn_ptq::{Quantizer, Recipe};
 use burn_ptq_examples::data::Split;
 use burn_ptq_examples::training::{accuracy, demo};
 

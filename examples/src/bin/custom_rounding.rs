@@ -12,9 +12,8 @@ use std::error::Error;
 
 use burn::tensor::Device;
 use burn_ptq::import::onnx;
-use burn_ptq::pipeline::Quantizer;
-use burn_ptq::recipe::Recipe;
 use burn_ptq::round::{Rounded, Rounding, RoundingProblem};
+use burn_ptq::{Quantizer, Recipe};
 use burn_ptq_examples::data::Split;
 use burn_ptq_examples::training::{accuracy, demo};
 

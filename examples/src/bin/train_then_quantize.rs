@@ -14,10 +14,8 @@ use std::path::PathBuf;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use burn_ptq::import::capture;
-use burn_ptq::pipeline::{Quantized, Quantizer};
 use burn_ptq::qat::{FakeQuantizeWeights, QatConfig, QatModel};
-use burn_ptq::recipe::Recipe;
+use burn_ptq::{Quantized, Quantizer, Recipe, capture};
 use burn_ptq_examples::data::Split;
 use burn_ptq_examples::net::TinyNet;
 use burn_ptq_examples::training::{accuracy, demo, fit_small};
@@ -57,7 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     (w2a2.weights.bits, w2a2.activations.bits) = (2, 2);
     let quantized = quantize(&net, &w2a2, &train)?;
     let before = show("W2A2, calibrated", &quantized, &evaluation)?;
-    let qat = QatConfig::new().init(&quantized.quantized, &device);
+    let qat = QatConfig::new().init(&quantized.graph, &device);
     let forward = |qat: &QatModel, x: Tensor<4>| qat.forward(x).flatten(1, 3);
     let qat = fit_small(qat, forward, &train, 20, 1e-2, SEED);
     let quantized = quantized.refined(qat.quantized())?;

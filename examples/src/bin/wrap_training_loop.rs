@@ -20,10 +20,8 @@ use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{
     ClassificationOutput, InferenceStep, Learner, SupervisedTraining, TrainOutput, TrainStep,
 };
-use burn_ptq::import::capture;
-use burn_ptq::pipeline::{Quantized, Quantizer};
 use burn_ptq::qat::{QatConfig, QatModel};
-use burn_ptq::recipe::Recipe;
+use burn_ptq::{Quantized, Quantizer, Recipe, capture};
 use burn_ptq_examples::data::Split;
 use burn_ptq_examples::net::TinyNet;
 use burn_ptq_examples::training::{accuracy, demo};
@@ -133,7 +131,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let quantized = Quantizer::new(recipe).quantize(graph, images)?;
     let before = show("W2A2, calibrated", &quantized, &evaluation)?;
 
-    let qat = QatConfig::new().init(&quantized.quantized, &device);
+    let qat = QatConfig::new().init(&quantized.graph, &device);
     let Classifier::Quantized(tuned) = train(Classifier::Quantized(qat), 20, 1e-2)? else {
         unreachable!("training keeps the variant")
     };

@@ -3,10 +3,10 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use burn_ptq::catalogue::{Component, Stage, stages};
+use burn_ptq::Quantizer;
 use burn_ptq::graph::Graph;
 use burn_ptq::import::onnx;
-use burn_ptq::pipeline::Quantizer;
+use burn_ptq::recipe::catalogue::{Component, Stage, stages};
 use burn_ptq::recipe::{PRESETS, Recipe};
 
 use super::onnx::build;

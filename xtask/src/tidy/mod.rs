@@ -22,7 +22,9 @@ const ROUNDING: &[(&str, &str)] = &[
     ("crates/burn-ptq/src/quant/fake_quantize.rs", "equal to the kernels by a property test"),
     ("crates/burn-ptq/src/quant/qparams.rs", "zero points, and scales that are powers of two"),
     ("crates/burn-ptq/src/range/on_grid.rs", "looks for a grid on which weights lie already"),
-    ("crates/burn-ptq/src/quantized.rs", "biases become integers; scales that are powers of two"),
+    ("crates/burn-ptq/src/quant/quantized_graph.rs", "biases become integers"),
+    ("crates/burn-ptq/src/quant/simulate.rs", "integers of a grid that floats stand for"),
+    ("crates/burn-ptq/src/range/choose.rs", "scales that are powers of two"),
     (
         "crates/burn-ptq/src/reconstruct/variables.rs",
         "weights become integers at the end of tuning",

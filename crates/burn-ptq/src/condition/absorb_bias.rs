@@ -79,7 +79,16 @@ fn shifts(node: &Node) -> bool {
         }
         Op::Conv2d(_) | Op::Linear(_) | Op::ChannelAffine(_) => true,
         Op::MaxPool(_) | Op::Reshape(_) => true,
-        _ => false,
+        Op::Add(_)
+        | Op::Mul(_)
+        | Op::Clip(_)
+        | Op::Unary(_)
+        | Op::Permute(_)
+        | Op::Concat(_)
+        | Op::Pad(_)
+        | Op::Requantize(_)
+        | Op::Softmax(_)
+        | Op::LogSoftmax(_) => false,
     };
     op && node.clamp.is_none_or(|clamp| clamp.min <= 0.0 && clamp.max == f32::INFINITY)
 }

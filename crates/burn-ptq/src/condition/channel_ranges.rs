@@ -3,8 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::layer::channel_axis;
-use crate::calibrate::to_vec;
-use crate::graph::{Graph, ValueId};
+use crate::graph::{Graph, ValueId, to_vec};
 
 /// The largest magnitude of each channel of every value, gathered batch by batch in memory that does
 /// not grow with the samples.

@@ -19,8 +19,8 @@ pub use equalize::{Equalize, Relu6};
 pub use migrate::Migrate;
 pub use split_channels::SplitChannels;
 
-use crate::choice::choices;
 use crate::graph::Graph;
+use crate::recipe::choice::choices;
 
 /// A rewrite of a prepared graph.
 ///

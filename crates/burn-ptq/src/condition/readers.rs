@@ -37,7 +37,7 @@ pub(super) fn readers(
             let op = &graph.nodes[next].op;
             if channel_axis(op) == Some(axis) {
                 found.consumers.push(next);
-            } else if keeps_channels_apart(op, axis, channels) {
+            } else if op.operator().keeps_channels_apart(axis, channels) {
                 found.between.push(next);
                 open.push(next);
             } else {
@@ -73,18 +73,6 @@ pub(super) fn links(graph: &Graph, commutes: &dyn Fn(&Node) -> bool) -> Vec<Link
     (0..graph.nodes.len()).filter_map(link).collect()
 }
 
-/// Whether each of `channels` equal runs along `axis` of the output depends on that run of the input
-/// alone.
-fn keeps_channels_apart(op: &Op, axis: usize, channels: usize) -> bool {
-    match op {
-        Op::Unary(_) | Op::Clip(_) => true,
-        Op::Pad(pad) => pad.before[axis] == 0 && pad.after[axis] == 0,
-        Op::MaxPool(_) | Op::AveragePool(_) => axis == 0,
-        Op::Reshape(reshape) => axis == 0 && reshape.shape[0] % channels == 0,
-        _ => false,
-    }
-}
-
 /// Whether a node of [`readers`] gives `y / s` when the layer before it gives `x / s`, for every
 /// `s > 0`; `accepts` judges its clamps.
 pub(super) fn scales(node: &Node, accepts: impl Fn(Clamp) -> bool) -> bool {
@@ -92,7 +80,19 @@ pub(super) fn scales(node: &Node, accepts: impl Fn(Clamp) -> bool) -> bool {
         Op::Unary(unary) => matches!(unary.function, UnaryFunction::LeakyRelu { .. }),
         Op::Clip(clip) => accepts(clip.bounds),
         Op::Pad(pad) => pad.value == 0.0,
-        _ => true,
+        Op::Conv2d(_)
+        | Op::Linear(_)
+        | Op::ChannelAffine(_)
+        | Op::Add(_)
+        | Op::Mul(_)
+        | Op::AveragePool(_)
+        | Op::MaxPool(_)
+        | Op::Reshape(_)
+        | Op::Permute(_)
+        | Op::Concat(_)
+        | Op::Requantize(_)
+        | Op::Softmax(_)
+        | Op::LogSoftmax(_) => true,
     };
     op && node.clamp.is_none_or(accepts)
 }

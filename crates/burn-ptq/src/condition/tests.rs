@@ -92,7 +92,7 @@ fn observed(graph: &Graph, start: f32, join: fn(f32, f32) -> f32) -> Vec<Vec<f32
         let channels = value.dims()[1];
         let plane: usize = value.dims()[2..].iter().product();
         all[id.0] = vec![start; channels];
-        for (i, x) in crate::calibrate::to_vec(value.clone()).into_iter().enumerate() {
+        for (i, x) in crate::graph::to_vec(value.clone()).into_iter().enumerate() {
             let c = i / plane % channels;
             all[id.0][c] = join(all[id.0][c], x);
         }
@@ -110,7 +110,7 @@ fn run(graph: &Graph, mut see: impl FnMut(ValueId, &Tensor<4>)) -> Vec<f32> {
         see(id, &value);
         value
     });
-    crate::calibrate::to_vec(output)
+    crate::graph::to_vec(output)
 }
 
 fn output(graph: &Graph) -> Vec<f32> {

@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use super::match_channels::match_channels;
 use super::statistics::ChannelStatistics;
 use super::{Correction, QuantizedGraph};
-use crate::quantized::QuantizedWeights;
+use crate::quant::QuantizedWeights;
 
 /// Gives every output channel the mean and the deviation that it has in the float network.
 ///

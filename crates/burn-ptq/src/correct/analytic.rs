@@ -7,10 +7,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::clipped_normal::clipped_normal;
 use super::statistics::ChannelStatistics;
 use super::{Correction, QuantizedGraph};
-use crate::calibrate::to_vec;
 use crate::graph::ops::{BatchNormStatistics, Pad};
-use crate::graph::{Array, Clamp, Graph, Node, Op, Parameters};
-use crate::quantized::QuantizedWeights;
+use crate::graph::{Array, Clamp, Graph, Node, Op, Parameters, to_vec};
+use crate::quant::QuantizedWeights;
 
 /// Shifts each layer's biases by what the rounded weights do to the mean that theory expects.
 ///
@@ -126,7 +125,14 @@ impl Expected {
                 Some(Self { mean: mean(&node.op), variance: variance(&constant) })
             }
             Op::Clip(clip) => Some(inputs[0].clipped(clip.bounds)),
-            _ => None,
+            Op::Conv2d(_)
+            | Op::Linear(_)
+            | Op::ChannelAffine(_)
+            | Op::Mul(_)
+            | Op::MaxPool(_)
+            | Op::Unary(_)
+            | Op::Softmax(_)
+            | Op::LogSoftmax(_) => None,
         }
     }
 

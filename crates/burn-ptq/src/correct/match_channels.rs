@@ -7,8 +7,7 @@ use burn::tensor::Device;
 use super::QuantizedGraph;
 use super::statistics::{ChannelStatistics, along_channels};
 use crate::graph::Node;
-use crate::quantized::QuantizedWeights;
-use crate::walk::{Pair, SideBySide};
+use crate::quant::{Pair, QuantizedWeights, SideBySide};
 
 /// Stretches each output channel by a factor and moves it to its mean in the float network, before
 /// the activation function, layer by layer in order: each layer sees the inputs that the layers

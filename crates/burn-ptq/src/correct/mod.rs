@@ -17,8 +17,8 @@ pub use analytic::AnalyticBias;
 pub use bias::Bias;
 pub use none::NoCorrection;
 
-use crate::choice::choices;
-use crate::quantized::QuantizedGraph;
+use crate::quant::QuantizedGraph;
+use crate::recipe::choice::choices;
 
 /// A correction of a quantized graph.
 ///

@@ -2,8 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::calibrate::to_vec;
-use crate::graph::{Node, Op};
+use crate::graph::{Node, Op, to_vec};
 
 /// Sums over the elements of each output channel.
 #[derive(Clone, Debug, Default)]

@@ -5,14 +5,14 @@ use rand_chacha::rand_core::SeedableRng;
 
 use super::statistics::ChannelStatistics;
 use super::*;
+use crate::calibrate::synthesize::noise;
 use crate::graph::ops::{
     Add, AveragePool, BatchNormStatistics, Clip, Concat, Conv2d, Linear, MaxPool, Reshape, Window,
 };
 use crate::graph::{Array, Clamp, Graph, Op, ValueId};
 use crate::pipeline::Quantizer;
+use crate::quant::SideBySide;
 use crate::recipe::Recipe;
-use crate::synthesize::noise;
-use crate::walk::SideBySide;
 
 const SIDE: usize = 9;
 
@@ -38,7 +38,7 @@ fn quantize(graph: Graph, recipe: &str, samples: &[f32]) -> QuantizedGraph {
     let batches = samples.chunks(64 * graph.value(graph.input).len());
     let batches = batches.map(|batch| Ok::<_, std::convert::Infallible>(batch.to_vec()));
     let quantizer = Quantizer::new(recipe);
-    quantizer.quantize_samples(graph, batches, None, &|_| true).unwrap().quantized
+    quantizer.quantize_samples(graph, batches, None, &|_| true).unwrap().graph
 }
 
 fn samples(graph: &Graph, count: usize, seed: u64) -> Vec<f32> {

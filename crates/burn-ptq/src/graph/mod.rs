@@ -7,15 +7,20 @@
 
 use std::sync::Arc;
 
+use ops::OutputGrid;
+
 mod array;
+mod host;
 mod model;
 pub mod ops;
 mod origin;
+pub mod prediction;
 mod verify;
 
 pub use array::Array;
+pub use host::{to_tensor, to_vec};
 pub use model::FloatModel;
-pub(crate) use model::{Parameters, execute, execute_node};
+pub(crate) use model::{Parameters, execute};
 pub use ops::{BatchNormStatistics, Op};
 pub use origin::Origin;
 pub use verify::GraphError;
@@ -138,7 +143,7 @@ impl Graph {
         let mut value = self.output;
         while let Some(index) = self.producer(value) {
             let node = &self.nodes[index];
-            let moves = matches!(node.op, Op::Reshape(_) | Op::Permute(_)) && node.clamp.is_none();
+            let moves = node.op.rearranges() && node.clamp.is_none();
             let others = self.consumers(value).len() - usize::from(value != self.output);
             if !moves || others > 0 {
                 break;
@@ -162,7 +167,22 @@ impl Graph {
         while matches!(node.op, Op::Requantize(_)) {
             node = &self.nodes[self.producer(node.inputs[0])?];
         }
-        matches!(node.op, Op::Softmax(_) | Op::LogSoftmax(_)).then_some(node)
+        node.op.operator().class_axis().map(|_| node)
+    }
+
+    /// The values that share one grid, as the index of a representative for each value.
+    pub(crate) fn grid_groups(&self) -> Vec<usize> {
+        let mut group: Vec<usize> = (0..self.values.len()).collect();
+        for node in &self.nodes {
+            if node.op.operator().output_grid() != OutputGrid::Shared {
+                continue;
+            }
+            for input in &node.inputs {
+                let (from, to) = (group[input.0], group[node.output.0]);
+                group.iter_mut().filter(|g| **g == to).for_each(|g| *g = from);
+            }
+        }
+        group
     }
 
     /// Multiply-accumulates of one inference.

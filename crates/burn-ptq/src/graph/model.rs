@@ -6,7 +6,6 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Array, Clamp, Graph, Node, ValueId};
-use crate::quantized::QuantizedWeights;
 
 /// The executable form of a [`Graph`]: a Burn module whose parameters are the graph's constants.
 #[derive(Module, Debug)]
@@ -109,24 +108,6 @@ pub(crate) fn execute(
         values[node.output.0] = Some(hook(node.output, output));
     }
     values[graph.output.0].take().expect("a verified graph writes its output")
-}
-
-/// Runs one node without its fused activation, on its float weights, or on quantized weights and the
-/// scale of their input.
-pub(crate) fn execute_node(
-    node: &Node,
-    quantized: Option<(&QuantizedWeights, f32)>,
-    inputs: &[Tensor<4>],
-    device: &Device,
-) -> Tensor<4> {
-    let parameters = match (quantized, node.op.weight_and_bias()) {
-        (Some((weights, scale)), Some((weight, _))) => {
-            let arrays = [weights.dequantize(&weight.shape), weights.dequantize_bias(scale)];
-            Parameters::new(&arrays, device)
-        }
-        _ => Parameters::new(node.op.parameters(), device),
-    };
-    node.op.operator().forward(inputs, &parameters.values())
 }
 
 impl Clamp {

@@ -77,11 +77,7 @@ impl Graph {
             |problem| GraphError::Shape { node: node.name.clone(), op: operator.name(), problem };
         let inputs: Vec<&[usize]> =
             node.inputs.iter().map(|&i| self.value(i).shape.as_slice()).collect();
-        let expected = match &node.op {
-            Op::Add(_) | Op::Mul(_) => 2..=2,
-            Op::Concat(_) => 1..=usize::MAX,
-            _ => 1..=1,
-        };
+        let expected = operator.arity();
         if !expected.contains(&inputs.len()) {
             let what = if inputs.len() < *expected.start() { "few" } else { "many" };
             return Err(error(format!("{} as inputs are too {what}", inputs.len())));

@@ -118,8 +118,8 @@ impl MomentsObserver {
         let dims = quantized.dims();
         let places = self.places(dims);
         self.moments.rows += places.len() as u64;
-        let z = crate::calibrate::to_vec(quantized.clone());
-        let x = float.map(|float| crate::calibrate::to_vec(float.clone()));
+        let z = crate::graph::to_vec(quantized.clone());
+        let x = float.map(|float| crate::graph::to_vec(float.clone()));
         if x.is_some() && self.moments.cross.is_empty() {
             self.moments.cross = vec![0.0; self.moments.quantized.len()];
         }
@@ -418,7 +418,7 @@ mod tests {
         for (o, row) in weight.rows().enumerate() {
             let zero = Array::full(weight.shape.clone(), 0.0);
             let form = Quadratic { target: zero, ..quadratic.clone() }.error(o, row) as f32;
-            let outputs = crate::calibrate::to_vec(y.clone().narrow(axis, o, 1));
+            let outputs = crate::graph::to_vec(y.clone().narrow(axis, o, 1));
             let mean = outputs.iter().map(|x| x * x).sum::<f32>() / outputs.len() as f32;
             assert!((form - mean).abs() <= 1e-4 * mean.max(1.0), "{o}: {form} against {mean}");
         }

@@ -20,18 +20,12 @@ fn fuse(graph: &mut Graph, index: usize) -> bool {
     let Op::Clip(clip) = &graph.nodes[follower].op else { return false };
     let bounds = clip.bounds;
     let node = &mut graph.nodes[index];
-    match &mut node.op {
-        Op::Clip(first) => first.bounds = first.bounds.then(bounds),
-        Op::Conv2d(_)
-        | Op::Linear(_)
-        | Op::ChannelAffine(_)
-        | Op::Add(_)
-        | Op::Mul(_)
-        | Op::AveragePool(_)
-        | Op::MaxPool(_) => {
-            node.clamp = Some(node.clamp.map_or(bounds, |first| first.then(bounds)));
-        }
-        _ => return false,
+    if let Op::Clip(first) = &mut node.op {
+        first.bounds = first.bounds.then(bounds);
+    } else if node.op.operator().can_clamp() {
+        node.clamp = Some(node.clamp.map_or(bounds, |first| first.then(bounds)));
+    } else {
+        return false;
     }
     graph.absorb(index, follower);
     true

@@ -10,8 +10,7 @@ mod merge_affine;
 mod remove_dead;
 mod storage;
 
-pub(crate) use storage::grid_groups;
-pub use storage::{ActivationBits, insert_requantize};
+pub(crate) use storage::insert_requantize;
 
 use crate::graph::ops::{BatchNormStatistics, ChannelAffine};
 use crate::graph::{Graph, GraphError, Op};

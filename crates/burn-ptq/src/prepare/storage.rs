@@ -3,39 +3,32 @@
 
 use std::collections::HashMap;
 
+use crate::bits::BitPlan;
 use crate::graph::ops::{OutputGrid, Requantize};
 use crate::graph::{Graph, Node, Op, Value, ValueId};
-
-/// The bits of every value of a graph, by index of the value.
-pub type ActivationBits = Vec<u8>;
 
 /// Unifies the bits of values that share a grid, and inserts [`Requantize`] nodes so that every
 /// other node reads and writes one storage type (8 bits or fewer, or 16) and means of few bits are
 /// taken on finer grids.
 ///
-/// `bits` asks for the bits of each value. A value that shares a grid with the model's input or
-/// output gets their bits; softmax reads and writes 8 bits, which are requantized to other ones.
-pub fn insert_requantize(mut graph: Graph, mut bits: ActivationBits) -> (Graph, ActivationBits) {
-    for node in &graph.nodes {
-        if is_softmax(&node.op) && node.output != graph.output {
-            bits[node.output.0] = 8;
-        }
-    }
+/// `plan` asks for the bits of each value; the plan that is returned covers the values that were
+/// added. A value that shares a grid with the model's input or output gets their bits; softmax reads
+/// and writes 8 bits, which are requantized to other ones.
+pub(crate) fn insert_requantize(mut graph: Graph, plan: BitPlan) -> (Graph, BitPlan) {
+    let BitPlan { values: mut bits, .. } = plan;
     free_fixed_grids(&mut graph, &mut bits);
     refine_means(&mut graph, &mut bits);
     unify(&graph, &mut bits);
     let mut nodes = Vec::with_capacity(graph.nodes.len());
     let mut converted: HashMap<ValueId, ValueId> = HashMap::new();
     for mut node in std::mem::take(&mut graph.nodes) {
-        let wide = match node.op {
-            Op::Softmax(_) | Op::LogSoftmax(_) => false,
-            Op::Requantize(_) => {
-                nodes.push(node);
-                continue;
-            }
-            // The operation runs in the wider of the types, so that nothing is lost before it.
-            _ => node.inputs.iter().chain([&node.output]).any(|v| bits[v.0] == 16),
-        };
+        if matches!(node.op, Op::Requantize(_)) {
+            nodes.push(node);
+            continue;
+        }
+        // The operation runs in the wider of the types, so that nothing is lost before it.
+        let wide = node.op.operator().class_axis().is_none()
+            && node.inputs.iter().chain([&node.output]).any(|v| bits[v.0] == 16);
         for input in &mut node.inputs {
             if (bits[input.0] == 16) != wide {
                 // Each value is converted at most once: it has one of two storage types.
@@ -59,17 +52,13 @@ pub fn insert_requantize(mut graph: Graph, mut bits: ActivationBits) -> (Graph, 
         }
     }
     graph.nodes = nodes;
-    (graph, bits)
-}
-
-fn is_softmax(op: &Op) -> bool {
-    matches!(op, Op::Softmax(_) | Op::LogSoftmax(_))
+    (graph, BitPlan { values: bits, ..plan })
 }
 
 /// Softmax writes a grid of 8 bits that it fixes: where its output shares a grid with other values,
 /// or has other bits, a requantize node stands between.
-fn free_fixed_grids(graph: &mut Graph, bits: &mut ActivationBits) {
-    let group = grid_groups(graph);
+fn free_fixed_grids(graph: &mut Graph, bits: &mut Vec<u8>) {
+    let group = graph.grid_groups();
     let mut unified = bits.clone();
     unify(graph, &mut unified);
     let mut sources = vec![0; graph.values.len()];
@@ -83,7 +72,8 @@ fn free_fixed_grids(graph: &mut Graph, bits: &mut ActivationBits) {
     while index < graph.nodes.len() {
         let node = &graph.nodes[index];
         let output = node.output;
-        if is_softmax(&node.op) && (sources[group[output.0]] > 1 || unified[output.0] != 8) {
+        let softmax = node.op.operator().class_axis().is_some();
+        if softmax && (sources[group[output.0]] > 1 || unified[output.0] != 8) {
             let value = graph.value(output).clone();
             let id =
                 push_value(graph, bits, Value { name: format!("{}.own", value.name), ..value }, 8);
@@ -98,15 +88,15 @@ fn free_fixed_grids(graph: &mut Graph, bits: &mut ActivationBits) {
 
 /// A mean of values on a grid of few bits lies between its levels: an average pool of fewer than 8
 /// bits runs on a grid of 8, between two requantize nodes, and its output gets a grid of its own.
-fn refine_means(graph: &mut Graph, bits: &mut ActivationBits) {
+fn refine_means(graph: &mut Graph, bits: &mut Vec<u8>) {
     let mut nodes = Vec::with_capacity(graph.nodes.len());
     for mut node in std::mem::take(&mut graph.nodes) {
         let (input, output) = (node.inputs[0], node.output);
-        if !matches!(node.op, Op::AveragePool(_)) || bits[input.0] >= 8 {
+        if !node.op.operator().averages() || bits[input.0] >= 8 {
             nodes.push(node);
             continue;
         }
-        let fine = |graph: &mut Graph, bits: &mut ActivationBits, id: ValueId| {
+        let fine = |graph: &mut Graph, bits: &mut Vec<u8>, id: ValueId| {
             let value = graph.value(id).clone();
             push_value(graph, bits, Value { name: format!("{}.mean", value.name), ..value }, 8)
         };
@@ -119,7 +109,7 @@ fn refine_means(graph: &mut Graph, bits: &mut ActivationBits) {
     graph.nodes = nodes;
 }
 
-fn push_value(graph: &mut Graph, bits: &mut ActivationBits, value: Value, to: u8) -> ValueId {
+fn push_value(graph: &mut Graph, bits: &mut Vec<u8>, value: Value, to: u8) -> ValueId {
     let name = format!("{}.int{to}", value.name);
     graph.values.push(Value { name, ..value });
     bits.push(to);
@@ -137,25 +127,10 @@ fn requantize(graph: &Graph, from: ValueId, to: ValueId) -> Node {
     }
 }
 
-/// The values that share one grid, as the index of a representative for each value.
-pub(crate) fn grid_groups(graph: &Graph) -> Vec<usize> {
-    let mut group: Vec<usize> = (0..graph.values.len()).collect();
-    for node in &graph.nodes {
-        if node.op.operator().output_grid() != OutputGrid::Shared {
-            continue;
-        }
-        for input in &node.inputs {
-            let (from, to) = (group[input.0], group[node.output.0]);
-            group.iter_mut().filter(|g| **g == to).for_each(|g| *g = from);
-        }
-    }
-    group
-}
-
 /// Gives the values of a group the bits of the model's input or output if it holds one, else those
 /// of its first value.
-fn unify(graph: &Graph, bits: &mut ActivationBits) {
-    let group = grid_groups(graph);
+fn unify(graph: &Graph, bits: &mut Vec<u8>) {
+    let group = graph.grid_groups();
     let wanted = bits.clone();
     for (value, bits) in bits.iter_mut().enumerate() {
         let border = [graph.output, graph.input].into_iter().find(|b| group[b.0] == group[value]);

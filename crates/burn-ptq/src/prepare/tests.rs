@@ -177,7 +177,10 @@ fn requantize_nodes_separate_8_and_16_bit_storage_and_keep_outputs() {
     let before = output(&g);
     let mut bits = vec![16; g.values.len()];
     (bits[g.input.0], bits[g.output.0]) = (8, 8);
-    let (graph, bits) = insert_requantize(g, bits);
+    let mut plan = crate::recipe::Recipe::default().bit_plan(&g);
+    plan.values = bits;
+    let (graph, plan) = insert_requantize(g, plan);
+    let bits = plan.values;
     graph.verify().unwrap();
     assert_eq!(output(&graph), before);
     let names: Vec<&str> = graph.nodes.iter().map(|n| n.op.operator().name()).collect();

@@ -7,8 +7,7 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::quant::FakeQuantize;
-use crate::quantized::QuantizedGraph;
+use crate::quant::{FakeQuantize, QuantizedGraph};
 use crate::reconstruct::{LearnedRounding, Reconstruction, Segment, SegmentModel};
 
 /// How a [`QatModel`] learns.
@@ -33,7 +32,7 @@ pub struct QatConfig {
 /// use burn::nn::LinearConfig;
 /// use burn::optim::{AdamConfig, GradientsParams};
 /// use burn::tensor::{Device, Distribution, Tensor};
-/// use burn_ptq::{import::capture, pipeline::Quantizer, qat::QatConfig, recipe::Recipe};
+/// use burn_ptq::{Quantizer, Recipe, capture, qat::QatConfig};
 ///
 /// let device = Device::flex();
 /// let layer = LinearConfig::new(8, 3).init(&device);
@@ -42,7 +41,7 @@ pub struct QatConfig {
 /// let quantized = Quantizer::new(Recipe::preset("w2a8")?).quantize(graph, [batch.clone()])?;
 ///
 /// let training = device.autodiff();
-/// let mut model = QatConfig::new().init(&quantized.quantized, &training);
+/// let mut model = QatConfig::new().init(&quantized.graph, &training);
 /// let mut adam = AdamConfig::new().init();
 /// // One step of a loop of your own:
 /// let inputs = Tensor::<2>::from_inner(batch.clone()).reshape([64, 8, 1, 1]);
@@ -79,7 +78,7 @@ impl QatConfig {
             ..Default::default()
         };
         // A grid covers about six deviations.
-        let spread = |a: &crate::quantized::QuantizedActivation| {
+        let spread = |a: &crate::quant::QuantizedActivation| {
             a.grid.scale * (a.grid.max - a.grid.min) as f32 / 6.0
         };
         let spreads: Vec<f32> = quantized.activations.iter().map(spread).collect();

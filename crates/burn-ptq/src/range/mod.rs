@@ -5,6 +5,7 @@
 //! [`WeightRange`] and needs a line in the second.
 
 mod aciq;
+mod choose;
 mod kl;
 mod lapq;
 mod min_max;
@@ -15,8 +16,10 @@ mod on_grid;
 mod output_mse;
 mod percentile;
 mod possible;
+mod statistics;
 
 pub use aciq::Aciq;
+pub(crate) use choose::{GridChoice, choose_grids};
 pub use kl::Kl;
 pub use lapq::Lapq;
 pub use min_max::MinMax;
@@ -25,14 +28,14 @@ pub use mse::Mse;
 pub use octav::Octav;
 pub use output_mse::OutputMse;
 pub use percentile::Percentile;
-pub(crate) use possible::{UNKNOWN, is_zero, possible, smallest_input_scale, smallest_scale};
+pub(crate) use possible::is_zero;
 
 use burn_ptq_kernels::grid::weight_range;
 
-use crate::choice::choices;
 use crate::graph::Array;
 use crate::observe::{Distribution, Quadratic};
 use crate::quant::{Granularity, QParams, Range, Scheme};
+use crate::recipe::choice::choices;
 
 /// A pure function of a value's distribution to the interval that its grid shall cover.
 pub trait RangeMethod: Sync {

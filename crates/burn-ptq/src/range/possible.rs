@@ -75,17 +75,23 @@ pub(crate) fn smallest_scale(node: &Node, inputs: &[Grid]) -> f64 {
         }
         Op::Mul(_) => reach(0) * reach(1),
         Op::Clip(_) | Op::Requantize(_) => reach(0),
-        _ => 0.0,
+        // Tables, movements and what keeps to its input's grid.
+        Op::Unary(_)
+        | Op::AveragePool(_)
+        | Op::MaxPool(_)
+        | Op::Reshape(_)
+        | Op::Permute(_)
+        | Op::Concat(_)
+        | Op::Pad(_)
+        | Op::Softmax(_)
+        | Op::LogSoftmax(_) => 0.0,
     };
     smallest.max(largest / LARGEST_RESULT)
 }
 
 /// The smallest scale of an input of `node`; 0 where any will do.
 pub(crate) fn smallest_input_scale(node: &Node) -> f64 {
-    match node.op {
-        Op::Softmax(_) | Op::LogSoftmax(_) => SMALLEST_LOGIT_SCALE,
-        _ => 0.0,
-    }
+    node.op.operator().class_axis().map_or(0.0, |_| SMALLEST_LOGIT_SCALE)
 }
 
 /// The largest magnitude that the bytes of a value can stand for.

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::choice::choices;
+use crate::recipe::choice::choices;
 
 /// One output of a tuned part.
 #[derive(Debug)]

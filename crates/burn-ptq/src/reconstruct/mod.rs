@@ -12,7 +12,8 @@ mod variables;
 pub use blocks::{Segment, segments};
 pub use loss::{Compared, Fisher, Loss, LossChoice, Mse, PredictionDifference};
 pub use model::SegmentModel;
-pub use train::{ReconstructError, reconstruct};
+pub use train::ReconstructError;
+pub(crate) use train::reconstruct;
 pub use variables::{ActivationVariables, LayerVariables};
 
 /// How parts of the network are tuned.

@@ -11,8 +11,7 @@ use super::blocks::Segment;
 use super::variables::{ActivationVariables, LayerVariables};
 use crate::graph::ops::OutputGrid;
 use crate::graph::{Graph, Node, Parameters, ValueId};
-use crate::prepare::grid_groups;
-use crate::quantized::QuantizedGraph;
+use crate::quant::QuantizedGraph;
 
 /// A segment whose weights, biases and scales are variables: a Burn module on an autodiff device.
 #[derive(Module, Debug)]
@@ -51,7 +50,7 @@ impl SegmentModel {
         device: &Device,
     ) -> Self {
         let graph = Arc::clone(&quantized.graph);
-        let groups = grid_groups(&graph);
+        let groups = graph.grid_groups();
         let (mut layers, mut activations) = (Vec::new(), Vec::new());
         let mut layer_of = Vec::new();
         let mut of_group: HashMap<usize, usize> = HashMap::new();

@@ -14,61 +14,55 @@ use super::loss::Compared;
 use super::model::{Batch, FloatSegment, SegmentModel};
 use super::{LearnedRounding, Reconstruction};
 use crate::event::{Cancelled, Event, Progress};
+use crate::graph::prediction::{Prediction, logits};
 use crate::graph::{Graph, ValueId};
-use crate::prediction::{Prediction, logits};
-use crate::quant::FakeQuantize;
-use crate::quantized::QuantizedGraph;
-use crate::recipe::{Recipe, RecipeError};
+use crate::quant::{FakeQuantize, QuantizedGraph, SideBySide};
 use crate::round::adaround::annealed;
-use crate::walk::SideBySide;
 
 /// Why a network could not be reconstructed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReconstructError {
-    /// The recipe names a block that is not there.
-    #[error(transparent)]
-    Recipe(#[from] RecipeError),
+    /// There is no node that a block could end with.
+    #[error(
+        "layer '{block}' in reconstruction.blocks is not a node of the model: {}", nodes.join(", ")
+    )]
+    Block {
+        /// The name that was given.
+        block: String,
+        /// The nodes of the model.
+        nodes: Vec<String>,
+    },
     /// The caller cancelled.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
 }
 
-/// Tunes the parts of `quantized` that `recipe.reconstruction` names, in order, each on the inputs
-/// that the parts before it give.
+/// Tunes the parts of `quantized` that `how` names, in order, each on the inputs that the parts before
+/// it give.
 ///
 /// `samples` are calibration samples, one after the other.
 ///
 /// # Errors
-/// If the recipe names a block that is not there, and on cancellation.
-pub fn reconstruct(
+/// If `how` names a block that is not there, and on cancellation.
+pub(crate) fn reconstruct(
     quantized: &mut QuantizedGraph,
     samples: Vec<f32>,
-    recipe: &Recipe,
+    how: &Reconstruction,
+    seed: u64,
     device: &Device,
     progress: Progress,
 ) -> Result<(), ReconstructError> {
     let graph = Arc::clone(&quantized.graph);
-    let how = &Reconstruction {
-        // Learned scales would be no powers of two.
-        learn_weight_scales: recipe.reconstruction.learn_weight_scales
-            && !recipe.weights.power_of_two,
-        learn_activation_scales: recipe.reconstruction.learn_activation_scales
-            && !recipe.activations.power_of_two,
-        ..recipe.reconstruction.clone()
-    };
-    let parts = segments(&graph, how).map_err(|name| RecipeError::Layer {
-        glob: name,
-        problem: format!(
-            "in reconstruction.blocks is not a node of the model: {}",
-            graph.nodes.iter().map(|n| n.name.as_str()).collect::<Vec<_>>().join(", ")
-        ),
+    let parts = segments(&graph, how).map_err(|block| ReconstructError::Block {
+        block,
+        nodes: graph.nodes.iter().map(|n| n.name.clone()).collect(),
     })?;
     let mut networks = SideBySide::new(samples, true, quantized, device);
     let total = parts.len() * how.iterations;
     for (at, part) in parts.iter().enumerate() {
         if graph.nodes[part.nodes.clone()].iter().any(|n| n.op.weight_and_bias().is_some()) {
-            let seed = recipe.seed.wrapping_mul(0x9E37_79B9).wrapping_add(at as u64);
+            let seed = seed.wrapping_mul(0x9E37_79B9).wrapping_add(at as u64);
             let part = Part::new(&graph, part, &networks, how, seed, device);
             let tell = |iteration: usize, loss: Option<f64>| {
                 let done = at * how.iterations + iteration;

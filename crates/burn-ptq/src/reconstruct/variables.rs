@@ -5,8 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use burn_ptq_kernels::grid::{Grid, weight_range};
 
 use super::{LearnedRounding, Reconstruction};
-use crate::quant::round_half_away;
-use crate::quantized::QuantizedWeights;
+use crate::quant::{QuantizedWeights, round_half_away};
 use crate::round::adaround::{indecision, inverse_rectified_sigmoid, rectified_sigmoid};
 use crate::round::round_ste;
 

@@ -159,12 +159,14 @@ mod tests {
         let quadratic = Quadratic { len: 30, groups: 1, hessians, target: weight.clone() };
         let scheme = Scheme::weights(4, Granularity::PerTensor).unwrap();
         let qparams = QParams::weights(&[Range { min: -1.0, max: 1.0 }], scheme);
+        let device = burn::tensor::Device::flex();
         let problem = Problem::new(&RoundingProblem {
             layer: "l",
             weight: &weight,
             quadratic: Some(&quadratic),
             qparams: &qparams,
             seed: 0,
+            device: &device,
             go_on: crate::round::GoOn::always(),
         });
         let adaround = AdaRound::default();

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
 use super::{GoOn, Rounded, RoundingProblem};
 
@@ -41,7 +41,7 @@ pub(super) trait Learned: Module {
 impl<'a> Problem<'a> {
     pub(super) fn new(problem: &RoundingProblem<'a>) -> Self {
         let quadratic = problem.quadratic();
-        let device = Device::flex().autodiff();
+        let device = problem.device.clone().autodiff();
         let (groups, len) = (quadratic.groups, quadratic.len);
         let channels = quadratic.target.shape[0];
         let tensor = |data: Vec<f32>, shape: [usize; 3]| {

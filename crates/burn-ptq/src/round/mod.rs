@@ -7,6 +7,7 @@ pub(crate) mod adaround;
 mod coordinate_descent;
 mod flexround;
 mod gptq;
+pub mod layerwise;
 mod learn;
 mod nearest;
 mod obq;
@@ -22,12 +23,13 @@ pub use nearest::Nearest;
 pub use obq::Obq;
 pub use stochastic::Stochastic;
 
+use burn::tensor::Device;
 use burn_ptq_kernels::grid::{round_half_away, weight_range};
 
-use crate::choice::choices;
 use crate::graph::Array;
 use crate::observe::Quadratic;
 use crate::quant::{Granularity, QParams};
+use crate::recipe::choice::choices;
 
 /// One layer's weights to be rounded.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +44,8 @@ pub struct RoundingProblem<'a> {
     pub qparams: &'a QParams,
     /// The recipe's seed.
     pub seed: u64,
+    /// Where a rounding that learns trains.
+    pub device: &'a Device,
     /// What a rounding asks that may take long.
     pub go_on: GoOn<'a>,
 }
@@ -195,6 +199,7 @@ mod tests {
             quadratic: Some(&quadratic),
             qparams: &qparams,
             seed,
+            device: &Device::flex(),
             go_on: GoOn::always(),
         })
     }
@@ -272,6 +277,7 @@ mod tests {
             quadratic: Some(&quadratic),
             qparams: &qparams,
             seed: 0,
+            device: &Device::flex(),
             go_on: GoOn::always(),
         };
         let best: f64 = (0..6).map(|o| brute_force(&quadratic, &qparams, o)).sum();
@@ -300,6 +306,7 @@ mod tests {
             quadratic: Some(&quadratic),
             qparams: &qparams,
             seed: 0,
+            device: &Device::flex(),
             go_on: GoOn::always(),
         };
         let nearest = Nearest {}.round(&problem);

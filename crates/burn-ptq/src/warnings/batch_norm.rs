@@ -6,8 +6,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor};
 
 use super::scaling::{Scaling, candidates};
-use crate::calibrate::{to_tensor, to_vec};
-use crate::graph::{BatchNormStatistics, Graph, Node, Parameters, execute};
+use crate::graph::{BatchNormStatistics, Graph, Node, Parameters, execute, to_tensor, to_vec};
 
 /// The outputs of the first normalized layer against what its batch normalization remembers of
 /// training.

@@ -7,9 +7,9 @@ use burn::tensor::Device;
 use super::batch_norm::{FirstNorm, median};
 use super::{CalibrationFacts, LayerFacts};
 use crate::calibrate::Calibration;
-use crate::graph::{Graph, Op, ValueId};
-use crate::noise::{Noise, ValueNoise, weight_sqnr};
-use crate::quantized::QuantizedGraph;
+use crate::graph::{Graph, ValueId};
+use crate::network::{Noise, ValueNoise, weight_sqnr};
+use crate::quant::QuantizedGraph;
 
 /// Samples on which batch normalization is looked at.
 const BATCH_NORM_SAMPLES: usize = 64;
@@ -43,7 +43,7 @@ pub(crate) fn layer_facts(quantized: &QuantizedGraph, noise: &Noise) -> Vec<Laye
     let graph = &quantized.graph;
     let of = |id: ValueId| noise.values[id.0].as_ref();
     let fact = |(index, node): (usize, &crate::graph::Node)| {
-        if matches!(node.op, Op::Reshape(_) | Op::Permute(_)) {
+        if node.op.rearranges() {
             return None;
         }
         let inputs = || node.inputs.iter().filter_map(|&id| Some((id, of(id)?)));

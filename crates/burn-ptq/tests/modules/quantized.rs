@@ -8,17 +8,13 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{BatchNorm, Linear, LinearConfig, PaddingConfig2d};
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Tensor};
-use burn_ptq::WriteBackError;
 use burn_ptq::calibrate::CalibrateError;
 use burn_ptq::graph::Graph;
-use burn_ptq::import::capture;
 use burn_ptq::observe::{HistogramObserver, Observer, Stats};
-use burn_ptq::pipeline::{Quantized, Quantizer};
 use burn_ptq::prepare::prepare;
 use burn_ptq::qat::{FakeQuantizeWeights, QatConfig};
-use burn_ptq::recipe::Recipe;
 use burn_ptq::round::{Rounded, Rounding, RoundingProblem};
-use burn_ptq::{Error, Event};
+use burn_ptq::{Error, Event, Quantized, Quantizer, Recipe, WriteBackError, capture};
 use burn_store::{BurnpackStore, ModuleSnapshot};
 
 use crate::net::{Draws, Net, host};
@@ -116,8 +112,8 @@ fn quantized_weights_are_written_back_by_path() {
     let graph = prepare(captured(&written)).unwrap();
     for (index, node) in graph.nodes.iter().enumerate() {
         let Some((weight, bias)) = node.op.weight_and_bias() else { continue };
-        let layer = quantized.quantized.weights[index].as_ref().unwrap();
-        let input = quantized.quantized.activations[node.inputs[0].0].grid.scale;
+        let layer = quantized.graph.weights[index].as_ref().unwrap();
+        let input = quantized.graph.activations[node.inputs[0].0].grid.scale;
         let expected = [layer.dequantize(&weight.shape), layer.dequantize_bias(input)];
         for (found, expected) in [weight, bias].into_iter().zip(&expected) {
             for (f, e) in found.data.iter().zip(&expected.data) {
@@ -171,7 +167,7 @@ fn weights_from_quantization_aware_training_keep_their_grids() {
         Recipe::parse("[[layer]]\nname = 'classifier'\nweights = 4", "test").unwrap().layers;
     let quantized = quantize(&tuned.valid(), recipe);
     let graph = &quantized.float;
-    for (node, layer) in graph.nodes.iter().zip(&quantized.quantized.weights) {
+    for (node, layer) in graph.nodes.iter().zip(&quantized.graph.weights) {
         let (Some((weight, _)), Some(layer)) = (node.op.weight_and_bias(), layer) else { continue };
         for (float, kept) in weight.data.iter().zip(layer.dequantize(&weight.shape).data) {
             assert!((float - kept).abs() <= 1e-4 * float.abs().max(1e-3), "{}", node.name);
@@ -186,7 +182,7 @@ fn a_network_for_fine_tuning_starts_as_the_simulation_and_learns() {
     // Outputs that are clearly different, and so are their errors.
     net.classifier.weight = net.classifier.weight.map(|weight| weight * 40.0);
     let quantized = quantize(&net, plain(4, 4));
-    let mut qat = QatConfig::new().init(&quantized.quantized, &device);
+    let mut qat = QatConfig::new().init(&quantized.graph, &device);
     let input = batches().remove(0);
     let output = |model: &burn_ptq::qat::QatModel| {
         host(model.valid().to_device(&Device::flex()).forward(input.clone()))
@@ -258,12 +254,12 @@ fn observers_and_roundings_of_other_crates_take_part_and_are_recorded() {
         .with_rounding("down", Down)
         .quantize(captured(&net), batches())
         .unwrap();
-    let input = usual.quantized.graph.input.0;
-    let scale = |q: &Quantized| q.quantized.activations[input].grid.scale;
+    let input = usual.graph.graph.input.0;
+    let scale = |q: &Quantized| q.graph.activations[input].grid.scale;
     assert!((scale(&custom) / scale(&usual) - 0.5).abs() < 0.05);
     let above = |q: &Quantized| {
-        let (float, _) = q.quantized.graph.nodes[0].op.weight_and_bias().unwrap();
-        let rounded = q.quantized.weights[0].as_ref().unwrap().dequantize(&float.shape);
+        let (float, _) = q.graph.graph.nodes[0].op.weight_and_bias().unwrap();
+        let rounded = q.graph.weights[0].as_ref().unwrap().dequantize(&float.shape);
         rounded.data.iter().zip(&float.data).filter(|(r, f)| **r > **f + 1e-6).count()
     };
     // Some of the most negative saturate.

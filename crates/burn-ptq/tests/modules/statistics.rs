@@ -2,11 +2,8 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use burn_ptq::WriteBackError;
-use burn_ptq::import::capture;
-use burn_ptq::pipeline::{Quantized, Quantizer};
-use burn_ptq::recipe::Recipe;
 use burn_ptq::warning::Warning;
+use burn_ptq::{Quantized, Quantizer, Recipe, WriteBackError, capture};
 
 use crate::net::{Draws, Net, host};
 
@@ -54,7 +51,7 @@ fn a_clone_that_trains_moves_the_original_and_the_second_capture_says_so() {
     assert!(text.contains("'blocks.0.norm.running_mean'"), "{text}");
     assert!(text.contains("`module.valid().train()`"), "{text}");
     // It stays with what is made of it.
-    assert_eq!(moved(&quantized.refined(quantized.quantized.clone()).unwrap()).len(), 1);
+    assert_eq!(moved(&quantized.refined(quantized.graph.clone()).unwrap()).len(), 1);
 }
 
 #[test]

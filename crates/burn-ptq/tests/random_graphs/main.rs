@@ -17,11 +17,10 @@ use std::process::Command;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use burn_ptq::agreement::compare_layers;
 use burn_ptq::graph::{FloatModel, dims3};
 use burn_ptq::import::onnx;
-use burn_ptq::pipeline::Quantizer;
-use burn_ptq::recipe::Recipe;
+use burn_ptq::network::compare_layers;
+use burn_ptq::{Quantizer, Recipe};
 use burn_ptq_deploy::interpreter::{Path as KernelPath, run_batch};
 use burn_ptq_deploy::io::quantize_inputs;
 use burn_ptq_deploy::model::IntModel;
@@ -209,7 +208,7 @@ fn one(number: u64, case: &Case, expected: Option<&Vec<f32>>, recipe: &str) -> O
         Ok(agreements) => agreements,
         Err(error) => return Outcome::Wrong(format!("interpreter: {error}")),
     };
-    for (node, agreement) in quantized.quantized.graph.nodes.iter().zip(agreements) {
+    for (node, agreement) in quantized.graph.graph.nodes.iter().zip(agreements) {
         if let Some(agreement) = agreement.filter(|a| a.max_lsb > 1) {
             return Outcome::Wrong(format!(
                 "'{}' ({}) differs from its simulation by {} steps",

@@ -1,6 +1,6 @@
 //! Random recipes out of every component that is registered, with settings that take little time.
 
-use burn_ptq::catalogue::stages;
+use burn_ptq::recipe::catalogue::stages;
 
 use crate::generate::Random;
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use burn::tensor::Device;
-use burn_ptq::recipe::Recipe;
+use burn_ptq::Recipe;
 use burn_ptq_eval::job::{Job, run as run_job};
 use burn_ptq_eval::metric::Interval;
 use burn_ptq_eval::task::Task;

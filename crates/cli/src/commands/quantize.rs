@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use burn_ptq::backend::device;
-use burn_ptq::noise::MeasuredOn;
+use burn_ptq::network::MeasuredOn;
 use burn_ptq::recipe::{LayerOverride, MAX_RECIPE_BYTES, Recipe, Source};
 use burn_ptq_deploy::bounded;
 use burn_ptq_deploy::export::check_name;

@@ -1,6 +1,6 @@
 //! `burn-ptq recipe`.
 
-use burn_ptq::catalogue::{Stage, stages};
+use burn_ptq::recipe::catalogue::{Stage, stages};
 use burn_ptq::recipe::{PRESETS, Recipe};
 
 use crate::args::RecipeCommand;

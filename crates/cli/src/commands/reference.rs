@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Context;
-use burn_ptq::catalogue::stages;
+use burn_ptq::recipe::catalogue::stages;
 use burn_ptq::recipe::{PRESETS, Recipe};
 use burn_ptq_deploy::output::write_atomically;
 use clap::{Command, CommandFactory};

@@ -176,7 +176,7 @@ fn a_model_is_quantized_without_data_and_the_report_says_so() {
 #[test]
 fn recipe_list_names_every_choice_and_recipe_show_prints_presets() {
     let list = stdout(&run(&["recipe", "list"]));
-    for stage in burn_ptq::catalogue::stages() {
+    for stage in burn_ptq::recipe::catalogue::stages() {
         assert!(list.contains(&format!("{}: {}", stage.key, stage.summary)), "{list}");
         for component in stage.components {
             assert!(list.contains(component.name), "{} is not in:\n{list}", component.name);

@@ -9,9 +9,8 @@ use burn_ptq_deploy::model::IntModel;
 
 use crate::error::Error;
 
-use burn_ptq::calibrate::{to_tensor, to_vec};
-use burn_ptq::graph::{FloatModel, Graph};
-use burn_ptq::quantized::{PartlyQuantized, QuantizedGraph, SimulatedModel};
+use burn_ptq::graph::{FloatModel, Graph, to_tensor, to_vec};
+use burn_ptq::quant::{QuantizedGraph, SimulatedModel};
 
 /// Runs a batch of preprocessed samples, one after the other, and returns their outputs likewise,
 /// in the order of the source model.
@@ -43,7 +42,7 @@ pub fn partly_quantized_predictor<'a>(
     index: usize,
     device: &'a Device,
 ) -> impl FnMut(Vec<f32>) -> Result<Vec<f32>, Error> + 'a {
-    let model = PartlyQuantized::new(quantized, index, device);
+    let model = SimulatedModel::of_node(quantized, index, device);
     move |samples| Ok(to_vec(model.forward(to_tensor(&quantized.graph, samples, device))))
 }
 

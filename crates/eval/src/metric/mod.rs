@@ -44,7 +44,7 @@ pub use top::argmax;
 
 pub use crate::statistics::{Outcomes, auc};
 
-use burn_ptq::choice::unknown;
+use burn_ptq::recipe::choice::unknown;
 
 /// What a metric judges with; everything is known before a network runs.
 #[derive(Clone, Copy, Debug)]

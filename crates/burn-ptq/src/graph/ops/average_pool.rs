@@ -1,5 +1,7 @@
 //! Average pooling.
 
+use std::ops::RangeInclusive;
+
 use burn::tensor::{
     Tensor, TensorData,
     module::{avg_pool2d, conv2d},
@@ -89,5 +91,29 @@ impl Operator for AveragePool {
 
     fn macs(&self, _inputs: &[&[usize]], _output: &[usize]) -> usize {
         0
+    }
+
+    fn arity(&self) -> RangeInclusive<usize> {
+        1..=1
+    }
+
+    fn moves_elements(&self) -> bool {
+        false
+    }
+
+    fn averages(&self) -> bool {
+        true
+    }
+
+    fn class_axis(&self) -> Option<usize> {
+        None
+    }
+
+    fn can_clamp(&self) -> bool {
+        true
+    }
+
+    fn keeps_channels_apart(&self, axis: usize, _channels: usize) -> bool {
+        axis == 0
     }
 }

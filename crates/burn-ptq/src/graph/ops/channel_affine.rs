@@ -1,5 +1,7 @@
 //! One scale and shift a channel: batch normalization at inference, or constant factors and terms.
 
+use std::ops::RangeInclusive;
+
 use burn::tensor::Tensor;
 
 use super::{Array, Operator, OutputGrid};
@@ -97,5 +99,29 @@ impl Operator for ChannelAffine {
 
     fn macs(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
         inputs[0].iter().product()
+    }
+
+    fn arity(&self) -> RangeInclusive<usize> {
+        1..=1
+    }
+
+    fn moves_elements(&self) -> bool {
+        false
+    }
+
+    fn averages(&self) -> bool {
+        false
+    }
+
+    fn class_axis(&self) -> Option<usize> {
+        None
+    }
+
+    fn can_clamp(&self) -> bool {
+        true
+    }
+
+    fn keeps_channels_apart(&self, _axis: usize, _channels: usize) -> bool {
+        false
     }
 }

@@ -1,5 +1,7 @@
 //! Convolution over height and width.
 
+use std::ops::RangeInclusive;
+
 use burn::tensor::{Tensor, module::conv2d, ops::ConvOptions};
 
 use super::window::{Window, windowed_shape};
@@ -79,6 +81,30 @@ impl Operator for Conv2d {
     fn macs(&self, _inputs: &[&[usize]], output: &[usize]) -> usize {
         let [_, height, width] = dims3(output);
         height * width * self.weight.len()
+    }
+
+    fn arity(&self) -> RangeInclusive<usize> {
+        1..=1
+    }
+
+    fn moves_elements(&self) -> bool {
+        false
+    }
+
+    fn averages(&self) -> bool {
+        false
+    }
+
+    fn class_axis(&self) -> Option<usize> {
+        None
+    }
+
+    fn can_clamp(&self) -> bool {
+        true
+    }
+
+    fn keeps_channels_apart(&self, _axis: usize, _channels: usize) -> bool {
+        false
     }
 }
 

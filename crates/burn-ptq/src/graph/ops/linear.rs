@@ -1,5 +1,7 @@
 //! Fully connected layer.
 
+use std::ops::RangeInclusive;
+
 use burn::tensor::Tensor;
 
 use super::{Array, Operator, OutputGrid};
@@ -53,5 +55,29 @@ impl Operator for Linear {
     fn macs(&self, inputs: &[&[usize]], _output: &[usize]) -> usize {
         let rows: usize = inputs[0][..self.axis].iter().product();
         rows * self.weight.len()
+    }
+
+    fn arity(&self) -> RangeInclusive<usize> {
+        1..=1
+    }
+
+    fn moves_elements(&self) -> bool {
+        false
+    }
+
+    fn averages(&self) -> bool {
+        false
+    }
+
+    fn class_axis(&self) -> Option<usize> {
+        None
+    }
+
+    fn can_clamp(&self) -> bool {
+        true
+    }
+
+    fn keeps_channels_apart(&self, _axis: usize, _channels: usize) -> bool {
+        false
     }
 }

@@ -1,5 +1,7 @@
 //! Maximum pooling.
 
+use std::ops::RangeInclusive;
+
 use burn::tensor::{
     Tensor,
     module::max_pool2d,
@@ -49,5 +51,29 @@ impl Operator for MaxPool {
 
     fn macs(&self, _inputs: &[&[usize]], _output: &[usize]) -> usize {
         0
+    }
+
+    fn arity(&self) -> RangeInclusive<usize> {
+        1..=1
+    }
+
+    fn moves_elements(&self) -> bool {
+        false
+    }
+
+    fn averages(&self) -> bool {
+        false
+    }
+
+    fn class_axis(&self) -> Option<usize> {
+        None
+    }
+
+    fn can_clamp(&self) -> bool {
+        true
+    }
+
+    fn keeps_channels_apart(&self, axis: usize, _channels: usize) -> bool {
+        axis == 0
     }
 }

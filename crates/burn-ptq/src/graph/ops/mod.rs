@@ -3,6 +3,8 @@
 //! To add one: a file with a struct that implements [`Operator`], and a line in the list below.
 //! The compiler then asks for the arm in `lower`.
 
+use std::ops::RangeInclusive;
+
 use burn::tensor::Tensor;
 
 mod add;
@@ -64,6 +66,27 @@ pub trait Operator {
 
     /// Multiply-accumulates of one sample.
     fn macs(&self, inputs: &[&[usize]], output: &[usize]) -> usize;
+
+    /// How many inputs it takes.
+    fn arity(&self) -> RangeInclusive<usize>;
+
+    /// Whether every element of the output is an element of an input, unchanged.
+    fn moves_elements(&self) -> bool;
+
+    /// Whether it computes means, which lie between the levels of a grid of few bits and which the
+    /// integer kernel rounds by a rule of its own, away from the integer zero.
+    fn averages(&self) -> bool;
+
+    /// The axis of a sample along which it turns logits of classes into probabilities or their
+    /// logarithms, if it does; the integer kernel reads and writes 8 bits.
+    fn class_axis(&self) -> Option<usize>;
+
+    /// Whether the integer kernel can clamp its output.
+    fn can_clamp(&self) -> bool;
+
+    /// Whether each of `channels` equal runs along `axis` of the output depends on that run of the
+    /// input alone, for operations without weights.
+    fn keeps_channels_apart(&self, axis: usize, channels: usize) -> bool;
 }
 
 /// Where the quantization grid of a node's output comes from.
@@ -111,15 +134,16 @@ ops! {
 }
 
 impl Op {
+    /// Whether the elements of its only input move, unchanged.
+    pub fn rearranges(&self) -> bool {
+        let operator = self.operator();
+        operator.moves_elements() && operator.arity() == (1..=1)
+    }
+
     /// The constants that [`Operator::forward`] expects, in order: weight, then bias (or scale,
     /// then shift).
     pub fn parameters(&self) -> Vec<&Array> {
-        match self {
-            Op::Conv2d(op) => vec![&op.weight, &op.bias],
-            Op::Linear(op) => vec![&op.weight, &op.bias],
-            Op::ChannelAffine(op) => vec![&op.scale, &op.shift],
-            _ => Vec::new(),
-        }
+        self.weight_and_bias().map_or(Vec::new(), |(weight, bias)| vec![weight, bias])
     }
 
     /// The weight and bias of an operation whose weights are quantized, output channels first.
@@ -128,7 +152,19 @@ impl Op {
             Op::Conv2d(op) => Some((&op.weight, &op.bias)),
             Op::Linear(op) => Some((&op.weight, &op.bias)),
             Op::ChannelAffine(op) => Some((&op.scale, &op.shift)),
-            _ => None,
+            Op::Add(_)
+            | Op::Mul(_)
+            | Op::AveragePool(_)
+            | Op::MaxPool(_)
+            | Op::Clip(_)
+            | Op::Unary(_)
+            | Op::Reshape(_)
+            | Op::Permute(_)
+            | Op::Concat(_)
+            | Op::Pad(_)
+            | Op::Requantize(_)
+            | Op::Softmax(_)
+            | Op::LogSoftmax(_) => None,
         }
     }
 
@@ -138,7 +174,19 @@ impl Op {
             Op::Conv2d(op) => Some((&mut op.weight, &mut op.bias)),
             Op::Linear(op) => Some((&mut op.weight, &mut op.bias)),
             Op::ChannelAffine(op) => Some((&mut op.scale, &mut op.shift)),
-            _ => None,
+            Op::Add(_)
+            | Op::Mul(_)
+            | Op::AveragePool(_)
+            | Op::MaxPool(_)
+            | Op::Clip(_)
+            | Op::Unary(_)
+            | Op::Reshape(_)
+            | Op::Permute(_)
+            | Op::Concat(_)
+            | Op::Pad(_)
+            | Op::Requantize(_)
+            | Op::Softmax(_)
+            | Op::LogSoftmax(_) => None,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Constant padding that is not part of a window.
 
+use std::ops::RangeInclusive;
+
 use burn::tensor::{Tensor, ops::PadMode};
 
 use super::{Operator, OutputGrid};
@@ -39,5 +41,29 @@ impl Operator for Pad {
 
     fn macs(&self, _inputs: &[&[usize]], _output: &[usize]) -> usize {
         0
+    }
+
+    fn arity(&self) -> RangeInclusive<usize> {
+        1..=1
+    }
+
+    fn moves_elements(&self) -> bool {
+        false
+    }
+
+    fn averages(&self) -> bool {
+        false
+    }
+
+    fn class_axis(&self) -> Option<usize> {
+        None
+    }
+
+    fn can_clamp(&self) -> bool {
+        false
+    }
+
+    fn keeps_channels_apart(&self, axis: usize, _channels: usize) -> bool {
+        self.before[axis] == 0 && self.after[axis] == 0
     }
 }

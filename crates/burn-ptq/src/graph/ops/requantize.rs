@@ -1,5 +1,7 @@
 //! A change of grid or storage; the identity on floats.
 
+use std::ops::RangeInclusive;
+
 use burn::tensor::Tensor;
 
 use super::{Operator, OutputGrid};
@@ -27,5 +29,29 @@ impl Operator for Requantize {
 
     fn macs(&self, _inputs: &[&[usize]], _output: &[usize]) -> usize {
         0
+    }
+
+    fn arity(&self) -> RangeInclusive<usize> {
+        1..=1
+    }
+
+    fn moves_elements(&self) -> bool {
+        false
+    }
+
+    fn averages(&self) -> bool {
+        false
+    }
+
+    fn class_axis(&self) -> Option<usize> {
+        None
+    }
+
+    fn can_clamp(&self) -> bool {
+        false
+    }
+
+    fn keeps_channels_apart(&self, _axis: usize, _channels: usize) -> bool {
+        false
     }
 }

@@ -1,5 +1,7 @@
 //! Another shape over the same elements.
 
+use std::ops::RangeInclusive;
+
 use burn::tensor::Tensor;
 
 use super::{Operator, OutputGrid};
@@ -37,5 +39,29 @@ impl Operator for Reshape {
 
     fn macs(&self, _inputs: &[&[usize]], _output: &[usize]) -> usize {
         0
+    }
+
+    fn arity(&self) -> RangeInclusive<usize> {
+        1..=1
+    }
+
+    fn moves_elements(&self) -> bool {
+        true
+    }
+
+    fn averages(&self) -> bool {
+        false
+    }
+
+    fn class_axis(&self) -> Option<usize> {
+        None
+    }
+
+    fn can_clamp(&self) -> bool {
+        false
+    }
+
+    fn keeps_channels_apart(&self, axis: usize, channels: usize) -> bool {
+        axis == 0 && self.shape[0] % channels == 0
     }
 }

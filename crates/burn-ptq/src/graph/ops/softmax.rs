@@ -1,5 +1,7 @@
 //! Softmax.
 
+use std::ops::RangeInclusive;
+
 use burn::tensor::{Tensor, activation};
 
 use super::{Operator, OutputGrid};
@@ -33,5 +35,29 @@ impl Operator for Softmax {
 
     fn macs(&self, _inputs: &[&[usize]], _output: &[usize]) -> usize {
         0
+    }
+
+    fn arity(&self) -> RangeInclusive<usize> {
+        1..=1
+    }
+
+    fn moves_elements(&self) -> bool {
+        false
+    }
+
+    fn averages(&self) -> bool {
+        false
+    }
+
+    fn class_axis(&self) -> Option<usize> {
+        Some(self.axis)
+    }
+
+    fn can_clamp(&self) -> bool {
+        false
+    }
+
+    fn keeps_channels_apart(&self, _axis: usize, _channels: usize) -> bool {
+        false
     }
 }

@@ -1,5 +1,7 @@
 //! Unary non-linearities: each becomes a lookup table in the integer program.
 
+use std::ops::RangeInclusive;
+
 use burn::tensor::{Tensor, activation};
 
 use super::{Operator, OutputGrid};
@@ -96,5 +98,29 @@ impl Operator for Unary {
 
     fn macs(&self, _inputs: &[&[usize]], _output: &[usize]) -> usize {
         0
+    }
+
+    fn arity(&self) -> RangeInclusive<usize> {
+        1..=1
+    }
+
+    fn moves_elements(&self) -> bool {
+        false
+    }
+
+    fn averages(&self) -> bool {
+        false
+    }
+
+    fn class_axis(&self) -> Option<usize> {
+        None
+    }
+
+    fn can_clamp(&self) -> bool {
+        false
+    }
+
+    fn keeps_channels_apart(&self, _axis: usize, _channels: usize) -> bool {
+        true
     }
 }

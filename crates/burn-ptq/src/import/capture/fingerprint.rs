@@ -13,8 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::Tensor;
 
-use crate::calibrate::to_vec;
-use crate::graph::Origin;
+use crate::graph::{Origin, to_vec};
 use crate::warning::Warning;
 
 /// How many captured modules are remembered.

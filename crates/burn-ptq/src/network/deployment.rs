@@ -12,13 +12,13 @@ use burn_ptq_deploy::io::{dequantize_outputs, quantize_inputs};
 use burn_ptq_deploy::memory::reduce_memory;
 use burn_ptq_deploy::target::HOST;
 
-use crate::calibrate::{BatchShapeError, to_vec};
+use crate::calibrate::BatchShapeError;
 use crate::error::Error;
 use crate::event::{Cancelled, Progress};
+use crate::graph::to_vec;
 use crate::lower::lower;
-use crate::noise::{MeasuredOn, Noise};
-use crate::pipeline::Quantized;
-use crate::quantized::{QuantizedGraph, SimulatedModel};
+use crate::network::{MeasuredOn, Noise, Quantized};
+use crate::quant::{QuantizedGraph, SimulatedModel};
 use crate::warnings::{Facts, check, layer_facts};
 
 impl Quantized {
@@ -47,7 +47,7 @@ impl Quantized {
 
     /// The float network that takes only the values of the integer one: a Burn module.
     pub fn simulate(&self, device: &Device) -> SimulatedModel {
-        SimulatedModel::new(&self.quantized, device)
+        SimulatedModel::new(&self.graph, device)
     }
 
     /// The same network with other weights and scales, such as those that a
@@ -66,7 +66,7 @@ impl Quantized {
         let warnings = check(&facts);
         Ok(Self {
             float: self.float.clone(),
-            quantized,
+            graph: quantized,
             program,
             layouts,
             probes: self.probes.clone(),
@@ -85,8 +85,8 @@ impl Quantized {
         device: &Device,
         progress: Progress,
     ) -> Result<(), Cancelled> {
-        self.noise = Noise::measure(&self.float, &self.quantized, inputs, on, device, progress)?;
-        self.facts.layers = layer_facts(&self.quantized, &self.noise);
+        self.noise = Noise::measure(&self.float, &self.graph, inputs, on, device, progress)?;
+        self.facts.layers = layer_facts(&self.graph, &self.noise);
         self.warnings = check(&self.facts);
         Ok(())
     }

@@ -1,14 +1,17 @@
 //! Calibration: one streaming pass that observes every value with a grid of its own.
 
+pub(crate) mod suspicious;
+pub mod synthesize;
+
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 
 use crate::event::{Cancelled, Event, Progress};
 use crate::graph::ops::OutputGrid;
-use crate::graph::{FloatModel, Graph, Op, Value, ValueId};
+use crate::graph::{FloatModel, Graph, Op, Value, to_tensor};
 use crate::observe::{Observer, Stats};
 
 /// What calibration found out.
@@ -148,46 +151,8 @@ fn observed_values(graph: &Graph) -> Vec<bool> {
     for node in &graph.nodes {
         let shared = node.op.operator().output_grid() == OutputGrid::Shared;
         // A mean has a grid of its own where bits are few.
-        let mean = matches!(node.op, Op::AveragePool(_));
+        let mean = node.op.operator().averages();
         observed[node.output.0] = (!shared || mean) && !matches!(node.op, Op::Requantize(_));
     }
     observed
-}
-
-/// Puts samples, one after the other, into a tensor `[batch, d1, d2, d3]`.
-pub fn to_tensor(graph: &Graph, samples: Vec<f32>, device: &Device) -> Tensor<4> {
-    let [a, b, c] = graph.value(graph.input).dims();
-    let batch = samples.len() / (a * b * c);
-    Tensor::from_data(TensorData::new(samples, [batch, a, b, c]), device)
-}
-
-/// The elements of a tensor, in order.
-pub fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().convert::<f32>().try_to_vec().expect("a float tensor holds floats")
-}
-
-/// The statistics behind the grid of each value: those of all values that share it, taken together,
-/// and for a requantized value those of the value that it was made from.
-pub(crate) fn grid_statistics(graph: &Graph, groups: &[usize], statistics: &[Stats]) -> Vec<Stats> {
-    let mut own = statistics.to_vec();
-    for node in &graph.nodes {
-        if matches!(node.op, Op::AveragePool(_)) {
-            // It lies within its input, whose grid it shares.
-            own[node.output.0] = Stats::default();
-        }
-    }
-    for node in &graph.nodes {
-        if matches!(node.op, Op::Requantize(_)) && own[node.output.0].batches == 0 {
-            let (from, to) = (node.inputs[0], node.output);
-            own[to.0] = statistics_of(groups, &own, from);
-        }
-    }
-    (0..graph.values.len()).map(|v| statistics_of(groups, &own, ValueId(v))).collect()
-}
-
-fn statistics_of(groups: &[usize], own: &[Stats], value: ValueId) -> Stats {
-    let mut stats = Stats::default();
-    let members = (0..own.len()).filter(|&v| groups[v] == groups[value.0]);
-    members.for_each(|v| stats.merge(&own[v]));
-    stats
 }

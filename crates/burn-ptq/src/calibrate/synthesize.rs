@@ -9,9 +9,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-use crate::calibrate::to_vec;
 use crate::event::{Cancelled, Event, Progress};
-use crate::graph::{BatchNormStatistics, Graph, Node, Parameters, execute};
+use crate::graph::{BatchNormStatistics, Graph, Node, Parameters, execute, to_vec};
 
 /// Makes inputs on which every layer has the statistics that its batch normalization remembers.
 ///

@@ -9,15 +9,15 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 
+use super::{GoOn, Rounded, Rounding, RoundingProblem};
+use crate::bits::BitPlan;
 use crate::event::{Cancelled, Event, Progress};
 use crate::graph::{Array, Graph, Node};
 use crate::observe::{Moments, MomentsObserver};
-use crate::quant::{QParams, QuantizeError, Range};
-use crate::quantized::{QuantizedGraph, QuantizedWeights, least_scale};
-use crate::range::{WeightProblem, is_zero, unit, weight_qparams};
-use crate::recipe::Recipe;
-use crate::round::{GoOn, Rounded, Rounding, RoundingProblem};
-use crate::walk::SideBySide;
+use crate::quant::{
+    QParams, QuantizeError, QuantizedGraph, QuantizedWeights, Range, SideBySide, least_scale,
+};
+use crate::range::{WeightProblem, WeightRange, is_zero, unit, weight_qparams};
 
 /// How layers are rounded one after the other.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -56,32 +56,48 @@ impl Default for Layerwise {
     }
 }
 
-/// Whether the weights of layers are quantized with a look at the layers' inputs.
-pub fn needs_inputs(recipe: &Recipe, rounding: &dyn Rounding) -> bool {
-    recipe.weights.range.component().needs_inputs() || rounding.needs_inputs()
-}
-
 /// The fewest rows of a layer's input that are taken, if there are so many.
 const FEWEST_ROWS: usize = 4096;
+
+/// How the layers of a network are rounded.
+#[derive(Clone, Copy)]
+pub(crate) struct LayerRounding<'a> {
+    /// The bits of every weight.
+    pub(crate) plan: &'a BitPlan,
+    /// Finds the ranges of weights.
+    pub(crate) range: &'a dyn WeightRange,
+    /// Makes integers of them.
+    pub(crate) rounding: &'a dyn Rounding,
+    /// What range method and rounding see of a layer's inputs.
+    pub(crate) layerwise: &'a Layerwise,
+    /// Seeds random roundings.
+    pub(crate) seed: u64,
+    /// Where the networks run, and learned roundings train.
+    pub(crate) device: &'a Device,
+}
+
+impl LayerRounding<'_> {
+    /// Whether it looks at the inputs of layers.
+    pub(crate) fn needs_inputs(&self) -> bool {
+        self.range.needs_inputs() || self.rounding.needs_inputs()
+    }
+}
 
 /// Rounds the weights of every layer of `quantized`, whose grids of activations are decided.
 ///
 /// `samples` are calibration samples, one after the other; none are needed if neither the range
-/// method nor `rounding` looks at inputs.
+/// method nor the rounding looks at inputs.
 ///
 /// # Errors
-/// If the recipe asks for bits that cannot be had, and on cancellation.
-pub fn round_layers(
+/// If the plan asks for bits that no grid can have, and on cancellation.
+pub(crate) fn round_layers(
     quantized: &mut QuantizedGraph,
     samples: Vec<f32>,
-    recipe: &Recipe,
-    rounding: &dyn Rounding,
-    device: &Device,
+    how: LayerRounding,
     progress: Progress,
 ) -> Result<(), QuantizeError> {
     let graph = Arc::clone(&quantized.graph);
     let layers = graph.nodes.iter().filter(|n| n.op.weight_and_bias().is_some()).count();
-    let needs_inputs = needs_inputs(recipe, rounding);
     let doubt = doubt(&samples, graph.value(graph.input).len());
     let stopped = Cell::new(false);
     let go_on = |done| {
@@ -89,18 +105,18 @@ pub fn round_layers(
         stopped.set(stopped.get() || !progress(event));
         !stopped.get()
     };
-    let mut networks = needs_inputs.then(|| {
-        SideBySide::new(samples, recipe.layerwise.inputs == Inputs::Quantized, quantized, device)
+    let mut networks = how.needs_inputs().then(|| {
+        let two = how.layerwise.inputs == Inputs::Quantized;
+        SideBySide::new(samples, two, quantized, how.device)
     });
     let mut done = 0;
     for (index, node) in graph.nodes.iter().enumerate() {
         if let Some((weight, bias)) = node.op.weight_and_bias() {
-            let moments =
-                networks.as_ref().and_then(|n| observe(n, &graph, node, &recipe.layerwise));
+            let moments = networks.as_ref().and_then(|n| observe(n, &graph, node, how.layerwise));
             let input_scale = quantized.activations[node.inputs[0].0].grid.scale;
             let layer = Layer { node, weight, bias, input_scale, moments: moments.as_ref(), doubt };
             let go_on_with_layer = || go_on(done);
-            let rounded = layer.quantize(recipe, rounding, GoOn::new(&go_on_with_layer))?;
+            let rounded = layer.quantize(how, GoOn::new(&go_on_with_layer))?;
             quantized.weights[index] = Some(rounded);
             done += 1;
             if !go_on(done) {
@@ -144,30 +160,26 @@ fn doubt(samples: &[f32], len: usize) -> f64 {
 }
 
 impl Layer<'_> {
-    fn quantize(
-        &self,
-        recipe: &Recipe,
-        rounding: &dyn Rounding,
-        go_on: GoOn,
-    ) -> Result<QuantizedWeights, QuantizeError> {
-        let Layerwise { damping, fit_bias, .. } = recipe.layerwise;
-        let scheme = recipe.weight_scheme(recipe.weight_bits(&self.node.name))?;
+    fn quantize(&self, how: LayerRounding, go_on: GoOn) -> Result<QuantizedWeights, QuantizeError> {
+        let Layerwise { damping, fit_bias, .. } = *how.layerwise;
+        let scheme = how.plan.weight_scheme(self.node)?;
         let (weight, unit) = in_usual_units(self.weight);
         let weight = weight.as_ref();
         let quadratic = self.moments.map(|m| m.quadratic(weight, damping, fit_bias, self.doubt));
         let quadratic = quadratic.as_ref();
         let problem = WeightProblem { weight, scheme, quadratic };
-        let mut qparams = weight_qparams(recipe.weights.range.component(), &problem);
+        let mut qparams = weight_qparams(how.range, &problem);
         self.widen_for_bias(&mut qparams, unit);
         let problem = RoundingProblem {
             layer: &self.node.name,
             weight,
             quadratic,
             qparams: &qparams,
-            seed: recipe.seed,
+            seed: how.seed,
+            device: how.device,
             go_on,
         };
-        let Rounded { values, mut scales } = rounding.round(&problem);
+        let Rounded { values, mut scales } = how.rounding.round(&problem);
         scales.iter_mut().for_each(|s| *s = (*s * unit).clamp(f32::MIN_POSITIVE, f32::MAX));
         let channels = self.bias.len();
         let mut weights =

@@ -5,10 +5,9 @@ use std::collections::{HashMap, HashSet};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::calibrate::to_vec;
-use crate::graph::{Array, BatchNormStatistics, Op};
+use crate::graph::{Array, BatchNormStatistics, Op, to_vec};
 use crate::import::{Fingerprint, is_statistic};
-use crate::pipeline::Quantized;
+use crate::network::Quantized;
 
 /// Why weights could not be written back.
 #[derive(Debug, thiserror::Error, PartialEq)]
@@ -81,7 +80,7 @@ impl Quantized {
     /// ```
     /// # use burn::nn::LinearConfig;
     /// # use burn::tensor::{Device, Distribution, Tensor};
-    /// # use burn_ptq::{import::capture, pipeline::Quantizer, recipe::Recipe};
+    /// # use burn_ptq::{Quantizer, Recipe, capture};
     /// # let device = Device::flex();
     /// let layer = LinearConfig::new(8, 3).init(&device);
     /// let graph = capture(&layer, Tensor::<2>::zeros([1, 8], &device), |l, x| l.forward(x))?;
@@ -107,14 +106,14 @@ impl Quantized {
         module.visit(&mut found);
         let mut writer = Writer { path: Vec::new(), arrays: HashMap::new(), error: None };
         let mut norms: HashSet<&str> = HashSet::new();
-        let graph = &self.quantized.graph;
-        for (node, weights) in graph.nodes.iter().zip(&self.quantized.weights) {
+        let graph = &self.graph.graph;
+        for (node, weights) in graph.nodes.iter().zip(&self.graph.weights) {
             let layer = node.name.as_str();
             let Some((weights, (weight, _))) = weights.as_ref().zip(node.op.weight_and_bias())
             else {
                 continue;
             };
-            let input = self.quantized.activations[node.inputs[0].0].grid.scale;
+            let input = self.graph.activations[node.inputs[0].0].grid.scale;
             let dequantized = weights.dequantize(&weight.shape);
             let bias = weights.dequantize_bias(input);
             let norm = node.batch_norm.as_ref();

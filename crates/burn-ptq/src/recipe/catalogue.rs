@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use crate::condition::ConditioningChoice;
 use crate::correct::CorrectionChoice;
-use crate::layerwise::Layerwise;
 use crate::range::{JointRangeChoice, RangeChoice, WeightRangeChoice};
 use crate::recipe::{ActivationRecipe, CalibrationRecipe, Source, WeightRecipe};
 use crate::reconstruct::{LossChoice, Reconstruction};
 use crate::round::RoundingChoice;
+use crate::round::layerwise::Layerwise;
 
 /// A key of a recipe.
 #[derive(Clone, Debug)]

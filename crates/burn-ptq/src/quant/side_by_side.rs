@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 
-use crate::graph::{Graph, ValueId, execute_node};
-use crate::quant::FakeQuantize;
-use crate::quantized::QuantizedGraph;
+use super::{FakeQuantize, QuantizedGraph};
+use crate::graph::{Graph, Parameters, ValueId, to_tensor};
 
 /// Samples that run at once.
 const CHUNK: usize = 64;
@@ -40,7 +39,7 @@ impl SideBySide {
         let mut chunks = Vec::new();
         while !samples.is_empty() {
             let rest = samples.split_off(samples.len().min(CHUNK * len));
-            let chunk = crate::calibrate::to_tensor(&graph, samples, device);
+            let chunk = to_tensor(&graph, samples, device);
             let rounded = if two { rounded(quantized, graph.input, &chunk) } else { chunk.clone() };
             chunks.push([chunk, rounded]);
             samples = rest;
@@ -80,12 +79,14 @@ impl SideBySide {
         let inputs: Vec<&[Pair]> = (node.inputs.iter())
             .map(|v| self.batches(*v).expect("a verified graph is in order"))
             .collect();
-        let scale = quantized.activations[node.inputs[0].0].grid.scale;
-        let weights = quantized.weights[index].as_ref().map(|weights| (weights, scale));
         let compute = |chunk: usize, network: usize| {
             let inputs: Vec<Tensor<4>> =
                 inputs.iter().map(|chunks| chunks[chunk][network].clone()).collect();
-            execute_node(node, weights.filter(|_| network == 1), &inputs, &self.device)
+            let parameters = match network {
+                0 => Parameters::new(node.op.parameters(), &self.device),
+                _ => quantized.parameters(index, &self.device),
+            };
+            node.op.operator().forward(&inputs, &parameters.values())
         };
         (0..inputs[0].len())
             .map(|chunk| {

@@ -6,10 +6,9 @@ use burn_ptq_deploy::interpreter::{
 };
 use burn_ptq_deploy::io::quantize_inputs;
 
-use crate::calibrate::to_vec;
-use crate::graph::ValueId;
-use crate::pipeline::Quantized;
-use crate::quantized::SimulatedModel;
+use crate::graph::{ValueId, to_vec};
+use crate::network::Quantized;
+use crate::quant::SimulatedModel;
 
 /// How one node's integer outputs compare with its simulation on the same integer inputs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,7 +35,7 @@ pub fn compare_layers(
     samples: &[f32],
 ) -> Result<Vec<Option<Agreement>>, InterpreterError> {
     let program = &quantized.program;
-    let graph = &quantized.quantized.graph;
+    let graph = &quantized.graph.graph;
     let inputs = quantize_inputs(program, samples);
     let input_bytes = program.tensors[program.input.0].bytes();
     let batch = inputs.len() / input_bytes;
@@ -64,14 +63,14 @@ pub fn compare_layers(
         }
         Some(elements)
     };
-    let simulated = SimulatedModel::new(&quantized.quantized, device);
+    let simulated = SimulatedModel::new(&quantized.graph, device);
     let mut agreements = Vec::with_capacity(graph.nodes.len());
     for (index, node) in graph.nodes.iter().enumerate() {
         let computed = program.nodes.iter().any(|n| n.name == node.name);
         let found = arranged(node.output).filter(|_| computed);
         let inputs: Option<Vec<Tensor<4>>> = (node.inputs.iter())
             .map(|&value| {
-                let grid = quantized.quantized.activations[value.0].grid;
+                let grid = quantized.graph.activations[value.0].grid;
                 let reals: Vec<f32> =
                     arranged(value)?.into_iter().map(|q| grid.dequantize(q)).collect();
                 let [a, b, c] = graph.value(value).dims();
@@ -79,7 +78,7 @@ pub fn compare_layers(
             })
             .collect();
         agreements.push(found.zip(inputs).map(|(found, inputs)| {
-            let grid = quantized.quantized.activations[node.output.0].grid;
+            let grid = quantized.graph.activations[node.output.0].grid;
             let expected = to_vec(simulated.forward_node(index, &inputs));
             let differences =
                 found.iter().zip(&expected).map(|(&q, &x)| (q - grid.quantize(x)).abs());

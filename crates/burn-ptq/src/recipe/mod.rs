@@ -1,20 +1,23 @@
 //! Recipes: which component each stage of the pipeline uses, and with which parameters.
 
+pub mod catalogue;
+pub mod choice;
 mod limits;
+mod plan;
 mod widths;
 
 use serde::{Deserialize, Serialize};
 
-use crate::choice::{choices, nearest};
+use choice::{choices, nearest};
+
+use crate::calibrate::synthesize::Synthesis;
 use crate::condition::ConditioningChoice;
 use crate::correct::CorrectionChoice;
-use crate::graph::Graph;
-use crate::layerwise::Layerwise;
 use crate::quant::{Granularity, Scheme, SchemeError};
 use crate::range::{JointRangeChoice, RangeChoice, WeightRangeChoice};
 use crate::reconstruct::{Reconstruction, ReconstructionGranularity};
 use crate::round::RoundingChoice;
-use crate::synthesize::Synthesis;
+use crate::round::layerwise::Layerwise;
 
 /// The largest recipe file that is read: 1 MiB.
 pub const MAX_RECIPE_BYTES: u64 = 1 << 20;
@@ -201,17 +204,17 @@ pub enum RecipeError {
 
 /// The presets: name and text.
 pub const PRESETS: &[(&str, &str)] = &[
-    ("nearest", include_str!("../recipes/nearest.toml")),
-    ("w8a8", include_str!("../recipes/w8a8.toml")),
-    ("w4a8-fast", include_str!("../recipes/w4a8-fast.toml")),
-    ("w4a8", include_str!("../recipes/w4a8.toml")),
-    ("w4a8-best", include_str!("../recipes/w4a8-best.toml")),
-    ("w4a4", include_str!("../recipes/w4a4.toml")),
-    ("w4a4-best", include_str!("../recipes/w4a4-best.toml")),
-    ("w3a8", include_str!("../recipes/w3a8.toml")),
-    ("w3a8-best", include_str!("../recipes/w3a8-best.toml")),
-    ("w2a8", include_str!("../recipes/w2a8.toml")),
-    ("w2a8-best", include_str!("../recipes/w2a8-best.toml")),
+    ("nearest", include_str!("../../recipes/nearest.toml")),
+    ("w8a8", include_str!("../../recipes/w8a8.toml")),
+    ("w4a8-fast", include_str!("../../recipes/w4a8-fast.toml")),
+    ("w4a8", include_str!("../../recipes/w4a8.toml")),
+    ("w4a8-best", include_str!("../../recipes/w4a8-best.toml")),
+    ("w4a4", include_str!("../../recipes/w4a4.toml")),
+    ("w4a4-best", include_str!("../../recipes/w4a4-best.toml")),
+    ("w3a8", include_str!("../../recipes/w3a8.toml")),
+    ("w3a8-best", include_str!("../../recipes/w3a8-best.toml")),
+    ("w2a8", include_str!("../../recipes/w2a8.toml")),
+    ("w2a8-best", include_str!("../../recipes/w2a8-best.toml")),
 ];
 
 fn preset_names() -> Vec<&'static str> {
@@ -317,6 +320,11 @@ impl Recipe {
             || self.calibration.source.component().is_random()
     }
 
+    /// Whether the weights of layers are quantized with a look at the layers' inputs.
+    pub fn looks_at_inputs(&self) -> bool {
+        self.weights.range.component().needs_inputs() || self.rounding.component().needs_inputs()
+    }
+
     /// `W4A8` and the like, for tables.
     pub fn label(&self) -> String {
         let mixed = if self.layers.is_empty() { "" } else { "*" };
@@ -378,46 +386,15 @@ impl Recipe {
     }
 
     /// The scheme of weights of `bits` bits.
-    ///
-    /// # Errors
-    /// If there is none.
-    pub fn weight_scheme(&self, bits: u8) -> Result<Scheme, SchemeError> {
+    fn weight_scheme(&self, bits: u8) -> Result<Scheme, SchemeError> {
         let scheme = Scheme::weights(bits, self.weights.granularity)?;
         Ok(Scheme { power_of_two: self.weights.power_of_two, ..scheme })
     }
 
     /// The scheme of activations of `bits` bits.
-    ///
-    /// # Errors
-    /// If there is none.
-    pub fn activation_scheme(&self, bits: u8) -> Result<Scheme, SchemeError> {
+    fn activation_scheme(&self, bits: u8) -> Result<Scheme, SchemeError> {
         let scheme = Scheme::activations(bits)?;
         Ok(Scheme { power_of_two: self.activations.power_of_two, ..scheme })
-    }
-
-    /// The recipe with the bits of the first and the last layer as overrides, which explicit ones
-    /// win over.
-    pub(crate) fn with_ends(&self, graph: &Graph) -> Self {
-        let mut recipe = self.clone();
-        let Some(bits) = self.first_last_bits else { return recipe };
-        let weighted: Vec<_> =
-            graph.nodes.iter().filter(|n| n.op.weight_and_bias().is_some()).collect();
-        let (Some(first), Some(last)) = (weighted.first(), weighted.last()) else { return recipe };
-        let exactly = |name: &str, weights, activations| LayerOverride {
-            name: glob::Pattern::escape(name),
-            weights,
-            activations,
-        };
-        let mut ends = vec![
-            exactly(&first.name, Some(bits), Some(bits)),
-            exactly(&last.name, Some(bits), None),
-        ];
-        if let Some(before) = graph.producer(last.inputs[0]) {
-            ends.push(exactly(&graph.nodes[before].name, None, Some(bits)));
-        }
-        ends.append(&mut recipe.layers);
-        recipe.layers = ends;
-        recipe
     }
 
     /// Checks that every layer override matches one of the layers `names`.
@@ -436,18 +413,6 @@ impl Recipe {
             }
         }
         Ok(())
-    }
-
-    /// The bits of the weights of layer `name`.
-    pub fn weight_bits(&self, name: &str) -> u8 {
-        let of = |l: &LayerOverride| if l.matches(name) { l.weights } else { None };
-        self.layers.iter().rev().find_map(of).unwrap_or(self.weights.bits)
-    }
-
-    /// The bits of the output of layer `name`.
-    pub fn activation_bits(&self, name: &str) -> u8 {
-        let of = |l: &LayerOverride| if l.matches(name) { l.activations } else { None };
-        self.layers.iter().rev().find_map(of).unwrap_or(self.activations.bits)
     }
 }
 
@@ -493,7 +458,7 @@ mod tests {
         let text = "seed = 7\n[weights]\nbits = 4\nrange = 'min-max'\n[[layer]]\nname = 'conv*'\nweights = 8";
         let recipe = Recipe::parse(text, "test").unwrap();
         assert_eq!(Recipe::parse(&recipe.to_toml(), "again").unwrap(), recipe);
-        assert_eq!((recipe.weight_bits("conv_1"), recipe.weight_bits("dense")), (8, 4));
+        assert!(recipe.layers[0].matches("conv_1") && !recipe.layers[0].matches("dense"));
     }
 
     #[test]

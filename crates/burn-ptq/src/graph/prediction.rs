@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::{log_softmax, softmax};
 
-use crate::graph::{Graph, Op, ValueId};
+use super::{Graph, ValueId};
 
 /// What the network predicts with.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,11 +19,7 @@ impl Prediction {
     /// The logits of a network that ends in a softmax, the output of any other.
     pub fn new(graph: &Graph) -> Self {
         let softmax = graph.final_softmax();
-        let axis = softmax.and_then(|node| match &node.op {
-            Op::Softmax(softmax) => Some(softmax.axis),
-            Op::LogSoftmax(softmax) => Some(softmax.axis),
-            _ => None,
-        });
+        let axis = softmax.and_then(|node| node.op.operator().class_axis());
         match softmax.zip(axis) {
             Some((softmax, axis)) => Self { value: softmax.inputs[0], classes: Some(axis) },
             None => Self { value: graph.output, classes: None },

@@ -77,7 +77,7 @@ macro_rules! choices {
                     fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Self::Value, E> {
                         match name {
                             $($name => Ok($choice::$variant($variant::default())),)*
-                            _ => Err(E::custom($crate::choice::unknown(
+                            _ => Err(E::custom($crate::recipe::choice::unknown(
                                 $kind, name, $choice::NAMES,
                             ))),
                         }
@@ -89,13 +89,13 @@ macro_rules! choices {
                     ) -> Result<Self::Value, A::Error> {
                         use serde::de::Error;
                         let Some(name) = map.next_key::<String>()? else {
-                            return Err(A::Error::custom($crate::choice::missing(
+                            return Err(A::Error::custom($crate::recipe::choice::missing(
                                 $kind, $choice::NAMES,
                             )));
                         };
                         let choice = match name.as_str() {
                             $($name => $choice::$variant(map.next_value()?),)*
-                            _ => return Err(A::Error::custom($crate::choice::unknown(
+                            _ => return Err(A::Error::custom($crate::recipe::choice::unknown(
                                 $kind, &name, $choice::NAMES,
                             ))),
                         };

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor};
 use serde::Serialize;
 
-use crate::calibrate::{to_tensor, to_vec};
 use crate::event::{Cancelled, Event, Progress};
-use crate::graph::{FloatModel, Graph, ValueId};
-use crate::quantized::{QuantizedGraph, SimulatedModel};
+use crate::graph::{FloatModel, Graph, ValueId, to_tensor, to_vec};
+use crate::quant::{QuantizedGraph, SimulatedModel};
 
 /// Samples that are run at once.
 const CHUNK: usize = 8;

@@ -1,0 +1,45 @@
+//! A quantized network, and what people do with it: run, judge, refine, save and export it, and write
+//! its weights into the module that it came from.
+
+mod agreement;
+mod deployment;
+mod noise;
+mod write_back;
+
+pub use agreement::{Agreement, compare_layers};
+pub use noise::{FEWEST_NOISE_SAMPLES, MeasuredOn, NOISE_SAMPLES, Noise, ValueNoise, weight_sqnr};
+pub use write_back::WriteBackError;
+
+use std::sync::Arc;
+
+use burn_ptq_deploy::model::IntModel;
+
+use crate::graph::Graph;
+use crate::lower::Layout;
+use crate::quant::QuantizedGraph;
+use crate::warning::Warning;
+use crate::warnings::Facts;
+
+/// A quantized network in its three forms, and how long each stage took.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Quantized {
+    /// The prepared float graph.
+    pub float: Arc<Graph>,
+    /// The float graph with grids and integer weights.
+    pub graph: QuantizedGraph,
+    /// The integer program.
+    pub program: IntModel,
+    /// Where the program keeps each value of the quantized graph.
+    pub layouts: Vec<Option<Layout>>,
+    /// The first calibration samples, one after the other.
+    pub probes: Vec<f32>,
+    /// How far the values are from the float network's; see [`MeasuredOn`] for the samples.
+    pub noise: Noise,
+    /// What the checks of [`warnings`](crate::warnings) looked at.
+    pub facts: Facts,
+    /// What a person should look at before trusting the result.
+    pub warnings: Vec<Warning>,
+    /// Seconds of each stage, in order.
+    pub seconds: Vec<(&'static str, f64)>,
+}

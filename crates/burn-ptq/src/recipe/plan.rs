@@ -1,0 +1,168 @@
+//! From a recipe and a prepared graph to what each stage is told.
+
+use super::{LayerOverride, Recipe};
+use crate::bits::BitPlan;
+use crate::graph::{Graph, Node};
+use crate::reconstruct::Reconstruction;
+
+/// The names of the layers that `first_last_bits` is about.
+#[derive(Default)]
+struct Ends<'a> {
+    /// Layers whose weights have these bits.
+    weights: Vec<&'a str>,
+    /// Layers whose outputs have these bits.
+    outputs: Vec<&'a str>,
+}
+
+impl<'a> Ends<'a> {
+    fn of(graph: &'a Graph) -> Self {
+        let mut weighted = graph.nodes.iter().filter(|n| n.op.weight_and_bias().is_some());
+        let Some(first) = weighted.next() else { return Self::default() };
+        let last = weighted.next_back().unwrap_or(first);
+        let before = graph.producer(last.inputs[0]).map(|n| graph.nodes[n].name.as_str());
+        let outputs = [Some(first.name.as_str()), before].into_iter().flatten().collect();
+        Self { weights: vec![&first.name, &last.name], outputs }
+    }
+}
+
+impl Recipe {
+    /// The bits of every weight and value of `graph`, a prepared graph: explicit exceptions for
+    /// layers win over `first_last_bits`, which win over the bits of all.
+    ///
+    /// Softmax reads and writes 8 bits; the model's input and output, and the logits that a softmax
+    /// at its end reads, have `border_bits`.
+    pub(crate) fn bit_plan(&self, graph: &Graph) -> BitPlan {
+        let ends = self.first_last_bits.map(|_| Ends::of(graph)).unwrap_or_default();
+        let at_end = |names: &[&str], node: &Node| {
+            self.first_last_bits.filter(|_| names.contains(&node.name.as_str()))
+        };
+        let exception = |node: &Node, bits: fn(&LayerOverride) -> Option<u8>| {
+            self.layers.iter().rev().filter(|l| l.matches(&node.name)).find_map(bits)
+        };
+        let of_weights = |node: &Node| {
+            let (_, bias) = node.op.weight_and_bias()?;
+            let bits = exception(node, |l| l.weights)
+                .or_else(|| at_end(&ends.weights, node))
+                .unwrap_or(self.weights.bits);
+            Some((node.name.clone(), vec![bits; bias.len()]))
+        };
+        let mut values = vec![self.activations.bits; graph.values.len()];
+        for node in &graph.nodes {
+            values[node.output.0] = match node.op.operator().class_axis() {
+                Some(_) => 8,
+                None => exception(node, |l| l.activations)
+                    .or_else(|| at_end(&ends.outputs, node))
+                    .unwrap_or(self.activations.bits),
+            };
+        }
+        // The logits are the model's output as much as the softmax that it ends in.
+        let logits = graph.final_softmax().map(|softmax| softmax.inputs[0]);
+        for border in [graph.input, graph.output].into_iter().chain(logits) {
+            values[border.0] = self.activations.border_bits;
+        }
+        for node in &graph.nodes {
+            if node.op.operator().class_axis().is_some() && node.output != graph.output {
+                values[node.output.0] = 8;
+            }
+        }
+        BitPlan {
+            weights: graph.nodes.iter().filter_map(of_weights).collect(),
+            values,
+            granularity: self.weights.granularity,
+            power_of_two_weights: self.weights.power_of_two,
+            power_of_two_activations: self.activations.power_of_two,
+        }
+    }
+
+    /// Reconstruction as it runs: learned scales would not be powers of two.
+    pub(crate) fn reconstruction_in_effect(&self) -> Reconstruction {
+        let how = &self.reconstruction;
+        Reconstruction {
+            learn_weight_scales: how.learn_weight_scales && !self.weights.power_of_two,
+            learn_activation_scales: how.learn_activation_scales && !self.activations.power_of_two,
+            ..how.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::ops::{Linear, Softmax};
+    use crate::graph::{Array, ValueId};
+
+    /// Three linear layers and a softmax.
+    fn graph() -> Graph {
+        let mut graph = Graph::new("net", "x", vec![4]);
+        let mut value = graph.input;
+        for name in ["first", "middle", "last"] {
+            let layer =
+                Linear { weight: Array::full([4, 4], 0.5), bias: Array::full([4], 0.0), axis: 0 };
+            value = graph.push(name, layer, &[value], name).unwrap();
+        }
+        graph.push("softmax", Softmax { axis: 0 }, &[value], "p").unwrap();
+        graph
+    }
+
+    fn plan(recipe: &str) -> BitPlan {
+        Recipe::parse(recipe, "test").unwrap().bit_plan(&graph())
+    }
+
+    fn weights(plan: &BitPlan) -> [u8; 3] {
+        ["first", "middle", "last"].map(|name| {
+            assert_eq!(plan.weights[name].len(), 4, "one width an output channel");
+            plan.weights[name][0]
+        })
+    }
+
+    #[test]
+    fn borders_logits_and_softmax_have_widths_of_their_own() {
+        let text = "weights.bits = 3\n[activations]\nbits = 4\nborder_bits = 16";
+        let plan = plan(text);
+        assert_eq!(weights(&plan), [3, 3, 3]);
+        // Input, first, middle, logits, probabilities.
+        assert_eq!(plan.values, [16, 4, 4, 16, 16]);
+    }
+
+    #[test]
+    fn a_softmax_inside_the_network_writes_8_bits_whatever_the_layers_exception_says() {
+        let mut graph = graph();
+        let p = graph.output;
+        let layer =
+            Linear { weight: Array::full([4, 4], 0.5), bias: Array::full([4], 0.0), axis: 0 };
+        graph.push("behind", layer, &[p], "y").unwrap();
+        let text = "activations.bits = 4\n[[layer]]\nname = 'softmax'\nactivations = 16";
+        let plan = Recipe::parse(text, "test").unwrap().bit_plan(&graph);
+        assert_eq!(plan.value(p), 8);
+    }
+
+    #[test]
+    fn first_and_last_layers_differ_and_exceptions_win_over_them() {
+        let text = "first_last_bits = 8\nweights.bits = 2\nactivations.bits = 4\n";
+        let ends = plan(text);
+        assert_eq!(weights(&ends), [8, 2, 8]);
+        assert_eq!(ends.values, [8, 8, 8, 8, 8], "what the last layer takes has its bits too");
+        let layers = "[[layer]]\nname = '*'\nweights = 3\n[[layer]]\nname = 'la*'\nweights = 5\n\
+                      [[layer]]\nname = 'mid*'\nactivations = 6\n";
+        let excepted = plan(&format!("{text}{layers}"));
+        assert_eq!(weights(&excepted), [3, 3, 5]);
+        assert_eq!(excepted.value(ValueId(2)), 6);
+    }
+
+    #[test]
+    fn schemes_have_the_bits_of_the_plan() {
+        let plan = plan("weights.bits = 3\nweights.power_of_two = true\nactivations.bits = 4");
+        let graph = graph();
+        let scheme = plan.weight_scheme(&graph.nodes[0]).unwrap();
+        assert_eq!((scheme.bits, scheme.power_of_two), (3, true));
+        let scheme = plan.value_scheme(graph.nodes[0].output).unwrap();
+        assert_eq!((scheme.bits, scheme.power_of_two), (4, false));
+    }
+
+    #[test]
+    fn powers_of_two_are_not_learned() {
+        let recipe = Recipe::parse("weights.power_of_two = true", "test").unwrap();
+        let how = recipe.reconstruction_in_effect();
+        assert_eq!((how.learn_weight_scales, how.learn_activation_scales), (false, true));
+    }
+}
