@@ -10,6 +10,7 @@ mod layers;
 mod operations;
 mod proto;
 mod translate;
+mod vocabulary;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -7,6 +7,7 @@
 //! - `tensor` decodes initializers, `constants` computes what depends on constants alone, such
 //!   as the chains of `Shape`, `Gather` and `Concat` in front of a `Reshape`;
 //! - `operators` translates every other node, one file a family;
+//! - `growing` is the graph as it grows, and a node with its inputs looked up.
 //! - `importer` walks the nodes and gathers all problems before it gives up.
 //!
 //! The first axis of the model's input is the batch, whatever extent the file gives it, and stays
@@ -18,6 +19,7 @@ mod budget;
 mod constants;
 mod error;
 mod external;
+mod growing;
 mod importer;
 mod interface;
 mod operators;

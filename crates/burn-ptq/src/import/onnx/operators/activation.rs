@@ -1,7 +1,7 @@
 //! Element-wise non-linearities.
 
 use super::super::error::Refusal;
-use super::super::importer::{Binding, Importer, Site};
+use super::super::growing::{Binding, Importer, Site};
 use crate::graph::ops::{Clip, Unary, UnaryFunction};
 use crate::graph::{Clamp, ValueId};
 

@@ -2,7 +2,7 @@
 
 use super::super::constants::Constant;
 use super::super::error::Refusal;
-use super::super::importer::{Binding, Importer, Site};
+use super::super::growing::{Binding, Importer, Site};
 use crate::graph::ops::{self, ChannelAffine, Permute};
 use crate::graph::{Array, Op, ValueId, dims3};
 

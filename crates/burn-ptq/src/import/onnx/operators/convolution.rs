@@ -1,7 +1,7 @@
 //! Convolution.
 
 use super::super::error::Refusal;
-use super::super::importer::{Importer, Site};
+use super::super::growing::{Importer, Site};
 use super::window;
 use crate::graph::ops::Conv2d;
 use crate::graph::{Array, ValueId};

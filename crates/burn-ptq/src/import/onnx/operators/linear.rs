@@ -1,7 +1,7 @@
 //! Fully connected layers.
 
 use super::super::error::Refusal;
-use super::super::importer::{Binding, Importer, Site};
+use super::super::growing::{Binding, Importer, Site};
 use super::activation::finite;
 use crate::graph::ops::{Linear, Permute};
 use crate::graph::{Array, ValueId};

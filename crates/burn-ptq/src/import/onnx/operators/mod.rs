@@ -14,7 +14,7 @@ mod unsupported;
 mod window;
 
 use super::error::Refusal;
-use super::importer::{Binding, Importer, Site};
+use super::growing::{Binding, Importer, Site};
 use crate::graph::ValueId;
 
 pub(super) use unsupported::unsupported;

@@ -2,7 +2,7 @@
 
 use super::super::constants::normalize_axis;
 use super::super::error::Refusal;
-use super::super::importer::{Importer, Site};
+use super::super::growing::{Importer, Site};
 use super::activation::finite;
 use crate::graph::ops::{LogSoftmax, Reshape, Softmax};
 use crate::graph::{BatchNormStatistics, Op, ValueId, dims3};

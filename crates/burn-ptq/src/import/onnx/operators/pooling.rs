@@ -2,7 +2,7 @@
 
 use super::super::constants::normalize_axis;
 use super::super::error::Refusal;
-use super::super::importer::{Importer, Site};
+use super::super::growing::{Importer, Site};
 use super::window;
 use crate::graph::ops::{AveragePool, MaxPool, Permute, Reshape, Window};
 use crate::graph::{ValueId, dims3};

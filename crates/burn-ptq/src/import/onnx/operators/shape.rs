@@ -2,7 +2,7 @@
 
 use super::super::constants::{Extent, normalize_axis, permute_axes, unsqueezed};
 use super::super::error::Refusal;
-use super::super::importer::{Binding, Importer, Site, check_elements};
+use super::super::growing::{Binding, Importer, Site, check_elements};
 use super::super::tensor::data_type;
 use crate::graph::ValueId;
 use crate::graph::ops::{Concat, Pad, Permute, Reshape};

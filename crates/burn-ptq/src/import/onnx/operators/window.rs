@@ -1,7 +1,7 @@
 //! The attributes that convolutions and pools share.
 
 use super::super::error::Refusal;
-use super::super::importer::{Site, check_elements};
+use super::super::growing::{Site, check_elements};
 use crate::graph::ops::Window;
 
 /// The largest kernel, stride, dilation or padding along one axis.

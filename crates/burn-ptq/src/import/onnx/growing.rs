@@ -1,0 +1,216 @@
+//! The graph as it grows, and a node of the file with its inputs looked up: what operators see.
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use super::MAX_VALUE_ELEMENTS;
+use super::attributes::Attributes;
+use super::budget::Budget;
+use super::constants::Constant;
+use super::error::{Refusal, Source};
+use crate::graph::{Array, BatchNormStatistics, Graph, GraphError, Op, ValueId, ops};
+
+/// What a name in the file stands for.
+#[derive(Clone)]
+pub(super) enum Binding {
+    /// Known before the model runs.
+    Constant(Rc<Constant>),
+    /// Computed from the input; behind a node that cannot be imported, only the shape holds.
+    Value(ValueId),
+    /// Behind a node that cannot be imported; what depends on it is not looked at.
+    Unknown,
+}
+
+/// The graph as it grows, and what limits it.
+pub(super) struct Importer<'m> {
+    pub graph: Graph,
+    pub budget: Budget,
+    /// The extent of the batch axis where the file fixes it.
+    pub batch: Option<usize>,
+    pub source: Source,
+    pub opset: i64,
+    pub bindings: HashMap<&'m str, Binding>,
+    /// How many needed nodes read a name; the model's output counts as one.
+    pub readers: HashMap<&'m str, usize>,
+    /// How many needed nodes read a value under any of its names.
+    pub value_readers: HashMap<ValueId, usize>,
+    /// The shapes of samples that the file states.
+    pub stated: HashMap<&'m str, Vec<usize>>,
+    /// Values that have no batch axis in the file.
+    pub unbatched: HashSet<ValueId>,
+}
+
+/// One node of the file, with its inputs looked up.
+pub(super) struct Site<'m> {
+    pub name: String,
+    pub op: &'m str,
+    pub opset: i64,
+    pub attributes: Attributes<'m>,
+    pub output: &'m str,
+    /// How many outputs the node names.
+    pub outputs: usize,
+    /// The inputs; omitted ones are `None`.
+    pub inputs: Vec<Option<Binding>>,
+}
+
+impl Importer<'_> {
+    /// Lets a value stand without its batch axis, which had an extent of 1.
+    pub fn drop_batch(&mut self, id: ValueId) {
+        self.unbatched.insert(id);
+    }
+
+    /// Appends the node for `site` and returns its value.
+    pub fn push(
+        &mut self,
+        site: &Site,
+        op: impl Into<Op>,
+        inputs: &[ValueId],
+    ) -> Result<ValueId, Refusal> {
+        self.push_as(site.name.clone(), site.output.into(), op.into(), inputs)
+    }
+
+    /// Appends a further node that `site` needs, named after it and `part`.
+    pub fn push_part(
+        &mut self,
+        site: &Site,
+        part: &str,
+        op: impl Into<Op>,
+        inputs: &[ValueId],
+    ) -> Result<ValueId, Refusal> {
+        let [name, output] = [&site.name, site.output].map(|n| format!("{n}/{part}"));
+        self.push_as(name, output, op.into(), inputs)
+    }
+
+    fn push_as(
+        &mut self,
+        name: String,
+        output: String,
+        op: Op,
+        inputs: &[ValueId],
+    ) -> Result<ValueId, Refusal> {
+        let hint = match op {
+            Op::Conv2d(_) | Op::AveragePool(_) | Op::MaxPool(_) => {
+                "check its kernel_shape, strides and pads, and check the shapes in front of the node"
+            }
+            _ => "check the shapes in front of the node",
+        };
+        let refused = |e: GraphError| {
+            let problem = match e {
+                GraphError::Shape { problem, .. } => problem,
+                order @ GraphError::Order { .. } => order.to_string(),
+            };
+            Refusal::new(problem, hint)
+        };
+        self.budget.node()?;
+        let id = self.graph.push(name, op, inputs, output).map_err(refused)?;
+        let shape = &self.graph.value(id).shape;
+        check_elements(shape)?;
+        self.budget.compute(shape)?;
+        Ok(id)
+    }
+
+    /// Appends a batch normalization, whose statistics stay with the node.
+    pub fn push_batch_norm(
+        &mut self,
+        site: &Site,
+        statistics: BatchNormStatistics,
+        input: ValueId,
+    ) -> Result<ValueId, Refusal> {
+        let id = self.push(site, ops::ChannelAffine::from_batch_norm(&statistics), &[input])?;
+        if let Some(node) = self.graph.nodes.last_mut() {
+            node.batch_norm = Some(statistics);
+        }
+        Ok(id)
+    }
+
+    /// The shape of one sample of a value.
+    pub fn shape(&self, id: ValueId) -> &[usize] {
+        &self.graph.value(id).shape
+    }
+
+    /// A copy of a constant as a parameter of a node.
+    pub fn array(&mut self, constant: &Constant) -> Result<Array, Refusal> {
+        self.budget.allocate(&constant.shape, size_of::<f32>())?;
+        constant.to_array()
+    }
+
+    /// Lets `site` stand for `id`, into whose node it was merged.
+    pub fn merge(&mut self, site: &Site, id: ValueId) -> ValueId {
+        self.graph.values[id.0].name = site.output.into();
+        id
+    }
+
+    /// The node that writes `id`, if only the node at hand reads the value.
+    pub fn exclusive_producer(&mut self, id: ValueId) -> Option<&mut crate::graph::Node> {
+        // Values after the input are pushed together with their nodes.
+        let index = id.0.checked_sub(1).filter(|_| self.value_readers.get(&id) == Some(&1))?;
+        self.graph.nodes.get_mut(index).filter(|n| n.output == id)
+    }
+}
+
+/// Refuses values that no device of the kind this is made for could hold.
+pub(super) fn check_elements(shape: &[usize]) -> Result<(), Refusal> {
+    let elements = shape.iter().try_fold(1_usize, |n, &d| n.checked_mul(d));
+    if elements.is_some_and(|n| n <= MAX_VALUE_ELEMENTS) {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        format!("a sample of {shape:?} has more than {MAX_VALUE_ELEMENTS} elements"),
+        "models for microcontrollers are smaller",
+    ))
+}
+
+impl Site<'_> {
+    fn input(&self, index: usize) -> Option<&Binding> {
+        self.inputs.get(index).and_then(Option::as_ref)
+    }
+
+    /// Input `index`, which must be computed from the model's input.
+    pub fn value(&self, index: usize) -> Result<ValueId, Refusal> {
+        match self.input(index) {
+            Some(Binding::Value(id)) => Ok(*id),
+            Some(_) => Err(Refusal::new(
+                format!("input {index} is a constant, but {} wants a computed value", self.op),
+                "swap the inputs or fold the node when exporting",
+            )),
+            None => Err(Refusal::invalid(format!("input {index} is missing"))),
+        }
+    }
+
+    /// Input `index`, which must be a constant, or `None` where it is omitted.
+    pub fn optional(&self, index: usize, what: &str) -> Result<Option<Rc<Constant>>, Refusal> {
+        match self.input(index) {
+            None => Ok(None),
+            Some(Binding::Constant(constant)) => Ok(Some(constant.clone())),
+            Some(_) => Err(Refusal::new(
+                format!("its {what} is computed at run time, expected a constant"),
+                "export the model with fixed parameters (constant folding on)",
+            )),
+        }
+    }
+
+    /// Input `index`, which must be a constant.
+    pub fn constant(&self, index: usize, what: &str) -> Result<Rc<Constant>, Refusal> {
+        self.optional(index, what)?
+            .ok_or_else(|| Refusal::invalid(format!("its {what} (input {index}) is missing")))
+    }
+
+    /// Both inputs of an operation that takes values or constants.
+    pub fn pair(&self) -> Result<(&Binding, &Binding), Refusal> {
+        match (&self.inputs[..], self.input(0), self.input(1)) {
+            ([_, _], Some(a), Some(b)) => Ok((a, b)),
+            _ => Err(Refusal::new(
+                format!("expected 2 inputs, found {}", self.inputs.len()),
+                "export the model with a chain of nodes of two inputs",
+            )),
+        }
+    }
+
+    /// Integers that a later opset made an input: attribute `name` or input `index`.
+    pub fn integers(&self, name: &str, index: usize) -> Result<Option<Vec<i64>>, Refusal> {
+        match self.optional(index, name)? {
+            Some(constant) => constant.to_integers().map(Some),
+            None => Ok(self.attributes.ints(name)?.map(<[i64]>::to_vec)),
+        }
+    }
+}
