@@ -1,9 +1,9 @@
 //! JSON schemas, for editors that complete and check recipes. Only with the feature `schema`.
 
 use schemars::{Schema, SchemaGenerator, json_schema, schema_for};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::recipe::Recipe;
+use crate::recipe::{PRESETS, Recipe};
 
 /// The schema of recipes.
 ///
@@ -12,7 +12,16 @@ use crate::recipe::Recipe;
 /// assert!(schema.as_value()["properties"]["rounding"].is_object());
 /// ```
 pub fn recipe() -> Schema {
-    schema_for!(Recipe)
+    let mut schema = schema_for!(Recipe);
+    let presets: Vec<&str> = PRESETS.iter().map(|preset| preset.0).collect();
+    let extends = json!({
+        "description": "The preset that gives every key that is not set here.",
+        "enum": presets,
+    });
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        properties.insert("extends".into(), extends);
+    }
+    schema
 }
 
 /// A component: the name that recipes use, what it does, and the schema of its parameters.
@@ -58,6 +67,7 @@ mod tests {
     #[test]
     fn the_schema_knows_every_component_and_every_section() {
         let schema = Value::from(recipe());
+        assert_eq!(schema["properties"]["extends"]["enum"][0], PRESETS[0].0);
         let [alone, tables] = names(&schema, "RoundingChoice");
         assert_eq!(alone, RoundingChoice::NAMES);
         assert_eq!(tables, RoundingChoice::NAMES);

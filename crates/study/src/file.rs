@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use burn_ptq::Cancelled;
+use burn_ptq::recipe::overlay;
 use burn_ptq_eval::Error;
 use burn_ptq_eval::input::InputSettings;
 use burn_ptq_eval::metric::{ClassAxis, Metric, MetricOptions};
@@ -11,7 +12,7 @@ use burn_ptq_eval::task::{EvaluationFiles, Task, TaskError};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::fragment::{overlay, set};
+use super::fragment::set;
 
 /// The largest study file that is read: 1 MiB.
 pub const MAX_STUDY_BYTES: u64 = 1 << 20;

@@ -1,24 +1,11 @@
-//! Pieces of recipes as TOML: laying one over another, setting one key, naming a value.
+//! Pieces of recipes as TOML: taking one apart, setting one key, naming a value.
 
 use burn_ptq::Recipe;
 use burn_ptq::recipe::catalogue::is_section;
 use toml::{Table, Value};
 
-/// Lays `over` over `recipe`: keys of sections one by one, every other key as a whole.
-pub(super) fn overlay(recipe: &mut Table, over: &Table) {
-    for (key, value) in over {
-        match (recipe.get_mut(key), value) {
-            (Some(Value::Table(section)), Value::Table(over)) if is_section(key) => {
-                section.extend(over.clone());
-            }
-            _ => {
-                recipe.insert(key.clone(), value.clone());
-            }
-        }
-    }
-}
-
-/// The keys that [`overlay`] would replace, each with a table that has only this one.
+/// The keys that [`overlay`](burn_ptq::recipe::overlay) would replace, each with a table that has only
+/// this one.
 pub(super) fn pieces(over: &Table) -> Vec<(String, Table)> {
     let only = |key: &str, value: &Value| Table::from_iter([(key.to_string(), value.clone())]);
     let piece = |(key, value): (&String, &Value)| match value {
@@ -109,14 +96,6 @@ mod tests {
 
     fn table(text: &str) -> Table {
         text.parse().unwrap()
-    }
-
-    #[test]
-    fn sections_merge_and_choices_are_replaced() {
-        let mut recipe = table("rounding = 'gptq'\n[weights]\nbits = 4\nrange = { mse = {} }");
-        overlay(&mut recipe, &table("rounding = { adaround = {} }\nweights.range = 'octav'"));
-        let expected = "rounding = { adaround = {} }\n[weights]\nbits = 4\nrange = 'octav'";
-        assert_eq!(recipe, table(expected));
     }
 
     #[test]

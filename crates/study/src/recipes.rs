@@ -1,11 +1,11 @@
 //! The recipes of a study: a base, what holds in an experiment, and the values of its axes.
 
-use burn_ptq::recipe::{Recipe, suggest};
+use burn_ptq::recipe::{Recipe, overlay, suggest};
 use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::file::{Axis, Experiment, Study};
-use super::fragment::{overlay, pieces};
+use super::fragment::pieces;
 
 impl Study {
     /// The recipe at these levels of an experiment's axes.

@@ -129,9 +129,9 @@ fn requantize(graph: &Graph, from: ValueId, to: ValueId) -> Node {
 
 /// Gives the values of a group the bits of the model's input or output if it holds one, else those
 /// of its first value.
-fn unify(graph: &Graph, bits: &mut Vec<u8>) {
+fn unify(graph: &Graph, bits: &mut [u8]) {
     let group = graph.grid_groups();
-    let wanted = bits.clone();
+    let wanted = bits.to_vec();
     for (value, bits) in bits.iter_mut().enumerate() {
         let border = [graph.output, graph.input].into_iter().find(|b| group[b.0] == group[value]);
         *bits = wanted[border.map_or(group[value], |b| b.0)];

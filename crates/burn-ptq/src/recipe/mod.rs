@@ -2,6 +2,7 @@
 
 pub mod catalogue;
 pub mod choice;
+mod extends;
 mod limits;
 mod plan;
 mod widths;
@@ -9,6 +10,7 @@ mod widths;
 use serde::{Deserialize, Serialize};
 
 use choice::{choices, nearest};
+pub use extends::overlay;
 
 use crate::calibrate::synthesize::Synthesis;
 use crate::condition::ConditioningChoice;
@@ -272,6 +274,9 @@ impl Default for ActivationRecipe {
 impl Recipe {
     /// Parses a recipe from TOML; `origin` names it in errors.
     ///
+    /// With `extends = "w4a8"` it is the preset with the keys that the text sets: keys of sections, such
+    /// as `weights.bits`, are replaced one by one, choices and lists as a whole.
+    ///
     /// ```
     /// use burn_ptq::recipe::Recipe;
     ///
@@ -286,10 +291,7 @@ impl Recipe {
     /// For unknown keys and components, with line, column and the alternatives, and for bits and
     /// numbers out of range.
     pub fn parse(text: &str, origin: &str) -> Result<Self, RecipeError> {
-        let recipe: Self = toml::from_str(text).map_err(|e| RecipeError::Parse {
-            origin: origin.into(),
-            message: suggest(&e.to_string()),
-        })?;
+        let recipe = Self::read(text, origin)?;
         recipe.validate()?;
         Ok(recipe)
     }

@@ -62,6 +62,6 @@ impl Operator for Reshape {
     }
 
     fn keeps_channels_apart(&self, axis: usize, channels: usize) -> bool {
-        axis == 0 && self.shape[0] % channels == 0
+        axis == 0 && self.shape[0].is_multiple_of(channels)
     }
 }
