@@ -1,6 +1,7 @@
 //! What a report says.
 
 use burn_ptq_eval::metric::Metric;
+use maud::Markup;
 
 use super::document::{Block, Panel, Section, Table};
 use super::plot::{self, Axis, Series};
@@ -197,7 +198,7 @@ fn figure(
     experiment: &ExperimentResult,
     cells: &[&Cell],
     task: &str,
-) -> String {
+) -> Markup {
     let cells: Vec<&Cell> = cells.iter().copied().filter(|c| c.runs > 0).collect();
     let shown = |x: f64| words::shown(metric, x);
     let error = |cell: &Cell| shown(cell.deviation.unwrap_or(0.0));

@@ -1,5 +1,7 @@
 //! What a report is made of, whatever it is printed as.
 
+use maud::Markup;
+
 /// A section of a report.
 pub(super) struct Section {
     /// Its heading.
@@ -33,7 +35,7 @@ pub(super) struct Panel {
     /// Its title.
     pub(super) title: String,
     /// The figure as SVG.
-    pub(super) figure: String,
+    pub(super) figure: Markup,
     /// The numbers.
     pub(super) table: Table,
 }

@@ -1,9 +1,9 @@
 //! Reports as one HTML file that needs nothing else.
 
-use std::fmt::Write;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::document::{Block, Panel, Section, Table};
-use super::plot::escape;
+use super::plot::shown;
 use crate::claims::Verdict;
 
 /// Black on white, one column on a phone, two of figures on a desk, whole figures on printed pages.
@@ -37,74 +37,123 @@ h2,h3{break-after:avoid}.scroll{overflow:visible}nav{display:none}}";
 
 /// The report.
 pub(super) fn render(name: &str, sections: &[Section]) -> String {
-    let title = format!("Study “{}”", escape(name));
-    let mut contents = String::new();
-    let mut body = String::new();
-    for (at, section) in sections.iter().enumerate() {
-        let heading = escape(&section.title);
-        let _ = write!(contents, "<li><a href=\"#s{at}\">{heading}</a></li>");
-        let _ = writeln!(body, "<section id=\"s{at}\"><h2>{heading}</h2>");
-        section.blocks.iter().for_each(|part| body.push_str(&block(part)));
-        body.push_str("</section>\n");
-    }
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
-         <title>{title}</title><style>{STYLE}</style></head><body>\n<h1>{title}</h1>\n\
-         <nav><ol>{contents}</ol></nav>\n{body}</body></html>\n"
-    )
-}
-
-fn block(block: &Block) -> String {
-    match block {
-        Block::Text(text) => format!("<p>{}</p>\n", escape(text)),
-        Block::Table(rows) => table(rows),
-        Block::Panels(panels) => {
-            let figures: Vec<String> = panels.iter().map(figure).collect();
-            format!("<div class=\"panels\">\n{}</div>\n", figures.concat())
+    let title = format!("Study “{}”", shown(name));
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width,initial-scale=1";
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                h1 { (title) }
+                nav {
+                    ol {
+                        @for (at, section) in sections.iter().enumerate() {
+                            li { a href={ "#s" (at) } { (shown(&section.title)) } }
+                        }
+                    }
+                }
+                @for (at, section) in sections.iter().enumerate() {
+                    section id={ "s" (at) } {
+                        h2 { (shown(&section.title)) }
+                        @for part in &section.blocks { (block(part)) }
+                    }
+                }
+            }
         }
-    }
-}
-
-fn figure(panel: &Panel) -> String {
-    format!(
-        "<figure><h3>{}</h3>{}{}</figure>\n",
-        escape(&panel.title),
-        panel.figure,
-        table(&panel.table)
-    )
-}
-
-fn table(table: &Table) -> String {
-    let row = |cells: &[String], tag: &str| {
-        let cell = |(at, cell): (usize, &String)| {
-            let class = if at < table.texts { " class=\"text\"" } else { "" };
-            format!("<{tag}{class}>{}</{tag}>", marked(cell))
-        };
-        format!("<tr>{}</tr>", cells.iter().enumerate().map(cell).collect::<String>())
     };
-    let rows: Vec<String> = table.rows.iter().map(|cells| row(cells, "td")).collect();
-    format!(
-        "<div class=\"scroll\"><table><thead>{}</thead><tbody>{}</tbody></table></div>\n",
-        row(&table.header, "th"),
-        rows.concat()
-    )
+    page.into_string()
 }
 
-/// A cell of a table, its verdict set off.
-fn marked(cell: &str) -> String {
-    let text = escape(cell);
-    for verdict in Verdict::ALL {
-        let shown = matches!(verdict, Verdict::Better | Verdict::Worse);
-        let class = if shown { "" } else { " hidden" };
-        let verdict = verdict.text();
-        if let Some(found) = text.strip_suffix(verdict)
-            && found.ends_with("] ")
-        {
-            let found = found.replace("] ", "]</span><br>");
-            let found = found.replace(" [", "<br><span class=\"interval\">[");
-            return format!("{found}<span class=\"verdict{class}\">{verdict}</span>");
+fn block(block: &Block) -> Markup {
+    match block {
+        Block::Text(text) => html! { p { (shown(text)) } },
+        Block::Table(rows) => table(rows),
+        Block::Panels(panels) => html! {
+            div.panels { @for panel in panels { (figure(panel)) } }
+        },
+    }
+}
+
+fn figure(panel: &Panel) -> Markup {
+    html! {
+        figure {
+            h3 { (shown(&panel.title)) }
+            (panel.figure)
+            (table(&panel.table))
         }
     }
-    text
+}
+
+fn table(table: &Table) -> Markup {
+    let is_text = |at: usize| at < table.texts;
+    html! {
+        div.scroll {
+            table {
+                thead {
+                    tr {
+                        @for (at, cell) in table.header.iter().enumerate() {
+                            th.text[is_text(at)] { (shown(cell)) }
+                        }
+                    }
+                }
+                tbody {
+                    @for row in &table.rows {
+                        tr {
+                            @for (at, cell) in row.iter().enumerate() {
+                                td.text[is_text(at)] { (marked(cell)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A cell of a table; where it is a difference with its interval and verdict, they stand below each
+/// other.
+fn marked(cell: &str) -> Markup {
+    let text = shown(cell);
+    for verdict in Verdict::ALL {
+        let claim = text.strip_suffix(verdict.text()).and_then(|text| text.strip_suffix("] "));
+        if let Some((difference, interval)) = claim.and_then(|claim| claim.rsplit_once(" [")) {
+            let hidden = !matches!(verdict, Verdict::Better | Verdict::Worse);
+            return html! {
+                (difference) br;
+                span.interval { "[" (interval) "]" } br;
+                span.verdict.hidden[hidden] { (verdict.text()) }
+            };
+        }
+    }
+    html! { (text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_make_no_markup() {
+        let rows = vec![vec!["<b>\u{1b}[2J".into(), "a & \"b\"".into()]];
+        let table = Table { texts: 1, header: vec!["<i>".into()], rows };
+        let blocks = vec![Block::Text("</p><script>".into()), Block::Table(table)];
+        let page = render("<h1>", &[Section { title: "</h2>".into(), blocks }]);
+        for markup in ["<b>", "<i>", "<script>", "“<h1>", "</h2></h2>", "\u{1b}"] {
+            assert!(!page.contains(markup), "{markup}: {page}");
+        }
+        assert!(page.contains("a &amp; &quot;b&quot;"), "{page}");
+    }
+
+    #[test]
+    fn verdicts_are_set_off() {
+        let found = marked("−1.2 [−2.0, −0.4] worse").into_string();
+        let expected = "−1.2<br><span class=\"interval\">[−2.0, −0.4]</span><br>\
+                        <span class=\"verdict\">worse</span>";
+        assert_eq!(found, expected);
+        assert_eq!(marked("no worse").into_string(), "no worse");
+    }
 }

@@ -1,8 +1,9 @@
 //! Plots as SVG: legible at a phone's width, in print, and without telling colours apart.
 
-use std::fmt::Write;
+use std::borrow::Cow;
 
 use burn_ptq_deploy::printable;
+use maud::{Markup, html};
 
 /// The size of a plot, in units that are about a pixel each.
 const WIDTH: f64 = 380.0;
@@ -94,65 +95,50 @@ impl Frame<'_> {
         (self.left + x * self.width, self.top + (1.0 - y) * self.height)
     }
 
-    fn axes(&self) -> String {
-        let mut svg = String::new();
+    fn axes(&self) -> Markup {
         let (right, bottom) = (self.left + self.width, self.top + self.height);
-        for &tick in &self.y.ticks {
-            let y = self.at(self.x.ends.0, tick).1;
-            let label = (self.y.text)(tick);
-            let _ = write!(
-                svg,
-                "<line class=\"grid\" x1=\"{:.1}\" y1=\"{y:.1}\" x2=\"{right:.1}\" y2=\"{y:.1}\"/>\
-                 <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{label}</text>",
-                self.left,
-                self.left - 5.0,
-                y + 4.0
-            );
+        html! {
+            @for &tick in &self.y.ticks {
+                @let y = self.at(self.x.ends.0, tick).1;
+                line.grid x1=(n(self.left)) y1=(n(y)) x2=(n(right)) y2=(n(y)) {}
+                text x=(n(self.left - 5.0)) y=(n(y + 4.0)) text-anchor="end" { ((self.y.text)(tick)) }
+            }
+            @for &tick in &self.x.ticks {
+                @let x = self.at(tick, self.y.ends.0).0;
+                line.tick x1=(n(x)) y1=(n(bottom)) x2=(n(x)) y2=(n(bottom + 4.0)) {}
+                text x=(n(x)) y=(n(bottom + 16.0)) text-anchor="middle" { ((self.x.text)(tick)) }
+            }
+            @let corner = format!("M{} {}V{}H{}", n(self.left), n(self.top), n(bottom), n(right));
+            path.axis d=(corner) {}
+            text x=(n(self.left + self.width / 2.0)) y=(n(bottom + 32.0)) text-anchor="middle" {
+                (shown(self.x.title))
+            }
+            text x="2" y=(n(self.top - 8.0)) text-anchor="start" { (shown(self.y.title)) }
         }
-        for &tick in &self.x.ticks {
-            let x = self.at(tick, self.y.ends.0).0;
-            let label = (self.x.text)(tick);
-            let _ = write!(
-                svg,
-                "<line class=\"tick\" x1=\"{x:.1}\" y1=\"{bottom:.1}\" x2=\"{x:.1}\" y2=\"{:.1}\"/>\
-                 <text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{label}</text>",
-                bottom + 4.0,
-                bottom + 16.0
-            );
-        }
-        let _ = write!(
-            svg,
-            "<path class=\"axis\" d=\"M{:.1} {:.1}V{bottom:.1}H{right:.1}\"/>\
-             <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
-            self.left,
-            self.top,
-            self.left + self.width / 2.0,
-            bottom + 32.0,
-            escape(self.x.title)
-        );
-        let _ = write!(
-            svg,
-            "<text x=\"2\" y=\"{:.1}\" text-anchor=\"start\">{}</text>",
-            self.top - 8.0,
-            escape(self.y.title)
-        );
-        svg
     }
 
     /// A dashed line at a value of y, with its name.
-    fn level(&self, y: f64, name: &str) -> String {
-        if !(0.0..=1.0).contains(&self.y.place(y)) {
-            return String::new();
+    fn level(&self, level: Option<(f64, &str)>) -> Markup {
+        let inside = |&(y, _): &(f64, &str)| (0.0..=1.0).contains(&self.y.place(y));
+        html! {
+            @if let Some((y, name)) = level.filter(inside) {
+                @let (x, at) = self.at(self.x.ends.0, y);
+                line.level x1=(n(x)) y1=(n(at)) x2=(n(self.left + self.width)) y2=(n(at)) {}
+                text.small x=(n(x + 4.0)) y=(n(at - 3.0)) { (name) }
+            }
         }
-        let (x, at) = self.at(self.x.ends.0, y);
-        let right = self.left + self.width;
-        format!(
-            "<line class=\"level\" x1=\"{x:.1}\" y1=\"{at:.1}\" x2=\"{right:.1}\" y2=\"{at:.1}\"/>\
-             <text class=\"small\" x=\"{:.1}\" y=\"{:.1}\">{name}</text>",
-            x + 4.0,
-            at - 3.0
-        )
     }
+}
+
+/// A coordinate, to a tenth.
+fn n(x: f64) -> String {
+    format!("{x:.1}")
+}
+
+/// Coordinates of points.
+fn points(places: impl IntoIterator<Item = (f64, f64)>) -> String {
+    let places: Vec<String> = places.into_iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+    places.join(" ")
 }
 
 /// A plot of lines over numbers; `level` is a value of y with a name, such as the float network's.
@@ -162,53 +148,39 @@ pub(super) fn lines(
     series: &[Series],
     level: Option<(f64, &str)>,
     alt: &str,
-) -> String {
+) -> Markup {
     let legend = if series.len() > 1 { 16.0 * series.len() as f64 + 6.0 } else { 0.0 };
     let frame = Frame { x, y, left: 44.0, top: 26.0, width: WIDTH - 58.0, height: 190.0 };
     let height = frame.top + frame.height + 40.0 + legend;
-    let mut body = frame.axes();
-    if let Some((value, name)) = level {
-        body.push_str(&frame.level(value, name));
-    }
-    for (at, line) in series.iter().enumerate() {
-        let (colour, dash) = (COLOURS[at % COLOURS.len()], DASHES[at % DASHES.len()]);
-        let places: Vec<(f64, f64)> = line.points.iter().map(|&(x, y, _)| frame.at(x, y)).collect();
-        let path: Vec<String> = places.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
-        let _ = write!(
-            body,
-            "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.8\" \
-             stroke-dasharray=\"{dash}\" points=\"{}\"/>",
-            path.join(" ")
-        );
-        for (&(px, py, error), &(cx, cy)) in line.points.iter().zip(&places) {
-            if error > 0.0 {
-                let (low, high) = (frame.at(px, py - error).1, frame.at(px, py + error).1);
-                let _ = write!(
-                    body,
-                    "<line stroke=\"{colour}\" x1=\"{cx:.1}\" y1=\"{low:.1}\" x2=\"{cx:.1}\" \
-                     y2=\"{high:.1}\"/>"
-                );
+    let body = html! {
+        (frame.axes())
+        (frame.level(level))
+        @for (at, line) in series.iter().enumerate() {
+            @let (colour, dash) = (COLOURS[at % COLOURS.len()], DASHES[at % DASHES.len()]);
+            polyline fill="none" stroke=(colour) stroke-width="1.8" stroke-dasharray=(dash)
+                points=(points(line.points.iter().map(|&(x, y, _)| frame.at(x, y)))) {}
+            @for &(x, y, error) in &line.points {
+                @let (cx, cy) = frame.at(x, y);
+                @if error > 0.0 {
+                    line stroke=(colour) x1=(n(cx)) y1=(n(frame.at(x, y - error).1))
+                        x2=(n(cx)) y2=(n(frame.at(x, y + error).1)) {}
+                }
+                (marker(at, cx, cy, colour))
             }
-            body.push_str(&marker(at, cx, cy, colour));
+            @if legend > 0.0 {
+                @let row = frame.top + frame.height + 50.0 + 16.0 * at as f64;
+                line stroke=(colour) stroke-width="1.8" stroke-dasharray=(dash)
+                    x1="8" y1=(n(row)) x2="36" y2=(n(row)) {}
+                (marker(at, 22.0, row, colour))
+                text x="42" y=(n(row + 4.0)) { (shown(&line.name)) }
+            }
         }
-        if legend > 0.0 {
-            let row = frame.top + frame.height + 50.0 + 16.0 * at as f64;
-            let _ = write!(
-                body,
-                "<line stroke=\"{colour}\" stroke-width=\"1.8\" stroke-dasharray=\"{dash}\" x1=\"8\" \
-                 y1=\"{row:.1}\" x2=\"36\" y2=\"{row:.1}\"/>{}\
-                 <text x=\"42\" y=\"{:.1}\">{}</text>",
-                marker(at, 22.0, row, colour),
-                row + 4.0,
-                escape(&line.name)
-            );
-        }
-    }
+    };
     document(height, &body, alt)
 }
 
 /// A plot of one value a row.
-pub(super) fn dots(x: &Axis, rows: &[Dot], level: Option<(f64, &str)>, alt: &str) -> String {
+pub(super) fn dots(x: &Axis, rows: &[Dot], level: Option<(f64, &str)>, alt: &str) -> Markup {
     let line = 20.0;
     let longest = rows.iter().map(|(label, ..)| label.chars().count()).max().unwrap_or(0);
     let left = (6.1 * longest as f64 + 10.0).clamp(40.0, 212.0);
@@ -221,40 +193,24 @@ pub(super) fn dots(x: &Axis, rows: &[Dot], level: Option<(f64, &str)>, alt: &str
     };
     let height = line * rows.len() as f64;
     let frame = Frame { x, y: &rank, left, top: 18.0, width: WIDTH - left - 12.0, height };
-    let mut body = frame.axes();
-    if let Some((value, name)) = level
-        && (0.0..=1.0).contains(&x.place(value))
-    {
-        let (at, _) = frame.at(value, 0.0);
-        let bottom = frame.top + height;
-        let _ = write!(
-            body,
-            "<line class=\"level\" x1=\"{at:.1}\" y1=\"{:.1}\" x2=\"{at:.1}\" y2=\"{bottom:.1}\"/>\
-             <text class=\"small\" x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{name}</text>",
-            frame.top,
-            frame.top - 5.0
-        );
-    }
-    for (at, (label, value, error)) in rows.iter().enumerate() {
-        let (cx, cy) = frame.at(*value, at as f64);
-        let (low, high) = (frame.at(value - error, 0.0).0, frame.at(value + error, 0.0).0);
-        let _ = write!(
-            body,
-            "<line class=\"grid\" x1=\"{left:.1}\" y1=\"{cy:.1}\" x2=\"{:.1}\" y2=\"{cy:.1}\"/>\
-             <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
-            left + frame.width,
-            left - 6.0,
-            cy + 4.0,
-            escape(&shorten(label, 33))
-        );
-        let _ = write!(
-            body,
-            "<line stroke=\"{0}\" stroke-width=\"1.6\" x1=\"{low:.1}\" y1=\"{cy:.1}\" \
-             x2=\"{high:.1}\" y2=\"{cy:.1}\"/>{1}",
-            COLOURS[0],
-            marker(0, cx, cy, COLOURS[0])
-        );
-    }
+    let level = level.filter(|&(value, _)| (0.0..=1.0).contains(&x.place(value)));
+    let body = html! {
+        (frame.axes())
+        @if let Some((value, name)) = level {
+            @let at = n(frame.at(value, 0.0).0);
+            line.level x1=(at) y1=(n(frame.top)) x2=(at) y2=(n(frame.top + height)) {}
+            text.small x=(at) y=(n(frame.top - 5.0)) text-anchor="middle" { (name) }
+        }
+        @for (at, (label, value, error)) in rows.iter().enumerate() {
+            @let (cx, cy) = frame.at(*value, at as f64);
+            line.grid x1=(n(left)) y1=(n(cy)) x2=(n(left + frame.width)) y2=(n(cy)) {}
+            text x=(n(left - 6.0)) y=(n(cy + 4.0)) text-anchor="end" { (shown(&shorten(label, 33))) }
+            line stroke=(COLOURS[0]) stroke-width="1.6"
+                x1=(n(frame.at(value - error, 0.0).0)) y1=(n(cy))
+                x2=(n(frame.at(value + error, 0.0).0)) y2=(n(cy)) {}
+            (marker(0, cx, cy, COLOURS[0]))
+        }
+    };
     document(frame.top + height + 40.0, &body, alt)
 }
 
@@ -266,47 +222,33 @@ pub(super) fn scatter(
     front: &[(f64, f64)],
     level: Option<(f64, &str)>,
     alt: &str,
-) -> String {
+) -> Markup {
     let frame = Frame { x, y, left: 44.0, top: 26.0, width: WIDTH - 62.0, height: 210.0 };
-    let mut body = frame.axes();
-    if let Some((value, name)) = level {
-        body.push_str(&frame.level(value, name));
-    }
-    for &(px, py, single) in points {
-        let (cx, cy) = frame.at(px, py);
-        let class = if single { "point single" } else { "point" };
-        let _ = write!(body, "<circle class=\"{class}\" cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"2.6\"/>");
-    }
     let places: Vec<(f64, f64)> = front.iter().map(|&(px, py)| frame.at(px, py)).collect();
-    let mut path = String::new();
-    for (at, (cx, cy)) in places.iter().enumerate() {
-        // A front is a staircase: nothing lies between two of its points.
-        let _ = match at {
-            0 => write!(path, "M{cx:.1} {cy:.1}"),
-            _ => write!(path, "H{cx:.1}V{cy:.1}"),
-        };
-    }
-    let _ = write!(
-        body,
-        "<path fill=\"none\" stroke=\"{}\" stroke-width=\"1.8\" d=\"{path}\"/>",
-        COLOURS[1]
-    );
-    for (at, (cx, cy)) in places.iter().enumerate() {
-        let _ = write!(
-            body,
-            "<circle cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"7.5\" fill=\"#fff\" stroke=\"{}\" \
-             stroke-width=\"1.6\"/><text class=\"small\" x=\"{cx:.1}\" y=\"{:.1}\" \
-             text-anchor=\"middle\">{}</text>",
-            COLOURS[1],
-            cy + 3.5,
-            at + 1
-        );
-    }
+    // A front is a staircase: nothing lies between two of its points.
+    let step = |(at, (x, y)): (usize, &(f64, f64))| match at {
+        0 => format!("M{x:.1} {y:.1}"),
+        _ => format!("H{x:.1}V{y:.1}"),
+    };
+    let staircase: String = places.iter().enumerate().map(step).collect();
+    let body = html! {
+        (frame.axes())
+        (frame.level(level))
+        @for &(px, py, single) in points {
+            @let (cx, cy) = frame.at(px, py);
+            circle.point.single[single] cx=(n(cx)) cy=(n(cy)) r="2.6" {}
+        }
+        path fill="none" stroke=(COLOURS[1]) stroke-width="1.8" d=(staircase) {}
+        @for (at, &(cx, cy)) in places.iter().enumerate() {
+            circle cx=(n(cx)) cy=(n(cy)) r="7.5" fill="#fff" stroke=(COLOURS[1]) stroke-width="1.6" {}
+            text.small x=(n(cx)) y=(n(cy + 3.5)) text-anchor="middle" { (at + 1) }
+        }
+    };
     document(frame.top + frame.height + 40.0, &body, alt)
 }
 
 /// Horizontal bars made of parts, whose lengths are values.
-pub(super) fn bars(rows: &[(String, Vec<f64>)], parts: &[&str], title: &str, alt: &str) -> String {
+pub(super) fn bars(rows: &[(String, Vec<f64>)], parts: &[&str], title: &str, alt: &str) -> Markup {
     let longest = rows.iter().map(|(_, v)| v.iter().sum::<f64>()).fold(1e-9, f64::max);
     let (left, line) = (60.0, 26.0);
     let ends = (0.0, longest * 1.02);
@@ -320,44 +262,27 @@ pub(super) fn bars(rows: &[(String, Vec<f64>)], parts: &[&str], title: &str, alt
     };
     let height = line * rows.len() as f64;
     let frame = Frame { x: &x, y: &rank, left, top: 8.0, width: WIDTH - left - 14.0, height };
-    let mut body = String::new();
-    for (at, (label, values)) in rows.iter().enumerate() {
-        let cy = frame.at(0.0, at as f64).1;
-        let mut from = 0.0;
-        for (part, value) in values.iter().enumerate() {
-            let (start, end) = (frame.at(from, 0.0).0, frame.at(from + value, 0.0).0);
-            let _ = write!(
-                body,
-                "<rect x=\"{start:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"16\" fill=\"{}\" \
-                 stroke=\"#000\" stroke-width=\"0.7\"/>",
-                cy - 8.0,
-                (end - start).max(0.0),
-                FILLS[part % FILLS.len()]
-            );
-            from += value;
-        }
-        let _ = write!(
-            body,
-            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
-            left - 6.0,
-            cy + 4.0,
-            escape(label)
-        );
-    }
-    body.push_str(&frame.axes());
     let bottom = frame.top + height + 44.0;
-    for (at, part) in parts.iter().enumerate() {
-        let (column, row) = (8.0 + 185.0 * (at % 2) as f64, bottom + 18.0 * (at / 2) as f64);
-        let _ = write!(
-            body,
-            "<rect x=\"{column:.1}\" y=\"{row:.1}\" width=\"14\" height=\"12\" fill=\"{}\" \
-             stroke=\"#000\" stroke-width=\"0.7\"/><text x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-            FILLS[at % FILLS.len()],
-            column + 20.0,
-            row + 10.0,
-            escape(part)
-        );
-    }
+    let body = html! {
+        @for (at, (label, values)) in rows.iter().enumerate() {
+            @let cy = frame.at(0.0, at as f64).1;
+            @for (part, value) in values.iter().enumerate() {
+                @let from: f64 = values[..part].iter().sum();
+                @let (start, end) = (frame.at(from, 0.0).0, frame.at(from + value, 0.0).0);
+                rect x=(n(start)) y=(n(cy - 8.0)) width=(n((end - start).max(0.0))) height="16"
+                    fill=(FILLS[part % FILLS.len()]) stroke="#000" stroke-width="0.7" {}
+            }
+            text x=(n(left - 6.0)) y=(n(cy + 4.0)) text-anchor="end" { (shown(label)) }
+        }
+        (frame.axes())
+        @for (at, part) in parts.iter().enumerate() {
+            @let (column, row) =
+                (8.0 + 185.0 * (at % 2) as f64, bottom + 18.0 * (at / 2) as f64);
+            rect x=(n(column)) y=(n(row)) width="14" height="12"
+                fill=(FILLS[at % FILLS.len()]) stroke="#000" stroke-width="0.7" {}
+            text x=(n(column + 20.0)) y=(n(row + 10.0)) { (shown(part)) }
+        }
+    };
     document(bottom + 18.0 * parts.len().div_ceil(2) as f64, &body, alt)
 }
 
@@ -365,37 +290,33 @@ pub(super) fn bars(rows: &[(String, Vec<f64>)], parts: &[&str], title: &str, alt
 const FILLS: [&str; 5] = ["#0B3C5D", "#0072B2", "#E69F00", "#B7DDF2", "#FFFFFF"];
 
 /// A point of a series: each has a shape of its own.
-fn marker(series: usize, x: f64, y: f64, colour: &str) -> String {
+fn marker(series: usize, x: f64, y: f64, colour: &str) -> Markup {
     let r = 4.0;
-    let polygon = |points: &[(f64, f64)]| {
-        let points: Vec<String> =
-            points.iter().map(|(dx, dy)| format!("{:.1},{:.1}", x + dx, y + dy)).collect();
-        format!("<polygon fill=\"{colour}\" points=\"{}\"/>", points.join(" "))
+    let polygon = |corners: &[(f64, f64)]| {
+        let corners = corners.iter().map(|(dx, dy)| (x + dx, y + dy));
+        html! { polygon fill=(colour) points=(points(corners)) {} }
     };
     match series % 7 {
-        0 => format!("<circle fill=\"{colour}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{r}\"/>"),
+        0 => html! { circle fill=(colour) cx=(n(x)) cy=(n(y)) r=(r) {} },
         1 => polygon(&[(-r, -r), (r, -r), (r, r), (-r, r)]),
         2 => polygon(&[(0.0, -5.0), (4.6, 3.6), (-4.6, 3.6)]),
         3 => polygon(&[(0.0, -5.4), (5.4, 0.0), (0.0, 5.4), (-5.4, 0.0)]),
-        4 => format!(
-            "<path stroke=\"{colour}\" stroke-width=\"2\" d=\"M{:.1} {:.1}l8 8m0 -8l-8 8\"/>",
-            x - r,
-            y - r
-        ),
+        4 => {
+            let cross = format!("M{} {}l8 8m0 -8l-8 8", n(x - r), n(y - r));
+            html! { path stroke=(colour) stroke-width="2" d=(cross) {} }
+        }
         5 => polygon(&[(0.0, 5.0), (4.6, -3.6), (-4.6, -3.6)]),
-        _ => format!(
-            "<circle fill=\"#fff\" stroke=\"{colour}\" stroke-width=\"1.8\" cx=\"{x:.1}\" \
-             cy=\"{y:.1}\" r=\"{r}\"/>"
-        ),
+        _ => html! {
+            circle fill="#fff" stroke=(colour) stroke-width="1.8" cx=(n(x)) cy=(n(y)) r=(r) {}
+        },
     }
 }
 
-fn document(height: f64, body: &str, alt: &str) -> String {
-    format!(
-        "<svg viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-label=\"{}\" \
-         xmlns=\"http://www.w3.org/2000/svg\">{body}</svg>",
-        escape(alt)
-    )
+fn document(height: f64, body: &Markup, alt: &str) -> Markup {
+    html! {
+        svg viewBox={ "0 0 " (WIDTH) " " (format!("{height:.0}")) } role="img"
+            aria-label=(shown(alt)) xmlns="http://www.w3.org/2000/svg" { (body) }
+    }
 }
 
 /// The text with at most `most` characters.
@@ -407,8 +328,7 @@ fn shorten(text: &str, most: usize) -> String {
     format!("{}…", head.trim_end())
 }
 
-/// The text with the characters of markup replaced, and those that are not to be seen made visible.
-pub(super) fn escape(text: &str) -> String {
-    let text = printable::lines(text);
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+/// The text with the characters that are not to be seen made visible.
+pub(super) fn shown(text: &str) -> Cow<'_, str> {
+    printable::lines(text)
 }
