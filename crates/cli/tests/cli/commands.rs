@@ -55,6 +55,27 @@ fn quantize_reports_every_documented_field_and_writes_its_files() {
 }
 
 #[test]
+fn schemas_are_printed_and_that_of_reports_describes_what_is_written() {
+    let schema = |of: &str| -> serde_json::Value {
+        let output = run(&["schema", of]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        serde_json::from_str(&stdout(&output)).unwrap()
+    };
+    for of in ["recipe", "task", "study", "result-line"] {
+        assert!(schema(of)["$schema"].is_string(), "{of}");
+    }
+    let (_folder, report) = quantize(&["--preset", "nearest", "--explain"]);
+    let described = schema("report");
+    for key in report.as_object().unwrap().keys() {
+        assert!(described["properties"][key].is_object(), "the schema lacks '{key}'");
+    }
+    for key in described["required"].as_array().unwrap() {
+        assert!(report.get(key.as_str().unwrap()).is_some(), "the report lacks {key}");
+    }
+    assert_eq!(report["schema_version"], 1);
+}
+
+#[test]
 fn evaluate_finds_the_metrics_that_quantize_reported() {
     let (folder, report) = quantize(&["--weights", "3"]);
     let task = demo().display().to_string();
