@@ -19,11 +19,11 @@ use burn_ptq_deploy::target::{HOST, Kernels};
 
 use crate::error::Error;
 use crate::evaluate::{
-    Evaluation, Judgement, Predict, float_predictor, integer_predictor, partly_quantized_predictor,
+    Evaluation, Predict, float_predictor, integer_predictor, partly_quantized_predictor,
     simulated_predictor,
 };
 use crate::explain;
-use crate::metric::Metric;
+use crate::metric::{Judgement, Metric};
 use crate::opened::{OpenTask, is_data_free};
 use crate::report::{ExplainReport, ExportedSize, LayerReport, Report, SCHEMA_VERSION};
 use crate::sampling_error::standard_error;

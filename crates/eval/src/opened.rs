@@ -160,7 +160,7 @@ impl OpenTask {
 }
 
 /// Whether a recipe makes its calibration samples itself.
-pub fn is_data_free(recipe: &Recipe) -> bool {
+pub(crate) fn is_data_free(recipe: &Recipe) -> bool {
     recipe.calibration.source.component().synthesis().is_some()
 }
 
@@ -178,10 +178,7 @@ fn check_classes(graph: &Graph, classes: &[String]) -> Result<(), Error> {
 
 /// Opens the calibration samples of a task for a model with this input; every window of a recording
 /// is a sample.
-///
-/// # Errors
-/// If they cannot be read, or do not fit the input.
-pub fn open_calibration(task: &Task, input: &ModelInput) -> Result<Option<Samples>, DataError> {
+fn open_calibration(task: &Task, input: &ModelInput) -> Result<Option<Samples>, DataError> {
     let Some(path) = &task.calibration else { return Ok(None) };
     Ok(Some(Samples::open(path, input)?.into_windows()))
 }

@@ -1,9 +1,9 @@
 //! Standard errors of metrics over evaluation samples, and of differences between two networks on the
 //! same samples.
 
-use crate::evaluate::{Evaluation, Judgement, Outcomes};
+use crate::evaluate::Evaluation;
 use crate::explain::mean_and_error;
-use crate::metric::Metric;
+use crate::metric::{Judgement, Metric, Outcomes};
 
 /// The standard error of a metric, or with a second judgement of the difference between the two.
 pub(crate) fn standard_error(

@@ -9,12 +9,10 @@ use burn_ptq::backend::device;
 use burn_ptq::warnings::Facts;
 use burn_ptq_deploy::file;
 use burn_ptq_deploy::output::write_atomically;
-use burn_ptq_eval::evaluate::{
-    Evaluation, Judgement, Predict, float_predictor, observed_integer_predictor,
-};
+use burn_ptq_eval::evaluate::{Evaluation, Predict, float_predictor, observed_integer_predictor};
 use burn_ptq_eval::input::ModelInput;
 use burn_ptq_eval::job::Clipped;
-use burn_ptq_eval::metric::{Metric, ModelOutput};
+use burn_ptq_eval::metric::{Judgement, Metric, ModelOutput};
 use burn_ptq_eval::opened::open_evaluation;
 use burn_ptq_eval::warnings::{EvaluationFacts, SCALING_SAMPLES, check};
 

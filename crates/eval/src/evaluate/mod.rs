@@ -5,18 +5,20 @@ mod predict;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use burn_ptq::{Event, Progress};
+
 pub use predict::{
-    Predict, dequantize_outputs, float_predictor, integer_predictor, observed_integer_predictor,
-    partly_quantized_predictor, quantize_inputs, simulated_predictor,
+    Predict, float_predictor, integer_predictor, observed_integer_predictor,
+    partly_quantized_predictor, simulated_predictor,
 };
 
 use crate::data::{Array, DataError, Samples, read_array};
 use crate::error::Error;
 use crate::input::ModelInput;
-use crate::metric::{Judge, Labels, Metric, MetricError, MetricOptions, ModelOutput, Setting};
-pub use crate::metric::{Judgement, Outcomes};
+use crate::metric::{
+    Judge, Judgement, Labels, Metric, MetricError, MetricOptions, ModelOutput, Setting,
+};
 use crate::task::EvaluationFiles;
-use burn_ptq::{Event, Progress};
 
 /// Samples, labels and how they are judged.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use burn_ptq_deploy::interpreter::{self, Path as KernelPath};
-pub use burn_ptq_deploy::io::{dequantize_outputs, quantize_inputs};
+use burn_ptq_deploy::io::{dequantize_outputs, quantize_inputs};
 use burn_ptq_deploy::model::IntModel;
 
 use crate::error::Error;

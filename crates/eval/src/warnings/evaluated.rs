@@ -9,8 +9,8 @@ use burn_ptq::warnings::{AS_GOOD, BatchNormFit, FirstNorm, Scaling, candidates};
 
 use super::{EvaluationFacts, Found};
 use crate::error::Error;
-use crate::evaluate::{Evaluation, Judgement, float_predictor};
-use crate::metric::Metric;
+use crate::evaluate::{Evaluation, float_predictor};
+use crate::metric::{Judgement, Metric};
 use crate::sampling_error::standard_error;
 
 /// The most evaluation samples on which other scalings are tried.
