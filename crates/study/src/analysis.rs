@@ -170,8 +170,8 @@ impl Analysis {
             Some(Succeeded { run, record, measured: record.measured.as_ref()? })
         });
         let succeeded: Vec<Option<Succeeded>> = succeeded.collect();
-        let desk = Desk { plan: &plan, runs: &succeeded, judges: &judges, floats: &floats };
-        let experiments = plan.experiments.iter().map(|e| desk.experiment(e));
+        let cells_of = Cells { plan: &plan, runs: &succeeded, judges: &judges, floats: &floats };
+        let experiments = plan.experiments.iter().map(|e| cells_of.experiment(e));
         let mut experiments = experiments.collect::<Result<Vec<_>, _>>()?;
         let float_comparisons = correct_against_float(&plan, &mut experiments);
         let present = || plan.runs.iter().zip(&records).filter_map(|(run, r)| Some((run, (*r)?)));
@@ -214,7 +214,7 @@ impl Analysis {
 }
 
 /// Everything that experiments are judged with.
-struct Desk<'a> {
+struct Cells<'a> {
     plan: &'a Plan,
     runs: &'a [Option<Succeeded<'a>>],
     judges: &'a [Judge],
@@ -222,7 +222,7 @@ struct Desk<'a> {
     floats: &'a [Vec<f64>],
 }
 
-impl Desk<'_> {
+impl Cells<'_> {
     fn experiment(&self, planned: &PlannedExperiment) -> Result<ExperimentResult, StudyError> {
         let axes = planned.axes.iter().map(|axis| AxisResult {
             name: axis.name.clone(),

@@ -160,7 +160,7 @@ pub struct Case {
 /// Why a study cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub enum StudyError {
-    /// The file is no study.
+    /// The file is not a study.
     #[error("{origin} is not a study: {problem}")]
     File {
         /// The file.
@@ -181,7 +181,7 @@ pub enum StudyError {
     Task {
         /// The task.
         task: String,
-        /// Why.
+        /// What went wrong with it.
         source: Box<Error>,
     },
     /// Files cannot be read or written.
@@ -189,7 +189,7 @@ pub enum StudyError {
     Io {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// What the operating system says.
         source: std::io::Error,
     },
     /// The caller cancelled; what is finished is kept.
@@ -360,7 +360,7 @@ impl TaskEntry {
     /// The task, whose paths go from `assets`.
     ///
     /// # Errors
-    /// If the folder is no task folder, or the model or the calibration data are not named.
+    /// If the folder is not a task folder, or the model or the calibration data are not named.
     pub fn task(&self, assets: &Path) -> Result<Task, StudyError> {
         let wrong = |source: TaskError| StudyError::Task {
             task: self.name.clone(),

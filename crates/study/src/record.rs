@@ -199,7 +199,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Packs.
+    /// Packs the outcomes of samples into few characters.
     pub fn pack(outcomes: &Outcomes) -> Self {
         match outcomes {
             Outcomes::Correct(correct) => Self::bits(correct),
@@ -209,7 +209,7 @@ impl Outcome {
         }
     }
 
-    /// Packs right and wrong.
+    /// Packs right and wrong answers.
     pub fn bits(correct: &[bool]) -> Self {
         let digit = |four: &[bool]| {
             let value = four.iter().enumerate().map(|(i, &bit)| u32::from(bit) << (3 - i)).sum();
@@ -218,7 +218,7 @@ impl Outcome {
         Self::Correct(correct.len(), correct.chunks(4).map(digit).collect())
     }
 
-    /// Unpacks; `None` if the digits are no such thing.
+    /// Unpacks the outcomes; `None` if the digits are not those of packed ones.
     pub fn unpack(&self) -> Option<Outcomes> {
         match self {
             Self::Correct(count, digits) => {

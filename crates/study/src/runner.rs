@@ -41,7 +41,7 @@ pub enum StudyEvent<'a> {
     },
     /// A run has ended, and stands in the file.
     Finished {
-        /// It.
+        /// The run.
         run: &'a RunRecord,
         /// Runs that are finished.
         finished: usize,

@@ -11,7 +11,7 @@ pub enum DataError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// What the operating system says.
         source: std::io::Error,
     },
     /// The path names a pipe, a device or a socket, which cannot be read twice and may never end.

@@ -248,7 +248,7 @@ impl Header {
     /// Reads the header at the beginning of `reader`; the whole file has `length` bytes.
     ///
     /// # Errors
-    /// If it is no such header, its type cannot be read, or it promises more than the file holds.
+    /// If it is not such a header, its type cannot be read, or it promises more than the file holds.
     pub fn read(reader: &mut impl Read, length: u64, path: &Path) -> Result<Self, DataError> {
         let damaged =
             |problem: &str| DataError::format(path, format!("is not a valid .npy file: {problem}"));

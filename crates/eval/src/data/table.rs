@@ -60,7 +60,7 @@ pub(super) struct Rows {
     pub numbers: NamedTempFile,
     pub rows: usize,
     pub columns: usize,
-    /// The column that is no input.
+    /// The column that is not an input.
     pub labels: Option<Array>,
     pub notes: Vec<String>,
 }

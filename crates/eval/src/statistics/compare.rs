@@ -176,15 +176,15 @@ impl Judge {
 }
 
 impl Comparison {
-    /// How far from zero a difference must lie, to be shown at this level.
+    /// How far from zero a difference must lie to be significant at this level.
     pub fn margin(&self, level: f64) -> f64 {
         let parts = self.parts.iter().filter(|part| part.variance > 0.0);
         let square = |part: &Part| quantile(level, part.freedom).powi(2) * part.variance;
         parts.map(square).sum::<f64>().sqrt()
     }
 
-    /// Whether the difference is shown at this level, if nothing else is asked.
-    pub fn shown(&self, level: f64) -> bool {
+    /// Whether the difference is significant at this level, without correction for other comparisons.
+    pub fn significant(&self, level: f64) -> bool {
         self.centre.abs() > self.margin(level)
     }
 
@@ -194,7 +194,7 @@ impl Comparison {
         (self.centre - margin, self.centre + margin)
     }
 
-    /// The smallest level at which the difference is shown.
+    /// The smallest level at which the difference is significant.
     pub fn p(&self) -> f64 {
         let parts: Vec<&Part> = self.parts.iter().filter(|part| part.variance > 0.0).collect();
         // Nor is a metric that is not a number a difference.
@@ -205,12 +205,12 @@ impl Comparison {
             return two_sided(self.centre.abs() / part.variance.sqrt(), part.freedom).max(SMALLEST);
         }
         let (mut low, mut high) = (SMALLEST.ln(), 0.0);
-        if self.shown(SMALLEST) {
+        if self.significant(SMALLEST) {
             return SMALLEST;
         }
         while high - low > 1e-6 {
             let middle = 0.5 * (low + high);
-            match self.shown(f64::exp(middle)) {
+            match self.significant(f64::exp(middle)) {
                 true => high = middle,
                 false => low = middle,
             }
@@ -218,9 +218,9 @@ impl Comparison {
         high.exp()
     }
 
-    /// The test that takes all variances for known; tests show that it claims too much.
+    /// The test that takes all variances as known; simulations in the tests show that it claims too much.
     #[cfg(test)]
-    pub(super) fn shown_if_variances_were_known(&self, level: f64) -> bool {
+    pub(super) fn significant_if_variances_were_known(&self, level: f64) -> bool {
         let variance: f64 = self.parts.iter().map(|part| part.variance).sum();
         self.centre.abs() > quantile(level, 1e6) * variance.sqrt()
     }

@@ -1,8 +1,8 @@
-//! Whether a difference between two cells is shown.
+//! Whether a difference between two cells is statistically significant.
 //!
 //! A cell is a recipe on a task, run with several sets of calibration samples (draws), each judged on
-//! the same evaluation samples. What is asked is whether other evaluation samples and other draws would
-//! show the same sign. Both are drawn at random, so the difference of two cells has a part of its
+//! the same evaluation samples. The question is whether other evaluation samples and other draws
+//! would give the same sign. Both are drawn at random, so the difference of two cells has a part of its
 //! variance from each:
 //!
 //! - from the **evaluation samples**: the variance over samples of what a sample adds to the
@@ -18,14 +18,14 @@
 //! The sum of both is never too small on average, since what samples and draws do together is counted
 //! twice (Owen, The pigeonhole bootstrap, 2007). But the variance over three draws is known from two
 //! degrees of freedom only. So each part `V` has its own quantile of Student's distribution, and a
-//! difference is shown at a level if its square exceeds the sum of `t² V` (Banerjee, Sankhya 1960). For
+//! difference is significant at a level if its square exceeds the sum of `t² V` (Banerjee, Sankhya 1960). For
 //! normal parts this makes false claims with at most that probability, whatever the parts' sizes: the
 //! chance that `Z²` stays below a sum with weights is at least the weighted mean of what each part would
 //! give alone, as the distribution of `Z²` is concave. A joint number of degrees of freedom (Welch and
 //! Satterthwaite) claims several times as often far out, where comparisons that are made together are
 //! judged.
 //!
-//! The p-value is the level at which a difference would just be shown. Nothing is drawn at random.
+//! The p-value is the level at which a difference would just be significant. Nothing is drawn at random.
 
 mod compare;
 mod false_discovery;

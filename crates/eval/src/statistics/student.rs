@@ -4,7 +4,7 @@ use statrs::function::beta::checked_beta_reg;
 
 /// The probability that a value of Student's distribution is farther from zero than `t`.
 pub(super) fn two_sided(t: f64, freedom: f64) -> f64 {
-    // Not twice the distribution's own tail: what is no number is no probability, and no panic.
+    // The checked function: statrs's distribution panics where an argument is not a number.
     checked_beta_reg(0.5 * freedom, 0.5, freedom / (freedom + t * t)).unwrap_or(f64::NAN)
 }
 

@@ -83,8 +83,8 @@ impl World {
             let found = self.comparison(&mut random, 0.0);
             let count = |claimed: bool| if claimed { 1.0 } else { 0.0 };
             (
-                levels.map(|level| count(found.shown(level))),
-                levels.map(|level| count(found.shown_if_variances_were_known(level))),
+                levels.map(|level| count(found.significant(level))),
+                levels.map(|level| count(found.significant_if_variances_were_known(level))),
             )
         };
         let add = |a: ([f64; 3], [f64; 3]), b: ([f64; 3], [f64; 3])| {

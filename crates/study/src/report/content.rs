@@ -99,8 +99,8 @@ fn claims(experiment: &ExperimentResult) -> impl Iterator<Item = Verdict> + '_ {
 fn experiment(analysis: &Analysis, experiment: &ExperimentResult) -> Section {
     let setting = format!(
         "The reference: {}. {} comparisons are judged together. First the differences from the \
-         reference, averaged over what else is varied, and how many of the single comparisons show \
-         better, worse, or no difference:",
+         reference, averaged over what else is varied, and how many of the single comparisons are \
+         better, worse, or not significant:",
         experiment.setting, experiment.comparisons
     );
     let panel = |&task: &usize| panel(analysis, experiment, task);
@@ -112,7 +112,7 @@ fn experiment(analysis: &Analysis, experiment: &ExperimentResult) -> Section {
     Section { title: experiment.question.clone(), blocks }
 }
 
-/// For each value that is compared: its mean difference by task, and how often it was shown.
+/// For each value that is compared: its mean difference by task, and how often it was significant.
 fn main_effects(analysis: &Analysis, experiment: &ExperimentResult) -> Table {
     let several = experiment.axes.iter().enumerate().filter(|(at, _)| {
         experiment.cells.iter().any(|c| c.against.is_some() && c.levels[*at] != c.reference[*at])
@@ -125,7 +125,7 @@ fn main_effects(analysis: &Analysis, experiment: &ExperimentResult) -> Table {
     for &task in &experiment.tasks {
         header.push(analysis.tasks[task].name.clone());
     }
-    header.push("better / worse / not shown".into());
+    header.push("better / worse / not significant".into());
     let mut rows = Vec::new();
     for (at, axis) in experiment.axes.iter().enumerate() {
         for level in 1..axis.labels.len() {

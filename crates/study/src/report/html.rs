@@ -6,7 +6,8 @@ use super::document::{Block, Panel, Section, Table};
 use super::plot::shown;
 use crate::claims::Verdict;
 
-/// Black on white, one column on a phone, two of figures on a desk, whole figures on printed pages.
+/// Black on white; one column on a phone, two columns of figures on a wide screen, and figures that are
+/// not broken across printed pages.
 const STYLE: &str = "\
 :root{color-scheme:light}\
 body{font:16px/1.5 system-ui,-apple-system,'Segoe UI','DejaVu Sans',sans-serif;color:#111;\
