@@ -14,7 +14,6 @@ use crate::event::Cancelled;
 use crate::graph::GraphError;
 use crate::import::onnx::ImportError;
 use crate::lower::LowerError;
-use crate::pipeline::CalibratedError;
 use crate::quant::QuantizeError;
 use crate::recipe::RecipeError;
 use crate::reconstruct::ReconstructError;
@@ -68,6 +67,31 @@ pub enum Error {
     /// The caller cancelled.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+}
+
+/// Why a calibration cannot serve a recipe.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CalibratedError {
+    /// It was made by a recipe that differs in what calibration depends on.
+    #[error(
+        "this calibration was made by a recipe with another `{key}`: calibrate again by this recipe"
+    )]
+    Recipe {
+        /// The key that differs.
+        key: &'static str,
+    },
+    /// Later stages look at more samples than were kept.
+    #[error(
+        "{kept} samples were kept of this calibration, and the recipe looks at {needed}: calibrate \
+         again, keeping as many as `Quantizer::samples_kept` says"
+    )]
+    Samples {
+        /// How many were kept.
+        kept: usize,
+        /// How many are needed.
+        needed: usize,
+    },
 }
 
 impl From<SynthesizeError> for Error {

@@ -101,9 +101,9 @@ pub mod schema;
 pub mod warning;
 pub mod warnings;
 
-pub use error::Error;
+pub use error::{CalibratedError, Error};
 pub use event::{Cancelled, Event, Progress};
 pub use import::{capture, onnx};
 pub use network::{Quantized, WriteBackError};
-pub use pipeline::{Calibrated, CalibratedError, Quantizer};
+pub use pipeline::{Calibrated, Quantizer};
 pub use recipe::Recipe;

@@ -12,7 +12,7 @@ use crate::calibrate::suspicious::suspicious_values;
 use crate::calibrate::synthesize::synthesize;
 use crate::calibrate::{BatchShapeError, CalibrateError, Calibration, calibrate};
 use crate::condition::{ChannelRanges, ConditioningChoice};
-use crate::error::Error;
+use crate::error::{CalibratedError, Error};
 use crate::event::{Event, Progress};
 use crate::graph::{FloatModel, Graph, Value, to_tensor, to_vec};
 use crate::lower::lower;
@@ -59,31 +59,6 @@ impl MadeBy {
         ];
         parts.into_iter().find(|part| !part.1).map(|part| part.0)
     }
-}
-
-/// Why a calibration cannot serve a recipe.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CalibratedError {
-    /// It was made by a recipe that differs in what calibration depends on.
-    #[error(
-        "this calibration was made by a recipe with another `{key}`: calibrate again by this recipe"
-    )]
-    Recipe {
-        /// The key that differs.
-        key: &'static str,
-    },
-    /// Later stages look at more samples than were kept.
-    #[error(
-        "{kept} samples were kept of this calibration, and the recipe looks at {needed}: calibrate \
-         again, keeping as many as `Quantizer::samples_kept` says"
-    )]
-    Samples {
-        /// How many were kept.
-        kept: usize,
-        /// How many are needed.
-        needed: usize,
-    },
 }
 
 /// Makes the observer of a value.

@@ -1,6 +1,6 @@
 //! JSON schemas, for editors that complete and check recipes. Only with the feature `schema`.
 
-use schemars::{Schema, SchemaGenerator, json_schema, schema_for};
+use schemars::{Schema, schema_for};
 use serde_json::{Value, json};
 
 use crate::recipe::{PRESETS, Recipe};
@@ -22,32 +22,6 @@ pub fn recipe() -> Schema {
         properties.insert("extends".into(), extends);
     }
     schema
-}
-
-/// A component: the name that recipes use, what it does, and the schema of its parameters.
-pub(crate) type Component = (&'static str, &'static str, Schema);
-
-/// The schema of a choice: the name of a component, or a table of one component's parameters.
-pub(crate) fn choice(kind: &str, components: Vec<Component>) -> Schema {
-    let name =
-        |(name, summary, _): &Component| json_schema!({ "const": name, "description": summary });
-    let table = |(name, summary, parameters): &Component| {
-        json_schema!({
-            "type": "object",
-            "description": summary,
-            "properties": { *name: parameters },
-            "required": [name],
-            "additionalProperties": false,
-        })
-    };
-    let forms = components.iter().map(name).chain(components.iter().map(table));
-    let forms: Vec<Value> = forms.map(Value::from).collect();
-    json_schema!({ "description": format!("A {kind}."), "oneOf": forms })
-}
-
-/// The parameters of a component by their schema.
-pub(crate) fn parameters<T: schemars::JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
-    generator.subschema_for::<T>()
 }
 
 #[cfg(test)]

@@ -89,7 +89,7 @@ pub struct Report {
     /// How many.
     pub sqnr_samples: usize,
     /// How raw samples become inputs, as the program records it.
-    #[cfg_attr(feature = "schema", schemars(schema_with = "crate::schema::preprocessing"))]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "crate::schema::preprocessing::schema"))]
     pub preprocessing: Preprocessing,
     /// The names of the classes, if known.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -49,9 +49,9 @@ macro_rules! choices {
 
             fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 let components = vec![$(
-                    ($name, $summary, $crate::schema::parameters::<$variant>(generator))
+                    ($name, $summary, generator.subschema_for::<$variant>())
                 ),*];
-                $crate::schema::choice($kind, components)
+                $crate::recipe::choice::schema::choice($kind, components)
             }
         }
 
@@ -115,6 +115,33 @@ macro_rules! choices {
 }
 
 pub(crate) use choices;
+
+/// The schemas of choices.
+#[cfg(feature = "schema")]
+pub(crate) mod schema {
+    use schemars::{Schema, json_schema};
+    use serde_json::Value;
+
+    /// A component: the name that recipes use, what it does, and the schema of its parameters.
+    pub type Component = (&'static str, &'static str, Schema);
+
+    /// The schema of a choice: the name of a component, or a table of one component's parameters.
+    pub fn choice(kind: &str, components: Vec<Component>) -> Schema {
+        let name = |(name, summary, _): &Component| json_schema!({ "const": name, "description": summary });
+        let table = |(name, summary, parameters): &Component| {
+            json_schema!({
+                "type": "object",
+                "description": summary,
+                "properties": { *name: parameters },
+                "required": [name],
+                "additionalProperties": false,
+            })
+        };
+        let forms = components.iter().map(name).chain(components.iter().map(table));
+        let forms: Vec<Value> = forms.map(Value::from).collect();
+        json_schema!({ "description": format!("A {kind}."), "oneOf": forms })
+    }
+}
 
 /// The message for a component that does not exist.
 pub fn unknown(kind: &str, name: &str, names: &[&str]) -> String {

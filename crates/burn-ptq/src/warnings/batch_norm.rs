@@ -95,7 +95,7 @@ impl<'a> FirstNorm<'a> {
 
     /// The scaling of `samples` that fits far better than `now`, unless another does as well.
     fn clearly_best(&self, samples: &[f32], now: &BatchNormFit) -> Option<Scaling> {
-        let fitting: Vec<(f64, Scaling)> = candidates(samples, Some(now))
+        let fitting: Vec<(f64, Scaling)> = candidates(samples, Some(now.stretch))
             .into_iter()
             .filter_map(|scaling| {
                 let fit = self.fit(scaling.apply(samples))?;

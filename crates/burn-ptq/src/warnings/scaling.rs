@@ -2,8 +2,6 @@
 
 use burn_ptq_deploy::preprocess::Preprocessing;
 
-use super::BatchNormFit;
-
 /// `x * factor + term`, on inputs as the network gets them now.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scaling {
@@ -36,9 +34,9 @@ const USUAL: &[Scaling] = &[
 ];
 
 /// The scalings to try on `inputs`: those that the inputs' own range and deviation suggest, the usual
-/// ones, and what makes up for the stretch that `fit` found. Those that do the same to such inputs are
-/// listed once.
-pub fn candidates(inputs: &[f32], fit: Option<&BatchNormFit>) -> Vec<Scaling> {
+/// ones, and what makes up for a `stretch` of the first layer's outputs. Those that do the same to such
+/// inputs are listed once.
+pub fn candidates(inputs: &[f32], stretch: Option<f64>) -> Vec<Scaling> {
     let count = inputs.len().max(1) as f64;
     let mean = inputs.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
     let squares: f64 = inputs.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum();
@@ -58,7 +56,7 @@ pub fn candidates(inputs: &[f32], fit: Option<&BatchNormFit>) -> Vec<Scaling> {
     ];
     let mut candidates: Vec<Scaling> = Vec::new();
     // Outputs of the first layer grow as its inputs do.
-    let by_stretch = fit.map(|f| scaling((1.0 / f.stretch) as f32, 0.0, "inputs as in training"));
+    let by_stretch = stretch.map(|s| scaling((1.0 / s) as f32, 0.0, "inputs as in training"));
     for scaling in derived.iter().chain(USUAL).chain(&by_stretch) {
         let is_finite = scaling.factor.is_finite() && scaling.term.is_finite();
         // Within a hundredth of the scaled inputs' largest magnitude.

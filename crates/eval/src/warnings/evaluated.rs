@@ -77,7 +77,7 @@ impl EvaluationFacts {
         let fit = |inputs: Vec<f32>| norm.as_ref().and_then(|norm| norm.fit(inputs));
         let mut predict = float_predictor(float, device);
         let mut tried = Vec::new();
-        for scaling in candidates(&inputs, fit(inputs.clone()).as_ref()) {
+        for scaling in candidates(&inputs, fit(inputs.clone()).map(|fit| fit.stretch)) {
             let mut predict = |samples: Vec<f32>| predict(scaling.apply(&samples));
             let judged = evaluation.judge_samples("try scalings", &mut predict, progress)?;
             let error = standard_error(evaluation, &judged, None);
