@@ -1,11 +1,13 @@
 //! Developer commands: `cargo xtask`.
 
 mod bench;
+mod compare;
 mod components;
 mod docs;
 mod mcu;
 mod msrv;
 mod outcome;
+mod packages;
 mod picture;
 mod random_graphs;
 mod requirements;
@@ -33,6 +35,8 @@ struct Arguments {
 enum Developer {
     Test(test::Arguments),
     Docs(docs::Arguments),
+    Packages(packages::Arguments),
+    Compare(compare::Arguments),
     Bench(bench::Arguments),
     Mcu(mcu::Arguments),
     RandomGraphs(random_graphs::Arguments),
@@ -47,6 +51,8 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Developer::Test(arguments) => test::run(&arguments),
         Developer::Docs(arguments) => docs::run(&arguments),
+        Developer::Packages(arguments) => packages::run(&arguments),
+        Developer::Compare(arguments) => compare::run(&arguments),
         Developer::Bench(arguments) => bench::run(&arguments),
         Developer::Mcu(arguments) => mcu::run(&arguments),
         Developer::RandomGraphs(arguments) => random_graphs::run(&arguments),
