@@ -13,4 +13,5 @@ pub use histogram::Histogram;
 pub(crate) use moments::dot;
 pub use moments::{Moments, MomentsObserver, Quadratic};
 pub use observer::{HistogramObserver, Observer};
+pub(crate) use stats::unit;
 pub use stats::{Distribution, Stats};

@@ -221,7 +221,7 @@ impl Moments {
                 // Gradients and errors in f32 want second moments that can be squared themselves. Where
                 // they can, all groups keep one unit, so that their errors can be added.
                 let usual = (1e-12..=1e12).contains(&mean_diagonal);
-                let unit = if usual { 1.0 } else { f64::from(crate::range::unit(ridge as f32)) };
+                let unit = if usual { 1.0 } else { f64::from(super::unit(ridge as f32)) };
                 hessian *= (1.0 - doubt) / unit;
                 let ridge = ridge / unit;
                 for i in 0..len {

@@ -136,3 +136,13 @@ impl Distribution {
         self.points.iter().map(|p| p.1).sum()
     }
 }
+
+/// The power of two in whose units numbers of `magnitude` are computed with: 1 unless squares of
+/// their errors would leave the floats.
+pub(crate) fn unit(magnitude: f32) -> f32 {
+    const USUAL: std::ops::Range<f32> = 6e-5..1e9;
+    match magnitude > 0.0 && magnitude.is_finite() && !USUAL.contains(&magnitude) {
+        true => magnitude.log2().floor().clamp(-120.0, 120.0).exp2(),
+        false => 1.0,
+    }
+}

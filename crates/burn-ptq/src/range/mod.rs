@@ -33,7 +33,7 @@ pub(crate) use possible::is_zero;
 use burn_ptq_kernels::grid::weight_range;
 
 use crate::graph::Array;
-use crate::observe::{Distribution, Quadratic};
+use crate::observe::{Distribution, Quadratic, unit};
 use crate::quant::{Granularity, QParams, Range, Scheme};
 use crate::recipe::choice::choices;
 
@@ -115,16 +115,6 @@ pub fn activation_qparams(
     let mut qparams = QParams::activation(range, scheme);
     qparams.scales.iter_mut().for_each(|scale| *scale *= unit);
     qparams
-}
-
-/// The power of two in whose units numbers of `magnitude` are computed with: 1 unless squares of
-/// their errors would leave the floats.
-pub(crate) fn unit(magnitude: f32) -> f32 {
-    const USUAL: std::ops::Range<f32> = 6e-5..1e9;
-    match magnitude > 0.0 && magnitude.is_finite() && !USUAL.contains(&magnitude) {
-        true => magnitude.log2().floor().clamp(-120.0, 120.0).exp2(),
-        false => 1.0,
-    }
 }
 
 /// `range`, or all of `distribution` if it holds nothing but zero.

@@ -13,11 +13,11 @@ use super::{GoOn, Rounded, Rounding, RoundingProblem};
 use crate::bits::BitPlan;
 use crate::event::{Cancelled, Event, Progress};
 use crate::graph::{Array, Graph, Node};
-use crate::observe::{Moments, MomentsObserver};
+use crate::observe::{Moments, MomentsObserver, unit};
 use crate::quant::{
     QParams, QuantizeError, QuantizedGraph, QuantizedWeights, Range, SideBySide, least_scale,
 };
-use crate::range::{WeightProblem, WeightRange, is_zero, unit, weight_qparams};
+use crate::range::{WeightProblem, WeightRange, is_zero, weight_qparams};
 
 /// How layers are rounded one after the other.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
