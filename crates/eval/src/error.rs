@@ -79,6 +79,7 @@ through_the_pipeline!(
     burn_ptq::calibrate::CalibrateError,
     burn_ptq::import::onnx::ImportError,
     burn_ptq::graph::GraphError,
+    burn_ptq::recipe::RecipeError,
     burn_ptq_deploy::export::ExportError,
     burn_ptq_deploy::file::FileError,
 );

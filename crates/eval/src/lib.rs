@@ -14,12 +14,12 @@
 //!
 //! let job = Job {
 //!     task: Task::open("tasks/kws".as_ref())?,
-//!     recipe: Recipe::preset("w4a8").map_err(burn_ptq::Error::from)?,
+//!     recipe: Recipe::preset("w4a8")?,
 //!     exports: vec!["c".into()],
 //!     explain: false,
 //!     out: Some("out".into()),
 //! };
-//! let (report, quantized) = job::run(&job, &Device::default(), &|_| true)?;
+//! let (report, _) = job::run(&job, &Device::default(), &|_| true)?;
 //! println!("{:?} of {:?}", report.integer, report.float);
 //! # Ok::<(), burn_ptq_eval::Error>(())
 //! ```
