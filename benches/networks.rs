@@ -8,8 +8,7 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use burn_ptq::Recipe;
-use burn_ptq_deploy::interpreter::{Interpreter, Path as KernelPath};
-use burn_ptq_deploy::io::quantize_inputs;
+use burn_ptq_deploy::run::{Interpreter, Path as KernelPath, quantize_inputs};
 use burn_ptq_eval::data::Samples;
 use burn_ptq_eval::input::ModelInput;
 use burn_ptq_eval::job::{self, Job};
@@ -42,8 +41,8 @@ fn main() {
     let program = &quantized.program;
     let inputs = quantize_inputs(program, &batch);
     let inputs: Vec<&[u8]> = inputs.chunks(program.tensors[program.input.0].bytes()).collect();
-    let [mut fast, mut plain] = [KernelPath::Fast, KernelPath::Reference]
-        .map(|path| Interpreter::new(program, path).expect("the program is valid"));
+    let [mut fast, mut plain] =
+        [KernelPath::Fast, KernelPath::Reference].map(|path| Interpreter::new(program, path));
     for input in &inputs {
         assert_eq!(fast.run(input).expect("it runs"), plain.run(input).expect("it runs"));
     }

@@ -8,23 +8,25 @@ use burn::tensor::{Device, Tensor};
 use burn_ptq::graph::Graph;
 use burn_ptq::import::{capture, onnx};
 use burn_ptq::{Quantizer, Recipe};
-use burn_ptq_deploy::model::IntModel;
+use burn_ptq_deploy::place::Placement;
+use burn_ptq_deploy::program::Program;
 use burn_ptq_eval::data::Samples;
 use burn_ptq_eval::input::ModelInput;
 use burn_ptq_eval::task::Task;
 use burn_ptq_examples::training::demo;
 
 /// Quantizes, and forgets what things are called.
-fn program(task: &Task, graph: Graph) -> IntModel {
+fn program(task: &Task, graph: Graph) -> (Program, Placement) {
     let input = ModelInput::of_graph(&graph, &task.input).unwrap();
     let samples = Samples::open(task.calibration.as_ref().unwrap(), &input).unwrap();
     let batches = samples.batches(32, Some(128)).unwrap();
     let quantizer = Quantizer::new(Recipe::preset("w4a8").unwrap());
-    let mut program = quantizer.quantize_samples(graph, batches, None, &|_| true).unwrap().program;
+    let quantized = quantizer.quantize_samples(graph, batches, None, &|_| true).unwrap();
+    let (mut program, placement) = quantized.program.into_parts();
     program.name = String::new();
     program.tensors.iter_mut().for_each(|tensor| tensor.name = String::new());
     program.nodes.iter_mut().for_each(|node| node.name = String::new());
-    program
+    (program, placement)
 }
 
 fn check<M: Module, const I: usize, const O: usize>(
@@ -37,8 +39,8 @@ fn check<M: Module, const I: usize, const O: usize>(
     let sample = Tensor::zeros(shape, &Device::flex());
     let captured = program(&task, capture(model, sample, forward).unwrap());
     let imported = program(&task, onnx::read(&task.model).unwrap());
-    assert_eq!(captured.nodes.len(), imported.nodes.len());
-    for (captured, imported) in captured.nodes.iter().zip(&imported.nodes) {
+    assert_eq!(captured.0.nodes.len(), imported.0.nodes.len());
+    for (captured, imported) in captured.0.nodes.iter().zip(&imported.0.nodes) {
         assert_eq!(captured, imported);
     }
     assert_eq!(captured, imported);

@@ -5,8 +5,8 @@
 
 use burn_ptq_deploy::export::ExportError;
 use burn_ptq_deploy::file::FileError;
-use burn_ptq_deploy::interpreter::InterpreterError;
 use burn_ptq_deploy::preprocess::PreprocessingError;
+use burn_ptq_deploy::run::InputSizeError;
 
 use crate::calibrate::synthesize::SynthesizeError;
 use crate::calibrate::{BatchShapeError, CalibrateError};
@@ -55,9 +55,9 @@ pub enum Error {
     /// An input does not fit the model.
     #[error(transparent)]
     BatchShape(#[from] BatchShapeError),
-    /// The integer program cannot run.
+    /// An input does not fit the integer program.
     #[error(transparent)]
-    Interpreter(#[from] InterpreterError),
+    InputSize(#[from] InputSizeError),
     /// The program's file cannot be written.
     #[error(transparent)]
     File(#[from] FileError),

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor};
-use burn_ptq_deploy::model::Provenance;
+use burn_ptq_deploy::place::Memory;
 use burn_ptq_deploy::preprocess::Preprocessing;
+use burn_ptq_deploy::program::Provenance;
+use burn_ptq_deploy::target::Kernels;
 
 use crate::bits::BitPlan;
 use crate::calibrate::suspicious::suspicious_values;
@@ -15,7 +17,7 @@ use crate::condition::{ChannelRanges, ConditioningChoice};
 use crate::error::{CalibratedError, Error};
 use crate::event::{Event, Progress};
 use crate::graph::{FloatModel, Graph, Value, to_tensor, to_vec};
-use crate::lower::lower;
+use crate::lower::{LowerError, lower};
 use crate::network::{FEWEST_NOISE_SAMPLES, MeasuredOn, NOISE_SAMPLES, Noise, Quantized};
 use crate::observe::{HistogramObserver, Observer};
 use crate::prepare::{insert_requantize, prepare};
@@ -431,6 +433,7 @@ impl Quantizer {
         self.preprocessing.check(&program.input_border.source_shape)?;
         program.preprocessing.clone_from(&self.preprocessing);
         program.classes.clone_from(&self.classes);
+        let program = program.place(Kernels::Portable, Memory::Whole).map_err(LowerError::from)?;
         stage("lower", &mut clock);
 
         if let Some(origin) = &float.origin {

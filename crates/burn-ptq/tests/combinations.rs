@@ -13,8 +13,7 @@ use burn_ptq::quant::SimulatedModel;
 use burn_ptq::recipe::catalogue::stages;
 use burn_ptq::round::RoundingChoice;
 use burn_ptq::{Error, Event, Quantized, Quantizer, Recipe};
-use burn_ptq_deploy::interpreter::{Path as KernelPath, run_batch};
-use burn_ptq_deploy::io::{dequantize_outputs, quantize_inputs};
+use burn_ptq_deploy::run::{Path as KernelPath, dequantize_outputs, quantize_inputs, run_batch};
 
 const SAMPLES: usize = 48;
 const INPUT: [usize; 3] = [2, 10, 10];

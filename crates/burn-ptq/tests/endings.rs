@@ -12,7 +12,7 @@ use burn_ptq::graph::{Array, Clamp, FloatModel, Graph, Op, dims3};
 use burn_ptq::network::compare_layers;
 use burn_ptq::quant::SimulatedModel;
 use burn_ptq::{Error, Quantized, Quantizer, Recipe};
-use burn_ptq_deploy::model::IntOp;
+use burn_ptq_deploy::program::IntOp;
 
 const SAMPLES: usize = 12;
 /// Endings a kind of network.

@@ -12,8 +12,7 @@ use burn_ptq::graph::{Array, Clamp, FloatModel, Graph, Op, ValueId, dims3};
 use burn_ptq::network::compare_layers;
 use burn_ptq::recipe::{PRESETS, Recipe};
 use burn_ptq::{Error, Quantized, Quantizer};
-use burn_ptq_deploy::interpreter::{Path as KernelPath, run_batch};
-use burn_ptq_deploy::io::{dequantize_outputs, quantize_inputs};
+use burn_ptq_deploy::run::{Path as KernelPath, dequantize_outputs, quantize_inputs, run_batch};
 
 /// Numbers between -1 and 1 that look random.
 fn numbers(count: usize, seed: u64) -> Vec<f32> {

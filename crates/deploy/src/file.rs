@@ -6,21 +6,26 @@
 //! | 4..8 | format version, u32 little endian |
 //! | 8..16 | length of the payload, u64 little endian |
 //! | 16..20 | CRC-32 (IEEE) of the payload, u32 little endian |
-//! | 20.. | payload: the [`IntModel`] in postcard's encoding |
+//! | 20.. | payload: the program and its places in postcard's encoding |
 //!
 //! The bytes depend on the program alone. Readers accept the versions that they know and refuse
-//! newer ones; any change of [`IntModel`] or of what its fields mean is a new version.
+//! newer ones; any change of that layout or of what its fields mean is a new version.
+
+mod wire;
 
 use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::path::Path;
 
 use thiserror::Error;
 
 use crate::bounded;
-use crate::model::IntModel;
-use crate::output::write_atomically;
-use crate::verify::{MAX_NODES, VerifyError, verify};
+use crate::output::{IoError, failed, write_atomically};
+use crate::place::Placed;
+use crate::program::MAX_NODES;
+use crate::target::Kernels;
+use crate::verify::VerifyError;
+use wire::Wire;
 
 /// The version that this crate writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 4;
@@ -34,16 +39,9 @@ const HEADER_BYTES: usize = 20;
 /// Why a `.bptq` file cannot be read or written.
 #[derive(Debug, Error)]
 pub enum FileError {
-    /// The operating system refused.
-    #[error("cannot {action} {}: {source}", path.display())]
-    Io {
-        /// `read` or `write`.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The reason.
-        source: io::Error,
-    },
+    /// The file system refused.
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// The file does not begin as a `.bptq` file does.
     #[error(
         "not a .bptq file: expected it to begin with \"BPTQ\", found {found:?}; \
@@ -92,8 +90,8 @@ pub enum FileError {
 }
 
 /// Reads and verifies the program at `path`.
-pub fn read(path: &Path) -> Result<IntModel, FileError> {
-    let io_error = |source| FileError::Io { action: "read", path: path.to_path_buf(), source };
+pub fn read(path: &Path) -> Result<Placed, FileError> {
+    let io_error = |source| FileError::from(IoError { action: "read", path: path.into(), source });
     let file = File::open(path).map_err(io_error)?;
     let mut bytes = Vec::new();
     // The header first: what is no .bptq file is not loaded.
@@ -106,21 +104,16 @@ pub fn read(path: &Path) -> Result<IntModel, FileError> {
     from_bytes(&bytes)
 }
 
-/// Verifies the program and writes it to `path`, which holds either the old file or the whole new
-/// one at any time; makes the folder that it lies in.
-pub fn write(path: &Path, model: &IntModel) -> Result<(), FileError> {
-    verify(model)?;
-    let bytes = to_bytes(model)?;
-    write_atomically(path, &bytes).map_err(|source| FileError::Io {
-        action: "write",
-        path: path.to_path_buf(),
-        source,
-    })
+/// Writes the program to `path`, which holds either the old file or the whole new one at any time;
+/// makes the folder that it lies in.
+pub fn write(path: &Path, program: &Placed) -> Result<(), FileError> {
+    let bytes = to_bytes(program)?;
+    Ok(write_atomically(path, &bytes).map_err(failed("write", path))?)
 }
 
 /// The bytes of a `.bptq` file.
-pub fn to_bytes(model: &IntModel) -> Result<Vec<u8>, FileError> {
-    let payload = postcard::to_stdvec(model).map_err(malformed)?;
+pub fn to_bytes(program: &Placed) -> Result<Vec<u8>, FileError> {
+    let payload = postcard::to_stdvec(&Wire::of(program)).map_err(malformed)?;
     let mut bytes = Vec::with_capacity(HEADER_BYTES + payload.len());
     bytes.extend_from_slice(&MAGIC);
     bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
@@ -130,10 +123,10 @@ pub fn to_bytes(model: &IntModel) -> Result<Vec<u8>, FileError> {
     Ok(bytes)
 }
 
-/// Decodes and verifies the bytes of a `.bptq` file.
+/// Decodes and verifies the bytes of a `.bptq` file, which has places for the portable kernels.
 ///
 /// Allocates in proportion to `bytes`, whatever lengths they claim.
-pub fn from_bytes(bytes: &[u8]) -> Result<IntModel, FileError> {
+pub fn from_bytes(bytes: &[u8]) -> Result<Placed, FileError> {
     let header = Header::parse(bytes)?;
     let payload = &bytes[HEADER_BYTES..];
     let expected = header.length.saturating_add(HEADER_BYTES as u64);
@@ -144,12 +137,12 @@ pub fn from_bytes(bytes: &[u8]) -> Result<IntModel, FileError> {
     if found != header.checksum {
         return Err(FileError::Checksum { expected: header.checksum, found });
     }
-    let (model, rest): (IntModel, _) = postcard::take_from_bytes(payload).map_err(malformed)?;
+    let (wire, rest): (Wire, _) = postcard::take_from_bytes(payload).map_err(malformed)?;
     if !rest.is_empty() {
         return Err(FileError::Malformed(format!("{} bytes follow the program", rest.len())));
     }
-    verify(&model)?;
-    Ok(model)
+    let (program, placement) = wire.into_parts();
+    Ok(Placed::new(program, placement, Kernels::Portable)?)
 }
 
 fn malformed(error: postcard::Error) -> FileError {

@@ -1,24 +1,22 @@
-//! Integer programs: the model file, its verifier and memory planner, the interpreter and the
-//! exporters. Does not depend on Burn: a firmware's build script can use it alone.
+//! Integer programs: what a microcontroller executes, how it is verified, placed in memory, stored,
+//! run on the host and exported as code. Does not depend on Burn: a firmware's build script can use it
+//! alone.
+//!
+//! A [`Program`](program::Program) is operations on tensors. [`place`](program::Program::place)
+//! verifies it and gives it memory; everything else takes the [`Placed`](place::Placed) one.
 
 pub mod board;
 pub mod border;
 pub mod bounded;
 pub mod export;
 pub mod file;
-pub mod interpreter;
-pub mod io;
-pub mod kernels;
-pub mod lifetime;
-pub mod memory;
-pub mod model;
 pub mod op;
 pub mod output;
-pub mod plan;
+pub mod place;
 pub mod preprocess;
 pub mod printable;
-pub mod scratch;
+pub mod program;
+pub mod run;
 pub mod size;
-pub mod stream;
 pub mod target;
 pub mod verify;

@@ -13,19 +13,24 @@ use std::time::Duration;
 pub(crate) use transaction::is_staging;
 pub use transaction::{Transaction, recover};
 
+/// What the file system refused.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {}: {source}", path.display())]
+pub struct IoError {
+    /// What was tried, such as `read`.
+    pub action: &'static str,
+    /// On what.
+    pub path: PathBuf,
+    /// Why it failed.
+    pub source: io::Error,
+}
+
 /// Why results cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
     /// The file system refused.
-    #[error("cannot {action} {}: {source}", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why it failed.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// Another process writes to the same folder.
     #[error(
         "another burn-ptq is writing to {}; wait until it ends, or choose another folder",
@@ -38,9 +43,9 @@ pub enum OutputError {
 }
 
 /// For `map_err` on file operations.
-pub(crate) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OutputError {
+pub(crate) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> IoError {
     let path = path.to_owned();
-    move |source| OutputError::Io { action, path, source }
+    move |source| IoError { action, path, source }
 }
 
 /// Writes `bytes` to the file at `path`, which holds either the old file or the whole new one at any

@@ -5,10 +5,12 @@
 
 use serde::Serialize;
 
-use crate::lifetime::live_spans;
-use crate::model::{IntModel, IntNode, IntOp, Stream};
-use crate::plan::ALIGNMENT;
-use crate::stream::RowProgram;
+use crate::op::IntOp;
+use crate::place::Placed;
+use crate::place::lifetime::{held_bytes, live_spans, spans};
+use crate::place::plan::ALIGNMENT;
+use crate::place::rows::RowProgram;
+use crate::program::{IntNode, TensorId};
 
 /// The cost of a program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -31,7 +33,7 @@ pub struct SizeReport {
 pub struct NodeSize {
     /// The node's name.
     pub name: String,
-    /// [`IntOp::name`](crate::model::IntOp::name).
+    /// [`IntOp::name`](crate::op::IntOp::name).
     pub op: &'static str,
     /// Bits of the weights, if there are any.
     pub weight_bits: Option<u8>,
@@ -44,9 +46,9 @@ pub struct NodeSize {
     pub macs: usize,
 }
 
-/// Sums up a planned program that [`verify`](crate::verify::verify) accepts.
-pub fn size_report(model: &IntModel) -> SizeReport {
-    let live = live_bytes(model);
+/// Sums up what a program takes.
+pub fn size_report(program: &Placed) -> SizeReport {
+    let live = live_bytes(program);
     let size = |(node, live_bytes): (&IntNode, usize)| NodeSize {
         name: node.name.clone(),
         op: node.op.name(),
@@ -55,12 +57,12 @@ pub fn size_report(model: &IntModel) -> SizeReport {
         live_bytes,
         macs: node.op.macs(),
     };
-    let nodes: Vec<NodeSize> = model.nodes.iter().zip(live).map(size).collect();
+    let nodes: Vec<NodeSize> = program.nodes.iter().zip(live).map(size).collect();
     let peak = nodes.iter().map(|node| node.live_bytes).max();
-    let streams = model.streams.iter().map(|stream| stream_bytes(model, stream)).sum::<usize>();
+    let streams = program.row_programs().map(|(_, rows)| stream_bytes(rows)).sum::<usize>();
     SizeReport {
         flash_bytes: nodes.iter().map(|node| node.flash_bytes).sum::<usize>() + streams,
-        ram_bytes: ram_bytes(model),
+        ram_bytes: ram_bytes(program),
         macs: nodes.iter().map(|node| node.macs).sum(),
         peak_node: nodes.iter().position(|node| Some(node.live_bytes) == peak),
         nodes,
@@ -68,8 +70,8 @@ pub fn size_report(model: &IntModel) -> SizeReport {
 }
 
 /// Bytes of the arena as an object of a program, whose size is a multiple of its alignment.
-pub fn ram_bytes(model: &IntModel) -> usize {
-    model.arena_bytes.next_multiple_of(ALIGNMENT).max(ALIGNMENT)
+pub fn ram_bytes(program: &Placed) -> usize {
+    program.arena_bytes().next_multiple_of(ALIGNMENT).max(ALIGNMENT)
 }
 
 /// Bytes of the structure in `bptq.h` that describes an operation, on a machine of 32 bits, where
@@ -98,24 +100,27 @@ pub const fn parameter_bytes(op: &IntOp) -> usize {
 }
 
 /// Bytes of the tables in `bptq_stream.h` that describe a stream, on a machine of 32 bits.
-pub fn stream_bytes(model: &IntModel, stream: &Stream) -> usize {
-    let buffers = RowProgram::unlimited(model, stream).map_or(0, |program| program.buffers.len());
-    4 * (4 + 4 * buffers + 6 * stream.rows.len())
+pub fn stream_bytes(rows: &RowProgram) -> usize {
+    4 * (4 + 4 * rows.buffers.len() + 6 * rows.stages.len())
 }
 
 /// Bytes that are live while each node, or its stream, runs; bytes that an output takes over from an
 /// input count once.
-fn live_bytes(model: &IntModel) -> Vec<usize> {
-    let (live, held, spans) = (live_spans(model), model.held_bytes(), model.spans());
+fn live_bytes(program: &Placed) -> Vec<usize> {
+    let streams = program.streams();
+    let (live, held) = (live_spans(program, streams), held_bytes(program, streams));
     let at = |&(first, last): &(usize, usize)| {
-        let tensors = model.tensors.iter().zip(&held).zip(&live);
+        let tensors = (0..program.tensors.len()).zip(&held).zip(&live);
         let tensors = tensors.filter(|&(_, &(from, to))| from <= last && first <= to);
-        let tensors = tensors.map(|((tensor, &bytes), _)| (tensor.offset, tensor.offset + bytes));
-        let scratch = model.nodes[first..=last].iter().map(|node| node.scratch);
+        let tensors = tensors.map(|((tensor, &bytes), _)| {
+            let offset = program.offset(TensorId(tensor));
+            (offset, offset + bytes)
+        });
+        let scratch = (first..=last).map(|node| program.scratch(node));
         let scratch = scratch.map(|region| (region.offset, region.offset + region.bytes));
         covered(tensors.chain(scratch).collect())
     };
-    spans.iter().map(at).collect()
+    spans(program, streams).iter().map(at).collect()
 }
 
 /// The bytes that lie in at least one of the ranges.

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use burn_ptq_deploy::export::{Exporter, Options, Rust, SelfTest, exporter};
-use burn_ptq_deploy::interpreter::tensor_integers;
-use burn_ptq_deploy::io::{dequantize_outputs, preprocess, quantize_inputs};
-use burn_ptq_deploy::model::{DType, IntModel};
+use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::preprocess::{DataLayout, Element, Preprocessing};
-use burn_ptq_deploy::target::HOST;
-use network::{channels_first, proven};
+use burn_ptq_deploy::program::{DType, Program};
+use burn_ptq_deploy::run::{dequantize_outputs, preprocess, quantize_inputs, tensor_integers};
+use burn_ptq_deploy::target::{HOST, Kernels};
+use network::{channels_first, placed, proven};
 
 mod network;
 #[allow(dead_code)]
@@ -22,7 +22,7 @@ const SAMPLES: usize = 50;
 /// A program under a name, with everything that is fed to it.
 struct Case {
     name: String,
-    model: IntModel,
+    model: Placed,
     self_test: SelfTest,
     /// Raw samples as the device holds them, low byte first, and as the host reads them.
     raw: (Vec<u8>, Vec<f32>),
@@ -71,7 +71,7 @@ impl Random {
     }
 }
 
-fn case(name: &str, model: IntModel, self_test: SelfTest) -> Case {
+fn case(name: &str, model: Placed, self_test: SelfTest) -> Case {
     let mut random =
         Random(name.bytes().fold(7, |sum: u32, byte| sum.wrapping_mul(31) ^ u32::from(byte)));
     let [input, output] = [model.input, model.output].map(|id| &model.tensors[id.0]);
@@ -86,6 +86,12 @@ fn case(name: &str, model: IntModel, self_test: SelfTest) -> Case {
     Case { name: name.to_owned(), model, self_test, raw, values, outputs }
 }
 
+/// The network as a program to change, and its self-test.
+fn changeable() -> (Program, SelfTest) {
+    let (network, self_test) = proven("net");
+    (network.program().clone(), self_test)
+}
+
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     let elements = [
@@ -97,12 +103,12 @@ fn cases() -> Vec<Case> {
         ("f32", Element::F32),
     ];
     for (text, element) in elements {
-        let (mut model, self_test) = proven("net");
+        let (mut model, self_test) = changeable();
         model.preprocessing = Preprocessing { element, scale: 0.013, ..Preprocessing::default() };
         model.classes = vec!["one".into(), "a \"b\" ??/ \u{fc}\\n".into()];
-        cases.push(case(&format!("plain_{text}"), model, self_test));
+        cases.push(case(&format!("plain_{text}"), placed(model), self_test));
 
-        let (mut model, self_test) = proven("net");
+        let (mut model, self_test) = changeable();
         channels_first(&mut model);
         model.preprocessing = Preprocessing {
             element,
@@ -111,9 +117,9 @@ fn cases() -> Vec<Case> {
             std: vec![0.229, 0.224, 0.225],
             ..Preprocessing::default()
         };
-        cases.push(case(&format!("channels_{text}"), model, self_test));
+        cases.push(case(&format!("channels_{text}"), placed(model), self_test));
 
-        let (mut model, self_test) = proven("net");
+        let (mut model, self_test) = changeable();
         channels_first(&mut model);
         // Steps of a power of two: many raw elements lie between two integers.
         let input = model.input.0;
@@ -125,10 +131,9 @@ fn cases() -> Vec<Case> {
             layout: DataLayout::ChannelsLast,
             ..Preprocessing::default()
         };
-        cases.push(case(&format!("ties_{text}"), model, self_test));
+        cases.push(case(&format!("ties_{text}"), placed(model), self_test));
 
         let mut model = programs::table16();
-        let self_test = SelfTest::new(&model, &[vec![0; 16]]).expect("it runs");
         model.preprocessing = Preprocessing {
             element,
             scale: 0.0007,
@@ -137,12 +142,13 @@ fn cases() -> Vec<Case> {
             channel_axis: 2,
             ..Preprocessing::default()
         };
+        let model = placed(model);
+        let self_test = SelfTest::new(&model, &[vec![0; 16]]).expect("it runs");
         cases.push(case(&format!("wide_{text}"), model, self_test));
     }
     // A rule for each of 20 channels, too many for tables.
     let mut model = programs::table8();
     model.tensors.iter_mut().for_each(|tensor| tensor.shape = [1, 1, 20]);
-    burn_ptq_deploy::plan::plan(&mut model);
     for border in [&mut model.input_border, &mut model.output_border] {
         *border = programs::border([1, 1, 20]);
     }
@@ -152,6 +158,7 @@ fn cases() -> Vec<Case> {
         channel_axis: 2,
         ..Preprocessing::default()
     };
+    let model = placed(model);
     let self_test = SelfTest::new(&model, &[vec![0; 20]]).expect("it runs");
     cases.push(case("many", model, self_test));
     cases
@@ -211,7 +218,7 @@ fn check(name: &str, case: &Case, program: &Path, folder: &Path) {
     }
 }
 
-fn c_types(model: &IntModel) -> [&'static str; 3] {
+fn c_types(model: &Placed) -> [&'static str; 3] {
     let of = |dtype| if dtype == DType::I16 { "int16_t" } else { "int8_t" };
     let raw = match model.preprocessing.element {
         Element::U8 => "uint8_t",
@@ -445,15 +452,12 @@ fn main() {{
 #[test]
 fn preprocessing_that_no_code_can_state_is_refused() {
     let fails = |change: fn(&mut Preprocessing), expected: &str| {
-        let (mut model, self_test) = proven("net");
-        channels_first(&mut model);
-        change(&mut model.preprocessing);
-        for name in ["c", "rust"] {
-            let exporter = exporter(name).expect("known");
-            let rendered = exporter.render(&model, &self_test, &Options::new(&HOST));
-            let error = rendered.expect_err("refused").to_string();
-            assert!(error.contains(expected), "{error}");
-        }
+        let (mut program, _) = changeable();
+        channels_first(&mut program);
+        change(&mut program.preprocessing);
+        let placed = program.place(Kernels::Portable, Memory::Whole);
+        let error = placed.expect_err("refused").to_string();
+        assert!(error.contains(expected), "{error}");
     };
     fails(
         |rule| rule.scale = f32::NAN,
@@ -466,10 +470,11 @@ fn preprocessing_that_no_code_can_state_is_refused() {
 
 #[test]
 fn readmes_say_where_elements_lie() {
-    let (mut model, self_test) = proven("net");
+    let (mut model, self_test) = changeable();
     channels_first(&mut model);
     model.preprocessing.element = Element::I16;
     model.preprocessing.layout = DataLayout::ChannelsLast;
+    let model = placed(model);
     for name in ["c", "rust"] {
         let exporter = exporter(name).expect("known");
         let rendered = exporter.render(&model, &self_test, &Options::new(&HOST)).expect("rendered");

@@ -1,12 +1,13 @@
 //! Plans of random programs are valid, tight and deterministic.
 
-use burn_ptq_deploy::model::{
-    Border, Broadcast, DType, IntModel, IntNode, IntOp, IntTensor, Provenance, Region, TensorId,
-    Weighted, Weights,
+use burn_ptq_deploy::place::plan::ALIGNMENT;
+use burn_ptq_deploy::place::{Memory, Placed};
+use burn_ptq_deploy::program::{
+    Border, Broadcast, DType, IntNode, IntOp, IntTensor, Program, Provenance, TensorId, Weighted,
+    Weights,
 };
-use burn_ptq_deploy::plan::{ALIGNMENT, plan};
 use burn_ptq_deploy::size::size_report;
-use burn_ptq_deploy::verify::verify;
+use burn_ptq_deploy::target::Kernels;
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::{AddParams, Clamp};
@@ -17,7 +18,7 @@ const GRID: Grid = Grid { scale: 0.05, zero_point: 0, min: -128, max: 127 };
 
 fn tensor(index: usize, elements: usize) -> IntTensor {
     let shape = [1, 1, elements];
-    IntTensor { name: format!("t{index}"), shape, dtype: DType::I8, bits: 8, grid: GRID, offset: 0 }
+    IntTensor { name: format!("t{index}"), shape, dtype: DType::I8, bits: 8, grid: GRID }
 }
 
 /// What a random node does to earlier tensors, each given as steps back from the latest.
@@ -63,7 +64,7 @@ fn fully_connected(in_features: usize, out_features: usize, packed: bool) -> Int
     IntOp::FullyConnected { rows: 1, in_features, out_features, weighted }
 }
 
-fn program(input_elements: usize, steps: &[Step]) -> IntModel {
+fn program(input_elements: usize, steps: &[Step]) -> Program {
     let mut tensors = vec![tensor(0, input_elements)];
     let mut nodes = Vec::new();
     for step in steps {
@@ -99,11 +100,11 @@ fn program(input_elements: usize, steps: &[Step]) -> IntModel {
         let output = TensorId(tensors.len());
         tensors.push(tensor(output.0, elements));
         let name = format!("n{}", nodes.len());
-        nodes.push(IntNode { name, op, inputs, output, scratch: Region::default() });
+        nodes.push(IntNode { name, op, inputs, output });
     }
     let output = TensorId(tensors.len() - 1);
     let border = |t: &IntTensor| Border::plain(&t.shape);
-    IntModel {
+    Program {
         name: "random".into(),
         input_border: border(&tensors[0]),
         output_border: border(&tensors[output.0]),
@@ -111,12 +112,15 @@ fn program(input_elements: usize, steps: &[Step]) -> IntModel {
         nodes,
         input: TensorId(0),
         output,
-        arena_bytes: 0,
         provenance: Provenance::default(),
-        streams: Vec::new(),
         preprocessing: Default::default(),
         classes: Vec::new(),
     }
+}
+
+fn placed(input_elements: usize, steps: &[Step]) -> Placed {
+    let program = program(input_elements, steps);
+    program.place(Kernels::Portable, Memory::Whole).expect("a valid program")
 }
 
 proptest! {
@@ -127,45 +131,36 @@ proptest! {
         input in 1..60_usize,
         steps in prop::collection::vec(step(), 1..14),
     ) {
-        let mut model = program(input, &steps);
-        plan(&mut model);
-        prop_assert_eq!(verify(&model), Ok(()));
+        let model = placed(input, &steps);
         let report = size_report(&model);
         let peak = report.peak_node.map(|node| report.nodes[node].live_bytes).unwrap_or(0);
-        prop_assert!(model.arena_bytes >= peak, "{} < {}", model.arena_bytes, peak);
+        prop_assert!(model.arena_bytes() >= peak, "{} < {}", model.arena_bytes(), peak);
         let aligned = |bytes: usize| bytes.next_multiple_of(ALIGNMENT);
         let sum: usize = model.tensors.iter().map(|t| aligned(t.bytes())).sum::<usize>()
-            + model.nodes.iter().map(|n| aligned(n.scratch.bytes)).sum::<usize>();
-        prop_assert!(model.arena_bytes <= sum, "{} > {}", model.arena_bytes, sum);
-        let mut again = model.clone();
-        plan(&mut again);
-        prop_assert_eq!(again, model);
+            + (0..model.nodes.len()).map(|n| aligned(model.scratch(n).bytes)).sum::<usize>();
+        prop_assert!(model.arena_bytes() <= sum, "{} > {}", model.arena_bytes(), sum);
+        prop_assert_eq!(&model.place_again(Kernels::Portable, Memory::Whole).expect("valid"), &model);
+        prop_assert_eq!(placed(input, &steps), model);
     }
 }
 
 #[test]
 fn a_chain_of_element_wise_operations_takes_one_buffer() {
-    let mut model = program(40, &[Step::Table(0), Step::Table(0)]);
-    plan(&mut model);
-    assert_eq!(verify(&model), Ok(()));
-    assert_eq!(model.arena_bytes, 40);
+    let model = placed(40, &[Step::Table(0), Step::Table(0)]);
+    assert_eq!(model.arena_bytes(), 40);
 }
 
 #[test]
 fn a_residual_branch_keeps_its_input() {
     // t1 = table(t0) while t0 is needed by the sum: two buffers; the sum replaces one of them.
-    let mut model = program(40, &[Step::Table(0), Step::Add(0, 1)]);
-    plan(&mut model);
-    assert_eq!(verify(&model), Ok(()));
-    assert_eq!(model.arena_bytes, 80);
-    assert_eq!(model.tensors[2].offset, model.tensors[1].offset);
+    let model = placed(40, &[Step::Table(0), Step::Add(0, 1)]);
+    assert_eq!(model.arena_bytes(), 80);
+    assert_eq!(model.offset(TensorId(2)), model.offset(TensorId(1)));
 }
 
 #[test]
 fn the_report_adds_up_constants_live_bytes_and_macs() {
-    let mut model = program(20, &[Step::FullyConnected(0, 10, true), Step::Table(0)]);
-    plan(&mut model);
-    assert_eq!(verify(&model), Ok(()));
+    let model = placed(20, &[Step::FullyConnected(0, 10, true), Step::Table(0)]);
     let report = size_report(&model);
     // 200 weights of 4 bits, 10 biases of 4 bytes, one multiplier of 8 bytes, 12 parameters; a table.
     assert_eq!(report.nodes[0].flash_bytes, 100 + 40 + 8 + 48);

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use burn_ptq_deploy::export::{ExportError, Exported, SelfTest, check_folder, exporter, target};
-use burn_ptq_deploy::model::IntModel;
+use burn_ptq_deploy::place::Placed;
 use burn_ptq_deploy::target::{HOST, Target};
 use network::proven;
 
@@ -13,7 +13,7 @@ mod network;
 
 fn export_to(
     name: &str,
-    model: &IntModel,
+    model: &Placed,
     self_test: &SelfTest,
     target: &Target,
     dir: &Path,

@@ -7,8 +7,7 @@ use std::process::{Command, Output, Stdio};
 use burn_ptq_deploy::export::{
     C99, Exporter, Options, Rust, SelfTest, check_name, shared_kernels, write_folder,
 };
-use burn_ptq_deploy::memory::reduce_memory;
-use burn_ptq_deploy::model::IntModel;
+use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::target::{HOST, Kernels};
 use network::proven;
 
@@ -17,14 +16,16 @@ mod network;
 mod programs;
 
 /// Two programs that are called the same, with nodes that are called the same.
-fn models() -> [(IntModel, SelfTest); 2] {
+fn models() -> [(Placed, SelfTest); 2] {
     let (first, first_test) = proven("net");
     let mut second = programs::conv();
     second.name = "net".into();
     second.nodes[0].name = "conv".into();
+    let second = programs::placed(second);
     let input = vec![7; second.tensors[second.input.0].bytes()];
     let second_test = SelfTest::new(&second, &[input]).expect("it runs");
-    [(reduce_memory(&first, Kernels::Portable), first_test), (second, second_test)]
+    let first = first.place_again(Kernels::Portable, Memory::Reduced).expect("a valid program");
+    [(first, first_test), (second, second_test)]
 }
 
 const NAMES: [&str; 2] = ["wake_word", "gesture"];

@@ -1,9 +1,9 @@
 //! The error of everything that works with files of data: quantizing a task, judging a network.
 
 use burn_ptq::Cancelled;
-use burn_ptq_deploy::interpreter::InterpreterError;
 use burn_ptq_deploy::output::OutputError;
 use burn_ptq_deploy::preprocess::PreprocessingError;
+use burn_ptq_deploy::run::InputSizeError;
 
 use crate::data::DataError;
 use crate::metric::MetricError;
@@ -44,9 +44,9 @@ pub enum Error {
     /// There was nothing to judge with.
     #[error("there are no evaluation samples: a task folder holds them as eval_x.npy")]
     NoEvaluation,
-    /// The integer program cannot run.
+    /// Samples do not fit the integer program.
     #[error(transparent)]
-    Interpreter(#[from] InterpreterError),
+    InputSize(#[from] InputSizeError),
     /// The output folder cannot be written.
     #[error(transparent)]
     Output(#[from] OutputError),

@@ -2,8 +2,8 @@
 
 use burn_ptq::graph::{Graph, Op, ValueId};
 use burn_ptq::warning::Warning;
-use burn_ptq_deploy::model::IntModel;
 use burn_ptq_deploy::preprocess::{DataLayout, Preprocessing, PreprocessingError};
+use burn_ptq_deploy::program::Program;
 use serde::{Deserialize, Serialize};
 
 /// The order of the axes of raw samples.
@@ -83,7 +83,7 @@ impl ModelInput {
     /// # Errors
     /// If the settings do not fit it.
     pub fn of_program(
-        program: &IntModel,
+        program: &Program,
         settings: &InputSettings,
     ) -> Result<(Self, Vec<Warning>), PreprocessingError> {
         let mut input =

@@ -9,11 +9,11 @@ use burn::tensor::Device;
 use burn_ptq::network::{MeasuredOn, NOISE_SAMPLES, compare_layers, weight_sqnr};
 use burn_ptq::warning::Warning;
 use burn_ptq::{Event, Progress, Quantized, Recipe};
-use burn_ptq_deploy::export::{Kept, check_folder, exporter, stage_folder};
+use burn_ptq_deploy::export::{ExportError, Kept, check_folder, exporter, stage_folder};
 use burn_ptq_deploy::file;
-use burn_ptq_deploy::memory::reduce_memory;
-use burn_ptq_deploy::model::IntModel;
-use burn_ptq_deploy::output::{OutputError, Transaction};
+use burn_ptq_deploy::output::{IoError, OutputError, Transaction};
+use burn_ptq_deploy::place::Memory;
+use burn_ptq_deploy::program::Program;
 use burn_ptq_deploy::size::size_report;
 use burn_ptq_deploy::target::{HOST, Kernels};
 
@@ -64,7 +64,7 @@ pub fn run(job: &Job, device: &Device, progress: Progress) -> Result<(Report, Qu
     let mut quantized = quantizer.quantize_calibrated(calibrated, progress)?;
     quantized.facts.noticed.extend(fewer_samples(&opened, recipe));
     // Exports take their names from it.
-    quantized.program.name.clone_from(&job.task.name);
+    quantized.program.set_name(&job.task.name);
 
     let mut report = begin(job, &opened, &quantized)?;
     let facts = match &opened.evaluation {
@@ -257,7 +257,7 @@ pub struct Clipped {
 
 impl Clipped {
     /// Takes in preprocessed samples.
-    pub fn add(&mut self, program: &IntModel, samples: &[f32]) {
+    pub fn add(&mut self, program: &Program, samples: &[f32]) {
         let grid = program.tensors[program.input.0].grid;
         let half = 0.5 * grid.scale;
         let [low, high] = [grid.dequantize(grid.min) - half, grid.dequantize(grid.max) + half];
@@ -283,12 +283,13 @@ fn describe_layers(
     let sizes = size_report(program);
     report.flash_bytes = sizes.flash_bytes;
     report.ram_bytes = sizes.ram_bytes;
-    let exported = reduce_memory(program, Kernels::Portable);
+    let exported = program.place_again(Kernels::Portable, Memory::Reduced);
+    let exported = exported.map_err(ExportError::from)?;
     let exported_sizes = size_report(&exported);
     report.exported = ExportedSize {
         flash_bytes: exported_sizes.flash_bytes,
         ram_bytes: exported_sizes.ram_bytes,
-        row_by_row: exported.streams.iter().map(|stream| stream.rows.len()).sum(),
+        row_by_row: exported.streams().iter().map(|stream| stream.rows.len()).sum(),
     };
     report.macs = sizes.macs;
     for (node, size) in program.nodes.iter().zip(sizes.nodes) {
@@ -340,7 +341,7 @@ impl OutputFolder {
             report.warnings.extend(written.kept.iter().map(kept));
         }
         let mut text = serde_json::to_string_pretty(report).map_err(|error| {
-            Error::Output(OutputError::Io {
+            OutputError::from(IoError {
                 action: "write",
                 path: transaction.root().join(REPORT),
                 source: error.into(),

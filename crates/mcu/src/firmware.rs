@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use burn_ptq_deploy::board::Board;
-use burn_ptq_deploy::model::IntModel;
+use burn_ptq_deploy::program::Program;
 use tempfile::TempDir;
 
 use crate::error::{McuError, failed};
@@ -33,11 +33,11 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    pub(crate) fn of(model: &IntModel) -> Self {
+    pub(crate) fn of(program: &Program) -> Self {
         Self {
-            input_bytes: model.tensors[model.input.0].bytes(),
-            output_bytes: model.tensors[model.output.0].bytes(),
-            nodes: model.nodes.len(),
+            input_bytes: program.tensors[program.input.0].bytes(),
+            output_bytes: program.tensors[program.output.0].bytes(),
+            nodes: program.nodes.len(),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Programs of one layer each, to time kernels on.
 
-use burn_ptq_deploy::model::{
-    Border, DType, IntModel, IntNode, IntOp, IntTensor, Provenance, Region, TensorId, Weighted,
-    Weights,
+use burn_ptq_deploy::place::{Memory, Placed};
+use burn_ptq_deploy::program::{
+    Border, DType, IntNode, IntOp, IntTensor, Program, Provenance, TensorId, Weighted, Weights,
 };
-use burn_ptq_deploy::plan::plan;
+use burn_ptq_deploy::target::Kernels;
 use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, Window};
 use burn_ptq_kernels::grid::{Grid, signed_range, weight_range};
 use burn_ptq_kernels::multiplier::Multiplier;
@@ -66,7 +66,7 @@ impl Layer {
     ///
     /// The input lies on a grid that begins at 0, as behind a ReLU, and so does the output, of which
     /// about half the elements are above it.
-    pub fn program(&self, bits: u8) -> IntModel {
+    pub fn program(&self, bits: u8) -> Placed {
         let mut random = Random::new(u32::from(bits));
         let clamp = Clamp { min: -128, max: 127 };
         let (input, output, op) = match *self {
@@ -111,9 +111,9 @@ impl Layer {
     }
 
     /// One seeded random sample for its program.
-    pub fn sample(&self, model: &IntModel) -> Vec<u8> {
+    pub fn sample(&self, program: &Program) -> Vec<u8> {
         let mut random = Random::new(99);
-        (0..model.tensors[model.input.0].bytes()).map(|_| random.within(0, 255) as u8).collect()
+        (0..program.tensors[program.input.0].bytes()).map(|_| random.within(0, 255) as u8).collect()
     }
 }
 
@@ -121,21 +121,15 @@ fn window(kernel: usize) -> Window {
     Window { kernel: [kernel; 2], stride: [1; 2], dilation: [1; 2], pad: [kernel / 2; 2] }
 }
 
-fn single(input: [usize; 3], output: [usize; 3], op: IntOp) -> IntModel {
+fn single(input: [usize; 3], output: [usize; 3], op: IntOp) -> Placed {
     let tensor = |name: &str, shape: [usize; 3]| {
         let (min, max) = signed_range(8, false);
         let grid = Grid { scale: 0.05, zero_point: -128, min, max };
-        IntTensor { name: name.into(), shape, dtype: DType::I8, bits: 8, grid, offset: 0 }
+        IntTensor { name: name.into(), shape, dtype: DType::I8, bits: 8, grid }
     };
     let border = |shape: [usize; 3]| Border::plain(&shape);
-    let node = IntNode {
-        name: "layer".into(),
-        op,
-        inputs: vec![TensorId(0)],
-        output: TensorId(1),
-        scratch: Region::default(),
-    };
-    let mut model = IntModel {
+    let node = IntNode { name: "layer".into(), op, inputs: vec![TensorId(0)], output: TensorId(1) };
+    let program = Program {
         name: "layer".into(),
         tensors: vec![tensor("x", input), tensor("y", output)],
         nodes: vec![node],
@@ -143,14 +137,11 @@ fn single(input: [usize; 3], output: [usize; 3], op: IntOp) -> IntModel {
         output: TensorId(1),
         input_border: border(input),
         output_border: border(output),
-        arena_bytes: 0,
         provenance: Provenance::default(),
-        streams: Vec::new(),
         preprocessing: Default::default(),
         classes: Vec::new(),
     };
-    plan(&mut model);
-    model
+    program.place(Kernels::Portable, Memory::Whole).expect("every layer is a valid program")
 }
 
 /// A linear congruential generator: the same programs on every machine.

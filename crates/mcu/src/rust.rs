@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 
 use burn_ptq_deploy::board::{Board, board};
 use burn_ptq_deploy::export::{ExportFile, Exporter, Options, Rust, SelfTest};
-use burn_ptq_deploy::model::{DType, IntModel, TensorId};
+use burn_ptq_deploy::place::Placed;
+use burn_ptq_deploy::program::{DType, TensorId};
 use burn_ptq_deploy::target::Target;
 use tempfile::TempDir;
 
@@ -88,7 +89,7 @@ impl RustToolchain {
 
     /// One firmware with all of `models`, which must fit the board's memory together. It does not
     /// link if one of them can panic.
-    pub fn build(&mut self, models: &[&IntModel]) -> Result<Firmware, McuError> {
+    pub fn build(&mut self, models: &[&Placed]) -> Result<Firmware, McuError> {
         let folder = new_folder()?;
         let mut feature = "";
         let (mut modules, mut calls) = (String::new(), String::new());
@@ -176,11 +177,11 @@ fn contains(file: &ExportFile, text: &str) -> bool {
 }
 
 /// The export of one program.
-fn render(model: &IntModel, target: &Target) -> Result<Vec<ExportFile>, McuError> {
-    let mut model = model.clone();
-    model.name = "p".into();
+fn render(placed: &Placed, target: &Target) -> Result<Vec<ExportFile>, McuError> {
+    let mut program = placed.clone();
+    program.set_name("p");
     // The caller compares: the embedded self-test is not compiled.
-    let sample = |id: TensorId| vec![0; model.tensors[id.0].bytes()];
-    let self_test = SelfTest { samples: vec![(sample(model.input), sample(model.output))] };
-    Ok(Rust.render(&model, &self_test, &Options::new(target))?.files)
+    let sample = |id: TensorId| vec![0; program.tensors[id.0].bytes()];
+    let self_test = SelfTest { samples: vec![(sample(program.input), sample(program.output))] };
+    Ok(Rust.render(&program, &self_test, &Options::new(target))?.files)
 }

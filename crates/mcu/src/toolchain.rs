@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use burn_ptq_deploy::board::{Board, board};
-use burn_ptq_deploy::export::{C99, ExportFile, Exporter, Options, SelfTest};
-use burn_ptq_deploy::model::{IntModel, TensorId};
+use burn_ptq_deploy::export::{C99, ExportError, ExportFile, Exporter, Options, SelfTest};
+use burn_ptq_deploy::place::Placed;
+use burn_ptq_deploy::program::TensorId;
 use burn_ptq_deploy::target::Target;
 use tempfile::TempDir;
 
@@ -106,7 +107,7 @@ impl Toolchain {
     }
 
     /// One firmware with all of `models`, which must fit the board's memory together.
-    pub fn build(&mut self, models: &[&IntModel]) -> Result<Firmware, McuError> {
+    pub fn build(&mut self, models: &[&Placed]) -> Result<Firmware, McuError> {
         let folder = new_folder()?;
         let mut unit = String::new();
         for (index, model) in models.iter().enumerate() {
@@ -225,20 +226,21 @@ pub(crate) fn output_of(command: &mut Command) -> Result<(), McuError> {
 }
 
 /// The export of one program, under names that no other program has.
-fn render(index: usize, model: &IntModel, target: &Target) -> Result<Vec<ExportFile>, McuError> {
-    let mut model = model.clone();
-    model.name = format!("p{index}");
-    for (position, node) in model.nodes.iter_mut().enumerate() {
+fn render(index: usize, placed: &Placed, target: &Target) -> Result<Vec<ExportFile>, McuError> {
+    let (mut program, placement) = placed.clone().into_parts();
+    program.name = format!("p{index}");
+    for (position, node) in program.nodes.iter_mut().enumerate() {
         node.name = format!("p{index}n{position}");
     }
+    let program = Placed::new(program, placement, placed.kernels()).map_err(ExportError::from)?;
     // The caller compares: the embedded self-test is not compiled.
-    let sample = |id: TensorId| vec![0; model.tensors[id.0].bytes()];
-    let self_test = SelfTest { samples: vec![(sample(model.input), sample(model.output))] };
-    Ok(C99.render(&model, &self_test, &Options::new(target))?.files)
+    let sample = |id: TensorId| vec![0; program.tensors[id.0].bytes()];
+    let self_test = SelfTest { samples: vec![(sample(program.input), sample(program.output))] };
+    Ok(C99.render(&program, &self_test, &Options::new(target))?.files)
 }
 
 /// The driver's table of programs.
-fn table(models: &[&IntModel]) -> String {
+fn table(models: &[&Placed]) -> String {
     let (mut functions, mut rows) = (String::new(), String::new());
     for (index, model) in models.iter().enumerate() {
         let nodes = model.nodes.len();

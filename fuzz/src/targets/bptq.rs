@@ -1,12 +1,11 @@
 //! Integer programs. What the verifier accepts must run, on both paths with the same bytes.
 
 use burn_ptq_deploy::file::{from_bytes, to_bytes};
-use burn_ptq_deploy::interpreter::{Interpreter, Path};
-use burn_ptq_deploy::memory::reduce_memory;
-use burn_ptq_deploy::model::IntModel;
+use burn_ptq_deploy::place::{Memory, Placed};
+use burn_ptq_deploy::run::{Interpreter, Path};
 use burn_ptq_deploy::size::size_report;
 use burn_ptq_deploy::target::Kernels;
-use burn_ptq_deploy::verify::{verify, work};
+use burn_ptq_deploy::verify::work;
 
 use crate::mutate::{Random, damage, sealed};
 use crate::{Target, damaged};
@@ -56,20 +55,20 @@ fn run(input: &[u8]) -> bool {
     let expected = outputs(&model, Path::Reference);
     assert_eq!(outputs(&model, Path::Fast), expected, "the fast kernels give other bytes");
     if model.tensors.iter().all(|tensor| tensor.shape[0] <= MAX_HEIGHT) {
-        let reduced = reduce_memory(&model, Kernels::Portable);
-        verify(&reduced).expect("a program in less memory is valid");
+        let reduced = model.place_again(Kernels::Portable, Memory::Reduced);
+        let reduced = reduced.expect("a program in less memory is valid");
         assert_eq!(outputs(&reduced, Path::Fast), expected, "less memory gives other bytes");
     }
     true
 }
 
 /// The output for an input of all values of its grid.
-fn outputs(model: &IntModel, path: Path) -> Vec<u8> {
+fn outputs(model: &Placed, path: Path) -> Vec<u8> {
     let tensor = &model.tensors[model.input.0];
     let span = i64::from(tensor.grid.max) - i64::from(tensor.grid.min) + 1;
     let value = |i: usize| i64::from(tensor.grid.min) + (i as i64 * 7919) % span;
     let bytes = |i: usize| value(i).to_le_bytes().into_iter().take(tensor.dtype.bytes());
     let input: Vec<u8> = (0..tensor.len()).flat_map(bytes).collect();
-    let mut interpreter = Interpreter::new(model, path).expect("a valid program");
+    let mut interpreter = Interpreter::new(model, path);
     interpreter.run(&input).expect("an input of the right size").to_vec()
 }

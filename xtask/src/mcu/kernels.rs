@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result, ensure};
-use burn_ptq_deploy::interpreter::{Path, run_batch};
-use burn_ptq_deploy::model::IntModel;
+use burn_ptq_deploy::place::Placed;
+use burn_ptq_deploy::run::{Path, run_batch};
 use burn_ptq_deploy::target::Target;
 use burn_ptq_mcu::layers::{LAYERS, Layer};
 use burn_ptq_mcu::{RuntimeFunction, Toolchain};
@@ -32,7 +32,7 @@ const WHOLE: &str = "-O3 -flto";
 
 /// A layer at one width of weights, a sample and the output that the interpreter gives.
 struct Case {
-    model: IntModel,
+    model: Placed,
     input: Vec<u8>,
     expected: Vec<u8>,
 }
@@ -90,7 +90,7 @@ fn cases() -> Result<Vec<Case>> {
 }
 
 fn measure(target: &'static Target, flags: &'static str, cases: &[Case]) -> Result<Measured> {
-    let models: Vec<&IntModel> = cases.iter().map(|case| &case.model).collect();
+    let models: Vec<&Placed> = cases.iter().map(|case| &case.model).collect();
     let inputs: Vec<&[u8]> = cases.iter().map(|case| case.input.as_slice()).collect();
     let firmware = Toolchain::new(target, flags)?.build(&models)?;
     let runs = firmware.run(&inputs)?;

@@ -3,9 +3,7 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
-use burn_ptq_deploy::memory::reduce_memory;
-use burn_ptq_deploy::model::IntModel;
-use burn_ptq_deploy::plan::plan_for;
+use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::size::ram_bytes;
 use burn_ptq_deploy::target::Target;
 use burn_ptq_mcu::{Run, Sizes, Toolchain};
@@ -24,7 +22,7 @@ const KERNELS_LIMIT: usize = 16 << 10;
 struct Measured {
     target: &'static Target,
     /// What ran: the program with as little memory as it can do with.
-    model: IntModel,
+    model: Placed,
     /// RAM of the program that runs one layer after the other.
     whole_ram: usize,
     run: Run,
@@ -83,9 +81,8 @@ fn measure(
     program: &Program,
     target: &'static Target,
 ) -> Result<Measured> {
-    let mut whole = program.model.clone();
-    plan_for(&mut whole, target.kernels);
-    let model = reduce_memory(&program.model, target.kernels);
+    let whole = program.model.place_again(target.kernels, Memory::Whole)?;
+    let model = program.model.place_again(target.kernels, Memory::Reduced)?;
     let firmware = fast.build(&[&model])?;
     let runs = firmware.run(&[&program.inputs]);
     let runs = runs.with_context(|| format!("{} does not run on {}", program.name, target.name))?;
@@ -186,7 +183,7 @@ fn sizes(
 }
 
 /// The instructions of every node of one inference.
-fn nodes(model: &IntModel, run: &Run) -> String {
+fn nodes(model: &Placed, run: &Run) -> String {
     let mut text = String::new();
     for (node, &instructions) in model.nodes.iter().zip(&run.node_instructions) {
         let instructions = instructions / run.samples as u64;

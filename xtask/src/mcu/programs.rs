@@ -6,8 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use burn_ptq_deploy::file;
-use burn_ptq_deploy::interpreter::{Path as Kernels, run_batch};
-use burn_ptq_deploy::model::IntModel;
+use burn_ptq_deploy::place::Placed;
+use burn_ptq_deploy::run::{Path as Kernels, run_batch};
 
 use crate::results;
 
@@ -18,7 +18,7 @@ const PRESETS: [&str; 5] = ["w8a8", "w4a8", "w3a8", "w2a8", "w4a4"];
 /// A program with samples and the outputs that the interpreter gives.
 pub struct Program {
     pub name: String,
-    pub model: IntModel,
+    pub model: Placed,
     pub inputs: Vec<u8>,
     pub expected: Vec<u8>,
 }

@@ -4,9 +4,8 @@ use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
 use burn_ptq_deploy::export::{Exporter, Rust};
-use burn_ptq_deploy::interpreter::{Path, run_batch};
-use burn_ptq_deploy::memory::reduce_memory;
-use burn_ptq_deploy::model::IntModel;
+use burn_ptq_deploy::place::{Memory, Placed};
+use burn_ptq_deploy::run::{Path, run_batch};
 use burn_ptq_deploy::target::Target;
 use burn_ptq_mcu::layers::{LAYERS, Layer};
 use burn_ptq_mcu::{RustSizes, RustToolchain, rust_available, rust_cargo};
@@ -100,7 +99,7 @@ fn measure(
     target: &Target,
     compared: &mut Compared,
 ) -> Result<Measured> {
-    let model = reduce_memory(&program.model, Rust.kernels(target));
+    let model = program.model.place_again(Rust.kernels(target), Memory::Reduced)?;
     let firmware = toolchain.build(&[&model])?;
     let runs = firmware.run(&[&program.inputs]);
     let runs = runs.with_context(|| format!("{} does not run on {}", program.name, target.name))?;
@@ -115,7 +114,7 @@ fn measure(
 
 /// Writes the table of single layers on one target.
 fn section(text: &mut String, target: &'static Target, compared: &mut Compared) -> Result<()> {
-    let programs: Vec<(IntModel, Vec<u8>)> = LAYERS
+    let programs: Vec<(Placed, Vec<u8>)> = LAYERS
         .iter()
         .flat_map(|layer: &Layer| {
             BITS.map(|bits| {
@@ -125,7 +124,7 @@ fn section(text: &mut String, target: &'static Target, compared: &mut Compared) 
             })
         })
         .collect();
-    let models: Vec<&IntModel> = programs.iter().map(|(model, _)| model).collect();
+    let models: Vec<&Placed> = programs.iter().map(|(model, _)| model).collect();
     let inputs: Vec<&[u8]> = programs.iter().map(|(_, sample)| sample.as_slice()).collect();
     let runs = RustToolchain::new(target, LEVEL)?.build(&models)?.run(&inputs)?;
     let column = anchors::TARGETS.iter().position(|name| *name == target.name);

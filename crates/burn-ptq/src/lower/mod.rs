@@ -9,10 +9,10 @@ mod ending;
 mod weighted;
 mod window;
 
-use burn_ptq_deploy::model::{
-    Border, Broadcast, DType, IntModel, IntNode, IntOp, IntTensor, Provenance, Region, TensorId,
+use burn_ptq_deploy::program::{
+    Border, Broadcast, DType, IntNode, IntOp, IntTensor, Program, Provenance, TensorId,
 };
-use burn_ptq_deploy::{plan, verify};
+use burn_ptq_deploy::verify::VerifyError;
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::{AddParams, Clamp};
@@ -48,12 +48,12 @@ pub enum LowerError {
         "the integer program is invalid: {0}; this is a bug in burn-ptq: please report it with the \
          model and the recipe"
     )]
-    Verify(verify::VerifyError),
+    Verify(VerifyError),
 }
 
-impl From<verify::VerifyError> for LowerError {
+impl From<VerifyError> for LowerError {
     // Not a source: the message holds it already.
-    fn from(error: verify::VerifyError) -> Self {
+    fn from(error: VerifyError) -> Self {
         Self::Verify(error)
     }
 }
@@ -112,14 +112,14 @@ pub struct Layout {
     pub places: Vec<usize>,
 }
 
-/// Lowers, plans the memory and verifies; returns the program and where it keeps each value.
+/// Returns the program, without places in memory, and which of its tensors keeps each value.
 ///
 /// # Errors
 /// If a multiplier cannot be represented or an operation has no kernel for its bits.
 pub fn lower(
     quantized: &QuantizedGraph,
     provenance: Provenance,
-) -> Result<(IntModel, Vec<Option<Layout>>), LowerError> {
+) -> Result<(Program, Vec<Option<Layout>>), LowerError> {
     let graph = quantized.graph.as_ref();
     let mut lowering = Lowering {
         quantized,
@@ -144,7 +144,7 @@ pub fn lower(
             problem: "the model only permutes its input".into(),
         });
     }
-    let mut model = IntModel {
+    let program = Program {
         name: graph.name.clone(),
         input: input.tensor,
         output: output.tensor,
@@ -152,17 +152,13 @@ pub fn lower(
         output_border,
         tensors: lowering.tensors,
         nodes: lowering.nodes,
-        arena_bytes: 0,
         provenance,
-        streams: Vec::new(),
         preprocessing: Default::default(),
         classes: Vec::new(),
     };
-    plan::plan(&mut model);
-    verify::verify(&model)?;
     let layout = |view: View| Layout { tensor: view.tensor, places: view.places() };
     let layouts = lowering.views.into_iter().map(|view| view.map(layout)).collect();
-    Ok((model, layouts))
+    Ok((program, layouts))
 }
 
 impl Lowering<'_> {
@@ -211,14 +207,13 @@ impl Lowering<'_> {
             dtype: if quantization.bits == 16 { DType::I16 } else { DType::I8 },
             bits: quantization.bits,
             grid: quantization.grid,
-            offset: 0,
         });
         View { tensor: TensorId(self.tensors.len() - 1), dims, order, places: None }
     }
 
     fn push(&mut self, name: &str, op: IntOp, inputs: Vec<TensorId>, output: TensorId) {
         let name = name.to_string();
-        self.nodes.push(IntNode { name, op, inputs, output, scratch: Region::default() });
+        self.nodes.push(IntNode { name, op, inputs, output });
     }
 
     /// The input is stored so that a transpose right after it costs nothing.

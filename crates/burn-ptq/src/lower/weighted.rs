@@ -1,6 +1,6 @@
 //! Lowering of layers with weights.
 
-use burn_ptq_deploy::model::{IntOp, Weighted, Weights};
+use burn_ptq_deploy::program::{IntOp, Weighted, Weights};
 use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry};
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::packing::{pack, packed_len, storage_bits};

@@ -1,6 +1,6 @@
 //! Lowering of pools and of padding.
 
-use burn_ptq_deploy::model::IntOp;
+use burn_ptq_deploy::program::IntOp;
 use burn_ptq_kernels::geometry::{PoolGeometry, Window};
 
 use super::{HWC, LowerError, Lowering};

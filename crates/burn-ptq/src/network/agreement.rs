@@ -1,10 +1,9 @@
 //! How far the simulation and the integer program agree, layer by layer.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use burn_ptq_deploy::interpreter::{
-    Interpreter, InterpreterError, Path as KernelPath, tensor_integers,
+use burn_ptq_deploy::run::{
+    InputSizeError, Interpreter, Path as KernelPath, quantize_inputs, tensor_integers,
 };
-use burn_ptq_deploy::io::quantize_inputs;
 
 use crate::graph::{ValueId, to_vec};
 use crate::network::Quantized;
@@ -28,12 +27,12 @@ pub struct Agreement {
 /// `samples` are preprocessed, one after the other.
 ///
 /// # Errors
-/// If the program cannot run.
+/// If the samples do not fit the program.
 pub fn compare_layers(
     quantized: &Quantized,
     device: &Device,
     samples: &[f32],
-) -> Result<Vec<Option<Agreement>>, InterpreterError> {
+) -> Result<Vec<Option<Agreement>>, InputSizeError> {
     let program = &quantized.program;
     let graph = &quantized.graph.graph;
     let inputs = quantize_inputs(program, samples);
@@ -41,7 +40,7 @@ pub fn compare_layers(
     let batch = inputs.len() / input_bytes;
     // The integers of every tensor, sample after sample.
     let mut integers: Vec<Vec<i32>> = vec![Vec::new(); program.tensors.len()];
-    let mut interpreter = Interpreter::new(program, KernelPath::Fast)?;
+    let mut interpreter = Interpreter::new(program, KernelPath::Fast);
     for sample in inputs.chunks(input_bytes) {
         let input = &program.tensors[program.input.0];
         integers[program.input.0].extend(tensor_integers(input, sample));

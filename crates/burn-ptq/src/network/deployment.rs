@@ -4,19 +4,18 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_ptq_deploy::export::{
-    Exported, Exporter, Options, Rendered, SelfTest, exporter, target, write_folder,
+    ExportError, Exported, Exporter, Options, Rendered, SelfTest, exporter, target, write_folder,
 };
 use burn_ptq_deploy::file;
-use burn_ptq_deploy::interpreter::{self, Path as KernelPath};
-use burn_ptq_deploy::io::{dequantize_outputs, quantize_inputs};
-use burn_ptq_deploy::memory::reduce_memory;
-use burn_ptq_deploy::target::HOST;
+use burn_ptq_deploy::place::Memory;
+use burn_ptq_deploy::run::{Path as KernelPath, dequantize_outputs, quantize_inputs, run_batch};
+use burn_ptq_deploy::target::{HOST, Kernels};
 
 use crate::calibrate::BatchShapeError;
 use crate::error::Error;
 use crate::event::{Cancelled, Progress};
 use crate::graph::to_vec;
-use crate::lower::lower;
+use crate::lower::{LowerError, lower};
 use crate::network::{MeasuredOn, Noise, Quantized};
 use crate::quant::{QuantizedGraph, SimulatedModel};
 use crate::warnings::{Facts, check, layer_facts};
@@ -39,7 +38,7 @@ impl Quantized {
         }
         let device = input.device();
         let bytes = quantize_inputs(&self.program, &to_vec(input));
-        let outputs = interpreter::run_batch(&self.program, KernelPath::Fast, &bytes)?;
+        let outputs = run_batch(&self.program, KernelPath::Fast, &bytes)?;
         let outputs = dequantize_outputs(&self.program, &outputs);
         let shape = [found[0], outputs.len() / found[0].max(1)];
         Ok(Tensor::from_data(TensorData::new(outputs, shape), &device))
@@ -59,6 +58,7 @@ impl Quantized {
         let (mut program, layouts) = lower(&quantized, self.program.provenance.clone())?;
         program.preprocessing.clone_from(&self.program.preprocessing);
         program.classes.clone_from(&self.program.classes);
+        let program = program.place(Kernels::Portable, Memory::Whole).map_err(LowerError::from)?;
         let (inputs, on) = (self.noise.inputs.clone(), self.noise.on);
         let device = Device::default();
         let noise = Noise::measure(&self.float, &quantized, inputs, on, &device, &|_| true)?;
@@ -111,7 +111,7 @@ impl Quantized {
     /// Prints the program as code for a [target](burn_ptq_deploy::target), such as `cortex-m4`: the
     /// kernels and the order of the weights are the target's, the outputs are the same. Layers run
     /// row by row, and activations of 4 bits are packed, where that
-    /// [saves memory](burn_ptq_deploy::memory).
+    /// [saves memory](burn_ptq_deploy::place::Memory::Reduced).
     ///
     /// Functions and files are named after the program. Files that people added to `folder` stay, and
     /// those that they changed are kept or refused; see
@@ -137,7 +137,9 @@ impl Quantized {
         target_name: &str,
     ) -> Result<(&'static dyn Exporter, Rendered), Error> {
         let (exporter, target) = (exporter(name)?, target(target_name)?);
-        let program = reduce_memory(&self.program, exporter.kernels(target));
+        let kernels = exporter.kernels(target);
+        let program = self.program.place_again(kernels, Memory::Reduced);
+        let program = program.map_err(ExportError::from)?;
         let rendered = exporter.render(&program, &self.self_test()?, &Options::new(target))?;
         Ok((exporter, rendered))
     }

@@ -12,7 +12,7 @@ pub use write_back::WriteBackError;
 
 use std::sync::Arc;
 
-use burn_ptq_deploy::model::IntModel;
+use burn_ptq_deploy::place::Placed;
 
 use crate::graph::Graph;
 use crate::lower::Layout;
@@ -29,7 +29,7 @@ pub struct Quantized {
     /// The float graph with grids and integer weights.
     pub graph: QuantizedGraph,
     /// The integer program.
-    pub program: IntModel,
+    pub program: Placed,
     /// Where the program keeps each value of the quantized graph.
     pub layouts: Vec<Option<Layout>>,
     /// The first calibration samples, one after the other.

@@ -5,11 +5,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use burn_ptq_deploy::export::{C99, Exporter, Options, SelfTest, target};
-use burn_ptq_deploy::model::{IntModel, TensorId};
+use burn_ptq_deploy::place::Placed;
+use burn_ptq_deploy::program::TensorId;
 
 /// A program with inputs, back to back.
 pub struct Run<'a> {
-    pub model: &'a IntModel,
+    pub model: &'a Placed,
     pub inputs: &'a [u8],
 }
 
@@ -38,11 +39,12 @@ fn together(folder: &Path, first: bool, runs: &[Run]) -> Result<Vec<Vec<u8>>, St
     let (mut programs, mut calls, mut inputs) = (String::new(), String::new(), Vec::new());
     let host = target("host").map_err(|error| error.to_string())?;
     for (index, run) in runs.iter().enumerate() {
-        let mut model = run.model.clone();
-        model.name = format!("p{index}");
-        for (position, node) in model.nodes.iter_mut().enumerate() {
+        let (mut program, placement) = run.model.clone().into_parts();
+        program.name = format!("p{index}");
+        for (position, node) in program.nodes.iter_mut().enumerate() {
             node.name = format!("p{index}n{position}");
         }
+        let model = Placed::new(program, placement, run.model.kernels()).expect("still valid");
         let sample = |id: TensorId| vec![0; model.tensors[id.0].bytes()];
         let self_test = SelfTest { samples: vec![(sample(model.input), sample(model.output))] };
         let rendered = C99.render(&model, &self_test, &Options::new(host));

@@ -21,9 +21,8 @@ use burn_ptq::graph::{FloatModel, dims3};
 use burn_ptq::import::onnx;
 use burn_ptq::network::compare_layers;
 use burn_ptq::{Quantizer, Recipe};
-use burn_ptq_deploy::interpreter::{Path as KernelPath, run_batch};
-use burn_ptq_deploy::io::quantize_inputs;
-use burn_ptq_deploy::model::IntModel;
+use burn_ptq_deploy::place::Placed;
+use burn_ptq_deploy::run::{Path as KernelPath, quantize_inputs, run_batch};
 use rayon::prelude::*;
 
 use crate::generate::{Case, case};
@@ -47,7 +46,7 @@ fn variable(name: &str, default: u64) -> u64 {
 /// A program that is compared with its export.
 struct Program {
     number: u64,
-    model: IntModel,
+    model: Placed,
     inputs: Vec<u8>,
     outputs: Vec<u8>,
 }

@@ -5,12 +5,10 @@ use burn_ptq_deploy::export::{
     stage_folder, target,
 };
 use burn_ptq_deploy::file;
-use burn_ptq_deploy::memory::reduce_memory;
-use burn_ptq_deploy::model::IntModel;
 use burn_ptq_deploy::output::Transaction;
-use burn_ptq_deploy::plan::plan_for;
+use burn_ptq_deploy::place::{Memory, Placed};
+use burn_ptq_deploy::program::Program;
 use burn_ptq_deploy::size::ram_bytes;
-use burn_ptq_deploy::target::Kernels;
 
 use crate::args::Export;
 use crate::output::outln;
@@ -36,17 +34,15 @@ pub fn run(args: Export) -> anyhow::Result<()> {
     let mut lines = Vec::new();
     for exporter in exporters {
         let kernels = exporter.kernels(target);
-        let program = match args.no_streaming {
-            true => model.clone(),
-            false => reduce_memory(&model, kernels),
-        };
+        let memory = if args.no_streaming { Memory::Whole } else { Memory::Reduced };
+        let program = model.place_again(kernels, memory)?;
         let rendered = exporter.render(&program, &self_test, &options)?;
         let Rendered { files, figures } = rendered;
         let written = stage_folder(&mut transaction, exporter.name(), exporter.name(), &files)?;
-        let streamed = if program.streams.is_empty() {
+        let streamed = if program.streams().is_empty() {
             String::new()
         } else {
-            saved(&model, &program, kernels, figures.ram_bytes)
+            saved(&model.place_again(kernels, Memory::Whole)?, &program, figures.ram_bytes)
         };
         lines.push(format!(
             "{}: {} files, {}{} of constants (plus code), RAM {}{streamed}",
@@ -77,20 +73,18 @@ fn note(kept: &Kept) -> String {
     }
 }
 
-/// What streaming does to the RAM of `model`.
-fn saved(model: &IntModel, program: &IntModel, kernels: Kernels, exported: usize) -> String {
-    let mut whole = model.clone();
-    plan_for(&mut whole, kernels);
+/// What streaming does to the RAM of a program, which takes `exported` bytes in all.
+fn saved(whole: &Placed, program: &Placed, exported: usize) -> String {
     // What an export takes beside the arena, it takes either way.
     let beside = exported.saturating_sub(ram_bytes(program));
-    let before = table::bytes(ram_bytes(&whole) + beside);
-    let operations: usize = program.streams.iter().map(|stream| stream.rows.len()).sum();
+    let before = table::bytes(ram_bytes(whole) + beside);
+    let operations: usize = program.streams().iter().map(|stream| stream.rows.len()).sum();
     format!(" ({before} without streaming; {operations} operations run row by row)")
 }
 
 /// Input bytes that reach all values of the input's grid; a model file carries no real samples.
-fn patterns(model: &IntModel) -> Vec<Vec<u8>> {
-    let tensor = &model.tensors[model.input.0];
+fn patterns(program: &Program) -> Vec<Vec<u8>> {
+    let tensor = &program.tensors[program.input.0];
     let span = i64::from(tensor.grid.max) - i64::from(tensor.grid.min) + 1;
     let sample = |seed: usize| {
         (0..tensor.len())

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use burn_ptq_deploy::file;
-use burn_ptq_deploy::model::IntModel;
+use burn_ptq_deploy::place::{Placed, Placement};
 use burn_ptq_deploy::preprocess::{DataLayout, Element, Preprocessing};
+use burn_ptq_deploy::program::Program;
 
 use zune_core::bit_depth::BitDepth;
 use zune_core::colorspace::ColorSpace;
@@ -32,7 +33,7 @@ fn labels() -> Vec<u8> {
 }
 
 /// Quantizes the demo's network with other calibration samples.
-fn quantize(calib: &Path, arguments: &[&str]) -> (IntModel, String) {
+fn quantize(calib: &Path, arguments: &[&str]) -> (Placed, String) {
     let out = tempfile::tempdir().unwrap();
     let [model, calib, folder] =
         [&demo().join("model.onnx"), calib, out.path()].map(|path| path.display().to_string());
@@ -44,12 +45,12 @@ fn quantize(calib: &Path, arguments: &[&str]) -> (IntModel, String) {
 }
 
 /// The program alone, without what was said about the data.
-fn integers(program: &IntModel) -> IntModel {
-    let mut program = program.clone();
+fn integers(program: &Placed) -> (Program, Placement) {
+    let (mut program, placement) = program.clone().into_parts();
     program.provenance = Default::default();
     program.preprocessing = Preprocessing::default();
     program.classes = Vec::new();
-    program
+    (program, placement)
 }
 
 /// Rows of numbers with commas.

@@ -187,8 +187,8 @@ fn a_dump_holds_what_the_evaluation_read_and_wrote() {
     assert_eq!((inputs.len(), outputs.len()), (6, 6));
     assert!(text.contains("all 3 samples were written"), "{text}");
     let program = burn_ptq_deploy::file::read(Path::new(&model)).unwrap();
-    let reference = burn_ptq_deploy::interpreter::Path::Reference;
-    let expected = burn_ptq_deploy::interpreter::run_batch(&program, reference, &inputs).unwrap();
+    let reference = burn_ptq_deploy::run::Path::Reference;
+    let expected = burn_ptq_deploy::run::run_batch(&program, reference, &inputs).unwrap();
     assert_eq!(outputs, expected);
     let (two, outputs_of_two, text) = dumps("2");
     assert_eq!((&two[..], &outputs_of_two[..]), (&inputs[..4], &outputs[..4]));

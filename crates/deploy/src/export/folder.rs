@@ -196,7 +196,9 @@ impl Manifest {
         let entries = match fs::read_dir(dir) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed("read the folder", dir)(error).into()),
+            Err(error) => {
+                return Err(OutputError::from(failed("read the folder", dir)(error)).into());
+            }
         };
         match contents(&dir.join(MANIFEST))? {
             Some(text) => Ok(Some(Self::parse(&String::from_utf8_lossy(&text)))),
@@ -233,7 +235,7 @@ fn contents(path: &Path) -> Result<Option<Vec<u8>>, OutputError> {
     match fs::read(path) {
         Ok(contents) => Ok(Some(contents)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failed("read", path)(error)),
+        Err(error) => Err(failed("read", path)(error).into()),
     }
 }
 

@@ -1,28 +1,27 @@
 //! Exporters: integer programs as code for other toolchains.
 //!
-//! An exporter prints what the [`IntModel`] says and computes nothing: multipliers, tables and
-//! offsets are the program's own. To add one, write a file here that implements [`Exporter`] and
-//! list it in [`EXPORTERS`].
+//! An exporter prints what the [`Placed`] program says and computes nothing: multipliers, tables and
+//! offsets are the program's own. To add one, write a folder here that implements [`Exporter`], of what
+//! `shared` offers, and list it in [`EXPORTERS`].
 
 mod c99;
+mod error;
 mod folder;
-mod io;
-mod license;
-mod names;
 mod rust;
+mod shared;
 
 use std::path::{Path, PathBuf};
 
-use crate::interpreter::{Interpreter, InterpreterError, Path as KernelPath};
-use crate::model::IntModel;
-use crate::output::OutputError;
+use crate::place::Placed;
+use crate::program::Program;
 use crate::target::{Kernels, TARGETS, Target};
-use crate::verify::VerifyError;
 
 pub use c99::C99;
+pub use error::ExportError;
 pub use folder::{ExportFile, Kept, Written, check_folder, stage_folder, write_folder};
-pub use names::{comment, identifier, unique_identifiers};
 pub use rust::{Rust, shared_kernels};
+pub use shared::names::{comment, identifier, unique_identifiers};
+pub use shared::self_test::SelfTest;
 
 /// Every exporter.
 pub const EXPORTERS: &[&dyn Exporter] = &[&C99, &Rust];
@@ -54,18 +53,18 @@ pub trait Exporter: Sync {
     /// The kernels that its code has for `target`.
     fn kernels(&self, target: &Target) -> Kernels;
 
-    /// The files of an export of `model`, unwritten, with a self-test on the samples of `self_test`.
+    /// The files of an export of `program`, unwritten, with a self-test on the samples of `self_test`.
     ///
     /// # Errors
-    /// If the program is invalid, or the self-test or the options do not fit it.
+    /// If the program does not fit the target, or the self-test or the options do not fit the program.
     fn render(
         &self,
-        model: &IntModel,
+        program: &Placed,
         self_test: &SelfTest,
         options: &Options,
     ) -> Result<Rendered, ExportError>;
 
-    /// Writes `model` to the folder `dir`, for `target`, with a self-test on the samples of
+    /// Writes `program` to the folder `dir`, for `target`, with a self-test on the samples of
     /// `self_test`, under the program's own name.
     ///
     /// `dir` does not exist, is empty, or holds an earlier export. Files that people added to that
@@ -76,12 +75,12 @@ pub trait Exporter: Sync {
     /// changed.
     fn export(
         &self,
-        model: &IntModel,
+        program: &Placed,
         self_test: &SelfTest,
         target: &Target,
         dir: &Path,
     ) -> Result<Exported, ExportError> {
-        let rendered = self.render(model, self_test, &Options::new(target))?;
+        let rendered = self.render(program, self_test, &Options::new(target))?;
         let written = write_folder(dir, self.name(), &rendered.files)?;
         Ok(Exported { files: written.files, kept: written.kept, figures: rendered.figures })
     }
@@ -110,8 +109,8 @@ impl<'a> Options<'a> {
     ///
     /// # Errors
     /// If the name that was asked for is none.
-    fn identifier(&self, model: &IntModel) -> Result<String, ExportError> {
-        let Some(name) = self.name else { return Ok(identifier(&model.name, "model")) };
+    fn identifier(&self, program: &Program) -> Result<String, ExportError> {
+        let Some(name) = self.name else { return Ok(identifier(&program.name, "model")) };
         check_name(name)?;
         Ok(name.to_owned())
     }
@@ -160,121 +159,4 @@ pub struct Exported {
     pub kept: Vec<Kept>,
     /// What the program takes.
     pub figures: Figures,
-}
-
-/// Samples that an export carries to prove itself on its target.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SelfTest {
-    /// Input bytes and the output bytes that they must give, 16-bit elements low byte first.
-    pub samples: Vec<(Vec<u8>, Vec<u8>)>,
-}
-
-impl SelfTest {
-    /// Expects of each input what the reference kernels give.
-    ///
-    /// # Errors
-    /// If the program is invalid or an input has another size than its input tensor.
-    pub fn new(model: &IntModel, inputs: &[Vec<u8>]) -> Result<Self, InterpreterError> {
-        let mut interpreter = Interpreter::new(model, KernelPath::Reference)?;
-        let samples = inputs
-            .iter()
-            .map(|input| Ok((input.clone(), interpreter.run(input)?.to_vec())))
-            .collect::<Result<_, InterpreterError>>()?;
-        Ok(Self { samples })
-    }
-}
-
-/// Why an export failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ExportError {
-    /// No exporter has this name.
-    #[error("there is no exporter {found:?}; known: {known}")]
-    UnknownExporter {
-        /// The name asked for.
-        found: String,
-        /// The names that exist.
-        known: String,
-    },
-    /// No target has this name.
-    #[error("there is no target {found:?}; known: {known}")]
-    UnknownTarget {
-        /// The name asked for.
-        found: String,
-        /// The names that exist.
-        known: String,
-    },
-    /// The folder holds files of someone else.
-    #[error(
-        "{} is not empty and holds no export of burn-ptq; \
-         choose another folder or empty it first",
-        path.display()
-    )]
-    Foreign {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// The folder holds files that must not be overwritten.
-    #[error(
-        "{} holds files that were changed since burn-ptq wrote them, or that it did not write: {}; \
-         nothing was changed. Move what is yours to files of your own and delete these, or choose \
-         another folder",
-        path.display(),
-        listed(files)
-    )]
-    Changed {
-        /// The folder.
-        path: PathBuf,
-        /// The files, by their paths in it.
-        files: Vec<String>,
-    },
-    /// The files cannot be written.
-    #[error(transparent)]
-    Output(#[from] OutputError),
-    /// The name that was asked for cannot stand in code.
-    #[error(
-        "the name {found:?} cannot be that of functions and files: expected ASCII letters, digits and \
-         underscores that no language or header has taken, such as {usable:?}"
-    )]
-    Name {
-        /// The name.
-        found: String,
-        /// One like it.
-        usable: String,
-    },
-    /// The kernels that an export was to share are others.
-    #[error("{} holds no kernels to share: {problem}", path.display())]
-    Kernels {
-        /// The folder.
-        path: PathBuf,
-        /// What is wrong, and what to do.
-        problem: String,
-    },
-    /// The program breaks an invariant.
-    #[error("the program is invalid: {0}")]
-    Invalid(#[from] VerifyError),
-    /// A sample of the self-test does not fit the program.
-    #[error("sample {sample} of the self-test: {what} of {expected} bytes expected, found {found}")]
-    Sample {
-        /// Its index.
-        sample: usize,
-        /// `input` or `output`.
-        what: &'static str,
-        /// Bytes of the program's tensor.
-        expected: usize,
-        /// Bytes of the sample.
-        found: usize,
-    },
-    /// A self-test without samples proves nothing.
-    #[error("the self-test has no samples; give at least one")]
-    NoSamples,
-}
-
-/// The first of many names.
-fn listed(names: &[String]) -> String {
-    const MOST: usize = 10;
-    let mut text = names.iter().take(MOST).cloned().collect::<Vec<_>>().join(", ");
-    if names.len() > MOST {
-        text.push_str(&format!(" and {} more", names.len() - MOST));
-    }
-    text
 }

@@ -145,7 +145,7 @@ pub fn recover(root: &Path) -> Result<(), OutputError> {
     let entries = match fs::read_dir(root) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed("read the folder", root)(error)),
+        Err(error) => return Err(failed("read the folder", root)(error).into()),
     };
     for entry in entries {
         let path = entry.map_err(failed("read the folder", root))?.path();
@@ -162,7 +162,7 @@ pub fn recover(root: &Path) -> Result<(), OutputError> {
                 sync(root, &steps);
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(failed("read", &staging.path.join(COMMIT))(error)),
+            Err(error) => return Err(failed("read", &staging.path.join(COMMIT))(error).into()),
         }
         staging.remove();
     }
@@ -271,7 +271,7 @@ fn take_one(root: &Path, staging: &Staging, step: &Step) -> Result<(), OutputErr
                 }
                 fs::rename(&fresh, &target)
             };
-            place().map_err(failed("write", &target))
+            Ok(place().map_err(failed("write", &target))?)
         }
         Step::Remove(path) => {
             let (target, previous) = (root.join(path), staging.previous(path));

@@ -4,92 +4,109 @@ use std::collections::BTreeMap;
 
 use super::MAX_ARENA_BYTES;
 use super::violation::{Subject, VerifyError, Violation, ensure};
-use crate::kernels::scratch_bytes;
-use crate::lifetime::{last_reads, live_spans, replaceable_input};
-use crate::model::{IntModel, IntNode, IntTensor, Region, TensorId};
-use crate::stream::replaceable_inputs;
+use crate::place::kernels::scratch_bytes;
+use crate::place::lifetime::{held_bytes, last_reads, live_spans, replaceable_input};
+use crate::place::placement::{Placement, Region};
+use crate::place::rows::replaceable_inputs;
+use crate::program::{IntNode, IntTensor, Program, TensorId};
 use crate::target::Kernels;
 
-/// Checks places and lifetimes in a program whose tensors, operations and streams are valid.
-pub(super) fn verify_memory(model: &IntModel, kernels: Kernels) -> Result<(), VerifyError> {
+/// Checks places and lifetimes of a valid program with valid streams.
+pub(super) fn verify_memory(
+    program: &Program,
+    placement: &Placement,
+    kernels: Kernels,
+) -> Result<(), VerifyError> {
+    let arena_bytes = placement.arena_bytes;
     let mut found = VerifyError::default();
     found.note(ensure(
-        model.arena_bytes <= MAX_ARENA_BYTES,
+        arena_bytes <= MAX_ARENA_BYTES,
         Subject::Model,
         format_args!("an arena of at most {MAX_ARENA_BYTES} bytes"),
-        format_args!("{}", model.arena_bytes),
+        format_args!("{arena_bytes}"),
     ));
-    let held = model.held_bytes();
-    for (tensor, &bytes) in model.tensors.iter().zip(&held) {
-        found.note(verify_place(model, tensor, bytes));
+    let held = held_bytes(program, &placement.streams);
+    for ((tensor, &offset), &bytes) in program.tensors.iter().zip(&placement.offsets).zip(&held) {
+        found.note(verify_place(tensor, Region { offset, bytes }, arena_bytes));
     }
-    for node in &model.nodes {
-        found.note(verify_scratch(model, node, kernels));
+    for (node, &scratch) in program.nodes.iter().zip(&placement.scratch) {
+        let needed = scratch_bytes(program, node, kernels);
+        found.note(verify_scratch(node, scratch, needed, arena_bytes));
     }
     if found.count() == 0 {
-        verify_disjoint(model, &held, &mut found);
+        verify_disjoint(program, placement, &held, &mut found);
     }
-    found.into_result()
+    found.or(())
 }
 
-fn verify_place(model: &IntModel, tensor: &IntTensor, bytes: usize) -> Result<(), Violation> {
+fn verify_place(tensor: &IntTensor, place: Region, arena_bytes: usize) -> Result<(), Violation> {
     let size = tensor.dtype.bytes();
     ensure(
-        tensor.offset.is_multiple_of(size),
+        place.offset.is_multiple_of(size),
         tensor,
         format_args!("an offset that is a multiple of {size}"),
-        format_args!("{}", tensor.offset),
+        format_args!("{}", place.offset),
     )?;
-    verify_inside(model, Region { offset: tensor.offset, bytes }, tensor.into())
+    verify_inside(place, arena_bytes, tensor.into())
 }
 
-fn verify_scratch(model: &IntModel, node: &IntNode, kernels: Kernels) -> Result<(), Violation> {
-    let Region { offset, bytes } = node.scratch;
+fn verify_scratch(
+    node: &IntNode,
+    scratch: Region,
+    needed: usize,
+    arena_bytes: usize,
+) -> Result<(), Violation> {
+    let Region { offset, bytes } = scratch;
     ensure(offset.is_multiple_of(8), node, "scratch at a multiple of 8", format_args!("{offset}"))?;
-    let needed = scratch_bytes(model, node, kernels);
     ensure(
         bytes >= needed,
         node,
         format_args!("at least {needed} bytes of scratch"),
         format_args!("{bytes}"),
     )?;
-    verify_inside(model, node.scratch, node.into())
+    verify_inside(scratch, arena_bytes, node.into())
 }
 
-fn verify_inside(model: &IntModel, region: Region, subject: Subject) -> Result<(), Violation> {
+fn verify_inside(region: Region, arena_bytes: usize, subject: Subject) -> Result<(), Violation> {
     let end = region.offset.checked_add(region.bytes);
     ensure(
-        end.is_some_and(|end| end <= model.arena_bytes),
+        end.is_some_and(|end| end <= arena_bytes),
         subject,
-        format_args!("bytes inside the arena of {}", model.arena_bytes),
+        format_args!("bytes inside the arena of {arena_bytes}"),
         format_args!("{} from {}", region.bytes, region.offset),
     )
 }
 
 /// Walks through the program with the set of live regions.
-fn verify_disjoint(model: &IntModel, held: &[usize], found: &mut VerifyError) {
-    let (last_reads, live_until) = (last_reads(model), live_spans(model));
-    let region = |id: TensorId| Region { offset: model.tensors[id.0].offset, bytes: held[id.0] };
-    let tensor = |id: TensorId| Occupant::Tensor(&model.tensors[id.0]);
+fn verify_disjoint(
+    program: &Program,
+    placement: &Placement,
+    held: &[usize],
+    found: &mut VerifyError,
+) {
+    let Placement { offsets, scratch, streams, .. } = placement;
+    let (last_reads, live_until) = (last_reads(program), live_spans(program, streams));
+    let region = |id: TensorId| Region { offset: offsets[id.0], bytes: held[id.0] };
+    let tensor = |id: TensorId| Occupant::Tensor(&program.tensors[id.0]);
     let mut live = LiveRegions::default();
-    found.note(live.insert(region(model.input), tensor(model.input)));
-    if last_reads[model.input.0].is_none() {
-        live.remove(region(model.input));
+    found.note(live.insert(region(program.input), tensor(program.input)));
+    if last_reads[program.input.0].is_none() {
+        live.remove(region(program.input));
     }
-    let mut streams = model.streams.iter().peekable();
+    let mut next = streams.iter().peekable();
     let mut index = 0;
-    while index < model.nodes.len() {
-        let stream = streams.next_if(|stream| stream.first == index);
-        let nodes = &model.nodes[stream.map_or(index..index + 1, |stream| stream.nodes())];
+    while index < program.nodes.len() {
+        let stream = next.next_if(|stream| stream.first == index);
+        let nodes = &program.nodes[stream.map_or(index..index + 1, |stream| stream.nodes())];
         let last = index + nodes.len() - 1;
-        let output = model.nodes[last].output;
+        let output = program.nodes[last].output;
         // What the output may take over counts as one region with it while they meet.
         let mut taken_over = region(output);
-        let replaced = replaceable_input(model, index, &last_reads).map(region);
+        let replaced = replaceable_input(program, streams, index, &last_reads).map(region);
         if let Some(replaced) = replaced.filter(|&replaced| replaced == region(output)) {
             live.remove(replaced);
         }
-        for (input, clearance) in stream.map_or(Vec::new(), |s| replaceable_inputs(model, s)) {
+        for (input, clearance) in stream.map_or(Vec::new(), |s| replaceable_inputs(program, s)) {
             let [input, own] = [input, output].map(region);
             let reaches = own.offset + clearance <= input.offset;
             if reaches && input.offset < own.offset + own.bytes {
@@ -102,9 +119,9 @@ fn verify_disjoint(model: &IntModel, held: &[usize], found: &mut VerifyError) {
         for node in &nodes[..nodes.len() - 1] {
             found.note(live.insert(region(node.output), tensor(node.output)));
         }
-        for node in nodes {
-            found.note(live.insert(node.scratch, Occupant::Scratch(node)));
-            live.remove(node.scratch);
+        for (node, &scratch) in nodes.iter().zip(&scratch[index..]) {
+            found.note(live.insert(scratch, Occupant::Scratch(node)));
+            live.remove(scratch);
         }
         for node in &nodes[..nodes.len() - 1] {
             live.remove(region(node.output));

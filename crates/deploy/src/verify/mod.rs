@@ -32,21 +32,21 @@
 //!      scale 1/256 and zero point -128, log-softmax 16/256 and 127.
 //! 5. Streams: in the order of the nodes, without a node in two of them; their nodes run row by row
 //!    and read what they pass on to each other, which no other node and no caller reads; memory holds
-//!    the rows that windows cover; no tensor is taller than [`MAX_HEIGHT`](crate::stream::MAX_HEIGHT).
+//!    the rows that windows cover; no tensor is taller than [`MAX_HEIGHT`](crate::place::rows::MAX_HEIGHT).
 //! 6. Memory: tensors stand at multiples of their element's size, scratch at multiples of 8 and is as
 //!    large as the operation needs; everything lies inside the arena, which is at most
 //!    [`MAX_ARENA_BYTES`]; regions that are live at the same time share no byte, except that an
 //!    element-wise operation may write exactly over its first input if nothing reads that again, and
 //!    the output of a stream may reach from below into an input that dies in it, as far as
-//!    [`replaceable_inputs`](crate::stream::replaceable_inputs) says.
+//!    [`replaceable_inputs`](crate::place::rows::replaceable_inputs) says.
 //! 7. Work: at most [`MAX_NODES`] operations and as many tensors, checked first; an inference takes at
 //!    most [`MAX_STEPS`](work::MAX_STEPS) elementary steps, and all streams together have at most
-//!    [`MAX_STREAM_ROWS`](work::MAX_STREAM_ROWS) rows, so that a file of a few bytes costs neither
+//!    [`MAX_STREAM_ROWS`](streams::MAX_STREAM_ROWS) rows, so that a file of a few bytes costs neither
 //!    hours nor gigabytes.
 
 mod memory;
 mod ops;
-mod streams;
+pub mod streams;
 pub(crate) mod violation;
 mod weighted;
 mod window;
@@ -55,8 +55,11 @@ pub mod work;
 use burn_ptq_kernels::grid::{Grid, signed_range};
 
 use crate::border::MAX_BORDER_AXES;
-pub use crate::model::MAX_NODES;
-use crate::model::{Border, DType, IntModel, IntNode, IntTensor, TensorId};
+use crate::op::DType;
+use crate::place::placement::Placement;
+use crate::place::rows::RowProgram;
+pub use crate::program::MAX_NODES;
+use crate::program::{Border, IntNode, IntTensor, Program, TensorId};
 use crate::target::Kernels;
 use violation::ensure;
 pub use violation::{LISTED, Subject, VerifyError, Violation};
@@ -67,23 +70,12 @@ pub const MAX_ARENA_BYTES: usize = 1 << 28;
 /// The largest kernel extent, stride, dilation and padding.
 pub const MAX_WINDOW: usize = u16::MAX as usize;
 
-/// Checks every invariant of the module's list.
+/// Checks the invariants of operations and tensors: all of the module's list but streams and memory.
 ///
 /// Neither panics nor allocates more than a few words a tensor, whatever the program holds.
-pub fn verify(model: &IntModel) -> Result<(), VerifyError> {
-    verify_for(model, Kernels::Portable)
-}
-
-/// The same of a program that is planned for the kernels of a target.
-pub fn verify_for(model: &IntModel, kernels: Kernels) -> Result<(), VerifyError> {
-    verify_unplanned(model)?;
-    memory::verify_memory(model, kernels)
-}
-
-/// Checks every invariant but those of the memory.
-pub fn verify_unplanned(model: &IntModel) -> Result<(), VerifyError> {
+pub fn verify(program: &Program) -> Result<(), VerifyError> {
     let mut found = VerifyError::default();
-    for (what, count) in [("operations", model.nodes.len()), ("tensors", model.tensors.len())] {
+    for (what, count) in [("operations", program.nodes.len()), ("tensors", program.tensors.len())] {
         found.note(ensure(
             count <= MAX_NODES,
             Subject::Model,
@@ -95,16 +87,42 @@ pub fn verify_unplanned(model: &IntModel) -> Result<(), VerifyError> {
         return Err(found);
     }
     let valid: Vec<bool> =
-        model.tensors.iter().map(|tensor| found.note(verify_tensor(tensor))).collect();
-    verify_ends(model, &valid, &mut found);
-    verify_nodes(model, &valid, &mut found);
+        program.tensors.iter().map(|tensor| found.note(verify_tensor(tensor))).collect();
+    verify_ends(program, &valid, &mut found);
+    verify_nodes(program, &valid, &mut found);
     if found.count() == 0 {
-        found.note(work::verify_work(model));
+        found.note(work::verify_work(program));
     }
-    if found.count() == 0 {
-        streams::verify_streams(model, &mut found);
+    found.or(())
+}
+
+/// Checks streams and memory of a valid program on `kernels`; returns the rows of each stream.
+///
+/// # Errors
+/// If the placement has places for another number of tensors or nodes, or breaks an invariant.
+pub(crate) fn verify_placement(
+    program: &Program,
+    placement: &Placement,
+    kernels: Kernels,
+) -> Result<Vec<RowProgram>, VerifyError> {
+    let mut found = VerifyError::default();
+    for (what, count, places) in [
+        ("tensors", program.tensors.len(), placement.offsets.len()),
+        ("operations", program.nodes.len(), placement.scratch.len()),
+    ] {
+        found.note(ensure(
+            count == places,
+            Subject::Model,
+            format_args!("a place for each of {count} {what}"),
+            format_args!("{places}"),
+        ));
     }
-    found.into_result()
+    if found.count() > 0 {
+        return Err(found);
+    }
+    let rows = streams::verify_streams(program, &placement.streams)?;
+    memory::verify_memory(program, placement, kernels)?;
+    Ok(rows)
 }
 
 /// The product of `extents`, or `None` if one is 0 or the product exceeds [`MAX_ARENA_BYTES`].
@@ -162,17 +180,17 @@ fn verify_tensor(tensor: &IntTensor) -> Result<(), Violation> {
 }
 
 /// Checks what the caller fills and reads.
-fn verify_ends(model: &IntModel, valid: &[bool], found: &mut VerifyError) {
+fn verify_ends(program: &Program, valid: &[bool], found: &mut VerifyError) {
     let ends = [
-        ("input", model.input, &model.input_border),
-        ("output", model.output, &model.output_border),
+        ("input", program.input, &program.input_border),
+        ("output", program.output, &program.output_border),
     ];
     for (role, id, border) in ends {
-        let in_range = found.note(verify_id(model, Subject::Model, role, id));
+        let in_range = found.note(verify_id(program, Subject::Model, role, id));
         if !in_range || !valid[id.0] {
             continue;
         }
-        let tensor = &model.tensors[id.0];
+        let tensor = &program.tensors[id.0];
         found.note(verify_border(role, border, tensor));
         found.note(ensure(
             tensor.dtype != DType::I4,
@@ -180,8 +198,8 @@ fn verify_ends(model: &IntModel, valid: &[bool], found: &mut VerifyError) {
             "whole bytes where the caller reads or writes",
             "I4",
         ));
-        if id == model.input
-            && let Err(problem) = model.preprocessing.check(&border.source_shape)
+        if id == program.input
+            && let Err(problem) = program.preprocessing.check(&border.source_shape)
         {
             let expected = "a preprocessing that fits its input";
             found.note(ensure(false, Subject::Model, expected, problem));
@@ -190,27 +208,27 @@ fn verify_ends(model: &IntModel, valid: &[bool], found: &mut VerifyError) {
 }
 
 /// Checks data flow and operations, in the order of execution.
-fn verify_nodes(model: &IntModel, valid: &[bool], found: &mut VerifyError) {
-    let mut written = vec![false; model.tensors.len()];
-    if let Some(input) = written.get_mut(model.input.0) {
+fn verify_nodes(program: &Program, valid: &[bool], found: &mut VerifyError) {
+    let mut written = vec![false; program.tensors.len()];
+    if let Some(input) = written.get_mut(program.input.0) {
         *input = true;
     }
-    for node in &model.nodes {
-        let flows = found.note(verify_flow(model, node, &written));
+    for node in &program.nodes {
+        let flows = found.note(verify_flow(program, node, &written));
         if let Some(output) = written.get_mut(node.output.0) {
             *output = true;
         }
         if flows && node.inputs.iter().chain([&node.output]).all(|id| valid[id.0]) {
-            found.note(ops::verify_op(model, node));
+            found.note(ops::verify_op(program, node));
         }
     }
-    for (tensor, _) in model.tensors.iter().zip(&written).filter(|&(_, &written)| !written) {
+    for (tensor, _) in program.tensors.iter().zip(&written).filter(|&(_, &written)| !written) {
         found.note(ensure(false, tensor, "a node that writes it", "none"));
     }
 }
 
 /// Checks what `node` reads and writes; `written` says which tensors the nodes before it have made.
-fn verify_flow(model: &IntModel, node: &IntNode, written: &[bool]) -> Result<(), Violation> {
+fn verify_flow(program: &Program, node: &IntNode, written: &[bool]) -> Result<(), Violation> {
     let arity = node.op.arity();
     ensure(
         node.inputs.len() == arity,
@@ -219,8 +237,8 @@ fn verify_flow(model: &IntModel, node: &IntNode, written: &[bool]) -> Result<(),
         format_args!("{}", node.inputs.len()),
     )?;
     for &input in &node.inputs {
-        verify_id(model, node.into(), "input", input)?;
-        let name = &model.tensors[input.0].name;
+        verify_id(program, node.into(), "input", input)?;
+        let name = &program.tensors[input.0].name;
         ensure(
             written[input.0],
             node,
@@ -228,10 +246,10 @@ fn verify_flow(model: &IntModel, node: &IntNode, written: &[bool]) -> Result<(),
             "no such node",
         )?;
     }
-    verify_id(model, node.into(), "output", node.output)?;
-    let name = &model.tensors[node.output.0].name;
+    verify_id(program, node.into(), "output", node.output)?;
+    let name = &program.tensors[node.output.0].name;
     ensure(
-        node.output != model.input,
+        node.output != program.input,
         node,
         "the model's input is written by the caller alone",
         format_args!("`{name}` as the node's output"),
@@ -245,12 +263,12 @@ fn verify_flow(model: &IntModel, node: &IntNode, written: &[bool]) -> Result<(),
 }
 
 fn verify_id(
-    model: &IntModel,
+    program: &Program,
     subject: Subject,
     role: &str,
     id: TensorId,
 ) -> Result<(), Violation> {
-    let count = model.tensors.len();
+    let count = program.tensors.len();
     ensure(
         id.0 < count,
         subject,

@@ -9,8 +9,8 @@ use super::violation::{Violation, ensure};
 use super::weighted::{scaled_bound, verify_multiplier, verify_weighted};
 use super::window::verify_window;
 use super::{element_count, is_permutation};
-use crate::model::{DType, IntModel, IntNode, IntTensor};
-use crate::op::{Broadcast, ElementTypes, IntOp};
+use crate::op::{Broadcast, DType, ElementTypes, IntOp};
+use crate::program::{IntNode, IntTensor, Program};
 
 /// Rows of a softmax are shorter than this: the sum of their exponentials, each at most 1, has 12
 /// integer bits.
@@ -26,10 +26,10 @@ const TERM_BITS: u32 = 12;
 const MAX_DIFFERENCE: i64 = 255;
 
 /// Checks `node`, whose tensors are valid by themselves.
-pub(super) fn verify_op(model: &IntModel, node: &IntNode) -> Result<(), Violation> {
-    let input = &model.tensors[node.inputs[0].0];
-    let output = &model.tensors[node.output.0];
-    verify_dtypes(model, node, output)?;
+pub(super) fn verify_op(program: &Program, node: &IntNode) -> Result<(), Violation> {
+    let input = &program.tensors[node.inputs[0].0];
+    let output = &program.tensors[node.output.0];
+    verify_dtypes(program, node, output)?;
     match &node.op {
         IntOp::Conv2d { geometry: g, weighted } => {
             let groups = g.groups;
@@ -70,13 +70,13 @@ pub(super) fn verify_op(model: &IntModel, node: &IntNode) -> Result<(), Violatio
             verify_weighted(node, weighted, &shape, 0, input, output)
         }
         IntOp::Add { params, broadcast, clamp } => {
-            let other = &model.tensors[node.inputs[1].0];
+            let other = &program.tensors[node.inputs[1].0];
             verify_broadcast(node, *broadcast, input, other, output)?;
             verify_add(node, params, input, other, output)?;
             verify_clamp(node, *clamp, output)
         }
         IntOp::Mul { multiplier, broadcast, clamp } => {
-            let other = &model.tensors[node.inputs[1].0];
+            let other = &program.tensors[node.inputs[1].0];
             verify_broadcast(node, *broadcast, input, other, output)?;
             let product = magnitude(input) * magnitude(other);
             verify_rescaling(node, *multiplier, product, output)?;
@@ -151,7 +151,7 @@ pub(super) fn verify_op(model: &IntModel, node: &IntNode) -> Result<(), Violatio
         IntOp::Concat { outer, chunks } => {
             let mut total = 0_usize;
             for (&id, &chunk) in node.inputs.iter().zip(chunks) {
-                let input = &model.tensors[id.0];
+                let input = &program.tensors[id.0];
                 verify_length(node, "input", input, &[*outer, chunk])?;
                 verify_same_grid(node, input, output)?;
                 total = total.saturating_add(chunk);
@@ -195,10 +195,10 @@ pub(super) fn magnitude(tensor: &IntTensor) -> i64 {
     }
 }
 
-fn verify_dtypes(model: &IntModel, node: &IntNode, output: &IntTensor) -> Result<(), Violation> {
+fn verify_dtypes(program: &Program, node: &IntNode, output: &IntTensor) -> Result<(), Violation> {
     let types = node.op.element_types();
     if let ElementTypes::Nibbles(from, to) = types {
-        let input = &model.tensors[node.inputs[0].0];
+        let input = &program.tensors[node.inputs[0].0];
         return ensure(
             (input.dtype, output.dtype) == (from, to) && input.bits <= 4 && output.bits <= 4,
             node,
@@ -206,7 +206,7 @@ fn verify_dtypes(model: &IntModel, node: &IntNode, output: &IntTensor) -> Result
             format_args!("{} bits of {:?} and {:?}", input.bits, input.dtype, output.dtype),
         );
     }
-    let inputs = node.inputs.iter().map(|id| &model.tensors[id.0]);
+    let inputs = node.inputs.iter().map(|id| &program.tensors[id.0]);
     for tensor in inputs.clone().chain([output]) {
         ensure(
             tensor.dtype != DType::I4,

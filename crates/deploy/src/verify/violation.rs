@@ -4,8 +4,8 @@ use std::fmt::{self, Display};
 
 use thiserror::Error;
 
-use crate::model::{IntNode, IntTensor};
 use crate::printable::line;
+use crate::program::{IntNode, IntTensor};
 
 /// Violations that an error lists; the others are counted.
 pub const LISTED: usize = 20;
@@ -105,15 +105,9 @@ impl VerifyError {
         false
     }
 
-    /// `Err` if a check failed.
-    pub(crate) fn into_result(self) -> Result<(), Self> {
-        if self.count == 0 { Ok(()) } else { Err(self) }
-    }
-}
-
-impl From<Violation> for VerifyError {
-    fn from(violation: Violation) -> Self {
-        Self { violations: vec![violation], count: 1 }
+    /// `value`, or `Err` if a check failed.
+    pub(crate) fn or<T>(self, value: T) -> Result<T, Self> {
+        if self.count == 0 { Ok(value) } else { Err(self) }
     }
 }
 

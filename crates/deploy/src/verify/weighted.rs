@@ -7,7 +7,8 @@ use burn_ptq_kernels::packing::{packed_len, storage_bits};
 use super::element_count;
 use super::ops::{magnitude, verify_clamp, verify_rescaling};
 use super::violation::{Violation, ensure};
-use crate::model::{DType, IntNode, IntTensor, Weighted, Weights};
+use crate::op::{DType, Weighted, Weights};
+use crate::program::{IntNode, IntTensor};
 
 /// Exponents of multipliers for wide accumulators lie below this, so that their shift is to the
 /// right.

@@ -4,7 +4,7 @@ use burn_ptq_kernels::geometry::Window;
 
 use super::MAX_WINDOW;
 use super::violation::{Violation, ensure};
-use crate::model::IntNode;
+use crate::program::IntNode;
 
 /// Checks the window against the extents of the input and output planes, which are at least 1.
 ///

@@ -11,14 +11,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use burn_ptq_deploy::export::{self, SelfTest};
-use burn_ptq_deploy::interpreter::{Interpreter, Path, tensor_integers};
-use burn_ptq_deploy::memory::reduce_memory;
-use burn_ptq_deploy::model::{DType, IntModel, IntOp, IntTensor, TensorId};
-use burn_ptq_deploy::plan::{plan, plan_for};
+use burn_ptq_deploy::place::rows::replaceable_inputs;
+use burn_ptq_deploy::place::{Memory, Placed};
+use burn_ptq_deploy::program::{DType, IntOp, IntTensor};
+use burn_ptq_deploy::run::{Interpreter, Path, tensor_integers};
 use burn_ptq_deploy::size::size_report;
-use burn_ptq_deploy::stream::replaceable_inputs;
 use burn_ptq_deploy::target::Kernels;
-use burn_ptq_deploy::verify::verify_for;
 use burn_ptq_mcu::{Toolchain, available};
 use executors::{Agreement, Executor};
 use problems::Problem;
@@ -56,8 +54,10 @@ fn every_executor_agrees_with_the_reference() {
 #[test]
 fn row_by_row_every_executor_agrees_with_the_whole_program() {
     let (problems, whole): (Vec<_>, Vec<_>) = problems::streamed().into_iter().unzip();
-    assert!(problems.iter().filter(|problem| problem.model.streams[0].rows.len() > 2).count() > 32);
-    let reaching = |problem: &Problem| reaches_into_an_input(&problem.model);
+    assert!(
+        problems.iter().filter(|problem| problem.program.streams()[0].rows.len() > 2).count() > 32
+    );
+    let reaching = |problem: &Problem| reaches_into_an_input(&problem.program);
     assert!(problems.iter().filter(|problem| reaching(problem)).count() > 32);
     let mut truth = executors::reference();
     let expected = truth.run(&whole.iter().collect::<Vec<_>>()).expect("the reference runs");
@@ -75,15 +75,11 @@ fn row_by_row_every_executor_agrees_with_the_whole_program() {
 }
 
 /// Whether some stream's output and one of its inputs share bytes.
-fn reaches_into_an_input(model: &IntModel) -> bool {
-    let range = |id: TensorId| {
-        let tensor = &model.tensors[id.0];
-        tensor.offset..tensor.offset + tensor.bytes()
-    };
-    model.streams.iter().any(|stream| {
-        let output = range(model.nodes[stream.last()].output);
-        let inputs = replaceable_inputs(model, stream);
-        let mut inputs = inputs.into_iter().map(|(id, _)| range(id));
+fn reaches_into_an_input(program: &Placed) -> bool {
+    program.streams().iter().any(|stream| {
+        let output = program.range(program.nodes[stream.last()].output);
+        let inputs = replaceable_inputs(program, stream);
+        let mut inputs = inputs.into_iter().map(|(id, _)| program.range(id));
         inputs.any(|input| output.start < input.start && input.start < output.end)
     })
 }
@@ -126,7 +122,7 @@ fn compare(
     };
     for ((problem, expected), found) in supported.into_iter().zip(&found) {
         let tally = tallies.entry(problem.op_name()).or_default();
-        let output = &problem.model.tensors[problem.model.output.0];
+        let output = &problem.program.tensors[problem.program.output.0];
         match differences(output, expected, found, executor.agreement()) {
             Ok(differing) => {
                 tally.outputs += output.len();
@@ -215,17 +211,17 @@ fn reported_flash_and_ram_are_those_of_the_linkers_map() {
             continue;
         }
         let mut toolchain = Toolchain::new(target, "-O2").expect("a board");
-        for Problem { name: problem, model, input } in &problems {
-            let self_test = SelfTest::new(model, std::slice::from_ref(input)).expect("it runs");
+        for Problem { name: problem, program, input } in &problems {
+            let self_test = SelfTest::new(program, std::slice::from_ref(input)).expect("it runs");
             let folder = tempfile::tempdir().expect("a folder");
             let exporter = export::exporter("c").expect("known");
             let exported =
-                exporter.export(model, &self_test, target, folder.path()).expect("an export");
-            let sizes = toolchain.build(&[model]).and_then(|f| f.sizes()).expect("a firmware");
+                exporter.export(program, &self_test, target, folder.path()).expect("an export");
+            let sizes = toolchain.build(&[program]).and_then(|f| f.sizes()).expect("a firmware");
             let reported = (exported.figures.flash_constant_bytes, exported.figures.ram_bytes);
             assert_eq!(reported, (sizes.constants, sizes.ram()), "{problem} on {name}");
             if target.kernels == Kernels::Portable {
-                let size = size_report(model);
+                let size = size_report(program);
                 assert_eq!((size.flash_bytes, size.ram_bytes), reported, "{problem} on {name}");
             }
         }
@@ -243,7 +239,7 @@ fn problems_reach_every_bit_width_element_type_and_extreme() {
     let rows = |storages: &[u8], odd: bool| {
         problems.iter().any(|problem| match problem.op() {
             IntOp::FullyConnected { rows: 1, in_features, out_features, weighted } => {
-                let wide = problem.model.tensors[problem.model.output.0].dtype == DType::I16;
+                let wide = problem.program.tensors[problem.program.output.0].dtype == DType::I16;
                 let packed = storages.contains(&weighted.weights.storage) && in_features % 8 == 0;
                 !wide && packed && (!odd || out_features % 2 == 1)
             }
@@ -257,7 +253,7 @@ fn problems_reach_every_bit_width_element_type_and_extreme() {
             weighted().flat_map(|w| &w.multipliers).any(|m| exponents.contains(&m.exponent));
         assert!(found, "shifts to the {what}");
     }
-    let tensors = || problems.iter().flat_map(|problem| &problem.model.tensors);
+    let tensors = || problems.iter().flat_map(|problem| &problem.program.tensors);
     let narrow: BTreeSet<u8> =
         tensors().filter(|tensor| tensor.dtype == DType::I8).map(|tensor| tensor.bits).collect();
     assert_eq!(narrow, (2..=8).collect());
@@ -276,7 +272,7 @@ fn most_outputs_lie_within_their_grids_and_vary() {
         let [mut problems_of_op, mut varied, mut elements, mut within] = [0; 4];
         let pairs = problems.iter().zip(&outputs).filter(|(problem, _)| problem.op_name() == *op);
         for (problem, output) in pairs {
-            let tensor = &problem.model.tensors[problem.model.output.0];
+            let tensor = &problem.program.tensors[problem.program.output.0];
             let values: Vec<i32> = tensor_integers(tensor, output).collect();
             problems_of_op += 1;
             varied += usize::from(values.iter().collect::<BTreeSet<_>>().len() > 3);
@@ -294,18 +290,15 @@ fn most_outputs_lie_within_their_grids_and_vary() {
 fn programs_of_reduced_memory_give_the_same_outputs() {
     let mut reduced = 0;
     for problem in problems::chains() {
-        let mut interpreter = Interpreter::new(&problem.model, Path::Reference).expect("valid");
+        let mut interpreter = Interpreter::new(&problem.program, Path::Reference);
         let expected = interpreter.run(&problem.input).expect("an input that fits").to_vec();
         for kernels in [Kernels::Portable, Kernels::Dsp, Kernels::Mve] {
-            let mut model = reduce_memory(&problem.model, kernels);
-            verify_for(&model, kernels).expect("a valid program");
-            let mut whole = problem.model.clone();
-            plan_for(&mut whole, kernels);
-            assert!(model.arena_bytes <= whole.arena_bytes, "{}", problem.name);
-            reduced += usize::from(model.arena_bytes < whole.arena_bytes);
-            // The interpreter asks for the scratch of the portable kernels.
-            plan(&mut model);
-            let mut interpreter = Interpreter::new(&model, Path::Fast).expect("valid");
+            let [whole, less] = [Memory::Whole, Memory::Reduced].map(|memory| {
+                problem.program.place_again(kernels, memory).expect("a valid program")
+            });
+            assert!(less.arena_bytes() <= whole.arena_bytes(), "{}", problem.name);
+            reduced += usize::from(less.arena_bytes() < whole.arena_bytes());
+            let mut interpreter = Interpreter::new(&less, Path::Fast);
             assert_eq!(interpreter.run(&problem.input).expect("the same input"), expected);
         }
     }

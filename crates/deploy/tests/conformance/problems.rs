@@ -11,7 +11,8 @@ mod program;
 mod streamed;
 mod weighted;
 
-use burn_ptq_deploy::model::{Broadcast, IntModel, IntOp, TensorId};
+use burn_ptq_deploy::place::Placed;
+use burn_ptq_deploy::program::{Broadcast, IntOp, TensorId};
 use burn_ptq_kernels::geometry::PoolGeometry;
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::multiplier::Multiplier;
@@ -28,7 +29,7 @@ pub struct Problem {
     pub name: String,
     /// The program; the operation under test is its last node, which writes its output, or a `Pack`
     /// before that.
-    pub model: IntModel,
+    pub program: Placed,
     /// Bytes of the input tensor.
     pub input: Vec<u8>,
 }
@@ -36,11 +37,11 @@ pub struct Problem {
 impl Problem {
     /// The operation under test.
     pub fn op(&self) -> &IntOp {
-        let last = &self.model.nodes.last().expect("a program has a node").op;
+        let last = &self.program.nodes.last().expect("a program has a node").op;
         // What is packed must be unpacked, to be an output; problems of `Unpack` end in two nodes.
-        let before = self.model.nodes.iter().rev().nth(1).map(|node| &node.op);
+        let before = self.program.nodes.iter().rev().nth(1).map(|node| &node.op);
         match (before, last) {
-            (Some(IntOp::Pack), IntOp::Unpack) if self.model.nodes.len() == 2 => &IntOp::Pack,
+            (Some(IntOp::Pack), IntOp::Unpack) if self.program.nodes.len() == 2 => &IntOp::Pack,
             _ => last,
         }
     }

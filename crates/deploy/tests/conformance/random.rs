@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
-use burn_ptq_deploy::interpreter::tensor_integers;
+use burn_ptq_deploy::run::tensor_integers;
 
 use crate::executors::{self, Executor};
 use crate::problems::Problem;
@@ -113,7 +113,7 @@ fn random_layers_reach_every_corner() {
         let Some(problem) = case.problem() else { continue };
         valid += 1;
         let problem = [problem];
-        let model = &problem[0].model;
+        let model = &problem[0].program;
         let input = model.tensors[model.input.0].grid;
         let mut count = |what, is| *found.entry(what).or_default() += usize::from(is);
         count("zero points at the least", input.zero_point == input.min);

@@ -1,11 +1,12 @@
 //! A small network for exports to run.
 
 use burn_ptq_deploy::export::SelfTest;
-use burn_ptq_deploy::model::{
-    Border, Broadcast, DType, IntModel, IntNode, IntOp, IntTensor, Provenance, Region, TensorId,
-    Weighted, Weights,
+use burn_ptq_deploy::place::{Memory, Placed};
+use burn_ptq_deploy::program::{
+    Border, Broadcast, DType, IntNode, IntOp, IntTensor, Program, Provenance, TensorId, Weighted,
+    Weights,
 };
-use burn_ptq_deploy::plan::plan;
+use burn_ptq_deploy::target::Kernels;
 use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, PoolGeometry, Window};
 use burn_ptq_kernels::grid::{Grid, signed_range, weight_range};
 use burn_ptq_kernels::multiplier::Multiplier;
@@ -14,13 +15,13 @@ use burn_ptq_kernels::params::{AddParams, Clamp};
 
 /// Builds programs node by node.
 struct Builder {
-    model: IntModel,
+    program: Program,
     state: u32,
 }
 
 impl Builder {
     fn new(name: &str, input: [usize; 3]) -> Self {
-        let model = IntModel {
+        let program = Program {
             name: name.to_owned(),
             tensors: Vec::new(),
             nodes: Vec::new(),
@@ -28,13 +29,11 @@ impl Builder {
             output: TensorId(0),
             input_border: Border::plain(&input),
             output_border: Border::plain(&[1, 1, 7]),
-            arena_bytes: 0,
             provenance: Provenance { version: "0.1.0".into(), ..Provenance::default() },
-            streams: Vec::new(),
             preprocessing: Default::default(),
             classes: Vec::new(),
         };
-        let mut builder = Self { model, state: 12345 };
+        let mut builder = Self { program, state: 12345 };
         builder.tensor(input, DType::I8, 0.05, 3);
         builder
     }
@@ -47,27 +46,25 @@ impl Builder {
     fn tensor(&mut self, shape: [usize; 3], dtype: DType, scale: f32, zero_point: i32) -> TensorId {
         let bits = 8 * dtype.bytes() as u8;
         let (min, max) = signed_range(bits, false);
-        let id = TensorId(self.model.tensors.len());
-        self.model.tensors.push(IntTensor {
+        let id = TensorId(self.program.tensors.len());
+        self.program.tensors.push(IntTensor {
             name: format!("t{}", id.0),
             shape,
             dtype,
             bits,
             grid: Grid { scale, zero_point, min, max },
-            offset: 0,
         });
         id
     }
 
     fn node(&mut self, name: &str, op: IntOp, inputs: &[TensorId], output: TensorId) {
-        self.model.nodes.push(IntNode {
+        self.program.nodes.push(IntNode {
             name: name.to_owned(),
             op,
             inputs: inputs.to_vec(),
             output,
-            scratch: Region::default(),
         });
-        self.model.output = output;
+        self.program.output = output;
     }
 
     /// Random weights whose accumulators are multiplied by about `gain`.
@@ -98,7 +95,7 @@ impl Builder {
     }
 
     fn inputs(&mut self, samples: usize) -> Vec<Vec<u8>> {
-        let bytes = self.model.tensors[0].bytes();
+        let bytes = self.program.tensors[0].bytes();
         (0..samples).map(|_| (0..bytes).map(|_| self.random(0, 255) as u8).collect()).collect()
     }
 }
@@ -117,7 +114,7 @@ fn conv(plane: usize, channels: [usize; 2], window: Window) -> ConvGeometry {
 }
 
 /// A network with every storage of weights, both widths of activations and a residual connection.
-fn network(name: &str) -> (IntModel, Vec<Vec<u8>>) {
+fn network(name: &str) -> (Placed, Vec<Vec<u8>>) {
     let mut b = Builder::new(name, [6, 6, 3]);
     let first = b.tensor([6, 6, 8], DType::I8, 0.4, -128);
     let weighted = b.weighted(&[8, 3, 3, 3], 8, 8, 0.0015, BYTE);
@@ -162,20 +159,24 @@ fn network(name: &str) -> (IntModel, Vec<Vec<u8>>) {
     let weighted = b.weighted(&[7, 45], 7, 3, 0.06, BYTE);
     let op = IntOp::FullyConnected { rows: 1, in_features: 45, out_features: 7, weighted };
     b.node("fully connected", op, &[narrow], logits);
-    plan(&mut b.model);
     let inputs = b.inputs(5);
-    (b.model, inputs)
+    (placed(b.program), inputs)
+}
+
+/// A program, placed as a whole.
+pub fn placed(program: Program) -> Placed {
+    program.place(Kernels::Portable, Memory::Whole).expect("a valid program")
 }
 
 /// The network, and a self-test on five samples.
-pub fn proven(name: &str) -> (IntModel, SelfTest) {
-    let (model, inputs) = network(name);
-    let self_test = SelfTest::new(&model, &inputs).expect("the interpreter runs the network");
-    (model, self_test)
+pub fn proven(name: &str) -> (Placed, SelfTest) {
+    let (program, inputs) = network(name);
+    let self_test = SelfTest::new(&program, &inputs).expect("inputs of the right size");
+    (program, self_test)
 }
 
 /// Lets the source model hold its input channel by channel.
 #[allow(dead_code)]
-pub fn channels_first(model: &mut IntModel) {
-    model.input_border = Border::permuted(&[3, 6, 6], [1, 2, 0]);
+pub fn channels_first(program: &mut Program) {
+    program.input_border = Border::permuted(&[3, 6, 6], [1, 2, 0]);
 }

@@ -1,10 +1,13 @@
 //! Small valid programs, one of every operation, for tests to run or to break.
 
-use burn_ptq_deploy::model::{
-    Border, Broadcast, DType, IntModel, IntNode, IntOp, IntTensor, Provenance, Region, Stream,
-    TensorId, Weighted, Weights,
+use burn_ptq_deploy::place::plan::plan;
+use burn_ptq_deploy::place::{Memory, Placed, Placement, Region, Stream};
+use burn_ptq_deploy::program::{
+    Border, Broadcast, DType, IntNode, IntOp, IntTensor, Program, Provenance, TensorId, Weighted,
+    Weights,
 };
-use burn_ptq_deploy::plan::plan;
+use burn_ptq_deploy::target::Kernels;
+use burn_ptq_deploy::verify::VerifyError;
 use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, PoolGeometry, Window};
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::multiplier::Multiplier;
@@ -15,20 +18,57 @@ pub const INT16: Clamp = Clamp { min: -32768, max: 32767 };
 
 pub fn tensor(name: &str, shape: [usize; 3]) -> IntTensor {
     let grid = Grid { scale: 0.05, zero_point: 3, min: -128, max: 127 };
-    IntTensor { name: name.into(), shape, dtype: DType::I8, bits: 8, grid, offset: 0 }
+    IntTensor { name: name.into(), shape, dtype: DType::I8, bits: 8, grid }
 }
 
 pub fn tensor16(name: &str, shape: [usize; 3]) -> IntTensor {
     let grid = Grid { scale: 0.001, zero_point: 0, min: -32768, max: 32767 };
-    IntTensor { name: name.into(), shape, dtype: DType::I16, bits: 16, grid, offset: 0 }
+    IntTensor { name: name.into(), shape, dtype: DType::I16, bits: 16, grid }
 }
 
 pub fn border(shape: [usize; 3]) -> Border {
     Border::plain(&shape)
 }
 
+/// A program with places, neither of which need be valid.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    pub program: Program,
+    pub placement: Placement,
+}
+
+impl Parts {
+    /// Tensors one after the other, then scratch for the last node.
+    fn side_by_side(program: Program) -> Self {
+        let mut placement = Placement::default();
+        let mut end = 0_usize;
+        for tensor in &program.tensors {
+            placement.offsets.push(end);
+            end = (end + tensor.bytes()).next_multiple_of(8);
+        }
+        placement.scratch = vec![Region::default(); program.nodes.len()];
+        if let Some(last) = placement.scratch.last_mut() {
+            *last = Region { offset: end, bytes: 256 };
+        }
+        placement.arena_bytes = end + 256;
+        Self { program, placement }
+    }
+
+    /// The verified program in these places.
+    pub fn placed(self) -> Result<Placed, VerifyError> {
+        Placed::new(self.program, self.placement, Kernels::Portable)
+    }
+}
+
+impl From<Placed> for Parts {
+    fn from(placed: Placed) -> Self {
+        let (program, placement) = placed.into_parts();
+        Self { program, placement }
+    }
+}
+
 /// A program of one node `x -> y`; inputs after the first come from it through a table.
-pub fn program(op: IntOp, inputs: &[IntTensor], output: IntTensor) -> IntModel {
+pub fn program(op: IntOp, inputs: &[IntTensor], output: IntTensor) -> Program {
     let mut tensors = inputs.to_vec();
     let mut nodes: Vec<IntNode> = (1..inputs.len())
         .map(|i| IntNode {
@@ -36,7 +76,6 @@ pub fn program(op: IntOp, inputs: &[IntTensor], output: IntTensor) -> IntModel {
             op: IntOp::Table8 { table: vec![0; 256] },
             inputs: vec![TensorId(0)],
             output: TensorId(i),
-            scratch: Region::default(),
         })
         .collect();
     nodes.push(IntNode {
@@ -44,18 +83,10 @@ pub fn program(op: IntOp, inputs: &[IntTensor], output: IntTensor) -> IntModel {
         op,
         inputs: (0..inputs.len()).map(TensorId).collect(),
         output: TensorId(tensors.len()),
-        scratch: Region::default(),
     });
     tensors.push(output);
-    let mut end = 0_usize;
-    for tensor in &mut tensors {
-        tensor.offset = end;
-        end = (end + tensor.bytes()).next_multiple_of(8);
-    }
     let output = TensorId(tensors.len() - 1);
-    let last = nodes.last_mut().expect("the node");
-    last.scratch = Region { offset: end, bytes: 256 };
-    IntModel {
+    Program {
         name: "program".into(),
         input_border: border(tensors[0].shape),
         output_border: border(tensors[output.0].shape),
@@ -63,9 +94,7 @@ pub fn program(op: IntOp, inputs: &[IntTensor], output: IntTensor) -> IntModel {
         nodes,
         input: TensorId(0),
         output,
-        arena_bytes: end + 256,
         provenance: Provenance::default(),
-        streams: Vec::new(),
         preprocessing: Default::default(),
         classes: Vec::new(),
     }
@@ -95,7 +124,7 @@ pub fn weighted(shape: &[usize], channels: usize) -> Weighted {
     }
 }
 
-pub fn conv() -> IntModel {
+pub fn conv() -> Program {
     let geometry = ConvGeometry {
         input: [4, 5],
         output: [4, 5],
@@ -108,21 +137,15 @@ pub fn conv() -> IntModel {
     program(op, &[tensor("x", [4, 5, 4])], tensor("y", [4, 5, 6]))
 }
 
-pub fn conv16() -> IntModel {
+pub fn conv16() -> Program {
     let mut model = conv();
     for tensor in &mut model.tensors {
-        *tensor = IntTensor {
-            shape: tensor.shape,
-            offset: tensor.offset * 2,
-            ..tensor16(&tensor.name, [1; 3])
-        };
+        *tensor = tensor16(&tensor.name, tensor.shape);
     }
-    model.arena_bytes *= 2;
-    model.nodes[0].scratch.offset = model.arena_bytes - 256;
     model
 }
 
-pub fn depthwise() -> IntModel {
+pub fn depthwise() -> Program {
     let geometry = DepthwiseGeometry {
         input: [4, 4],
         output: [4, 4],
@@ -134,7 +157,7 @@ pub fn depthwise() -> IntModel {
     program(op, &[tensor("x", [4, 4, 3])], tensor("y", [4, 4, 6]))
 }
 
-pub fn fully_connected() -> IntModel {
+pub fn fully_connected() -> Program {
     let op = IntOp::FullyConnected {
         rows: 2,
         in_features: 6,
@@ -144,18 +167,18 @@ pub fn fully_connected() -> IntModel {
     program(op, &[tensor("x", [1, 2, 6])], tensor("y", [1, 2, 5]))
 }
 
-pub fn add() -> IntModel {
+pub fn add() -> Program {
     let params = AddParams::new(0.05, 0.05, 0.05, false).expect("equal scales");
     let op = IntOp::Add { params, broadcast: Broadcast::None, clamp: INT8 };
     program(op, &[tensor("a", [2, 2, 3]), tensor("b", [2, 2, 3])], tensor("y", [2, 2, 3]))
 }
 
-pub fn mul() -> IntModel {
+pub fn mul() -> Program {
     let op = IntOp::Mul { multiplier: scale(0.05), broadcast: Broadcast::None, clamp: INT8 };
     program(op, &[tensor("a", [2, 2, 3]), tensor("b", [2, 2, 3])], tensor("y", [2, 2, 3]))
 }
 
-pub fn pool(average: bool) -> IntModel {
+pub fn pool(average: bool) -> Program {
     let geometry = PoolGeometry { input: [5, 5], output: [5, 5], channels: 2, window: window(3) };
     let op = if average {
         IntOp::AveragePool { geometry, clamp: INT8 }
@@ -165,17 +188,17 @@ pub fn pool(average: bool) -> IntModel {
     program(op, &[tensor("x", [5, 5, 2])], tensor("y", [5, 5, 2]))
 }
 
-pub fn table8() -> IntModel {
+pub fn table8() -> Program {
     let op = IntOp::Table8 { table: vec![5; 256] };
     program(op, &[tensor("x", [1, 1, 8])], tensor("y", [1, 1, 8]))
 }
 
-pub fn table16() -> IntModel {
+pub fn table16() -> Program {
     let op = IntOp::Table16 { table: vec![500; 513] };
     program(op, &[tensor16("x", [1, 1, 8])], tensor16("y", [1, 1, 8]))
 }
 
-pub fn softmax() -> IntModel {
+pub fn softmax() -> Program {
     let op = IntOp::Softmax {
         rows: 2,
         depth: 4,
@@ -187,7 +210,7 @@ pub fn softmax() -> IntModel {
     program(op, &[tensor("x", [1, 2, 4])], output)
 }
 
-pub fn log_softmax() -> IntModel {
+pub fn log_softmax() -> Program {
     let exponentials =
         (0..256).map(|d| ((-f64::from(d) * 0.05).exp() * f64::from(1 << 20)) as u32).collect();
     let op = IntOp::LogSoftmax { rows: 2, depth: 4, exponentials, input_multiplier: scale(0.8) };
@@ -196,44 +219,42 @@ pub fn log_softmax() -> IntModel {
     program(op, &[tensor("x", [1, 2, 4])], output)
 }
 
-pub fn requantize() -> IntModel {
+pub fn requantize() -> Program {
     let op = IntOp::Requantize { multiplier: scale(50.0), clamp: INT16 };
     program(op, &[tensor("x", [2, 2, 2])], tensor16("y", [2, 2, 2]))
 }
 
-pub fn concat() -> IntModel {
+pub fn concat() -> Program {
     let op = IntOp::Concat { outer: 4, chunks: vec![3, 3] };
     program(op, &[tensor("a", [2, 2, 3]), tensor("b", [2, 2, 3])], tensor("y", [2, 2, 6]))
 }
 
-pub fn pad() -> IntModel {
+pub fn pad() -> Program {
     let op = IntOp::Pad { input: [2, 3, 1], before: [1, 0, 0], after: [0, 2, 1], value: 3 };
     program(op, &[tensor("x", [2, 3, 1])], tensor("y", [3, 5, 2]))
 }
 
-pub fn transpose() -> IntModel {
+pub fn transpose() -> Program {
     let op = IntOp::Transpose { input: [2, 3, 4], axes: [2, 0, 1] };
     program(op, &[tensor("x", [2, 3, 4])], tensor("y", [4, 2, 3]))
 }
 
-/// Three tensors `x -> y -> z` of 8 bytes each at 0, 8 and 16; `y` comes of a table, `z` of a
-/// transposition.
-pub fn chain() -> IntModel {
+/// Three tensors `x -> y -> z` of 8 bytes each; `y` comes of a table, `z` of a transposition.
+pub fn chain() -> Program {
     let mut model = table8();
-    model.tensors.push(IntTensor { offset: 16, ..tensor("z", [1, 1, 8]) });
+    model.tensors.push(tensor("z", [1, 1, 8]));
     model.nodes.push(IntNode {
         name: "last".into(),
         op: IntOp::Transpose { input: [1, 2, 4], axes: [0, 2, 1] },
         inputs: vec![TensorId(1)],
         output: TensorId(2),
-        scratch: Region::default(),
     });
     model.output = TensorId(2);
     model
 }
 
-/// Three pools of 3x3 in a row, in one stream.
-pub fn streamed() -> IntModel {
+/// Three pools of 3x3 in a row.
+pub fn pools() -> Program {
     let geometry = PoolGeometry { input: [8, 5], output: [8, 5], channels: 2, window: window(3) };
     let op = IntOp::MaxPool { geometry, clamp: INT8 };
     let shape = [8, 5, 2];
@@ -245,18 +266,23 @@ pub fn streamed() -> IntModel {
             op: op.clone(),
             inputs: vec![TensorId(id - 1)],
             output: TensorId(id),
-            scratch: Region::default(),
         });
     }
     model.output = TensorId(3);
     model.output_border = border(shape);
-    model.streams = vec![Stream { first: 0, rows: vec![3, 3, 8] }];
-    plan(&mut model);
     model
 }
 
+/// The pools in one stream.
+pub fn streamed() -> Parts {
+    let program = pools();
+    let streams = vec![Stream { first: 0, rows: vec![3, 3, 8] }];
+    let placement = plan(&program, streams, Kernels::Portable);
+    Parts { program, placement }
+}
+
 /// Elements of 4 bits, packed and unpacked again.
-pub fn packed() -> IntModel {
+pub fn packed() -> Program {
     let nibbles = |name: &str| {
         let mut tensor = tensor(name, [3, 4, 3]);
         tensor.bits = 4;
@@ -271,16 +297,15 @@ pub fn packed() -> IntModel {
         op: IntOp::Unpack,
         inputs: vec![TensorId(1)],
         output: TensorId(2),
-        scratch: Region::default(),
     });
     model.tensors.push(nibbles("y"));
     model.output = TensorId(2);
-    plan(&mut model);
     model
 }
 
-pub fn valid_programs() -> Vec<IntModel> {
-    vec![
+/// Programs of every operation, in places side by side, and one whose nodes run row by row.
+pub fn valid_parts() -> Vec<Parts> {
+    let whole = [
         conv(),
         conv16(),
         depthwise(),
@@ -298,7 +323,22 @@ pub fn valid_programs() -> Vec<IntModel> {
         pad(),
         transpose(),
         chain(),
-        streamed(),
         packed(),
-    ]
+    ];
+    whole.into_iter().map(Parts::side_by_side).chain([streamed()]).collect()
+}
+
+/// The same, placed.
+pub fn valid_programs() -> Vec<Placed> {
+    valid_parts().into_iter().map(|parts| parts.placed().expect("a valid program")).collect()
+}
+
+/// A program, placed as a whole.
+pub fn placed(program: Program) -> Placed {
+    program.place(Kernels::Portable, Memory::Whole).expect("a valid program")
+}
+
+/// A program in places side by side.
+pub fn side_by_side(program: Program) -> Parts {
+    Parts::side_by_side(program)
 }

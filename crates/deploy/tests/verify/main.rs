@@ -1,10 +1,13 @@
 //! The verifier accepts small valid programs and names what is wrong once one thing is broken.
 
+#[allow(dead_code)]
 #[path = "../programs/mod.rs"]
 mod programs;
 mod streams;
 
-use burn_ptq_deploy::model::{Broadcast, IntModel, IntOp, Region, TensorId, Weighted};
+use burn_ptq_deploy::place::{Placed, Region};
+use burn_ptq_deploy::program::{Broadcast, IntOp, Program, TensorId, Weighted};
+use burn_ptq_deploy::target::Kernels;
 use burn_ptq_deploy::verify::{LISTED, verify};
 use burn_ptq_kernels::geometry::{ConvGeometry, PoolGeometry, Window};
 use burn_ptq_kernels::multiplier::Multiplier;
@@ -13,41 +16,51 @@ use programs::*;
 
 #[test]
 fn valid_programs_of_every_operation_pass() {
-    for model in valid_programs() {
-        if let Err(error) = verify(&model) {
-            panic!("{}: {error}", model.nodes[0].op.name());
+    for parts in valid_parts() {
+        let name = parts.program.nodes[0].op.name();
+        if let Err(error) = parts.placed() {
+            panic!("{name}: {error}");
         }
     }
 }
 
 /// Breaks `model` with `change` and expects an error that contains `message`.
 #[track_caller]
-fn breaks(mut model: IntModel, message: &str, change: impl FnOnce(&mut IntModel)) {
+fn breaks(mut model: Program, message: &str, change: impl FnOnce(&mut Program)) {
     change(&mut model);
     let error = verify(&model).expect_err("the broken program must be refused").to_string();
     assert!(error.contains(message), "expected `{message}` in `{error}`");
 }
 
+/// The same for the places of a program whose tensors lie side by side.
+#[track_caller]
+fn misplaces(program: Program, message: &str, change: impl FnOnce(&mut Parts)) {
+    let mut parts = side_by_side(program);
+    change(&mut parts);
+    let error = parts.placed().expect_err("the placement must be refused").to_string();
+    assert!(error.contains(message), "expected `{message}` in `{error}`");
+}
+
 /// The operation of the last node.
-fn op(model: &mut IntModel) -> &mut IntOp {
+fn op(model: &mut Program) -> &mut IntOp {
     &mut model.nodes.last_mut().expect("a node").op
 }
 
-fn conv_geometry(model: &mut IntModel) -> &mut ConvGeometry {
+fn conv_geometry(model: &mut Program) -> &mut ConvGeometry {
     match op(model) {
         IntOp::Conv2d { geometry, .. } => geometry,
         other => panic!("{} is no convolution", other.name()),
     }
 }
 
-fn pool_geometry(model: &mut IntModel) -> &mut PoolGeometry {
+fn pool_geometry(model: &mut Program) -> &mut PoolGeometry {
     match op(model) {
         IntOp::AveragePool { geometry, .. } | IntOp::MaxPool { geometry, .. } => geometry,
         other => panic!("{} is no pool", other.name()),
     }
 }
 
-fn weights_of(model: &mut IntModel) -> &mut Weighted {
+fn weights_of(model: &mut Program) -> &mut Weighted {
     match op(model) {
         IntOp::Conv2d { weighted, .. }
         | IntOp::DepthwiseConv2d { weighted, .. }
@@ -128,7 +141,7 @@ fn tensors_are_written_once_and_before_they_are_read() {
 
 #[test]
 fn a_preprocessing_fits_the_input() {
-    let model = || valid_programs().swap_remove(0);
+    let model = conv;
     breaks(model(), "the input scale is 0", |m| m.preprocessing.scale = 0.0);
     breaks(model(), "the input std holds [-1.0]", |m| m.preprocessing.std = vec![-1.0]);
     breaks(model(), "the input mean has 7 values", |m| m.preprocessing.mean = vec![0.5; 7]);
@@ -168,7 +181,7 @@ fn element_types_are_those_that_the_operation_knows() {
     breaks(table8(), "(Table16): expected an input of I16, found I8", |m| {
         *op(m) = IntOp::Table16 { table: vec![0; 513] };
     });
-    let i16_input = |m: &mut IntModel| m.tensors[0] = tensor16("x", m.tensors[0].shape);
+    let i16_input = |m: &mut Program| m.tensors[0] = tensor16("x", m.tensors[0].shape);
     breaks(softmax(), "expected an input of I8, found I16", i16_input);
     breaks(log_softmax(), "expected an input of I8, found I16", i16_input);
     breaks(conv(), "inputs and output of one element type, found I16 and I8", i16_input);
@@ -234,7 +247,7 @@ fn geometry_agrees_with_the_lengths_of_tensors() {
 #[test]
 fn second_inputs_agree_with_the_broadcast() {
     let with = |kind| {
-        move |m: &mut IntModel| match op(m) {
+        move |m: &mut Program| match op(m) {
             IntOp::Add { broadcast, .. } | IntOp::Mul { broadcast, .. } => *broadcast = kind,
             _ => unreachable!(),
         }
@@ -452,7 +465,7 @@ fn accumulators_fit_their_bits() {
 fn softmax_parameters_are_sound() {
     let message = "differences above diff_min <= 0 whose left shift fits 32 bits";
     let change = |diff: i32, exponent: i32| {
-        move |m: &mut IntModel| match op(m) {
+        move |m: &mut Program| match op(m) {
             IntOp::Softmax { diff_min, input_multiplier, .. } => {
                 *diff_min = diff;
                 input_multiplier.exponent = exponent;
@@ -551,72 +564,107 @@ fn operations_that_move_values_keep_the_grid() {
 
 #[test]
 fn everything_lies_inside_a_bounded_arena() {
-    breaks(table8(), "model: expected an arena of at most 268435456 bytes", |m| {
-        m.arena_bytes = (1 << 28) + 1;
+    misplaces(table8(), "model: expected an arena of at most 268435456 bytes", |m| {
+        m.placement.arena_bytes = (1 << 28) + 1;
     });
-    breaks(table8(), "tensor `y`: expected bytes inside the arena of 15, found 8 from 8", |m| {
-        m.nodes[0].scratch = Region::default();
-        m.arena_bytes = 15;
+    misplaces(table8(), "tensor `y`: expected bytes inside the arena of 15, found 8 from 8", |m| {
+        m.placement.scratch[0] = Region::default();
+        m.placement.arena_bytes = 15;
     });
-    breaks(
+    misplaces(
         table8(),
         "expected bytes inside the arena of 272, found 8 from 18446744073709551615",
         |m| {
-            m.tensors[1].offset = usize::MAX;
+            m.placement.offsets[1] = usize::MAX;
         },
     );
-    breaks(table8(), "node `node` (Table8): expected bytes inside the arena of 271", |m| {
-        m.arena_bytes -= 1;
+    misplaces(table8(), "node `node` (Table8): expected bytes inside the arena of 271", |m| {
+        m.placement.arena_bytes -= 1;
     });
-    breaks(table16(), "tensor `x`: expected an offset that is a multiple of 2, found 1", |m| {
-        m.tensors[0].offset = 1;
+    misplaces(table16(), "tensor `x`: expected an offset that is a multiple of 2, found 1", |m| {
+        m.placement.offsets[0] = 1;
     });
-    breaks(table8(), "scratch at a multiple of 8, found 20", |m| m.nodes[0].scratch.offset = 20);
-    breaks(conv(), "expected at least 54 bytes of scratch, found 0", |m| {
-        m.nodes[0].scratch = Region::default();
+    misplaces(table8(), "scratch at a multiple of 8, found 20", |m| {
+        m.placement.scratch[0].offset = 20
     });
+    misplaces(conv(), "expected at least 54 bytes of scratch, found 0", |m| {
+        m.placement.scratch[0] = Region::default();
+    });
+}
+
+#[test]
+fn there_is_a_place_for_every_tensor_and_node() {
+    misplaces(table8(), "model: expected a place for each of 2 tensors, found 1", |m| {
+        m.placement.offsets.pop();
+    });
+    misplaces(table8(), "model: expected a place for each of 1 operations, found 2", |m| {
+        m.placement.scratch.push(Region::default());
+    });
+}
+
+#[test]
+fn scratch_is_that_of_the_kernels() {
+    let parts = side_by_side(conv());
+    let mve = Placed::new(parts.program.clone(), parts.placement.clone(), Kernels::Mve);
+    mve.expect("256 bytes of scratch are enough for any kernel");
+    let mut parts = parts;
+    parts.placement.scratch[0].bytes = 54;
+    let mve = Placed::new(parts.program.clone(), parts.placement.clone(), Kernels::Mve);
+    let error = mve.expect_err("vectors need more").to_string();
+    assert!(error.contains("bytes of scratch, found 54"), "{error}");
+    parts.placed().expect("the portable kernels need no more");
 }
 
 #[test]
 fn live_regions_share_no_byte() {
     let message = "tensor `y`: expected bytes 7..15 free, found tensor `x` live in 0..8";
-    breaks(chain(), message, |m| m.tensors[1].offset = 7);
-    breaks(chain(), "tensor `z`: expected bytes 1..9 free, found tensor `y` live in 0..8", |m| {
-        m.tensors[1].offset = 0;
-        m.tensors[2].offset = 1;
-    });
+    misplaces(chain(), message, |m| m.placement.offsets[1] = 7);
+    misplaces(
+        chain(),
+        "tensor `z`: expected bytes 1..9 free, found tensor `y` live in 0..8",
+        |m| {
+            m.placement.offsets[1] = 0;
+            m.placement.offsets[2] = 1;
+        },
+    );
     let message =
         "node `node` (Table8): expected bytes 8..264 free, found tensor `y` live in 8..16";
-    breaks(table8(), message, |m| m.nodes[0].scratch.offset = 8);
+    misplaces(table8(), message, |m| m.placement.scratch[0].offset = 8);
     // `x` is still needed by the second node when `b` is written.
-    breaks(add(), "tensor `b`: expected bytes 0..12 free, found tensor `a`", |m| {
-        m.tensors[1].offset = 0;
+    misplaces(add(), "tensor `b`: expected bytes 0..12 free, found tensor `a`", |m| {
+        m.placement.offsets[1] = 0;
     });
 }
 
 #[test]
 fn bytes_are_free_again_once_nothing_reads_them() {
-    let mut model = chain();
-    model.tensors[2].offset = 0;
-    assert_eq!(verify(&model), Ok(()), "x is dead when z is written");
+    let mut parts = side_by_side(chain());
+    parts.placement.offsets[2] = 0;
+    parts.placed().expect("x is dead when z is written");
 }
 
 #[test]
 fn element_wise_operations_may_replace_their_first_input_only() {
-    let mut model = add();
-    model.tensors[2].offset = model.tensors[0].offset;
-    assert_eq!(verify(&model), Ok(()));
-    breaks(model.clone(), "tensor `y`: expected bytes 16..28 free, found tensor `b`", |m| {
-        m.tensors[2].offset = m.tensors[1].offset;
+    let replacing = || {
+        let mut parts = side_by_side(add());
+        parts.placement.offsets[2] = parts.placement.offsets[0];
+        parts
+    };
+    replacing().placed().expect("the sum may replace its first input");
+    let refusal = |parts: Parts| parts.placed().expect_err("refused").to_string();
+    let mut second = replacing();
+    second.placement.offsets[2] = second.placement.offsets[1];
+    let error = refusal(second);
+    assert!(error.contains("tensor `y`: expected bytes 16..28 free, found tensor `b`"), "{error}");
+    let mut both = replacing();
+    both.program.nodes[1].inputs = vec![TensorId(0), TensorId(0)];
+    let error = refusal(both);
+    assert!(error.contains("tensor `y`: expected bytes 0..12 free, found tensor `a`"), "{error}");
+    misplaces(transpose(), "tensor `y`: expected bytes 0..24 free, found tensor `x`", |m| {
+        m.placement.offsets[1] = 0;
     });
-    breaks(model, "tensor `y`: expected bytes 0..12 free, found tensor `a`", |m| {
-        m.nodes[1].inputs = vec![TensorId(0), TensorId(0)];
-    });
-    breaks(transpose(), "tensor `y`: expected bytes 0..24 free, found tensor `x`", |m| {
-        m.tensors[1].offset = 0;
-    });
-    breaks(requantize(), "tensor `y`: expected bytes 0..16 free, found tensor `x`", |m| {
-        m.tensors[1].offset = 0;
+    misplaces(requantize(), "tensor `y`: expected bytes 0..16 free, found tensor `x`", |m| {
+        m.placement.offsets[1] = 0;
     });
 }
 
@@ -668,20 +716,15 @@ fn every_violation_is_reported() {
 
 #[test]
 fn violations_of_the_memory_are_reported_together() {
-    let mut model = add();
-    for tensor in &mut model.tensors {
-        tensor.offset = 0;
-    }
-    let error = verify(&model).expect_err("everything lies in one place");
-    let subjects: Vec<String> =
-        error.violations().iter().map(|violation| violation.subject.to_string()).collect();
-    // The sum may replace its first input, but not while that shares its bytes with the second.
-    assert_eq!(subjects, ["tensor `b`"]);
-    for tensor in &mut model.tensors {
-        tensor.offset = 1 << 30;
-    }
-    let error = verify(&model).expect_err("everything lies outside");
-    assert_eq!(error.count(), 3, "{error}");
+    let mut parts = side_by_side(add());
+    parts.placement.offsets.fill(0);
+    let error = parts.clone().placed().expect_err("everything lies in one place");
+    // The sum may replace its first input, which the second one may not.
+    assert!(error.to_string().starts_with("tensor `b`: expected bytes 0..12 free"), "{error}");
+    parts.placement.offsets.fill(1 << 30);
+    parts.placement.scratch[1].offset = 4;
+    let error = parts.placed().expect_err("everything lies outside");
+    assert_eq!(error.count(), 4, "{error}");
 }
 
 #[test]

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use burn_ptq_deploy::interpreter::{self, Path as KernelPath};
-use burn_ptq_deploy::io::{dequantize_outputs, quantize_inputs};
-use burn_ptq_deploy::model::IntModel;
+use burn_ptq_deploy::place::Placed;
+use burn_ptq_deploy::run::{Path as KernelPath, dequantize_outputs, quantize_inputs, run_batch};
 
 use crate::error::Error;
 
@@ -47,20 +46,18 @@ pub fn partly_quantized_predictor<'a>(
 }
 
 /// Runs the integer program.
-pub fn integer_predictor(
-    program: &IntModel,
-) -> impl FnMut(Vec<f32>) -> Result<Vec<f32>, Error> + '_ {
+pub fn integer_predictor(program: &Placed) -> impl FnMut(Vec<f32>) -> Result<Vec<f32>, Error> + '_ {
     observed_integer_predictor(program, |_, _| {})
 }
 
 /// Runs the integer program and shows the bytes that it reads and writes, batch after batch.
 pub fn observed_integer_predictor<'a>(
-    program: &'a IntModel,
+    program: &'a Placed,
     mut observe: impl FnMut(&[u8], &[u8]) + 'a,
 ) -> impl FnMut(Vec<f32>) -> Result<Vec<f32>, Error> + 'a {
     move |samples| {
         let inputs = quantize_inputs(program, &samples);
-        let outputs = interpreter::run_batch(program, KernelPath::Fast, &inputs)?;
+        let outputs = run_batch(program, KernelPath::Fast, &inputs)?;
         observe(&inputs, &outputs);
         Ok(dequantize_outputs(program, &outputs))
     }

@@ -2,8 +2,8 @@
 
 use burn_ptq::graph::ops::UnaryFunction;
 use burn_ptq::graph::{Graph, Node, Op};
-use burn_ptq_deploy::interpreter::tensor_integers;
-use burn_ptq_deploy::model::{IntModel, IntOp};
+use burn_ptq_deploy::program::{IntOp, Program};
+use burn_ptq_deploy::run::tensor_integers;
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::params::Clamp;
 
@@ -50,7 +50,7 @@ impl ModelOutput {
     }
 
     /// The output of an integer program.
-    pub fn of_program(program: &IntModel) -> Self {
+    pub fn of_program(program: &Program) -> Self {
         let mut tensor = program.output;
         let mut ending = Ending::Other;
         while let Some(node) = program.nodes.iter().rev().find(|node| node.output == tensor) {
@@ -95,7 +95,11 @@ impl ModelOutput {
                 IntOp::Add { clamp, .. } | IntOp::Mul { clamp, .. } => {
                     Ending::of_bounds(*clamp, program.tensors[node.output.0].grid)
                 }
-                _ => Ending::Other,
+                IntOp::AveragePool { .. }
+                | IntOp::MaxPool { .. }
+                | IntOp::Concat { .. }
+                | IntOp::Pad { .. }
+                | IntOp::Pack => Ending::Other,
             };
             break;
         }

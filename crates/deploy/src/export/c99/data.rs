@@ -2,10 +2,8 @@
 
 use burn_ptq_kernels::multiplier::Multiplier;
 
-use crate::model::DType;
-
-/// No line of data is longer.
-const MAX_COLUMNS: usize = 100;
+use crate::export::shared::arrays::{integers, wrapped};
+use crate::op::DType;
 
 /// The C type of an element.
 pub fn c_type(dtype: DType) -> &'static str {
@@ -35,41 +33,6 @@ pub fn multiplier(multiplier: Multiplier) -> String {
 /// The rows of a two-dimensional array, each from bytes with the low byte first.
 pub fn rows<'a>(rows: impl Iterator<Item = &'a [u8]>, dtype: DType) -> String {
     rows.map(|bytes| format!("    {{\n{}    }},\n", wrapped(&integers(bytes, dtype), 8))).collect()
-}
-
-/// Elements from bytes with the low byte first.
-pub fn integers(bytes: &[u8], dtype: DType) -> Vec<String> {
-    match dtype {
-        DType::I8 | DType::I4 => bytes.iter().map(|&byte| (byte as i8).to_string()).collect(),
-        DType::I16 => bytes
-            .chunks_exact(2)
-            .map(|pair| i16::from_le_bytes([pair[0], pair[1]]).to_string())
-            .collect(),
-    }
-}
-
-/// Items with commas on indented lines.
-pub fn wrapped(items: &[String], indent: usize) -> String {
-    let mut out = String::new();
-    let mut column = 0;
-    for item in items {
-        if column > 0 && column + item.len() + 2 > MAX_COLUMNS {
-            out.push('\n');
-            column = 0;
-        }
-        if column == 0 {
-            out.push_str(&" ".repeat(indent));
-            column = indent;
-        } else {
-            out.push(' ');
-            column += 1;
-        }
-        out.push_str(item);
-        out.push(',');
-        column += item.len() + 1;
-    }
-    out.push('\n');
-    out
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! `{id}_io.h` and `{id}_io.c`: from raw samples to the input, from the output to values and classes.
 
-use super::data::{array, c_type, wrapped};
-use crate::export::io::{
+use super::data::{array, c_type};
+use crate::export::shared::arrays::wrapped;
+use crate::export::shared::samples::{
     Index, InputRule, Rules, Walk, is_vector, rule_text, source_walk, variable,
 };
-use crate::model::{DType, IntModel};
+use crate::op::DType;
 use crate::preprocess::Element;
+use crate::program::Program;
 
 /// The C type of raw elements.
 pub fn raw_type(element: Element) -> &'static str {
@@ -20,9 +22,9 @@ pub fn raw_type(element: Element) -> &'static str {
 }
 
 /// What stands for the placeholders of the templates.
-pub fn values(model: &IntModel, id: &str) -> Vec<(String, String)> {
-    let rule = InputRule::new(model);
-    let input = &model.tensors[model.input.0];
+pub fn values(program: &Program, id: &str) -> [(&'static str, String); 10] {
+    let rule = InputRule::new(program);
+    let input = &program.tensors[program.input.0];
     let arithmetic = match rule.rules {
         Rules::Tables(_) => "Integer arithmetic: the table holds the result for each raw element.",
         Rules::Formula { .. } => {
@@ -30,19 +32,17 @@ pub fn values(model: &IntModel, id: &str) -> Vec<(String, String)> {
         }
     };
     [
-        ("RULE", rule_text(model, raw_type(rule.element))),
+        ("RULE", rule_text(program, raw_type(rule.element))),
         ("RULE_ARITHMETIC", arithmetic.to_owned()),
         ("RAW_TYPE", raw_type(rule.element).to_owned()),
         ("INPUT_MIN", parenthesized(input.grid.min)),
         ("INPUT_MAX", parenthesized(input.grid.max)),
-        ("QUANTIZE_INPUT", quantize_input(model, &rule, id)),
-        ("QUANTIZE_PREPROCESSED", quantize_preprocessed(model)),
-        ("DEQUANTIZE_OUTPUT", dequantize_output(model, id)),
-        ("DECLARATIONS", declarations(model, id)),
-        ("DEFINITIONS", definitions(model, id)),
+        ("QUANTIZE_INPUT", quantize_input(program, &rule, id)),
+        ("QUANTIZE_PREPROCESSED", quantize_preprocessed(program)),
+        ("DEQUANTIZE_OUTPUT", dequantize_output(program, id)),
+        ("DECLARATIONS", declarations(program, id)),
+        ("DEFINITIONS", definitions(program, id)),
     ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into()
 }
 
 fn parenthesized(value: i32) -> String {
@@ -75,8 +75,8 @@ fn table(name: &str, index: &Index) -> String {
     }
 }
 
-fn quantize_input(model: &IntModel, rule: &InputRule, id: &str) -> String {
-    let (walk, input) = (&rule.walk, c_type(model.tensors[model.input.0].dtype));
+fn quantize_input(program: &Program, rule: &InputRule, id: &str) -> String {
+    let (walk, input) = (&rule.walk, c_type(program.tensors[program.input.0].dtype));
     let [raw_index, rule_index] = [&walk.indices[0], &walk.indices[1]];
     let raw = format!("raw[{}]", walk.expression(raw_index, "raw_places"));
     let which = walk.expression(rule_index, "rules");
@@ -149,16 +149,16 @@ fn formula(scale: f32, mean: &[f32], std: &[f32]) -> String {
     )
 }
 
-fn quantize_preprocessed(model: &IntModel) -> String {
-    let walk = source_walk(&model.input_border);
+fn quantize_preprocessed(program: &Program) -> String {
+    let walk = source_walk(&program.input_border);
     let index = walk.expression(&walk.indices[0], "places");
     let table = local(&table("places", &walk.indices[0]));
     let body = loops(&walk, &format!("input[next++] = quantize(values[{index}]);\n"));
     format!("{table}    size_t next = 0;\n\n{body}")
 }
 
-fn dequantize_output(model: &IntModel, id: &str) -> String {
-    let walk = source_walk(&model.output_border);
+fn dequantize_output(program: &Program, id: &str) -> String {
+    let walk = source_walk(&program.output_border);
     let index = walk.expression(&walk.indices[0], "places");
     let table = local(&table("places", &walk.indices[0]));
     let prefix = id.to_ascii_uppercase();
@@ -174,18 +174,18 @@ fn local(definition: &str) -> String {
     definition.lines().map(|line| format!("    {line}\n")).collect()
 }
 
-fn declarations(model: &IntModel, id: &str) -> String {
-    let output = c_type(model.tensors[model.output.0].dtype);
+fn declarations(program: &Program, id: &str) -> String {
+    let output = c_type(program.tensors[program.output.0].dtype);
     let prefix = id.to_ascii_uppercase();
     let mut text = String::new();
-    if is_vector(model) {
+    if is_vector(program) {
         text.push_str(&format!(
             "\n/* The index of the output's largest element, the first of equals. */\nsize_t \
              {id}_argmax(const {output} *output);\n"
         ));
     }
-    if !model.classes.is_empty() {
-        let count = model.classes.len();
+    if !program.classes.is_empty() {
+        let count = program.classes.len();
         text.push_str(&format!(
             "\n#define {prefix}_CLASSES {count}\n/* The name of a class; NULL beyond the last one. \
              */\nconst char *{id}_class_name(size_t index);\n"
@@ -194,12 +194,12 @@ fn declarations(model: &IntModel, id: &str) -> String {
     text
 }
 
-fn definitions(model: &IntModel, id: &str) -> String {
-    let tensor = &model.tensors[model.output.0];
+fn definitions(program: &Program, id: &str) -> String {
+    let tensor = &program.tensors[program.output.0];
     let output = c_type(tensor.dtype);
     let mut text = String::new();
-    if is_vector(model) {
-        let walk = source_walk(&model.output_border);
+    if is_vector(program) {
+        let walk = source_walk(&program.output_border);
         let index = walk.expression(&walk.indices[0], "places");
         let table = local(&table("places", &walk.indices[0]));
         let lowest = match tensor.dtype {
@@ -220,10 +220,10 @@ fn definitions(model: &IntModel, id: &str) -> String {
             tensor.len()
         ));
     }
-    if !model.classes.is_empty() {
+    if !program.classes.is_empty() {
         let names: String =
-            model.classes.iter().map(|class| format!("        {},\n", literal(class))).collect();
-        let count = model.classes.len();
+            program.classes.iter().map(|class| format!("        {},\n", literal(class))).collect();
+        let count = program.classes.len();
         text.push_str(&format!(
             "\nconst char *{id}_class_name(size_t index)\n{{\n    static const char *const \
              names[{count}] = {{\n{names}    }};\n\n    return index < {count}u ? names[index] : \

@@ -1,7 +1,8 @@
 //! Streams: the tables that say which function computes a row of what.
 
-use crate::model::{IntModel, IntOp, Stream};
-use crate::stream::RowProgram;
+use crate::op::IntOp;
+use crate::place::rows::RowProgram;
+use crate::place::{Placed, Stream};
 
 /// The C type of the parameters, for operations whose window is narrowed to a few rows.
 pub fn windowed(op: &IntOp) -> Option<&'static str> {
@@ -25,26 +26,24 @@ pub fn windowed(op: &IntOp) -> Option<&'static str> {
     }
 }
 
-/// The tables of `stream`, whose nodes have the identifiers `ids`; it is valid.
-pub fn stream(model: &IntModel, stream: &Stream, ids: &[String]) -> String {
-    let Ok(program) = RowProgram::new(model, stream) else { return String::new() };
+/// The tables of `stream` with its rows; its nodes have the identifiers `ids`.
+pub fn stream(program: &Placed, stream: &Stream, rows: &RowProgram, ids: &[String]) -> String {
     let id = &ids[stream.first];
-    let outputs = model.nodes[stream.nodes()].iter().map(|node| node.output);
-    let tensors = program.externals.iter().copied().chain(outputs);
+    let outputs = program.nodes[stream.nodes()].iter().map(|node| node.output);
+    let tensors = rows.externals.iter().copied().chain(outputs);
     let buffers: String = tensors
-        .zip(&program.buffers)
+        .zip(&rows.buffers)
         .map(|(tensor, rows)| {
-            let tensor = &model.tensors[tensor.0];
             format!(
                 "    {{arena.s8 + {}, {}, {}, {}}},\n",
-                tensor.offset,
-                tensor.row_bytes(),
+                program.offset(tensor),
+                program.tensors[tensor.0].row_bytes(),
                 rows.height,
                 rows.capacity
             )
         })
         .collect();
-    let stages: String = program
+    let stages: String = rows
         .stages
         .iter()
         .zip(&ids[stream.nodes()])
@@ -57,7 +56,7 @@ pub fn stream(model: &IntModel, stream: &Stream, ids: &[String]) -> String {
             format!("    {{{id}_row, {{{first}, {second}}}, {reach}, {stride}, {pad}}},\n")
         })
         .collect();
-    let (externals, count) = (program.externals.len(), program.stages.len());
+    let (externals, count) = (rows.externals.len(), rows.stages.len());
     format!(
         "
 /* Row by row, with the nodes before it. */

@@ -2,9 +2,11 @@
 //! configuration.
 
 use crate::board::Board;
-use crate::export::ExportFile;
-use crate::export::c99::{fill, firmware};
-use crate::model::{DType, IntModel};
+use crate::export::shared::firmware;
+use crate::export::shared::template::Values;
+use crate::export::{ExportError, ExportFile};
+use crate::op::DType;
+use crate::program::Program;
 use crate::target::Target;
 
 const LINKER_SCRIPT: &str = include_str!("../../../c/firmware/link.ld");
@@ -17,7 +19,8 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("src/main.rs", include_str!("../../../rust/firmware/main.rs.in")),
     ("src/semihosting.rs", include_str!("../../../rust/firmware/semihosting.rs.in")),
 ];
-const README: &str = include_str!("../../../rust/firmware/README.md");
+/// The README's section on the firmware, with placeholders.
+pub const README: &str = include_str!("../../../rust/firmware/README.md");
 
 /// A Cortex-M0 traps unaligned accesses; an emulator that lends it a larger core does now.
 const TRAP_UNALIGNED: &str = "
@@ -41,26 +44,19 @@ const ENABLE_COPROCESSORS: &str = "
     \"isb\",";
 
 /// The files of `firmware/`; `values` are those of the export and of [`values`](self::values).
-pub fn files(board: &Board, values: &[(String, String)]) -> Vec<ExportFile> {
+pub fn files(board: &Board, values: &Values) -> Result<Vec<ExportFile>, ExportError> {
     let start = if board.target == "rv32" { START_RISCV } else { START_ARM };
-    let templates = TEMPLATES.iter().copied();
-    templates
-        .chain([("link.ld", LINKER_SCRIPT), ("src/start.rs", start)])
-        .map(|(name, template)| {
-            ExportFile::text(format!("firmware/{name}"), fill(template, values))
-        })
-        .collect()
+    let own = [("link.ld", LINKER_SCRIPT), ("src/start.rs", start)];
+    let file = |(name, template): (&str, &str)| {
+        Ok(ExportFile::text(format!("firmware/{name}"), values.fill(template)?))
+    };
+    TEMPLATES.iter().copied().chain(own).map(file).collect()
 }
 
-/// The README's section on the firmware.
-pub fn readme(values: &[(String, String)]) -> String {
-    fill(README, values)
-}
-
-/// What stands for the placeholders of the templates.
-pub fn values(board: &Board, target: &Target, model: &IntModel) -> Vec<(String, String)> {
-    let mut values = firmware::values(board, model);
-    let wide = model.tensors[model.input.0].dtype == DType::I16;
+/// What stands for the placeholders of the templates, beside the values of the export.
+pub fn values(board: &Board, target: &Target, program: &Program) -> Vec<(&'static str, String)> {
+    let mut values = firmware::values(board).to_vec();
+    let wide = program.tensors[program.input.0].dtype == DType::I16;
     let processor = match target.name {
         "cortex-m33" | "cortex-m55" => format!(", \"-C\", \"target-cpu={}\"", target.name),
         _ => String::new(),
@@ -70,15 +66,15 @@ pub fn values(board: &Board, target: &Target, model: &IntModel) -> Vec<(String, 
         "cortex-m55" => ENABLE_COPROCESSORS,
         _ => "",
     };
-    let own = [
+    values.extend([
+        ("TARGET", target.name.to_owned()),
         ("RUST_TARGET", target.rust.to_owned()),
         ("RUST_CPU", processor),
         ("PREPARE", prepare.to_owned()),
         (
             "SET_INPUT",
-            if wide { "model.set_input(input)" } else { "*model.input() = *input" }.into(),
+            if wide { "model.set_input(input)" } else { "*program.input() = *input" }.into(),
         ),
-    ];
-    values.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    ]);
     values
 }

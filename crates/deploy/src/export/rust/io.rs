@@ -1,12 +1,12 @@
 //! `src/io.rs`: from raw samples to the input, from the output to values and classes.
 
 use super::rust_type;
-use crate::export::c99::data::wrapped;
-use crate::export::io::{
+use crate::export::shared::arrays::wrapped;
+use crate::export::shared::samples::{
     Index, InputRule, Rules, Walk, is_vector, rule_text, source_walk, variable,
 };
-use crate::model::IntModel;
 use crate::preprocess::Element;
+use crate::program::Program;
 
 /// The Rust type of raw elements.
 pub fn raw_type(element: Element) -> &'static str {
@@ -21,16 +21,16 @@ pub fn raw_type(element: Element) -> &'static str {
 }
 
 /// The file.
-pub fn source(model: &IntModel) -> String {
-    let rule = InputRule::new(model);
+pub fn source(program: &Program) -> String {
+    let rule = InputRule::new(program);
     let raw = raw_type(rule.element);
-    let [input, output] = [model.input, model.output].map(|id| &model.tensors[id.0]);
+    let [input, output] = [program.input, program.output].map(|id| &program.tensors[id.0]);
     let (input_type, output_type) = (rust_type(input.dtype), rust_type(output.dtype));
     let arithmetic = match rule.rules {
         Rules::Tables(_) => "Integer arithmetic: a table holds the result for each raw element.",
         Rules::Formula { .. } => "In floats, which processors without a unit for them emulate.",
     };
-    let sources = [source_walk(&model.input_border), source_walk(&model.output_border)];
+    let sources = [source_walk(&program.input_border), source_walk(&program.output_border)];
     let [input_walk, output_walk] = &sources;
     let (constants, statements) = raw_rule(&rule, input_type);
     let from_raw = loops(&rule.walk, "input.iter_mut()", &statements);
@@ -97,9 +97,9 @@ fn set(values: &mut [f32], index: usize, value: f32) {{
     }}
 }}
 ",
-        rule_text(model, raw),
-        argmax(model, output_walk, output_type),
-        classes(model),
+        rule_text(program, raw),
+        argmax(program, output_walk, output_type),
+        classes(program),
     )
 }
 
@@ -216,8 +216,8 @@ fn loops(walk: &Walk, elements: &str, body: &str) -> String {
     text
 }
 
-fn argmax(model: &IntModel, walk: &Walk, output_type: &str) -> String {
-    if !is_vector(model) {
+fn argmax(program: &Program, walk: &Walk, output_type: &str) -> String {
+    if !is_vector(program) {
         return String::new();
     }
     let index = walk.expression(&walk.indices[0], "OUTPUT_PLACES");
@@ -244,12 +244,12 @@ pub fn argmax(output: &[{output_type}; OUTPUT_LENGTH]) -> usize {{
     )
 }
 
-fn classes(model: &IntModel) -> String {
-    if model.classes.is_empty() {
+fn classes(program: &Program) -> String {
+    if program.classes.is_empty() {
         return String::new();
     }
-    let names: String = model.classes.iter().map(|class| format!("    {class:?},\n")).collect();
-    let count = model.classes.len();
+    let names: String = program.classes.iter().map(|class| format!("    {class:?},\n")).collect();
+    let count = program.classes.len();
     format!(
         "
 /// The names of the classes.

@@ -58,7 +58,7 @@ fn images<'p, 'q>(problems: &'q [&'p Problem]) -> Vec<&'q [&'p Problem]> {
     let mut images = Vec::new();
     let (mut first, mut flash, mut ram) = (0, 0, 0);
     for (index, problem) in problems.iter().enumerate() {
-        let size = size_report(&problem.model);
+        let size = size_report(&problem.program);
         let channels = problem.op().weighted().map_or(0, |weighted| weighted.bias.len());
         // Filters are padded for some kernels; on top, there is a call, and a row of a table.
         let needed = size.flash_bytes * 5 / 4 + 64 * channels + 400;
@@ -104,7 +104,7 @@ impl Executor for &'static EmulatedCore {
         let mut toolchain = new(target, self.flags).map_err(|error| error.to_string())?;
         let mut outputs = Vec::with_capacity(problems.len());
         for problems in images(problems) {
-            let models: Vec<_> = problems.iter().map(|problem| &problem.model).collect();
+            let models: Vec<_> = problems.iter().map(|problem| &problem.program).collect();
             let inputs: Vec<_> = problems.iter().map(|problem| problem.input.as_slice()).collect();
             let runs = toolchain.build(&models).and_then(|firmware| firmware.run(&inputs));
             let runs = runs.map_err(|error| error.to_string())?;
@@ -161,7 +161,7 @@ impl Executor for &'static EmulatedRust {
         // that they cannot panic, or the image would not link.
         let number =
             problem.name.rsplit(' ').next().and_then(|number| number.parse::<usize>().ok());
-        let by_rows = !problem.model.streams.is_empty();
+        let by_rows = !problem.program.streams().is_empty();
         let own = by_rows || problem.op().weighted().is_some();
         match own || number.is_some_and(|number| number % 4 == 0) {
             true => Ok(()),
@@ -175,7 +175,7 @@ impl Executor for &'static EmulatedRust {
             RustToolchain::new(target, "\"s\"").map_err(|error| error.to_string())?;
         let mut outputs = Vec::with_capacity(problems.len());
         for problems in images(problems) {
-            let models: Vec<_> = problems.iter().map(|problem| &problem.model).collect();
+            let models: Vec<_> = problems.iter().map(|problem| &problem.program).collect();
             let inputs: Vec<_> = problems.iter().map(|problem| problem.input.as_slice()).collect();
             let runs = toolchain.build(&models).and_then(|firmware| firmware.run(&inputs));
             let runs = runs.map_err(|error| error.to_string())?;

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use burn_ptq_deploy::export::{C99, ExportFile, Exporter, Options, SelfTest, target};
-use burn_ptq_deploy::model::TensorId;
+use burn_ptq_deploy::place::Placed;
+use burn_ptq_deploy::program::TensorId;
 use tempfile::TempDir;
 
 use super::{Agreement, Executor};
@@ -131,16 +132,18 @@ fn write_bundle(folder: &TempDir, problems: &[&Problem], target_name: &str) -> R
 
 /// The export of one problem, under names that no other problem has.
 fn render(index: usize, problem: &Problem, target_name: &str) -> Result<Vec<ExportFile>, String> {
-    let mut model = problem.model.clone();
-    model.name = format!("p{index}");
-    for (position, node) in model.nodes.iter_mut().enumerate() {
+    let (mut program, placement) = problem.program.clone().into_parts();
+    program.name = format!("p{index}");
+    for (position, node) in program.nodes.iter_mut().enumerate() {
         node.name = format!("p{index}n{position}");
     }
+    let program = Placed::new(program, placement, problem.program.kernels());
+    let program = program.map_err(|error| format!("{}: {error}", problem.name))?;
     // The caller compares, so that the embedded self-test is not compiled.
-    let sample = |id: TensorId| vec![0; model.tensors[id.0].bytes()];
-    let self_test = SelfTest { samples: vec![(sample(model.input), sample(model.output))] };
+    let sample = |id: TensorId| vec![0; program.tensors[id.0].bytes()];
+    let self_test = SelfTest { samples: vec![(sample(program.input), sample(program.output))] };
     let target = target(target_name).map_err(|error| error.to_string())?;
-    let rendered = C99.render(&model, &self_test, &Options::new(target));
+    let rendered = C99.render(&program, &self_test, &Options::new(target));
     rendered.map(|export| export.files).map_err(|error| format!("{}: {error}", problem.name))
 }
 
@@ -196,7 +199,7 @@ pub fn split(bytes: &[u8], problems: &[&Problem]) -> Result<Vec<Vec<u8>>, String
     let mut rest = bytes;
     let mut outputs = Vec::with_capacity(problems.len());
     for problem in problems {
-        let size = problem.model.tensors[problem.model.output.0].bytes();
+        let size = problem.program.tensors[problem.program.output.0].bytes();
         let (output, tail) = rest.split_at_checked(size).ok_or("too few output bytes")?;
         outputs.push(output.to_vec());
         rest = tail;

@@ -9,10 +9,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use burn_ptq_deploy::interpreter::{self, Interpreter};
-use burn_ptq_deploy::model::{
-    Broadcast, DType, IntModel, IntNode, IntOp, IntTensor, TensorId, Weighted,
-};
+use burn_ptq_deploy::place::Placed;
+use burn_ptq_deploy::program::{Broadcast, DType, IntNode, IntOp, IntTensor, TensorId, Weighted};
+use burn_ptq_deploy::run::{self, Interpreter};
 use burn_ptq_kernels::geometry::Window;
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::multiplier::Multiplier;
@@ -68,7 +67,7 @@ impl Executor for TensorFlowLiteMicro {
             }
             let values: Vec<i32> = serde_json::from_value(answer["outputs"][0].clone())
                 .map_err(|error| format!("{}: {error}", problem.name))?;
-            Ok(to_bytes(problem.model.tensors[problem.model.output.0].dtype, &values))
+            Ok(to_bytes(problem.program.tensors[problem.program.output.0].dtype, &values))
         };
         problems.iter().zip(&answers).map(output).collect()
     }
@@ -111,9 +110,9 @@ fn answers(models: &[Value]) -> Result<Vec<Value>, String> {
 
 /// The last node of the program as a model for `tflm.py`, with the inputs that the node gets.
 fn describe(problem: &Problem) -> Result<Value, String> {
-    let model = &problem.model;
-    let node = model.nodes.last().ok_or("a program without nodes")?;
-    let tensor = |id: TensorId| &model.tensors[id.0];
+    let program = &problem.program;
+    let node = program.nodes.last().ok_or("a program without nodes")?;
+    let tensor = |id: TensorId| &program.tensors[id.0];
     let inputs: Vec<&IntTensor> = node.inputs.iter().map(|&id| tensor(id)).collect();
     let mut file = File::default();
     let output = describe_node(&mut file, node, &inputs, tensor(node.output))?;
@@ -122,24 +121,22 @@ fn describe(problem: &Problem) -> Result<Value, String> {
         "operators": file.operators,
         "inputs": file.inputs,
         "output": output,
-        "samples": [inputs_of_last(model, &problem.input)],
+        "samples": [inputs_of_last(program, &problem.input)],
     }))
 }
 
 /// The values of the last node's inputs when the program runs on `sample`.
-fn inputs_of_last(model: &IntModel, sample: &[u8]) -> Vec<Vec<i32>> {
-    let mut interpreter =
-        Interpreter::new(model, interpreter::Path::Reference).expect("a valid program");
-    let mut contents = vec![Vec::new(); model.tensors.len()];
-    contents[model.input.0] = sample.to_vec();
+fn inputs_of_last(program: &Placed, sample: &[u8]) -> Vec<Vec<i32>> {
+    let mut interpreter = Interpreter::new(program, run::Path::Reference);
+    let mut contents = vec![Vec::new(); program.tensors.len()];
+    contents[program.input.0] = sample.to_vec();
     let keep = |node: usize, output: &[u8]| {
-        contents[model.nodes[node].output.0] = output.to_vec();
+        contents[program.nodes[node].output.0] = output.to_vec();
     };
     interpreter.run_observed(sample, keep).expect("a sample of the program");
-    let values = |id: &TensorId| {
-        interpreter::tensor_integers(&model.tensors[id.0], &contents[id.0]).collect()
-    };
-    model.nodes.last().map_or(&[][..], |node| &node.inputs).iter().map(values).collect()
+    let values =
+        |id: &TensorId| run::tensor_integers(&program.tensors[id.0], &contents[id.0]).collect();
+    program.nodes.last().map_or(&[][..], |node| &node.inputs).iter().map(values).collect()
 }
 
 /// Tensors and operators of a model under construction.

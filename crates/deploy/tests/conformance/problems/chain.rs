@@ -1,6 +1,6 @@
 //! Random programs of several layers.
 
-use burn_ptq_deploy::model::{Broadcast, IntOp, IntTensor, TensorId};
+use burn_ptq_deploy::program::{Broadcast, IntOp, IntTensor, TensorId};
 use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, PoolGeometry};
 use burn_ptq_kernels::params::AddParams;
 

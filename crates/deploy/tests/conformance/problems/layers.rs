@@ -1,7 +1,7 @@
 //! Random layers as a strategy of proptest, so that one that fails shrinks: shapes, strides, padding,
 //! dilation, bits, zero points at the ends of their grids, accumulators near what 32 bits hold.
 
-use burn_ptq_deploy::model::{DType, IntOp, IntTensor, Weighted, Weights};
+use burn_ptq_deploy::program::{DType, IntOp, IntTensor, Weighted, Weights};
 use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, Window};
 use burn_ptq_kernels::grid::{Grid, signed_range, weight_range};
 use burn_ptq_kernels::multiplier::{MAX_EXPONENT, Multiplier};
@@ -241,7 +241,7 @@ impl Layer {
         };
         let dtype = if wide { DType::I16 } else { DType::I8 };
         let grid = Grid { scale, zero_point, min, max };
-        IntTensor { name: String::new(), shape, dtype, bits, grid, offset: 0 }
+        IntTensor { name: String::new(), shape, dtype, bits, grid }
     }
 
     fn operation(&self, window: Window, shapes: [[usize; 3]; 2], weighted: Weighted) -> IntOp {

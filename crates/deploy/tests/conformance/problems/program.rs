@@ -1,10 +1,10 @@
 //! Programs under construction, and the random parts that operations share.
 
-use burn_ptq_deploy::model::{
-    Border, DType, IntModel, IntNode, IntOp, IntTensor, Provenance, Region, TensorId,
+use burn_ptq_deploy::place::Memory;
+use burn_ptq_deploy::program::{
+    self, Border, DType, IntNode, IntOp, IntTensor, Provenance, TensorId,
 };
-use burn_ptq_deploy::plan::plan;
-use burn_ptq_deploy::verify::verify;
+use burn_ptq_deploy::target::Kernels;
 use burn_ptq_kernels::geometry::{PoolGeometry, Window};
 use burn_ptq_kernels::grid::{Grid, signed_range};
 use burn_ptq_kernels::multiplier::Multiplier;
@@ -73,7 +73,6 @@ impl<'d> Program<'d> {
             op,
             inputs: inputs.to_vec(),
             output: id,
-            scratch: Region::default(),
         });
         id
     }
@@ -127,12 +126,12 @@ impl<'d> Program<'d> {
         self.push(op, &[from], output)
     }
 
-    /// The program that ends in `op`, planned, with a random input; `None` if it is invalid.
+    /// The program that ends in `op`, placed, with a random input; `None` if it is invalid.
     pub fn finish(mut self, op: IntOp, inputs: &[TensorId], output: IntTensor) -> Option<Problem> {
         let output = self.push(op, inputs, output);
         let border = |tensor: &IntTensor| Border::plain(&tensor.shape);
         let input = input_bytes(self.draw, &self.tensors[0]);
-        let mut model = IntModel {
+        let program = program::Program {
             name: "problem".into(),
             input_border: border(&self.tensors[0]),
             output_border: border(&self.tensors[output.0]),
@@ -140,15 +139,12 @@ impl<'d> Program<'d> {
             nodes: self.nodes,
             input: TensorId(0),
             output,
-            arena_bytes: 0,
             provenance: Provenance::default(),
-            streams: Vec::new(),
             preprocessing: Default::default(),
             classes: Vec::new(),
         };
-        plan(&mut model);
-        verify(&model).ok()?;
-        Some(Problem { name: String::new(), model, input })
+        let program = program.place(Kernels::Portable, Memory::Whole).ok()?;
+        Some(Problem { name: String::new(), program, input })
     }
 }
 
@@ -161,7 +157,7 @@ pub fn tensor(draw: &mut Draw, wide: bool, shape: [usize; 3]) -> IntTensor {
     } else {
         (DType::I8, grid8(draw))
     };
-    IntTensor { name: String::new(), shape, dtype, bits, grid, offset: 0 }
+    IntTensor { name: String::new(), shape, dtype, bits, grid }
 }
 
 /// Another tensor on the grid of `tensor`.

@@ -1,6 +1,6 @@
 //! Convolutions and fully connected layers.
 
-use burn_ptq_deploy::model::{IntOp, IntTensor, Weighted, Weights};
+use burn_ptq_deploy::program::{IntOp, IntTensor, Weighted, Weights};
 use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, Window};
 use burn_ptq_kernels::grid::{Grid, weight_range};
 use burn_ptq_kernels::multiplier::Multiplier;

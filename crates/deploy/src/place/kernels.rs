@@ -5,9 +5,9 @@
 
 pub use burn_ptq_kernels::dsp::filter_len as dsp_filter_len;
 
-use crate::model::{Broadcast, DType, IntModel, IntNode, IntOp, IntTensor, TensorId, Weighted};
-use crate::op::weightless;
-use crate::scratch;
+use super::scratch;
+use crate::op::{Broadcast, DType, IntOp, Weighted, weightless};
+use crate::program::{IntNode, IntTensor, Program, TensorId};
 use crate::target::Kernels;
 
 /// Taps of the largest depthwise kernel that the DSP and vector kernels take; `BPTQ_DSP_TAPS` of the
@@ -18,20 +18,20 @@ pub const MAX_TAPS: usize = 64;
 pub const MVE_PADDING: usize = 3;
 
 /// The kernels that `node` runs on where `available` are there.
-pub fn chosen(model: &IntModel, node: &IntNode, available: Kernels) -> Kernels {
+pub fn chosen(program: &Program, node: &IntNode, available: Kernels) -> Kernels {
     let fits = match available {
         Kernels::Portable => false,
-        Kernels::Dsp => runs_on_dsp(model, node),
-        Kernels::Mve => runs_on_mve(model, node),
+        Kernels::Dsp => runs_on_dsp(program, node),
+        Kernels::Mve => runs_on_mve(program, node),
     };
     if fits { available } else { Kernels::Portable }
 }
 
 /// Bytes of scratch that `node` needs on the kernels that it runs on.
-pub fn scratch_bytes(model: &IntModel, node: &IntNode, available: Kernels) -> usize {
-    match chosen(model, node, available) {
+pub fn scratch_bytes(program: &Program, node: &IntNode, available: Kernels) -> usize {
+    match chosen(program, node, available) {
         Kernels::Portable => {
-            let wide = |input: &TensorId| model.tensors[input.0].dtype == DType::I16;
+            let wide = |input: &TensorId| program.tensors[input.0].dtype == DType::I16;
             scratch::scratch_bytes(&node.op, node.inputs.first().is_some_and(wide))
         }
         Kernels::Dsp => dsp_scratch_bytes(&node.op),
@@ -114,8 +114,8 @@ fn mve_scratch_bytes(op: &IntOp) -> usize {
     }
 }
 
-fn runs_on_mve(model: &IntModel, node: &IntNode) -> bool {
-    let narrow = || model.tensors[node.inputs[0].0].dtype == DType::I8;
+fn runs_on_mve(program: &Program, node: &IntNode) -> bool {
+    let narrow = || program.tensors[node.inputs[0].0].dtype == DType::I8;
     match &node.op {
         IntOp::Conv2d { .. } | IntOp::FullyConnected { .. } => narrow(),
         IntOp::DepthwiseConv2d { geometry, .. } => {
@@ -139,9 +139,9 @@ fn runs_on_mve(model: &IntModel, node: &IntNode) -> bool {
     }
 }
 
-fn runs_on_dsp(model: &IntModel, node: &IntNode) -> bool {
+fn runs_on_dsp(program: &Program, node: &IntNode) -> bool {
     let Some(weighted) = node.op.weighted() else { return false };
-    let input = &model.tensors[node.inputs[0].0];
+    let input = &program.tensors[node.inputs[0].0];
     if input.dtype != DType::I8 {
         return false;
     }
@@ -185,14 +185,15 @@ mod tests {
 
     #[test]
     fn kernels_are_as_large_as_those_of_the_c_runtime() {
-        let headers = [include_str!("../c/dsp/bptq_dsp.h"), include_str!("../c/mve/bptq_mve.h")];
+        let headers =
+            [include_str!("../../c/dsp/bptq_dsp.h"), include_str!("../../c/mve/bptq_mve.h")];
         for (header, name) in headers.into_iter().zip(["DSP", "MVE"]) {
             assert!(header.contains(&format!("#define BPTQ_{name}_TAPS {MAX_TAPS}\n")));
         }
         let steps = [8, 3, 4].map(|bits| dsp_filter_len(1, bits));
         let [eight, three, fewer] = steps;
         let step = format!("((bits) == 8 ? {eight} : (bits) == 3 ? {three} : {fewer})\n");
-        let header = include_str!("../c/dsp/bptq_dsp_dot.h");
+        let header = include_str!("../../c/dsp/bptq_dsp_dot.h");
         assert!(header.contains(&format!("#define BPTQ_DSP_STEP(bits) {step}")));
     }
 }

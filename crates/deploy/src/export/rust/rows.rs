@@ -1,8 +1,8 @@
 //! Streams: their tables, and the loop that computes the row that is due.
 
-use super::indented;
-use crate::model::{IntModel, Stream};
-use crate::stream::RowProgram;
+use super::literals::indented;
+use crate::place::rows::RowProgram;
+use crate::place::{Placed, Stream};
 
 /// What a network with streams needs besides.
 pub const HEAD: &str = "
@@ -21,23 +21,21 @@ fn make_room(arena: &mut [i8], step: &burn_ptq_kernels::stream::Step, start: usi
 }
 ";
 
-/// Bytes of the tables of `stream` on a machine of 32 bits.
-pub fn bytes(model: &IntModel, stream: &Stream) -> usize {
+/// Bytes of the tables of a stream on a machine of 32 bits.
+pub fn bytes(rows: &RowProgram) -> usize {
     const BUFFER: usize = 2;
     const STAGE: usize = 7;
-    RowProgram::new(model, stream)
-        .map_or(0, |program| 4 * (program.buffers.len() * BUFFER + program.stages.len() * STAGE))
+    4 * (rows.buffers.len() * BUFFER + rows.stages.len() * STAGE)
 }
 
-/// The tables of `stream`, which is valid; they stand in the module of its first node.
-pub fn constants(model: &IntModel, stream: &Stream) -> String {
-    let Ok(program) = RowProgram::new(model, stream) else { return String::new() };
+/// The tables of a stream; they stand in the module of its first node.
+pub fn constants(rows: &RowProgram) -> String {
     let path = "burn_ptq_kernels::stream";
-    let buffers = program.buffers.iter().map(|rows| {
-        let (height, capacity) = (rows.height, rows.capacity);
+    let buffers = rows.buffers.iter().map(|buffer| {
+        let (height, capacity) = (buffer.height, buffer.capacity);
         format!("    {path}::RowBuffer {{ height: {height}, capacity: {capacity} }},\n")
     });
-    let stages = program.stages.iter().map(|stage| {
+    let stages = rows.stages.iter().map(|stage| {
         let (inputs, reach, stride, pad) = (stage.inputs, stage.reach, stage.stride, stage.pad);
         format!(
             "    {path}::Stage {{\n        inputs: {inputs:?},\n        reach: {reach},\n        \
@@ -49,10 +47,10 @@ pub fn constants(model: &IntModel, stream: &Stream) -> String {
          buffers: &BUFFERS,\n    stages: &STAGES,\n}};\n\
          static BUFFERS: [{path}::RowBuffer; {}] = [\n{}];\n\
          static STAGES: [{path}::Stage; {}] = [\n{}];\n",
-        program.externals.len(),
-        program.buffers.len(),
+        rows.externals.len(),
+        rows.buffers.len(),
         buffers.collect::<String>(),
-        program.stages.len(),
+        rows.stages.len(),
         stages.collect::<String>(),
     )
 }
@@ -60,7 +58,7 @@ pub fn constants(model: &IntModel, stream: &Stream) -> String {
 /// What the loop over the rows of `stream` does for the node at `index`, with the loop's head before
 /// the first node and its end after the last one. `first_id` is that of the stream's first node.
 pub fn case(
-    model: &IntModel,
+    program: &Placed,
     stream: &Stream,
     index: usize,
     first_id: &str,
@@ -68,7 +66,8 @@ pub fn case(
     calls: &str,
 ) -> String {
     let stage = index - stream.first;
-    let output = &model.tensors[model.nodes[index].output.0];
+    let output = program.nodes[index].output;
+    let tensor = &program.tensors[output.0];
     let mut case = String::new();
     if stage == 0 {
         case.push_str(&format!(
@@ -78,8 +77,8 @@ pub fn case(
     }
     let pattern = if index == stream.last() { "_".to_owned() } else { stage.to_string() };
     case.push_str(&format!("            // {description}\n            {pattern} => {{\n"));
-    if stream.rows[stage] < output.shape[0] {
-        let (start, bytes) = (output.offset, output.row_bytes());
+    if stream.rows[stage] < tensor.shape[0] {
+        let (start, bytes) = (program.offset(output), tensor.row_bytes());
         case.push_str(&format!("                make_room(arena, &step, {start}, {bytes});\n"));
     }
     case.push_str(&indented(calls, 16));

@@ -4,8 +4,10 @@
 use burn_ptq_kernels::geometry::Window;
 use burn_ptq_kernels::stream::{MAX_BUFFERS, RowBuffer, Run, Stage};
 
-use crate::lifetime::last_reads;
-use crate::model::{Broadcast, IntModel, IntNode, IntOp, Stream, TensorId};
+use super::lifetime::last_reads;
+use super::placement::Stream;
+use crate::op::{Broadcast, IntOp};
+use crate::program::{IntNode, Program, TensorId};
 use crate::verify::violation::{Subject, Violation, ensure};
 
 /// The tallest tensor that may be part of a stream.
@@ -28,11 +30,11 @@ impl RowProgram {
     /// # Errors
     /// If a node cannot run by rows, a row that only the stream holds is read elsewhere, or memory
     /// does not hold as many rows as there must be.
-    pub fn new(model: &IntModel, stream: &Stream) -> Result<Self, Violation> {
-        let program = Self::unlimited(model, stream)?;
-        for (index, (&rows, needed)) in stream.rows.iter().zip(program.capacities()).enumerate() {
-            let node = &model.nodes[stream.first + index];
-            let height = program.buffers[program.externals.len() + index].height;
+    pub fn new(program: &Program, stream: &Stream) -> Result<Self, Violation> {
+        let mut limited = Self::unlimited(program, stream)?;
+        for (index, (&rows, needed)) in stream.rows.iter().zip(limited.capacities()).enumerate() {
+            let node = &program.nodes[stream.first + index];
+            let height = limited.buffers[limited.externals.len() + index].height;
             ensure(
                 (needed..=height).contains(&rows),
                 node,
@@ -40,7 +42,6 @@ impl RowProgram {
                 format_args!("{rows}"),
             )?;
         }
-        let mut limited = program;
         let outputs = &mut limited.buffers[limited.externals.len()..];
         for (buffer, &rows) in outputs.iter_mut().zip(&stream.rows) {
             buffer.capacity = rows;
@@ -52,10 +53,10 @@ impl RowProgram {
     ///
     /// # Errors
     /// If a node cannot run by rows, or a row that only the stream holds is read elsewhere.
-    pub fn unlimited(model: &IntModel, stream: &Stream) -> Result<Self, Violation> {
-        let nodes = &model.nodes[stream.nodes()];
+    pub fn unlimited(program: &Program, stream: &Stream) -> Result<Self, Violation> {
+        let nodes = &program.nodes[stream.nodes()];
         let outputs: Vec<TensorId> = nodes.iter().map(|node| node.output).collect();
-        verify_closed(model, stream)?;
+        verify_closed(program, stream)?;
         let mut externals: Vec<TensorId> = Vec::new();
         for &input in nodes.iter().flat_map(|node| &node.inputs[..node.op.inputs_by_rows()]) {
             if !outputs.contains(&input) && !externals.contains(&input) {
@@ -71,7 +72,7 @@ impl RowProgram {
         let place = |id| externals.iter().chain(&outputs).position(|&other| other == id);
         let mut stages = Vec::with_capacity(nodes.len());
         for (index, node) in nodes.iter().enumerate() {
-            let (reach, stride, pad) = rows_of(model, node)?;
+            let (reach, stride, pad) = rows_of(program, node)?;
             let by_rows = node.op.inputs_by_rows();
             for &whole in &node.inputs[by_rows..] {
                 ensure(
@@ -86,7 +87,7 @@ impl RowProgram {
             stages.push(Stage { inputs, reach, stride, pad });
         }
         let buffers = externals.iter().chain(&outputs).map(|id| {
-            let height = model.tensors[id.0].shape[0];
+            let height = program.tensors[id.0].shape[0];
             RowBuffer { height, capacity: height }
         });
         Ok(Self { buffers: buffers.collect(), externals, stages })
@@ -121,8 +122,8 @@ impl RowProgram {
 
     /// For each external, the bytes from the start of the last node's output to the start of the
     /// external that keep every written row before the rows that are still needed.
-    pub fn clearances(&self, model: &IntModel, output: TensorId) -> Vec<usize> {
-        let row_bytes = |id: TensorId| model.tensors[id.0].row_bytes();
+    pub fn clearances(&self, program: &Program, output: TensorId) -> Vec<usize> {
+        let row_bytes = |id: TensorId| program.tensors[id.0].row_bytes();
         let mut clearances = vec![0; self.externals.len()];
         let mut run = self.run();
         loop {
@@ -148,28 +149,28 @@ impl RowProgram {
 /// them: nothing reads them after the stream, or as a whole within it.
 ///
 /// The stream must be valid.
-pub fn replaceable_inputs(model: &IntModel, stream: &Stream) -> Vec<(TensorId, usize)> {
-    let Ok(program) = RowProgram::unlimited(model, stream) else { return Vec::new() };
-    let last_reads = last_reads(model);
-    let nodes = &model.nodes[stream.nodes()];
+pub fn replaceable_inputs(program: &Program, stream: &Stream) -> Vec<(TensorId, usize)> {
+    let Ok(rows) = RowProgram::unlimited(program, stream) else { return Vec::new() };
+    let last_reads = last_reads(program);
+    let nodes = &program.nodes[stream.nodes()];
     let read_whole = |id: &TensorId| {
         nodes.iter().any(|node| node.inputs[node.op.inputs_by_rows()..].contains(id))
     };
-    let output = model.nodes[stream.last()].output;
-    let clearances = program.clearances(model, output);
+    let output = program.nodes[stream.last()].output;
+    let clearances = rows.clearances(program, output);
     let dies = |id: &TensorId| last_reads[id.0].is_some_and(|node| stream.nodes().contains(&node));
-    let externals = program.externals.iter().copied().zip(clearances);
+    let externals = rows.externals.iter().copied().zip(clearances);
     externals.filter(|(id, _)| dies(id) && !read_whole(id)).collect()
 }
 
 /// Checks that nothing but the last output leaves the stream.
-fn verify_closed(model: &IntModel, stream: &Stream) -> Result<(), Violation> {
+fn verify_closed(program: &Program, stream: &Stream) -> Result<(), Violation> {
     let last = stream.last();
     for index in stream.first..last {
-        let node = &model.nodes[index];
-        let mut readers = model.nodes[last + 1..].iter().flat_map(|node| &node.inputs);
+        let node = &program.nodes[index];
+        let mut readers = program.nodes[last + 1..].iter().flat_map(|node| &node.inputs);
         ensure(
-            node.output != model.output && !readers.any(|&input| input == node.output),
+            node.output != program.output && !readers.any(|&input| input == node.output),
             node,
             "an output that only nodes of its stream read",
             "another reader",
@@ -179,8 +180,8 @@ fn verify_closed(model: &IntModel, stream: &Stream) -> Result<(), Violation> {
 }
 
 /// Reach, stride and padding along the height.
-fn rows_of(model: &IntModel, node: &IntNode) -> Result<(usize, usize, usize), Violation> {
-    let shape = |id: TensorId| model.tensors[id.0].shape;
+fn rows_of(program: &Program, node: &IntNode) -> Result<(usize, usize, usize), Violation> {
+    let shape = |id: TensorId| program.tensors[id.0].shape;
     let (input, output) = (shape(node.inputs[0]), shape(node.output));
     let with_channels = |plane: [usize; 2], channels| [plane[0], plane[1], channels];
     // Tensors carry any shape of the right length: rows need the operation's own.
@@ -248,7 +249,7 @@ mod tests {
 
     #[test]
     fn streams_are_as_large_as_those_of_the_c_runtime() {
-        let header = include_str!("../c/runtime/bptq_stream.h");
+        let header = include_str!("../../c/runtime/bptq_stream.h");
         assert!(header.contains(&format!("#define BPTQ_STREAM_BUFFERS {MAX_BUFFERS}\n")));
     }
 }

@@ -1,7 +1,7 @@
 //! Weights in the order of the vector kernels; `bptq_mve.h` describes it.
 
-use crate::kernels::{mve_filter_len, packed_bits};
 use crate::op::{IntOp, Weights, weightless};
+use crate::place::kernels::{mve_filter_len, packed_bits};
 use crate::target::Kernels;
 
 /// The bytes of an operation's weights; none for an operation without weights.

@@ -4,10 +4,11 @@
 //! place where it meets no buffer that is live at the same time. An element-wise operation writes
 //! over its first input where nothing needs that any more.
 
-use crate::kernels::scratch_bytes;
-use crate::lifetime::{last_reads, live_spans, replaceable_input};
-use crate::model::{IntModel, Region};
-use crate::stream::replaceable_inputs;
+use super::kernels::scratch_bytes;
+use super::lifetime::{held_bytes, last_reads, live_spans, replaceable_input, spans};
+use super::placement::{Placement, Region, Stream};
+use super::rows::replaceable_inputs;
+use crate::program::Program;
 use crate::target::Kernels;
 
 /// Offsets in the arena are multiples of this.
@@ -43,53 +44,50 @@ impl Buffer {
     }
 }
 
-/// Sets the offsets of all tensors, all scratch regions and `arena_bytes`.
+/// Places of all tensors and of the scratch that `kernels` need, for [`Placed::new`](super::Placed::new).
 ///
-/// The result depends on the program alone. Ids must be in range and every tensor must be written
-/// before it is read; [`verify`](crate::verify::verify) checks that and the plan.
-pub fn plan(model: &mut IntModel) {
-    plan_for(model, Kernels::Portable);
-}
-
-/// The same with the scratch that the kernels of a target need.
-pub fn plan_for(model: &mut IntModel, kernels: Kernels) {
-    let scratch = model.nodes.iter().map(|node| scratch_bytes(model, node, kernels));
+/// The result depends on the arguments alone. The program must be valid, and so must the streams.
+pub fn plan(program: &Program, streams: Vec<Stream>, kernels: Kernels) -> Placement {
+    let scratch = program.nodes.iter().map(|node| scratch_bytes(program, node, kernels));
     let scratch: Vec<usize> = scratch.collect();
-    let buffers = buffers(model, &scratch);
-    for node in &mut model.nodes {
-        node.scratch = Region::default();
-    }
+    let buffers = buffers(program, &streams, &scratch);
     let mut best = best_of_two(&buffers);
-    if !model.streams.is_empty() {
+    if !streams.is_empty() {
         best = exchanged(&buffers, best);
     }
+    let mut placement = Placement {
+        arena_bytes: best.arena_bytes,
+        offsets: vec![0; program.tensors.len()],
+        scratch: vec![Region::default(); program.nodes.len()],
+        streams,
+    };
     for (buffer, &offset) in buffers.iter().zip(&best.offsets) {
         for occupant in &buffer.occupants {
             match *occupant {
-                Occupant::Tensor(tensor) => model.tensors[tensor].offset = offset,
+                Occupant::Tensor(tensor) => placement.offsets[tensor] = offset,
                 Occupant::Scratch(node) => {
-                    model.nodes[node].scratch = Region { offset, bytes: buffer.bytes };
+                    placement.scratch[node] = Region { offset, bytes: buffer.bytes };
                 }
             }
         }
     }
-    model.arena_bytes = best.arena_bytes;
+    placement
 }
 
-/// About the bytes that [`plan_for`] comes to, in less time; `scratch` has those of each node.
-pub(crate) fn estimate(model: &IntModel, scratch: &[usize]) -> usize {
-    best_of_two(&buffers(model, scratch)).arena_bytes
+/// About the bytes that [`plan`] comes to, in less time; `scratch` has those of each node.
+pub(super) fn estimate(program: &Program, streams: &[Stream], scratch: &[usize]) -> usize {
+    best_of_two(&buffers(program, streams, scratch)).arena_bytes
 }
 
 /// Places of buffers.
-struct Placement {
+struct Arrangement {
     /// The order in which buffers were placed.
     order: Vec<usize>,
     offsets: Vec<usize>,
     arena_bytes: usize,
 }
 
-fn best_of_two(buffers: &[Buffer]) -> Placement {
+fn best_of_two(buffers: &[Buffer]) -> Arrangement {
     // Stable: equal sizes stay in the order of execution.
     let mut by_size: Vec<usize> = (0..buffers.len()).collect();
     by_size.sort_by_key(|&index| std::cmp::Reverse(buffers[index].bytes));
@@ -105,7 +103,7 @@ fn best_of_two(buffers: &[Buffer]) -> Placement {
 }
 
 /// Exchanges random buffers in the order of placement, as long as that needs no more memory.
-fn exchanged(buffers: &[Buffer], mut best: Placement) -> Placement {
+fn exchanged(buffers: &[Buffer], mut best: Arrangement) -> Arrangement {
     let mut state = 1_u32;
     let mut below = |bound: usize| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -125,26 +123,26 @@ fn exchanged(buffers: &[Buffer], mut best: Placement) -> Placement {
 }
 
 /// Places buffers in `order`, each as low as the ones before it let it.
-fn place(buffers: &[Buffer], order: Vec<usize>) -> Placement {
+fn place(buffers: &[Buffer], order: Vec<usize>) -> Arrangement {
     let mut offsets = vec![0; buffers.len()];
     let mut arena_bytes = 0;
     for (position, &index) in order.iter().enumerate() {
         offsets[index] = lowest_gap(buffers, index, &order[..position], &offsets);
         arena_bytes = arena_bytes.max(offsets[index] + buffers[index].bytes);
     }
-    Placement { order, offsets, arena_bytes }
+    Arrangement { order, offsets, arena_bytes }
 }
 
 /// The buffers in the order of execution; chains of operations in place are one buffer.
-fn buffers(model: &IntModel, scratch: &[usize]) -> Vec<Buffer> {
-    let (last_reads, live, held) = (last_reads(model), live_spans(model), model.held_bytes());
-    let spans = model.spans();
+fn buffers(program: &Program, streams: &[Stream], scratch: &[usize]) -> Vec<Buffer> {
+    let (last_reads, spans) = (last_reads(program), spans(program, streams));
+    let (live, held) = (live_spans(program, streams), held_bytes(program, streams));
     let tensor = |id: usize| Buffer::new(held[id], live[id], Occupant::Tensor(id));
-    let mut buffers = vec![tensor(model.input.0)];
-    let mut buffer_of = vec![0; model.tensors.len()];
-    for (index, (node, &bytes)) in model.nodes.iter().zip(scratch).enumerate() {
+    let mut buffers = vec![tensor(program.input.0)];
+    let mut buffer_of = vec![0; program.tensors.len()];
+    for (index, (node, &bytes)) in program.nodes.iter().zip(scratch).enumerate() {
         let output = node.output.0;
-        if let Some(replaced) = replaceable_input(model, index, &last_reads) {
+        if let Some(replaced) = replaceable_input(program, streams, index, &last_reads) {
             buffer_of[output] = buffer_of[replaced.0];
             let buffer = &mut buffers[buffer_of[output]];
             buffer.last = live[output].1;
@@ -168,9 +166,9 @@ fn buffers(model: &IntModel, scratch: &[usize]) -> Vec<Buffer> {
             buffers.push(Buffer::new(bytes, spans[index], Occupant::Scratch(index)));
         }
     }
-    for stream in &model.streams {
-        let output = model.nodes[stream.last()].output.0;
-        let inputs = replaceable_inputs(model, stream);
+    for stream in streams {
+        let output = program.nodes[stream.last()].output.0;
+        let inputs = replaceable_inputs(program, stream);
         let inputs = inputs.into_iter().map(|(id, bytes)| (buffer_of[id.0], bytes));
         buffers[buffer_of[output]].reaches_into.extend(inputs);
     }

@@ -1,7 +1,7 @@
 //! Weights in the order of the DSP kernels; `bptq_dsp.h` describes it.
 
-use crate::kernels::{dsp_filter_len, packed_bits};
 use crate::op::{IntOp, Weights, weightless};
+use crate::place::kernels::{dsp_filter_len, packed_bits};
 use crate::target::Kernels;
 
 /// The words of an operation's weights; none for an operation without weights.

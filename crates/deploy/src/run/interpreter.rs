@@ -17,9 +17,10 @@ use burn_ptq_kernels::stream::{Rows, Step};
 use bytemuck::Pod;
 use rayon::prelude::*;
 
-use crate::model::{DType, IntModel, IntNode, IntOp, IntTensor, Stream, TensorId, Weighted};
-use crate::stream::RowProgram;
-use crate::verify::{VerifyError, verify};
+use crate::op::{DType, IntOp, Weighted};
+use crate::place::rows::RowProgram;
+use crate::place::{Placed, Stream};
+use crate::program::{IntNode, IntTensor, TensorId};
 
 /// Which kernels run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,20 +34,14 @@ pub enum Path {
 /// Bytes that the arenas of [`run_batch`] may take together, unless a single one takes more.
 const ARENAS_BYTES: usize = 256 << 20;
 
-/// Why a program cannot run.
+/// Samples of the wrong size for a program.
 #[derive(Debug, thiserror::Error)]
-pub enum InterpreterError {
-    /// The program breaks an invariant.
-    #[error("the program is invalid: {0}")]
-    Invalid(#[from] VerifyError),
-    /// The input has the wrong size.
-    #[error("expected inputs of {expected} bytes a sample, found {found} bytes")]
-    InputSize {
-        /// Bytes of one sample.
-        expected: usize,
-        /// Bytes found.
-        found: usize,
-    },
+#[error("expected inputs of {expected} bytes a sample, found {found} bytes")]
+pub struct InputSizeError {
+    /// Bytes of one sample.
+    pub expected: usize,
+    /// Bytes found.
+    pub found: usize,
 }
 
 /// The part of a node's work that is done at once: all of it, or a row.
@@ -95,12 +90,10 @@ impl Copied {
 
 /// A program, ready to run sample after sample.
 #[derive(Clone, Debug)]
-pub struct Interpreter<'m> {
-    model: &'m IntModel,
+pub struct Interpreter<'p> {
+    program: &'p Placed,
     /// Each node's weights, widened; empty on the reference path and where there are none.
     weights: Option<Arc<Vec<Vec<i16>>>>,
-    /// How each stream of the program runs.
-    streams: Arc<Vec<RowProgram>>,
     /// 64-bit words, so that elements of every type are aligned.
     arena: Vec<u64>,
     inputs: Vec<Copied>,
@@ -108,31 +101,25 @@ pub struct Interpreter<'m> {
     sums: Vec<i32>,
 }
 
-impl<'m> Interpreter<'m> {
-    /// Verifies `model` and prepares it.
-    ///
-    /// # Errors
-    /// If the model breaks an invariant.
-    pub fn new(model: &'m IntModel, path: Path) -> Result<Self, InterpreterError> {
-        verify(model)?;
+impl<'p> Interpreter<'p> {
+    /// Prepares `program`.
+    pub fn new(program: &'p Placed, path: Path) -> Self {
         let widened = |node: &IntNode| match node.op.weighted() {
             Some(w) => w.weights.unpack().into_iter().map(i16::from).collect(),
             None => Vec::new(),
         };
         let weights = match path {
             Path::Reference => None,
-            Path::Fast => Some(Arc::new(model.nodes.iter().map(widened).collect())),
+            Path::Fast => Some(Arc::new(program.nodes.iter().map(widened).collect())),
         };
-        let streams = model.streams.iter().map(|stream| RowProgram::new(model, stream));
-        Ok(Self {
-            model,
+        Self {
+            program,
             weights,
-            streams: Arc::new(streams.collect::<Result<_, _>>().map_err(VerifyError::from)?),
-            arena: vec![0; model.arena_bytes.div_ceil(8)],
+            arena: vec![0; program.arena_bytes().div_ceil(8)],
             inputs: Vec::new(),
             patch: Vec::new(),
             sums: Vec::new(),
-        })
+        }
     }
 
     /// Runs one sample: bytes of the input tensor in, bytes of the output tensor out, 16-bit
@@ -140,7 +127,7 @@ impl<'m> Interpreter<'m> {
     ///
     /// # Errors
     /// If the input has another size.
-    pub fn run(&mut self, input: &[u8]) -> Result<&[u8], InterpreterError> {
+    pub fn run(&mut self, input: &[u8]) -> Result<&[u8], InputSizeError> {
         self.run_observed(input, |_, _| {})
     }
 
@@ -153,69 +140,72 @@ impl<'m> Interpreter<'m> {
         &mut self,
         input: &[u8],
         mut observe: impl FnMut(usize, &[u8]),
-    ) -> Result<&[u8], InterpreterError> {
-        let model = self.model;
-        let tensor = &model.tensors[model.input.0];
+    ) -> Result<&[u8], InputSizeError> {
+        let program = self.program;
+        let tensor = &program.tensors[program.input.0];
         if input.len() != tensor.bytes() {
             let (expected, found) = (tensor.bytes(), input.len());
-            return Err(InterpreterError::InputSize { expected, found });
+            return Err(InputSizeError { expected, found });
         }
-        arena_bytes(&mut self.arena)[range(tensor)].copy_from_slice(input);
-        let mut streams = 0;
+        arena_bytes(&mut self.arena)[program.range(program.input)].copy_from_slice(input);
+        let mut streams = program.row_programs().peekable();
         let mut index = 0;
-        while let Some(node) = model.nodes.get(index) {
-            match model.streams.get(streams).filter(|stream| stream.first == index) {
-                Some(stream) => {
-                    self.stream(streams, stream);
-                    streams += 1;
+        while let Some(node) = program.nodes.get(index) {
+            match streams.next_if(|(stream, _)| stream.first == index) {
+                Some((stream, rows)) => {
+                    self.stream(stream, rows);
                     index = stream.last();
                 }
                 None => {
-                    let region = |id: &TensorId| range(&model.tensors[id.0]);
-                    let inputs = node.inputs.iter().map(region).collect();
-                    let piece = Piece { inputs, output: region(&node.output), rows: None };
+                    let inputs = node.inputs.iter().map(|&id| program.range(id)).collect();
+                    let output = program.range(node.output);
+                    let piece = Piece { inputs, output, rows: None };
                     self.execute(index, &piece);
                 }
             }
-            observe(index, bytes(&self.arena, &model.tensors[model.nodes[index].output.0]));
+            observe(index, self.bytes(program.nodes[index].output));
             index += 1;
         }
-        Ok(bytes(&self.arena, &model.tensors[model.output.0]))
+        Ok(self.bytes(program.output))
     }
 
     /// Quantizes a sample in the program's order, runs it and dequantizes the output.
     ///
     /// # Errors
     /// If the input has another number of elements.
-    pub fn run_f32(&mut self, input: &[f32]) -> Result<Vec<f32>, InterpreterError> {
-        let tensor = &self.model.tensors[self.model.input.0];
+    pub fn run_f32(&mut self, input: &[f32]) -> Result<Vec<f32>, InputSizeError> {
+        let tensor = &self.program.tensors[self.program.input.0];
         let integers = input.iter().map(|&x| tensor.grid.quantize(x));
         let quantized: Vec<u8> = match tensor.dtype {
             // The verifier grants that the caller's tensors are not packed.
             DType::I8 | DType::I4 => integers.map(|q| q as u8).collect(),
             DType::I16 => integers.flat_map(|q| (q as i16).to_le_bytes()).collect(),
         };
-        let tensor = &self.model.tensors[self.model.output.0];
+        let tensor = &self.program.tensors[self.program.output.0];
         let output = self.run(&quantized)?;
         Ok(tensor_integers(tensor, output).map(|q| tensor.grid.dequantize(q)).collect())
     }
 
-    /// Runs the stream at `position` in the list of streams.
-    fn stream(&mut self, position: usize, stream: &Stream) {
-        let programs = Arc::clone(&self.streams);
-        for step in programs[position].run() {
+    /// What the arena holds of a tensor.
+    fn bytes(&self, tensor: TensorId) -> &[u8] {
+        &bytemuck::cast_slice(&self.arena)[self.program.range(tensor)]
+    }
+
+    fn stream(&mut self, stream: &Stream, rows: &RowProgram) {
+        for step in rows.run() {
             let index = stream.first + step.stage;
-            let piece = self.row(&self.model.nodes[index], &step);
+            let piece = self.row(&self.program.nodes[index], &step);
             self.execute(index, &piece);
         }
     }
 
     /// Makes room for one row, and says where it and its inputs are.
     fn row(&mut self, node: &IntNode, step: &Step) -> Piece {
+        let program = self.program;
         let rows = |id: TensorId, slot: usize, count: usize| {
-            let tensor = &self.model.tensors[id.0];
-            let start = tensor.offset + slot * tensor.row_bytes();
-            start..start + count * tensor.row_bytes()
+            let bytes = program.tensors[id.0].row_bytes();
+            let start = program.offset(id) + slot * bytes;
+            start..start + count * bytes
         };
         let base = rows(node.output, 0, 0).start;
         let output = rows(node.output, step.slot, 1);
@@ -225,19 +215,19 @@ impl<'m> Interpreter<'m> {
             .zip(step.inputs)
             .map(|(&id, seen)| rows(id, seen.slot, seen.count))
             .collect();
-        inputs.extend(node.inputs[by_rows..].iter().map(|id| range(&self.model.tensors[id.0])));
+        inputs.extend(node.inputs[by_rows..].iter().map(|&id| program.range(id)));
         let buffer = &mut arena_bytes(&mut self.arena)[base..];
         step.make_room(bytemuck::cast_slice_mut(buffer), output.len());
         Piece { inputs, output, rows: Some(step.inputs[0]) }
     }
 
     fn execute(&mut self, index: usize, piece: &Piece) {
-        let (model, node) = (self.model, &self.model.nodes[index]);
+        let (program, node) = (self.program, &self.program.nodes[index]);
         self.inputs.resize_with(self.inputs.len().max(piece.inputs.len()), Copied::default);
         for (copy, source) in self.inputs.iter_mut().zip(&piece.inputs) {
             copy.fill(&bytemuck::cast_slice(&self.arena)[source.clone()]);
         }
-        let wide = |id: TensorId| model.tensors[id.0].dtype == DType::I16;
+        let wide = |id: TensorId| program.tensors[id.0].dtype == DType::I16;
         match (&node.op, wide(node.inputs[0]), wide(node.output)) {
             (IntOp::Requantize { .. }, false, true) => self.requantize::<i8, i16>(node, piece),
             (IntOp::Requantize { .. }, true, false) => self.requantize::<i16, i8>(node, piece),
@@ -248,7 +238,7 @@ impl<'m> Interpreter<'m> {
 
     fn requantize<S: Storage + Pod, T: Storage + Pod>(&mut self, node: &IntNode, piece: &Piece) {
         let IntOp::Requantize { multiplier, clamp } = node.op else { return };
-        let [from, to] = [node.inputs[0], node.output].map(|id| self.model.tensors[id.0].grid);
+        let [from, to] = [node.inputs[0], node.output].map(|id| self.program.tensors[id.0].grid);
         let zero_points = [from.zero_point, to.zero_point];
         let output =
             bytemuck::cast_slice_mut(&mut arena_bytes(&mut self.arena)[piece.output.clone()]);
@@ -257,8 +247,8 @@ impl<'m> Interpreter<'m> {
     }
 
     fn execute_as<S: Storage + Pod>(&mut self, index: usize, piece: &Piece) {
-        let tensors = &self.model.tensors;
-        let node = &self.model.nodes[index];
+        let tensors = &self.program.tensors;
+        let node = &self.program.nodes[index];
         let target = &tensors[node.output.0];
         let grid = |i: usize| tensors[node.inputs[i].0].grid;
         let inputs = &self.inputs;
@@ -412,23 +402,23 @@ impl<'m> Interpreter<'m> {
 /// Runs samples, given back to back, on all cores; the outputs are back to back in the same order.
 ///
 /// # Errors
-/// If the program is invalid or the bytes are no whole number of samples.
-pub fn run_batch(model: &IntModel, path: Path, inputs: &[u8]) -> Result<Vec<u8>, InterpreterError> {
-    let interpreter = Interpreter::new(model, path)?;
-    let [input, output] = [model.input, model.output].map(|id| model.tensors[id.0].bytes());
+/// If the bytes are no whole number of samples.
+pub fn run_batch(program: &Placed, path: Path, inputs: &[u8]) -> Result<Vec<u8>, InputSizeError> {
+    let interpreter = Interpreter::new(program, path);
+    let [input, output] = [program.input, program.output].map(|id| program.tensors[id.0].bytes());
     if !inputs.len().is_multiple_of(input) {
-        return Err(InterpreterError::InputSize { expected: input, found: inputs.len() });
+        return Err(InputSizeError { expected: input, found: inputs.len() });
     }
     let samples = inputs.len() / input;
     let mut outputs = vec![0; samples * output];
     // Each share of the samples has an arena of its own.
-    let shares = (ARENAS_BYTES / model.arena_bytes.max(1)).max(1);
+    let shares = (ARENAS_BYTES / program.arena_bytes().max(1)).max(1);
     let pairs = inputs.par_chunks(input).zip(outputs.par_chunks_mut(output));
     pairs.with_min_len(samples.div_ceil(shares).max(1)).try_for_each_init(
         || interpreter.clone(),
         |interpreter, (sample, output)| {
             output.copy_from_slice(interpreter.run(sample)?);
-            Ok::<(), InterpreterError>(())
+            Ok::<(), InputSizeError>(())
         },
     )?;
     Ok(outputs)
@@ -460,14 +450,6 @@ fn requantize_of(weighted: &Weighted, input: Grid, output: Grid) -> Requantize<'
         multipliers: &weighted.multipliers,
         clamp: weighted.clamp,
     }
-}
-
-fn range(tensor: &IntTensor) -> Range<usize> {
-    tensor.offset..tensor.offset + tensor.bytes()
-}
-
-fn bytes<'a>(arena: &'a [u64], tensor: &IntTensor) -> &'a [u8] {
-    &bytemuck::cast_slice(arena)[range(tensor)]
 }
 
 fn arena_bytes(arena: &mut [u64]) -> &mut [u8] {

@@ -3,21 +3,25 @@
 
 mod firmware;
 mod io;
+mod literals;
+mod rows;
 mod source;
 
 use std::path::Path;
 
 use burn_ptq_kernels::source::FILES as KERNEL_SOURCES;
 
-use super::c99::firmware::layer_names;
-use super::c99::{check_self_test, constant_bytes, data, fill, planned, provenance_text};
-use super::io::layout_text;
-use super::{
-    ExportError, ExportFile, Exporter, Figures, Options, Rendered, SelfTest, comment, license,
-};
+use super::shared::names::comment;
+use super::shared::packing::constant_bytes;
+use super::shared::samples::layout_text;
+use super::shared::template::Values;
+use super::shared::{arrays, describe, license};
+use super::{ExportError, ExportFile, Exporter, Figures, Options, Rendered, SelfTest};
 use crate::board::board;
-use crate::model::{DType, IntModel, IntNode, IntOp, IntTensor};
-use crate::plan::ALIGNMENT;
+use crate::op::{DType, IntOp};
+use crate::place::plan::ALIGNMENT;
+use crate::place::{Memory, Placed};
+use crate::program::{IntNode, IntTensor};
 use crate::target::{Kernels, Target};
 
 /// Exports to Rust.
@@ -26,24 +30,26 @@ pub struct Rust;
 
 /// Files around the network.
 const TEMPLATES: &[(&str, &str)] = &[
-    ("Cargo.toml", include_str!("../../rust/template/Cargo.toml.in")),
-    ("README.md", include_str!("../../rust/template/README.md")),
-    ("examples/stream.rs", include_str!("../../rust/template/stream.rs.in")),
-    ("rustfmt.toml", include_str!("../../rust/template/rustfmt.toml")),
-    ("samples.rs", include_str!("../../rust/template/samples.rs.in")),
-    ("src/lib.rs", include_str!("../../rust/template/lib.rs.in")),
-    ("tests/self_test.rs", include_str!("../../rust/template/self_test.rs.in")),
+    ("Cargo.toml", include_str!("../../../rust/template/Cargo.toml.in")),
+    ("README.md", include_str!("../../../rust/template/README.md")),
+    ("examples/stream.rs", include_str!("../../../rust/template/stream.rs.in")),
+    ("rustfmt.toml", include_str!("../../../rust/template/rustfmt.toml")),
+    ("samples.rs", include_str!("../../../rust/template/samples.rs.in")),
+    ("src/lib.rs", include_str!("../../../rust/template/lib.rs.in")),
+    ("tests/self_test.rs", include_str!("../../../rust/template/self_test.rs.in")),
 ];
 
 /// The manifest of the kernels.
-const KERNELS_MANIFEST: &str = include_str!("../../rust/template/kernels.toml.in");
+const KERNELS_MANIFEST: &str = include_str!("../../../rust/template/kernels.toml.in");
 
 /// Bytes of the network's statics on a machine of 32 bits, of which the compiler may drop those that
 /// it moves into the code.
-fn flash_constant_bytes(model: &IntModel, kernels: Kernels) -> usize {
-    let bytes = |node: &IntNode| constant_bytes(model, node, kernels) + parameter_bytes(&node.op);
-    let streams = model.streams.iter().map(|stream| source::stream_bytes(model, stream));
-    model.nodes.iter().map(bytes).chain(streams).sum()
+fn flash_constant_bytes(program: &Placed) -> usize {
+    let bytes = |node: &IntNode| {
+        constant_bytes(program, node, program.kernels()) + parameter_bytes(&node.op)
+    };
+    let streams = program.row_programs().map(|(_, rows)| rows::bytes(rows));
+    program.nodes.iter().map(bytes).chain(streams).sum()
 }
 
 /// Bytes of the structures of `burn-ptq-kernels` that describe an operation.
@@ -72,10 +78,10 @@ const fn parameter_bytes(op: &IntOp) -> usize {
 }
 
 /// Bytes of RAM: the arena, and an output of 16-bit elements, which the arena holds as bytes.
-fn ram_bytes(model: &IntModel) -> usize {
-    let output = &model.tensors[model.output.0];
+fn ram_bytes(program: &Placed) -> usize {
+    let output = &program.tensors[program.output.0];
     let copy = if output.dtype == DType::I16 { output.bytes() } else { 0 };
-    (model.arena_bytes + copy).next_multiple_of(ALIGNMENT)
+    (program.arena_bytes() + copy).next_multiple_of(ALIGNMENT)
 }
 
 impl Exporter for Rust {
@@ -97,55 +103,59 @@ impl Exporter for Rust {
 
     fn render(
         &self,
-        model: &IntModel,
+        program: &Placed,
         self_test: &SelfTest,
         options: &Options,
     ) -> Result<Rendered, ExportError> {
         let target = options.target;
-        let kernels = self.kernels(target);
-        let model = &planned(model, kernels)?;
-        check_self_test(model, self_test)?;
-        let mut values = values(model, self_test, options, kernels)?;
+        let program = &program.place_again(self.kernels(target), Memory::Whole)?;
+        self_test.check(program)?;
+        let mut values = values(program, self_test, options)?;
         let board = board(target);
         if let Some(board) = board {
-            values.extend(firmware::values(board, target, model));
+            values.extend(firmware::values(board, target, program));
         }
-        let section = board.map_or_else(String::new, |_| firmware::readme(&values));
-        values.push(("FIRMWARE".to_owned(), section));
-        let filled =
-            |(path, template): &(&str, &str)| ExportFile::text(*path, fill(template, &values));
-        let mut files: Vec<ExportFile> = TEMPLATES.iter().map(filled).collect();
-        files.push(ExportFile::text("src/network.rs", source::network(model, kernels)));
-        files.push(ExportFile::text("src/io.rs", io::source(model)));
+        let section = values.fill(if board.is_some() { firmware::README } else { "" })?;
+        values.set("FIRMWARE", section);
+        let mut files = Vec::new();
+        for (path, template) in TEMPLATES {
+            files.push(ExportFile::text(*path, values.fill(template)?));
+        }
+        files.push(ExportFile::text("src/network.rs", source::network(program)));
+        files.push(ExportFile::text("src/io.rs", io::source(program)));
         files.extend(license::files(&["src/network.rs", "src/io.rs", "samples.rs"]));
         if options.kernels.is_none() {
-            files.extend(kernel_files());
+            files.extend(kernel_files()?);
         }
-        files.extend(board.into_iter().flat_map(|board| firmware::files(board, &values)));
+        if let Some(board) = board {
+            files.extend(firmware::files(board, &values)?);
+        }
+        values.all_used()?;
         let figures = Figures {
-            flash_constant_bytes: flash_constant_bytes(model, kernels),
+            flash_constant_bytes: flash_constant_bytes(program),
             flash_is_upper_bound: true,
-            ram_bytes: ram_bytes(model),
+            ram_bytes: ram_bytes(program),
         };
         Ok(Rendered { files, figures })
     }
 }
 
 /// The package `burn-ptq-kernels`, in the folder `kernels`.
-fn kernel_files() -> Vec<ExportFile> {
-    let values = [
+fn kernel_files() -> Result<Vec<ExportFile>, ExportError> {
+    let values = Values::from([
         ("KERNELS_VERSION", env!("CARGO_PKG_VERSION")),
         ("RUST_VERSION", env!("CARGO_PKG_RUST_VERSION")),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let manifest = ExportFile::text("kernels/Cargo.toml", fill(KERNELS_MANIFEST, &values));
+    ]);
+    let manifest = ExportFile::text("kernels/Cargo.toml", values.fill(KERNELS_MANIFEST)?);
+    values.all_used()?;
     // The module that this very list comes from is no part of an export.
     let own = "#[cfg(any(test, feature = \"source\"))]\npub mod source;\n";
     let source = |(name, text): &(&str, &str)| {
         ExportFile::text(format!("kernels/src/{name}"), text.replace(own, ""))
     };
     let texts = license::texts("kernels/");
-    std::iter::once(manifest).chain(texts).chain(KERNEL_SOURCES.iter().map(source)).collect()
+    let files = std::iter::once(manifest).chain(texts);
+    Ok(files.chain(KERNEL_SOURCES.iter().map(source)).collect())
 }
 
 /// The path, seen from the folder `crate_dir` of an export to come, of the package `burn-ptq-kernels`
@@ -155,7 +165,7 @@ fn kernel_files() -> Vec<ExportFile> {
 /// If there is none, or that of another version.
 pub fn shared_kernels(crate_dir: &Path, kernels: &Path) -> Result<String, ExportError> {
     let refused = |problem: String| ExportError::Kernels { path: kernels.to_owned(), problem };
-    for file in kernel_files() {
+    for file in kernel_files()? {
         let name = file.path.strip_prefix("kernels/").unwrap_or(&file.path);
         match std::fs::read(kernels.join(name)) {
             Ok(contents) if contents == file.contents => {}
@@ -205,42 +215,39 @@ fn rust_type(dtype: DType) -> &'static str {
     }
 }
 
-/// What stands for each `@PLACEHOLDER@` of the templates.
+/// What stands for the placeholders of the templates.
 fn values(
-    model: &IntModel,
+    program: &Placed,
     self_test: &SelfTest,
     options: &Options,
-    kernels: Kernels,
-) -> Result<Vec<(String, String)>, ExportError> {
-    let target = options.target;
-    let id = options.identifier(model)?;
-    let input = &model.tensors[model.input.0];
-    let output = &model.tensors[model.output.0];
-    let version = comment(&model.provenance.version);
-    let mut values: Vec<(String, String)> = [
-        ("TITLE", comment(if model.name.is_empty() { &id } else { &model.name })),
+) -> Result<Values, ExportError> {
+    let id = options.identifier(program)?;
+    let input = &program.tensors[program.input.0];
+    let output = &program.tensors[program.output.0];
+    let raw = io::raw_type(program.preprocessing.element);
+    let features = if program.kernels() == Kernels::Dsp { "\"dsp\"" } else { "" };
+    let mut values = Values::from([
+        ("TITLE", comment(if program.name.is_empty() { &id } else { &program.name })),
         ("NAME", id),
-        ("TARGET", target.name.to_owned()),
-        ("VERSION", version),
+        ("VERSION", comment(&program.provenance.version)),
         ("KERNELS", options.kernels.unwrap_or("kernels").to_owned()),
         ("RUST_VERSION", env!("CARGO_PKG_RUST_VERSION").to_owned()),
-        ("DEFAULT", if kernels == Kernels::Dsp { "\"dsp\"" } else { "" }.to_owned()),
-        ("FLASH_BYTES", flash_constant_bytes(model, kernels).to_string()),
-        ("RAM_BYTES", ram_bytes(model).to_string()),
-        ("ARENA_BYTES", model.arena_bytes.to_string()),
-        ("NODES", model.nodes.len().to_string()),
-        ("LAYERS", layers(model)),
-        ("PLACES", layout_text(model, io::raw_type(model.preprocessing.element))),
-        ("RAW", io::raw_type(model.preprocessing.element).to_owned()),
+        ("DEFAULT", features.to_owned()),
+        ("FLASH_BYTES", flash_constant_bytes(program).to_string()),
+        ("RAM_BYTES", ram_bytes(program).to_string()),
+        ("ARENA_BYTES", program.arena_bytes().to_string()),
+        ("NODES", program.nodes.len().to_string()),
+        ("LAYERS", layers(program)),
+        ("PLACES", layout_text(program, raw)),
+        ("RAW", raw.to_owned()),
         ("SAMPLES", self_test.samples.len().to_string()),
         ("SAMPLE_ROWS", samples(self_test, input, output)),
-        ("PROVENANCE", provenance_text(model)),
-        ("MODEL", model_struct(input, output)),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into();
+        ("PROVENANCE", describe::provenance(program)),
+        ("MODEL", model_struct(program)?),
+    ]);
     for (role, tensor) in [("INPUT", input), ("OUTPUT", output)] {
         let [height, width, channels] = tensor.shape;
+        let element = rust_type(tensor.dtype);
         let fields = [
             ("HEIGHT", height.to_string()),
             ("WIDTH", width.to_string()),
@@ -249,8 +256,8 @@ fn values(
             ("BYTES", tensor.bytes().to_string()),
             ("SCALE", format!("{:?}", tensor.grid.scale)),
             ("ZERO_POINT", tensor.grid.zero_point.to_string()),
-            ("TYPE", rust_type(tensor.dtype).to_owned()),
-            ("LAYOUT", layout(tensor)),
+            ("TYPE", element.to_owned()),
+            ("LAYOUT", describe::layout(tensor, element)),
         ];
         values.extend(fields.map(|(name, value)| (format!("{role}_{name}"), value)));
     }
@@ -258,29 +265,17 @@ fn values(
 }
 
 /// The rows of the table of layers.
-fn layers(model: &IntModel) -> String {
-    layer_names(model)
+fn layers(program: &Placed) -> String {
+    describe::layer_names(program)
         .into_iter()
         .map(|(name, macs)| format!("    ({name:?}, {macs}),\n"))
         .collect()
 }
 
-/// `[height, width, channels]` elements of a type and grid, for people.
-fn layout(tensor: &IntTensor) -> String {
-    let [height, width, channels] = tensor.shape;
-    let grid = match tensor.dtype {
-        DType::I8 if tensor.bits < 8 => {
-            format!(", {}..={} ({} bits)", tensor.grid.min, tensor.grid.max, tensor.bits)
-        }
-        _ => String::new(),
-    };
-    format!("[{height}, {width}, {channels}] {}{grid}", rust_type(tensor.dtype))
-}
-
 /// Pairs of arrays.
 fn samples(self_test: &SelfTest, input: &IntTensor, output: &IntTensor) -> String {
     let array = |bytes: &[u8], dtype: DType| {
-        format!("        [\n{}        ],\n", data::wrapped(&data::integers(bytes, dtype), 12))
+        format!("        [\n{}        ],\n", arrays::wrapped(&arrays::integers(bytes, dtype), 12))
     };
     let pair = |(inputs, outputs): &(Vec<u8>, Vec<u8>)| {
         format!("    (\n{}{}    ),\n", array(inputs, input.dtype), array(outputs, output.dtype))
@@ -289,28 +284,28 @@ fn samples(self_test: &SelfTest, input: &IntTensor, output: &IntTensor) -> Strin
 }
 
 /// The struct with its methods, for the types of the input and the output.
-fn model_struct(input: &IntTensor, output: &IntTensor) -> String {
-    let template = include_str!("../../rust/template/model.rs.in");
+fn model_struct(program: &Placed) -> Result<String, ExportError> {
+    let [input, output] = [program.input, program.output].map(|id| &program.tensors[id.0]);
+    let places = Values::from([
+        ("INPUT_OFFSET", program.offset(program.input).to_string()),
+        ("OUTPUT_OFFSET", program.offset(program.output).to_string()),
+    ]);
     let (wide_input, wide_output) = (input.dtype == DType::I16, output.dtype == DType::I16);
-    let pick = |wide: bool, byte: &str, word: &str| if wide { word } else { byte }.to_owned();
-    let values = [
-        ("FIELDS", pick(wide_output, "", "\n    output: [i16; OUTPUT_LENGTH],")),
-        ("INITIAL", pick(wide_output, "", ", output: [0; OUTPUT_LENGTH]")),
-        ("INPUT", pick(wide_input, INPUT_BYTES, INPUT_WORDS)),
-        ("FILL", pick(wide_input, "*self.input() = *input;", "self.set_input(input);")),
-        ("FINISH", pick(wide_output, "", FINISH_WORDS)),
-        ("OUTPUT", pick(wide_output, OUTPUT_BYTES, OUTPUT_WORDS)),
-    ]
-    .map(|(name, value)| (name.to_owned(), value));
-    let types = [
-        ("INPUT_TYPE".to_owned(), rust_type(input.dtype).to_owned()),
-        ("OUTPUT_TYPE".to_owned(), rust_type(output.dtype).to_owned()),
-        ("INPUT_OFFSET".to_owned(), input.offset.to_string()),
-        ("OUTPUT_OFFSET".to_owned(), output.offset.to_string()),
-    ];
-    // Once more for the placeholders inside the values.
-    let filled = fill(&fill(template, &[&values[..], &types[..]].concat()), &types);
-    filled.trim_end().to_owned()
+    let pick = |wide: bool, byte: &str, word: &str| places.fill(if wide { word } else { byte });
+    let values = Values::from([
+        ("INPUT_TYPE", rust_type(input.dtype).to_owned()),
+        ("OUTPUT_TYPE", rust_type(output.dtype).to_owned()),
+        ("FIELDS", pick(wide_output, "", "\n    output: [i16; OUTPUT_LENGTH],")?),
+        ("INITIAL", pick(wide_output, "", ", output: [0; OUTPUT_LENGTH]")?),
+        ("INPUT", pick(wide_input, INPUT_BYTES, INPUT_WORDS)?),
+        ("FILL", pick(wide_input, "*self.input() = *input;", "self.set_input(input);")?),
+        ("FINISH", pick(wide_output, "", FINISH_WORDS)?),
+        ("OUTPUT", pick(wide_output, OUTPUT_BYTES, OUTPUT_WORDS)?),
+    ]);
+    places.all_used()?;
+    let filled = values.fill(include_str!("../../../rust/template/model.rs.in"))?;
+    values.all_used()?;
+    Ok(filled.trim_end().to_owned())
 }
 
 const INPUT_BYTES: &str = "\

@@ -1,8 +1,9 @@
 //! What goes in and out of a program, in the form in which code and READMEs say it.
 
-use super::comment;
-use crate::model::{Border, IntModel};
+use super::names::comment;
+use crate::border::Border;
 use crate::preprocess::{DataLayout, Element};
+use crate::program::Program;
 
 /// Tables of 256 elements that an export has at most; more channels with rules of their own compute
 /// in floats.
@@ -133,10 +134,10 @@ pub enum Rules {
 
 impl InputRule {
     /// The rule that a program records.
-    pub fn new(model: &IntModel) -> Self {
-        let (rule, shape) = (&model.preprocessing, &model.input_border.source_shape);
-        let grid = model.tensors[model.input.0].grid;
-        let places = model.input_border.places();
+    pub fn new(program: &Program) -> Self {
+        let (rule, shape) = (&program.preprocessing, &program.input_border.source_shape);
+        let grid = program.tensors[program.input.0].grid;
+        let places = program.input_border.places();
         let channels: Vec<usize> = match rule.mean.len().max(rule.std.len()) {
             0 | 1 => vec![0; places.len()],
             _ => places.iter().map(|&place| rule.channel(shape, place)).collect(),
@@ -179,21 +180,21 @@ impl InputRule {
 }
 
 /// How the elements of one side of the program are walked, with an index into a sample of the source
-/// model.
+/// program.
 pub fn source_walk(border: &Border) -> Walk {
     Walk::new(&[border.places()])
 }
 
 /// Whether the output is a vector, whose largest element may name a class.
-pub fn is_vector(model: &IntModel) -> bool {
-    let shape = &model.output_border.source_shape;
+pub fn is_vector(program: &Program) -> bool {
+    let shape = &program.output_border.source_shape;
     shape.iter().filter(|&&extent| extent > 1).count() == 1
 }
 
 /// What a README says of where elements lie: in a raw sample, in the program's input and in its output.
-pub fn layout_text(model: &IntModel, raw_type: &str) -> String {
-    let rule = &model.preprocessing;
-    let (input, output) = (&model.input_border, &model.output_border);
+pub fn layout_text(program: &Program, raw_type: &str) -> String {
+    let rule = &program.preprocessing;
+    let (input, output) = (&program.input_border, &program.output_border);
     let mut text = String::from("Where elements lie, counted from 0:\n\n");
     let shape = &input.source_shape;
     let raw_places: Vec<usize> = {
@@ -222,13 +223,13 @@ pub fn layout_text(model: &IntModel, raw_type: &str) -> String {
         &inverse(&output.places()),
         "output",
     ));
-    text.push_str(&format!("- Preprocessing: `{}`", rule_text(model, raw_type)));
+    text.push_str(&format!("- Preprocessing: `{}`", rule_text(program, raw_type)));
     text
 }
 
 /// The preprocessing as a formula.
-pub fn rule_text(model: &IntModel, raw_type: &str) -> String {
-    let rule = &model.preprocessing;
+pub fn rule_text(program: &Program, raw_type: &str) -> String {
+    let rule = &program.preprocessing;
     let list = |values: &[f32]| match values {
         [one] => format!("{one:?}"),
         many => format!("{many:?}[channel]"),

@@ -7,11 +7,13 @@
 
 use std::ops::Range;
 
-use crate::kernels::scratch_bytes;
-use crate::lifetime::live_spans;
-use crate::model::{DType, IntModel, IntNode, IntOp, IntTensor, Region, Stream, TensorId};
-use crate::plan::{estimate, plan_for};
-use crate::stream::{RowProgram, replaceable_inputs};
+use super::kernels::scratch_bytes;
+use super::lifetime::{held_bytes, live_spans, spans};
+use super::placement::{Placement, Stream};
+use super::plan::{estimate, plan};
+use super::rows::{RowProgram, replaceable_inputs};
+use crate::op::{DType, IntOp};
+use crate::program::{IntNode, IntTensor, Program, TensorId};
 use crate::target::Kernels;
 
 /// Nodes of the source program that one stream may have.
@@ -23,27 +25,26 @@ const MOST_NODES: usize = 400;
 /// A change must save this part of the arena to be worth its work: one in so many bytes.
 const WORTH: usize = 16;
 
-/// `model`, which is valid, with streams and packed activations where they lower its arena on
-/// `kernels` by a sixteenth or more; planned for these kernels.
-///
-/// Outputs are the same for every input whose elements lie within the input's grid.
-pub fn reduce_memory(model: &IntModel, kernels: Kernels) -> IntModel {
-    let mut best = model.clone();
-    plan_for(&mut best, kernels);
-    if !model.streams.is_empty() || model.nodes.len() > MOST_NODES {
-        return best;
+/// `program`, which is valid, with streams and packed activations where they lower its arena on
+/// `kernels` by a sixteenth or more, and its places.
+pub(super) fn reduced(program: Program, kernels: Kernels) -> (Program, Placement) {
+    let placement = plan(&program, Vec::new(), kernels);
+    if program.nodes.len() > MOST_NODES {
+        return (program, placement);
     }
-    let search = Search::new(model, kernels);
-    let packable = (0..model.nodes.len()).filter(|&node| packable(model, node)).collect();
+    let search = Search::new(&program, kernels);
+    let packable = (0..program.nodes.len()).filter(|&node| packable(&program, node)).collect();
+    let mut best = (None, placement);
     for packed in [Vec::new(), packable] {
         let layout = search.best(packed);
-        let Some((mut found, _)) = layout.apply(model) else { continue };
-        plan_for(&mut found, kernels);
-        if found.arena_bytes + found.arena_bytes.div_ceil(WORTH) <= best.arena_bytes {
-            best = found;
+        let Some(rewritten) = layout.apply(&program) else { continue };
+        let placement = plan(&rewritten.program, rewritten.streams, kernels);
+        let worth = placement.arena_bytes + placement.arena_bytes.div_ceil(WORTH);
+        if worth <= best.1.arena_bytes {
+            best = (Some(rewritten.program), placement);
         }
     }
-    best
+    (best.0.unwrap_or(program), best.1)
 }
 
 /// Which nodes run row by row.
@@ -86,13 +87,12 @@ impl Layout {
         fewer_packed.chain(fewer_streams)
     }
 
-    /// The program in this layout, unplanned, and each node's index in `model`; `None` if a stream
-    /// cannot be.
-    fn apply(&self, model: &IntModel) -> Option<(IntModel, Vec<Option<usize>>)> {
-        let mut rewrite = Rewrite::new(model);
+    /// The program in this layout; `None` if a stream cannot be.
+    fn apply(&self, program: &Program) -> Option<Rewritten> {
+        let mut rewrite = Rewrite::new(program);
         let mut streams = self.streams.iter().peekable();
         let mut index = 0;
-        while index < model.nodes.len() {
+        while index < program.nodes.len() {
             let stream = streams.next_if(|stream| stream.start == index).cloned();
             let nodes = stream.clone().unwrap_or(index..index + 1);
             let packed = self.packed.contains(&(nodes.end - 1));
@@ -104,34 +104,41 @@ impl Layout {
                     return None;
                 }
             }
-            rewrite.finished = rewrite.out.nodes.len();
+            rewrite.finished = rewrite.out.program.nodes.len();
             index = nodes.end;
         }
-        Some((rewrite.out, rewrite.origin))
+        Some(rewrite.out)
     }
 }
 
-/// A program that is written anew, segment after segment.
-struct Rewrite<'m> {
-    model: &'m IntModel,
-    out: IntModel,
+/// A program in a layout.
+struct Rewritten {
+    program: Program,
+    streams: Vec<Stream>,
+    /// Each node's index in the source program.
     origin: Vec<Option<usize>>,
+}
+
+/// A program that is written anew, segment after segment.
+struct Rewrite<'p> {
+    source: &'p Program,
+    out: Rewritten,
     /// Where each tensor's values lie packed.
     packed: Vec<Option<TensorId>>,
     /// The nodes of `out` that belong to earlier segments.
     finished: usize,
 }
 
-impl<'m> Rewrite<'m> {
-    fn new(model: &'m IntModel) -> Self {
-        let out = IntModel { nodes: Vec::new(), streams: Vec::new(), ..model.clone() };
-        let packed = vec![None; model.tensors.len()];
-        Self { model, out, origin: Vec::new(), packed, finished: 0 }
+impl<'p> Rewrite<'p> {
+    fn new(source: &'p Program) -> Self {
+        let program = Program { nodes: Vec::new(), ..source.clone() };
+        let out = Rewritten { program, streams: Vec::new(), origin: Vec::new() };
+        Self { source, out, packed: vec![None; source.tensors.len()], finished: 0 }
     }
 
     /// Whether the nodes read packed tensors.
     fn reads_packed(&self, nodes: &Range<usize>) -> bool {
-        let mut inputs = self.model.nodes[nodes.clone()].iter().flat_map(|node| &node.inputs);
+        let mut inputs = self.source.nodes[nodes.clone()].iter().flat_map(|node| &node.inputs);
         inputs.any(|id| self.packed[id.0].is_some())
     }
 
@@ -140,7 +147,7 @@ impl<'m> Rewrite<'m> {
         // One unpacked copy serves the whole segment.
         let mut copies: Vec<(TensorId, TensorId)> = Vec::new();
         for index in nodes.clone() {
-            let mut node = self.model.nodes[index].clone();
+            let mut node = self.source.nodes[index].clone();
             for input in &mut node.inputs {
                 let Some(packed) = self.packed[input.0] else { continue };
                 if let Some(&(_, copy)) = copies.iter().find(|(original, _)| original == input) {
@@ -152,12 +159,12 @@ impl<'m> Rewrite<'m> {
                 copies.push((*input, copy));
                 *input = copy;
             }
-            self.origin.push(Some(index));
-            self.out.nodes.push(node);
+            self.out.origin.push(Some(index));
+            self.out.program.nodes.push(node);
         }
         let last = nodes.end - 1;
         if packed {
-            let output = self.model.nodes[last].output;
+            let output = self.source.nodes[last].output;
             let packed = self.tensor_like(output, DType::I4, "packed");
             self.conversion(IntOp::Pack, output, packed);
             self.packed[output.0] = Some(packed);
@@ -165,28 +172,28 @@ impl<'m> Rewrite<'m> {
     }
 
     fn tensor_like(&mut self, id: TensorId, dtype: DType, suffix: &str) -> TensorId {
-        let tensor = &self.model.tensors[id.0];
+        let tensor = &self.source.tensors[id.0];
         // The second copy of a tensor has a second name.
-        let position = self.out.tensors.len();
+        let position = self.out.program.tensors.len();
         let name = format!("{}/{suffix}{position}", tensor.name);
-        self.out.tensors.push(IntTensor { name, dtype, ..tensor.clone() });
+        self.out.program.tensors.push(IntTensor { name, dtype, ..tensor.clone() });
         TensorId(position)
     }
 
     fn conversion(&mut self, op: IntOp, input: TensorId, output: TensorId) {
-        let name = self.out.tensors[output.0].name.clone();
-        let (inputs, scratch) = (vec![input], Region::default());
-        self.origin.push(None);
-        self.out.nodes.push(IntNode { name, op, inputs, output, scratch });
+        let name = self.out.program.tensors[output.0].name.clone();
+        let inputs = vec![input];
+        self.out.origin.push(None);
+        self.out.program.nodes.push(IntNode { name, op, inputs, output });
     }
 
     /// Makes the unfinished nodes a stream, if they can be one.
     fn stream(&mut self) -> bool {
-        let count = self.out.nodes.len() - self.finished;
+        let count = self.out.program.nodes.len() - self.finished;
         let mut stream = Stream { first: self.finished, rows: vec![1; count] };
         // Later nodes are not written yet: readers are those of the source.
-        let Ok(program) = RowProgram::unlimited(&self.out, &stream) else { return false };
-        stream.rows = program.capacities();
+        let Ok(rows) = RowProgram::unlimited(&self.out.program, &stream) else { return false };
+        stream.rows = rows.capacities();
         self.out.streams.push(stream);
         true
     }
@@ -194,11 +201,11 @@ impl<'m> Rewrite<'m> {
 
 /// Whether what the node at `index` writes can lie packed: values within 4 bits whatever the inputs
 /// are, in rows of whole bytes, and not for the caller.
-fn packable(model: &IntModel, index: usize) -> bool {
-    let node = &model.nodes[index];
-    let tensor = &model.tensors[node.output.0];
+fn packable(program: &Program, index: usize) -> bool {
+    let node = &program.nodes[index];
+    let tensor = &program.tensors[node.output.0];
     let [height, width, channels] = tensor.shape;
-    let mut readers = model.nodes[index + 1..].iter().flat_map(|node| &node.inputs);
+    let mut readers = program.nodes[index + 1..].iter().flat_map(|node| &node.inputs);
     let read = readers.any(|&input| input == node.output);
     node.op.bounds_its_output()
         && read
@@ -206,13 +213,13 @@ fn packable(model: &IntModel, index: usize) -> bool {
         && tensor.bits <= 4
         && height > 1
         && (width * channels).is_multiple_of(2)
-        && node.output != model.output
+        && node.output != program.output
 }
 
 /// Looks for streams that lower the arena.
 struct Search {
     /// The program without weights.
-    skeleton: IntModel,
+    skeleton: Program,
     /// The scratch of each of its nodes.
     scratch: Vec<usize>,
     /// Runs of nodes that can be streams.
@@ -220,13 +227,13 @@ struct Search {
 }
 
 impl Search {
-    fn new(model: &IntModel, kernels: Kernels) -> Self {
+    fn new(program: &Program, kernels: Kernels) -> Self {
         let scratch: Vec<_> =
-            model.nodes.iter().map(|node| scratch_bytes(model, node, kernels)).collect();
-        let skeleton = skeleton(model);
+            program.nodes.iter().map(|node| scratch_bytes(program, node, kernels)).collect();
+        let skeleton = skeleton(program);
         let mut candidates = Vec::new();
-        for first in 0..model.nodes.len() {
-            for end in first + 1..=model.nodes.len().min(first + LONGEST) {
+        for first in 0..program.nodes.len() {
+            for end in first + 1..=program.nodes.len().min(first + LONGEST) {
                 let stream = Stream { first, rows: vec![1; end - first] };
                 if RowProgram::unlimited(&skeleton, &stream).is_ok() {
                     candidates.push(first..end);
@@ -263,18 +270,20 @@ impl Search {
     /// The bytes of the arena, and of two layouts with the same arena what says which is closer to a
     /// smaller one: the sum of the squares of what is live during each node.
     fn cost(&self, layout: &Layout) -> Option<(usize, u128)> {
-        let (model, origin) = layout.apply(&self.skeleton)?;
+        let Rewritten { program, streams, origin } = layout.apply(&self.skeleton)?;
         let scratch: Vec<usize> =
             origin.iter().map(|node| node.map_or(0, |node| self.scratch[node])).collect();
-        let squares = live(&model, &scratch).into_iter().map(|bytes| (bytes as u128).pow(2));
+        let squares =
+            live(&program, &streams, &scratch).into_iter().map(|bytes| (bytes as u128).pow(2));
         let squares = squares.sum();
-        Some((estimate(&model, &scratch), squares))
+        Some((estimate(&program, &streams, &scratch), squares))
     }
 }
 
 /// Bytes that are live during each node, wherever they lie.
-fn live(model: &IntModel, scratch: &[usize]) -> Vec<usize> {
-    let (spans, live, held) = (model.spans(), live_spans(model), model.held_bytes());
+fn live(program: &Program, streams: &[Stream], scratch: &[usize]) -> Vec<usize> {
+    let spans = spans(program, streams);
+    let (live, held) = (live_spans(program, streams), held_bytes(program, streams));
     let mut bytes: Vec<usize> = spans
         .iter()
         .map(|&(first, last)| {
@@ -284,9 +293,9 @@ fn live(model: &IntModel, scratch: &[usize]) -> Vec<usize> {
             tensors.map(|(_, bytes)| bytes).sum::<usize>() + scratch
         })
         .collect();
-    for stream in &model.streams {
-        let output = model.tensors[model.nodes[stream.last()].output.0].bytes();
-        for (input, clearance) in replaceable_inputs(model, stream) {
+    for stream in streams {
+        let output = program.tensors[program.nodes[stream.last()].output.0].bytes();
+        for (input, clearance) in replaceable_inputs(program, stream) {
             let shared = output.saturating_sub(clearance).min(held[input.0]);
             bytes[stream.nodes()].iter_mut().for_each(|bytes| *bytes -= shared.min(*bytes));
         }
@@ -295,8 +304,8 @@ fn live(model: &IntModel, scratch: &[usize]) -> Vec<usize> {
 }
 
 /// The program without weights, biases and tables, which its layout does not depend on.
-fn skeleton(model: &IntModel) -> IntModel {
-    let mut skeleton = model.clone();
+fn skeleton(program: &Program) -> Program {
+    let mut skeleton = program.clone();
     for node in &mut skeleton.nodes {
         node.op = node.op.skeleton();
     }

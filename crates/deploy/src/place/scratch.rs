@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn blocks_are_as_large_as_those_of_the_c_runtime() {
-        let header = include_str!("../c/runtime/bptq.h");
+        let header = include_str!("../../c/runtime/bptq.h");
         assert!(header.contains(&format!("#define BPTQ_FILTERS {FILTERS}\n")));
         assert!(header.contains(&format!("#define BPTQ_CHANNELS {CHANNELS}\n")));
     }

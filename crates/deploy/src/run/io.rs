@@ -1,11 +1,12 @@
 //! What a program reads and writes, and what that means: raw samples, values of the source model,
 //! integers of the program.
 
-use crate::interpreter::tensor_integers;
-use crate::model::{DType, IntModel};
+use super::interpreter::tensor_integers;
+use crate::op::DType;
+use crate::program::Program;
 
 /// Input bytes of the program for preprocessed samples of the source model, one after the other.
-pub fn quantize_inputs(program: &IntModel, samples: &[f32]) -> Vec<u8> {
+pub fn quantize_inputs(program: &Program, samples: &[f32]) -> Vec<u8> {
     let tensor = &program.tensors[program.input.0];
     let places = program.input_border.places();
     let mut bytes = Vec::with_capacity(samples.len() * tensor.dtype.bytes());
@@ -23,7 +24,7 @@ pub fn quantize_inputs(program: &IntModel, samples: &[f32]) -> Vec<u8> {
 }
 
 /// Outputs of the source model for output bytes of the program, one sample after the other.
-pub fn dequantize_outputs(program: &IntModel, bytes: &[u8]) -> Vec<f32> {
+pub fn dequantize_outputs(program: &Program, bytes: &[u8]) -> Vec<f32> {
     let tensor = &program.tensors[program.output.0];
     let places = program.output_border.places();
     let integers: Vec<i32> = tensor_integers(tensor, bytes).collect();
@@ -38,7 +39,7 @@ pub fn dequantize_outputs(program: &IntModel, bytes: &[u8]) -> Vec<f32> {
 
 /// Preprocessed samples of the source model for raw samples, one after the other, by the rule that
 /// the program records.
-pub fn preprocess(program: &IntModel, raw: &[f32]) -> Vec<f32> {
+pub fn preprocess(program: &Program, raw: &[f32]) -> Vec<f32> {
     let shape = &program.input_border.source_shape;
     let elements = shape.iter().product::<usize>().max(1);
     let rule = &program.preprocessing;

@@ -1,0 +1,170 @@
+//! Portable C99: a folder with the network, its runtime, a Makefile, an example and a self-test.
+
+mod data;
+mod firmware;
+mod io;
+mod rows;
+mod runtime;
+mod source;
+
+use super::shared::names::comment;
+use super::shared::packing::constant_bytes;
+use super::shared::samples::layout_text;
+use super::shared::template::Values;
+use super::shared::{describe, license};
+use super::{ExportError, ExportFile, Exporter, Figures, Options, Rendered, SelfTest};
+use crate::board::board;
+use crate::place::{Memory, Placed};
+use crate::program::IntNode;
+use crate::size::{parameter_bytes, ram_bytes, stream_bytes};
+use crate::target::{Kernels, Target};
+
+/// Exports to C99.
+#[derive(Clone, Copy, Debug)]
+pub struct C99;
+
+/// What the README says of programs for a machine with an operating system.
+const HOST_COMMANDS: &str = "    \
+    make test                                  # compiles and runs the self-test
+    ./build/@NAME@ samples.bin > outputs.bin   # raw samples in, raw outputs out";
+const HOST_FILES: &str = "\
+| `main.c` | streams raw samples |
+| `self_test.c`, `samples.h` | @SAMPLES@ samples with the output bytes that they must give |";
+
+/// What it says where there is a firmware instead.
+const BOARD_COMMANDS: &str = "    \
+    make -C firmware run    # the self-test for @TARGET@ on QEMU";
+const BOARD_FILES: &str = "\
+| `samples.h` | @SAMPLES@ samples with the output bytes that they must give |
+| `firmware/` | the self-test as a bare-metal program |";
+
+impl Exporter for C99 {
+    fn name(&self) -> &'static str {
+        "c"
+    }
+
+    fn describe(&self) -> &'static str {
+        "C99: sources, runtime, and a self-test, for a microcontroller as a firmware"
+    }
+
+    fn kernels(&self, target: &Target) -> Kernels {
+        target.kernels
+    }
+
+    fn render(
+        &self,
+        program: &Placed,
+        self_test: &SelfTest,
+        options: &Options,
+    ) -> Result<Rendered, ExportError> {
+        let target = options.target;
+        let program = &program.place_again(target.kernels, Memory::Whole)?;
+        self_test.check(program)?;
+        let id = options.identifier(program)?;
+        let mut values = values(program, self_test, target, &id);
+        values.extend(io::values(program, &id));
+        let board = board(target);
+        let [commands, table, section] = match board {
+            Some(_) => [BOARD_COMMANDS, BOARD_FILES, firmware::README],
+            None => [HOST_COMMANDS, HOST_FILES, ""],
+        };
+        if let Some(board) = board {
+            values.extend(firmware::values(board));
+        }
+        for (name, text) in [("COMMANDS", commands), ("FILES", table), ("FIRMWARE", section)] {
+            let text = values.fill(text)?;
+            values.set(name, text);
+        }
+        let mut files = vec![ExportFile::text(format!("{id}.c"), source::source(program, &id))];
+        let mut templates = vec![
+            (format!("{id}.h"), include_str!("../../../c/template/model.h")),
+            (format!("{id}_io.h"), include_str!("../../../c/template/io.h")),
+            (format!("{id}_io.c"), include_str!("../../../c/template/io.c")),
+            ("samples.h".to_owned(), include_str!("../../../c/template/samples.h")),
+            ("README.md".to_owned(), include_str!("../../../c/template/README.md")),
+        ];
+        if board.is_none() {
+            let hosted = runtime::HOSTED.iter().map(|&(name, text)| (name.to_owned(), text));
+            templates.extend(hosted);
+        }
+        for (path, template) in templates {
+            files.push(ExportFile::text(path, values.fill(template)?));
+        }
+        let generated = [&*format!("{id}.c"), &*format!("{id}_io.c"), "samples.h"];
+        files.extend(license::files(&generated));
+        let file = |(name, text): &(&str, &str)| ExportFile::text(format!("runtime/{name}"), *text);
+        files.extend(runtime::files(target.kernels).map(file));
+        if let Some(board) = board {
+            files.extend(firmware::files(board, program, &values)?);
+        }
+        values.all_used()?;
+        let figures = Figures {
+            flash_constant_bytes: flash_constant_bytes(program),
+            flash_is_upper_bound: false,
+            ram_bytes: ram_bytes(program),
+        };
+        Ok(Rendered { files, figures })
+    }
+}
+
+/// Bytes of the read-only data of the network's source file on a machine of 32 bits.
+fn flash_constant_bytes(program: &Placed) -> usize {
+    let bytes = |node: &IntNode| {
+        constant_bytes(program, node, program.kernels()) + parameter_bytes(&node.op)
+    };
+    let streams = program.row_programs().map(|(_, rows)| stream_bytes(rows));
+    program.nodes.iter().map(bytes).chain(streams).sum()
+}
+
+/// What stands for the placeholders of the templates, but for those of input and output.
+fn values(program: &Placed, self_test: &SelfTest, target: &Target, id: &str) -> Values {
+    let input = &program.tensors[program.input.0];
+    let output = &program.tensors[program.output.0];
+    let samples = &self_test.samples;
+    let raw = io::raw_type(program.preprocessing.element);
+    let mut values = Values::from([
+        ("NAME", id.to_owned()),
+        ("PREFIX", id.to_ascii_uppercase()),
+        ("TITLE", comment(if program.name.is_empty() { id } else { &program.name })),
+        ("LANGUAGE", language(target.kernels).to_owned()),
+        ("COMPILER", target.compiler.to_owned()),
+        ("TARGET", target.name.to_owned()),
+        ("TARGET_FLAGS", target.flags.to_owned()),
+        ("SPACED_FLAGS", format!(" {}", target.flags).trim_end().to_owned()),
+        ("VERSION", comment(&program.provenance.version)),
+        ("FLASH_BYTES", flash_constant_bytes(program).to_string()),
+        ("ARENA_BYTES", program.arena_bytes().to_string()),
+        ("RAM_BYTES", ram_bytes(program).to_string()),
+        ("SAMPLES", samples.len().to_string()),
+        ("INPUTS", data::rows(samples.iter().map(|(input, _)| input.as_slice()), input.dtype)),
+        ("EXPECTED", data::rows(samples.iter().map(|(_, out)| out.as_slice()), output.dtype)),
+        ("PLACES", layout_text(program, raw)),
+        ("RAW", raw.to_owned()),
+        ("PROVENANCE", describe::provenance(program)),
+    ]);
+    for (role, tensor) in [("INPUT", input), ("OUTPUT", output)] {
+        let [height, width, channels] = tensor.shape;
+        let element = data::c_type(tensor.dtype);
+        let fields = [
+            ("HEIGHT", height.to_string()),
+            ("WIDTH", width.to_string()),
+            ("CHANNELS", channels.to_string()),
+            ("LENGTH", tensor.len().to_string()),
+            ("BYTES", tensor.bytes().to_string()),
+            ("SCALE", format!("{:?}f", tensor.grid.scale)),
+            ("ZERO_POINT", tensor.grid.zero_point.to_string()),
+            ("TYPE", element.to_owned()),
+            ("LAYOUT", describe::layout(tensor, element)),
+        ];
+        values.extend(fields.map(|(name, value)| (format!("{role}_{name}"), value)));
+    }
+    values
+}
+
+fn language(kernels: Kernels) -> &'static str {
+    match kernels {
+        Kernels::Portable => "portable C99",
+        Kernels::Dsp => "C99, with kernels for the DSP extension of Arm's M profile",
+        Kernels::Mve => "C99, with kernels for the vector extension of Arm's M profile (Helium)",
+    }
+}

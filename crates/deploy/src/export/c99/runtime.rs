@@ -1,0 +1,88 @@
+//! The C runtime, as its files.
+
+use crate::target::Kernels;
+
+/// The runtime: every file of `c/runtime`.
+const RUNTIME: &[(&str, &str)] = &[
+    ("bptq.h", include_str!("../../../c/runtime/bptq.h")),
+    ("bptq_conv2d_s16.c", include_str!("../../../c/runtime/bptq_conv2d_s16.c")),
+    ("bptq_conv2d_s8.c", include_str!("../../../c/runtime/bptq_conv2d_s8.c")),
+    ("bptq_depthwise_s16.c", include_str!("../../../c/runtime/bptq_depthwise_s16.c")),
+    ("bptq_depthwise_s8.c", include_str!("../../../c/runtime/bptq_depthwise_s8.c")),
+    ("bptq_dot.c", include_str!("../../../c/runtime/bptq_dot.c")),
+    ("bptq_dot.h", include_str!("../../../c/runtime/bptq_dot.h")),
+    ("bptq_elementwise.c", include_str!("../../../c/runtime/bptq_elementwise.c")),
+    ("bptq_fully_connected.c", include_str!("../../../c/runtime/bptq_fully_connected.c")),
+    ("bptq_layout.c", include_str!("../../../c/runtime/bptq_layout.c")),
+    ("bptq_math.h", include_str!("../../../c/runtime/bptq_math.h")),
+    ("bptq_pool.c", include_str!("../../../c/runtime/bptq_pool.c")),
+    ("bptq_softmax.c", include_str!("../../../c/runtime/bptq_softmax.c")),
+    ("bptq_stream.c", include_str!("../../../c/runtime/bptq_stream.c")),
+    ("bptq_stream.h", include_str!("../../../c/runtime/bptq_stream.h")),
+    ("bptq_weights.c", include_str!("../../../c/runtime/bptq_weights.c")),
+    ("bptq_weights.h", include_str!("../../../c/runtime/bptq_weights.h")),
+    ("bptq_window.h", include_str!("../../../c/runtime/bptq_window.h")),
+];
+
+/// What the kernels of the DSP extension add: every file of `c/dsp`.
+const DSP: &[(&str, &str)] = &[
+    ("bptq_dsp.h", include_str!("../../../c/dsp/bptq_dsp.h")),
+    ("bptq_dsp_conv2d.c", include_str!("../../../c/dsp/bptq_dsp_conv2d.c")),
+    ("bptq_dsp_depthwise.c", include_str!("../../../c/dsp/bptq_dsp_depthwise.c")),
+    ("bptq_dsp_dot.h", include_str!("../../../c/dsp/bptq_dsp_dot.h")),
+    ("bptq_dsp_finish.c", include_str!("../../../c/dsp/bptq_dsp_finish.c")),
+    ("bptq_dsp_fully_connected.c", include_str!("../../../c/dsp/bptq_dsp_fully_connected.c")),
+    ("bptq_dsp_math.h", include_str!("../../../c/dsp/bptq_dsp_math.h")),
+    ("bptq_dsp_patch.c", include_str!("../../../c/dsp/bptq_dsp_patch.c")),
+    ("bptq_dsp_patch.h", include_str!("../../../c/dsp/bptq_dsp_patch.h")),
+];
+
+/// What the vector kernels add: every file of `c/mve`.
+const MVE: &[(&str, &str)] = &[
+    ("bptq_mve.h", include_str!("../../../c/mve/bptq_mve.h")),
+    ("bptq_mve_add.c", include_str!("../../../c/mve/bptq_mve_add.c")),
+    ("bptq_mve_conv2d.c", include_str!("../../../c/mve/bptq_mve_conv2d.c")),
+    ("bptq_mve_depthwise.c", include_str!("../../../c/mve/bptq_mve_depthwise.c")),
+    ("bptq_mve_dot.h", include_str!("../../../c/mve/bptq_mve_dot.h")),
+    ("bptq_mve_finish.c", include_str!("../../../c/mve/bptq_mve_finish.c")),
+    ("bptq_mve_fully_connected.c", include_str!("../../../c/mve/bptq_mve_fully_connected.c")),
+    ("bptq_mve_math.h", include_str!("../../../c/mve/bptq_mve_math.h")),
+];
+
+/// Programs for a machine with an operating system.
+pub const HOSTED: &[(&str, &str)] = &[
+    ("Makefile", include_str!("../../../c/template/Makefile")),
+    ("main.c", include_str!("../../../c/template/main.c")),
+    ("self_test.c", include_str!("../../../c/template/self_test.c")),
+];
+
+/// The files that programs on `kernels` need.
+pub fn files(kernels: Kernels) -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    let own = match kernels {
+        Kernels::Portable => &[][..],
+        Kernels::Dsp => DSP,
+        Kernels::Mve => MVE,
+    };
+    RUNTIME.iter().chain(own)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_runtime_file_is_exported() {
+        for (folder, files) in [("c/runtime", RUNTIME), ("c/dsp", DSP), ("c/mve", MVE)] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+            let mut found: Vec<String> = std::fs::read_dir(folder)
+                .expect("the runtime is part of the crate")
+                .map(|entry| entry.expect("readable").file_name().into_string().expect("ASCII"))
+                .collect();
+            found.sort();
+            let listed: Vec<_> = files.iter().map(|(name, _)| (*name).to_owned()).collect();
+            assert_eq!(listed, found);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! When each activation is live, and when an operation may write over its first input.
+
+use super::placement::Stream;
+use crate::program::{IntNode, IntTensor, Program, TensorId};
+
+/// For each node, the first and the last node that run with it: those of its stream, or itself.
+pub fn spans(program: &Program, streams: &[Stream]) -> Vec<(usize, usize)> {
+    let mut spans: Vec<_> = (0..program.nodes.len()).map(|node| (node, node)).collect();
+    for stream in streams {
+        if let Some(span) = spans.get_mut(stream.nodes()) {
+            span.fill((stream.first, stream.last()));
+        }
+    }
+    spans
+}
+
+/// For each tensor, the bytes of it that memory holds: all of them, or a few rows.
+pub fn held_bytes(program: &Program, streams: &[Stream]) -> Vec<usize> {
+    let mut held: Vec<_> = program.tensors.iter().map(IntTensor::bytes).collect();
+    for stream in streams {
+        let nodes = program.nodes.get(stream.nodes()).unwrap_or_default();
+        for (node, rows) in nodes.iter().zip(&stream.rows) {
+            held[node.output.0] = rows * program.tensors[node.output.0].row_bytes();
+        }
+    }
+    held
+}
+
+/// For each tensor, the first and the last node during which it stays in memory: a stream's nodes
+/// run together, so that what one of them touches is live in all.
+///
+/// The model's output is live until after the last node. Every tensor id must be in range and every
+/// tensor but the input must be written.
+pub fn live_spans(program: &Program, streams: &[Stream]) -> Vec<(usize, usize)> {
+    let (spans, last_reads) = (spans(program, streams), last_reads(program));
+    let mut live = vec![(0, 0); program.tensors.len()];
+    for (node, &span) in program.nodes.iter().zip(&spans) {
+        live[node.output.0] = span;
+    }
+    for (live, last) in live.iter_mut().zip(last_reads) {
+        let end = last.map_or(0, |node| spans.get(node).map_or(node, |span| span.1));
+        live.1 = live.1.max(end);
+    }
+    live
+}
+
+/// For each tensor, the index of the last node that reads it; the number of nodes for the model's
+/// output, which the caller reads, and `None` if nothing does.
+///
+/// Every tensor id of the program must be in range.
+pub fn last_reads(program: &Program) -> Vec<Option<usize>> {
+    let mut last = vec![None; program.tensors.len()];
+    for (index, node) in program.nodes.iter().enumerate() {
+        for input in &node.inputs {
+            last[input.0] = Some(index);
+        }
+    }
+    last[program.output.0] = Some(program.nodes.len());
+    last
+}
+
+/// The first input of the node at `index`, if its output may stand in the same bytes: the operation
+/// is element-wise, both take as many bytes, and nothing reads the input again, in this node or
+/// later. In a stream rows come and go: see [`replaceable_inputs`](super::rows::replaceable_inputs).
+///
+/// `last_reads` are those of [`last_reads`].
+pub fn replaceable_input(
+    program: &Program,
+    streams: &[Stream],
+    index: usize,
+    last_reads: &[Option<usize>],
+) -> Option<TensorId> {
+    let IntNode { op, inputs, output, .. } = &program.nodes[index];
+    let (&first, rest) = inputs.split_first()?;
+    if streams.iter().any(|stream| stream.nodes().contains(&index)) {
+        return None;
+    }
+    let fits = program.tensors[first.0].bytes() == program.tensors[output.0].bytes();
+    let dies = last_reads[first.0] == Some(index) && !rest.contains(&first);
+    (op.is_elementwise() && fits && dies).then_some(first)
+}

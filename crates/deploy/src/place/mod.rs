@@ -1,0 +1,13 @@
+//! Memory: from a program to one that has a place for every tensor.
+
+pub mod kernels;
+pub mod lifetime;
+mod placed;
+pub mod placement;
+pub mod plan;
+mod reduce;
+pub mod rows;
+pub mod scratch;
+
+pub use placed::{Memory, Placed};
+pub use placement::{Placement, Region, Stream};

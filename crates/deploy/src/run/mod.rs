@@ -1,0 +1,7 @@
+//! Running programs on the host: the interpreter, and samples in and out of it.
+
+mod interpreter;
+mod io;
+
+pub use interpreter::{InputSizeError, Interpreter, Path, run_batch, tensor_integers};
+pub use io::{dequantize_outputs, preprocess, quantize_inputs};
