@@ -35,13 +35,14 @@ struct Step {
 /// optimized, what does not is tested with overflow checks.
 const STEPS: &[Step] = &[
     Step {
-        name: "kernels, deploy, microcontrollers and xtask, with overflow checks",
+        name: "kernels, deploy, microcontrollers, conformance and xtask, with overflow checks",
         arguments: &[
             "test",
             "--no-fail-fast",
             "--package=burn-ptq-kernels",
             "--package=burn-ptq-deploy",
             "--package=burn-ptq-mcu",
+            "--package=burn-ptq-tests",
             "--package=xtask",
             "--",
             "--show-output",

@@ -210,7 +210,7 @@ a node, the C library's memcpy and memset, and padding; flash is constants and c
 whatever feeds the network are not in it. RAM is the arena, in which input and output lie too, and the
 runtime's variables, of which there are none; the stack comes on top (an upper bound, within 100 bytes).
 Layers run row by row, outputs reach into the inputs that they replace, and activations of 4 bits are
-packed, where that saves RAM (`crates/deploy/src/memory.rs`); RAM, whole layers, is what the same program
+packed, where that saves RAM (`crates/deploy/src/place/reduce.rs`); RAM, whole layers, is what the same program
 takes one layer after the other, every activation whole and unpacked, memory reused where one is dead.
 
 Written by `cargo xtask mcu`, with

@@ -18,7 +18,7 @@ pub fn run(request: &Request) -> Result<bool> {
     let seed = request.seed.unwrap_or(clock);
     println!("seed {seed}: repeat with cargo xtask mcu random --seed {seed}");
     let status = crate::cargo()
-        .args(["test", "--package=burn-ptq-deploy", "--test=conformance", TEST])
+        .args(["test", "--package=burn-ptq-tests", "--test=conformance", TEST])
         .args(["--", "--nocapture"])
         .env("BURN_PTQ_RANDOM_CASES", request.cases.to_string())
         .env("BURN_PTQ_RANDOM_SEED", seed.to_string())

@@ -34,7 +34,7 @@ const ROUNDING: &[(&str, &str)] = &[
 
 fn sources() -> Vec<(String, String)> {
     let mut files = Vec::new();
-    for folder in ["crates", "xtask", "examples", "fuzz"] {
+    for folder in ["crates", "tests", "xtask", "examples", "fuzz"] {
         collect(&root().join(folder), &["rs"], &mut files);
     }
     let relative = |path: PathBuf| {
@@ -68,7 +68,7 @@ fn collect_all(folder: &Path, files: &mut Vec<PathBuf>) {
 }
 
 fn is_test(name: &str) -> bool {
-    name.contains("/tests/") || name.ends_with("/tests.rs")
+    name.starts_with("tests/") || name.contains("/tests/") || name.ends_with("/tests.rs")
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub struct TensorFlowLiteMicro;
 
 /// `BURN_PTQ_PYTHON`, else the Python of `scripts/install-oracles.sh`.
 fn python() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     std::env::var_os("BURN_PTQ_PYTHON").map_or_else(|| root.join(".venv/bin/python"), PathBuf::from)
 }
 
@@ -82,7 +82,7 @@ fn to_bytes(dtype: DType, values: &[i32]) -> Vec<u8> {
 
 /// What `tflm.py` says of each model.
 fn answers(models: &[Value]) -> Result<Vec<Value>, String> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracles/tflm.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracles/tflm.py");
     let mut child = Command::new(python())
         .arg(script)
         .stdin(Stdio::piped())
