@@ -39,7 +39,7 @@ fn main() {
     let mut batches = samples.batches(32, None).expect("samples");
     let batch = batches.next().expect("a batch").expect("clean samples");
     let program = &quantized.program;
-    let inputs = quantize_inputs(program, &batch);
+    let inputs = quantize_inputs(program, &batch.values);
     let inputs: Vec<&[u8]> = inputs.chunks(program.tensors[program.input.0].bytes()).collect();
     let [mut fast, mut plain] =
         [KernelPath::Fast, KernelPath::Reference].map(|path| Interpreter::new(program, path));

@@ -13,16 +13,16 @@ use crate::bits::BitPlan;
 use crate::calibrate::suspicious::suspicious_values;
 use crate::calibrate::synthesize::synthesize;
 use crate::calibrate::{BatchShapeError, CalibrateError, Calibration, calibrate};
-use crate::condition::{ChannelRanges, ConditioningChoice};
+use crate::condition::ChannelRanges;
 use crate::error::{CalibratedError, Error};
 use crate::event::{Event, Progress};
-use crate::graph::{FloatModel, Graph, Value, to_tensor, to_vec};
+use crate::graph::{Batch, FloatModel, Graph, Value};
 use crate::lower::{LowerError, lower};
 use crate::network::{FEWEST_NOISE_SAMPLES, MeasuredOn, NOISE_SAMPLES, Noise, Quantized};
 use crate::observe::{HistogramObserver, Observer};
 use crate::prepare::{insert_requantize, prepare};
 use crate::range::{GridChoice, choose_grids};
-use crate::recipe::{CalibrationRecipe, Recipe, Source};
+use crate::recipe::{MadeBy, Recipe};
 use crate::reconstruct::{ReconstructionGranularity, reconstruct};
 use crate::round::Rounding;
 use crate::round::layerwise::{LayerRounding, round_layers};
@@ -33,35 +33,6 @@ const PROBES: usize = 8;
 
 /// Samples on which conditioning looks at the ranges of channels.
 const CONDITIONING_SAMPLES: usize = 256;
-
-/// The parts of a recipe that calibration depends on.
-#[derive(Clone, Debug, PartialEq)]
-struct MadeBy {
-    batch: usize,
-    source: Source,
-    conditioning: Vec<ConditioningChoice>,
-    /// The seed, if samples are random.
-    seed: Option<u64>,
-}
-
-impl MadeBy {
-    fn new(recipe: &Recipe) -> Self {
-        let CalibrationRecipe { batch, source, .. } = recipe.calibration.clone();
-        let seed = source.component().is_random().then_some(recipe.seed);
-        Self { batch, source, conditioning: recipe.conditioning.clone(), seed }
-    }
-
-    /// The first part that differs from `other`'s.
-    fn difference(&self, other: &Self) -> Option<&'static str> {
-        let parts = [
-            ("calibration.batch", self.batch == other.batch),
-            ("calibration.source", self.source == other.source),
-            ("conditioning", self.conditioning == other.conditioning),
-            ("seed", self.seed == other.seed),
-        ];
-        parts.into_iter().find(|part| !part.1).map(|part| part.0)
-    }
-}
 
 /// Makes the observer of a value.
 type Watch = Arc<dyn Fn(&Value) -> Box<dyn Observer> + Send + Sync>;
@@ -220,13 +191,13 @@ impl Quantizer {
         progress: Progress,
     ) -> Result<Quantized, Error> {
         let shape = graph.value(graph.input).shape.clone();
-        let to_host = |batch: Tensor<D>| -> Result<Vec<f32>, CalibrateError> {
+        let to_host = |batch: Tensor<D>| -> Result<Batch, CalibrateError> {
             let found = batch.dims();
             if found[1..] != shape {
                 let (what, expected) = ("a calibration batch", shape.clone());
                 return Err(BatchShapeError { what, found: found.to_vec(), expected }.into());
             }
-            Ok(to_vec(batch))
+            Ok(Batch::of(batch))
         };
         let batches = batches.into_iter().map(to_host);
         let calibrated =
@@ -235,15 +206,14 @@ impl Quantizer {
     }
 
     /// As [`quantize_with_progress`](Self::quantize_with_progress), from batches that are read while
-    /// they are needed: each item holds the samples of one batch one after the other, in the order
-    /// of the graph's input.
+    /// they are needed.
     ///
     /// # Errors
     /// Likewise, and if a batch fails.
     pub fn quantize_samples<E: std::error::Error + Send + Sync + 'static>(
         &self,
         graph: Graph,
-        batches: impl Iterator<Item = Result<Vec<f32>, E>>,
+        batches: impl Iterator<Item = Result<Batch, E>>,
         expected: Option<usize>,
         progress: Progress,
     ) -> Result<Quantized, Error> {
@@ -314,19 +284,28 @@ impl Quantizer {
     pub fn calibrate_samples<E: std::error::Error + Send + Sync + 'static>(
         &self,
         graph: Graph,
-        batches: impl Iterator<Item = Result<Vec<f32>, E>>,
+        batches: impl Iterator<Item = Result<Batch, E>>,
         expected: Option<usize>,
         kept: usize,
         progress: Progress,
     ) -> Result<Calibrated, Error> {
-        let batches = batches.map(|batch| batch.map_err(|e| CalibrateError::Batch(Box::new(e))));
+        let expected_len = graph.value(graph.input).len();
+        let batches = batches.map(|batch| {
+            let batch = batch.map_err(|e| CalibrateError::Batch(Box::new(e)))?;
+            if batch.values.len() != batch.count * expected_len {
+                let found = vec![batch.count, batch.sample_len()];
+                let (what, expected) = ("a calibration batch", vec![expected_len]);
+                return Err(BatchShapeError { what, found, expected }.into());
+            }
+            Ok(batch)
+        });
         self.calibrate_batches(graph, batches, expected, kept, progress)
     }
 
     fn calibrate_batches(
         &self,
         graph: Graph,
-        batches: impl Iterator<Item = Result<Vec<f32>, CalibrateError>>,
+        batches: impl Iterator<Item = Result<Batch, CalibrateError>>,
         expected: Option<usize>,
         kept: usize,
         progress: Progress,
@@ -341,7 +320,7 @@ impl Quantizer {
         let float = prepare(graph)?;
         self.check_layers(&float)?;
         stage("prepare", &mut clock);
-        let mut batches: Box<dyn Iterator<Item = Result<Vec<f32>, CalibrateError>> + '_> =
+        let mut batches: Box<dyn Iterator<Item = Result<Batch, CalibrateError>> + '_> =
             match self.recipe.calibration.source.component().synthesis() {
                 None => Box::new(batches),
                 Some(synthesis) => {
@@ -350,8 +329,8 @@ impl Quantizer {
                     let seed = self.recipe.seed;
                     let samples = synthesize(&graph, synthesis, seed, &self.device, progress)?;
                     stage("synthesize", &mut clock);
-                    let len = self.recipe.calibration.batch * graph.value(graph.input).len();
-                    let batches: Vec<Vec<f32>> = samples.chunks(len).map(<[f32]>::to_vec).collect();
+                    let batches: Vec<Batch> =
+                        samples.chunks(self.recipe.calibration.batch).collect();
                     Box::new(batches.into_iter().map(Ok))
                 }
             };
@@ -399,11 +378,10 @@ impl Quantizer {
         let (recipe, device) = (&self.recipe, &self.device);
         let correction = recipe.correction.component();
         let joint = recipe.joint_range.component();
-        let sample_len = float.value(float.input).len();
         let made = recipe.calibration.source.component().synthesis().is_some();
         let calibration_facts = CalibrationFacts::new(&float, &calibration, made, device);
         let samples = std::mem::take(&mut calibration.samples);
-        let first = |count: usize| samples[..samples.len().min(count * sample_len)].to_vec();
+        let first = |count: usize| samples.first(count);
 
         progress(Event::Stage { stage: "round" });
         let (graph, plan) = insert_requantize(float.as_ref().clone(), recipe.bit_plan(&float));
@@ -414,19 +392,19 @@ impl Quantizer {
         let (statistics, for_ranges) = (calibration.values, first(joint.samples()));
         let mut quantized = choose_grids(Arc::new(graph), statistics, how, for_ranges, progress)?;
         let how = self.layer_rounding(&plan);
-        round_layers(&mut quantized, first(self.samples_for_rounding()), how, progress)?;
+        round_layers(&mut quantized, &first(self.samples_for_rounding()), how, progress)?;
         stage("round", &mut clock);
 
         let for_tuning = self.samples_for_tuning();
         if for_tuning > 0 {
             progress(Event::Stage { stage: "reconstruct" });
             let (samples, how) = (first(for_tuning), recipe.reconstruction_in_effect());
-            reconstruct(&mut quantized, samples, &how, recipe.seed, device, progress)?;
+            reconstruct(&mut quantized, &samples, &how, recipe.seed, device, progress)?;
             stage("reconstruct", &mut clock);
         }
 
         progress(Event::Stage { stage: "correct" });
-        correction.correct(&mut quantized, first(correction.samples()), device);
+        correction.correct(&mut quantized, &first(correction.samples()), device);
         stage("correct", &mut clock);
 
         let (mut program, layouts) = lower(&quantized, self.provenance.clone())?;
@@ -442,13 +420,12 @@ impl Quantizer {
 
         progress(Event::Stage { stage: "compare" });
         let fitted = self.samples_fitted();
-        let held_out = samples.get(fitted * sample_len..).unwrap_or_default();
-        let (of, on) = if fitted == 0 || held_out.len() / sample_len >= FEWEST_NOISE_SAMPLES {
+        let held_out = samples.select(fitted..fitted + NOISE_SAMPLES);
+        let (of, on) = if fitted == 0 || held_out.count >= FEWEST_NOISE_SAMPLES {
             (held_out, MeasuredOn::HeldOut)
         } else {
-            (&samples[..], MeasuredOn::Fitted)
+            (first(NOISE_SAMPLES), MeasuredOn::Fitted)
         };
-        let of = of[..of.len().min(NOISE_SAMPLES * sample_len)].to_vec();
         let noise = Noise::measure(&float, &quantized, of, on, device, progress)?;
         let (weight_bits, activation_bits) = fewest_bits(&quantized);
         let facts = Facts {
@@ -484,26 +461,25 @@ impl Quantizer {
     fn condition(
         &self,
         mut graph: Graph,
-        batches: &mut dyn Iterator<Item = Result<Vec<f32>, CalibrateError>>,
-    ) -> Result<(Arc<Graph>, Vec<Vec<f32>>), Error> {
-        let mut used: Vec<Vec<f32>> = Vec::new();
+        batches: &mut dyn Iterator<Item = Result<Batch, CalibrateError>>,
+    ) -> Result<(Arc<Graph>, Vec<Batch>), Error> {
+        let mut used: Vec<Batch> = Vec::new();
         for choice in &self.recipe.conditioning {
             let component = choice.component();
             let ranges = if component.needs_channel_ranges() {
-                let len = graph.value(graph.input).len();
-                let mut samples = used.iter().map(Vec::len).sum::<usize>() / len;
+                let mut samples: usize = used.iter().map(|batch| batch.count).sum();
                 while samples < CONDITIONING_SAMPLES
                     && let Some(batch) = batches.next()
                 {
                     let batch = batch?;
-                    samples += batch.len() / len;
+                    samples += batch.count;
                     used.push(batch);
                 }
                 let graph = Arc::new(graph.clone());
                 let model = FloatModel::new(Arc::clone(&graph), &self.device);
                 let mut ranges = ChannelRanges::new(&graph);
                 for batch in &used {
-                    let input = to_tensor(&graph, batch.clone(), &self.device);
+                    let input = batch.clone().into_tensor(&graph, &self.device);
                     model.forward_with(input, |id, value| {
                         ranges.observe(id, &value);
                         value

@@ -8,7 +8,7 @@ use burn_ptq::graph::ops::{
     Add, AveragePool, BatchNormStatistics, ChannelAffine, Clip, Conv2d, Linear, Reshape, Softmax,
     Window,
 };
-use burn_ptq::graph::{Array, Clamp, Graph, Op, ValueId};
+use burn_ptq::graph::{Array, Batch, Clamp, Graph, Op, ValueId};
 use burn_ptq::quant::SimulatedModel;
 use burn_ptq::recipe::catalogue::stages;
 use burn_ptq::round::RoundingChoice;
@@ -103,8 +103,8 @@ fn quantize_with(
     progress: &dyn Fn(Event) -> bool,
 ) -> Result<Quantized, Error> {
     let samples = samples();
-    let batches = samples.chunks(16 * INPUT.iter().product::<usize>());
-    let batches = batches.map(|batch| Ok::<_, std::convert::Infallible>(batch.to_vec()));
+    let samples = Batch::new(samples, INPUT.iter().product());
+    let batches = samples.chunks(16).map(Ok::<_, std::convert::Infallible>);
     Quantizer::new(recipe.clone()).quantize_samples(graph, batches, None, progress)
 }
 

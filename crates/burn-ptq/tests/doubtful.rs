@@ -90,7 +90,7 @@ fn noise_is_measured_beyond_the_samples_that_layers_are_fitted_to() {
     // w4a8 is fitted to 512.
     let held_out = quantized("w4a8", 640);
     assert_eq!(held_out.noise.on, MeasuredOn::HeldOut);
-    assert_eq!(held_out.noise.samples, 64);
+    assert_eq!(held_out.noise.inputs.count, 64);
     assert_eq!(held_out.warnings, []);
     let fitted = quantized("w4a8", 512);
     assert_eq!(fitted.noise.on, MeasuredOn::Fitted);

@@ -4,11 +4,11 @@
 use std::process::Command;
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use burn_ptq::graph::ops::{
     AveragePool, Clip, Conv2d, Linear, LogSoftmax, Permute, Reshape, Softmax, Window,
 };
-use burn_ptq::graph::{Array, Clamp, FloatModel, Graph, Op, dims3};
+use burn_ptq::graph::{Array, Batch, Clamp, FloatModel, Graph, Op, dims3};
 use burn_ptq::network::compare_layers;
 use burn_ptq::quant::SimulatedModel;
 use burn_ptq::{Error, Quantized, Quantizer, Recipe};
@@ -132,8 +132,9 @@ fn end(graph: &mut Graph, draw: &mut Draw) {
     }
 }
 
-fn samples(graph: &Graph) -> Vec<f32> {
-    Draw(3).floats(SAMPLES * graph.value(graph.input).len())
+fn samples(graph: &Graph) -> Batch {
+    let values = Draw(3).floats(SAMPLES * graph.value(graph.input).len());
+    Batch { values, count: SAMPLES }
 }
 
 fn quantize(graph: Graph) -> Result<Quantized, Error> {
@@ -151,9 +152,8 @@ fn check(graph: Graph) -> (usize, Quantized) {
     let name = name[2..].join(", ");
     let device = Device::flex();
     let quantized = quantize(graph.clone()).unwrap_or_else(|e| panic!("{name}: {e}"));
-    let [a, b, c] = dims3(&graph.value(graph.input).shape);
-    let input =
-        Tensor::<4>::from_data(TensorData::new(samples(&graph), [SAMPLES, a, b, c]), &device);
+    let [a, b, _] = dims3(&graph.value(graph.input).shape);
+    let input = samples(&graph).into_tensor(&graph, &device);
     let floats = |tensor: Tensor<4>| tensor.into_data().try_to_vec::<f32>().unwrap();
     let simulated = SimulatedModel::new(&quantized.graph, &device).forward(input.clone());
     let simulated = floats(simulated);

@@ -8,7 +8,7 @@ use burn_ptq::graph::ops::{
     Add, AveragePool, ChannelAffine, Clip, Concat, Conv2d, Linear, LogSoftmax, Mul, Reshape,
     Softmax, Unary, UnaryFunction, Window,
 };
-use burn_ptq::graph::{Array, Clamp, FloatModel, Graph, Op, ValueId, dims3};
+use burn_ptq::graph::{Array, Batch, Clamp, FloatModel, Graph, Op, ValueId, dims3};
 use burn_ptq::network::compare_layers;
 use burn_ptq::recipe::{PRESETS, Recipe};
 use burn_ptq::{Error, Quantized, Quantizer};
@@ -50,8 +50,8 @@ fn push(graph: &mut Graph, op: impl Into<Op>, inputs: &[ValueId]) -> ValueId {
 }
 
 fn quantize(graph: &Graph, recipe: &Recipe, samples: &[f32]) -> Result<Quantized, Error> {
-    let batches = samples.chunks(16 * graph.value(graph.input).len());
-    let batches = batches.map(|batch| Ok::<_, std::convert::Infallible>(batch.to_vec()));
+    let samples = Batch::new(samples.to_vec(), graph.value(graph.input).len());
+    let batches = samples.chunks(16).map(Ok::<_, std::convert::Infallible>);
     Quantizer::new(recipe.clone()).quantize_samples(graph.clone(), batches, None, &|_| true)
 }
 
@@ -59,7 +59,8 @@ fn quantize(graph: &Graph, recipe: &Recipe, samples: &[f32]) -> Result<Quantized
 fn outputs(graph: &Graph, recipe: &Recipe, samples: &[f32]) -> [Vec<f32>; 2] {
     let quantized = quantize(graph, recipe, samples)
         .unwrap_or_else(|error| panic!("{}: {error}", recipe.to_toml()));
-    let agreements = compare_layers(&quantized, &Device::flex(), samples).unwrap();
+    let batch = Batch::new(samples.to_vec(), graph.value(graph.input).len());
+    let agreements = compare_layers(&quantized, &Device::flex(), &batch).unwrap();
     for (node, agreement) in quantized.graph.graph.nodes.iter().zip(agreements) {
         let steps = agreement.map_or(0, |a| a.max_lsb);
         assert!(steps <= 1, "{}: {steps} steps; {}", node.name, recipe.to_toml());

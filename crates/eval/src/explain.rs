@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use burn_ptq::graph::ops::OutputGrid;
 use burn_ptq::graph::prediction::Prediction;
-use burn_ptq::graph::{FloatModel, Graph, Node, Op, ValueId, to_tensor, to_vec};
+use burn_ptq::graph::{Batch, FloatModel, Graph, Node, Op, ValueId, to_vec};
 use burn_ptq::network::Noise;
 use burn_ptq::quant::{QuantizedGraph, SimulatedModel};
 use burn_ptq::{Cancelled, Event, Progress};
@@ -71,12 +71,11 @@ pub(crate) fn explain(
     let graph = &quantized.graph;
     let predictions = Predictions::new(graph, classifies);
     let float = FloatModel::new(Arc::clone(graph), device);
-    let len = graph.value(graph.input).len();
-    let chunks: Vec<&[f32]> = noise.inputs.chunks(CHUNK * len).collect();
+    let chunks: Vec<Batch> = noise.inputs.chunks(CHUNK).collect();
     let wanted: Vec<Vec<f32>> = (chunks.iter())
         .map(|chunk| {
             let mut found = Vec::new();
-            float.forward_with(to_tensor(graph, chunk.to_vec(), device), |id, value| {
+            float.forward_with(chunk.clone().into_tensor(graph, device), |id, value| {
                 if id == predictions.value {
                     found = to_vec(value.clone());
                 }
@@ -99,7 +98,7 @@ pub(crate) fn explain(
             let last = predictions.logits && node.output == graph.output;
             let value = if last { graph.output } else { predictions.value };
             let mut found = Vec::new();
-            model.forward_with(to_tensor(graph, chunk.to_vec(), device), |id, output| {
+            model.forward_with(chunk.clone().into_tensor(graph, device), |id, output| {
                 if id == value {
                     found = to_vec(output.clone());
                 }

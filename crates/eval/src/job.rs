@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use burn::tensor::Device;
+use burn_ptq::graph::Batch;
 use burn_ptq::network::{MeasuredOn, NOISE_SAMPLES, compare_layers, weight_sqnr};
 use burn_ptq::warning::Warning;
 use burn_ptq::{Event, Progress, Quantized, Recipe};
@@ -78,7 +79,7 @@ pub fn run(job: &Job, device: &Device, progress: Progress) -> Result<(Report, Qu
     }
     quantized.warnings = check(&quantized.facts, facts.as_ref());
     report.warnings = quantized.warnings.clone();
-    (report.sqnr_on, report.sqnr_samples) = (quantized.noise.on, quantized.noise.samples);
+    (report.sqnr_on, report.sqnr_samples) = (quantized.noise.on, quantized.noise.inputs.count);
     if job.explain {
         progress(Event::Stage { stage: "explain" });
         let clock = Instant::now();
@@ -151,7 +152,7 @@ fn begin(job: &Job, opened: &OpenTask, quantized: &Quantized) -> Result<Report, 
         classes: opened.input.classes.clone(),
         notes: opened.notes.clone(),
         sqnr_on: quantized.noise.on,
-        sqnr_samples: quantized.noise.samples,
+        sqnr_samples: quantized.noise.inputs.count,
         warnings: Vec::new(),
         explain: None,
     };
@@ -179,19 +180,18 @@ fn judge(
         report.seconds.insert(stage.into(), clock.elapsed().as_secs_f64());
         Ok::<Judgement, Error>(judgement)
     };
-    let input_len = quantized.float.value(quantized.float.input).len();
     let mut inputs = Spread::new(NOISE_SAMPLES);
     let mut predict = float_predictor(&quantized.float, device);
-    let float = judge("evaluate float", &mut |samples: Vec<f32>| {
-        inputs.add_batch(&samples, input_len);
+    let float = judge("evaluate float", &mut |samples: Batch| {
+        inputs.add_batch(&samples);
         predict(samples)
     })?;
     let simulated =
         judge("evaluate simulated", &mut simulated_predictor(&quantized.graph, device))?;
     let mut clipped = Clipped::default();
     let mut predict = integer_predictor(&quantized.program);
-    let integer = judge("evaluate integer", &mut |samples: Vec<f32>| {
-        clipped.add(&quantized.program, &samples);
+    let integer = judge("evaluate integer", &mut |samples: Batch| {
+        clipped.add(&quantized.program, &samples.values);
         predict(samples)
     })?;
     drop(predict);
@@ -242,7 +242,7 @@ fn explain(
     Ok(ExplainReport {
         loss: found.loss,
         samples_are: noise.on,
-        samples: noise.samples,
+        samples: noise.inputs.count,
         evaluation_samples: evaluation.map_or(0, Evaluation::count),
         layers,
     })
@@ -275,7 +275,7 @@ fn describe_layers(
     report: &mut Report,
     quantized: &Quantized,
     device: &Device,
-    probes: &[f32],
+    probes: &Batch,
 ) -> Result<(), Error> {
     let program = &quantized.program;
     let graph = &quantized.graph.graph;

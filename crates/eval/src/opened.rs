@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use burn_ptq::calibrate::CalibrateError;
-use burn_ptq::graph::Graph;
+use burn_ptq::graph::{Batch, Graph};
 use burn_ptq::import::onnx;
 use burn_ptq::{Calibrated, Progress, Quantizer, Recipe};
 use burn_ptq_deploy::preprocess::Preprocessing;
@@ -142,7 +142,7 @@ impl OpenTask {
     ) -> Result<Calibrated, Error> {
         let (graph, batch) = (self.graph.clone(), recipe.calibration.batch);
         let expected = self.calibration_samples(recipe)?;
-        let calibrate = |batches: &mut dyn Iterator<Item = Result<Vec<f32>, DataError>>,
+        let calibrate = |batches: &mut dyn Iterator<Item = Result<Batch, DataError>>,
                          expected: usize| {
             quantizer.calibrate_samples(graph, batches, Some(expected), kept, progress)
         };

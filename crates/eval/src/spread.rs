@@ -1,5 +1,7 @@
 //! A few samples out of a stream whose length nobody knows.
 
+use burn_ptq::graph::Batch;
+
 /// Keeps samples of a stream, evenly spread over it, without knowing its length.
 #[derive(Debug)]
 pub struct Spread {
@@ -33,14 +35,14 @@ impl Spread {
         self.seen += 1;
     }
 
-    /// Takes in a batch of samples of `len` elements.
-    pub fn add_batch(&mut self, batch: &[f32], len: usize) {
-        batch.chunks(len.max(1)).for_each(|sample| self.add(sample));
+    /// Takes in the samples of a batch.
+    pub fn add_batch(&mut self, batch: &Batch) {
+        batch.samples().for_each(|sample| self.add(sample));
     }
 
-    /// The samples, one after the other.
-    pub fn samples(self) -> Vec<f32> {
-        self.kept.concat()
+    /// The samples.
+    pub fn samples(self) -> Batch {
+        Batch { count: self.kept.len(), values: self.kept.concat() }
     }
 }
 
@@ -53,7 +55,7 @@ mod tests {
         for count in [0, 3, 8, 9, 100, 1000] {
             let mut spread = Spread::new(8);
             (0..count).for_each(|i| spread.add(&[i as f32]));
-            let kept = spread.samples();
+            let kept = spread.samples().values;
             assert!(kept.len() <= 8 && kept.len() >= count.min(5), "{count}: {kept:?}");
             let gaps: Vec<f32> = kept.windows(2).map(|pair| pair[1] - pair[0]).collect();
             assert!(gaps.iter().all(|gap| *gap == gaps[0]), "{kept:?}");

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use burn_ptq::graph::ops::{
     Clip, Conv2d, Linear, LogSoftmax, Reshape, Softmax, Unary, UnaryFunction, Window,
 };
-use burn_ptq::graph::{Array, Clamp, Graph, Op};
+use burn_ptq::graph::{Array, Batch, Clamp, Graph, Op};
 use burn_ptq::{Quantizer, Recipe};
 use burn_ptq_eval::metric::{Ending, ModelOutput};
 
@@ -72,7 +72,8 @@ fn every_ending_is_the_same_in_the_network_and_in_its_program() {
                 let float = ModelOutput::of_graph(&graph);
                 let text = format!("activations.border_bits = {border}");
                 let quantizer = Quantizer::new(Recipe::parse(&text, "the test").unwrap());
-                let samples = numbers(64 * graph.value(graph.input).len());
+                let values = numbers(64 * graph.value(graph.input).len());
+                let samples = Batch { values, count: 64 };
                 let batches = std::iter::once(Ok::<_, Infallible>(samples));
                 let quantized =
                     quantizer.quantize_samples(graph, batches, None, &|_| true).unwrap();

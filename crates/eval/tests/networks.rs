@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
 use burn::tensor::Device;
+use burn_ptq::graph::Batch;
 use burn_ptq::graph::Op;
 use burn_ptq::import::onnx;
 use burn_ptq::network::compare_layers;
@@ -68,8 +69,8 @@ fn evaluation_bytes(task: &Task, quantized: &Quantized) -> (Vec<u8>, Vec<u8>) {
     let output = ModelOutput::of_graph(&graph);
     let evaluation = opened::open_evaluation(task, &input, &output).unwrap().unwrap();
     let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
-    let mut predict = |samples: Vec<f32>| {
-        let bytes = quantize_inputs(program, &samples);
+    let mut predict = |samples: Batch| {
+        let bytes = quantize_inputs(program, &samples.values);
         let results = run_batch(program, KernelPath::Fast, &bytes)?;
         inputs.extend(bytes);
         outputs.extend_from_slice(&results);

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use burn_ptq::calibrate::CalibrateError;
+use burn_ptq::graph::Batch;
 use burn_ptq::recipe::Recipe;
 use burn_ptq_eval::Error;
 use burn_ptq_eval::evaluate::Evaluation;
@@ -21,11 +22,10 @@ fn recipe(text: &str) -> Recipe {
 
 /// The inputs on which an evaluation judges, sample after sample.
 fn inputs(evaluation: &Evaluation) -> Vec<Vec<f32>> {
-    let len: usize = evaluation.samples.input().shape.iter().product();
     let mut seen = Vec::new();
-    let predict = &mut |batch: Vec<f32>| {
-        seen.extend(batch.chunks(len).map(<[f32]>::to_vec));
-        Ok(vec![0.0; batch.len() / len * 10])
+    let predict = &mut |batch: Batch| {
+        seen.extend(batch.samples().map(<[f32]>::to_vec));
+        Ok(vec![0.0; batch.count * 10])
     };
     evaluation.judge_samples("look", predict, &|_| true).unwrap();
     seen

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use burn::tensor::Device;
-use burn_ptq::graph::{FloatModel, Graph, to_tensor};
+use burn_ptq::graph::{Batch, FloatModel, Graph};
 use burn_ptq::prepare::prepare;
 use burn_ptq::{Calibrated, Progress, Quantized, Quantizer, Recipe};
 use burn_ptq_deploy::size::size_report;
@@ -306,10 +306,11 @@ fn facts(task: &Task, opened: &OpenTask, evaluation: &Evaluation) -> Result<Task
 fn sample_seconds(graph: &Arc<Graph>, device: &Device) -> f64 {
     const BATCH: usize = 16;
     let model = FloatModel::new(Arc::clone(graph), device);
-    let zeros = || vec![0.0; BATCH * graph.value(graph.input).len()];
+    let len = graph.value(graph.input).len();
+    let zeros = || Batch { values: vec![0.0; BATCH * len], count: BATCH };
     let forward = || {
         let clock = Instant::now();
-        let output = model.forward(to_tensor(graph, zeros(), device));
+        let output = model.forward(zeros().into_tensor(graph, device));
         drop(output.into_data());
         clock.elapsed().as_secs_f64() / BATCH as f64
     };

@@ -96,7 +96,7 @@ fn samples(path: &Path) -> bool {
     let input = ModelInput::new("x", &[1, 4, 4]);
     let Ok(samples) = Samples::open(path, &input) else { return false };
     let Ok(mut batches) = samples.batches(16, Some(64)) else { return false };
-    batches.all(|batch| batch.is_ok_and(|batch| batch.len() % 16 == 0))
+    batches.all(|batch| batch.is_ok_and(|batch| batch.values.len() == 16 * batch.count))
 }
 
 fn npy(descr: &str, fortran: bool, shape: &[usize], data: &[u8]) -> Vec<u8> {

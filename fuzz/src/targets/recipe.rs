@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use burn_ptq::Quantizer;
-use burn_ptq::graph::Graph;
+use burn_ptq::graph::{Batch, Graph};
 use burn_ptq::import::onnx;
 use burn_ptq::recipe::catalogue::{Component, Stage, stages};
 use burn_ptq::recipe::{PRESETS, Recipe};
@@ -71,9 +71,8 @@ fn carry_out(recipe: Recipe) {
     let sample =
         |seed: usize| (0..len).map(move |i| ((i * 31 + seed * 17) % 97) as f32 / 48.0 - 1.0);
     let batches = (0..2).map(|batch| {
-        Ok::<_, std::convert::Infallible>(
-            (0..8).flat_map(|i| sample(8 * batch + i)).collect::<Vec<f32>>(),
-        )
+        let values = (0..8).flat_map(|i| sample(8 * batch + i)).collect();
+        Ok::<_, std::convert::Infallible>(Batch { values, count: 8 })
     });
     let clock = Instant::now();
     let progress = |_: burn_ptq::Event| clock.elapsed() < PATIENCE;

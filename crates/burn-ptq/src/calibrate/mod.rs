@@ -11,7 +11,7 @@ use burn::tensor::Device;
 
 use crate::event::{Cancelled, Event, Progress};
 use crate::graph::ops::OutputGrid;
-use crate::graph::{FloatModel, Graph, Op, Value, to_tensor};
+use crate::graph::{Batch, FloatModel, Graph, Op, Value};
 use crate::observe::{Observer, Stats};
 
 /// What calibration found out.
@@ -20,8 +20,8 @@ pub struct Calibration {
     /// The statistics of the values, by index of the value; empty where a value was not observed
     /// because it has the grid of another.
     pub values: Vec<Stats>,
-    /// The first samples, one after the other, as many as were asked for.
-    pub samples: Vec<f32>,
+    /// The first samples, as many as were asked for.
+    pub samples: Batch,
     /// How many samples there were.
     pub seen: usize,
     /// How many different samples there were at least: counting stops at 1024.
@@ -75,7 +75,7 @@ pub struct BatchShapeError {
 /// Different samples that are counted.
 const MOST_DISTINCT: usize = 1024;
 
-/// Runs `batches` (each the samples one after the other) through the float graph and observes.
+/// Runs `batches` through the float graph and observes.
 ///
 /// Every value that has a grid of its own gets an observer from `watch`. Memory does not depend on the
 /// number of batches. The first `kept` samples are kept.
@@ -85,7 +85,7 @@ const MOST_DISTINCT: usize = 1024;
 pub fn calibrate(
     graph: &Arc<Graph>,
     device: &Device,
-    batches: impl Iterator<Item = Result<Vec<f32>, CalibrateError>>,
+    batches: impl Iterator<Item = Result<Batch, CalibrateError>>,
     watch: &dyn Fn(&Value) -> Box<dyn Observer>,
     expected: Option<usize>,
     kept: usize,
@@ -95,21 +95,19 @@ pub fn calibrate(
     let own = graph.values.iter().zip(observed_values(graph));
     let mut observers: Vec<Option<Box<dyn Observer>>> =
         own.map(|(value, observed)| observed.then(|| watch(value))).collect();
-    let sample_len = graph.value(graph.input).len();
-    let mut first = Vec::new();
+    let mut first = Batch::default();
     let mut samples = 0;
     let mut different = HashSet::new();
     for batch in batches {
         let batch = batch?;
-        for sample in batch.chunks(sample_len) {
+        for sample in batch.samples() {
             if different.len() < MOST_DISTINCT {
                 different.insert(fingerprint(sample));
             }
         }
-        let missing = kept.saturating_sub(samples) * sample_len;
-        first.extend(&batch[..missing.min(batch.len())]);
-        let input = to_tensor(graph, batch, device);
-        samples += input.dims()[0];
+        first.append(batch.first(kept.saturating_sub(samples)));
+        samples += batch.count;
+        let input = batch.into_tensor(graph, device);
         let mut broken = None;
         model.forward_with(input, |id, value| {
             if let Some(observer) = &mut observers[id.0]

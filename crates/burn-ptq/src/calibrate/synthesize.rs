@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use crate::event::{Cancelled, Event, Progress};
-use crate::graph::{BatchNormStatistics, Graph, Node, Parameters, execute, to_vec};
+use crate::graph::{Batch, BatchNormStatistics, Graph, Node, Parameters, execute};
 
 /// Makes inputs on which every layer has the statistics that its batch normalization remembers.
 ///
@@ -79,8 +79,7 @@ impl Inputs {
     }
 }
 
-/// Makes inputs for `graph`, a prepared graph that has kept its normalizations; one sample after the
-/// other, in the order of the graph's input.
+/// Makes inputs for `graph`, a prepared graph that has kept its normalizations.
 ///
 /// # Errors
 /// If the graph has no batch normalization, and on cancellation.
@@ -90,12 +89,12 @@ pub fn synthesize(
     seed: u64,
     device: &Device,
     progress: Progress,
-) -> Result<Vec<f32>, SynthesizeError> {
+) -> Result<Batch, SynthesizeError> {
     let targets = Targets::new(graph, device)?;
     let autodiff = device.clone().autodiff();
     let [a, b, c] = graph.value(graph.input).dims();
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut samples = Vec::new();
+    let mut samples = Batch::default();
     // Batches of nearly one size: the statistics of a small rest would mean little.
     let batches = how.samples.div_ceil(how.batch.max(1));
     for batch in 0..batches {
@@ -116,7 +115,7 @@ pub fn synthesize(
         let values = inputs.values().inner();
         let loss = f64::from(targets.mismatch(values.clone()).into_scalar::<f32>());
         Event::Loss { stage: "synthesize", loss }.tell(progress)?;
-        samples.extend(to_vec(values));
+        samples.append(Batch::of(values));
     }
     Ok(samples)
 }

@@ -5,6 +5,7 @@ use burn::tensor::Device;
 use super::match_channels::match_channels;
 use super::statistics::ChannelStatistics;
 use super::{Correction, QuantizedGraph};
+use crate::graph::Batch;
 use crate::quant::QuantizedWeights;
 
 /// Gives every output channel the mean and the deviation that it has in the float network.
@@ -38,7 +39,7 @@ impl Correction for Affine {
         self.samples
     }
 
-    fn correct(&self, quantized: &mut QuantizedGraph, samples: Vec<f32>, device: &Device) {
+    fn correct(&self, quantized: &mut QuantizedGraph, samples: &Batch, device: &Device) {
         match_channels(quantized, samples, device, self.max_bits, factors);
     }
 }

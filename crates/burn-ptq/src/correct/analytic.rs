@@ -8,7 +8,7 @@ use super::clipped_normal::clipped_normal;
 use super::statistics::ChannelStatistics;
 use super::{Correction, QuantizedGraph};
 use crate::graph::ops::{BatchNormStatistics, Pad};
-use crate::graph::{Array, Clamp, Graph, Node, Op, Parameters, to_vec};
+use crate::graph::{Array, Batch, Clamp, Graph, Node, Op, Parameters, to_vec};
 use crate::quant::QuantizedWeights;
 
 /// Shifts each layer's biases by what the rounded weights do to the mean that theory expects.
@@ -35,7 +35,7 @@ impl Default for AnalyticBias {
 }
 
 impl Correction for AnalyticBias {
-    fn correct(&self, quantized: &mut QuantizedGraph, _: Vec<f32>, device: &Device) {
+    fn correct(&self, quantized: &mut QuantizedGraph, _: &Batch, device: &Device) {
         let graph = Arc::clone(&quantized.graph);
         let expected = expected_values(&graph, device);
         for (index, node) in graph.nodes.iter().enumerate() {

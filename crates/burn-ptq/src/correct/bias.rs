@@ -4,6 +4,7 @@ use burn::tensor::Device;
 
 use super::match_channels::match_channels;
 use super::{Correction, QuantizedGraph};
+use crate::graph::Batch;
 
 /// Shifts each layer's biases so that every output channel has its mean of the float network.
 ///
@@ -32,7 +33,7 @@ impl Correction for Bias {
         self.samples
     }
 
-    fn correct(&self, quantized: &mut QuantizedGraph, samples: Vec<f32>, device: &Device) {
+    fn correct(&self, quantized: &mut QuantizedGraph, samples: &Batch, device: &Device) {
         match_channels(quantized, samples, device, self.max_bits, |weights, _, _| {
             vec![1.0; weights.bias.len()]
         });

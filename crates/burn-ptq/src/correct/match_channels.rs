@@ -6,7 +6,7 @@ use burn::tensor::Device;
 
 use super::QuantizedGraph;
 use super::statistics::{ChannelStatistics, along_channels};
-use crate::graph::Node;
+use crate::graph::{Batch, Node};
 use crate::quant::{Pair, QuantizedWeights, SideBySide};
 
 /// Stretches each output channel by a factor and moves it to its mean in the float network, before
@@ -18,7 +18,7 @@ use crate::quant::{Pair, QuantizedWeights, SideBySide};
 /// `max_bits` bits are left alone, and everything is if there are no samples.
 pub(super) fn match_channels(
     quantized: &mut QuantizedGraph,
-    samples: Vec<f32>,
+    samples: &Batch,
     device: &Device,
     max_bits: u8,
     factors: impl Fn(&QuantizedWeights, &ChannelStatistics, &ChannelStatistics) -> Vec<f64>,

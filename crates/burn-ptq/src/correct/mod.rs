@@ -17,6 +17,7 @@ pub use analytic::AnalyticBias;
 pub use bias::Bias;
 pub use none::NoCorrection;
 
+use crate::graph::Batch;
 use crate::quant::QuantizedGraph;
 use crate::recipe::choice::choices;
 
@@ -29,9 +30,8 @@ pub trait Correction {
         0
     }
 
-    /// Corrects the graph; `samples` are calibration samples, one after the other, at most as many
-    /// as asked for.
-    fn correct(&self, quantized: &mut QuantizedGraph, samples: Vec<f32>, device: &Device);
+    /// Corrects the graph; `samples` are calibration samples, at most as many as asked for.
+    fn correct(&self, quantized: &mut QuantizedGraph, samples: &Batch, device: &Device);
 }
 
 choices! {

@@ -3,6 +3,7 @@
 use burn::tensor::Device;
 
 use super::{Correction, QuantizedGraph};
+use crate::graph::Batch;
 
 /// Leaves everything as it was rounded.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -11,5 +12,5 @@ use super::{Correction, QuantizedGraph};
 pub struct NoCorrection {}
 
 impl Correction for NoCorrection {
-    fn correct(&self, _: &mut QuantizedGraph, _: Vec<f32>, _: &Device) {}
+    fn correct(&self, _: &mut QuantizedGraph, _: &Batch, _: &Device) {}
 }

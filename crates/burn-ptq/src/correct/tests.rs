@@ -9,7 +9,7 @@ use crate::calibrate::synthesize::noise;
 use crate::graph::ops::{
     Add, AveragePool, BatchNormStatistics, Clip, Concat, Conv2d, Linear, MaxPool, Reshape, Window,
 };
-use crate::graph::{Array, Clamp, Graph, Op, ValueId};
+use crate::graph::{Array, Batch, Clamp, Graph, Op, ValueId};
 use crate::pipeline::Quantizer;
 use crate::quant::SideBySide;
 use crate::recipe::Recipe;
@@ -32,17 +32,17 @@ fn conv(weight: Array, pad: usize, stride: usize, groups: usize) -> Conv2d {
     Conv2d { weight, bias: Array::new([out], numbers(out, 99)), window, groups }
 }
 
-fn quantize(graph: Graph, recipe: &str, samples: &[f32]) -> QuantizedGraph {
+fn quantize(graph: Graph, recipe: &str, samples: &Batch) -> QuantizedGraph {
     let recipe = format!("rounding = 'nearest'\ncorrection = 'none'\n{recipe}");
     let recipe = Recipe::parse(&recipe, "test").unwrap();
-    let batches = samples.chunks(64 * graph.value(graph.input).len());
-    let batches = batches.map(|batch| Ok::<_, std::convert::Infallible>(batch.to_vec()));
+    let batches = samples.chunks(64).map(Ok::<_, std::convert::Infallible>);
     let quantizer = Quantizer::new(recipe);
     quantizer.quantize_samples(graph, batches, None, &|_| true).unwrap().graph
 }
 
-fn samples(graph: &Graph, count: usize, seed: u64) -> Vec<f32> {
-    numbers(count * graph.value(graph.input).len(), seed)
+fn samples(graph: &Graph, count: usize, seed: u64) -> Batch {
+    let len = graph.value(graph.input).len();
+    Batch::new(numbers(count * len, seed), len)
 }
 
 fn node(quantized: &QuantizedGraph, name: &str) -> usize {
@@ -104,12 +104,12 @@ fn analytic_equals_empirical(graph: Graph, out: usize) {
     let rounded = quantize(graph, recipe, &halves[0]);
     let tested = node(&rounded, "tested");
     let before = biases(&rounded, tested);
-    let shifts = |correction: &dyn Correction, samples: Vec<f32>| -> Vec<f64> {
+    let shifts = |correction: &dyn Correction, samples: Batch| -> Vec<f64> {
         let mut corrected = rounded.clone();
-        correction.correct(&mut corrected, samples, &Device::flex());
+        correction.correct(&mut corrected, &samples, &Device::flex());
         biases(&corrected, tested).iter().zip(&before).map(|(a, b)| a - b).collect()
     };
-    let analytic = shifts(&AnalyticBias::default(), Vec::new());
+    let analytic = shifts(&AnalyticBias::default(), Batch::default());
     let empirical = halves.map(|half| shifts(&Bias { samples: COUNT, max_bits: 7 }, half));
     assert_eq!(analytic.len(), out);
     let rms =
@@ -185,7 +185,7 @@ fn analytic_bias_correction_leaves_layers_alone_whose_means_are_unknown() {
     let data = samples(&g, 8, 1);
     let rounded = quantize(g, "[weights]\nbits = 3", &data);
     let mut corrected = rounded.clone();
-    AnalyticBias::default().correct(&mut corrected, Vec::new(), &Device::flex());
+    AnalyticBias::default().correct(&mut corrected, &Batch::default(), &Device::flex());
     assert_eq!(corrected.weights, rounded.weights);
 }
 
@@ -196,9 +196,9 @@ fn analytic_bias_correction_does_not_add_to_biases_that_are_fitted_already() {
     g.push("tested", conv(array(&[12, 4, 3, 3], 5), 1, 1, 1), &[x], "y").unwrap();
     let data = samples(&g, 8, 1);
     let mut once = quantize(g, "[weights]\nbits = 3", &data);
-    AnalyticBias::default().correct(&mut once, Vec::new(), &Device::flex());
+    AnalyticBias::default().correct(&mut once, &Batch::default(), &Device::flex());
     let mut twice = once.clone();
-    AnalyticBias::default().correct(&mut twice, Vec::new(), &Device::flex());
+    AnalyticBias::default().correct(&mut twice, &Batch::default(), &Device::flex());
     assert_eq!(once.weights, twice.weights);
 }
 
@@ -217,8 +217,8 @@ fn three_layers() -> Graph {
 }
 
 /// The statistics of each layer's channels in the float network and in the quantized one.
-fn layer_statistics(quantized: &QuantizedGraph, samples: &[f32]) -> Vec<[ChannelStatistics; 2]> {
-    let mut networks = SideBySide::new(samples.to_vec(), true, quantized, &Device::flex());
+fn layer_statistics(quantized: &QuantizedGraph, samples: &Batch) -> Vec<[ChannelStatistics; 2]> {
+    let mut networks = SideBySide::new(samples, true, quantized, &Device::flex());
     let mut layers = Vec::new();
     for (index, node) in quantized.graph.nodes.iter().enumerate() {
         let outputs = networks.outputs(index, quantized);
@@ -236,7 +236,7 @@ fn layer_statistics(quantized: &QuantizedGraph, samples: &[f32]) -> Vec<[Channel
 
 /// The largest difference of the means, and of the deviations, of float and quantized channels, in
 /// deviations of the float channel.
-fn differences(quantized: &QuantizedGraph, samples: &[f32]) -> [f64; 2] {
+fn differences(quantized: &QuantizedGraph, samples: &Batch) -> [f64; 2] {
     let mut worst = [0.0_f64; 2];
     for [float, found] in layer_statistics(quantized, samples) {
         let units = float.deviations();
@@ -256,7 +256,7 @@ fn corrected_biases_give_every_channel_its_mean_of_the_float_network() {
     let data = samples(&graph, 100, 1);
     let mut quantized = quantize(graph, "[weights]\nbits = 3\nrange = 'min-max'", &data);
     let [before, _] = differences(&quantized, &data);
-    Bias::default().correct(&mut quantized, data.clone(), &Device::flex());
+    Bias::default().correct(&mut quantized, &data, &Device::flex());
     let [after, _] = differences(&quantized, &data);
     assert!(before > 0.1, "{before}");
     assert!(after < 0.01, "{before} became {after}");
@@ -278,7 +278,7 @@ fn an_affine_correction_repairs_layers_whose_integers_have_the_wrong_scales() {
     damage(&mut quantized, &[0.7, 1.0, 1.6, 0.55, 1.2]);
     let [mean, deviation] = differences(&quantized, &data);
     assert!(mean > 0.2 && deviation > 0.4, "{mean}, {deviation}");
-    Affine::default().correct(&mut quantized, data.clone(), &Device::flex());
+    Affine::default().correct(&mut quantized, &data, &Device::flex());
     let [mean, deviation] = differences(&quantized, &data);
     assert!(mean < 1e-2 && deviation < 1e-3, "{mean}, {deviation}");
 }
@@ -289,7 +289,7 @@ fn channels_that_share_a_scale_only_have_their_means_corrected() {
     let data = samples(&graph, 100, 1);
     let mut quantized = quantize(graph, "[weights]\nbits = 4\ngranularity = 'per-tensor'", &data);
     let before = quantized.clone();
-    Affine::default().correct(&mut quantized, data.clone(), &Device::flex());
+    Affine::default().correct(&mut quantized, &data, &Device::flex());
     for (before, after) in before.weights.iter().zip(&quantized.weights) {
         assert_eq!(before.as_ref().map(|w| &w.scales), after.as_ref().map(|w| &w.scales));
     }
@@ -304,7 +304,7 @@ fn an_affine_correction_keeps_powers_of_two() {
     let right = quantize(graph, "[weights]\nbits = 6\npower_of_two = true", &data);
     let mut quantized = right.clone();
     damage(&mut quantized, &[2.0, 1.0, 0.5]);
-    Affine::default().correct(&mut quantized, data, &Device::flex());
+    Affine::default().correct(&mut quantized, &data, &Device::flex());
     for (right, repaired) in right.weights.iter().zip(&quantized.weights) {
         assert_eq!(right.as_ref().map(|w| &w.scales), repaired.as_ref().map(|w| &w.scales));
     }
@@ -317,7 +317,7 @@ fn corrections_leave_layers_of_more_bits_alone() {
     let rounded = quantize(graph, "[weights]\nbits = 8", &data);
     for choice in CorrectionChoice::all() {
         let mut corrected = rounded.clone();
-        choice.component().correct(&mut corrected, data.clone(), &Device::flex());
+        choice.component().correct(&mut corrected, &data, &Device::flex());
         assert_eq!(corrected.weights, rounded.weights, "{}", choice.name());
     }
 }
@@ -329,7 +329,7 @@ fn corrections_that_know_nothing_change_nothing() {
     let rounded = quantize(graph, "[weights]\nbits = 3", &data);
     for choice in CorrectionChoice::all() {
         let mut corrected = rounded.clone();
-        choice.component().correct(&mut corrected, Vec::new(), &Device::flex());
+        choice.component().correct(&mut corrected, &Batch::default(), &Device::flex());
         assert_eq!(corrected.weights, rounded.weights, "{}", choice.name());
     }
 }
@@ -342,6 +342,6 @@ fn a_channel_that_is_always_zero_keeps_its_scale() {
     let data = samples(&graph, 20, 1);
     let mut quantized = quantize(graph, "[weights]\nbits = 4", &data);
     let before = quantized.weights[0].as_ref().unwrap().scales[0];
-    Affine::default().correct(&mut quantized, data, &Device::flex());
+    Affine::default().correct(&mut quantized, &data, &Device::flex());
     assert_eq!(quantized.weights[0].as_ref().unwrap().scales[0], before);
 }

@@ -1,17 +1,110 @@
 //! Samples and values on the host.
 
+use std::ops::Range;
+
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::Graph;
 
-/// Puts samples, one after the other, into a tensor `[batch, d1, d2, d3]`.
-pub fn to_tensor(graph: &Graph, samples: Vec<f32>, device: &Device) -> Tensor<4> {
-    let [a, b, c] = graph.value(graph.input).dims();
-    let batch = samples.len() / (a * b * c);
-    Tensor::from_data(TensorData::new(samples, [batch, a, b, c]), device)
+/// Samples of a network's input on the host, one after the other.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// The elements, sample after sample, each in the order of the graph's input.
+    pub values: Vec<f32>,
+    /// How many samples there are.
+    pub count: usize,
+}
+
+impl Batch {
+    /// Samples of `len` elements each.
+    pub fn new(values: Vec<f32>, len: usize) -> Self {
+        let count = values.len() / len.max(1);
+        Self { values, count }
+    }
+
+    /// The samples of a tensor, whose first axis is the batch.
+    pub fn of<const D: usize>(tensor: Tensor<D>) -> Self {
+        let count = tensor.dims()[0];
+        Self { values: to_vec(tensor), count }
+    }
+
+    /// Whether there is no sample.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// How many elements a sample has.
+    pub fn sample_len(&self) -> usize {
+        self.values.len() / self.count.max(1)
+    }
+
+    /// The samples.
+    pub fn samples(&self) -> impl Iterator<Item = &[f32]> {
+        self.values.chunks(self.sample_len().max(1))
+    }
+
+    /// Those of the samples in `range` that there are.
+    pub fn select(&self, range: Range<usize>) -> Self {
+        let (start, end) = (range.start.min(self.count), range.end.min(self.count));
+        let len = self.sample_len();
+        let count = end.saturating_sub(start);
+        Self { values: self.values[start * len..(start + count) * len].to_vec(), count }
+    }
+
+    /// The first samples, `count` at the most.
+    pub fn first(&self, count: usize) -> Self {
+        self.select(0..count)
+    }
+
+    /// The samples in batches of `count`, the last with the rest.
+    pub fn chunks(&self, count: usize) -> impl Iterator<Item = Self> {
+        let count = count.max(1);
+        (0..self.count).step_by(count).map(move |start| self.select(start..start + count))
+    }
+
+    /// Appends the samples of another batch.
+    pub fn append(&mut self, mut other: Self) {
+        self.values.append(&mut other.values);
+        self.count += other.count;
+    }
+
+    /// A tensor `[batch, d1, d2, d3]` for the input of `graph`.
+    pub fn into_tensor(self, graph: &Graph, device: &Device) -> Tensor<4> {
+        let [a, b, c] = graph.value(graph.input).dims();
+        Tensor::from_data(TensorData::new(self.values, [self.count, a, b, c]), device)
+    }
 }
 
 /// The elements of a tensor, in order.
 pub fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().convert::<f32>().try_to_vec().expect("a float tensor holds floats")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_a_batch_hold_whole_samples() {
+        let batch = Batch::new((0..10).map(|x| x as f32).collect(), 2);
+        assert_eq!((batch.count, batch.sample_len()), (5, 2));
+        assert_eq!(batch.select(1..3).values, [2.0, 3.0, 4.0, 5.0]);
+        assert_eq!(batch.select(4..9), Batch { values: vec![8.0, 9.0], count: 1 });
+        assert!(batch.select(7..9).is_empty() && batch.first(0).is_empty());
+        let counts: Vec<usize> = batch.chunks(2).map(|chunk| chunk.count).collect();
+        assert_eq!(counts, [2, 2, 1]);
+        let mut again = Batch::default();
+        batch.chunks(2).for_each(|chunk| again.append(chunk));
+        assert_eq!(again, batch);
+        assert_eq!(batch.samples().last(), Some(&[8.0, 9.0][..]));
+    }
+
+    #[test]
+    fn a_batch_survives_a_tensor() {
+        let graph = Graph::new("net", "x", vec![3, 2]);
+        let batch = Batch::new((0..12).map(|x| x as f32).collect(), 6);
+        let tensor = batch.clone().into_tensor(&graph, &Device::flex());
+        assert_eq!(tensor.dims(), [2, 3, 2, 1]);
+        assert_eq!(Batch::of(tensor), batch);
+    }
 }

@@ -18,7 +18,7 @@ pub mod prediction;
 mod verify;
 
 pub use array::Array;
-pub use host::{to_tensor, to_vec};
+pub use host::{Batch, to_vec};
 pub use model::FloatModel;
 pub(crate) use model::{Parameters, execute};
 pub use ops::{BatchNormStatistics, Op};

@@ -5,7 +5,7 @@ use burn_ptq_deploy::run::{
     InputSizeError, Interpreter, Path as KernelPath, quantize_inputs, tensor_integers,
 };
 
-use crate::graph::{ValueId, to_vec};
+use crate::graph::{Batch, ValueId, to_vec};
 use crate::network::Quantized;
 use crate::quant::SimulatedModel;
 
@@ -24,20 +24,20 @@ pub struct Agreement {
 /// values, so that differences do not add up from layer to layer. `None` where a node costs nothing
 /// in the program.
 ///
-/// `samples` are preprocessed, one after the other.
+/// `samples` are preprocessed.
 ///
 /// # Errors
 /// If the samples do not fit the program.
 pub fn compare_layers(
     quantized: &Quantized,
     device: &Device,
-    samples: &[f32],
+    samples: &Batch,
 ) -> Result<Vec<Option<Agreement>>, InputSizeError> {
     let program = &quantized.program;
     let graph = &quantized.graph.graph;
-    let inputs = quantize_inputs(program, samples);
+    let inputs = quantize_inputs(program, &samples.values);
     let input_bytes = program.tensors[program.input.0].bytes();
-    let batch = inputs.len() / input_bytes;
+    let batch = samples.count;
     // The integers of every tensor, sample after sample.
     let mut integers: Vec<Vec<i32>> = vec![Vec::new(); program.tensors.len()];
     let mut interpreter = Interpreter::new(program, KernelPath::Fast);

@@ -14,7 +14,7 @@ use burn_ptq_deploy::target::{HOST, Kernels};
 use crate::calibrate::BatchShapeError;
 use crate::error::Error;
 use crate::event::{Cancelled, Progress};
-use crate::graph::to_vec;
+use crate::graph::{Batch, to_vec};
 use crate::lower::{LowerError, lower};
 use crate::network::{MeasuredOn, Noise, Quantized};
 use crate::quant::{QuantizedGraph, SimulatedModel};
@@ -80,7 +80,7 @@ impl Quantized {
     /// Measures [`noise`](Self::noise) again, on other samples, and what follows from it.
     pub fn measure_noise(
         &mut self,
-        inputs: Vec<f32>,
+        inputs: Batch,
         on: MeasuredOn,
         device: &Device,
         progress: Progress,
@@ -146,7 +146,7 @@ impl Quantized {
 
     /// The first calibration samples and what the program makes of them.
     pub(crate) fn self_test(&self) -> Result<SelfTest, Error> {
-        let inputs = quantize_inputs(&self.program, &self.probes);
+        let inputs = quantize_inputs(&self.program, &self.probes.values);
         let bytes = self.program.tensors[self.program.input.0].bytes();
         let samples: Vec<Vec<u8>> = inputs.chunks(bytes).map(<[u8]>::to_vec).collect();
         Ok(SelfTest::new(&self.program, &samples)?)

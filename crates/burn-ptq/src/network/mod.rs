@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use burn_ptq_deploy::place::Placed;
 
-use crate::graph::Graph;
+use crate::graph::{Batch, Graph};
 use crate::lower::Layout;
 use crate::quant::QuantizedGraph;
 use crate::warning::Warning;
@@ -32,8 +32,8 @@ pub struct Quantized {
     pub program: Placed,
     /// Where the program keeps each value of the quantized graph.
     pub layouts: Vec<Option<Layout>>,
-    /// The first calibration samples, one after the other.
-    pub probes: Vec<f32>,
+    /// The first calibration samples.
+    pub probes: Batch,
     /// How far the values are from the float network's; see [`MeasuredOn`] for the samples.
     pub noise: Noise,
     /// What the checks of [`warnings`](crate::warnings) looked at.

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use serde::Serialize;
 
 use crate::event::{Cancelled, Event, Progress};
-use crate::graph::{FloatModel, Graph, ValueId, to_tensor, to_vec};
+use crate::graph::{Batch, FloatModel, Graph, ValueId, to_vec};
 use crate::quant::{QuantizedGraph, SimulatedModel};
 
 /// Samples that are run at once.
@@ -48,10 +48,8 @@ impl std::fmt::Display for MeasuredOn {
 pub struct Noise {
     /// Which samples it was measured on.
     pub on: MeasuredOn,
-    /// These samples, one after the other.
-    pub inputs: Vec<f32>,
-    /// How many they are.
-    pub samples: usize,
+    /// These samples.
+    pub inputs: Batch,
     /// By index of the value; `None` for values that only the quantized graph has.
     pub values: Vec<Option<ValueNoise>>,
 }
@@ -101,19 +99,18 @@ impl Noise {
         self.values.get(id.0)?.as_ref()?.sqnr_db()
     }
 
-    /// Runs `inputs`, one after the other, through the float and the simulated network.
+    /// Runs `inputs` through the float and the simulated network.
     ///
     /// # Errors
     /// On cancellation.
     pub(crate) fn measure(
         float: &Arc<Graph>,
         quantized: &QuantizedGraph,
-        inputs: Vec<f32>,
+        inputs: Batch,
         on: MeasuredOn,
         device: &Device,
         progress: Progress,
     ) -> Result<Self, Cancelled> {
-        let len = float.value(float.input).len();
         let model = FloatModel::new(Arc::clone(float), device);
         let simulated = SimulatedModel::new(quantized, device);
         let ends: Vec<[f32; 2]> = (quantized.activations.iter())
@@ -124,16 +121,15 @@ impl Noise {
             })
             .collect();
         let mut values: Vec<Option<ValueNoise>> = vec![None; quantized.graph.values.len()];
-        let samples = inputs.len() / len;
-        for (index, chunk) in inputs.chunks(CHUNK * len).enumerate() {
-            Event::Progress { stage: "compare", done: index * CHUNK, total: Some(samples) }
+        for (index, chunk) in inputs.chunks(CHUNK).enumerate() {
+            Event::Progress { stage: "compare", done: index * CHUNK, total: Some(inputs.count) }
                 .tell(progress)?;
             let mut real: Vec<Option<Tensor<4>>> = vec![None; float.values.len()];
-            model.forward_with(to_tensor(float, chunk.to_vec(), device), |id, value| {
+            model.forward_with(chunk.clone().into_tensor(float, device), |id, value| {
                 real[id.0] = Some(value.clone());
                 value
             });
-            simulated.forward_with(to_tensor(float, chunk.to_vec(), device), |id, value| {
+            simulated.forward_with(chunk.into_tensor(float, device), |id, value| {
                 let Some(Some(real)) = real.get(id.0) else { return };
                 let [batch, channels, ..] = real.dims();
                 let (x, q) = (to_vec(real.clone()), to_vec(value.clone()));
@@ -143,7 +139,7 @@ impl Noise {
                 }
             });
         }
-        Ok(Self { on, inputs, samples, values })
+        Ok(Self { on, inputs, values })
     }
 }
 

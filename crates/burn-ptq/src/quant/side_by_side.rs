@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor};
 
 use super::{FakeQuantize, QuantizedGraph};
-use crate::graph::{Graph, Parameters, ValueId, to_tensor};
+use crate::graph::{Batch, Graph, Parameters, ValueId};
 
 /// Samples that run at once.
 const CHUNK: usize = 64;
@@ -24,29 +24,25 @@ pub(crate) struct SideBySide {
 pub(crate) type Pair = [Tensor<4>; 2];
 
 impl SideBySide {
-    /// Both networks before their first node, with `samples`, one after the other, as input.
+    /// Both networks before their first node, with `samples` as input.
     ///
     /// Without `two`, the float network stands for the quantized one too.
     pub(crate) fn new(
-        mut samples: Vec<f32>,
+        samples: &Batch,
         two: bool,
         quantized: &QuantizedGraph,
         device: &Device,
     ) -> Self {
         let graph = Arc::clone(&quantized.graph);
-        let len = graph.value(graph.input).len();
-        let count = samples.len() / len;
-        let mut chunks = Vec::new();
-        while !samples.is_empty() {
-            let rest = samples.split_off(samples.len().min(CHUNK * len));
-            let chunk = to_tensor(&graph, samples, device);
+        let pair = |chunk: Batch| {
+            let chunk = chunk.into_tensor(&graph, device);
             let rounded = if two { rounded(quantized, graph.input, &chunk) } else { chunk.clone() };
-            chunks.push([chunk, rounded]);
-            samples = rest;
-        }
+            [chunk, rounded]
+        };
+        let chunks = samples.chunks(CHUNK).map(pair).collect();
         let mut values = vec![None; graph.values.len()];
         values[graph.input.0] = Some(chunks);
-        Self { graph, device: device.clone(), samples: count, two, values }
+        Self { graph, device: device.clone(), samples: samples.count, two, values }
     }
 
     /// The number of samples.

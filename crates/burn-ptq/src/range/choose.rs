@@ -13,7 +13,7 @@ use crate::bits::BitPlan;
 use crate::event::{Cancelled, Event, Progress};
 use crate::graph::ops::OutputGrid;
 use crate::graph::prediction::Prediction;
-use crate::graph::{FloatModel, Graph, ValueId, to_tensor};
+use crate::graph::{Batch, FloatModel, Graph, ValueId};
 use crate::observe::Stats;
 use crate::quant::{
     FakeQuantize, QParams, QuantizeError, QuantizedActivation, QuantizedGraph, Range,
@@ -36,7 +36,7 @@ pub(crate) struct GridChoice<'a> {
 ///
 /// `graph` has passed [`insert_requantize`](crate::prepare::insert_requantize), which completed the
 /// plan; `statistics` belong to the graph before it, whose values have the same indices. `samples`
-/// are those of the joint search, one after the other.
+/// are those of the joint search.
 ///
 /// # Errors
 /// If the plan asks for bits that no grid can have, and on cancellation of a joint search.
@@ -44,7 +44,7 @@ pub(crate) fn choose_grids(
     graph: Arc<Graph>,
     mut statistics: Vec<Stats>,
     how: GridChoice,
-    samples: Vec<f32>,
+    samples: Batch,
     progress: Progress,
 ) -> Result<QuantizedGraph, QuantizeError> {
     let plan = how.plan;
@@ -142,10 +142,10 @@ struct RangeLoss {
 }
 
 impl RangeLoss {
-    fn new(quantized: &QuantizedGraph, samples: Vec<f32>, device: &Device) -> Self {
+    fn new(quantized: &QuantizedGraph, samples: Batch, device: &Device) -> Self {
         let graph = &quantized.graph;
         let model = FloatModel::new(Arc::clone(graph), device);
-        let input = to_tensor(graph, samples, device);
+        let input = samples.into_tensor(graph, device);
         let prediction = Prediction::new(graph);
         let wanted = Self::run(&model, &input, prediction, |_, value| value);
         Self { model, input, prediction, wanted }

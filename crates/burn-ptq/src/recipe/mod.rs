@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use choice::{choices, nearest};
 pub use extends::overlay;
+pub(crate) use plan::MadeBy;
 
 use crate::calibrate::synthesize::Synthesis;
 use crate::condition::ConditioningChoice;

@@ -1,7 +1,8 @@
 //! From a recipe and a prepared graph to what each stage is told.
 
-use super::{LayerOverride, Recipe};
+use super::{CalibrationRecipe, LayerOverride, Recipe, Source};
 use crate::bits::BitPlan;
+use crate::condition::ConditioningChoice;
 use crate::graph::{Graph, Node};
 use crate::reconstruct::Reconstruction;
 
@@ -22,6 +23,35 @@ impl<'a> Ends<'a> {
         let before = graph.producer(last.inputs[0]).map(|n| graph.nodes[n].name.as_str());
         let outputs = [Some(first.name.as_str()), before].into_iter().flatten().collect();
         Self { weights: vec![&first.name, &last.name], outputs }
+    }
+}
+
+/// The parts of a recipe that calibration depends on.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct MadeBy {
+    batch: usize,
+    source: Source,
+    conditioning: Vec<ConditioningChoice>,
+    /// The seed, if samples are random.
+    seed: Option<u64>,
+}
+
+impl MadeBy {
+    pub(crate) fn new(recipe: &Recipe) -> Self {
+        let CalibrationRecipe { batch, source, .. } = recipe.calibration.clone();
+        let seed = source.component().is_random().then_some(recipe.seed);
+        Self { batch, source, conditioning: recipe.conditioning.clone(), seed }
+    }
+
+    /// The first part that differs from `other`'s.
+    pub(crate) fn difference(&self, other: &Self) -> Option<&'static str> {
+        let parts = [
+            ("calibration.batch", self.batch == other.batch),
+            ("calibration.source", self.source == other.source),
+            ("conditioning", self.conditioning == other.conditioning),
+            ("seed", self.seed == other.seed),
+        ];
+        parts.into_iter().find(|part| !part.1).map(|part| part.0)
     }
 }
 
@@ -157,6 +187,23 @@ mod tests {
         assert_eq!((scheme.bits, scheme.power_of_two), (3, true));
         let scheme = plan.value_scheme(graph.nodes[0].output).unwrap();
         assert_eq!((scheme.bits, scheme.power_of_two), (4, false));
+    }
+
+    #[test]
+    fn calibrations_differ_where_recipes_calibrate_otherwise() {
+        let made_by = |text: &str| MadeBy::new(&Recipe::parse(text, "test").unwrap());
+        let plain = made_by("");
+        // A seed matters to made samples only; weights never do.
+        assert_eq!(plain.difference(&made_by("seed = 1\nweights.bits = 2")), None);
+        let free = "calibration.source = 'data-free'\n";
+        for (one, other, key) in [
+            (plain.clone(), "conditioning = ['migrate']", "conditioning"),
+            (plain.clone(), "calibration.batch = 8", "calibration.batch"),
+            (plain, free, "calibration.source"),
+            (made_by(free), "calibration.source = 'data-free'\nseed = 1", "seed"),
+        ] {
+            assert_eq!(one.difference(&made_by(other)), Some(key));
+        }
     }
 
     #[test]

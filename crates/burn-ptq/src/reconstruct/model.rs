@@ -34,7 +34,7 @@ struct Plan {
 }
 
 /// The values of a batch at the border of a segment, by value.
-pub type Batch = HashMap<ValueId, Tensor<4>>;
+pub type Values = HashMap<ValueId, Tensor<4>>;
 
 impl SegmentModel {
     /// The variables of `segment`, standing for what `quantized` has.
@@ -88,7 +88,7 @@ impl SegmentModel {
     /// `keep` draws which elements of an activation are rounded; all if it gives none.
     pub fn forward(
         &self,
-        inputs: &Batch,
+        inputs: &Values,
         mut keep: impl FnMut([usize; 4]) -> Option<Tensor<4>>,
     ) -> Vec<Tensor<4>> {
         let plan = &self.plan;
@@ -141,7 +141,7 @@ impl SegmentModel {
 fn run(
     graph: &Graph,
     segment: &Segment,
-    inputs: &Batch,
+    inputs: &Values,
     mut compute: impl FnMut(usize, &Node, &[Tensor<4>]) -> (Tensor<4>, Option<Tensor<4>>),
 ) -> Vec<Tensor<4>> {
     let mut values = inputs.clone();
@@ -173,14 +173,14 @@ impl FloatSegment {
     }
 
     /// Runs a batch from the values in `inputs` and returns those of the segment's targets.
-    pub(super) fn forward(&self, inputs: &Batch) -> Vec<Tensor<4>> {
+    pub(super) fn forward(&self, inputs: &Values) -> Vec<Tensor<4>> {
         self.forward_with(inputs, |_, value| value)
     }
 
     /// As [`forward`](Self::forward); `hook` may replace every value that a node writes.
     pub(super) fn forward_with(
         &self,
-        inputs: &Batch,
+        inputs: &Values,
         mut hook: impl FnMut(ValueId, Tensor<4>) -> Tensor<4>,
     ) -> Vec<Tensor<4>> {
         run(&self.graph, &self.segment, inputs, |at, node, inputs| {

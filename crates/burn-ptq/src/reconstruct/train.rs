@@ -11,11 +11,11 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use super::blocks::{Segment, segments};
 use super::loss::Compared;
-use super::model::{Batch, FloatSegment, SegmentModel};
+use super::model::{FloatSegment, SegmentModel, Values};
 use super::{LearnedRounding, Reconstruction};
 use crate::event::{Cancelled, Event, Progress};
 use crate::graph::prediction::{Prediction, logits};
-use crate::graph::{Graph, ValueId};
+use crate::graph::{Batch, Graph, ValueId};
 use crate::quant::{FakeQuantize, QuantizedGraph, SideBySide};
 use crate::round::adaround::annealed;
 
@@ -41,13 +41,13 @@ pub enum ReconstructError {
 /// Tunes the parts of `quantized` that `how` names, in order, each on the inputs that the parts before
 /// it give.
 ///
-/// `samples` are calibration samples, one after the other.
+/// `samples` are calibration samples.
 ///
 /// # Errors
 /// If `how` names a block that is not there, and on cancellation.
 pub(crate) fn reconstruct(
     quantized: &mut QuantizedGraph,
-    samples: Vec<f32>,
+    samples: &Batch,
     how: &Reconstruction,
     seed: u64,
     device: &Device,
@@ -213,7 +213,7 @@ impl<'a> Part<'a> {
     }
 
     /// What the float network makes of a batch, which is that of `rows` if it has not been mixed.
-    fn wanted(&self, rows: Option<&[usize]>, float: &Batch) -> Vec<Tensor<4>> {
+    fn wanted(&self, rows: Option<&[usize]>, float: &Values) -> Vec<Tensor<4>> {
         match self.wanted.as_ref().zip(rows) {
             Some((all, rows)) => {
                 let rows = self.indices(rows);
@@ -224,7 +224,7 @@ impl<'a> Part<'a> {
     }
 
     /// The rows of the border's values, in the float network and in the quantized one.
-    fn batch(&self, rows: &[usize]) -> [Batch; 2] {
+    fn batch(&self, rows: &[usize]) -> [Values; 2] {
         let rows = self.indices(rows);
         [0, 1].map(|network| {
             let take = |(v, pair): (&ValueId, &[Tensor<4>; 2])| {
@@ -317,7 +317,7 @@ impl<'a> Part<'a> {
     }
 
     /// Compares the part's outputs with the float network's.
-    fn loss(&self, outputs: Vec<Tensor<4>>, rows: Option<&[usize]>, float: &Batch) -> Tensor<1> {
+    fn loss(&self, outputs: Vec<Tensor<4>>, rows: Option<&[usize]>, float: &Values) -> Tensor<1> {
         let loss = self.how.loss.component();
         let wanted = self.wanted(rows, float);
         let importance = self.importance(float);
@@ -367,7 +367,7 @@ impl<'a> Part<'a> {
     }
 
     /// The squared gradients of the prediction's loss at each target, relative to their mean.
-    fn importance(&self, float: &Batch) -> Option<Vec<Tensor<4>>> {
+    fn importance(&self, float: &Values) -> Option<Vec<Tensor<4>>> {
         let whole = self.whole.as_ref()?;
         let autodiff = self.device.clone().autodiff();
         let mut leaves: Vec<(ValueId, Tensor<4>)> = Vec::new();
@@ -403,8 +403,8 @@ impl<'a> Part<'a> {
     /// Replaces samples by sums of two: more inputs than there are samples, between them.
     fn mix_samples(
         &self,
-        float: &mut Batch,
-        rounded: &mut Batch,
+        float: &mut Values,
+        rounded: &mut Values,
         quantized: &QuantizedGraph,
         random: &mut ChaCha8Rng,
     ) {
@@ -423,7 +423,7 @@ impl<'a> Part<'a> {
     }
 
     /// The part's inputs: each element quantized, or float with the probability of dropping.
-    fn mix(&self, float: &Batch, mut rounded: Batch, random: &mut ChaCha8Rng) -> Batch {
+    fn mix(&self, float: &Values, mut rounded: Values, random: &mut ChaCha8Rng) -> Values {
         if self.how.drop > 0.0 {
             for id in &self.segment.inputs {
                 let (x, z) = (&float[id], &rounded[id]);

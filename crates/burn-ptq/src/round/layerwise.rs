@@ -12,7 +12,7 @@ use burn::tensor::Device;
 use super::{GoOn, Rounded, Rounding, RoundingProblem};
 use crate::bits::BitPlan;
 use crate::event::{Cancelled, Event, Progress};
-use crate::graph::{Array, Graph, Node};
+use crate::graph::{Array, Batch, Graph, Node};
 use crate::observe::{Moments, MomentsObserver, unit};
 use crate::quant::{
     QParams, QuantizeError, QuantizedGraph, QuantizedWeights, Range, SideBySide, least_scale,
@@ -85,20 +85,20 @@ impl LayerRounding<'_> {
 
 /// Rounds the weights of every layer of `quantized`, whose grids of activations are decided.
 ///
-/// `samples` are calibration samples, one after the other; none are needed if neither the range
+/// `samples` are calibration samples; none are needed if neither the range
 /// method nor the rounding looks at inputs.
 ///
 /// # Errors
 /// If the plan asks for bits that no grid can have, and on cancellation.
 pub(crate) fn round_layers(
     quantized: &mut QuantizedGraph,
-    samples: Vec<f32>,
+    samples: &Batch,
     how: LayerRounding,
     progress: Progress,
 ) -> Result<(), QuantizeError> {
     let graph = Arc::clone(&quantized.graph);
     let layers = graph.nodes.iter().filter(|n| n.op.weight_and_bias().is_some()).count();
-    let doubt = doubt(&samples, graph.value(graph.input).len());
+    let doubt = doubt(samples);
     let stopped = Cell::new(false);
     let go_on = |done| {
         let event = Event::Progress { stage: "round", done, total: Some(layers) };
@@ -146,9 +146,9 @@ const ENOUGH_SAMPLES: usize = 8;
 
 /// The share of what samples show that is doubted: most of it for a single one, or for many that are
 /// equal, and nothing from [`ENOUGH_SAMPLES`] different ones on.
-fn doubt(samples: &[f32], len: usize) -> f64 {
+fn doubt(samples: &Batch) -> f64 {
     let mut different: Vec<&[f32]> = Vec::new();
-    for sample in samples.chunks(len.max(1)) {
+    for sample in samples.samples() {
         if different.len() >= ENOUGH_SAMPLES {
             return 0.0;
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor};
 
 use super::scaling::{Scaling, candidates};
-use crate::graph::{BatchNormStatistics, Graph, Node, Parameters, execute, to_tensor, to_vec};
+use crate::graph::{Batch, BatchNormStatistics, Graph, Node, Parameters, execute, to_vec};
 
 /// The outputs of the first normalized layer against what its batch normalization remembers of
 /// training.
@@ -65,10 +65,10 @@ impl<'a> FirstNorm<'a> {
         Some(Self { graph, layers, statistics, node, device })
     }
 
-    /// How it fits `samples`, which lie one after the other.
+    /// How it fits `samples`.
     ///
     /// `None` if no channel varied in training.
-    pub fn fit(&self, samples: Vec<f32>) -> Option<BatchNormFit> {
+    pub fn fit(&self, samples: Batch) -> Option<BatchNormFit> {
         let found = RefCell::new(None);
         let compute = |index: usize, node: &Node, x: &[Tensor<4>], parameters: &[Tensor<1>]| {
             let output = node.op.operator().forward(x, parameters);
@@ -77,15 +77,15 @@ impl<'a> FirstNorm<'a> {
             }
             output
         };
-        let input = to_tensor(self.graph, samples, self.device);
+        let input = samples.into_tensor(self.graph, self.device);
         execute(self.graph, &self.layers, input, compute, |_, value| value);
         let (shift, stretch) = found.into_inner()?;
         Some(BatchNormFit { name: self.statistics.name.clone(), shift, stretch, rescaled: None })
     }
 
     /// How it fits `samples`, and the scaling with which it fits if it does not.
-    pub fn measure(&self, samples: &[f32]) -> Option<BatchNormFit> {
-        let mut found = self.fit(samples.to_vec())?;
+    pub fn measure(&self, samples: &Batch) -> Option<BatchNormFit> {
+        let mut found = self.fit(samples.clone())?;
         // No scaling makes constant inputs vary.
         if found.is_far() && found.stretch > 0.0 {
             found.rescaled = self.clearly_best(samples, &found);
@@ -94,8 +94,8 @@ impl<'a> FirstNorm<'a> {
     }
 
     /// The scaling of `samples` that fits far better than `now`, unless another does as well.
-    fn clearly_best(&self, samples: &[f32], now: &BatchNormFit) -> Option<Scaling> {
-        let fitting: Vec<(f64, Scaling)> = candidates(samples, Some(now.stretch))
+    fn clearly_best(&self, samples: &Batch, now: &BatchNormFit) -> Option<Scaling> {
+        let fitting: Vec<(f64, Scaling)> = candidates(&samples.values, Some(now.stretch))
             .into_iter()
             .filter_map(|scaling| {
                 let fit = self.fit(scaling.apply(samples))?;
@@ -106,7 +106,7 @@ impl<'a> FirstNorm<'a> {
         let mut as_good = fitting.iter().filter(|found| found.0 <= best + AS_GOOD);
         // Of those that are alike the first: it is the one with a reason in the data.
         let first = as_good.next()?.1;
-        let agree = as_good.all(|(_, other)| first.is_like(*other, samples));
+        let agree = as_good.all(|(_, other)| first.is_like(*other, &samples.values));
         (agree && 2.0 * best < now.unlikeness()).then_some(first)
     }
 }
@@ -166,7 +166,11 @@ mod tests {
             graph.nodes[0].batch_norm = Some(statistics);
             let levels: Vec<f32> = (0..34).map(|x| (x % 17) as f32).collect();
             let graph = Arc::new(graph);
-            FirstNorm::of(&graph, &Device::flex()).unwrap().measure(&levels).unwrap().rescaled
+            FirstNorm::of(&graph, &Device::flex())
+                .unwrap()
+                .measure(&Batch::new(levels, 17))
+                .unwrap()
+                .rescaled
         };
         assert_eq!(advice(1.0).unwrap().what, "inputs of mean 0 and deviation 1");
         assert_eq!(advice(0.6).unwrap().what, "inputs of -1 to 1");

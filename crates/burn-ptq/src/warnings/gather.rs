@@ -23,8 +23,7 @@ impl CalibrationFacts {
         device: &Device,
     ) -> Self {
         let input = &calibration.values[graph.input.0];
-        let most = BATCH_NORM_SAMPLES * graph.value(graph.input).len();
-        let samples = &calibration.samples[..calibration.samples.len().min(most)];
+        let samples = calibration.samples.first(BATCH_NORM_SAMPLES);
         let looked_at = !made && !samples.is_empty();
         Self {
             made,
@@ -33,7 +32,7 @@ impl CalibrationFacts {
             input: [input.min, input.max],
             batch_norm: FirstNorm::of(graph, device)
                 .filter(|_| looked_at)
-                .and_then(|norm| norm.measure(samples)),
+                .and_then(|norm| norm.measure(&samples)),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use burn_ptq_deploy::preprocess::Preprocessing;
 
+use crate::graph::Batch;
+
 /// `x * factor + term`, on inputs as the network gets them now.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scaling {
@@ -81,7 +83,8 @@ impl Scaling {
     /// Whether this and `other` give inputs that a network cannot tell apart: within a quarter of
     /// their deviation.
     pub(super) fn is_like(self, other: Self, inputs: &[f32]) -> bool {
-        let (a, b) = (self.apply(inputs), other.apply(inputs));
+        let scaled = |by: Self| inputs.iter().map(|&x| by.at(x)).collect::<Vec<f32>>();
+        let (a, b) = (scaled(self), scaled(other));
         let count = inputs.len().max(1) as f64;
         let mean = a.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
         let variance: f64 = a.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum();
@@ -90,8 +93,9 @@ impl Scaling {
     }
 
     /// The inputs in this scaling.
-    pub fn apply(self, inputs: &[f32]) -> Vec<f32> {
-        inputs.iter().map(|&x| self.at(x)).collect()
+    pub fn apply(self, inputs: &Batch) -> Batch {
+        let values = inputs.values.iter().map(|&x| self.at(x)).collect();
+        Batch { values, count: inputs.count }
     }
 
     /// The scaling that replaces `now` and does the same as this one after it; unchanged where `now`
@@ -173,11 +177,9 @@ mod tests {
         let now =
             Preprocessing { scale: 0.5, mean: vec![3.0], std: vec![4.0], ..Default::default() };
         for scaling in USUAL {
-            let both = scaling.apply(&[(7.0 * 0.5 - 3.0) / 4.0])[0];
+            let both = scaling.at((7.0 * 0.5 - 3.0) / 4.0);
             let one = scaling.instead_of(&now);
-            assert!(
-                !one.on_top && (one.apply(&[7.0])[0] - both).abs() <= 1e-6 * both.abs().max(1.0)
-            );
+            assert!(!one.on_top && (one.at(7.0) - both).abs() <= 1e-6 * both.abs().max(1.0));
         }
         let now = Preprocessing { mean: vec![1.0, 2.0], ..Default::default() };
         assert_eq!(USUAL[0].instead_of(&now), USUAL[0]);

@@ -17,7 +17,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use burn_ptq::graph::{FloatModel, dims3};
+use burn_ptq::graph::{Batch, FloatModel, dims3};
 use burn_ptq::import::onnx;
 use burn_ptq::network::compare_layers;
 use burn_ptq::{Quantizer, Recipe};
@@ -193,9 +193,8 @@ fn one(number: u64, case: &Case, expected: Option<&Vec<f32>>, recipe: &str) -> O
         Ok(recipe) => recipe,
         Err(error) => return Outcome::Wrong(format!("the recipe is refused: {error}")),
     };
-    let len: usize = case.shape.iter().product();
-    let batches =
-        case.samples.chunks(8 * len).map(|b| Ok::<_, std::convert::Infallible>(b.to_vec()));
+    let samples = Batch { values: case.samples.clone(), count: case.count };
+    let batches = samples.chunks(8).map(Ok::<_, std::convert::Infallible>);
     let quantized = match Quantizer::new(recipe).quantize_samples(graph, batches, None, &|_| true) {
         Ok(quantized) => quantized,
         Err(error) if error.to_string().contains("bug") => {
@@ -203,7 +202,7 @@ fn one(number: u64, case: &Case, expected: Option<&Vec<f32>>, recipe: &str) -> O
         }
         Err(error) => return Outcome::Refused(format!("{error}")),
     };
-    let agreements = match compare_layers(&quantized, &device, &case.samples) {
+    let agreements = match compare_layers(&quantized, &device, &samples) {
         Ok(agreements) => agreements,
         Err(error) => return Outcome::Wrong(format!("interpreter: {error}")),
     };

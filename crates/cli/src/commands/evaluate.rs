@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use burn_ptq::backend::device;
+use burn_ptq::graph::Batch;
 use burn_ptq::warnings::Facts;
 use burn_ptq_deploy::file;
 use burn_ptq_deploy::output::write_atomically;
@@ -50,8 +51,8 @@ pub fn run(args: Evaluate) -> anyhow::Result<()> {
             dump.outputs.keep(outputs, wanted.saturating_mul(output.bytes()));
         });
         let clipped = RefCell::new(Clipped::default());
-        let predict = &mut |samples: Vec<f32>| {
-            clipped.borrow_mut().add(&model, &samples);
+        let predict = &mut |samples: Batch| {
+            clipped.borrow_mut().add(&model, &samples.values);
             run(samples)
         };
         let facts = |judged: &Judgement| {

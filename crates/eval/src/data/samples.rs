@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use burn_ptq::graph::Batch;
 use burn_ptq_deploy::preprocess::{DataLayout, Preprocessing};
 use sha2::{Digest, Sha256};
 
@@ -300,7 +301,7 @@ impl Samples {
     }
 
     /// Streams at most `limit` samples in batches of `batch`, preprocessed and in the order of the
-    /// model's input; every item is the inputs of one batch, one after the other.
+    /// model's input.
     ///
     /// # Errors
     /// If the file cannot be opened again; items fail on short files, NaN and infinity.
@@ -308,7 +309,7 @@ impl Samples {
         &self,
         batch: usize,
         limit: Option<usize>,
-    ) -> Result<impl Iterator<Item = Result<Vec<f32>, DataError>> + use<'_>, DataError> {
+    ) -> Result<impl Iterator<Item = Result<Batch, DataError>> + use<'_>, DataError> {
         let total = limit.unwrap_or(usize::MAX).min(self.count());
         let batch = batch.max(1);
         let mut reader = self.reader()?;
@@ -326,7 +327,7 @@ impl Samples {
         &'a self,
         indices: &'a [usize],
         batch: usize,
-    ) -> Result<impl Iterator<Item = Result<Vec<f32>, DataError>> + use<'a>, DataError> {
+    ) -> Result<impl Iterator<Item = Result<Batch, DataError>> + use<'a>, DataError> {
         let mut reader = self.reader()?;
         Ok(indices
             .chunks(batch.max(1))
@@ -344,12 +345,12 @@ impl Samples {
         &self,
         reader: &mut Option<DenseReader>,
         indices: impl Iterator<Item = usize>,
-    ) -> Result<Vec<f32>, DataError> {
+    ) -> Result<Batch, DataError> {
         let mut inputs = Vec::new();
         for index in indices {
             self.read_sample(reader, index, &mut inputs)?;
         }
-        Ok(inputs)
+        Ok(Batch::new(inputs, self.input.shape.iter().product()))
     }
 
     /// Appends the inputs of one sample.

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use burn_ptq::graph::Batch;
 use burn_ptq_deploy::preprocess::{DataLayout, Element};
 use tempfile::TempDir;
 use zip::CompressionMethod::{Deflated, Stored};
@@ -72,17 +73,22 @@ fn npz(entries: &[(&str, Vec<u8>)], method: zip::CompressionMethod) -> Vec<u8> {
     archive.finish().unwrap().into_inner()
 }
 
+/// The elements of all samples.
+fn values(batches: impl Iterator<Item = Result<Batch, DataError>>) -> Vec<f32> {
+    batches.flat_map(|batch| batch.unwrap().values).collect()
+}
+
 /// All samples, one after the other.
 #[track_caller]
 fn read(path: &Path, input: &ModelInput) -> Vec<f32> {
     let samples = Samples::open(path, input).unwrap();
     let batches = samples.batches(2, None).unwrap();
-    let all = batches.collect::<Result<Vec<_>, _>>().unwrap().concat();
+    let all = values(batches);
     // Any sample by itself is the same.
     let len = all.len() / samples.count();
     let last = samples.count() - 1;
     let chosen = [last, 0];
-    let again: Vec<f32> = samples.chosen(&chosen, 1).unwrap().flat_map(Result::unwrap).collect();
+    let again = values(samples.chosen(&chosen, 1).unwrap());
     assert_eq!(again, [&all[last * len..], &all[..len]].concat());
     all
 }
@@ -448,12 +454,12 @@ fn windows_of_recordings_are_samples_or_come_together() {
     let together = Samples::open(&path, &windows).unwrap();
     assert_eq!((together.count(), together.windows(0)), (1, 3));
     assert!(together.holds_recordings());
-    assert_eq!(together.batches(1, None).unwrap().next().unwrap().unwrap(), all);
+    assert_eq!(values(together.batches(1, None).unwrap()), all);
     let samples = together.into_windows();
     assert_eq!((samples.count(), samples.holds_recordings()), (3, false));
-    let read: Vec<f32> = samples.batches(2, None).unwrap().flat_map(Result::unwrap).collect();
+    let read = values(samples.batches(2, None).unwrap());
     assert_eq!(read, all);
-    let chosen: Vec<f32> = samples.chosen(&[2, 0], 1).unwrap().flat_map(Result::unwrap).collect();
+    let chosen = values(samples.chosen(&[2, 0], 1).unwrap());
     assert_eq!(chosen, [&all[8..], &all[..4]].concat());
     windows.window_step = 2;
     let stepped = Samples::open(&path, &windows).unwrap().into_windows();
@@ -461,7 +467,7 @@ fn windows_of_recordings_are_samples_or_come_together() {
     // Steps in time along the second axis of the input.
     windows.preprocessing.layout = DataLayout::ChannelsLast;
     let first = Samples::open(&path, &windows).unwrap().into_windows();
-    let first = first.batches(1, Some(1)).unwrap().next().unwrap().unwrap();
+    let first = values(first.batches(1, Some(1)).unwrap());
     assert_eq!(first, [1.0, 2.0, 10.0, 20.0]);
     // Several recordings, and windows that were cut already.
     let data: Vec<f32> = (0..12).map(|x| x as f32).collect();
@@ -483,7 +489,7 @@ fn windows_of_recordings_are_samples_or_come_together() {
     first.preprocessing.layout = DataLayout::ChannelsLast;
     let read = |input: &ModelInput| {
         let samples = Samples::open(&frames, input).unwrap().into_windows();
-        samples.batches(1, Some(1)).unwrap().next().unwrap().unwrap()
+        values(samples.batches(1, Some(1)).unwrap())
     };
     assert_eq!(read(&first), [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
     for shape in [&[6][..], &[2, 3], &[1, 2, 3]] {
@@ -673,7 +679,7 @@ fn folders_of_recordings_are_read_as_they_are_stored() {
     let mut windows = input(&[2]);
     windows.preprocessing.window_frames = Some(2);
     let samples = Samples::open(&place.at("16"), &windows).unwrap().into_windows();
-    let all: Vec<f32> = samples.batches(3, None).unwrap().flat_map(Result::unwrap).collect();
+    let all = values(samples.batches(3, None).unwrap());
     assert_eq!(all, [1.0, -2.0, -2.0, 3.0, 4.0, 5.0, 5.0, -6.0]);
     wave(&place, "16/yes/c.wav", 8_000, 16, &[1, 2, 3]);
     let found = problem(&place.at("16"), &input(&[3]));

@@ -5,6 +5,7 @@ mod predict;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use burn_ptq::graph::Batch;
 use burn_ptq::{Event, Progress};
 
 pub use predict::{
@@ -166,19 +167,18 @@ impl Evaluation {
         Event::Stage { stage }.tell(progress)?;
         let mut judge = self.judge()?;
         let recordings = self.samples.holds_recordings();
-        let len: usize = self.samples.input().shape.iter().product();
         // The windows of a recording are a batch by themselves.
         let batch = if recordings { 1 } else { 64 };
-        let batches: Box<dyn Iterator<Item = Result<Vec<f32>, DataError>>> = match &self.chosen {
+        let batches: Box<dyn Iterator<Item = Result<Batch, DataError>>> = match &self.chosen {
             None => Box::new(self.samples.batches(batch, None)?),
             Some(chosen) => Box::new(self.samples.chosen(chosen, batch)?),
         };
         let mut done = 0;
         for inputs in batches {
             let inputs = inputs?;
-            let count = if recordings { 1 } else { inputs.len() / len };
+            let count = if recordings { 1 } else { inputs.count };
             let outputs = predict(inputs.clone())?;
-            let samples = inputs.chunks(inputs.len() / count);
+            let samples = inputs.values.chunks(inputs.values.len() / count);
             for (output, input) in outputs.chunks(outputs.len() / count).zip(samples) {
                 let nan = output.iter().filter(|x| x.is_nan()).count();
                 if nan > 0 {

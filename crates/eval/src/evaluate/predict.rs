@@ -8,31 +8,31 @@ use burn_ptq_deploy::run::{Path as KernelPath, dequantize_outputs, quantize_inpu
 
 use crate::error::Error;
 
-use burn_ptq::graph::{FloatModel, Graph, to_tensor, to_vec};
+use burn_ptq::graph::{Batch, FloatModel, Graph, to_vec};
 use burn_ptq::quant::{QuantizedGraph, SimulatedModel};
 
 /// Runs a batch of preprocessed samples, one after the other, and returns their outputs likewise,
 /// in the order of the source model.
-pub type Predict<'a> = &'a mut dyn FnMut(Vec<f32>) -> Result<Vec<f32>, Error>;
+pub type Predict<'a> = &'a mut dyn FnMut(Batch) -> Result<Vec<f32>, Error>;
 
 /// Runs the float network.
 pub fn float_predictor(
     graph: &Arc<Graph>,
     device: &Device,
-) -> impl FnMut(Vec<f32>) -> Result<Vec<f32>, Error> + use<> {
+) -> impl FnMut(Batch) -> Result<Vec<f32>, Error> + use<> {
     let model = FloatModel::new(Arc::clone(graph), device);
     let (graph, device) = (Arc::clone(graph), device.clone());
-    move |samples| Ok(to_vec(model.forward(to_tensor(&graph, samples, &device))))
+    move |samples: Batch| Ok(to_vec(model.forward(samples.into_tensor(&graph, &device))))
 }
 
 /// Runs the simulated network.
 pub fn simulated_predictor(
     quantized: &QuantizedGraph,
     device: &Device,
-) -> impl FnMut(Vec<f32>) -> Result<Vec<f32>, Error> + use<> {
+) -> impl FnMut(Batch) -> Result<Vec<f32>, Error> + use<> {
     let model = SimulatedModel::new(quantized, device);
     let (graph, device) = (Arc::clone(&quantized.graph), device.clone());
-    move |samples| Ok(to_vec(model.forward(to_tensor(&graph, samples, &device))))
+    move |samples: Batch| Ok(to_vec(model.forward(samples.into_tensor(&graph, &device))))
 }
 
 /// Runs the float network with node `index` quantized: its weights and its output.
@@ -40,13 +40,13 @@ pub fn partly_quantized_predictor<'a>(
     quantized: &'a QuantizedGraph,
     index: usize,
     device: &'a Device,
-) -> impl FnMut(Vec<f32>) -> Result<Vec<f32>, Error> + 'a {
+) -> impl FnMut(Batch) -> Result<Vec<f32>, Error> + 'a {
     let model = SimulatedModel::of_node(quantized, index, device);
-    move |samples| Ok(to_vec(model.forward(to_tensor(&quantized.graph, samples, device))))
+    move |samples: Batch| Ok(to_vec(model.forward(samples.into_tensor(&quantized.graph, device))))
 }
 
 /// Runs the integer program.
-pub fn integer_predictor(program: &Placed) -> impl FnMut(Vec<f32>) -> Result<Vec<f32>, Error> + '_ {
+pub fn integer_predictor(program: &Placed) -> impl FnMut(Batch) -> Result<Vec<f32>, Error> + '_ {
     observed_integer_predictor(program, |_, _| {})
 }
 
@@ -54,9 +54,9 @@ pub fn integer_predictor(program: &Placed) -> impl FnMut(Vec<f32>) -> Result<Vec
 pub fn observed_integer_predictor<'a>(
     program: &'a Placed,
     mut observe: impl FnMut(&[u8], &[u8]) + 'a,
-) -> impl FnMut(Vec<f32>) -> Result<Vec<f32>, Error> + 'a {
-    move |samples| {
-        let inputs = quantize_inputs(program, &samples);
+) -> impl FnMut(Batch) -> Result<Vec<f32>, Error> + 'a {
+    move |samples: Batch| {
+        let inputs = quantize_inputs(program, &samples.values);
         let outputs = run_batch(program, KernelPath::Fast, &inputs)?;
         observe(&inputs, &outputs);
         Ok(dequantize_outputs(program, &outputs))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use burn_ptq::Progress;
-use burn_ptq::graph::Graph;
+use burn_ptq::graph::{Batch, Graph};
 use burn_ptq::warnings::{AS_GOOD, BatchNormFit, FirstNorm, Scaling, candidates};
 
 use super::{EvaluationFacts, Found};
@@ -69,16 +69,16 @@ impl EvaluationFacts {
         if !self.is_near_chance(now) && unlike.is_none() {
             return Ok(());
         }
-        let mut inputs = Vec::new();
+        let mut inputs = Batch::default();
         for batch in evaluation.samples.batches(1, Some(BATCH_NORM_SAMPLES))? {
-            inputs.extend(batch?);
+            inputs.append(batch?);
         }
         let norm = FirstNorm::of(float, device);
-        let fit = |inputs: Vec<f32>| norm.as_ref().and_then(|norm| norm.fit(inputs));
+        let fit = |inputs: Batch| norm.as_ref().and_then(|norm| norm.fit(inputs));
         let mut predict = float_predictor(float, device);
         let mut tried = Vec::new();
-        for scaling in candidates(&inputs, fit(inputs.clone()).map(|fit| fit.stretch)) {
-            let mut predict = |samples: Vec<f32>| predict(scaling.apply(&samples));
+        for scaling in candidates(&inputs.values, fit(inputs.clone()).map(|fit| fit.stretch)) {
+            let mut predict = |samples: Batch| predict(scaling.apply(&samples));
             let judged = evaluation.judge_samples("try scalings", &mut predict, progress)?;
             let error = standard_error(evaluation, &judged, None);
             let found = Found { value: judged.metric, error };

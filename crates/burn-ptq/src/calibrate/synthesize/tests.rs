@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::graph::ops::{AveragePool, ChannelAffine, Clip, Conv2d, Linear, Reshape, Window};
-use crate::graph::{Array, Clamp, FloatModel, ValueId};
+use crate::graph::{Array, Clamp, FloatModel, ValueId, to_vec};
 use crate::prepare::prepare;
 
 const CHANNELS: usize = 3;
@@ -85,7 +85,7 @@ fn network() -> Arc<Graph> {
 }
 
 fn make(graph: &Arc<Graph>, how: &Synthesis, seed: u64) -> Vec<f32> {
-    synthesize(graph, how, seed, &Device::flex(), &|_| true).unwrap()
+    synthesize(graph, how, seed, &Device::flex(), &|_| true).unwrap().values
 }
 
 fn to_tensor(samples: Vec<f32>) -> Tensor<4> {
