@@ -6,7 +6,7 @@ use std::path::Path;
 
 use burn_ptq_deploy::export::{ExportError, Exported, SelfTest, check_folder, exporter, target};
 use burn_ptq_deploy::place::Placed;
-use burn_ptq_deploy::target::{HOST, Target};
+use burn_ptq_deploy::target::{HOST, TARGETS, Target};
 use network::proven;
 
 mod network;
@@ -215,6 +215,18 @@ fn exports_carry_licenses_and_say_what_is_whose() {
             {
                 assert!(text(path).lines().next().is_some_and(|line| line.contains(identifier)));
             }
+        }
+    }
+}
+
+#[test]
+fn every_exporter_exports_for_every_target() {
+    for target in TARGETS {
+        for name in ["c", "rust"] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let (model, self_test) = proven("net");
+            let exported = export_to(name, &model, &self_test, target, folder.path());
+            exported.unwrap_or_else(|error| panic!("{name} for {}: {error}", target.name));
         }
     }
 }

@@ -70,11 +70,14 @@ pub fn values(board: &Board, target: &Target, program: &Program) -> Vec<(&'stati
         ("TARGET", target.name.to_owned()),
         ("RUST_TARGET", target.rust.to_owned()),
         ("RUST_CPU", processor),
-        ("PREPARE", prepare.to_owned()),
         (
             "SET_INPUT",
-            if wide { "model.set_input(input)" } else { "*program.input() = *input" }.into(),
+            if wide { "model.set_input(input)" } else { "*model.input() = *input" }.into(),
         ),
     ]);
+    // The start-up code of RISC-V has nothing to prepare.
+    if board.target != "rv32" {
+        values.push(("PREPARE", prepare.to_owned()));
+    }
     values
 }
