@@ -47,7 +47,7 @@ impl Split {
         }
         if let Some(label) = split.labels.iter().find(|label| !(0..CLASSES as i64).contains(label))
         {
-            return Err(format!("{name}_y.npy: {label} is no digit").into());
+            return Err(format!("{name}_y.npy: {label} is not a digit").into());
         }
         Ok(split)
     }

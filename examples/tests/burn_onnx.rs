@@ -1,5 +1,5 @@
 //! Networks that burn-onnx turned into Burn code and that were captured become the same integer
-//! programs as those that were imported, but for names.
+//! programs as imported models, except for names.
 
 use std::path::Path;
 

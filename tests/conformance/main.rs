@@ -21,7 +21,7 @@ use burn_ptq_mcu::{Toolchain, available};
 use executors::{Agreement, Executor};
 use problems::Problem;
 
-/// An executor that supports an operation at all must support so many of its problems.
+/// An executor that supports an operation at all must support at least this many of its problems.
 const MIN_COMPARED: usize = 24;
 
 /// What happened to the problems of one operation on one executor.

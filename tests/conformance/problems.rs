@@ -62,7 +62,7 @@ const PROBLEMS: usize = 96;
 const CHAINS: usize = 192;
 
 /// Lists every operation with the function that makes its problems. The match has no other arm, so
-/// that a new operation does not compile until it stands here.
+/// that a new operation does not compile until it is listed here.
 macro_rules! generators {
     ($($variant:ident => $generator:path),* $(,)?) => {
         /// The operations' names and the functions that make their problems.
@@ -108,7 +108,7 @@ pub fn chains() -> Vec<Problem> {
         .enumerate()
         .map(|(i, problem)| Problem { name: format!("chain {i}"), ..problem })
         .collect();
-    assert_eq!(chains.len(), CHAINS, "most random chains are no valid program");
+    assert_eq!(chains.len(), CHAINS, "most random chains are not valid programs");
     chains
 }
 

@@ -24,7 +24,7 @@ const TARGETS: &str = "BURN_PTQ_RANDOM_TARGETS";
 
 fn variable<T: std::str::FromStr>(name: &str, default: T) -> T {
     let Ok(text) = std::env::var(name) else { return default };
-    text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}, which is no number"))
+    text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}, which is not a number"))
 }
 
 fn runner(seed: u64) -> TestRunner {

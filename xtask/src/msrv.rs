@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn the_stated_version_is_that_of_the_workspace() {
-        let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("it is there");
+        let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("it exists");
         let version = stated(&manifest).expect("it states one");
         assert!(version.split('.').all(|part| part.parse::<u32>().is_ok()), "{version}");
     }

@@ -40,7 +40,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Takes one line; says whether people should see it.
+    /// Reads one line and returns whether to show it.
     pub fn line(&mut self, line: &str) -> bool {
         if let Some((passed, failed, ignored)) = counts(line) {
             self.outcome.passed += passed;
@@ -55,7 +55,7 @@ impl Reader {
             self.repeating = true;
             return false;
         }
-        // The list stands right under its heading; the output of a test follows an empty line.
+        // The list directly follows its heading; the output of a test follows an empty line.
         self.repeating &= line.is_empty() || line.starts_with("    ");
         !self.repeating
     }

@@ -154,7 +154,7 @@ mod tests {
     fn the_workspace_of_packages_has_no_path_into_the_sources() {
         let published = published().expect("cargo describes the workspace");
         assert!(published.iter().any(|package| package.name == "burn-ptq"), "{published:?}");
-        let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("it is there");
+        let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("it exists");
         let text = workspace(&manifest, &published).expect("a manifest");
         for package in &published {
             assert!(!text.contains(&package.path), "{} in {text}", package.path);

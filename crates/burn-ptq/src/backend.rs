@@ -1,11 +1,11 @@
 //! The Burn backends that float networks run on.
 //!
-//! Results do not depend on the backend but for the rounding of floats: what a calibration sample
-//! does to the last bit of a sum may move a weight that lies between two integers.
+//! Results do not depend on the backend, except for the rounding of floats: what a calibration
+//! sample does to the last bit of a sum may move a weight that lies between two integers.
 
 use burn::tensor::Device;
 
-/// A backend by the name that people choose it by.
+/// A backend and the name that selects it.
 #[derive(Clone, Copy, Debug)]
 pub struct Backend {
     /// The name; also that of the cargo feature, if it has one.

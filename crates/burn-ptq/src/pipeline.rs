@@ -88,7 +88,7 @@ impl Quantizer {
         self
     }
 
-    /// Rounds weights by `rounding`, which stands in for the recipe's; the program records its name.
+    /// Rounds weights by `rounding`, which replaces the recipe's; the program records its name.
     ///
     /// ```
     /// use burn_ptq::round::{Rounded, Rounding, RoundingProblem};

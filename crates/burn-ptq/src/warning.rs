@@ -1,8 +1,8 @@
-//! Warnings: results that a person should doubt, with the reason and what to try.
+//! Warnings: reasons to doubt a result, with the likely cause and what to try.
 
 use serde::Serialize;
 
-/// Something about a finished run that a person should look at before trusting its results.
+/// Something about a finished run to read before trusting its results.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Warning {

@@ -278,7 +278,7 @@ fn what_cannot_be_is_refused_with_a_reason() {
     plain.nodes.iter_mut().for_each(|node| node.batch_norm = None);
     let error = quantize_with(&recipe("calibration.source = { data-free = {} }"), plain, &|_| true);
     let error = error.unwrap_err().to_string();
-    assert!(error.contains("keeps no batch normalization"), "{error}");
+    assert!(error.contains("the model has no batch normalization"), "{error}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the library says of results that a person should doubt, on a small network with an outlier
+//! Warnings about doubtful results, on a small network with an outlier
 //! channel.
 
 use burn::tensor::{Device, Tensor, TensorData};

@@ -189,7 +189,7 @@ fn tiny_and_huge_values_keep_their_precision() {
         {
             let found = with(input, weights);
             let name = &recipe.name;
-            // Squares of the largest inputs are no floats: rounding is then to the nearest.
+            // Squares of the largest inputs overflow: rounding then falls back to nearest.
             assert!(found > usual - 6.0, "{name}: {found} dB at {input}, {weights}; {usual}");
         }
     }

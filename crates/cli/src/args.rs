@@ -73,7 +73,7 @@ pub struct Reference {
 /// The file formats with a JSON schema.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum SchemaOf {
-    /// Recipes.
+    /// Recipe files.
     Recipe,
     /// `task.toml`.
     Task,

@@ -11,7 +11,7 @@ pub const ICOUNT_SHIFT: u32 = 6;
 pub struct Memory {
     /// The first address.
     pub origin: u32,
-    /// Bytes.
+    /// The size in bytes.
     pub length: u32,
 }
 

@@ -94,7 +94,7 @@ pub fn read(path: &Path) -> Result<Placed, FileError> {
     let io_error = |source| FileError::from(IoError { action: "read", path: path.into(), source });
     let file = File::open(path).map_err(io_error)?;
     let mut bytes = Vec::new();
-    // The header first: what is no .bptq file is not loaded.
+    // The header first: a file that is not a .bptq file is not loaded.
     (&file).take(HEADER_BYTES as u64).read_to_end(&mut bytes).map_err(io_error)?;
     let header = Header::parse(&bytes)?;
     if header.length > MAX_FILE_BYTES {

@@ -133,7 +133,7 @@ pub enum IntOp {
     },
     /// Element-wise sum.
     Add {
-        /// Rescaling.
+        /// How both inputs are rescaled.
         params: AddParams,
         /// How the second input meets the first.
         broadcast: Broadcast,
@@ -175,7 +175,7 @@ pub enum IntOp {
     },
     /// Softmax over rows of 8-bit activations; output scale 1/256, zero point -128.
     Softmax {
-        /// Rows.
+        /// The number of rows.
         rows: usize,
         /// Elements of a row.
         depth: usize,
@@ -187,7 +187,7 @@ pub enum IntOp {
     /// Logarithm of the softmax over rows of 8-bit activations; output scale 16/256 times a power of
     /// two, zero point 127.
     LogSoftmax {
-        /// Rows.
+        /// The number of rows.
         rows: usize,
         /// Elements of a row.
         depth: usize,
@@ -205,7 +205,7 @@ pub enum IntOp {
     },
     /// Joins inputs of one grid: for each of `outer` steps, `chunks[i]` elements of input `i`.
     Concat {
-        /// Steps.
+        /// The number of steps.
         outer: usize,
         /// Elements of each input in one step.
         chunks: Vec<usize>,

@@ -76,7 +76,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder(folder)
 }
 
-/// What the names of unfinished files begin and end with, with so many random characters between.
+/// What the names of unfinished files begin and end with, with this many random characters between.
 const PREFIX: &str = ".burn-ptq-";
 const SUFFIX: &str = ".partial";
 const RANDOM: usize = 6;
@@ -189,7 +189,7 @@ mod tests {
         let locked = ".burn-ptq-aB3xY7.partial";
         let writer = make(locked, old);
         writer.try_lock().expect("nobody else has it");
-        // Files of other names are other people's.
+        // Files with other names belong to someone else.
         let others = ["x.partial", ".burn-ptq-notes.partial2", ".burn-ptq-long-name.partial"];
         others.iter().for_each(|name| drop(make(name, old)));
         fs::create_dir(folder.path().join(".burn-ptq-folder.partial")).expect("a folder");
@@ -235,7 +235,7 @@ mod tests {
         write_atomically(Path::new("/dev/null"), b"gone").expect("written");
         assert!(!fs::metadata("/dev/null").expect("there").is_file());
         let folder = tempfile::tempdir().expect("a folder");
-        write_atomically(folder.path(), b"x").expect_err("a folder is no file");
+        write_atomically(folder.path(), b"x").expect_err("a folder is not a file");
         assert_eq!(fs::read_dir(folder.path()).expect("it stays").count(), 0);
     }
 }

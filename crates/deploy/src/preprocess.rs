@@ -138,19 +138,19 @@ impl Preprocessing {
 /// A preprocessing that cannot be applied to the samples of a model.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum PreprocessingError {
-    /// The factor is no usable number.
+    /// The factor is not a usable number.
     #[error("the input scale is {found}: expected a finite number other than 0")]
     Scale {
         /// The factor.
         found: f32,
     },
-    /// A mean is no number.
+    /// A mean is not a number.
     #[error("the input mean holds {found:?}: expected finite numbers")]
     Mean {
         /// The means.
         found: Vec<f32>,
     },
-    /// A standard deviation is no positive number.
+    /// A standard deviation is not a positive number.
     #[error("the input std holds {found:?}: expected positive finite numbers")]
     Std {
         /// The standard deviations.

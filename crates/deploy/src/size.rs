@@ -1,6 +1,6 @@
 //! What a program costs: constants in flash, arena in RAM, multiply-accumulates.
 //!
-//! Flash and RAM are what the linker's map of exported C says on a machine of 32 bits, but for code:
+//! Flash and RAM are what the linker's map of exported C says on a 32-bit machine, without code:
 //! how large that is, only the compiler knows.
 
 use serde::Serialize;

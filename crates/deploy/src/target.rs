@@ -17,7 +17,7 @@ pub enum Kernels {
 /// A processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// The name that people choose it by.
+    /// The name that selects it on the command line.
     pub name: &'static str,
     /// What it is, in one line.
     pub description: &'static str,

@@ -104,7 +104,8 @@ fn paths_stand_in_the_errors_of_the_operating_system() {
     write(&path, &valid_programs()[0]).expect("the folder is made");
     assert_eq!(read(&path).expect("a program"), valid_programs()[0]);
     let inside = path.join("model.bptq");
-    let error = write(&inside, &valid_programs()[0]).expect_err("a file is no folder").to_string();
+    let error =
+        write(&inside, &valid_programs()[0]).expect_err("a file is not a folder").to_string();
     assert!(error.starts_with("cannot write") && error.contains("missing"), "{error}");
 }
 

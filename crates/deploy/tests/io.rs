@@ -1,5 +1,5 @@
 //! Exported functions for input and output, in C and in Rust: the bits of the host's, from raw samples
-//! of every type, with ties, saturation and values that are no numbers.
+//! of every type, with ties, saturation and values that are not numbers.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -176,7 +176,7 @@ fn expected(case: &Case) -> [Vec<u8>; 3] {
     for sample in floats.chunks(length) {
         decoded.extend(sample.iter().flat_map(|x| x.to_le_bytes()));
         let largest = sample.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let first = sample.iter().position(|&x| x == largest).expect("it is there");
+        let first = sample.iter().position(|&x| x == largest).expect("it exists");
         decoded.extend((first as u32).to_le_bytes());
     }
     // The test would prove little if outputs had no equal elements.
@@ -195,7 +195,7 @@ fn run(program: &Path, mode: &str, input: &[u8], folder: &Path) -> Vec<u8> {
     fs::write(&path, input).expect("written");
     let output = Command::new(program)
         .arg(mode)
-        .stdin(File::open(&path).expect("it is there"))
+        .stdin(File::open(&path).expect("it exists"))
         .stderr(Stdio::inherit())
         .output()
         .expect("it runs");

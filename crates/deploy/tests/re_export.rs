@@ -1,4 +1,5 @@
-//! Exports over earlier exports: what people added or changed stays, and everything else is new.
+//! Exports over earlier exports: files added or changed by hand are kept, and everything else is
+//! new.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -49,7 +50,7 @@ fn m4() -> &'static Target {
 }
 
 #[test]
-fn files_that_people_added_stay_and_those_of_the_last_export_go() {
+fn files_that_the_user_added_stay_and_those_of_the_last_export_go() {
     for name in ["c", "rust"] {
         let folder = tempfile::tempdir().expect("a folder");
         let dir = folder.path().join("export");
@@ -65,7 +66,7 @@ fn files_that_people_added_stay_and_those_of_the_last_export_go() {
         for own in ["notes.txt", "src/own.rs", "runtime/own.c", "build/first.o"] {
             assert_eq!(found[own], b"mine", "{name}");
         }
-        // Another model for another target: as a fresh export, but for what is people's own.
+        // Another model for another target: as a fresh export, except for the user's own files.
         let fresh = tempfile::tempdir().expect("a folder");
         export_to(name, &second, &self_test, &HOST, &fresh.path().join("export")).expect("fresh");
         let fresh = contents(&fresh.path().join("export"));
@@ -129,7 +130,7 @@ fn changed_files_of_the_network_are_refused_before_anything_changes() {
 }
 
 #[test]
-fn files_of_people_are_not_overwritten_by_files_of_the_same_name() {
+fn files_of_the_user_are_not_overwritten_by_files_of_the_same_name() {
     let folder = tempfile::tempdir().expect("a folder");
     let dir = folder.path();
     let (first, self_test) = proven("first");

@@ -104,7 +104,7 @@ pub(crate) fn explain(
                 }
             });
             if last && matches!(node.op, Op::Softmax(_)) {
-                // Shares below half a step are there, but not to be seen.
+                // Shares below half a step would be displayed as zero.
                 let half = 0.5 * quantized.activations[graph.output.0].grid.scale;
                 found.iter_mut().for_each(|p| *p = p.max(half).ln());
             }

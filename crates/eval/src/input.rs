@@ -1,4 +1,4 @@
-//! How raw data become a model's input: what people set, and what follows from the model.
+//! How raw data become a model's input: what is configured, and what follows from the model.
 
 use burn_ptq::graph::{Graph, Op, ValueId};
 use burn_ptq::warning::Warning;

@@ -323,8 +323,8 @@ impl OutputFolder {
         Ok(Self(transaction))
     }
 
-    /// Writes everything as one set: whenever the process ends, no new program stands beside an old
-    /// report, and the next job in this folder completes what this one had begun.
+    /// Writes everything as one set: whenever the process ends, no new program is left beside an
+    /// old report, and the next job in this folder completes what this one had begun.
     fn write(
         self,
         report: &mut Report,
@@ -353,7 +353,7 @@ impl OutputFolder {
     }
 }
 
-/// The warning about an exported file that stays as people changed it.
+/// The warning about an exported file that was changed by hand and is kept.
 fn kept(kept: &Kept) -> Warning {
     let message = format!("{} was changed by hand and stays as it is", kept.path.display());
     let hint = if kept.outdated {

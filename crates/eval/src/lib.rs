@@ -1,7 +1,7 @@
 //! Evaluation for burn-ptq: data files, metrics, and whole jobs from a task folder to a report.
 //!
 //! [`burn_ptq`] quantizes a graph with batches that somebody hands it, and touches no files besides
-//! models. This crate knows files: it reads samples and labels in the forms that people keep them in
+//! models. This crate knows files: it reads samples and labels in common formats
 //! ([`data`]), turns raw samples into a model's inputs as a task says ([`task`], [`input`]), judges the
 //! float, the simulated and the integer network alike ([`evaluate`], [`metric`]), quantizes what a task
 //! holds ([`opened`]), and runs the whole of it as a [`job`], whose [`report`] is `report.json`.

@@ -97,7 +97,7 @@ pub struct Report {
     /// How data were read, where that is not evident.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// What a person should look at before trusting the results.
+    /// Warnings to read before trusting the results.
     pub warnings: Vec<Warning>,
     /// What quantizing a single layer costs; absent unless asked for.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -31,7 +31,7 @@ pub(crate) fn standard_error(
 /// Standard errors from the middle of a 95 % interval to its end.
 const INTERVAL_ERRORS: f64 = 1.96;
 
-/// What each sample adds to the metric, such that the metric is their mean but for a constant.
+/// What each sample adds to the metric, such that the metric is their mean up to a constant.
 fn influences(evaluation: &Evaluation, judgement: &Judgement) -> Vec<f64> {
     match &judgement.outcomes {
         Outcomes::Correct(correct) => correct.iter().map(|&c| f64::from(u8::from(c))).collect(),
@@ -109,7 +109,8 @@ mod tests {
         let one = influences_on_auc(&scores[..4], &labels[..4], &[0; 4]);
         let two = influences_on_auc(&scores, &labels, &[0, 0, 0, 0, 1, 1, 1, 1]);
         let [one, two] = [one, two].map(|x| mean_and_error(&x).1);
-        // Twice the samples, over sqrt(2), but for the degrees of freedom: sqrt(3 / 7 * 8 / 4) = .926.
+        // Twice the samples, over sqrt(2), apart from the degrees of freedom: sqrt(3 / 7 * 8 / 4) =
+        // .926.
         assert!((two / one - (0.5_f64 * 6.0 / 7.0).sqrt()).abs() < 0.01, "{two} and {one}");
     }
 }

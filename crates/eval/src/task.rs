@@ -37,11 +37,11 @@ pub struct Task {
 /// Files of an evaluation.
 #[derive(Clone, Debug, Default)]
 pub struct EvaluationFiles {
-    /// Samples.
+    /// The file or folder of the samples.
     pub samples: PathBuf,
     /// Labels or targets.
     pub labels: Option<PathBuf>,
-    /// Groups.
+    /// The file of the groups.
     pub groups: Option<PathBuf>,
 }
 

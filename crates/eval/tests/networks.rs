@@ -38,7 +38,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The task folders that are there.
+/// The task folders that exist.
 fn tasks(test: &str) -> Vec<Task> {
     let assets = std::env::var_os("BURN_PTQ_ASSETS").map(PathBuf::from);
     let mut tasks = vec![Task::open(&root().join("crates/cli/demo")).unwrap()];
@@ -206,7 +206,7 @@ fn integer_metrics_hold_at_low_bits() {
 /// The kernels round twice, the simulation once: outputs near a tie may differ by one step. The
 /// share grows as the weights' steps do, because the accumulator of a coarser grid holds fewer bits
 /// below the output's step; rounding it to a whole number first then matters more often. Below 8 bits
-/// of activations both round once, and agree but for the last bit of a float.
+/// of activations both round once, and agree except for the last bit of a float.
 #[test]
 fn layers_differ_from_their_simulation_by_one_step_in_few_places() {
     let _turn = turn();

@@ -18,7 +18,7 @@ pub enum McuError {
     Start {
         /// The compiler or the emulator.
         program: String,
-        /// Why.
+        /// The reason.
         source: std::io::Error,
     },
     /// The compiler or the emulator failed.

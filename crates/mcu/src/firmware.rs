@@ -67,7 +67,7 @@ impl Firmware {
         Self { folder, board, shapes }
     }
 
-    /// Runs every program on its samples, which stand back to back, one slice a program.
+    /// Runs every program on its samples, which are stored back to back, one slice per program.
     pub fn run(&self, inputs: &[&[u8]]) -> Result<Vec<Run>, McuError> {
         let samples = self.samples(inputs)?;
         let mut stream = Vec::new();

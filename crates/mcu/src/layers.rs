@@ -25,7 +25,7 @@ pub enum Layer {
     },
     /// A 3x3 depthwise convolution that keeps the plane.
     Depthwise {
-        /// Channels.
+        /// The number of channels.
         channels: usize,
         /// Height and width of the plane.
         plane: usize,

@@ -37,7 +37,7 @@ impl Sizes {
         self.calls + self.kernels + self.library + self.padding
     }
 
-    /// Bytes of RAM but for the stack.
+    /// Bytes of RAM without the stack.
     pub fn ram(&self) -> usize {
         self.arena + self.variables
     }

@@ -34,7 +34,7 @@ pub struct Analysis {
     pub experiments: Vec<ExperimentResult>,
     /// Runs that the study needs.
     pub planned: usize,
-    /// Runs that are there.
+    /// Finished runs.
     pub finished: usize,
     /// Runs that failed: task, recipe, reason.
     pub failures: Vec<(String, String, String)>,

@@ -48,8 +48,8 @@ struct Opened {
 }
 
 impl Bench {
-    /// Opens the tasks of `study`, whose paths go from `assets`, and runs their float networks, but for
-    /// those in `known`.
+    /// Opens the tasks of `study`, whose paths go from `assets`, and runs their float networks,
+    /// except those in `known`.
     ///
     /// # Errors
     /// If a task cannot be opened, and on cancellation.

@@ -49,7 +49,7 @@ impl Verdict {
         !matches!(self, Self::SameResults | Self::OneDraw)
     }
 
-    /// As people read it.
+    /// In human-readable form.
     pub const fn text(self) -> &'static str {
         match self {
             Self::Better => "better",

@@ -61,7 +61,7 @@ pub(super) fn essentials(recipe: &Recipe) -> String {
     found.to_string()
 }
 
-/// A value as people read it in tables.
+/// A value in human-readable form, for tables.
 pub(super) fn label(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

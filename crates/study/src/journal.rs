@@ -173,7 +173,7 @@ fn parse(source: &mut impl BufRead, path: &Path) -> Result<(Lines, usize), Study
         let Some(record) = record else {
             return Err(wrong(format!(
                 "line {number} is not a record of a study; if the file is a study's results, remove the \
-                 line to go on without it"
+                 line to continue without it"
             )));
         };
         if let (Record::Study(study), _) = &record

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::file::{Axis, Experiment, Mode, Study, StudyError};
 use super::record::{Producer, TaskRecord};
 
-/// A study with its tasks known: every run, and where each stands in the experiments.
+/// A study with its tasks known: every run, and where each belongs in the experiments.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The study's name.
@@ -225,7 +225,7 @@ impl Plan {
     /// The runs of a shard, or all, by index.
     ///
     /// Ids, which are random numbers, say which shard a run belongs to: in the order of the plan, a
-    /// shard might get nothing but the slowest value of an axis, and by rank, a study that grows would
+    /// shard might get only the slowest value of an axis, and by rank, a study that grows would
     /// deal finished runs to other shards, which would run them again.
     pub fn part(&self, shard: Option<Shard>) -> Vec<usize> {
         let all = 0..self.runs.len();

@@ -13,7 +13,7 @@ pub struct Results {
     pub studies: Vec<StudyRecord>,
     /// The tasks; of those of a name, the last is the present one.
     pub tasks: Vec<TaskRecord>,
-    /// The runs; of one that stands twice the last.
+    /// The runs; of one that occurs twice the last.
     pub runs: Vec<RunRecord>,
     /// Whose runs a report is about; by default those of what made most of them.
     pub producer: Option<Producer>,

@@ -39,7 +39,7 @@ pub enum StudyEvent<'a> {
         /// Seconds that the others are expected to take.
         seconds: f64,
     },
-    /// A run has ended, and stands in the file.
+    /// A run has ended and is recorded in the file.
     Finished {
         /// The run.
         run: &'a RunRecord,
@@ -99,7 +99,7 @@ pub fn expected_seconds(
     part.iter().map(|&i| rough(&plan.runs[i]) * ratio(plan.runs[i].task)).collect()
 }
 
-/// Whether a run has a result that stands: it succeeded, or it failed and is not to be tried again.
+/// Whether a run has a final result: it succeeded, or it failed and is not to be tried again.
 pub fn is_done(record: &RunRecord, retry_failed: bool) -> bool {
     record.error.is_none() || !retry_failed
 }

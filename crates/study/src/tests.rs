@@ -168,7 +168,7 @@ fn merging_never_loses_what_is_there() {
     assert_eq!(merge(&[one.clone(), out.clone()], &out).unwrap().runs, 8);
     assert_eq!(std::fs::read_to_string(&out).unwrap().lines().count(), whole.lines().count());
 
-    // What is no study is left alone, as input and as output, and so is what is there.
+    // Files that are not studies are left unchanged, as input and as output.
     let note = folder.path().join("note");
     std::fs::write(&note, "one line\n").unwrap();
     let empty = folder.path().join("empty");
@@ -474,7 +474,7 @@ fn a_report_of_half_a_study_says_what_is_not_there() {
     assert_eq!(files.len(), report::FILES.len());
     let html = std::fs::read_to_string(&files[0]).unwrap();
     let lacking =
-        format!("{} of the {} planned runs are not there", plan.runs.len() - 4, plan.runs.len());
+        format!("{} of the {} planned runs are missing", plan.runs.len() - 4, plan.runs.len());
     assert!(html.contains(&lacking) && html.contains("no result"));
     for no_number in ["NaN", "\"inf", ">inf", "-inf", " inf\""] {
         assert!(!html.contains(no_number), "{no_number} in {html}");

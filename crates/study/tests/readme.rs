@@ -27,7 +27,7 @@ fn documents() -> Vec<(String, String)> {
         .collect()
 }
 
-/// The blocks of code of a language, with the documents that they stand in.
+/// The blocks of code of a language, with the documents that contain them.
 fn blocks(language: &str) -> Vec<(String, String)> {
     let opening = format!("```{language}\n");
     let mut found = Vec::new();

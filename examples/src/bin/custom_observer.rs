@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Range methods see the distribution of all elements; an observer sees whole samples. This one leaves
-//! out samples that are no recordings like the others: here, images that somebody forgot to scale.
+//! out faulty samples: here, images that were not scaled.
 
 use std::error::Error;
 
@@ -18,7 +18,7 @@ use burn_ptq_examples::training::{accuracy, demo};
 
 /// Calibration samples.
 const SAMPLES: usize = 256;
-/// One image in so many has pixels of 0..=16 instead of 0..=1.
+/// One image in this many has pixels of 0..=16 instead of 0..=1.
 const FAULTY: usize = 16;
 
 /// Leaves out samples whose largest element is far from what is usual in their batch.

@@ -35,7 +35,7 @@ impl Rounding for SteepestSteps {
     }
 
     fn round(&self, problem: &RoundingProblem) -> Rounded {
-        let quadratic = problem.quadratic.expect("it is there if `needs_inputs` says so");
+        let quadratic = problem.quadratic.expect("present because `needs_inputs` returns true");
         let len = quadratic.len;
         let rows_a_group = problem.weight.shape[0] / quadratic.groups;
         let mut values = Vec::with_capacity(problem.weight.len());

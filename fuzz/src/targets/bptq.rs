@@ -17,10 +17,10 @@ mod programs;
 /// Bytes of the header, which the payload follows.
 const HEADER: usize = 20;
 
-/// Programs of at most so many steps are run.
+/// Programs of at most this many steps are run.
 const MAX_STEPS: u64 = 1 << 22;
 
-/// Programs whose streams have at most so many rows are searched for a smaller arena.
+/// Programs whose streams have at most this many rows are searched for a smaller arena.
 const MAX_HEIGHT: usize = 256;
 
 /// See the module.

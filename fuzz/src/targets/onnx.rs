@@ -16,10 +16,10 @@ use crate::{Target, damaged};
 #[allow(missing_docs, dead_code)]
 pub mod build;
 
-/// Graphs with at most so many multiply-accumulates are executed.
+/// Graphs with at most this many multiply-accumulates are executed.
 const MAX_MACS: usize = 1 << 22;
 
-/// Graphs with at most so many elements in all values are executed.
+/// Graphs with at most this many elements in all values are executed.
 const MAX_ELEMENTS: usize = 1 << 18;
 
 /// See the module.

@@ -17,7 +17,7 @@ use crate::{Target, damaged};
 /// See the module.
 pub const TARGET: Target = Target { name: "recipe", seeds, mutate, run };
 
-/// One accepted recipe in so many is carried out.
+/// One accepted recipe in this many is carried out.
 const CARRIED_OUT: u64 = 64;
 
 /// The time after which a quantization is cancelled.

@@ -13,7 +13,7 @@ use crate::problems::Problem;
 pub enum Agreement {
     /// The same bytes.
     Exact,
-    /// At most so many integer steps away.
+    /// At most this many integer steps away.
     #[allow(dead_code, reason = "for executors with another arithmetic")]
     WithinLsb(u32),
 }

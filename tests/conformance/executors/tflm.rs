@@ -91,7 +91,7 @@ fn answers(models: &[Value]) -> Result<Vec<Value>, String> {
         .spawn()
         .map_err(|error| format!("Python does not start: {error}"))?;
     let request = serde_json::to_vec(models).map_err(|error| error.to_string())?;
-    let mut stdin = child.stdin.take().ok_or("stdin is no pipe")?;
+    let mut stdin = child.stdin.take().ok_or("stdin is not a pipe")?;
     // The script reads everything before it writes.
     let written = stdin.write_all(&request);
     drop(stdin);

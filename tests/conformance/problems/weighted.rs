@@ -34,8 +34,8 @@ pub fn conv2d(draw: &mut Draw) -> Option<Problem> {
     grouped(draw, geometry, wide)
 }
 
-/// A filter as long as a pixel that is no pixel: kernels that read those in place must not take it
-/// for one.
+/// A filter as long as a pixel that is not a pixel: kernels that read those in place must not take
+/// it for one.
 fn as_many_groups_as_taps(draw: &mut Draw) -> Option<Problem> {
     let (groups, height, width) = (2 << draw.below(2), 4 + draw.below(5), 1 + draw.below(5));
     let window = Window { kernel: [groups, 1], stride: [1; 2], dilation: [1; 2], pad: [0; 2] };

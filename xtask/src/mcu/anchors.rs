@@ -53,7 +53,7 @@ pub const ANCHORS: &[Anchor] = &[
     Anchor { layer: "FC 576->16", s8: [3.58, 1.98, 1.98, 0.508], s4: None, naive: 6.09 },
 ];
 
-/// What a layer with weights of so many bits may take at most on a Cortex-M4, and on a Cortex-M7.
+/// What a layer with weights of this many bits may take at most on a Cortex-M4, and on a Cortex-M7.
 pub const GOALS: &[(&str, u8, f64)] = &[
     ("conv3x3 16->16 32x32", 8, 2.10),
     ("conv3x3 16->16 32x32", 4, 1.95),

@@ -20,7 +20,7 @@ const UNSTATED: &[(&str, &str)] = &[("cfg_block", "Apache-2.0")];
 
 /// The licenses that `deny.toml` allows.
 fn allowed() -> BTreeSet<String> {
-    let text = std::fs::read_to_string(root().join("deny.toml")).expect("it is there");
+    let text = std::fs::read_to_string(root().join("deny.toml")).expect("it exists");
     let policy: toml::Table = text.parse().expect("valid TOML");
     let allow = policy["licenses"]["allow"].as_array().expect("a list");
     allow.iter().map(|license| license.as_str().expect("a name").to_owned()).collect()

@@ -144,7 +144,7 @@ fn tests_that_documents_tell_to_run_exist() {
             if let Some(test) = test {
                 let home = root().join(home);
                 let tests = home.join("tests");
-                // A package that is nothing but tests has them at its top.
+                // A package of tests only has them at its top.
                 let exists = tests.join(format!("{test}.rs")).exists()
                     || tests.join(test).is_dir()
                     || home.join(test).is_dir();

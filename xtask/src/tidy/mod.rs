@@ -2,6 +2,8 @@
 
 mod dependencies;
 mod documents;
+mod imports;
+mod language;
 mod licenses;
 
 use std::fs;

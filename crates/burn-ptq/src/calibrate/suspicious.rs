@@ -1,4 +1,4 @@
-//! What calibration shows of values that a person should know of: constants, and numbers that their
+//! Suspicious values in the calibration statistics: constants, and numbers that their
 //! grid cannot hold.
 
 use crate::graph::{Graph, ValueId};

@@ -22,13 +22,13 @@ use crate::graph::{Batch, BatchNormStatistics, Graph, Node, Parameters, execute}
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Synthesis {
-    /// Inputs to make.
+    /// The number of inputs to synthesize.
     pub samples: usize,
-    /// Inputs that are made together; statistics are taken over them.
+    /// The number of inputs that are synthesized together, and share statistics.
     pub batch: usize,
-    /// Steps of Adam for a batch.
+    /// Steps of Adam per batch.
     pub steps: usize,
-    /// Its learning rate.
+    /// The learning rate of Adam.
     pub learning_rate: f64,
 }
 
@@ -44,8 +44,8 @@ impl Default for Synthesis {
 pub enum SynthesizeError {
     /// The model says nothing of the data that it was trained with.
     #[error(
-        "the model keeps no batch normalization, from whose statistics data-free calibration makes \
-         inputs; give calibration data instead"
+        "data-free calibration synthesizes inputs from batch normalization statistics, but the model \
+         has no batch normalization; give calibration data instead"
     )]
     NoStatistics,
     /// The caller cancelled.
@@ -120,7 +120,7 @@ pub fn synthesize(
     Ok(samples)
 }
 
-/// What the outputs of the layers of a graph shall be like.
+/// The target statistics of the outputs of a graph's layers.
 struct Targets {
     graph: Arc<Graph>,
     layers: Vec<Parameters>,
@@ -156,7 +156,7 @@ impl Targets {
     }
 }
 
-/// What the output of a layer shall be like: `[channels, 1]` each.
+/// The target statistics of a layer's output: `[channels, 1]` each.
 struct Target {
     mean: Tensor<2>,
     deviation: Tensor<2>,

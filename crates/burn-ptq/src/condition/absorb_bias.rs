@@ -23,7 +23,8 @@ use crate::graph::{Clamp, Graph, Node, Op};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct AbsorbBias {
-    /// How many deviations below the mean an input may fall without being cut; more absorb less.
+    /// How many standard deviations below the mean an input may fall without being clipped; more
+    /// absorb less.
     pub deviations: f32,
 }
 

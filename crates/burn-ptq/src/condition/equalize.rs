@@ -23,13 +23,14 @@ use crate::graph::{Clamp, Graph, Node, Op};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Equalize {
-    /// The most rounds over all layers; a layer has other ranges after its neighbours changed.
+    /// The maximum number of rounds over all layers; ranges of a layer change with those of its
+    /// neighbors.
     pub iterations: usize,
-    /// The most that a channel is divided by or multiplied with; at least 1. The weights of a channel
-    /// that training switched off are as good as zero, and to raise them would raise the channel's
-    /// bias without end.
+    /// The largest factor that a channel is divided by or multiplied with; at least 1. The weights
+    /// of a channel that training has disabled are nearly zero, and scaling them up would scale up
+    /// the channel's bias without limit.
     pub limit: f32,
-    /// What happens where a ReLU6, or another clip at a positive number, stands between two layers.
+    /// What to do with a ReLU6, or another clip at a positive number, between two layers.
     pub relu6: Relu6,
 }
 
@@ -42,7 +43,7 @@ pub enum Relu6 {
     /// The clip stays, and the layers around it are not equalized.
     #[default]
     Keep,
-    /// The clip becomes a ReLU. This changes the float network wherever the clip cut something off.
+    /// The clip becomes a ReLU. This changes the float network wherever the clip has an effect.
     Relu,
 }
 
@@ -137,7 +138,7 @@ fn equalize(graph: &mut Graph, row: &[Link], totals: &mut Factors, limit: f64) -
     for channel in 0..last.channels {
         let of_layers = || ranges.iter().map(|layer| layer[channel]);
         let mean = (of_layers().map(f64::ln).sum::<f64>() / ranges.len() as f64).exp();
-        // A range of 0 makes the mean 0, one that is no number makes it none.
+        // A range of 0 makes the mean 0; one that is not a number makes it undefined.
         if mean > 0.0 && mean.is_finite() {
             let mut wanted = 1.0;
             for (range, (factors, totals)) in of_layers().zip(factors.iter_mut().zip(&mut *totals))

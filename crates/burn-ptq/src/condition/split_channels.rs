@@ -8,11 +8,11 @@ use crate::graph::{Array, Graph, Node, Op};
 /// Halves the largest weights of a layer by feeding it their input channel twice.
 ///
 /// `w x = (w / 2) x + (w / 2) x`: the input channel with the largest `|W|` is duplicated, and its
-/// weights are halved in both copies, `ceil(expand * C)` times a layer (Zhao et al., Improving Neural
-/// Network Quantization without Retraining using Outlier Channel Splitting). The range of the layer's
-/// weights falls, at the price of more weights and a wider value before it. The halves are the naive
-/// ones, which round to the same integer; the paper's `w / 2 - 1/4` and `w / 2 + 1/4` in steps of the
-/// grid would change the float weights.
+/// weights are halved in both copies, `ceil(expand * C)` times per layer (Zhao et al., Improving
+/// Neural Network Quantization without Retraining using Outlier Channel Splitting). The range of
+/// the layer's weights falls, at the price of more weights and a wider value before it. The halves
+/// are the naive ones, which round to the same integer; the paper's `w / 2 - 1/4` and `w / 2 + 1/4`
+/// in steps of the grid would change the float weights.
 ///
 /// The layer before writes the channel twice; where that is a depthwise layer, the one before it too.
 /// A layer is left alone if it is depthwise or grouped, or if something else reads one of these

@@ -19,9 +19,9 @@ use crate::quant::QuantizedWeights;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Affine {
-    /// Calibration samples that the statistics are taken over.
+    /// The number of calibration samples for the statistics.
     pub samples: usize,
-    /// Layers whose weights have more bits are left alone.
+    /// Layers whose weights have more bits are left unchanged.
     pub max_bits: u8,
 }
 

@@ -24,7 +24,7 @@ use crate::quant::QuantizedWeights;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct AnalyticBias {
-    /// Layers whose weights have more bits are left alone.
+    /// Layers whose weights have more bits are left unchanged.
     pub max_bits: u8,
 }
 
@@ -73,7 +73,7 @@ struct Expected {
     variance: Tensor<4>,
 }
 
-/// What theory expects of each value; `None` where it knows nothing.
+/// The expected statistics of each value; `None` where theory has none.
 fn expected_values(graph: &Graph, device: &Device) -> Vec<Option<Expected>> {
     let mut values: Vec<Option<Expected>> = vec![None; graph.values.len()];
     for node in &graph.nodes {

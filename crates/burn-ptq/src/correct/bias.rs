@@ -15,10 +15,10 @@ use crate::graph::Batch;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Bias {
-    /// Calibration samples that the means are taken over.
+    /// The number of calibration samples for the means.
     pub samples: usize,
-    /// Layers whose weights have more bits are left alone: at 8 bits there is no shift worth the
-    /// change.
+    /// Layers whose weights have more bits are left unchanged: at 8 bits there is no shift worth
+    /// the change.
     pub max_bits: u8,
 }
 

@@ -37,10 +37,10 @@ pub trait Correction {
 choices! {
     /// The corrections that a recipe can name.
     CorrectionChoice of Correction, a "correction" {
-        "none" => NoCorrection: "leaves everything as it was rounded",
-        "bias" => Bias: "float means of output channels, measured",
-        "analytic-bias" => AnalyticBias: "float means of output channels, from batch normalization",
-        "affine" => Affine: "float means and deviations of output channels, measured",
+        "none" => NoCorrection: "corrects nothing",
+        "bias" => Bias: "matches the measured means of output channels",
+        "analytic-bias" => AnalyticBias: "matches the means of output channels that batch normalization implies",
+        "affine" => Affine: "matches the measured means and standard deviations of output channels",
     }
 }
 

@@ -111,7 +111,7 @@ pub(crate) fn execute(
 }
 
 impl Clamp {
-    /// ReLU.
+    /// The rectified linear unit.
     pub const RELU: Self = Self { min: 0.0, max: f32::INFINITY };
 
     /// Clamps every element.

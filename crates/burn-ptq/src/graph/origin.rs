@@ -9,6 +9,6 @@ use crate::warning::Warning;
 pub struct Origin {
     /// A hash of the values of every float parameter and running statistic, by path.
     pub(crate) values: BTreeMap<String, u64>,
-    /// What capture found that a person should look at.
+    /// Warnings from capture.
     pub(crate) warnings: Vec<Warning>,
 }

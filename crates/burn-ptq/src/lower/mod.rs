@@ -64,8 +64,8 @@ const HWC: [usize; 3] = [1, 2, 0];
 const SOURCE: [usize; 3] = [0, 1, 2];
 /// Rows of a softmax are shorter than this.
 const LARGEST_ROW: usize = 1 << 12;
-/// Inputs of log-softmax on grids so many times as coarse as its output's are taken for ones on this
-/// grid.
+/// Inputs of log-softmax on grids this many times as coarse as its output's are taken for ones on
+/// this grid.
 const LARGEST_LOGIT_STEPS: f32 = 1600.0;
 /// For each axis of a value, an order in which it comes last.
 const ENDING_IN: [[usize; 3]; 3] = [HWC, [0, 2, 1], SOURCE];

@@ -1,4 +1,4 @@
-//! What people do with a quantized network: run it, judge it, refine it, save it, export it.
+//! Using a quantized network: running, evaluating, refining, saving and exporting it.
 
 use std::path::Path;
 
@@ -113,8 +113,8 @@ impl Quantized {
     /// row by row, and activations of 4 bits are packed, where that
     /// [saves memory](burn_ptq_deploy::place::Memory::Reduced).
     ///
-    /// Functions and files are named after the program. Files that people added to `folder` stay, and
-    /// those that they changed are kept or refused; see
+    /// Functions and files are named after the program. Files that the user added to `folder` stay,
+    /// and those that they changed are kept or refused; see
     /// [`stage_folder`](burn_ptq_deploy::export::stage_folder).
     ///
     /// # Errors

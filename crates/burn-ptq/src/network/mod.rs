@@ -1,5 +1,5 @@
-//! A quantized network, and what people do with it: run, judge, refine, save and export it, and write
-//! its weights into the module that it came from.
+//! A quantized network, and how it is used: run, judged, refined, saved, exported, and written back
+//! into the module that it came from.
 
 mod agreement;
 mod deployment;
@@ -38,7 +38,7 @@ pub struct Quantized {
     pub noise: Noise,
     /// What the checks of [`warnings`](crate::warnings) looked at.
     pub facts: Facts,
-    /// What a person should look at before trusting the result.
+    /// Warnings to read before trusting the result.
     pub warnings: Vec<Warning>,
     /// Seconds of each stage, in order.
     pub seconds: Vec<(&'static str, f64)>,

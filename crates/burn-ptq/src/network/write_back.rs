@@ -46,10 +46,10 @@ pub enum WriteBackError {
         /// The path of the first parameter or running statistic that has other values.
         parameter: String,
     },
-    /// A layer got a bias that the module has no place for.
+    /// Quantization added a bias that the module has no parameter for.
     #[error(
-        "layer '{layer}' has neither a bias nor a batch normalization behind it that could take the \
-         bias that it got; give it a bias, or set `layerwise.fit_bias = false` and \
+        "quantization added a bias to layer '{layer}', but it has no bias parameter and no batch \
+         normalization after it; give it a bias, or set `layerwise.fit_bias = false` and \
          `correction = \"none\"`"
     )]
     Bias {
@@ -58,8 +58,8 @@ pub enum WriteBackError {
     },
     /// A batch normalization was folded where its parameters cannot say it.
     #[error(
-        "batch normalization '{norm}' does not stand right behind a convolution or linear layer, and \
-         what became of it cannot be written back; move it there"
+        "batch normalization '{norm}' does not directly follow a convolution or linear layer, and \
+         its folded parameters cannot be written back; move it there"
     )]
     Norm {
         /// The normalization.

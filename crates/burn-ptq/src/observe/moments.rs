@@ -178,9 +178,9 @@ impl MomentsObserver {
 }
 
 impl Moments {
-    /// The quadratic form that a layer with float weights `weight` shall minimize.
+    /// The quadratic form that a layer with float weights `weight` should minimize.
     ///
-    /// The rounded layer shall give on its quantized inputs `z` what the float layer gives on `x`:
+    /// The rounded layer should give on its quantized inputs `z` what the float layer gives on `x`:
     /// the least squares target is `w* = H^-1 E[z x^T] w`. `damping` times the mean of the diagonal
     /// pulls `w*` towards `w` and keeps `H` invertible. If the bias is fitted afterwards, means are
     /// no error: the moments are then taken about the means.

@@ -56,7 +56,7 @@ pub(crate) fn insert_requantize(mut graph: Graph, plan: BitPlan) -> (Graph, BitP
 }
 
 /// Softmax writes a grid of 8 bits that it fixes: where its output shares a grid with other values,
-/// or has other bits, a requantize node stands between.
+/// or has other bits, a requantize node is inserted between.
 fn free_fixed_grids(graph: &mut Graph, bits: &mut Vec<u8>) {
     let group = graph.grid_groups();
     let mut unified = bits.clone();

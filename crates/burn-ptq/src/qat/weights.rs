@@ -90,7 +90,8 @@ impl Reparameterizer for FakeQuantizeWeights {
     }
 }
 
-/// A fake quantizer of a weight: symmetric, one scale an output channel, straight-through gradients.
+/// A fake quantizer of a weight: symmetric, one scale per output channel, straight-through
+/// gradients.
 #[derive(Module, Debug)]
 pub struct WeightFakeQuantize {
     /// Logarithms of the scales, one an output channel.

@@ -4,7 +4,7 @@ use burn_ptq_kernels::grid::{Grid, signed_range, weight_range};
 
 use super::Scheme;
 
-/// The real interval that a grid shall cover.
+/// The real interval that a grid has to cover.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Range {
     /// The lower end.

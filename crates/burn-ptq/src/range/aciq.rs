@@ -26,7 +26,7 @@ impl RangeMethod for Aciq {
         };
         let laplace = LAPLACE[usize::from(scheme.bits) - 2];
         let one_sided = full.min == 0.0 || full.max == 0.0;
-        // What a ReLU cut off is no value of the bell.
+        // Zeros from a ReLU do not belong to the bell-shaped distribution.
         let points = || distribution.points.iter().filter(|p| !one_sided || p.0 != 0.0);
         let total: f64 = points().map(|p| p.1).sum();
         if total == 0.0 {

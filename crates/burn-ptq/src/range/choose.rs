@@ -106,7 +106,7 @@ fn observed_range(statistics: &Stats) -> Range {
     Range { min: statistics.min, max: statistics.max }
 }
 
-/// What each value may hold: what was observed, and where that is nothing but zero, what the
+/// What each value may hold: what was observed, and where that is only zero, what the
 /// operations before it can give.
 fn ranges(graph: &Graph, groups: &[usize], statistics: &[Stats]) -> Vec<Range> {
     let mut found: Vec<Range> = statistics.iter().map(observed_range).collect();
@@ -178,7 +178,7 @@ impl RangeLoss {
     }
 }
 
-/// Rounds of widening grids; one but for cycles of grids that values share.
+/// Rounds of widening grids; one, except for cycles of grids that values share.
 const ROUNDS_OF_WIDENING: usize = 16;
 
 /// Widens grids, before weights are rounded, that are so fine that the operation in front of them

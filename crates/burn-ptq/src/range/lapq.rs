@@ -16,9 +16,9 @@ pub struct Lapq {
     pub candidates: usize,
     /// Sweeps of Powell's method over all ranges.
     pub sweeps: usize,
-    /// Evaluations of a search along one direction.
+    /// Evaluations of the loss in a search along one direction.
     pub evaluations: usize,
-    /// Calibration samples that the loss is taken over.
+    /// The number of calibration samples for the loss.
     pub samples: usize,
 }
 

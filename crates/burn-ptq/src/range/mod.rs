@@ -37,7 +37,7 @@ use crate::observe::{Distribution, Quadratic, unit};
 use crate::quant::{Granularity, QParams, Range, Scheme};
 use crate::recipe::choice::choices;
 
-/// A pure function of a value's distribution to the interval that its grid shall cover.
+/// A pure function of a value's distribution to the interval that its grid has to cover.
 pub trait RangeMethod: Sync {
     /// The interval, within the observed minimum and maximum (widened to zero).
     fn range(&self, distribution: &Distribution, scheme: Scheme) -> Range;
@@ -48,11 +48,11 @@ choices! {
     RangeChoice of RangeMethod, a "range method" {
         "min-max" => MinMax: "the whole observed range",
         "moving-average" => MovingAverage: "extremes of batches, averaged with momentum 0.1",
-        "percentile" => Percentile: "leaves out the outermost elements",
-        "mse" => Mse: "least |x - x^|^p, ends shrunk together or apart",
-        "kl" => Kl: "least Kullback-Leibler divergence (8 bits)",
+        "percentile" => Percentile: "excludes the outermost elements",
+        "mse" => Mse: "minimizes the p-th power of the error",
+        "kl" => Kl: "minimizes the Kullback-Leibler divergence (8 bits)",
         "aciq" => Aciq: "analytic clip for a Gaussian or a Laplacian",
-        "octav" => Octav: "rounding and clipping noise in balance, by Newton's iteration",
+        "octav" => Octav: "balances rounding and clipping noise by Newton's method",
     }
 }
 
@@ -87,15 +87,15 @@ impl JointRange for NoJointSearch {}
 choices! {
     /// The joint searches that a recipe can name.
     JointRangeChoice of JointRange, a "joint search of ranges" {
-        "none" => NoJointSearch: "leaves each range as its own method found it",
-        "lapq" => Lapq: "least loss of the network, by Powell's method",
+        "none" => NoJointSearch: "keeps the range that each value's method found",
+        "lapq" => Lapq: "minimizes the loss of the network by Powell's method",
     }
 }
 
 /// The quantization parameters of an activation.
 ///
 /// Methods see distributions of extreme magnitude in other units, in which squares of errors neither
-/// vanish nor overflow. A method that leaves nothing but zero is given the whole observed range.
+/// vanish nor overflow. A method that leaves only zero is given the whole observed range.
 pub fn activation_qparams(
     method: &dyn RangeMethod,
     distribution: &Distribution,
@@ -117,7 +117,7 @@ pub fn activation_qparams(
     qparams
 }
 
-/// `range`, or all of `distribution` if it holds nothing but zero.
+/// `range`, or all of `distribution` if it contains only zero.
 fn or_whole(range: Range, distribution: &Distribution) -> Range {
     if range.with_zero().magnitude() > 0.0 {
         return range;
@@ -138,10 +138,10 @@ pub struct WeightProblem<'a> {
 
 /// A method that finds the intervals of a layer's weights: every [`RangeMethod`] is one.
 pub trait WeightRange: Sync {
-    /// Whether [`WeightProblem::quadratic`] must be there.
+    /// Whether [`WeightProblem::quadratic`] is required.
     fn needs_inputs(&self) -> bool;
 
-    /// The intervals, one for all weights or one an output channel, as the scheme has it.
+    /// The intervals, one for all weights or one per output channel, as the scheme has it.
     fn ranges(&self, problem: &WeightProblem) -> Vec<Range>;
 }
 
@@ -167,12 +167,12 @@ choices! {
     WeightRangeChoice of WeightRange, a "range method for weights" {
         "min-max" => MinMax: "the whole observed range",
         "moving-average" => MovingAverage: "extremes of batches, averaged with momentum 0.1",
-        "percentile" => Percentile: "leaves out the outermost elements",
-        "mse" => Mse: "least |x - x^|^p, ends shrunk together or apart",
-        "kl" => Kl: "least Kullback-Leibler divergence (8 bits)",
+        "percentile" => Percentile: "excludes the outermost elements",
+        "mse" => Mse: "minimizes the p-th power of the error",
+        "kl" => Kl: "minimizes the Kullback-Leibler divergence (8 bits)",
         "aciq" => Aciq: "analytic clip for a Gaussian or a Laplacian",
-        "octav" => Octav: "rounding and clipping noise in balance, by Newton's iteration",
-        "output-mse" => OutputMse: "least squared error of the layer's output",
+        "octav" => Octav: "balances rounding and clipping noise by Newton's method",
+        "output-mse" => OutputMse: "minimizes the squared error of the layer's output",
     }
 }
 

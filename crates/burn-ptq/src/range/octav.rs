@@ -11,7 +11,7 @@ use super::{Distribution, Range, RangeMethod, Scheme};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Octav {
-    /// Steps of the iteration at the most.
+    /// The maximum number of steps of the iteration.
     pub iterations: usize,
 }
 

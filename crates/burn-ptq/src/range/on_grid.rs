@@ -1,12 +1,12 @@
 //! Weights that lie on a grid already, as those of a network trained with fake quantization do: the
 //! grid is found and kept, so that quantizing changes nothing.
 
-/// How far from a whole number of steps a weight may be, which floats round to.
+/// How far from a whole number of steps per weight may be, which floats round to.
 const TOLERANCE: f32 = 1e-4;
 
 /// The largest scale of which all weights are whole multiples within `min..=max`, if there is one.
 ///
-/// Of arbitrary weights there is none, but for a row of one or two.
+/// Arbitrary weights have none, except for a row of one or two.
 pub fn scale(weights: &[f32], (min, max): (i32, i32)) -> Option<f32> {
     let magnitude = weights.iter().fold(0.0_f32, |m, w| m.max(w.abs()));
     if magnitude <= 0.0 || !magnitude.is_finite() {

@@ -7,7 +7,7 @@ use super::{Distribution, Range, RangeMethod, Scheme};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Percentile {
-    /// How much lies below the upper end, and above the lower end; 50 to 100.
+    /// The percentage of values below the upper end, and above the lower end; 50 to 100.
     pub percentile: f32,
 }
 

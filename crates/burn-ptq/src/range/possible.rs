@@ -36,7 +36,7 @@ pub(crate) fn possible(node: &Node, inputs: &[Range]) -> Range {
                 .flat_map(|a| [inputs[1].min, inputs[1].max].map(|b| a * f64::from(b))),
         ),
         Op::Unary(op) => {
-            // Monotone but for HardSwish, whose least value lies at -1.5.
+            // Monotone except for HardSwish, whose minimum is at -1.5.
             let ends = [low, -1.5_f64.clamp(low, high), high];
             hull(ends.into_iter().map(|x| f64::from(op.function.apply(x as f32))))
         }

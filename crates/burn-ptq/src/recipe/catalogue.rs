@@ -1,4 +1,4 @@
-//! Everything that a recipe can choose: the stages of the pipeline, their components and parameters.
+//! The choices of a recipe: the stages of the pipeline, their components and parameters.
 
 use std::sync::LazyLock;
 
@@ -73,25 +73,29 @@ pub fn stages() -> Vec<Stage> {
             of(&CalibrationRecipe::default()),
         ),
         stage!("calibration.source", "where samples come from", Source),
-        stage!("conditioning", "rewrites of the float network, a list", ConditioningChoice),
+        stage!("conditioning", "rewrites of the float network, as a list", ConditioningChoice),
         section("weights", "how weights are quantized", of(&WeightRecipe::default())),
         stage!("weights.range", "the ranges of weights", WeightRangeChoice),
         section("activations", "how activations are quantized", of(&ActivationRecipe::default())),
         stage!("activations.range", "the ranges of activations", RangeChoice),
-        stage!("joint_range", "a search of all activations' ranges together", JointRangeChoice),
+        stage!(
+            "joint_range",
+            "a joint search over the ranges of all activations",
+            JointRangeChoice
+        ),
         stage!("rounding", "how weights become integers", RoundingChoice),
         section(
             "layerwise",
-            "what roundings and ranges see that look at a layer's inputs",
+            "what roundings and ranges that use a layer's inputs are given",
             of(&Layerwise::default()),
         ),
         section(
             "reconstruction",
-            "tuning of several layers together; granularity is none, layer, block, block-pairs or network",
+            "joint tuning of several layers; granularity is none, layer, block, block-pairs or network",
             of(&Reconstruction::default()),
         ),
-        stage!("reconstruction.loss", "what outputs are compared by", LossChoice),
-        stage!("correction", "what is corrected at the end", CorrectionChoice),
+        stage!("reconstruction.loss", "the loss that compares outputs", LossChoice),
+        stage!("correction", "what is corrected after rounding", CorrectionChoice),
     ]
 }
 

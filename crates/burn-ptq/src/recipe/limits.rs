@@ -88,7 +88,7 @@ fn visit(key: &str, value: &Value) -> Result<(), RecipeError> {
         Value::Array(values) => {
             values.iter().try_for_each(|value| visit(&format!("{key}[]"), value))
         }
-        // What is no number in JSON: NaN and infinity. Options that are absent are left out.
+        // NaN and infinity are not JSON numbers. Options that are absent are left out.
         Value::Null => Err(out_of_bounds(key, "no finite number", bounds_of_fraction(key).1)),
         Value::Number(number) => match number.as_u64() {
             Some(found) => {

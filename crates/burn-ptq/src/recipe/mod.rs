@@ -32,10 +32,10 @@ pub const MAX_RECIPE_BYTES: u64 = 1 << 20;
 pub struct Recipe {
     /// A name for reports.
     pub name: String,
-    /// Seeds every random choice.
+    /// The seed of every random choice.
     pub seed: u64,
-    /// Bits of the first and the last layer: of their weights, of what the first gives and of what
-    /// the last takes; as all other layers if absent.
+    /// Bits of the first and last layers: of their weights, of the first layer's output and of the
+    /// last layer's input; by default those of all other layers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_last_bits: Option<u8>,
     /// Which samples are observed, and how.
@@ -50,13 +50,13 @@ pub struct Recipe {
     pub joint_range: JointRangeChoice,
     /// How weights become integers.
     pub rounding: RoundingChoice,
-    /// What the roundings see that look at inputs.
+    /// What roundings that use a layer's inputs are given.
     pub layerwise: Layerwise,
     /// How parts of the network are tuned after rounding.
     pub reconstruction: Reconstruction,
     /// What is corrected after rounding.
     pub correction: CorrectionChoice,
-    /// Exceptions for layers; the last that matches wins.
+    /// Bits of individual layers; the last match wins.
     #[serde(rename = "layer")]
     pub layers: Vec<LayerOverride>,
 }
@@ -66,12 +66,12 @@ pub struct Recipe {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct CalibrationRecipe {
-    /// How many samples are used, from the first; all if absent.
+    /// How many samples to use, from the first; all by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub samples: Option<usize>,
-    /// Samples that are run at once.
+    /// The number of samples in a batch.
     pub batch: usize,
-    /// Where they come from.
+    /// Where samples come from.
     pub source: Source,
 }
 
@@ -123,13 +123,13 @@ choices! {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct WeightRecipe {
-    /// 2 to 8.
+    /// Bits: 2 to 8.
     pub bits: u8,
-    /// What shares a scale.
+    /// Whether every output channel has a scale, or all share one.
     pub granularity: Granularity,
     /// Whether scales are powers of two.
     pub power_of_two: bool,
-    /// How their ranges are found.
+    /// How ranges are found.
     pub range: WeightRangeChoice,
 }
 
@@ -138,27 +138,27 @@ pub struct WeightRecipe {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct ActivationRecipe {
-    /// 2 to 8, or 16.
+    /// Bits: 2 to 8, or 16.
     pub bits: u8,
-    /// Bits of the model's own input and output, and of the logits before a softmax at its end.
+    /// Bits of the model's own input and output, and of the logits before a final softmax.
     pub border_bits: u8,
     /// Whether scales are powers of two.
     pub power_of_two: bool,
-    /// How their ranges are found.
+    /// How ranges are found.
     pub range: RangeChoice,
 }
 
-/// Other bits for some layers.
+/// Bits of individual layers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LayerOverride {
-    /// The layers' name, or a glob such as `conv2d_*`.
+    /// The name of the layer, or a glob such as `conv2d_*`.
     pub name: String,
-    /// Bits of their weights.
+    /// Bits of the weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<u8>,
-    /// Bits of their outputs.
+    /// Bits of the outputs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activations: Option<u8>,
 }
@@ -182,7 +182,7 @@ pub enum RecipeError {
         /// A suggestion.
         hint: String,
     },
-    /// Bits that cannot be had.
+    /// Unsupported bits.
     #[error(transparent)]
     Bits(#[from] SchemeError),
     /// A number that no run can use.
@@ -375,7 +375,7 @@ impl Recipe {
         if tuning.mixup > 0.0 && tuning.granularity != ReconstructionGranularity::Network {
             return conflict(
                 "reconstruction.mixup",
-                "granularity = \"network\": inputs of later parts are no inputs of the model, of \
+                "granularity = \"network\": inputs of later parts are not inputs of the model, of \
                  which sums could be made",
             );
         }

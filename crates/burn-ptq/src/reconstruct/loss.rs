@@ -19,7 +19,7 @@ pub struct Compared<'a> {
 
 /// A comparison of outputs.
 pub trait Loss: Sync {
-    /// Whether [`Compared::importance`] must be there.
+    /// Whether [`Compared::importance`] is required.
     fn needs_importance(&self) -> bool {
         false
     }
@@ -77,7 +77,7 @@ impl Loss for Fisher {
 pub struct PredictionDifference {
     /// The weight of the divergence.
     pub weight: f64,
-    /// What logits are divided by.
+    /// The temperature that divides logits.
     pub temperature: f64,
 }
 

@@ -39,7 +39,7 @@ pub struct Reconstruction {
     pub learning_rate: f64,
     /// The probability with which an activation is not rounded while tuning (QDrop).
     pub drop: f64,
-    /// The probability with which a sample is mixed with another; only for the whole network.
+    /// The probability that a sample is mixed with another; only for the whole network.
     pub mixup: f64,
     /// Whether the scales of weights are learned.
     pub learn_weight_scales: bool,
@@ -47,8 +47,8 @@ pub struct Reconstruction {
     pub learn_activation_scales: bool,
     /// The weight of the term that decides soft roundings; only for `rounding = "adaround"`.
     pub regularization: f64,
-    /// The share of the samples that judges whether a part has become better; else it stays as it
-    /// was.
+    /// The share of samples that is held out to decide whether the tuned weights of a part are
+    /// kept.
     pub validation: f64,
 }
 
@@ -57,7 +57,7 @@ pub struct Reconstruction {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ReconstructionGranularity {
-    /// Nothing.
+    /// No reconstruction.
     None,
     /// Each layer with weights.
     Layer,
@@ -65,7 +65,7 @@ pub enum ReconstructionGranularity {
     Block,
     /// Pairs of adjacent blocks (MRECG).
     BlockPairs,
-    /// The whole network, every block's output and the last compared.
+    /// The whole network, comparing every block's output and the prediction.
     Network,
 }
 

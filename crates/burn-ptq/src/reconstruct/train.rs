@@ -107,7 +107,7 @@ struct Part<'a> {
 const CHECKS: usize = 5;
 /// Activations of more bits are not rounded: that noise is below what tuning resolves.
 const ROUNDED_BITS: u8 = 7;
-/// Targets of so many elements are kept, instead of computed in every step.
+/// Targets of up to this many elements are kept instead of being computed in every step.
 const KEPT_ELEMENTS: usize = 64 << 20;
 /// Samples from which variances are taken.
 const MEASURED: usize = 64;
@@ -182,7 +182,7 @@ impl<'a> Part<'a> {
         let [batch, _] = self.batch(&rows);
         let values = FloatSegment::new(self.graph, &all, &self.device).forward(&batch);
         for (id, value) in outputs.into_iter().zip(values) {
-            // Within channels: means that differ between channels are no information.
+            // Within channels: differences of means between channels carry no information.
             let [samples, channels, height, width] = value.dims();
             let rows = value.swap_dims(0, 1).reshape::<2, _>([channels, samples * height * width]);
             let variance = if rows.dims()[1] > 1 && samples > 1 {

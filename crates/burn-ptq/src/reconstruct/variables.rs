@@ -168,7 +168,7 @@ impl ActivationVariables {
     }
 
     /// Rounds `x` to the grid, with straight-through gradients for `x` and those of LSQ for the
-    /// scale. Elements that `keep` drops stay as they are but for the clamp.
+    /// scale. Elements that `keep` drops stay as they are except for the clamp.
     pub fn forward(&self, x: Tensor<4>, keep: Option<Tensor<4>>) -> Tensor<4> {
         let scale = self.scale();
         let Grid { zero_point, min, max, .. } = self.grid;

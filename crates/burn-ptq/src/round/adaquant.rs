@@ -16,7 +16,7 @@ use super::{Rounded, Rounding, RoundingProblem};
 pub struct AdaQuant {
     /// Steps of the optimizer.
     pub iterations: usize,
-    /// Its learning rate, in quantization steps for weights, relative for scales.
+    /// The learning rate of the optimizer, in quantization steps for weights, relative for scales.
     pub learning_rate: f64,
 }
 

@@ -20,7 +20,7 @@ use super::{Rounded, Rounding, RoundingProblem};
 pub struct AdaRound {
     /// Steps of the optimizer.
     pub iterations: usize,
-    /// Its learning rate.
+    /// The learning rate of the optimizer.
     pub learning_rate: f64,
     /// The weight of the regularizer.
     pub regularization: f64,

@@ -17,13 +17,14 @@ use crate::quant::Granularity;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct CoordinateDescent {
-    /// Sweeps over a row at the most, for each scale.
+    /// The maximum number of sweeps over a row, for each scale.
     pub sweeps: usize,
-    /// How often the scales are refitted; 0 keeps the range method's.
+    /// How often the scales are refitted; 0 keeps those of the range method.
     pub refits: usize,
-    /// Scales to start from, evenly spread between `narrowest` times the range method's and it.
+    /// The number of starting scales, evenly spaced from `narrowest` times the range method's scale
+    /// to that scale.
     pub starts: usize,
-    /// The smallest factor on the scale to start from.
+    /// The factor of the smallest starting scale.
     pub narrowest: f32,
 }
 

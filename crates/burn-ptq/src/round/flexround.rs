@@ -17,7 +17,7 @@ use super::{Rounded, Rounding, RoundingProblem};
 pub struct FlexRound {
     /// Steps of the optimizer.
     pub iterations: usize,
-    /// Its learning rate.
+    /// The learning rate of the optimizer.
     pub learning_rate: f64,
 }
 

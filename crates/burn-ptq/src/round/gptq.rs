@@ -23,7 +23,8 @@ pub struct Gptq {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
-    /// Largest second moment first: what matters most is rounded while all others can help.
+    /// Largest second moment first, so that the most important weights are rounded while all others
+    /// can compensate.
     #[default]
     Moment,
     /// As stored.

@@ -24,29 +24,29 @@ use crate::range::{WeightProblem, WeightRange, is_zero, weight_qparams};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Layerwise {
-    /// Where the inputs come from on which a layer's output error is judged.
+    /// The source of the inputs on which a layer's output error is measured.
     pub inputs: Inputs,
-    /// Calibration samples that are run, at the most.
+    /// The maximum number of calibration samples to run.
     pub samples: usize,
-    /// Rows (patches of a convolution) of each layer's input that are taken, at the most, as a
-    /// multiple of the length of a weight row; never fewer than 4096.
+    /// The maximum number of rows (patches of a convolution) of each layer's input, as a multiple
+    /// of the length of a weight row; at least 4096 rows.
     pub rows: usize,
-    /// How strongly the least squares target is pulled towards the float weights, as a share of the
-    /// mean second moment.
+    /// How strongly the least-squares target is regularized towards the float weights, as a share
+    /// of the mean second moment.
     pub damping: f64,
     /// Whether a layer's biases are fitted to its rounded weights, so that the means of its outputs
-    /// are the float network's. Only for layers whose inputs are observed.
+    /// match the float network's. Only for layers whose inputs are observed.
     pub fit_bias: bool,
 }
 
-/// Where the inputs come from on which a layer's output error is judged.
+/// The source of the inputs on which a layer's output error is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Inputs {
     /// The float network: each layer on its own.
     Float,
-    /// The layers before, already quantized: each layer makes up for their errors.
+    /// The quantized layers before: each layer compensates for their errors.
     Quantized,
 }
 
@@ -56,7 +56,7 @@ impl Default for Layerwise {
     }
 }
 
-/// The fewest rows of a layer's input that are taken, if there are so many.
+/// The minimum number of rows of a layer's input to use, if there are that many.
 const FEWEST_ROWS: usize = 4096;
 
 /// How the layers of a network are rounded.

@@ -40,7 +40,7 @@ pub struct RoundingProblem<'a> {
     pub weight: &'a Array,
     /// What the rounding costs at the layer's output, if the rounding asked for it.
     pub quadratic: Option<&'a Quadratic>,
-    /// Their grid, one scale or one an output channel.
+    /// Their grid, one scale or one per output channel.
     pub qparams: &'a QParams,
     /// The recipe's seed.
     pub seed: u64,
@@ -50,7 +50,8 @@ pub struct RoundingProblem<'a> {
     pub go_on: GoOn<'a>,
 }
 
-/// Whether a long computation shall go on: a rounding that is told otherwise returns what it has.
+/// Whether a long computation should continue: a rounding that is told otherwise returns its best
+/// result so far.
 #[derive(Clone, Copy)]
 pub struct GoOn<'a>(Option<&'a dyn Fn() -> bool>);
 
@@ -60,12 +61,12 @@ impl<'a> GoOn<'a> {
         Self(Some(go_on))
     }
 
-    /// Always.
+    /// A computation that always continues.
     pub fn always() -> Self {
         Self(None)
     }
 
-    /// Whether to go on.
+    /// Whether to continue.
     pub fn ask(self) -> bool {
         self.0.is_none_or(|go_on| go_on())
     }
@@ -94,7 +95,7 @@ pub struct Rounded {
 
 /// A way to choose the integers of a layer's weights.
 pub trait Rounding: Sync {
-    /// Whether [`RoundingProblem::quadratic`](field@RoundingProblem::quadratic) must be there.
+    /// Whether [`RoundingProblem::quadratic`](field@RoundingProblem::quadratic) is required.
     fn needs_inputs(&self) -> bool;
 
     /// Whether another [seed](RoundingProblem::seed) gives other integers.
@@ -103,21 +104,21 @@ pub trait Rounding: Sync {
     /// Gradient steps that are spent on a layer, each through all of its weights; 0 without training.
     fn steps(&self) -> usize;
 
-    /// Rounds.
+    /// Rounds the weights of one layer.
     fn round(&self, problem: &RoundingProblem) -> Rounded;
 }
 
 choices! {
     /// The rounding schemes that a recipe can name.
     RoundingChoice of Rounding, a "rounding" {
-        "nearest" => Nearest: "to the nearest integer",
-        "stochastic" => Stochastic: "up with the probability of the fraction",
+        "nearest" => Nearest: "rounds to the nearest integer",
+        "stochastic" => Stochastic: "rounds up with the probability of the fraction",
         "adaround" => AdaRound: "learns to round up or down",
         "adaquant" => AdaQuant: "learns weights and scales through straight-through gradients",
-        "flexround" => FlexRound: "learns what weights are divided by",
-        "obq" => Obq: "greedy, the rest makes up for each error",
-        "gptq" => Gptq: "in a fixed order, the rest makes up for each error",
-        "coordinate-descent" => CoordinateDescent: "one integer at a time to its best value, scales refitted",
+        "flexround" => FlexRound: "learns the divisors of weights",
+        "obq" => Obq: "greedy; the remaining weights compensate for each error",
+        "gptq" => Gptq: "in a fixed order; the remaining weights compensate for each error",
+        "coordinate-descent" => CoordinateDescent: "sets one integer at a time to its best value, and refits scales",
     }
 }
 

@@ -26,7 +26,7 @@ pub struct BatchNormFit {
 /// Means this far off, in deviations, are not those of training.
 const FAR: f64 = 1.5;
 
-/// Deviations so many times larger or smaller are not those of training.
+/// Standard deviations that differ from those of training by more than this factor are suspicious.
 const STRETCHED: f64 = 3.0;
 
 /// Scalings whose unlikeness differs by less fit as well as each other.

@@ -3,7 +3,7 @@
 use super::Facts;
 use crate::warning::Warning;
 
-/// How many calibration samples layers of so many bits should have at least: weights of few bits are
+/// The minimum number of calibration samples for layers of this many bits: weights of few bits are
 /// fitted to what layers compute on them.
 pub fn samples_for(bits: u8) -> usize {
     match bits {

@@ -1,9 +1,9 @@
-//! The checks behind [`Warning`]s: each looks at the facts of a run and finds one thing that a person
-//! should doubt.
+//! The checks behind [`Warning`]s: each examines the facts of a run and finds one reason to
+//! doubt it.
 //!
 //! To add one: a file with a function `fn(&Facts) -> Option<Warning>`, a line in [`CALIBRATION_CHECKS`] or
-//! [`LAYER_CHECKS`], and a test that triggers it. Checks are few: a warning on a run that is as it should be teaches people to
-//! overlook the others.
+//! [`LAYER_CHECKS`], and a test that triggers it. Checks are few: a warning on a run that is as it
+//! should be teaches users to overlook the others.
 
 mod batch_norm;
 mod calibration_constant;
@@ -24,7 +24,7 @@ pub use calibration_too_few::samples_for;
 
 use crate::warning::Warning;
 
-/// Looks for one thing that a person should doubt.
+/// Looks for one reason to doubt a result.
 pub type Check = fn(&Facts) -> Option<Warning>;
 
 /// The checks of the calibration, in the order in which their warnings are shown.

@@ -1,4 +1,4 @@
-//! Scalings of inputs that people forget, or apply twice.
+//! Input scalings that are commonly forgotten, or applied twice.
 
 use burn_ptq_deploy::preprocess::Preprocessing;
 

@@ -308,7 +308,7 @@ fn attributes_out_of_range_are_refused() {
         ([0, 0, 2, 0], "window 8 along height"),
         ([0, 0, 0, 2], "window 8 along width"),
     ] {
-        let parts = [window, "nothing but padding", "check its kernel_shape, strides and pads"];
+        let parts = [window, "only padding", "check its kernel_shape, strides and pads"];
         assert_says(pool(ints("pads", &pads)), &parts);
     }
     assert_says(pool(int("strides", 2)), &["'strides'", "expected type INTS"]);

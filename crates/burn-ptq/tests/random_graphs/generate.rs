@@ -76,7 +76,7 @@ pub fn case(seed: u64, number: u64) -> Case {
     let mut builder =
         Builder { random, nodes: Vec::new(), tensors: Vec::new(), count: 0, has_batch_norm: false };
     let mut value: Named = ("x".into(), shape.clone());
-    // Something to compute: a permutation alone is no program.
+    // Something to compute: a permutation alone is not a program.
     value = builder.layer(value);
     for _ in 0..builder.random.within(1, 7) {
         value = builder.any(value);
@@ -102,7 +102,7 @@ pub fn case(seed: u64, number: u64) -> Case {
     }
 }
 
-/// Calibration data: mostly ordinary, now and then what people give by mistake.
+/// Calibration data: mostly ordinary, sometimes with common mistakes.
 fn samples(random: &mut Random, len: usize) -> (Vec<f32>, usize) {
     let count = match random.below(8) {
         0 => 1,

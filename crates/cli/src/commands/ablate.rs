@@ -144,7 +144,7 @@ fn list(bench: &Bench, plan: &Plan, args: &Ablate, known: &[RunRecord]) -> Strin
         part.len(),
         plan.experiments.len(),
         plan.tasks.len(),
-        // What hostile records say of seconds is no time.
+        // Seconds in hostile records may be out of range.
         HumanDuration(Duration::from_secs_f64((left / jobs).clamp(0.0, 1e9))),
         args.jobs
     ));

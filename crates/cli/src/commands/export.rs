@@ -61,7 +61,7 @@ pub fn run(args: Export) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a person should know of a file that stays.
+/// A note about a file that is kept.
 fn note(kept: &Kept) -> String {
     let path = kept.path.display();
     match kept.outdated {

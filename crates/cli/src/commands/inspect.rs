@@ -69,7 +69,7 @@ pub fn run(args: Inspect) -> anyhow::Result<()> {
     )
 }
 
-/// A float model, as it stands in the file: batch normalizations are not folded yet.
+/// A float model as stored in the file: batch normalizations are not folded yet.
 fn float(args: &Inspect) -> anyhow::Result<Inspected> {
     let options = Options { shapes: args.shape.clone(), sample: None };
     let graph = onnx::read_with(&args.model, &options)?.graph;

@@ -46,7 +46,7 @@ pub fn sorted(path: &Path) -> Vec<String> {
     lines
 }
 
-/// How often each run stands in a file.
+/// How often each run occurs in a file.
 pub fn ids(path: &Path) -> BTreeMap<String, usize> {
     let mut ids = BTreeMap::new();
     let text = std::fs::read_to_string(path).unwrap_or_default();
@@ -156,7 +156,7 @@ fn a_torn_line_is_cut_off_and_its_run_is_run_again() {
         assert!(said.contains(" 1 succeeded now"), "{said}");
         assert_eq!(sorted(&file), expected);
     }
-    // Damage before the last line is no torn write, and nothing is thrown away for it.
+    // Damage before the last line is not a torn write, and nothing is discarded.
     let mut damaged = bytes.clone();
     damaged[3] = b'#';
     std::fs::write(&file, &damaged).unwrap();

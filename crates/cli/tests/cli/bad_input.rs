@@ -48,7 +48,7 @@ fn fails(place: &Place, arguments: &[&str], messages: &[&str]) {
     assert_eq!(files(place.folder.path()), before, "files were left behind");
 }
 
-/// No cause stands twice in an error, as it does where an error and its source both say it.
+/// No cause occurs twice in an error, as it would if an error and its source both stated it.
 #[track_caller]
 fn assert_says_nothing_twice(text: &str) {
     let error = text.find("error: ").map_or(text, |start| &text[start..]);
@@ -56,7 +56,7 @@ fn assert_says_nothing_twice(text: &str) {
     parts.retain(|part| part.len() > 20);
     parts.sort_unstable();
     if let Some(twice) = parts.windows(2).find(|pair| pair[0] == pair[1]) {
-        panic!("{:?} stands twice in:\n{text}", twice[0]);
+        panic!("{:?} occurs twice in:\n{text}", twice[0]);
     }
 }
 

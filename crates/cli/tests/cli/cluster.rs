@@ -1,4 +1,4 @@
-//! The templates of `examples/cluster`: shards under the engines that people have.
+//! The templates of `examples/cluster`: shards under common schedulers.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

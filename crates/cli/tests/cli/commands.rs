@@ -1,4 +1,4 @@
-//! The commands, as people use them.
+//! The commands, as they are used.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! Data as people have them: each form gives the same integers as the arrays of the demo.
+//! Data in common formats: each form gives the same integers as the arrays of the demo.
 
 use std::path::{Path, PathBuf};
 

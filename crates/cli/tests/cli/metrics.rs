@@ -1,4 +1,4 @@
-//! Metrics on networks that pass their input on, with data and labels in the forms that people have.
+//! Metrics on networks that pass their input on, with data and labels in common formats.
 
 use std::path::{Path, PathBuf};
 

@@ -76,7 +76,7 @@ fn an_interrupt_at_any_moment_leaves_nothing_half_written() {
         let left = files(&folder.path().join("out8192"));
         match status.code() {
             Some(0) => assert_eq!(left, finished),
-            // Before the handler stands, the signal itself ends the process.
+            // Before the handler is installed, the signal itself ends the process.
             Some(130) | None => {
                 assert!(!left.iter().any(|f| f.contains("tmp")), "{left:?}");
                 assert_eq!(files(folder.path()).len() - left.len(), before.len(), "{left:?}");

@@ -147,7 +147,7 @@ fn a_signal_ends_what_waits_for_a_pipe() {
     for signal in ["-TERM", "-INT"] {
         let child =
             start(&["inspect".into(), pipe.display().to_string()], Stdio::null(), Stdio::piped());
-        // The command opens the pipe once its handler stands; then nothing comes.
+        // The command opens the pipe once its handler is installed; then nothing follows.
         let writer = File::options().write(true).open(&pipe).unwrap();
         let killed = Command::new("kill").args([signal, &child.id().to_string()]).status();
         assert!(killed.unwrap().success());

@@ -51,7 +51,7 @@ pub enum ExportError {
     /// The files cannot be written.
     #[error(transparent)]
     Output(#[from] OutputError),
-    /// The name that was asked for cannot stand in code.
+    /// The name that was asked for cannot be used in code.
     #[error(
         "the name {found:?} cannot be that of functions and files: expected ASCII letters, digits and \
          underscores that no language or header has taken, such as {usable:?}"

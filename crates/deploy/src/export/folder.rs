@@ -1,10 +1,11 @@
-//! Folders of exports: which files the exporter wrote, which people changed, and what may be written.
+//! Folders of exports: which files the exporter wrote, which were changed by hand, and what may be
+//! written.
 //!
 //! A folder's manifest lists every file that was written, with its SHA-256. The next export replaces
 //! or removes what is still as it was written, and touches nothing else:
 //!
-//! - files that people added stay;
-//! - files that people adapt to their board or project ([`is_adapted`]) are written once: where they
+//! - files that the user added are kept;
+//! - files that the user adapts to a board or project ([`is_adapted`]) are written once: where they
 //!   were changed, they stay, and the export says so;
 //! - where another file was changed, or lies where a file would go, the export is refused, before
 //!   anything changes: a network beside half of another one would give wrong outputs.
@@ -43,7 +44,7 @@ impl ExportFile {
     }
 }
 
-/// A file that stays as people changed it.
+/// A file that was changed by hand and is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
     /// The file.
@@ -57,11 +58,11 @@ pub struct Kept {
 pub struct Written {
     /// All files of the export, whether they changed or not.
     pub files: Vec<PathBuf>,
-    /// Those that stay as people changed them.
+    /// Files that were changed by hand and are kept.
     pub kept: Vec<Kept>,
 }
 
-/// Whether a file is one that people adapt to their board or project.
+/// Whether a file is meant to be adapted to a board or project.
 fn is_adapted(path: &str) -> bool {
     let generated = ["firmware/layers.h"];
     let project = ["Cargo.toml", "Makefile", "examples/stream.rs", "main.c"];
@@ -69,7 +70,7 @@ fn is_adapted(path: &str) -> bool {
 }
 
 /// Checks that an export may be written to `dir`: there is no such folder, it is empty, or it holds an
-/// export whose files are as they were written, but for those that people adapt.
+/// export whose files are as they were written, except those meant to be adapted.
 ///
 /// # Errors
 /// If it may not.
@@ -230,7 +231,7 @@ impl Manifest {
     }
 }
 
-/// What a file holds, if there is one. What is there and is no file differs from every file.
+/// What a file holds, if there is one. Anything other than a file differs from every file.
 fn contents(path: &Path) -> Result<Option<Vec<u8>>, OutputError> {
     match fs::read(path) {
         Ok(contents) => Ok(Some(contents)),

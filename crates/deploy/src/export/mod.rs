@@ -44,7 +44,7 @@ pub fn target(name: &str) -> Result<&'static Target, ExportError> {
 
 /// Prints integer programs in one form.
 pub trait Exporter: Sync {
-    /// The name that people choose it by.
+    /// The name that selects it on the command line.
     fn name(&self) -> &'static str;
 
     /// What it writes, in one line.
@@ -67,7 +67,7 @@ pub trait Exporter: Sync {
     /// Writes `program` to the folder `dir`, for `target`, with a self-test on the samples of
     /// `self_test`, under the program's own name.
     ///
-    /// `dir` does not exist, is empty, or holds an earlier export. Files that people added to that
+    /// `dir` does not exist, is empty, or holds an earlier export. Files that the user added to that
     /// stay, and those that they changed are kept or refused, see [`stage_folder`].
     ///
     /// # Errors
@@ -105,7 +105,7 @@ impl<'a> Options<'a> {
         Self { target, name: None, kernels: None }
     }
 
-    /// The identifier that stands for the program.
+    /// The identifier of the program.
     ///
     /// # Errors
     /// If the name that was asked for is none.
@@ -155,7 +155,7 @@ pub struct Figures {
 pub struct Exported {
     /// All files of the export.
     pub files: Vec<PathBuf>,
-    /// Those that stay as people changed them.
+    /// Files that were changed by hand and are kept.
     pub kept: Vec<Kept>,
     /// What the program takes.
     pub figures: Figures,

@@ -336,7 +336,7 @@ mod tests {
 
     type Contents = Vec<(String, String)>;
 
-    /// Every file below `folder`, but for those of staging folders.
+    /// Every file below `folder`, except in staging folders.
     fn contents(folder: &Path) -> Contents {
         fn collect(folder: &Path, prefix: &str, found: &mut Contents) {
             for entry in fs::read_dir(folder).expect("a folder").flatten() {

@@ -17,7 +17,7 @@ pub const MAX_TAPS: usize = 64;
 /// Channels that follow the last one in the biases and multipliers of the vector kernels.
 pub const MVE_PADDING: usize = 3;
 
-/// The kernels that `node` runs on where `available` are there.
+/// The kernels that `node` runs on where `available` exist.
 pub fn chosen(program: &Program, node: &IntNode, available: Kernels) -> Kernels {
     let fits = match available {
         Kernels::Portable => false,

@@ -59,7 +59,7 @@ pub fn last_reads(program: &Program) -> Vec<Option<usize>> {
     last
 }
 
-/// The first input of the node at `index`, if its output may stand in the same bytes: the operation
+/// The first input of the node at `index`, if its output may use the same bytes: the operation
 /// is element-wise, both take as many bytes, and nothing reads the input again, in this node or
 /// later. In a stream rows come and go: see [`replaceable_inputs`](super::rows::replaceable_inputs).
 ///

@@ -17,7 +17,7 @@ pub const ALIGNMENT: usize = 8;
 /// Random exchanges of two buffers in the order of placement that are tried where there are streams.
 const EXCHANGES: usize = 400;
 
-/// Who stands in a buffer.
+/// The occupant of a buffer.
 #[derive(Clone, Copy)]
 enum Occupant {
     Tensor(usize),
@@ -93,7 +93,7 @@ fn best_of_two(buffers: &[Buffer]) -> Arrangement {
     by_size.sort_by_key(|&index| std::cmp::Reverse(buffers[index].bytes));
     let mut best = place(buffers, by_size);
     if buffers.iter().any(|buffer| !buffer.reaches_into.is_empty()) {
-        // What is written last stands lowest, so that each output can reach into its input.
+        // What is written last is placed lowest, so that each output can reach into its input.
         let placed = place(buffers, (0..buffers.len()).rev().collect());
         if placed.arena_bytes < best.arena_bytes {
             best = placed;
@@ -175,7 +175,7 @@ fn buffers(program: &Program, streams: &[Stream], scratch: &[usize]) -> Vec<Buff
     buffers
 }
 
-/// Bytes from the start of `lower` to the start of `upper` if that stands after it.
+/// Bytes from the start of `lower` to the start of `upper` if that comes after it.
 fn clearance(buffers: &[Buffer], lower: usize, upper: usize) -> usize {
     let reach = buffers[lower].reaches_into.iter().find(|(other, _)| *other == upper);
     reach.map_or(buffers[lower].bytes, |(_, bytes)| buffers[lower].bytes.min(*bytes))

@@ -22,7 +22,7 @@ const LONGEST: usize = 8;
 /// Nodes of the largest program that is searched; the search takes the square of it.
 const MOST_NODES: usize = 400;
 
-/// A change must save this part of the arena to be worth its work: one in so many bytes.
+/// A change must save this part of the arena to be worth its work: one in this many bytes.
 const WORTH: usize = 16;
 
 /// `program`, which is valid, with streams and packed activations where they lower its arena on

@@ -163,7 +163,7 @@ pub fn replaceable_inputs(program: &Program, stream: &Stream) -> Vec<(TensorId, 
     externals.filter(|(id, _)| dies(id) && !read_whole(id)).collect()
 }
 
-/// Checks that nothing but the last output leaves the stream.
+/// Checks that only the last output leaves the stream.
 fn verify_closed(program: &Program, stream: &Stream) -> Result<(), Violation> {
     let last = stream.last();
     for index in stream.first..last {

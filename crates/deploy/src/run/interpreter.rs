@@ -36,7 +36,7 @@ const ARENAS_BYTES: usize = 256 << 20;
 
 /// Samples of the wrong size for a program.
 #[derive(Debug, thiserror::Error)]
-#[error("expected inputs of {expected} bytes a sample, found {found} bytes")]
+#[error("expected inputs of {expected} bytes per sample, found {found} bytes")]
 pub struct InputSizeError {
     /// Bytes of one sample.
     pub expected: usize,
@@ -402,7 +402,7 @@ impl<'p> Interpreter<'p> {
 /// Runs samples, given back to back, on all cores; the outputs are back to back in the same order.
 ///
 /// # Errors
-/// If the bytes are no whole number of samples.
+/// If the bytes are not a whole number of samples.
 pub fn run_batch(program: &Placed, path: Path, inputs: &[u8]) -> Result<Vec<u8>, InputSizeError> {
     let interpreter = Interpreter::new(program, path);
     let [input, output] = [program.input, program.output].map(|id| program.tensors[id.0].bytes());

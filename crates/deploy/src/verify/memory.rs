@@ -146,7 +146,7 @@ fn within(region: Region, other: Region) -> bool {
     other.offset <= region.offset && region.offset + region.bytes <= other.offset + other.bytes
 }
 
-/// Who stands in a live region.
+/// The occupant of a live region.
 #[derive(Clone, Copy)]
 enum Occupant<'a> {
     Tensor(&'a IntTensor),

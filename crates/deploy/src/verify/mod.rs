@@ -22,7 +22,7 @@
 //!      starts within the input padded by `pad` on both sides; a window of a pool holds at least one
 //!      element that is not padding;
 //!    - weights: bits 2..=8, stored in `storage_bits` of them and packed to `packed_len` bytes,
-//!      values within `weight_range`; one bias an output channel, one multiplier and scale an output
+//!      values within `weight_range`; one bias per output channel, one multiplier and scale an output
 //!      channel or for all; scales positive and finite;
 //!    - multipliers are normalised, with exponents of -31..=30, below 15 where accumulators are wide;
 //!    - accumulators: the largest that any input can give fits 32 bits (64 for 16-bit activations),
@@ -33,7 +33,7 @@
 //! 5. Streams: in the order of the nodes, without a node in two of them; their nodes run row by row
 //!    and read what they pass on to each other, which no other node and no caller reads; memory holds
 //!    the rows that windows cover; no tensor is taller than [`MAX_HEIGHT`](crate::place::rows::MAX_HEIGHT).
-//! 6. Memory: tensors stand at multiples of their element's size, scratch at multiples of 8 and is as
+//! 6. Memory: tensors are placed at multiples of their element's size, scratch at multiples of 8 and is as
 //!    large as the operation needs; everything lies inside the arena, which is at most
 //!    [`MAX_ARENA_BYTES`]; regions that are live at the same time share no byte, except that an
 //!    element-wise operation may write exactly over its first input if nothing reads that again, and
@@ -72,7 +72,7 @@ pub const MAX_WINDOW: usize = u16::MAX as usize;
 
 /// Checks the invariants of operations and tensors: all of the module's list but streams and memory.
 ///
-/// Neither panics nor allocates more than a few words a tensor, whatever the program holds.
+/// Neither panics nor allocates more than a few words per tensor, whatever the program holds.
 pub fn verify(program: &Program) -> Result<(), VerifyError> {
     let mut found = VerifyError::default();
     for (what, count) in [("operations", program.nodes.len()), ("tensors", program.tensors.len())] {

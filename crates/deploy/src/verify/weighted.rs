@@ -162,7 +162,7 @@ pub(super) fn scaled_bound(multiplier: Multiplier, bound: i64) -> Option<i64> {
     if shifted > i64::from(i32::MAX) {
         return None;
     }
-    // Monotone, and symmetric but for the first rounding.
+    // Monotone, and symmetric except for the first rounding.
     Some(i64::from(multiplier.apply(bound as i32)) + 1)
 }
 

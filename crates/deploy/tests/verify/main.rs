@@ -49,14 +49,14 @@ fn op(model: &mut Program) -> &mut IntOp {
 fn conv_geometry(model: &mut Program) -> &mut ConvGeometry {
     match op(model) {
         IntOp::Conv2d { geometry, .. } => geometry,
-        other => panic!("{} is no convolution", other.name()),
+        other => panic!("{} is not a convolution", other.name()),
     }
 }
 
 fn pool_geometry(model: &mut Program) -> &mut PoolGeometry {
     match op(model) {
         IntOp::AveragePool { geometry, .. } | IntOp::MaxPool { geometry, .. } => geometry,
-        other => panic!("{} is no pool", other.name()),
+        other => panic!("{} is not a pool", other.name()),
     }
 }
 
@@ -357,7 +357,7 @@ fn weights_are_packed_as_their_bits_say() {
 #[test]
 fn counts_of_biases_multipliers_and_scales_agree_with_the_channels() {
     for model in [conv(), depthwise()] {
-        breaks(model.clone(), "6 biases, one an output channel, found 5", |m| {
+        breaks(model.clone(), "6 biases, one per output channel, found 5", |m| {
             weights_of(m).bias.pop();
         });
         let message = "one multiplier for all or for each of 6 output channels, found 5";

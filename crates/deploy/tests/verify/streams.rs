@@ -21,7 +21,7 @@ fn memory_holds_the_rows_that_windows_cover_and_the_output_reaches_into_the_inpu
     let row = model.tensors[0].row_bytes();
     let (stream, rows) = model.row_programs().next().expect("one stream");
     assert_eq!(rows.capacities(), [3, 3, 8]);
-    // When row y is written, the first pool goes on to row y + 3, which reads from row y + 2 on.
+    // When row y is written, the first pool continues to row y + 3, which reads from row y + 2 on.
     let reach = [(TensorId(0), 0)];
     assert_eq!(replaceable_inputs(&model, stream), reach);
     assert_eq!(model.arena_bytes(), 8 * row + (3 * row).next_multiple_of(8) + 3 * row);

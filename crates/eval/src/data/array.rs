@@ -21,7 +21,7 @@ pub struct Array {
 pub enum Values {
     /// Integers, and truth values as 0 and 1.
     Integers(Vec<i64>),
-    /// Floats.
+    /// Floating-point elements.
     Floats(Vec<f64>),
 }
 

@@ -16,7 +16,7 @@ const BLOCK_BYTES: usize = 64 << 20;
 /// An array in a file, the last axis the fastest.
 #[derive(Debug)]
 pub(super) struct Dense {
-    /// The file that people named.
+    /// The file that was named.
     path: PathBuf,
     /// Where the elements are if not there.
     temporary: Option<NamedTempFile>,

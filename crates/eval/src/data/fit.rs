@@ -14,7 +14,7 @@ pub(super) struct Fit {
     pub items: usize,
     /// For recordings: the frames of each, and the elements of a frame.
     pub frames: Option<(usize, usize)>,
-    /// What people should know about it.
+    /// A note about it.
     pub note: Option<String>,
 }
 

@@ -19,8 +19,8 @@ pub(super) struct Listing {
     pub notes: Vec<String>,
 }
 
-/// Lists a folder: of files, or of one folder a class, whose sorted names are the class indices, or
-/// whose places in `classes` are, if the classes are known.
+/// Lists a folder: of files, or of one folder per class, whose sorted names are the class indices,
+/// or whose places in `classes` are, if the classes are known.
 pub(super) fn list(folder: &Path, classes: &[String]) -> Result<Listing, DataError> {
     let mut notes = Vec::new();
     let (files, folders) = entries(folder)?;
@@ -32,7 +32,7 @@ pub(super) fn list(folder: &Path, classes: &[String]) -> Result<Listing, DataErr
             // Such as a licence beside the folders of classes.
             if !samples(folder, files, &mut Vec::new())?.is_empty() {
                 let problem =
-                    "holds samples beside folders: keep either samples, or one folder a class";
+                    "holds samples beside folders: keep either samples, or one folder per class";
                 return Err(DataError::format(folder, problem));
             }
             by_class(folder, folders, classes, &mut notes)?
@@ -61,7 +61,7 @@ fn form(file: &Path) -> Option<Form> {
     }
 }
 
-/// The files and folders of a folder, sorted, but for hidden ones.
+/// The files and folders of a folder, sorted, without hidden ones.
 fn entries(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), DataError> {
     let unreadable = |source| DataError::Unreadable { path: folder.into(), source };
     let (mut files, mut folders) = (Vec::new(), Vec::new());
@@ -131,7 +131,7 @@ fn by_class(
         let (files, deeper) = entries(class)?;
         if let Some(deeper) = deeper.first() {
             let problem = format!(
-                "holds folders in folders ({}): expected samples, or one folder a class",
+                "holds folders in folders ({}): expected samples, or one folder per class",
                 deeper.display()
             );
             return Err(DataError::format(folder, problem));

@@ -73,7 +73,7 @@ impl Images {
             } else if facts.deep != images.deep {
                 let [bits, first] = [facts.deep, images.deep].map(|deep| if deep { 16 } else { 8 });
                 let problem = format!(
-                    "has {bits} bits a channel, but {} has {first}: save all alike",
+                    "has {bits} bits per channel, but {} has {first}: save all alike",
                     images.files[0].display()
                 );
                 return Err(DataError::format(file, problem));
@@ -162,7 +162,7 @@ fn target(
         DataError::format(folder, problem)
     };
     if input.preprocessing.window_frames.is_some() {
-        let problem = "holds images, of which there are no windows of frames";
+        let problem = "contains images, which have no windows of frames";
         return Err(DataError::format(folder, problem));
     }
     let (height, width, channels) = match input.shape[..] {

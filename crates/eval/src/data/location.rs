@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::DataError;
 
-/// A data file as people name it: `x.npy`, a folder, or `file.npz:x` and `file.csv:label` for an
-/// array of an archive and a column of a table.
+/// A data file as named on the command line: `x.npy`, a folder, or `file.npz:x` and
+/// `file.csv:label` for an array of an archive and a column of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Location {
     pub path: PathBuf,
@@ -19,7 +19,7 @@ pub(super) struct Location {
 pub(super) enum Form {
     Npy,
     Npz,
-    /// A table, or labels one a line.
+    /// A table, or labels one per line.
     Table,
     Image,
     Wave,

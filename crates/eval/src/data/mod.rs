@@ -1,11 +1,11 @@
-//! Data as people have them: samples, streamed, and labels.
+//! Data in common formats: samples, which are streamed, and labels.
 //!
 //! | form | file |
 //! |---|---|
 //! | .npy, every plain type, byte order and order of axes | `npy.rs`, `dense.rs` |
 //! | .npz, one array or the named one | `npz.rs` |
-//! | tables in text, and labels one a line | `table.rs` |
-//! | folders of files, or of one folder a class | `folder.rs` |
+//! | tables in text, and labels one per line | `table.rs` |
+//! | folders of files, or of one folder per class | `folder.rs` |
 //! | PNG and JPEG images, WAV recordings | `images.rs`, `waves.rs` |
 //!
 //! `samples.rs` reads all of them as inputs of a model, `read.rs` small arrays (`array.rs`) into memory. Nothing

@@ -1,6 +1,6 @@
-//! What people should know about how data are read.
+//! Notes on how data are read.
 
-/// What people should know of whole numbers that become f32.
+/// A note on whole numbers that are rounded to f32.
 pub(super) fn rounded(place: &str, number: &str) -> String {
     format!(
         "{place}: holds whole numbers that 32-bit floats do not, such as {number}, and is rounded to \

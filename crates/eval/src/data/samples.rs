@@ -240,7 +240,7 @@ impl Samples {
         self.recordings.as_ref().is_some_and(|recordings| recordings.begins.is_none())
     }
 
-    /// The path as people gave it.
+    /// The path as given by the user.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -270,7 +270,7 @@ impl Samples {
         &self.input.preprocessing
     }
 
-    /// What people should know if the raw elements have another type than those that the model was
+    /// A note if the raw elements have another type than those that the model was
     /// calibrated with, and both are scaled alike: bytes and floats of one image rarely are.
     pub fn element_note(&self, calibrated: &Preprocessing) -> Option<String> {
         let own = &self.input.preprocessing;
@@ -295,7 +295,7 @@ impl Samples {
         self.labels.as_ref()
     }
 
-    /// What people should know about how the data were read.
+    /// Notes on how the data were read.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }

@@ -1,4 +1,4 @@
-//! Tables in text: CSV with commas, semicolons or tabs, a header or none, and labels one a line.
+//! Tables in text: CSV with commas, semicolons or tabs, a header or none, and labels one per line.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -272,7 +272,7 @@ impl Fields {
 }
 
 /// Reads the numbers of a table for inputs of `elements` elements; all columns are numbers if
-/// `elements` is `None`, but for those whose names say that they are labels.
+/// `elements` is `None`, except those whose names say that they are labels.
 pub(super) fn rows(location: &Location, elements: Option<usize>) -> Result<Rows, DataError> {
     let path = &location.path;
     if let Some(name) = &location.name {

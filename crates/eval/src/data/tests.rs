@@ -146,7 +146,7 @@ fn whole_numbers_that_samples_hold_only_rounded_are_named() {
     let wide = |last: i64| [1, -16_777_217, 5, last].iter().flat_map(|x| x.to_le_bytes()).collect();
     let [note] = &of("<i8", wide(7))[..] else { panic!("one note") };
     assert!(note.contains("x.npy") && note.contains("such as -16777217"), "{note}");
-    // Those that floats hold are no reason for a note, nor are floats.
+    // Integers that floats represent exactly need no note, nor do floats.
     let exact = [1 << 24, 1 << 40, -3, i64::MIN].iter().flat_map(|x| x.to_le_bytes()).collect();
     assert_eq!(of("<i8", exact), [""; 0]);
     let floats = [0.1_f64, 16_777_217.0, 1.0, 2.0].iter().flat_map(|x| x.to_le_bytes()).collect();
@@ -481,7 +481,7 @@ fn windows_of_recordings_are_samples_or_come_together() {
     assert_eq!(Samples::open(&cut, &windows).unwrap().into_windows().count(), 3);
     let short = place.npy("x.npy", "<f4", &[12, 1, 1], &f32_bytes(&data));
     assert!(problem(&short, &windows).contains("windows of 2 frames need"));
-    // Frames hold their features last, and nobody takes them for channels first in silence.
+    // Frames hold their features last, and they are never silently taken for channels first.
     let frames = place.npy("x.npy", "<f4", &[4, 3], &f32_bytes(&data));
     let mut first = input(&[3, 2]);
     first.preprocessing.window_frames = Some(2);

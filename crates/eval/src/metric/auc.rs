@@ -57,7 +57,7 @@ impl Measure for Auc {
         };
         if !extents(labels.sample_shape()).is_empty() {
             return Err(format!(
-                "labels of shape {} are several a sample: expected one, 0 for normal and 1 for \
+                "labels of shape {} are several per sample: expected one, 0 for normal and 1 for \
                  anomalous",
                 labels.shape_text()
             ));

@@ -45,7 +45,7 @@ pub(super) fn prepare(setting: &Setting, metric: &str) -> Result<BinaryJudge, St
         [many] if per_sample => {
             return Err(format!(
                 "needs one output, or two classes: the outputs of shape {:?} are {many}; judge \
-                 classes by top1, and several labels a sample by multilabel",
+                 classes by top1, and several labels per sample by multilabel",
                 setting.output.shape
             ));
         }
@@ -55,7 +55,7 @@ pub(super) fn prepare(setting: &Setting, metric: &str) -> Result<BinaryJudge, St
         Fit::Single(labels) => Ok(BinaryJudge::of(setting, labels)),
         Fit::Classes(layout, _) => Err(format!(
             "needs one output for each label: the outputs of shape {:?} have {} classes for labels of \
-             shape {:?}; judge classes by top1, and several labels a sample by multilabel",
+             shape {:?}; judge classes by top1, and several labels per sample by multilabel",
             setting.output.shape,
             layout.classes,
             found.shape()

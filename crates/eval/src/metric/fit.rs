@@ -134,7 +134,7 @@ fn one_hot(labels: &Labels, outer: &[usize], axis: Option<ClassAxis>) -> Result<
                 "the labels in {path} have the shape {} of the outputs but are not one-hot: {}",
                 labels.shape_text(),
                 if binary {
-                    "some sample has no 1, or several; several labels a sample are judged by --metric \
+                    "some sample has no 1, or several; several labels per sample are judged by --metric \
                      multilabel"
                 } else {
                     "they hold other values than 0 and 1; give class indices, with numpy: \
@@ -209,7 +209,7 @@ fn misfit(output: &ModelOutput, labels: &Labels) -> String {
     let outer = extents(&output.shape);
     let hint = match outer[..] {
         [] => "one label of 0 or 1 a sample".to_string(),
-        [classes] => format!("one class a sample, or one-hot labels of {classes}"),
+        [classes] => format!("one class per sample, or one-hot labels of {classes}"),
         _ => {
             let places = |extents: &[usize]| with_samples(extents);
             format!(

@@ -42,7 +42,7 @@ pub struct Figure {
     pub interval: Option<Interval>,
 }
 
-/// A value with its confidence interval, as people read it.
+/// A value with its confidence interval, human-readable.
 pub(super) fn text(kind: MetricKind, value: f64, interval: Option<Interval>) -> String {
     let digits = |x: f64, digits: usize| match kind {
         // Errors have the unit of the outputs, which may be tiny or huge.

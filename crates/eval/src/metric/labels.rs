@@ -150,7 +150,7 @@ impl Labels {
         self.values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), fold)
     }
 
-    /// The shape as people read it, such as `[500, 4]`.
+    /// The shape in human-readable form, such as `[500, 4]`.
     pub(super) fn shape_text(&self) -> String {
         format!("{:?}", self.shape)
     }

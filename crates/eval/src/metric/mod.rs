@@ -80,7 +80,7 @@ impl MetricOptions {
         self.threshold.unwrap_or(0.5)
     }
 
-    /// Says what is wrong with the options.
+    /// Checks the options.
     ///
     /// # Errors
     /// If the threshold is not between 0 and 1.
@@ -239,7 +239,7 @@ impl Metric {
         self != Metric::F1
     }
 
-    /// A value with its confidence interval, as people read it.
+    /// A value with its confidence interval, human-readable.
     pub fn text(self, value: f64, interval: Option<Interval>) -> String {
         judgement::text(self.kind(), value, interval)
     }

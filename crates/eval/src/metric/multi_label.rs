@@ -1,4 +1,4 @@
-//! `multilabel`: several labels a sample, each an output with a threshold.
+//! `multilabel`: several labels per sample, each an output with a threshold.
 
 use super::fit::{no_windows, truth_of_outputs};
 use super::interval::{Positives, of_correct, of_f1, of_shares};

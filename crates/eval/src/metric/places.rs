@@ -1,4 +1,4 @@
-//! Right and wrong answers, one a sample or one for each of its places.
+//! Right and wrong answers, one per sample or one for each of its places.
 
 use super::interval::{of_correct, of_shares};
 use super::{Judgement, Outcomes};

@@ -32,7 +32,7 @@ impl Measure for R2 {
         let means: Vec<f64> = (0..outputs).map(|o| column(o).sum::<f64>() / samples).collect();
         let variance = |o: usize| column(o).map(|x| (x - means[o]).powi(2)).sum::<f64>() / samples;
         let variances: Vec<f64> = (0..outputs).map(variance).collect();
-        // What is left of rounding is no variance.
+        // Rounding errors do not count as variance.
         let constant = |&o: &usize| variances[o] <= 1e-24 * (means[o] * means[o]);
         if let Some(output) = (0..outputs).find(constant) {
             return Err(format!(

@@ -323,7 +323,7 @@ fn areas_have_delongs_interval_averaged_over_groups() {
     // Placements 1, 1/3, 1 and 1, 2/3, 2/3: variances 4/27 and 1/27, over 3; t(2) = 4.30265.
     // The margin 1.06899 over 7/9 (1 - 7/9) is 6.18488, about the logit 1.25276.
     close(found.interval, (0.00716, 0.99941));
-    // Kinds that are apart are no proof: 1 of 10 and 10 by Newcombe's method 5.
+    // Disjoint kinds are not a proof: 1 of 10 and 10 by Newcombe's method 5.
     let labels: Vec<f64> = (0..20).map(|i| f64::from(u8::from(i >= 10))).collect();
     let scores: Vec<f32> = (0..20).map(|i| i as f32).collect();
     let found = Case::new(&[1], &[20], &labels).judge(Metric::Auc, &scores);

@@ -167,7 +167,7 @@ impl Judge {
             draws.iter().filter_map(|metrics| over_draws(metrics, difference.len(), binary)),
         );
         let found = self.metric(&difference);
-        // What is left of rounding is no difference.
+        // Rounding errors do not count as a difference.
         let found = if found.abs() < 1e-12 { 0.0 } else { found };
         let count = difference.len() as f64;
         let centre = if binary { found * count / (count + 2.0) } else { found };

@@ -120,7 +120,7 @@ fn most_plausible(tried: &[Tried]) -> Option<&Tried> {
     as_good.into_iter().find(|one| one.unlikeness <= least + AS_GOOD)
 }
 
-/// What a network reaches that knows nothing of its input.
+/// The metric of a network that ignores its input.
 fn chance(evaluation: &Evaluation) -> Option<f64> {
     match evaluation.metric {
         Metric::Top1 | Metric::Binary => {

@@ -11,7 +11,7 @@ pub struct EvaluationFacts {
     pub higher_is_better: bool,
     /// Evaluated samples.
     pub samples: usize,
-    /// What a network reaches that knows nothing of its input; absent where that is not known.
+    /// The metric of a network that ignores its input; absent if unknown.
     pub chance: Option<f64>,
     /// The float network's metric.
     pub float: Option<Found>,

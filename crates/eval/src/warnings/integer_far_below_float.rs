@@ -5,7 +5,7 @@ use burn_ptq::warnings::Facts;
 
 use super::EvaluationFacts;
 
-/// The share of what the float network has above chance that widths of so many bits may lose.
+/// The share of what the float network has above chance that this many bits may lose.
 fn allowed(bits: u8) -> f64 {
     match bits {
         8.. => 0.05,

@@ -1,4 +1,4 @@
-//! The checks of an evaluation: each finds one thing that a person should doubt.
+//! The checks of an evaluation: each finds one reason to doubt it.
 //!
 //! To add one: a file with a function that [`Check`] describes, a line in [`CHECKS`], and a test that
 //! triggers it. The checks of calibration and layers are in [`burn_ptq::warnings`].
@@ -16,7 +16,7 @@ use burn_ptq::warnings::{Facts, check_with};
 pub use evaluated::SCALING_SAMPLES;
 pub use facts::{EvaluationFacts, Found};
 
-/// Looks for one thing that a person should doubt in an evaluation of the network that the facts are
+/// Looks for one reason to doubt an evaluation of the network that the facts are
 /// about.
 pub type Check = fn(&EvaluationFacts, &Facts) -> Option<Warning>;
 

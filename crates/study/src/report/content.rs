@@ -28,7 +28,7 @@ fn overview(analysis: &Analysis) -> Section {
     let lacking = analysis.planned - analysis.finished;
     let state = match lacking {
         0 => String::new(),
-        n => format!(" {n} of the {} planned runs are not there yet.", analysis.planned),
+        n => format!(" {n} of the {} planned runs are missing.", analysis.planned),
     };
     let failed = match analysis.failures.len() {
         0 => "none failed".into(),
@@ -162,7 +162,7 @@ fn main_effects(analysis: &Analysis, experiment: &ExperimentResult) -> Table {
 fn panel(analysis: &Analysis, experiment: &ExperimentResult, task: usize) -> Panel {
     let summary = &analysis.tasks[task];
     let cells: Vec<&Cell> = experiment.cells.iter().filter(|c| c.task == task).collect();
-    // The first axis turns fastest, so the others stand before it, said once.
+    // The first axis turns fastest, so the others come before it, once.
     let mut said: Vec<Option<usize>> = vec![None; experiment.axes.len()];
     let rows = cells.iter().map(|cell| {
         let mut row = Vec::new();

@@ -23,7 +23,7 @@ pub(super) fn flash(analysis: &Analysis) -> Section {
         "What does flash buy?",
         "Every cell of the study, by the bytes of its constants as stored (weights, biases, \
          multipliers, tables), without code. The staircase joins the cells that no smaller one \
-         equals; the numbers stand in the table. Hollow points are single runs, which may be good \
+         equals; the table has the numbers. Hollow points are single runs, which may be good \
          by chance and are not joined. The best of many cells looks a little better \
          than it is, since it was chosen on the evaluation samples.",
         &cost,

@@ -6,7 +6,7 @@ use maud::Markup;
 pub(super) struct Section {
     /// Its heading.
     pub(super) title: String,
-    /// What stands in it.
+    /// Its content.
     pub(super) blocks: Vec<Block>,
 }
 

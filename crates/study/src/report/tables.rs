@@ -1,4 +1,4 @@
-//! The numbers for programs: a row a cell, and a row a run.
+//! The numbers for programs: a row per cell, and a row per run.
 
 use burn_ptq_deploy::printable;
 

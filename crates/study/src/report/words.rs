@@ -1,4 +1,4 @@
-//! Numbers and verdicts as people read them.
+//! Numbers and verdicts in human-readable form.
 
 use burn_ptq_eval::metric::{Metric, MetricKind};
 

@@ -95,7 +95,7 @@ impl Window {
         for axis in 0..2 {
             if let Some(position) = (0..output[axis]).find(|&p| counted(axis, p) == 0) {
                 return Err(format!(
-                    "its window {position} along {} holds nothing but padding, which a pool has no \
+                    "its window {position} along {} contains only padding, which a pool has no \
                      value for: the input has {} elements, padded by {} in front and {} at its end",
                     AXES[axis], extents[axis], self.begin[axis], self.end[axis],
                 ));

@@ -23,7 +23,7 @@ const REMEMBERED: usize = 64;
 static CAPTURED: Mutex<VecDeque<Captured>> = Mutex::new(VecDeque::new());
 
 struct Captured {
-    /// A hash of all parameters' identifiers, and of the values of those that are no statistics.
+    /// A hash of all parameters' identifiers, and of the values of those that are not statistics.
     weights: u64,
     /// By path.
     statistics: BTreeMap<String, u64>,

@@ -1,7 +1,7 @@
 //! Layers of Burn that cannot be imported, found by their parameters.
 //!
 //! A recurrent layer is hundreds of captured operations, each refused for a reason of its own. What
-//! people want to read is the layer's name: all its operations become one node.
+//! matters to the reader is the layer's name: all its operations become one node.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;

@@ -7,7 +7,7 @@ macro_rules! operations {
         pub(super) enum Operation { $($variant,)* }
 
         impl Operation {
-            /// All operations, as people look for them.
+            /// All operations, in the order of the reference.
             const ALL: &[Self] = &[$(Self::$variant,)*];
 
             /// The ONNX operator.

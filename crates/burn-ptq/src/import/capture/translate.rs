@@ -59,7 +59,7 @@ struct Writer<'a> {
     /// What tensors that were written are called.
     names: HashMap<TensorId, String>,
     taken: HashSet<String>,
-    /// The node that wrote a tensor, by the name that people know.
+    /// The node that wrote a tensor, by its familiar name.
     owners: HashMap<TensorId, String>,
     /// What does not depend on the input.
     constants: HashSet<TensorId>,

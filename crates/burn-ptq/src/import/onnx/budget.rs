@@ -26,8 +26,8 @@ impl Budget {
         Self { bytes: BYTES, positions: POSITIONS, nodes: MAX_NODES, elements: ELEMENTS }
     }
 
-    /// The number of elements of a constant of `shape` with `size` bytes an element, if so many may
-    /// be allocated.
+    /// The number of elements of a constant of `shape` with `size` bytes per element, if that many
+    /// may be allocated.
     pub fn allocate(&mut self, shape: &[usize], size: usize) -> Result<usize, Refusal> {
         if shape.len() > MAX_RANK {
             let problem = format!("a constant has {} axes, more than {MAX_RANK}", shape.len());

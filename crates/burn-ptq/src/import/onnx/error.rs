@@ -166,7 +166,7 @@ fn line(group: &[&Problem]) -> String {
     format!("{}: {}; {}", nodes.join(", "), first.problem, first.hint)
 }
 
-/// Where a model comes from, which says how people can change it.
+/// Where a model comes from, which determines how it can be changed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::import) enum Source {
     /// An ONNX file.

@@ -54,7 +54,7 @@ pub(super) struct Site<'m> {
 }
 
 impl Importer<'_> {
-    /// Lets a value stand without its batch axis, which had an extent of 1.
+    /// Drops the batch axis of a value, which had an extent of 1.
     pub fn drop_batch(&mut self, id: ValueId) {
         self.unbatched.insert(id);
     }
@@ -134,7 +134,7 @@ impl Importer<'_> {
         constant.to_array()
     }
 
-    /// Lets `site` stand for `id`, into whose node it was merged.
+    /// Makes `site` refer to `id`, into whose node it was merged.
     pub fn merge(&mut self, site: &Site, id: ValueId) -> ValueId {
         self.graph.values[id.0].name = site.output.into();
         id

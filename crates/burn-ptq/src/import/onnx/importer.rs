@@ -16,7 +16,7 @@ use super::order::{display_name, needed_nodes};
 use super::{interface, is_standard_domain, operators, tensor};
 use crate::graph::{Graph, Value, ValueId};
 
-/// After so many problems the rest is not looked at.
+/// After this many problems, the rest is not examined.
 const MAX_PROBLEMS: usize = 1000;
 
 /// Operators whose output has the shape of their first input, though they cannot be imported.
@@ -24,8 +24,8 @@ const KEEP_SHAPE: &str = "Abs Ceil Celu Cos DequantizeLinear Elu Erf Exp Floor G
     LRN LayerNormalization Log LpNormalization MeanVarianceNormalization Mish PRelu Pow QuantizeLinear \
     Reciprocal Round Selu Shrink Sign Sin Softplus Softsign Sqrt Swish ThresholdedRelu";
 
-/// Operators that mean the same for values without a batch axis: they know no axes, or count them from
-/// the last.
+/// Operators that mean the same for values without a batch axis: they do not depend on axes, or
+/// count them from the last.
 const WITHOUT_BATCH: &str = "Add Cast Clip Div Dropout HardSigmoid HardSwish Identity LeakyRelu MatMul Max \
     Min Mul Neg Relu Sigmoid Sub Tanh";
 

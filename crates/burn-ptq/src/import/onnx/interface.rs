@@ -18,7 +18,7 @@ pub(super) struct Interface<'m> {
     pub batch: Option<usize>,
 }
 
-/// An input that is no constant.
+/// An input that is not a constant.
 pub(super) struct Input<'m> {
     pub name: &'m str,
     /// The shape of one sample; `None` where it is not known, which is a problem.
@@ -129,7 +129,7 @@ fn is_bounded(shape: &[usize]) -> bool {
     elements.is_some_and(|n| n <= MAX_VALUE_ELEMENTS)
 }
 
-/// A shape as people write it: `[N, 3, 32, 32]`.
+/// A shape as written in text: `[N, 3, 32, 32]`.
 fn shown(shape: &TensorShapeProto) -> String {
     let dims: Vec<String> = shape
         .dim

@@ -88,7 +88,7 @@ pub fn supported_operators() -> impl Iterator<Item = SupportedOperator> {
 /// Reads the ONNX file at `path`; the graph is named after it.
 ///
 /// # Errors
-/// If it cannot be read, is no ONNX model of a supported version, has more than one input or
+/// If it cannot be read, is not an ONNX model of a supported version, has more than one input or
 /// output, or holds nodes that cannot be imported, in which case all of them are listed.
 pub fn read(path: &Path) -> Result<Graph, ImportError> {
     Ok(read_with(path, &Options::default())?.graph)

@@ -20,7 +20,7 @@ pub struct InputShape {
     pub shape: Vec<usize>,
 }
 
-/// Text that is no shape of an input.
+/// Text that is not a valid input shape.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "'{0}' is not a shape: expected extents of at least 1 such as 1x3x96x96, the batch first, or \

@@ -21,7 +21,7 @@ pub fn raw_type(element: Element) -> &'static str {
     }
 }
 
-/// What stands for the placeholders of the templates.
+/// The values of the placeholders in the templates.
 pub fn values(program: &Program, id: &str) -> [(&'static str, String); 10] {
     let rule = InputRule::new(program);
     let input = &program.tensors[program.input.0];
@@ -233,7 +233,7 @@ fn definitions(program: &Program, id: &str) -> String {
     text.trim_end().to_owned()
 }
 
-/// A string literal in C: bytes that are no plain ASCII are octal escapes.
+/// A string literal in C: bytes other than plain ASCII are octal escapes.
 fn literal(text: &str) -> String {
     let escaped: String = text
         .bytes()

@@ -116,7 +116,7 @@ fn flash_constant_bytes(program: &Placed) -> usize {
     program.nodes.iter().map(bytes).chain(streams).sum()
 }
 
-/// What stands for the placeholders of the templates, but for those of input and output.
+/// The values of the placeholders in the templates, except those of input and output.
 fn values(program: &Placed, self_test: &SelfTest, target: &Target, id: &str) -> Values {
     let input = &program.tensors[program.input.0];
     let output = &program.tensors[program.output.0];

@@ -138,7 +138,7 @@ struct Printer<'a> {
     index: usize,
     node: &'a IntNode,
     id: &'a str,
-    /// Whether the calls stand in a function that computes one row.
+    /// Whether the calls are inside a function that computes one row.
     by_rows: bool,
 }
 

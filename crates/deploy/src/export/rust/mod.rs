@@ -148,7 +148,7 @@ fn kernel_files() -> Result<Vec<ExportFile>, ExportError> {
     ]);
     let manifest = ExportFile::text("kernels/Cargo.toml", values.fill(KERNELS_MANIFEST)?);
     values.all_used()?;
-    // The module that this very list comes from is no part of an export.
+    // The module that contains this list is not part of an export.
     let own = "#[cfg(any(test, feature = \"source\"))]\npub mod source;\n";
     let source = |(name, text): &(&str, &str)| {
         ExportFile::text(format!("kernels/src/{name}"), text.replace(own, ""))
@@ -215,7 +215,7 @@ fn rust_type(dtype: DType) -> &'static str {
     }
 }
 
-/// What stands for the placeholders of the templates.
+/// The values of the placeholders in the templates.
 fn values(
     program: &Placed,
     self_test: &SelfTest,

@@ -28,7 +28,7 @@ pub fn bytes(rows: &RowProgram) -> usize {
     4 * (rows.buffers.len() * BUFFER + rows.stages.len() * STAGE)
 }
 
-/// The tables of a stream; they stand in the module of its first node.
+/// The tables of a stream; they are in the module of its first node.
 pub fn constants(rows: &RowProgram) -> String {
     let path = "burn_ptq_kernels::stream";
     let buffers = rows.buffers.iter().map(|buffer| {

@@ -261,7 +261,7 @@ impl Printer<'_> {
         format!("&nodes::{}::GEOMETRY{row}", self.id)
     }
 
-    /// Whether the output stands in the place of the first input.
+    /// Whether the output overwrites the first input.
     fn in_place(&self) -> bool {
         let [input, output] = [self.node.inputs[0], self.node.output];
         !self.by_rows && self.program.offset(output) == self.program.offset(input)

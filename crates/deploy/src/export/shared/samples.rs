@@ -125,7 +125,7 @@ pub enum Rules {
     Formula {
         /// The factor.
         scale: f32,
-        /// Means.
+        /// The means to subtract.
         mean: Vec<f32>,
         /// Standard deviations.
         std: Vec<f32>,

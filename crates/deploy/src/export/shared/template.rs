@@ -46,7 +46,7 @@ impl Values {
     /// Checks that every value has been used.
     ///
     /// # Errors
-    /// If one has not.
+    /// If a placeholder was not used.
     pub fn all_used(&self) -> Result<(), ExportError> {
         match self.0.iter().find(|(_, (_, used))| !used.get()) {
             Some((name, _)) => Err(ExportError::Template { name: name.clone(), problem: "unused" }),

@@ -1,4 +1,4 @@
-//! What people do instead of an operator that is not supported, by families.
+//! Suggestions for operators that are not supported, by family.
 
 use super::super::error::{QUANTIZED, Refusal};
 
