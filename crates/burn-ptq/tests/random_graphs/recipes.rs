@@ -1,6 +1,7 @@
 //! Random recipes out of every component that is registered, with settings that take little time.
 
 use burn_ptq::recipe::catalogue::stages;
+use burn_ptq::round::RoundingChoice;
 
 use crate::generate::Random;
 
@@ -61,8 +62,9 @@ pub fn recipe(seed: u64, number: u64, has_batch_norm: bool) -> String {
 
 /// A component by its name, or with fewer steps than by default.
 fn cheap(name: &str) -> String {
+    let trains = |r: &RoundingChoice| r.name() == name && r.component().steps() > 0;
     let parameters = match name {
-        "adaround" | "adaquant" | "flexround" => "iterations = 5",
+        _ if RoundingChoice::all().iter().any(trains) => "iterations = 5",
         "lapq" => "samples = 8, evaluations = 3",
         "data-free" => "samples = 16, steps = 3",
         _ => return format!("'{name}'"),

@@ -23,15 +23,10 @@ pub(super) struct External {
     pub files: BTreeMap<String, Vec<u8>>,
 }
 
-/// Whether a tensor's data is in another file.
-pub(super) fn is_external(tensor: &TensorProto) -> bool {
-    tensor.data_location.value() != 0 || !tensor.external_data.is_empty()
-}
-
 /// Reads the data of the initializers that have it in files beside `folder`'s model into them.
 pub(super) fn load(graph: &mut GraphProto, folder: Option<&Path>) -> External {
     let mut external = External::default();
-    for tensor in graph.initializer.iter_mut().filter(|t| is_external(t)) {
+    for tensor in graph.initializer.iter_mut().filter(|t| tensor::is_external(t)) {
         if let Err(refusal) = external.fill(tensor, folder) {
             external.refusals.insert(tensor.name.clone(), refusal);
         }

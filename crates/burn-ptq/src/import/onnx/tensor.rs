@@ -6,7 +6,11 @@ use onnx_ir::TensorProto;
 use super::budget::Budget;
 use super::constants::{Constant, Elements, Extent};
 use super::error::Refusal;
-use super::external;
+
+/// Whether a tensor's data is in another file.
+pub(super) fn is_external(tensor: &TensorProto) -> bool {
+    tensor.data_location.value() != 0 || !tensor.external_data.is_empty()
+}
 
 /// `TensorProto.DataType`, as far as it is read.
 pub(in crate::import) mod data_type {
@@ -74,7 +78,7 @@ fn unknown_type(tensor: &TensorProto) -> Refusal {
 
 /// Decodes a tensor whose data is in the file; floats of any width become `f32`, integers `i64`.
 pub(super) fn decode(tensor: &TensorProto, budget: &mut Budget) -> Result<Constant, Refusal> {
-    if external::is_external(tensor) {
+    if is_external(tensor) {
         return Err(Refusal::new(
             "its data is in another file (external data)",
             "save the model as one file: onnx.save(model, path, save_as_external_data=False)",
