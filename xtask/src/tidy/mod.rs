@@ -12,7 +12,10 @@ use std::path::{Path, PathBuf};
 use crate::root;
 
 /// Lines that a file may have, tests and tables aside.
-const MAX_LINES: usize = 800;
+const MAX_LINES: usize = 500;
+
+/// Files that are tables.
+const TABLES: &[&str] = &["crates/kernels/src/dsp/extension.rs"];
 
 /// Names that say nothing of what a module is for.
 const EMPTY_NAMES: &[&str] = &["utils", "helpers", "common", "manager", "engine", "misc"];
@@ -85,7 +88,10 @@ fn every_file_opens_with_what_it_is() {
 
 #[test]
 fn no_file_is_too_long() {
-    for (name, text) in sources().into_iter().filter(|(name, _)| !is_test(name)) {
+    for (name, text) in sources() {
+        if is_test(&name) || TABLES.contains(&name.as_str()) {
+            continue;
+        }
         let lines = text.lines().count();
         assert!(lines <= MAX_LINES, "{name} has {lines} lines");
     }
