@@ -68,18 +68,8 @@ const STEPS: &[Step] = &[
         environment: &[],
     },
     Step {
-        name: "packages of the crates",
-        arguments: &[
-            "package",
-            "--no-verify",
-            "--allow-dirty",
-            "--package=burn-ptq-kernels",
-            "--package=burn-ptq-deploy",
-            "--package=burn-ptq",
-            "--package=burn-ptq-eval",
-            "--package=burn-ptq-study",
-            "--package=burn-ptq-cli",
-        ],
+        name: "packages of the crates, which build by themselves",
+        arguments: &["xtask", "packages"],
         environment: &[],
     },
     Step {

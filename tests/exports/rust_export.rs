@@ -10,8 +10,10 @@ use burn_ptq_deploy::preprocess::{Element, Preprocessing};
 use burn_ptq_deploy::target::{HOST, Target};
 use network::proven;
 
+#[path = "../../crates/deploy/tests/network/mod.rs"]
 mod network;
 #[allow(dead_code)]
+#[path = "../../crates/deploy/tests/programs/mod.rs"]
 mod programs;
 
 fn export(

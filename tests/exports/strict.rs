@@ -11,6 +11,7 @@ use burn_ptq_deploy::target::{TARGETS, Target};
 use burn_ptq_mcu::clang_flags;
 use network::proven;
 
+#[path = "../../crates/deploy/tests/network/mod.rs"]
 mod network;
 
 const WARNINGS: &[&str] = &[
