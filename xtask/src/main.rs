@@ -2,7 +2,6 @@
 
 mod bench;
 mod compare;
-mod components;
 mod docs;
 mod mcu;
 mod msrv;
@@ -43,7 +42,6 @@ enum Developer {
     Msrv(msrv::Arguments),
     Picture(picture::Arguments),
     Results(results::Arguments),
-    Components(components::Arguments),
     Wgpu(wgpu::Arguments),
 }
 
@@ -59,7 +57,6 @@ fn main() -> ExitCode {
         Developer::Msrv(arguments) => msrv::run(&arguments),
         Developer::Picture(arguments) => picture::run(&arguments),
         Developer::Results(arguments) => results::run(&arguments),
-        Developer::Components(arguments) => components::run(&arguments),
         Developer::Wgpu(arguments) => wgpu::run(&arguments),
     };
     outcome.unwrap_or_else(|error| {
