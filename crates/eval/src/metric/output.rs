@@ -117,9 +117,12 @@ impl ModelOutput {
     }
 }
 
+/// How far the upper bound of probabilities may be from 1: some networks keep them off it.
+const NEARLY_ONE: f32 = 1e-3;
+
 impl Ending {
     fn of_node(node: &Node) -> Self {
-        let bounded = |min: f32, max: f32| min >= 0.0 && max <= 1.0;
+        let bounded = |min: f32, max: f32| min >= 0.0 && (max - 1.0).abs() <= NEARLY_ONE;
         match &node.op {
             Op::Softmax(_) => Self::Softmax,
             Op::LogSoftmax(_) => Self::LogSoftmax,
@@ -140,13 +143,11 @@ impl Ending {
         if low >= 0.0 && high <= 1.0 { Self::Sigmoid } else { Self::Other }
     }
 
-    /// The ending of an operation with these bounds: a clip to 0 to 1 is taken for a sigmoid, whether
-    /// the grid goes beyond 1 or ends there.
+    /// The ending of an operation with these bounds: a clip to 0 to 1 is taken for a sigmoid.
     fn of_bounds(bounds: Clamp, grid: Grid) -> Self {
-        let half = 0.5 * grid.scale;
         let [low, high] = [bounds.min, bounds.max].map(|q| grid.dequantize(q));
-        let is_bound = bounds.max < grid.max || (high - 1.0).abs() <= half;
-        if low >= 0.0 && high <= 1.0 + half && is_bound { Self::Sigmoid } else { Self::Other }
+        let is_one = (high - 1.0).abs() <= 0.5 * grid.scale + NEARLY_ONE;
+        if low >= 0.0 && is_one { Self::Sigmoid } else { Self::Other }
     }
 
     /// The output above which the probability is above `threshold`, and what that is in words.
