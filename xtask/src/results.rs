@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 /// Quantize the MLPerf Tiny tasks by presets and components and write docs/results.
 ///
 /// Each page has what its study in studies/ found; that of the presets begins with what a single
-/// quantization gives, and with flash and RAM on a Cortex-M4. Studies go on where they were stopped. On two
+/// quantization gives, and with flash and RAM on a Cortex-M4. Interrupted studies continue. On two
 /// cores the presets take about an hour, the components about 40 minutes. BURN_PTQ_ASSETS names the folder
 /// of the tasks.
 #[derive(Debug, clap::Args)]
