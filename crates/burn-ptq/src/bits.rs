@@ -11,7 +11,7 @@ use crate::quant::{Granularity, Scheme, SchemeError};
 /// The bits of every weight and every value of a prepared graph, and what their grids have in common.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct BitPlan {
-    /// The bits of the weights of each layer, one an output channel, by the layer's name.
+    /// The bits of the weights of each layer, one per output channel, by the layer's name.
     pub(crate) weights: BTreeMap<String, Vec<u8>>,
     /// The bits of each value, by index.
     pub(crate) values: Vec<u8>,

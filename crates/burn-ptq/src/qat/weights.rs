@@ -94,7 +94,7 @@ impl Reparameterizer for FakeQuantizeWeights {
 /// gradients.
 #[derive(Module, Debug)]
 pub struct WeightFakeQuantize {
-    /// Logarithms of the scales, one an output channel.
+    /// Logarithms of the scales, one per output channel.
     log_scales: Param<Tensor<1>>,
     #[module(skip)]
     bits: u8,
@@ -123,7 +123,7 @@ impl WeightFakeQuantize {
         Self { log_scales, bits }
     }
 
-    /// The scales, one an output channel.
+    /// The scales, one per output channel.
     ///
     /// # Shapes
     /// `[channels]`

@@ -30,11 +30,11 @@ impl Default for FlexRound {
 /// The variables of one layer.
 #[derive(Module, Debug)]
 pub struct Divisors {
-    /// The logarithm of `s1` over the first scale, one an output channel.
+    /// The logarithm of `s1` over the first scale, one per output channel.
     scales: Param<Tensor<3>>,
     /// `S2`, `[groups, out_channels / groups, len]`.
     weights: Param<Tensor<3>>,
-    /// `s3`, one an output channel.
+    /// `s3`, one per output channel.
     channels: Param<Tensor<3>>,
     #[module(skip)]
     target: Tensor<3>,

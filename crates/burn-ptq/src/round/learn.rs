@@ -24,7 +24,7 @@ pub(super) trait Learned: Module {
     /// The integers, or what stands for them while training.
     fn integers(&self) -> Tensor<3>;
 
-    /// The scales, one an output channel.
+    /// The scales, one per output channel.
     fn scale(&self) -> Tensor<3>;
 
     /// What is added to the error, after `progress` (0 to 1) of the training.

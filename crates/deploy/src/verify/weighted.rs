@@ -30,7 +30,7 @@ pub(super) fn verify_weighted(
     ensure(
         bias.len() == channels,
         node,
-        format_args!("{channels} biases, one an output channel"),
+        format_args!("{channels} biases, one per output channel"),
         format_args!("{}", bias.len()),
     )?;
     for (what, found) in [("multiplier", multipliers.len()), ("weight scale", weights.scales.len())]

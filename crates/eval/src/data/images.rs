@@ -258,7 +258,7 @@ fn decode(file: &Path) -> Result<(Facts, Vec<u16>), DataError> {
             match decoded {
                 zune_core::result::DecodingResult::U8(values) => widen(values),
                 zune_core::result::DecodingResult::U16(values) => values,
-                _ => return Err(DataError::format(file, "has neither 8 nor 16 bits a channel")),
+                _ => return Err(DataError::format(file, "has neither 8 nor 16 bits per channel")),
             }
         }
         Decoder::Jpeg(mut decoder) => widen(decoder.decode().map_err(|e| undecodable(file, &e))?),

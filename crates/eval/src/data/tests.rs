@@ -589,7 +589,7 @@ fn images_of_every_kind_of_pixel_are_read() {
     let samples = Samples::open(&place.at("deep"), &input(&[1, 1, 2])).unwrap();
     assert_eq!(samples.preprocessing().element, Element::U16);
     image(&place, "deep/b.png", (2, 1), [1, 2, 3]);
-    assert!(problem(&place.at("deep"), &input(&[1, 1, 2])).contains("has 8 bits a channel"));
+    assert!(problem(&place.at("deep"), &input(&[1, 1, 2])).contains("has 8 bits per channel"));
 }
 
 /// What Pillow writes for two grey pixels of 16 bits, 40000 and 3.
