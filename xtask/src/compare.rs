@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 /// Both quantize the demo's task, and those in the folder BURN_PTQ_ASSETS, by every preset. License
 /// lines and files may differ.
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The earlier build of burn-ptq.
     old: PathBuf,
     /// The later build.
@@ -33,9 +33,9 @@ const EXPORTERS: [&str; 2] = ["c", "rust"];
 const LICENSE_FILES: &[&str] = &["LICENSE-MIT", "LICENSE-APACHE", "NOTICE", ".burn-ptq-export"];
 
 /// Lines with one of these words are about licenses.
-const LICENSE_WORDS: &[&str] = &["SPDX", "Copyright", "license", "LICENSE", "NOTICE"];
+const LICENSE_WORDS: &[&str] = &["SPDX", "Copyright", "license", "License", "LICENSE", "NOTICE"];
 
-pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let folder = tempfile::tempdir().context("no temporary folder")?;
     let builds = [&arguments.old, &arguments.new];
     let tasks = tasks(arguments, &folder.path().join("demo"))?;
@@ -167,10 +167,12 @@ fn differences(old: &BTreeMap<String, Vec<u8>>, new: &BTreeMap<String, Vec<u8>>)
     names.into_iter().filter(|name| !same(name)).cloned().collect()
 }
 
+/// The lines that are not about licenses, nor the empty ones that set those apart.
 fn without_licenses(bytes: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(bytes);
-    let about = |line: &&str| !LICENSE_WORDS.iter().any(|word| line.contains(word));
-    text.lines().filter(about).map(str::to_owned).collect()
+    let about = |line: &str| LICENSE_WORDS.iter().any(|word| line.contains(word));
+    let is_empty = |line: &str| line.trim_matches(['#', '/', '*', ' ']).is_empty();
+    text.lines().filter(|line| !about(line) && !is_empty(line)).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -185,7 +187,7 @@ mod tests {
     fn lines_on_licenses_are_no_difference_and_all_others_are() {
         let old = files(&[("c/a.c", "int a;\n"), ("model.bptq", "SPDX 1")]);
         let new = files(&[
-            ("c/a.c", "/* SPDX-License-Identifier: MIT */\nint a;\n"),
+            ("c/a.c", "// SPDX-License-Identifier: MIT\n//\nint a;\n"),
             ("model.bptq", "SPDX 1"),
         ]);
         assert!(differences(&old, &new).is_empty());
