@@ -90,14 +90,14 @@ fn figure(panel: &Panel) -> Markup {
 }
 
 fn table(table: &Table) -> Markup {
-    let is_text = |at: usize| at < table.texts;
+    let class = |at: usize| (at < table.texts).then_some("text");
     html! {
         div.scroll {
             table {
                 thead {
                     tr {
                         @for (at, cell) in table.header.iter().enumerate() {
-                            th.text[is_text(at)] { (shown(cell)) }
+                            th class=[class(at)] { (shown(cell)) }
                         }
                     }
                 }
@@ -105,7 +105,7 @@ fn table(table: &Table) -> Markup {
                     @for row in &table.rows {
                         tr {
                             @for (at, cell) in row.iter().enumerate() {
-                                td.text[is_text(at)] { (marked(cell)) }
+                                td class=[class(at)] { (marked(cell)) }
                             }
                         }
                     }
