@@ -3,6 +3,8 @@
 //! Runs the task `ic` in the folder that `BURN_PTQ_ASSETS` names, the demo task without it. Nothing is
 //! timed before its outputs were compared with the reference kernels'.
 
+#![allow(clippy::print_stdout, reason = "a benchmark prints")]
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 

@@ -46,7 +46,7 @@ fn check<M: Module, const I: usize, const O: usize>(
     assert_eq!(captured, imported);
 }
 
-#[allow(clippy::all, dead_code)]
+#[allow(clippy::all, dead_code, unreachable_pub)]
 mod digits {
     include!(concat!(env!("OUT_DIR"), "/digits/digits.rs"));
 }
@@ -59,7 +59,7 @@ fn the_demo_network_is_the_same_captured_and_imported() {
 
 macro_rules! task {
     ($test:ident, $task:ident, $cfg:ident, $rank:literal, $shape:expr) => {
-        #[allow(clippy::all, dead_code)]
+        #[allow(clippy::all, dead_code, unreachable_pub)]
         #[cfg($cfg)]
         mod $task {
             include!(concat!(

@@ -21,7 +21,7 @@ pub struct Target {
     /// Valid inputs.
     pub seeds: fn() -> Vec<Vec<u8>>,
     /// Makes a damaged input out of valid ones.
-    pub mutate: fn(&mut Random, &[Vec<u8>]) -> Vec<u8>,
+    pub(crate) mutate: fn(&mut Random, &[Vec<u8>]) -> Vec<u8>,
     /// Reads an input and uses it, if it is valid; returns whether it is.
     ///
     /// # Panics

@@ -3,6 +3,8 @@
 //!
 //! The test prints a table of what was compared, and the skips by their reason.
 
+#![allow(clippy::print_stdout, reason = "tests say what they skip or measure")]
+
 mod executors;
 mod problems;
 mod random;

@@ -6,7 +6,7 @@
 
 mod chain;
 mod draw;
-pub mod layers;
+pub(crate) mod layers;
 mod program;
 mod streamed;
 mod weighted;
@@ -24,7 +24,7 @@ use draw::Draw;
 use program::{Program, clamp, random_table8, random_table16, tensor, tensor_like, window};
 
 /// A program and its input.
-pub struct Problem {
+pub(crate) struct Problem {
     /// The operation and the number of the problem.
     pub name: String,
     /// The program; the operation under test is its last node, which writes its output, or a `Pack`
@@ -36,7 +36,7 @@ pub struct Problem {
 
 impl Problem {
     /// The operation under test.
-    pub fn op(&self) -> &IntOp {
+    pub(crate) fn op(&self) -> &IntOp {
         let last = &self.program.nodes.last().expect("a program has a node").op;
         // What is packed must be unpacked, to be an output; problems of `Unpack` end in two nodes.
         let before = self.program.nodes.iter().rev().nth(1).map(|node| &node.op);
@@ -47,13 +47,13 @@ impl Problem {
     }
 
     /// The operation's name.
-    pub fn op_name(&self) -> &'static str {
+    pub(crate) fn op_name(&self) -> &'static str {
         self.op().name()
     }
 }
 
 /// Makes a problem; `None` if the random parameters do not fit together.
-pub type Generator = fn(&mut Draw) -> Option<Problem>;
+pub(crate) type Generator = fn(&mut Draw) -> Option<Problem>;
 
 /// Problems of each operation.
 const PROBLEMS: usize = 96;
@@ -66,7 +66,7 @@ const CHAINS: usize = 192;
 macro_rules! generators {
     ($($variant:ident => $generator:path),* $(,)?) => {
         /// The operations' names and the functions that make their problems.
-        pub const GENERATORS: &[(&str, Generator)] = &[$((stringify!($variant), $generator)),*];
+        pub(crate) const GENERATORS: &[(&str, Generator)] = &[$((stringify!($variant), $generator)),*];
 
         const _: fn(&IntOp) = |op| match op {
             $(IntOp::$variant { .. } => (),)*
@@ -95,12 +95,12 @@ generators! {
 }
 
 /// The problems of all operations.
-pub fn all() -> Vec<Problem> {
+pub(crate) fn all() -> Vec<Problem> {
     GENERATORS.iter().flat_map(|(op, generator)| of_operation(op, *generator)).collect()
 }
 
 /// Problems of several layers.
-pub fn chains() -> Vec<Problem> {
+pub(crate) fn chains() -> Vec<Problem> {
     let mut draw = Draw::new(7);
     let chains: Vec<Problem> = (0..3 * CHAINS)
         .filter_map(|_| chain::chain(&mut draw))
@@ -113,7 +113,7 @@ pub fn chains() -> Vec<Problem> {
 }
 
 /// Problems that run row by row, each with the program that does not.
-pub fn streamed() -> Vec<(Problem, Problem)> {
+pub(crate) fn streamed() -> Vec<(Problem, Problem)> {
     let mut draw = Draw::new(8);
     let problems = chains().into_iter().chain(all().into_iter().step_by(8));
     let pairs = problems.filter_map(|whole| Some((streamed::streamed(&mut draw, &whole)?, whole)));
@@ -121,7 +121,7 @@ pub fn streamed() -> Vec<(Problem, Problem)> {
 }
 
 /// The problems of one operation, the same in every run.
-pub fn of_operation(op: &str, generator: Generator) -> Vec<Problem> {
+pub(crate) fn of_operation(op: &str, generator: Generator) -> Vec<Problem> {
     let seed = op.bytes().fold(0, |seed: u64, byte| seed.wrapping_mul(31) + u64::from(byte));
     let mut draw = Draw::new(seed);
     let attempts = (0..4 * PROBLEMS).filter_map(|_| generator(&mut draw));

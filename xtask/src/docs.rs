@@ -12,7 +12,7 @@ use crate::results::built;
 /// Builds the command line, which writes what it knows of itself: operators, components, recipe
 /// keys, presets and commands.
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Write nothing; fail if a page is stale.
     #[arg(long)]
     check: bool,
@@ -21,7 +21,7 @@ pub struct Arguments {
     binary: Option<PathBuf>,
 }
 
-pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut reference = built(arguments.binary.as_deref())?;
     reference.arg("reference").arg(crate::root().join("docs/reference"));
     if arguments.check {

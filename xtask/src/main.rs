@@ -1,5 +1,7 @@
 //! Developer commands: `cargo xtask`.
 
+#![allow(clippy::print_stdout, reason = "a command prints")]
+
 mod bench;
 mod compare;
 mod docs;

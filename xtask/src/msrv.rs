@@ -11,7 +11,7 @@ use crate::root;
 ///
 /// rustup installs that toolchain where permitted; where it cannot, this prints SKIPPED and why.
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Fail instead of skipping; implied by CI=true in the environment.
     #[arg(long)]
     require: bool,
@@ -23,7 +23,7 @@ const FOLDER: &str = "target/msrv";
 /// The published packages; the command line depends on the others.
 const PUBLISHED: [&str; 2] = ["burn-ptq-kernels", "burn-ptq-cli"];
 
-pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).context("no Cargo.toml")?;
     let version = stated(&manifest).context("Cargo.toml states no rust-version")?;
     if !installed(version) {

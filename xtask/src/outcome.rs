@@ -4,7 +4,7 @@ use std::ops::AddAssign;
 
 /// Sums over any number of test programs.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     pub passed: usize,
     pub failed: usize,
     pub ignored: usize,
@@ -33,7 +33,7 @@ impl Outcome {
 
 /// Reads the output of `cargo test -- --show-output` line by line.
 #[derive(Default)]
-pub struct Reader {
+pub(crate) struct Reader {
     pub outcome: Outcome,
     /// Within the list of successes that `--show-output` repeats.
     repeating: bool,
@@ -41,7 +41,7 @@ pub struct Reader {
 
 impl Reader {
     /// Reads one line and returns whether to show it.
-    pub fn line(&mut self, line: &str) -> bool {
+    pub(crate) fn line(&mut self, line: &str) -> bool {
         if let Some((passed, failed, ignored)) = counts(line) {
             self.outcome.passed += passed;
             self.outcome.failed += failed;

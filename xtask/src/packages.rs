@@ -13,7 +13,7 @@ use crate::{cargo, root};
 /// Packs the crates, unpacks them into a workspace of their own with the examples as their user, and
 /// checks all targets there.
 #[derive(Debug, clap::Args)]
-pub struct Arguments {}
+pub(crate) struct Arguments {}
 
 /// The packages' user: it has the features of Burn that the whole workspace has, so that nothing is
 /// compiled twice.
@@ -22,7 +22,7 @@ const USER: &str = "examples";
 /// What is copied, not packed: the user, and what it reads.
 const COPIED: &[&str] = &[USER, "crates/cli/demo", "README.md", "docs/guide/src"];
 
-pub fn run(_: &Arguments) -> Result<ExitCode> {
+pub(crate) fn run(_: &Arguments) -> Result<ExitCode> {
     let published = published()?;
     let mut pack = cargo();
     pack.args(["package", "--no-verify", "--allow-dirty", "--quiet"]);

@@ -10,7 +10,7 @@ use crate::results::{built, target_folder};
 
 /// Run the demo and draw what it prints as docs/demo.svg.
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Use this burn-ptq instead of building one.
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
@@ -24,7 +24,7 @@ const MARGIN: usize = 24;
 /// The bar on top of the terminal, in pixels.
 const BAR: usize = 32;
 
-pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut command_line = built(arguments.binary.as_deref())?;
     let folder = target_folder().join("picture");
     std::fs::create_dir_all(&folder).context("cannot create a folder in target")?;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 /// Quantize random networks by random recipes and compare them with ONNX Runtime, their simulation
 /// and exported C.
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The number of networks.
     #[arg(long, value_name = "N", default_value_t = 3000)]
     count: u64,
@@ -22,7 +22,7 @@ pub struct Arguments {
 
 const TEST: &str = "random_graphs_agree_with_onnx_runtime_their_simulation_and_exported_c";
 
-pub fn run(&Arguments { count, seed, first }: &Arguments) -> Result<ExitCode> {
+pub(crate) fn run(&Arguments { count, seed, first }: &Arguments) -> Result<ExitCode> {
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     let seed = seed.unwrap_or(clock);
     println!("seed {seed}: repeat with cargo xtask random-graphs --count {count} --seed {seed}");

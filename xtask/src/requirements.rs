@@ -78,7 +78,7 @@ const SANITIZERS: &[&str] = &["-fsanitize=address,undefined"];
 
 /// Looks for everything, installs what is missing when `install` and when it may. Returns what is
 /// still missing, each with what to do.
-pub fn provide(install: bool) -> Vec<String> {
+pub(crate) fn provide(install: bool) -> Vec<String> {
     let mut missing = provide_tools(TOOLS, install);
     if install && std::env::var_os("BURN_PTQ_PYTHON").is_none() {
         // The script is silent when there is nothing to do, and says itself what it misses.
@@ -101,7 +101,7 @@ pub fn provide(install: bool) -> Vec<String> {
 }
 
 /// The same for what programs for microcontrollers need.
-pub fn provide_mcu(install: bool) -> Vec<String> {
+pub(crate) fn provide_mcu(install: bool) -> Vec<String> {
     let mut missing = provide_tools(MCU_TOOLS, install);
     let mut script = Command::new("sh");
     script.arg("scripts/install-rust-mcu.sh").current_dir(root()).stdin(Stdio::null());
@@ -133,14 +133,14 @@ fn provide_tools(tools: &'static [Tool], install: bool) -> Vec<String> {
 }
 
 /// The Python that has the oracles: `BURN_PTQ_PYTHON`, else the one of `.venv`.
-pub fn python() -> Option<PathBuf> {
+pub(crate) fn python() -> Option<PathBuf> {
     let chosen = std::env::var_os("BURN_PTQ_PYTHON").map(PathBuf::from);
     let path = chosen.unwrap_or_else(|| root().join(".venv/bin/python"));
     path.is_file().then_some(path)
 }
 
 /// The Vulkan device, after installing Mesa's software one where there is none and it may.
-pub fn vulkan() -> String {
+pub(crate) fn vulkan() -> String {
     let found = || {
         let output = Command::new("vulkaninfo").arg("--summary").output().ok()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -16,7 +16,7 @@ use anyhow::{Context, Result, ensure};
 /// cores the presets take about an hour, the components about 40 minutes. BURN_PTQ_ASSETS names the folder
 /// of the tasks.
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The pages to write; all if none is named
     #[arg(value_enum)]
     pages: Vec<Page>,
@@ -36,7 +36,7 @@ enum Page {
     Components,
 }
 
-pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let program = built(arguments.binary.as_deref())?.get_program().to_owned();
     let chosen = |page| arguments.pages.is_empty() || arguments.pages.contains(&page);
     if chosen(Page::Presets) {
@@ -59,13 +59,13 @@ Written by `cargo xtask results components` from `studies/components.toml`; not 
 ";
 
 /// The folder of the tasks.
-pub fn assets() -> Result<PathBuf> {
+pub(crate) fn assets() -> Result<PathBuf> {
     let folder = std::env::var_os("BURN_PTQ_ASSETS").map(PathBuf::from);
     folder.context("set BURN_PTQ_ASSETS to the folder of the MLPerf Tiny tasks")
 }
 
 /// The command line: `binary`, or else a new build.
-pub fn built(binary: Option<&Path>) -> Result<Command> {
+pub(crate) fn built(binary: Option<&Path>) -> Result<Command> {
     let Some(binary) = binary else {
         build()?;
         return Ok(command_line());
@@ -75,25 +75,25 @@ pub fn built(binary: Option<&Path>) -> Result<Command> {
 }
 
 /// Builds the command line.
-pub fn build() -> Result<()> {
+pub(crate) fn build() -> Result<()> {
     let build = ["build", "--release", "--locked", "-p", "burn-ptq-cli"];
     ensure!(crate::cargo().args(build).status()?.success(), "the command line does not build");
     Ok(())
 }
 
 /// Where cargo builds.
-pub fn target_folder() -> PathBuf {
+pub(crate) fn target_folder() -> PathBuf {
     let folder = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     folder.unwrap_or_else(|| crate::root().join("target"))
 }
 
 /// The command line that [`build`] builds.
-pub fn command_line() -> Command {
+pub(crate) fn command_line() -> Command {
     Command::new(target_folder().join("release/burn-ptq"))
 }
 
 /// Writes a page of the documentation.
-pub fn write(name: &str, text: &str) -> Result<()> {
+pub(crate) fn write(name: &str, text: &str) -> Result<()> {
     let path = crate::root().join("docs/results").join(name);
     burn_ptq_deploy::output::write_atomically(&path, text.as_bytes())?;
     println!("written to docs/results/{name}");

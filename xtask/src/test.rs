@@ -14,7 +14,7 @@ use crate::requirements;
 /// As root, apt-get installs compilers, cross compilers and QEMU; Python packages go into .venv. Tests
 /// whose tools are missing print SKIPPED, and the summary repeats those lines.
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Install nothing.
     #[arg(long)]
     no_install: bool,
@@ -79,7 +79,7 @@ const STEPS: &[Step] = &[
     },
 ];
 
-pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let install = !arguments.no_install;
     let require_all = arguments.require_all || std::env::var("CI").is_ok_and(|ci| ci == "true");
 

@@ -13,7 +13,7 @@ use crate::results::write;
 /// Compiling the backend takes minutes. Without a GPU it runs on lavapipe, Mesa's software Vulkan,
 /// which is installed where permitted.
 #[derive(Debug, clap::Args)]
-pub struct Arguments {}
+pub(crate) struct Arguments {}
 
 const HEAD: &str = "\
 # Backends
@@ -29,7 +29,7 @@ holds ndarray to that; the GPU is not part of it, because its compilation takes 
 
 ";
 
-pub fn run(_: &Arguments) -> Result<ExitCode> {
+pub(crate) fn run(_: &Arguments) -> Result<ExitCode> {
     let adapter = requirements::vulkan();
     let test = ["test", "--release", "-p", "burn-ptq-eval", "--features", "ndarray,wgpu"];
     let output = crate::cargo()

@@ -13,13 +13,13 @@ use clap_complete::Shell;
 /// microcontroller.
 #[derive(Debug, Parser)]
 #[command(name = "burn-ptq", version)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(subcommand)]
     pub command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Quantize an ONNX model with calibration data, evaluate and export it.
     Quantize(Quantize),
     /// Evaluate a float model (.onnx) or an integer model (.bptq).
@@ -61,7 +61,7 @@ pub enum Command {
 
 /// What `cargo xtask docs` asks for.
 #[derive(Debug, Args)]
-pub struct Reference {
+pub(crate) struct Reference {
     /// The folder of the pages.
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
@@ -72,7 +72,7 @@ pub struct Reference {
 
 /// The file formats with a JSON schema.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum SchemaOf {
+pub(crate) enum SchemaOf {
     /// Recipe files.
     Recipe,
     /// `task.toml`.
@@ -86,7 +86,7 @@ pub enum SchemaOf {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum RecipeCommand {
+pub(crate) enum RecipeCommand {
     /// List the components of each stage with their parameters, and the presets.
     List,
     /// Print a preset.
@@ -98,7 +98,7 @@ pub enum RecipeCommand {
 }
 
 #[derive(Debug, Args)]
-pub struct Quantize {
+pub(crate) struct Quantize {
     /// The float model; defaults to the model.onnx of --task.
     #[arg(value_name = "MODEL.onnx", required_unless_present = "task")]
     pub model: Option<PathBuf>,
@@ -162,7 +162,7 @@ pub struct Quantize {
 
 /// Where float networks run.
 #[derive(Debug, Args)]
-pub struct BackendArgument {
+pub(crate) struct BackendArgument {
     /// The Burn backend that runs float networks: flex, ndarray or wgpu. The latter two need a burn-ptq
     /// that was built with the feature of the same name.
     #[arg(long, value_name = "NAME", default_value = "flex")]
@@ -171,7 +171,7 @@ pub struct BackendArgument {
 
 /// Evaluation data and preprocessing.
 #[derive(Debug, Args)]
-pub struct Data {
+pub(crate) struct Data {
     /// A folder with task.toml, model.onnx, calib_x.npy, eval_x.npy and eval_y.npy; other flags override
     /// what it says.
     #[arg(long, value_name = "DIR")]
@@ -263,7 +263,7 @@ fn class_axis(text: &str) -> Result<ClassAxis, String> {
 }
 
 #[derive(Debug, Args)]
-pub struct Evaluate {
+pub(crate) struct Evaluate {
     /// The model: .onnx (float) or .bptq (integer); defaults to the model.onnx of --task.
     #[arg(value_name = "MODEL", required_unless_present = "task")]
     pub model: Option<PathBuf>,
@@ -284,7 +284,7 @@ pub struct Evaluate {
 }
 
 #[derive(Debug, Args)]
-pub struct Inspect {
+pub(crate) struct Inspect {
     /// The model: .onnx or .bptq.
     #[arg(value_name = "MODEL")]
     pub model: PathBuf,
@@ -297,7 +297,7 @@ pub struct Inspect {
 }
 
 #[derive(Debug, Args)]
-pub struct Export {
+pub(crate) struct Export {
     /// The integer model.
     #[arg(value_name = "MODEL.bptq")]
     pub model: PathBuf,
@@ -331,7 +331,7 @@ pub struct Export {
 /// again: every finished run is kept and not repeated.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-pub struct Ablate {
+pub(crate) struct Ablate {
     #[command(subcommand)]
     pub command: Option<AblateCommand>,
     /// The study: tasks, a base recipe, and experiments with their axes.
@@ -361,7 +361,7 @@ pub struct Ablate {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum AblateCommand {
+pub(crate) enum AblateCommand {
     /// Merge result files, such as those of shards, and write a report of all runs.
     Merge {
         /// Result files of the same study.
@@ -374,7 +374,7 @@ pub enum AblateCommand {
 }
 
 #[derive(Debug, Args)]
-pub struct Demo {
+pub(crate) struct Demo {
     /// The folder for the results.
     #[arg(long, value_name = "DIR", default_value = "burn-ptq-demo")]
     pub out: PathBuf,

@@ -34,7 +34,7 @@ static CLOSED: AtomicBool = AtomicBool::new(false);
 ///
 /// # Errors
 /// If it cannot be written, unless the reader is gone.
-pub fn print(text: impl Display) -> anyhow::Result<()> {
+pub(crate) fn print(text: impl Display) -> anyhow::Result<()> {
     write(lines(&text.to_string()).as_bytes())
 }
 
@@ -42,7 +42,7 @@ pub fn print(text: impl Display) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// As [`print`].
-pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
+pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     let mut text = String::new();
     for c in serde_json::to_string_pretty(value)?.chars() {
         // Within strings, where alone they can be: all of them have four digits.
@@ -56,7 +56,7 @@ pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
 }
 
 /// Prints a line to standard error.
-pub fn note(text: impl Display) {
+pub(crate) fn note(text: impl Display) {
     let line = format!("{}\n", lines(&text.to_string()));
     let _ = io::stderr().write_all(line.as_bytes());
 }

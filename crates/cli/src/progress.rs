@@ -22,7 +22,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// If that takes longer than [`GRACE`], in a step that does not check or while waiting for a pipe, the
 /// process exits: files are replaced atomically, so it can be killed at any moment. A second signal ends
 /// it immediately.
-pub fn handle_interrupts() {
+pub(crate) fn handle_interrupts() {
     let installed = ctrlc::set_handler(|| {
         if INTERRUPTED.swap(true, Ordering::SeqCst) {
             end();
@@ -43,12 +43,12 @@ fn end() -> ! {
 }
 
 /// Whether to continue, that is, no signal has arrived.
-pub fn proceed() -> bool {
+pub(crate) fn proceed() -> bool {
     !INTERRUPTED.load(Ordering::SeqCst)
 }
 
 /// Shows the events of a job on standard error.
-pub struct Reporter {
+pub(crate) struct Reporter {
     terminal: bool,
     state: RefCell<State>,
 }
@@ -61,12 +61,12 @@ struct State {
 
 impl Reporter {
     /// A reporter for the standard error of this process.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { terminal: std::io::stderr().is_terminal(), state: RefCell::default() }
     }
 
     /// Shows one event; `false` after Ctrl-C.
-    pub fn show(&self, event: Event) -> bool {
+    pub(crate) fn show(&self, event: Event) -> bool {
         let mut state = self.state.borrow_mut();
         match event {
             Event::Stage { stage } => {
@@ -117,20 +117,20 @@ fn bar(stage: &str, total: Option<usize>) -> ProgressBar {
 }
 
 /// Shows the progress of a study on standard error.
-pub struct StudyReporter {
+pub(crate) struct StudyReporter {
     terminal: bool,
     bar: ProgressBar,
 }
 
 impl StudyReporter {
     /// A reporter for the standard error of this process.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let terminal = std::io::stderr().is_terminal();
         Self { terminal, bar: if terminal { bar("runs", Some(0)) } else { ProgressBar::hidden() } }
     }
 
     /// Shows one event.
-    pub fn show(&self, event: StudyEvent) {
+    pub(crate) fn show(&self, event: StudyEvent) {
         let (line, seconds) = match event {
             StudyEvent::Begin { finished, total, seconds } => {
                 self.bar.set_length(total as u64);

@@ -3,7 +3,7 @@
 use burn_ptq_deploy::printable;
 
 /// Lays out rows under a header, each in one line: text to the left, numbers to the right.
-pub fn render(header: &[&str], rows: &[Vec<String>]) -> String {
+pub(crate) fn render(header: &[&str], rows: &[Vec<String>]) -> String {
     let shown = |row: &Vec<String>| row.iter().map(|cell| printable::line(cell).into()).collect();
     let rows: Vec<Vec<String>> = rows.iter().map(shown).collect();
     let columns = header.len();
@@ -38,7 +38,7 @@ pub fn render(header: &[&str], rows: &[Vec<String>]) -> String {
 }
 
 /// A number with three significant digits.
-pub fn number(x: f64) -> String {
+pub(crate) fn number(x: f64) -> String {
     match x.abs() {
         0.0 => "0".into(),
         0.001..1000.0 => {
@@ -50,7 +50,7 @@ pub fn number(x: f64) -> String {
 }
 
 /// A human-readable number of bytes.
-pub fn bytes(count: usize) -> String {
+pub(crate) fn bytes(count: usize) -> String {
     match count {
         0..10_000 => format!("{count} B"),
         _ => format!("{:.1} KiB", count as f64 / 1024.0),

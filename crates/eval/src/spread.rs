@@ -4,7 +4,7 @@ use burn_ptq::graph::Batch;
 
 /// Keeps samples of a stream, evenly spread over it, without knowing its length.
 #[derive(Debug)]
-pub struct Spread {
+pub(crate) struct Spread {
     most: usize,
     every: usize,
     seen: usize,
@@ -13,12 +13,12 @@ pub struct Spread {
 
 impl Spread {
     /// Keeps up to `most` samples, and more than half as many if there are that many.
-    pub fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self { most, every: 1, seen: 0, kept: Vec::new() }
     }
 
     /// Takes in the next sample.
-    pub fn add(&mut self, sample: &[f32]) {
+    pub(crate) fn add(&mut self, sample: &[f32]) {
         if self.seen.is_multiple_of(self.every) {
             if self.kept.len() == self.most {
                 let mut index = 0;
@@ -36,12 +36,12 @@ impl Spread {
     }
 
     /// Takes in the samples of a batch.
-    pub fn add_batch(&mut self, batch: &Batch) {
+    pub(crate) fn add_batch(&mut self, batch: &Batch) {
         batch.samples().for_each(|sample| self.add(sample));
     }
 
     /// The samples.
-    pub fn samples(self) -> Batch {
+    pub(crate) fn samples(self) -> Batch {
         Batch { count: self.kept.len(), values: self.kept.concat() }
     }
 }

@@ -1,6 +1,8 @@
 //! One recipe on every backend that is compiled in: the integers and the metric agree with those of
 //! the default backend.
 
+#![allow(clippy::print_stdout, reason = "tests say what they skip or measure")]
+
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;

@@ -65,7 +65,7 @@ pub enum McuError {
 }
 
 /// For `map_err` on file operations.
-pub fn failed(
+pub(crate) fn failed(
     action: &'static str,
     path: &std::path::Path,
 ) -> impl FnOnce(std::io::Error) -> McuError {

@@ -34,7 +34,7 @@ pub struct StudyRecord {
 
 /// The version of the form of result lines: grows when a field changes its meaning or goes. New fields
 /// that may be left out leave it.
-pub const SCHEMA_VERSION: u32 = 1;
+pub(crate) const SCHEMA_VERSION: u32 = 1;
 
 fn first_schema() -> u32 {
     1

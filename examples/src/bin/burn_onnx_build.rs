@@ -12,7 +12,7 @@ use burn_ptq::{Quantizer, Recipe, capture};
 use burn_ptq_examples::data::Split;
 use burn_ptq_examples::training::{accuracy, demo};
 
-#[allow(clippy::all, dead_code)]
+#[allow(clippy::all, dead_code, unreachable_pub)]
 mod digits {
     include!(concat!(env!("OUT_DIR"), "/digits/digits.rs"));
 }

@@ -10,7 +10,7 @@ use super::{Agreement, Executor};
 use crate::problems::Problem;
 
 /// A core, and how the compiler is asked to compile for it.
-pub struct EmulatedCore {
+pub(crate) struct EmulatedCore {
     name: &'static str,
     target: &'static str,
     flags: &'static str,
@@ -27,7 +27,7 @@ const FLASH_BYTES: usize = 400 << 10;
 const RAM_BYTES: usize = 1 << 20;
 
 /// One core for each set of instructions that the kernels may use.
-pub const CORES: &[EmulatedCore] = &[
+pub(super) const CORES: &[EmulatedCore] = &[
     gcc("C, M0", "cortex-m0", "-Os"),
     gcc("C, M3", "cortex-m3", "-O2"),
     gcc("C, M4", "cortex-m4", "-O3"),
@@ -37,7 +37,7 @@ pub const CORES: &[EmulatedCore] = &[
 
 /// The kernels of each set of instructions as clang compiles them; clang 14 has no working assembler
 /// for RISC-V.
-pub const CLANG: &[EmulatedCore] = &[
+pub(super) const CLANG: &[EmulatedCore] = &[
     EmulatedCore { clang: true, ..gcc("M0, clang", "cortex-m0", "-O2") },
     EmulatedCore { clang: true, ..gcc("M4, clang", "cortex-m4", "-O2") },
     EmulatedCore { clang: true, ..gcc("M55, clang", "cortex-m55", "-O2") },
@@ -48,7 +48,7 @@ const FURTHER: &[EmulatedCore] =
     &[gcc("C, M7", "cortex-m7", "-O2"), gcc("C, M33", "cortex-m33", "-Os")];
 
 /// The core of a target.
-pub fn core(target: &str) -> &'static EmulatedCore {
+pub(super) fn core(target: &str) -> &'static EmulatedCore {
     let core = CORES.iter().chain(FURTHER).find(|core| core.target == target);
     core.unwrap_or_else(|| panic!("no core of {target}"))
 }
@@ -115,13 +115,13 @@ impl Executor for &'static EmulatedCore {
 }
 
 /// Exported Rust on a core with the DSP extension, whose instructions no other machine has.
-pub struct EmulatedRust {
+pub(crate) struct EmulatedRust {
     name: &'static str,
     target: &'static str,
 }
 
 /// The core that runs in every test.
-pub const RUST: &EmulatedRust = &EmulatedRust { name: "Rust, M4", target: "cortex-m4" };
+pub(super) const RUST: &EmulatedRust = &EmulatedRust { name: "Rust, M4", target: "cortex-m4" };
 
 /// Cores that run where they are asked for.
 const FURTHER_RUST: &[EmulatedRust] = &[
@@ -134,7 +134,7 @@ const FURTHER_RUST: &[EmulatedRust] = &[
 ];
 
 /// Exported Rust on the core of a target.
-pub fn rust_core(target: &str) -> &'static EmulatedRust {
+pub(super) fn rust_core(target: &str) -> &'static EmulatedRust {
     let core = [RUST].into_iter().chain(FURTHER_RUST).find(|core| core.target == target);
     core.unwrap_or_else(|| panic!("no core of {target}"))
 }

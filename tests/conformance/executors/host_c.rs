@@ -17,7 +17,7 @@ use crate::problems::Problem;
 const STRICT: &[&str] = &["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror"];
 
 /// A compiler and how it is asked to compile.
-pub struct HostC {
+pub(crate) struct HostC {
     name: &'static str,
     compiler: &'static str,
     /// Whose kernels are compiled; they have portable forms.
@@ -26,7 +26,7 @@ pub struct HostC {
 }
 
 /// Every build that the exported C is held to.
-pub const BUILDS: &[HostC] = &[
+pub(super) const BUILDS: &[HostC] = &[
     HostC { name: "C, gcc", compiler: "gcc", target: "host", flags: &["-O2"] },
     HostC { name: "C, clang", compiler: "clang", target: "host", flags: &["-O2"] },
     HostC {
@@ -83,7 +83,7 @@ impl Executor for &'static HostC {
 const INPUTS: &str = "inputs";
 
 impl HostC {
-    pub fn is_sanitized(&self) -> bool {
+    pub(crate) fn is_sanitized(&self) -> bool {
         self.flags.iter().any(|flag| flag.starts_with("-fsanitize"))
     }
 
@@ -102,7 +102,7 @@ impl HostC {
 }
 
 /// The standard output of a command that succeeds.
-pub fn output_of(command: &mut Command) -> Result<Vec<u8>, String> {
+pub(super) fn output_of(command: &mut Command) -> Result<Vec<u8>, String> {
     let output = command.output().map_err(|error| error.to_string())?;
     if output.status.success() {
         return Ok(output.stdout);
@@ -195,7 +195,7 @@ int main(void)
 }
 
 /// The outputs of `problems` that stand back to back in `bytes`.
-pub fn split(bytes: &[u8], problems: &[&Problem]) -> Result<Vec<Vec<u8>>, String> {
+pub(super) fn split(bytes: &[u8], problems: &[&Problem]) -> Result<Vec<Vec<u8>>, String> {
     let mut rest = bytes;
     let mut outputs = Vec::with_capacity(problems.len());
     for problem in problems {

@@ -14,13 +14,13 @@ use super::{Agreement, Executor};
 use crate::problems::Problem;
 
 /// A target whose kernels run on this machine, in portable form; arithmetic that overflows panics.
-pub struct HostRust {
+pub(crate) struct HostRust {
     name: &'static str,
     target: &'static str,
 }
 
 /// Both sets of kernels.
-pub const BUILDS: &[HostRust] = &[
+pub(super) const BUILDS: &[HostRust] = &[
     HostRust { name: "Rust", target: "host" },
     HostRust { name: "Rust, DSP", target: "cortex-m4" },
 ];

@@ -6,13 +6,14 @@ use super::{Agreement, Executor};
 use crate::problems::Problem;
 
 /// One path of the interpreter.
-pub struct InterpreterPath {
+pub(super) struct InterpreterPath {
     name: &'static str,
     path: Path,
 }
 
-pub const REFERENCE: InterpreterPath = InterpreterPath { name: "reference", path: Path::Reference };
-pub const FAST: InterpreterPath = InterpreterPath { name: "fast", path: Path::Fast };
+pub(super) const REFERENCE: InterpreterPath =
+    InterpreterPath { name: "reference", path: Path::Reference };
+pub(super) const FAST: InterpreterPath = InterpreterPath { name: "fast", path: Path::Fast };
 
 impl Executor for InterpreterPath {
     fn name(&self) -> &'static str {

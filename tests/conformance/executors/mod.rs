@@ -10,7 +10,7 @@ use crate::problems::Problem;
 
 /// How close outputs must be to the reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Agreement {
+pub(crate) enum Agreement {
     /// The same bytes.
     Exact,
     /// At most this many integer steps away.
@@ -19,7 +19,7 @@ pub enum Agreement {
 }
 
 /// Runs problems.
-pub trait Executor {
+pub(crate) trait Executor {
     /// The name in the report.
     fn name(&self) -> &'static str;
 
@@ -37,19 +37,19 @@ pub trait Executor {
 }
 
 /// The executor that is right by definition.
-pub fn reference() -> impl Executor {
+pub(crate) fn reference() -> impl Executor {
     interpreter::REFERENCE
 }
 
 /// All executors that are compared with it.
-pub fn registry() -> Vec<Box<dyn Executor>> {
+pub(crate) fn registry() -> Vec<Box<dyn Executor>> {
     let mut executors = running_programs();
     executors.push(Box::new(tflm::TensorFlowLiteMicro));
     executors
 }
 
 /// The executors that run the program itself, streams and all.
-pub fn running_programs() -> Vec<Box<dyn Executor>> {
+pub(crate) fn running_programs() -> Vec<Box<dyn Executor>> {
     let mut executors: Vec<Box<dyn Executor>> =
         vec![Box::new(interpreter::REFERENCE), Box::new(interpreter::FAST)];
     for build in host_c::BUILDS {
@@ -67,18 +67,18 @@ pub fn running_programs() -> Vec<Box<dyn Executor>> {
 
 /// The exported C on this machine, stopped by undefined behaviour and by reads and writes out of
 /// bounds.
-pub fn sanitized() -> Vec<Box<dyn Executor>> {
+pub(crate) fn sanitized() -> Vec<Box<dyn Executor>> {
     let boxed = |build| Box::new(build) as Box<dyn Executor>;
     host_c::BUILDS.iter().filter(|build| build.is_sanitized()).map(boxed).collect()
 }
 
 /// The emulated cores, running what clang makes of the exported C.
-pub fn clang_cores() -> Vec<Box<dyn Executor>> {
+pub(crate) fn clang_cores() -> Vec<Box<dyn Executor>> {
     board::CLANG.iter().map(|core| Box::new(core) as Box<dyn Executor>).collect()
 }
 
 /// The emulated cores of `targets`, names separated by commas, with exported C and with Rust.
-pub fn cores(targets: &str) -> Vec<Box<dyn Executor>> {
+pub(crate) fn cores(targets: &str) -> Vec<Box<dyn Executor>> {
     let both = |target| {
         let c = Box::new(board::core(target)) as Box<dyn Executor>;
         [c, Box::new(board::rust_core(target))]

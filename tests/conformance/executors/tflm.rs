@@ -23,7 +23,7 @@ use super::{Agreement, Executor};
 use crate::problems::Problem;
 
 /// The interpreter in the `tflite-micro` wheel.
-pub struct TensorFlowLiteMicro;
+pub(super) struct TensorFlowLiteMicro;
 
 /// `BURN_PTQ_PYTHON`, else the Python of `scripts/install-oracles.sh`.
 fn python() -> PathBuf {

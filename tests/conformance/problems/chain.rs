@@ -13,7 +13,7 @@ use super::weighted::weighted;
 type Layer = (IntOp, Vec<TensorId>, IntTensor);
 
 /// Two to six layers, with shortcuts around some and packed values between others.
-pub fn chain(draw: &mut Draw) -> Option<Problem> {
+pub(super) fn chain(draw: &mut Draw) -> Option<Problem> {
     let wide = draw.chance(15);
     let shape = draw.shape(12, 6);
     let mut program = Program::new(draw, wide, shape);

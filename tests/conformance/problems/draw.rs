@@ -1,10 +1,10 @@
 //! Random numbers that are the same in every run and on every machine.
 
 /// A generator (SplitMix64).
-pub struct Draw(u64);
+pub(crate) struct Draw(u64);
 
 impl Draw {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -17,35 +17,35 @@ impl Draw {
     }
 
     /// One of `0..end`.
-    pub fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         (self.next() % end as u64) as usize
     }
 
     /// One of `min..=max`.
-    pub fn within(&mut self, min: i32, max: i32) -> i32 {
+    pub(crate) fn within(&mut self, min: i32, max: i32) -> i32 {
         min + self.below((max - min) as usize + 1) as i32
     }
 
     /// `true` in `percent` of the draws.
-    pub fn chance(&mut self, percent: usize) -> bool {
+    pub(crate) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
     /// One of `choices`.
-    pub fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len())]
     }
 
     /// A number between `min` and `max`, uniform in its logarithm; one in five is a power of two,
     /// with which ties of roundings occur.
-    pub fn scale(&mut self, min: f32, max: f32) -> f32 {
+    pub(crate) fn scale(&mut self, min: f32, max: f32) -> f32 {
         let unit = (self.next() >> 40) as f32 / (1_u32 << 24) as f32;
         let exponent = min.log2() + unit * (max.log2() - min.log2());
         if self.chance(20) { exponent.ceil().exp2() } else { exponent.exp2() }
     }
 
     /// `[height, width, channels]` of 1 to `extent`, 1 to `extent` and 1 to `channels`.
-    pub fn shape(&mut self, extent: usize, channels: usize) -> [usize; 3] {
+    pub(crate) fn shape(&mut self, extent: usize, channels: usize) -> [usize; 3] {
         [extent, extent, channels].map(|end| 1 + self.below(end))
     }
 }

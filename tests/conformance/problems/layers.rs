@@ -18,7 +18,7 @@ const MAX_WEIGHTS: usize = 8_000;
 
 /// A program of one operation, or one that ends in it.
 #[derive(Clone, Debug)]
-pub enum Case {
+pub(crate) enum Case {
     /// With weights.
     Layer(Layer),
     /// Without: the operation's place in [`GENERATORS`], and the seed of its generator.
@@ -27,7 +27,7 @@ pub enum Case {
 
 /// A layer with weights, before it is known to be a valid program.
 #[derive(Clone, Debug)]
-pub struct Layer {
+pub(crate) struct Layer {
     kind: Kind,
     /// Extents of the plane; the rows of a fully connected layer.
     plane: [usize; 2],
@@ -104,7 +104,7 @@ enum Accumulators {
 }
 
 /// Cases, one in four without weights.
-pub fn cases() -> impl Strategy<Value = Case> {
+pub(crate) fn cases() -> impl Strategy<Value = Case> {
     let others: Vec<usize> = (0..GENERATORS.len())
         .filter(|&index| {
             !["Conv2d", "DepthwiseConv2d", "FullyConnected"].contains(&GENERATORS[index].0)
@@ -185,7 +185,7 @@ fn values() -> impl Strategy<Value = Values> {
 
 impl Case {
     /// The program, if it is a valid one.
-    pub fn problem(&self) -> Option<Problem> {
+    pub(crate) fn problem(&self) -> Option<Problem> {
         match self {
             Case::Layer(layer) => layer.problem(),
             Case::Other(op, seed) => GENERATORS[*op].1(&mut Draw::new(*seed)),

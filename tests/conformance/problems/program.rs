@@ -14,25 +14,25 @@ use super::Problem;
 use super::draw::Draw;
 
 /// A program that grows node by node; tensor 0 is its input.
-pub struct Program<'d> {
+pub(super) struct Program<'d> {
     pub draw: &'d mut Draw,
     tensors: Vec<IntTensor>,
     nodes: Vec<IntNode>,
 }
 
 impl<'d> Program<'d> {
-    pub fn new(draw: &'d mut Draw, wide: bool, shape: [usize; 3]) -> Self {
+    pub(super) fn new(draw: &'d mut Draw, wide: bool, shape: [usize; 3]) -> Self {
         let input = tensor(draw, wide, shape);
         Self::with_input(draw, input)
     }
 
-    pub fn with_input(draw: &'d mut Draw, input: IntTensor) -> Self {
+    pub(super) fn with_input(draw: &'d mut Draw, input: IntTensor) -> Self {
         let input = IntTensor { name: "x".into(), ..input };
         Self { draw, tensors: vec![input], nodes: Vec::new() }
     }
 
     /// A program whose input has 4 bits, in rows of an even length.
-    pub fn of_nibbles(draw: &'d mut Draw) -> Self {
+    pub(super) fn of_nibbles(draw: &'d mut Draw) -> Self {
         let [height, width, channels] = draw.shape(5, 9);
         let mut program = Self::new(draw, false, [height, width, 2 * channels]);
         let (min, max) = signed_range(4, false);
@@ -44,28 +44,28 @@ impl<'d> Program<'d> {
     }
 
     /// The elements of `id`, packed.
-    pub fn packed_like(&self, id: TensorId) -> IntTensor {
+    pub(super) fn packed_like(&self, id: TensorId) -> IntTensor {
         IntTensor { dtype: DType::I4, ..self.tensor(id).clone() }
     }
 
     /// The tensors so far.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.tensors.len()
     }
 
-    pub fn input(&self) -> TensorId {
+    pub(super) fn input(&self) -> TensorId {
         TensorId(0)
     }
 
-    pub fn tensor(&self, id: TensorId) -> &IntTensor {
+    pub(super) fn tensor(&self, id: TensorId) -> &IntTensor {
         &self.tensors[id.0]
     }
 
-    pub fn set_input_scale(&mut self, scale: f32) {
+    pub(super) fn set_input_scale(&mut self, scale: f32) {
         self.tensors[0].grid.scale = scale;
     }
 
-    pub fn push(&mut self, op: IntOp, inputs: &[TensorId], output: IntTensor) -> TensorId {
+    pub(super) fn push(&mut self, op: IntOp, inputs: &[TensorId], output: IntTensor) -> TensorId {
         let id = TensorId(self.tensors.len());
         self.tensors.push(IntTensor { name: format!("t{}", id.0), ..output });
         self.nodes.push(IntNode {
@@ -78,14 +78,14 @@ impl<'d> Program<'d> {
     }
 
     /// The values of `from` on another grid, shuffled by a random function.
-    pub fn scrambled(&mut self, from: TensorId) -> TensorId {
+    pub(super) fn scrambled(&mut self, from: TensorId) -> TensorId {
         let wide = self.tensor(from).dtype == DType::I16;
         let output = tensor(self.draw, wide, self.tensors[from.0].shape);
         self.scrambled_to(from, output)
     }
 
     /// As [`scrambled`](Self::scrambled), on the same grid.
-    pub fn scrambled_in_place(&mut self, from: TensorId) -> TensorId {
+    pub(super) fn scrambled_in_place(&mut self, from: TensorId) -> TensorId {
         let output = self.tensor(from).clone();
         self.scrambled_to(from, output)
     }
@@ -109,7 +109,12 @@ impl<'d> Program<'d> {
     }
 
     /// The largest element of each channel of `from`, seen as a plane of `extents`.
-    pub fn max_pool(&mut self, from: TensorId, extents: [usize; 2], channels: usize) -> TensorId {
+    pub(super) fn max_pool(
+        &mut self,
+        from: TensorId,
+        extents: [usize; 2],
+        channels: usize,
+    ) -> TensorId {
         let window = Window { kernel: extents, stride: [1; 2], dilation: [1; 2], pad: [0; 2] };
         let geometry = PoolGeometry { input: extents, output: [1; 2], channels, window };
         let output = tensor_like(self.tensor(from), [1, 1, channels]);
@@ -118,7 +123,7 @@ impl<'d> Program<'d> {
     }
 
     /// `from` with `extra` more channels.
-    pub fn widened(&mut self, from: TensorId, extra: usize) -> TensorId {
+    pub(super) fn widened(&mut self, from: TensorId, extra: usize) -> TensorId {
         let input = self.tensor(from).shape;
         let output = tensor_like(self.tensor(from), [input[0], input[1], input[2] + extra]);
         let value = output.grid.max;
@@ -127,7 +132,12 @@ impl<'d> Program<'d> {
     }
 
     /// The program that ends in `op`, placed, with a random input; `None` if it is invalid.
-    pub fn finish(mut self, op: IntOp, inputs: &[TensorId], output: IntTensor) -> Option<Problem> {
+    pub(super) fn finish(
+        mut self,
+        op: IntOp,
+        inputs: &[TensorId],
+        output: IntTensor,
+    ) -> Option<Problem> {
         let output = self.push(op, inputs, output);
         let border = |tensor: &IntTensor| Border::plain(&tensor.shape);
         let input = input_bytes(self.draw, &self.tensors[0]);
@@ -149,7 +159,7 @@ impl<'d> Program<'d> {
 }
 
 /// A tensor on a random grid.
-pub fn tensor(draw: &mut Draw, wide: bool, shape: [usize; 3]) -> IntTensor {
+pub(super) fn tensor(draw: &mut Draw, wide: bool, shape: [usize; 3]) -> IntTensor {
     let (dtype, (bits, grid)) = if wide {
         let (min, max) = signed_range(16, false);
         let scale = draw.scale(1e-5, 1e-3);
@@ -161,7 +171,7 @@ pub fn tensor(draw: &mut Draw, wide: bool, shape: [usize; 3]) -> IntTensor {
 }
 
 /// Another tensor on the grid of `tensor`.
-pub fn tensor_like(tensor: &IntTensor, shape: [usize; 3]) -> IntTensor {
+pub(super) fn tensor_like(tensor: &IntTensor, shape: [usize; 3]) -> IntTensor {
     IntTensor { shape, ..tensor.clone() }
 }
 
@@ -175,7 +185,7 @@ fn grid8(draw: &mut Draw) -> (u8, Grid) {
 }
 
 /// The whole grid, a ReLU, a ReLU6, or any bounds.
-pub fn clamp(draw: &mut Draw, grid: Grid) -> Clamp {
+pub(super) fn clamp(draw: &mut Draw, grid: Grid) -> Clamp {
     let any = [(); 2].map(|()| draw.within(grid.min, grid.max));
     let [min, max] = match draw.below(6) {
         0 => [grid.zero_point, grid.max],
@@ -187,18 +197,22 @@ pub fn clamp(draw: &mut Draw, grid: Grid) -> Clamp {
     if max - min < 6 { Clamp { min: grid.min, max: grid.max } } else { Clamp { min, max } }
 }
 
-pub fn random_table8(draw: &mut Draw, output: Grid) -> Vec<i8> {
+pub(super) fn random_table8(draw: &mut Draw, output: Grid) -> Vec<i8> {
     (0..256).map(|_| draw.within(output.min, output.max) as i8).collect()
 }
 
-pub fn random_table16(draw: &mut Draw) -> Vec<i16> {
+pub(super) fn random_table16(draw: &mut Draw) -> Vec<i16> {
     (0..513).map(|_| draw.within(-32768, 32767) as i16).collect()
 }
 
 /// A window over a plane of `input`, and the output's extents.
 ///
 /// `needs_element`: every window holds an element that is not padding.
-pub fn window(draw: &mut Draw, input: [usize; 2], needs_element: bool) -> (Window, [usize; 2]) {
+pub(super) fn window(
+    draw: &mut Draw,
+    input: [usize; 2],
+    needs_element: bool,
+) -> (Window, [usize; 2]) {
     let mut window = Window { kernel: [1; 2], stride: [1; 2], dilation: [1; 2], pad: [0; 2] };
     let mut output = [1; 2];
     // TensorFlow's two ways of padding hold for both axes.

@@ -11,7 +11,7 @@ use super::draw::Draw;
 
 /// The problem with streams wherever there can be some, of random lengths and with random room;
 /// `None` if there can be none.
-pub fn streamed(draw: &mut Draw, whole: &Problem) -> Option<Problem> {
+pub(super) fn streamed(draw: &mut Draw, whole: &Problem) -> Option<Problem> {
     let program = whole.program.program();
     let mut streams = Vec::new();
     let mut first = 0;

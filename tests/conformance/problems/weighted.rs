@@ -10,7 +10,7 @@ use super::Problem;
 use super::draw::Draw;
 use super::program::{Program, clamp, tensor, window};
 
-pub fn conv2d(draw: &mut Draw) -> Option<Problem> {
+pub(super) fn conv2d(draw: &mut Draw) -> Option<Problem> {
     let wide = draw.chance(25);
     let groups = if draw.chance(60) { 1 } else { 1 + draw.below(4) };
     // Some filters are longer than a block of 256 weights.
@@ -80,7 +80,7 @@ fn grouped(draw: &mut Draw, geometry: ConvGeometry, wide: bool) -> Option<Proble
     program.finish(IntOp::Conv2d { geometry, weighted }, &[x], output)
 }
 
-pub fn depthwise_conv2d(draw: &mut Draw) -> Option<Problem> {
+pub(super) fn depthwise_conv2d(draw: &mut Draw) -> Option<Problem> {
     let wide = draw.chance(25);
     // Some have more channels than the blocks of the C runtime.
     let many = draw.chance(20);
@@ -98,7 +98,7 @@ pub fn depthwise_conv2d(draw: &mut Draw) -> Option<Problem> {
     program.finish(IntOp::DepthwiseConv2d { geometry, weighted }, &[x], output)
 }
 
-pub fn fully_connected(draw: &mut Draw) -> Option<Problem> {
+pub(super) fn fully_connected(draw: &mut Draw) -> Option<Problem> {
     let wide = draw.chance(25);
     // Packed weights of a single row are read in groups of eight, if there are only whole ones.
     let groups = draw.chance(50);
@@ -117,7 +117,7 @@ pub fn fully_connected(draw: &mut Draw) -> Option<Problem> {
 }
 
 /// Random weights; chooses the output's scale so that most outputs lie within the grid.
-pub fn weighted(
+pub(super) fn weighted(
     draw: &mut Draw,
     shape: &[usize],
     channel_axis: usize,

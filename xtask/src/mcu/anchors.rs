@@ -1,7 +1,7 @@
 //! Instructions per multiply-accumulate of other libraries on the same layers.
 
 /// What CMSIS-NN takes on one layer of `burn_ptq_mcu::layers::LAYERS`.
-pub struct Anchor {
+pub(super) struct Anchor {
     /// The layer's name.
     pub layer: &'static str,
     /// With 8-bit weights on [`TARGETS`].
@@ -13,10 +13,10 @@ pub struct Anchor {
 }
 
 /// The columns.
-pub const TARGETS: [&str; 4] = ["cortex-m3", "cortex-m4", "cortex-m7", "cortex-m55"];
+pub(super) const TARGETS: [&str; 4] = ["cortex-m3", "cortex-m4", "cortex-m7", "cortex-m55"];
 
 /// Measured in QEMU, -O3, gcc 12.2.
-pub const ANCHORS: &[Anchor] = &[
+pub(super) const ANCHORS: &[Anchor] = &[
     Anchor {
         layer: "conv3x3 16->16 32x32",
         s8: [3.33, 2.325, 2.333, 0.388],
@@ -54,7 +54,7 @@ pub const ANCHORS: &[Anchor] = &[
 ];
 
 /// What a layer with weights of this many bits may take at most on a Cortex-M4, and on a Cortex-M7.
-pub const GOALS: &[(&str, u8, f64)] = &[
+pub(super) const GOALS: &[(&str, u8, f64)] = &[
     ("conv3x3 16->16 32x32", 8, 2.10),
     ("conv3x3 16->16 32x32", 4, 1.95),
     ("conv3x3 16->16 32x32", 2, 1.75),

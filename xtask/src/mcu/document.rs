@@ -14,7 +14,7 @@ use super::Request;
 
 /// A part of the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub(super) enum Part {
     /// By `cargo xtask mcu kernels`.
     Layers,
     /// By `cargo xtask mcu`.
@@ -35,7 +35,7 @@ impl Part {
 
 /// Writes a part, which begins after its heading, where the request says. Without a word from the
 /// request it is a part of `docs/results/kernels.md`, if it is about every target.
-pub fn write(request: &Request, part: Part, text: &str) -> Result<()> {
+pub(super) fn write(request: &Request, part: Part, text: &str) -> Result<()> {
     let written = |path: PathBuf, text: String| {
         write_atomically(&path, text.as_bytes())
             .with_context(|| format!("cannot write {}", path.display()))?;
@@ -73,7 +73,7 @@ fn replaced(earlier: &str, part: Part, text: &str) -> String {
 }
 
 /// The versions of the compilers and emulators of `targets`, as a list.
-pub fn tools(targets: &[&'static Target]) -> String {
+pub(super) fn tools(targets: &[&'static Target]) -> String {
     let mut programs = Vec::new();
     for target in targets {
         programs.push(target.compiler);
@@ -85,7 +85,7 @@ pub fn tools(targets: &[&'static Target]) -> String {
 }
 
 /// The first line that a program says of its version.
-pub fn version(program: impl AsRef<OsStr>) -> String {
+pub(super) fn version(program: impl AsRef<OsStr>) -> String {
     let output = Command::new(program).arg("--version").output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
     text.ok().and_then(|text| Some(text.lines().next()?.to_owned())).unwrap_or_default()

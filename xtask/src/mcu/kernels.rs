@@ -48,7 +48,7 @@ struct Measured {
 }
 
 /// Returns whether every byte was the interpreter's and every goal was met.
-pub fn run(request: &Request) -> Result<bool> {
+pub(super) fn run(request: &Request) -> Result<bool> {
     let cases = cases()?;
     let mut all = Vec::new();
     for target in &request.targets {

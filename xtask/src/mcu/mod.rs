@@ -25,7 +25,7 @@ use crate::requirements;
 /// docs/results/kernels.md. Cross compilers, QEMU and Rust's core library are installed where permitted
 /// (apt-get as root, rustup).
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// What to run.
     #[arg(value_enum, default_value_t = What::Networks)]
     what: What,
@@ -122,7 +122,7 @@ fn microcontroller(name: &str) -> Result<&'static Target> {
     Ok(target)
 }
 
-pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut request = Request::new(arguments)?;
     for missing in requirements::provide_mcu(request.install) {
         println!("missing: {missing}");

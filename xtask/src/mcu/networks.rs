@@ -34,7 +34,7 @@ struct Measured {
 }
 
 /// Returns whether every byte was the interpreter's and every goal was met.
-pub fn run(request: &Request) -> Result<bool> {
+pub(super) fn run(request: &Request) -> Result<bool> {
     let folder = match &request.programs {
         Some(folder) => folder.clone(),
         None => programs::make(request.samples)?,

@@ -16,7 +16,7 @@ const TASKS: [&str; 4] = ["ic", "kws", "vww", "ad"];
 const PRESETS: [&str; 5] = ["w8a8", "w4a8", "w3a8", "w2a8", "w4a4"];
 
 /// A program with samples and the outputs that the interpreter gives.
-pub struct Program {
+pub(super) struct Program {
     pub name: String,
     pub model: Placed,
     pub inputs: Vec<u8>,
@@ -25,7 +25,7 @@ pub struct Program {
 
 /// Every `.bptq` of `folder` that has inputs, with at most `samples` of them; the tasks first, each
 /// from many bits to few.
-pub fn read(folder: &Path, samples: usize) -> Result<Vec<Program>> {
+pub(super) fn read(folder: &Path, samples: usize) -> Result<Vec<Program>> {
     let entries =
         fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
     let mut paths: Vec<PathBuf> = entries
@@ -44,7 +44,7 @@ pub fn read(folder: &Path, samples: usize) -> Result<Vec<Program>> {
 }
 
 /// Whether they are the ones that the documents are about.
-pub fn are_the_tasks(programs: &[Program]) -> bool {
+pub(super) fn are_the_tasks(programs: &[Program]) -> bool {
     names().into_iter().eq(programs.iter().map(|program| program.name.clone()))
 }
 
@@ -69,7 +69,7 @@ fn program(path: &Path, samples: usize) -> Result<Program> {
 }
 
 /// Quantizes every task by every preset and writes `samples` evaluation samples of each beside it.
-pub fn make(samples: usize) -> Result<PathBuf> {
+pub(super) fn make(samples: usize) -> Result<PathBuf> {
     results::build()?;
     let folder = results::target_folder().join("mcu-programs");
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;

@@ -7,12 +7,12 @@ use anyhow::{Context, Result};
 use super::Request;
 
 /// Microcontrollers where the command line does not say.
-pub const TARGETS: &[&str] = &["cortex-m4", "cortex-m55"];
+pub(super) const TARGETS: &[&str] = &["cortex-m4", "cortex-m55"];
 
 const TEST: &str = "random_layers_agree_on_microcontrollers_and_under_sanitizers";
 
 /// Returns whether every byte was the reference's.
-pub fn run(request: &Request) -> Result<bool> {
+pub(super) fn run(request: &Request) -> Result<bool> {
     let names: Vec<&str> = request.targets.iter().map(|target| target.name).collect();
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     let seed = request.seed.unwrap_or(clock);

@@ -43,7 +43,7 @@ impl Compared {
 }
 
 /// Returns whether every byte was the interpreter's.
-pub fn run(request: &Request) -> Result<bool> {
+pub(super) fn run(request: &Request) -> Result<bool> {
     let folder = match &request.programs {
         Some(folder) => folder.clone(),
         None => programs::make(request.samples)?,

@@ -10,7 +10,7 @@ use serde::Deserialize;
 /// A method of another tool.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Peer {
+pub(super) struct Peer {
     /// The column's heading.
     pub name: String,
     /// The tool, with its version and address.
@@ -32,7 +32,7 @@ struct File {
 }
 
 /// All peers.
-pub fn read() -> Result<Vec<Peer>> {
+pub(super) fn read() -> Result<Vec<Peer>> {
     let path = crate::root().join("docs/data/peers.toml");
     let text =
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -42,14 +42,14 @@ pub fn read() -> Result<Vec<Peer>> {
 
 impl Peer {
     /// A cell of its column: the metric of a task at these widths, if it was measured.
-    pub fn cell(&self, task: &str, widths: &str) -> String {
+    pub(super) fn cell(&self, task: &str, widths: &str) -> String {
         let found = self.metric.get(task).and_then(|of_task| of_task.get(widths));
         found.map_or(String::new(), |metric| format!("{metric:.3}"))
     }
 }
 
 /// What the columns are, as a list.
-pub fn sources(peers: &[Peer]) -> String {
+pub(super) fn sources(peers: &[Peer]) -> String {
     let mut text = String::new();
     for Peer { name, tool, method, data, note, .. } in peers {
         let _ = writeln!(text, "- {name}: {tool}; {method}; {data}; {note}.");

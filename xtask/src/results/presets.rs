@@ -40,7 +40,7 @@ const CASES: &[(&str, &[&str])] = &[
 /// The microcontroller on which flash and RAM are measured.
 const TARGET: &str = "cortex-m4";
 
-pub const HEAD: &str = "\
+pub(super) const HEAD: &str = "\
 # Presets
 
 Written by `cargo xtask results presets`; not edited by hand.
@@ -61,7 +61,7 @@ Other tools on the same arrays, for comparison:
 
 ";
 
-pub const STUDY: &str = "
+pub(super) const STUDY: &str = "
 # The study
 
 What follows is the report of `studies/presets.toml`: several draws of 128 calibration samples, and tests of
@@ -70,7 +70,7 @@ which differences are significant.
 ";
 
 /// A table for each task.
-pub fn tables(program: &OsStr) -> Result<String> {
+pub(super) fn tables(program: &OsStr) -> Result<String> {
     let peers = peers::read()?;
     let target = target(TARGET).context("there is no such target")?;
     ensure!(available(target), "{} is not installed", target.compiler);

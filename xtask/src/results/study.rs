@@ -11,7 +11,7 @@ use super::{assets, target_folder};
 
 /// Runs `studies/NAME.toml`, keeps its results in `studies/results` and returns its report without the
 /// title.
-pub fn run(program: &OsStr, name: &str, jobs: usize) -> Result<String> {
+pub(super) fn run(program: &OsStr, name: &str, jobs: usize) -> Result<String> {
     let root = crate::root();
     let out = target_folder().join("studies").join(name);
     let status = Command::new(program)

@@ -17,7 +17,7 @@ pub struct FloatModel {
 
 /// The constants of one node, flat.
 #[derive(Module, Debug)]
-pub struct Parameters {
+pub(crate) struct Parameters {
     tensors: Vec<Param<Tensor<1>>>,
 }
 

@@ -7,7 +7,7 @@ const TOLERANCE: f32 = 1e-4;
 /// The largest scale of which all weights are whole multiples within `min..=max`, if there is one.
 ///
 /// Arbitrary weights have none, except for a row of one or two.
-pub fn scale(weights: &[f32], (min, max): (i32, i32)) -> Option<f32> {
+pub(super) fn scale(weights: &[f32], (min, max): (i32, i32)) -> Option<f32> {
     let magnitude = weights.iter().fold(0.0_f32, |m, w| m.max(w.abs()));
     if magnitude <= 0.0 || !magnitude.is_finite() {
         return None;

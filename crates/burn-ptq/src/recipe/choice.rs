@@ -123,10 +123,10 @@ pub(crate) mod schema {
     use serde_json::Value;
 
     /// A component: the name that recipes use, what it does, and the schema of its parameters.
-    pub type Component = (&'static str, &'static str, Schema);
+    pub(crate) type Component = (&'static str, &'static str, Schema);
 
     /// The schema of a choice: the name of a component, or a table of one component's parameters.
-    pub fn choice(kind: &str, components: Vec<Component>) -> Schema {
+    pub(crate) fn choice(kind: &str, components: Vec<Component>) -> Schema {
         let name = |(name, summary, _): &Component| json_schema!({ "const": name, "description": summary });
         let table = |(name, summary, parameters): &Component| {
             json_schema!({

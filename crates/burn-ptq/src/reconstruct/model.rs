@@ -34,7 +34,7 @@ struct Plan {
 }
 
 /// The values of a batch at the border of a segment, by value.
-pub type Values = HashMap<ValueId, Tensor<4>>;
+pub(super) type Values = HashMap<ValueId, Tensor<4>>;
 
 impl SegmentModel {
     /// The variables of `segment`, standing for what `quantized` has.

@@ -11,15 +11,15 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 /// Draws from a generator of its own: Burn's is one for the process, in which tests run beside each
 /// other.
-pub struct Draws(ChaCha8Rng);
+pub(crate) struct Draws(ChaCha8Rng);
 
 impl Draws {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(ChaCha8Rng::seed_from_u64(seed))
     }
 
     /// Values between `low` and `high`.
-    pub fn tensor<const D: usize>(
+    pub(crate) fn tensor<const D: usize>(
         &mut self,
         shape: [usize; D],
         [low, high]: [f32; 2],
@@ -42,7 +42,7 @@ impl ModuleMapper for Draws {
 }
 
 #[derive(Module, Debug)]
-pub struct ConvNorm {
+pub(crate) struct ConvNorm {
     pub conv: Conv2d,
     pub norm: BatchNorm,
 }
@@ -71,14 +71,14 @@ impl ConvNorm {
         Self { conv, norm }
     }
 
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+    pub(crate) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         self.norm.forward(self.conv.forward(x))
     }
 }
 
 /// A residual network with a depthwise-separable end.
 #[derive(Module, Debug)]
-pub struct Net {
+pub(crate) struct Net {
     pub stem: ConvNorm,
     pub blocks: Vec<ConvNorm>,
     pub depthwise: ConvNorm,
@@ -86,7 +86,7 @@ pub struct Net {
 }
 
 impl Net {
-    pub fn new(device: &Device) -> Self {
+    pub(crate) fn new(device: &Device) -> Self {
         let mut draws = Draws::new(5);
         Self {
             stem: ConvNorm::new([2, 8], 1, 2, &mut draws, device),
@@ -96,7 +96,7 @@ impl Net {
         }
     }
 
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<2> {
+    pub(crate) fn forward(&self, x: Tensor<4>) -> Tensor<2> {
         let x = relu(self.stem.forward(x)).clamp(0.0, 6.0);
         let y = relu(self.blocks[0].forward(x.clone()));
         let x = relu(self.blocks[1].forward(y) + x);
@@ -106,6 +106,6 @@ impl Net {
     }
 }
 
-pub fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+pub(crate) fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().convert::<f32>().try_to_vec().unwrap()
 }

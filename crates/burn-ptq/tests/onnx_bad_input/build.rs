@@ -3,7 +3,11 @@
 use onnx_ir::{AttributeProto, AttributeType, Message, ModelProto, NodeProto, TensorProto};
 
 /// A model of opset 13 with the input `x` of `[N, sample]` and the output `y`.
-pub fn model(sample: &[i64], nodes: Vec<NodeProto>, tensors: Vec<TensorProto>) -> ModelProto {
+pub(crate) fn model(
+    sample: &[i64],
+    nodes: Vec<NodeProto>,
+    tensors: Vec<TensorProto>,
+) -> ModelProto {
     let mut model = ModelProto::new();
     model.ir_version = 8;
     model.opset_import.push(Default::default());
@@ -28,12 +32,12 @@ pub fn model(sample: &[i64], nodes: Vec<NodeProto>, tensors: Vec<TensorProto>) -
     model
 }
 
-pub fn bytes(model: &ModelProto) -> Vec<u8> {
+pub(crate) fn bytes(model: &ModelProto) -> Vec<u8> {
     model.write_to_bytes().expect("a built model can be written")
 }
 
 /// A node called after its operator and its first output.
-pub fn node(
+pub(crate) fn node(
     op: &str,
     inputs: &[&str],
     outputs: &[&str],
@@ -49,7 +53,7 @@ pub fn node(
     }
 }
 
-pub fn ints(name: &str, values: &[i64]) -> AttributeProto {
+pub(crate) fn ints(name: &str, values: &[i64]) -> AttributeProto {
     AttributeProto {
         name: name.into(),
         type_: AttributeType::INTS.into(),
@@ -58,7 +62,7 @@ pub fn ints(name: &str, values: &[i64]) -> AttributeProto {
     }
 }
 
-pub fn int(name: &str, value: i64) -> AttributeProto {
+pub(crate) fn int(name: &str, value: i64) -> AttributeProto {
     AttributeProto {
         name: name.into(),
         type_: AttributeType::INT.into(),
@@ -67,7 +71,7 @@ pub fn int(name: &str, value: i64) -> AttributeProto {
     }
 }
 
-pub fn float(name: &str, value: f32) -> AttributeProto {
+pub(crate) fn float(name: &str, value: f32) -> AttributeProto {
     AttributeProto {
         name: name.into(),
         type_: AttributeType::FLOAT.into(),
@@ -77,7 +81,7 @@ pub fn float(name: &str, value: f32) -> AttributeProto {
 }
 
 /// Weights of alternating sign.
-pub fn weights(name: &str, dims: &[i64]) -> TensorProto {
+pub(crate) fn weights(name: &str, dims: &[i64]) -> TensorProto {
     let elements = dims.iter().product::<i64>();
     TensorProto {
         name: name.into(),
@@ -89,14 +93,14 @@ pub fn weights(name: &str, dims: &[i64]) -> TensorProto {
 }
 
 /// Ones.
-pub fn ones(name: &str, dims: &[i64]) -> TensorProto {
+pub(crate) fn ones(name: &str, dims: &[i64]) -> TensorProto {
     let mut tensor = weights(name, dims);
     tensor.float_data.fill(1.0);
     tensor
 }
 
 /// A list of integers, raw as exporters write it.
-pub fn list(name: &str, values: &[i64]) -> TensorProto {
+pub(crate) fn list(name: &str, values: &[i64]) -> TensorProto {
     TensorProto {
         name: name.into(),
         dims: vec![values.len() as i64],
@@ -107,7 +111,7 @@ pub fn list(name: &str, values: &[i64]) -> TensorProto {
 }
 
 /// An image classifier with a folded shape in front of its last layer.
-pub fn image_model() -> ModelProto {
+pub(crate) fn image_model() -> ModelProto {
     let same = vec![ints("pads", &[1, 1, 1, 1]), ints("strides", &[2, 2])];
     let depthwise = vec![int("group", 4), ints("dilations", &[2, 2])];
     let nodes = vec![
@@ -148,7 +152,7 @@ pub fn image_model() -> ModelProto {
 }
 
 /// A network over sequences with the other families of operators.
-pub fn sequence_model() -> ModelProto {
+pub(crate) fn sequence_model() -> ModelProto {
     let nodes = vec![
         node("Transpose", &["x"], &["a"], vec![ints("perm", &[0, 2, 1])]),
         node("Pad", &["a", "pads"], &["b"], vec![]),
@@ -182,7 +186,7 @@ pub fn sequence_model() -> ModelProto {
 }
 
 /// The element-wise and constant operators that the other models leave out.
-pub fn elementwise_model() -> ModelProto {
+pub(crate) fn elementwise_model() -> ModelProto {
     let value = |tensor: TensorProto| AttributeProto {
         name: "value".into(),
         type_: AttributeType::TENSOR.into(),

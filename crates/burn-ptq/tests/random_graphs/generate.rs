@@ -7,42 +7,42 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use crate::build::{bytes, float, int, ints, list, model, node};
 
 /// Random numbers.
-pub struct Random(ChaCha8Rng);
+pub(crate) struct Random(ChaCha8Rng);
 
 impl Random {
-    pub fn new(seed: u64, stream: u64) -> Self {
+    pub(crate) fn new(seed: u64, stream: u64) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         random.set_stream(stream);
         Self(random)
     }
 
     /// Below `n`.
-    pub fn below(&mut self, n: usize) -> usize {
+    pub(crate) fn below(&mut self, n: usize) -> usize {
         (self.0.next_u64() % n as u64) as usize
     }
 
     /// From `low` to `high`.
-    pub fn within(&mut self, low: usize, high: usize) -> usize {
+    pub(crate) fn within(&mut self, low: usize, high: usize) -> usize {
         low + self.below(high - low + 1)
     }
 
     /// Once in `n` times.
-    pub fn once_in(&mut self, n: usize) -> bool {
+    pub(crate) fn once_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 
-    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.below(from.len())]
     }
 
     /// Between -1 and 1.
-    pub fn number(&mut self) -> f32 {
+    pub(crate) fn number(&mut self) -> f32 {
         (self.0.next_u32() >> 8) as f32 / (1_u32 << 23) as f32 - 1.0
     }
 }
 
 /// A network and its samples.
-pub struct Case {
+pub(crate) struct Case {
     pub onnx: Vec<u8>,
     /// A sample's shape.
     pub shape: Vec<usize>,
@@ -65,7 +65,7 @@ struct Builder {
 }
 
 /// The case of a seed and a number.
-pub fn case(seed: u64, number: u64) -> Case {
+pub(crate) fn case(seed: u64, number: u64) -> Case {
     let mut random = Random::new(seed, number);
     let shape = match random.below(20) {
         0..=8 => vec![random.within(1, 6), random.within(3, 9), random.within(3, 9)],

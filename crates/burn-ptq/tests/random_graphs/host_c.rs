@@ -9,7 +9,7 @@ use burn_ptq_deploy::place::Placed;
 use burn_ptq_deploy::program::TensorId;
 
 /// A program with inputs, back to back.
-pub struct Run<'a> {
+pub(crate) struct Run<'a> {
     pub model: &'a Placed,
     pub inputs: &'a [u8],
 }
@@ -18,14 +18,14 @@ pub struct Run<'a> {
 const TOGETHER: usize = 50;
 
 /// Whether there is a compiler.
-pub fn available() -> bool {
+pub(crate) fn available() -> bool {
     let mut gcc = Command::new("gcc");
     let status = gcc.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
 }
 
 /// The output bytes of every program for all its inputs.
-pub fn outputs(runs: &[Run]) -> Result<Vec<Vec<u8>>, String> {
+pub(crate) fn outputs(runs: &[Run]) -> Result<Vec<Vec<u8>>, String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let mut all = Vec::new();
     for (bundle, runs) in runs.chunks(TOGETHER).enumerate() {

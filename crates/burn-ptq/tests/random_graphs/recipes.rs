@@ -6,7 +6,7 @@ use burn_ptq::round::RoundingChoice;
 use crate::generate::Random;
 
 /// A recipe for a network of which `has_batch_norm` says whether data can be made.
-pub fn recipe(seed: u64, number: u64, has_batch_norm: bool) -> String {
+pub(crate) fn recipe(seed: u64, number: u64, has_batch_norm: bool) -> String {
     let mut random = Random::new(seed ^ 0x5EED, number);
     let weights = *random.pick(&[8, 8, 8, 4, 4, 2, 3, 5, 6, 7]);
     let activations = *random.pick(&[8, 8, 8, 8, 16, 4, 2, 3, 5, 6, 7]);

@@ -22,7 +22,7 @@ use crate::table;
 /// The file of an unsharded study.
 const RESULTS: &str = "results.jsonl";
 
-pub fn run(args: Ablate) -> anyhow::Result<()> {
+pub(crate) fn run(args: Ablate) -> anyhow::Result<()> {
     match (&args.command, &args.study, &args.out) {
         (Some(AblateCommand::Merge { results, out }), ..) => merge(results, out),
         (None, Some(study), Some(out)) => ablate(&args, study, out),

@@ -26,7 +26,7 @@ const FILES: &[(&str, &[u8])] = &[
 /// The recipes that are compared.
 const PRESETS: &[&str] = &["w8a8", "w4a8", "w4a4", "w2a8"];
 
-pub fn run(args: Demo) -> anyhow::Result<()> {
+pub(crate) fn run(args: Demo) -> anyhow::Result<()> {
     let folder = args.out.join("digits");
     unpack(&folder).with_context(|| format!("cannot write the demo to {}", folder.display()))?;
     outln!("A small network on 8x8 digits, quantized with {} recipes.\n", PRESETS.len())?;

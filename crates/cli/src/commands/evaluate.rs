@@ -22,7 +22,7 @@ use crate::args::Evaluate;
 use crate::output::{self, errln, outln};
 use crate::progress::Reporter;
 
-pub fn run(args: Evaluate) -> anyhow::Result<()> {
+pub(crate) fn run(args: Evaluate) -> anyhow::Result<()> {
     let device = device(&args.backend.backend)?;
     let task = task(&args.data, args.model.as_ref(), None)?;
     let open = |input: &ModelInput, output: &ModelOutput| {

@@ -17,7 +17,7 @@ use crate::table;
 /// Samples of the self-test.
 const SAMPLES: usize = 4;
 
-pub fn run(args: Export) -> anyhow::Result<()> {
+pub(crate) fn run(args: Export) -> anyhow::Result<()> {
     let exporters = args.to.iter().map(|name| exporter(name)).collect::<Result<Vec<_>, _>>()?;
     let target = target(&args.target)?;
     let model = file::read(&args.model)?;

@@ -36,7 +36,7 @@ struct Inspected {
     layers: Vec<Layer>,
 }
 
-pub fn run(args: Inspect) -> anyhow::Result<()> {
+pub(crate) fn run(args: Inspect) -> anyhow::Result<()> {
     let inspected = if is_integer_model(&args.model) { integer(&args)? } else { float(&args)? };
     if args.json {
         return output::json(&inspected);

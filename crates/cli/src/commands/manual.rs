@@ -10,14 +10,14 @@ use crate::args::Arguments;
 use crate::output::{self, outln};
 
 /// Prints the completion script of a shell.
-pub fn completions(shell: Shell) -> anyhow::Result<()> {
+pub(crate) fn completions(shell: Shell) -> anyhow::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "burn-ptq", &mut script);
     output::print(String::from_utf8(script)?)
 }
 
 /// Prints the manual page of the command, or writes the pages of all commands to a folder.
-pub fn man(folder: Option<&Path>) -> anyhow::Result<()> {
+pub(crate) fn man(folder: Option<&Path>) -> anyhow::Result<()> {
     let Some(folder) = folder else {
         let mut page = Vec::new();
         clap_mangen::Man::new(Arguments::command()).render(&mut page)?;

@@ -1,15 +1,15 @@
 //! The commands, one file each.
 
-pub mod ablate;
-pub mod demo;
-pub mod evaluate;
-pub mod export;
-pub mod inspect;
-pub mod manual;
-pub mod quantize;
-pub mod recipe;
-pub mod reference;
-pub mod schema;
+pub(crate) mod ablate;
+pub(crate) mod demo;
+pub(crate) mod evaluate;
+pub(crate) mod export;
+pub(crate) mod inspect;
+pub(crate) mod manual;
+pub(crate) mod quantize;
+pub(crate) mod recipe;
+pub(crate) mod reference;
+pub(crate) mod schema;
 
 use std::path::PathBuf;
 

@@ -19,7 +19,7 @@ use crate::output::{self, outln};
 use crate::progress::Reporter;
 use crate::table;
 
-pub fn run(args: Quantize) -> anyhow::Result<()> {
+pub(crate) fn run(args: Quantize) -> anyhow::Result<()> {
     let device = device(&args.backend.backend)?;
     let job = Job {
         task: named(task(&args.data, args.model.as_ref(), args.calib.as_ref())?, &args.name)?,
@@ -112,7 +112,7 @@ fn layer_override(text: &str) -> anyhow::Result<LayerOverride> {
 }
 
 /// The report as text for a terminal.
-pub fn summary(report: &Report) -> String {
+pub(crate) fn summary(report: &Report) -> String {
     let dash = || "-".to_string();
     let rows: Vec<Vec<String>> = (report.layers.iter())
         .map(|layer| {

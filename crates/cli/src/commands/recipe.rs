@@ -6,7 +6,7 @@ use burn_ptq::recipe::{PRESETS, Recipe};
 use crate::args::RecipeCommand;
 use crate::output;
 
-pub fn run(command: RecipeCommand) -> anyhow::Result<()> {
+pub(crate) fn run(command: RecipeCommand) -> anyhow::Result<()> {
     match command {
         RecipeCommand::List => output::print(list()),
         RecipeCommand::Show { name } => {
@@ -42,6 +42,6 @@ fn list() -> String {
 }
 
 /// The first line of a preset, a comment that says what it is.
-pub fn summary(preset: &str) -> &str {
+pub(crate) fn summary(preset: &str) -> &str {
     preset.lines().next().unwrap_or_default().trim_start_matches('#').trim()
 }

@@ -3,7 +3,7 @@
 use crate::args::SchemaOf;
 use crate::output;
 
-pub fn run(of: SchemaOf) -> anyhow::Result<()> {
+pub(crate) fn run(of: SchemaOf) -> anyhow::Result<()> {
     let schema = match of {
         SchemaOf::Recipe => burn_ptq::schema::recipe(),
         SchemaOf::Task => burn_ptq_eval::schema::task(),

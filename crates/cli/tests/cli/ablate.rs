@@ -13,7 +13,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-pub fn smoke() -> PathBuf {
+pub(crate) fn smoke() -> PathBuf {
     root().join("studies/smoke.toml")
 }
 
@@ -23,7 +23,7 @@ fn ablate(study: &Path, out: &Path, more: &[&str]) -> Command {
     command
 }
 
-pub fn finished(output: Output) -> String {
+pub(crate) fn finished(output: Output) -> String {
     assert!(output.status.success(), "{}", stderr(&output));
     stdout(&output)
 }
@@ -40,14 +40,14 @@ fn records(path: &Path) -> Vec<Value> {
 }
 
 /// The same, in an order that does not depend on when they were written.
-pub fn sorted(path: &Path) -> Vec<String> {
+pub(crate) fn sorted(path: &Path) -> Vec<String> {
     let mut lines: Vec<String> = records(path).iter().map(Value::to_string).collect();
     lines.sort();
     lines
 }
 
 /// How often each run occurs in a file.
-pub fn ids(path: &Path) -> BTreeMap<String, usize> {
+pub(crate) fn ids(path: &Path) -> BTreeMap<String, usize> {
     let mut ids = BTreeMap::new();
     let text = std::fs::read_to_string(path).unwrap_or_default();
     for line in text.lines() {

@@ -1,5 +1,7 @@
 //! The command line, run as a process.
 
+#![allow(clippy::print_stdout, reason = "tests say what they skip or measure")]
+
 mod ablate;
 mod bad_input;
 mod cluster;

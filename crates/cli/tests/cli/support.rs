@@ -4,30 +4,30 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// The demo's folder: a real model with real data.
-pub fn demo() -> PathBuf {
+pub(crate) fn demo() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("demo")
 }
 
 /// The command.
-pub fn burn_ptq() -> Command {
+pub(crate) fn burn_ptq() -> Command {
     Command::new(env!("CARGO_BIN_EXE_burn-ptq"))
 }
 
 /// Runs the command with `arguments`.
-pub fn run(arguments: &[&str]) -> Output {
+pub(crate) fn run(arguments: &[&str]) -> Output {
     burn_ptq().args(arguments).output().unwrap()
 }
 
-pub fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-pub fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
 /// Writes a .npy file: `descr` is NumPy's type, `data` the elements' bytes.
-pub fn write_npy(path: &Path, descr: &str, fortran: bool, shape: &[usize], data: &[u8]) {
+pub(crate) fn write_npy(path: &Path, descr: &str, fortran: bool, shape: &[usize], data: &[u8]) {
     let dims: Vec<String> = shape.iter().map(|d| format!("{d},")).collect();
     let order = if fortran { "True" } else { "False" };
     let mut header =
@@ -44,12 +44,12 @@ pub fn write_npy(path: &Path, descr: &str, fortran: bool, shape: &[usize], data:
 }
 
 /// Little-endian bytes of floats.
-pub fn f32_bytes(values: &[f32]) -> Vec<u8> {
+pub(crate) fn f32_bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|x| x.to_le_bytes()).collect()
 }
 
 /// Every file below a folder, by path from it, sorted.
-pub fn files(folder: &Path) -> Vec<String> {
+pub(crate) fn files(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(current) = folders.pop() {

@@ -3,14 +3,14 @@
 use burn_ptq_deploy::file::FORMAT_VERSION;
 
 /// SplitMix64: the same damage for the same seed, everywhere.
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub fn number(&mut self) -> u64 {
+    pub(crate) fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -19,18 +19,18 @@ impl Random {
     }
 
     /// A number below `bound`, or 0.
-    pub fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         (self.number() % bound.max(1) as u64) as usize
     }
 
     /// A range of at most `longest` of `len` places.
-    pub fn range(&mut self, len: usize, longest: usize) -> std::ops::Range<usize> {
+    pub(crate) fn range(&mut self, len: usize, longest: usize) -> std::ops::Range<usize> {
         let start = self.below(len);
         start..(start + 1 + self.below(longest)).min(len)
     }
 
     /// A number that is small, or at the edges of what counts and extents can be.
-    pub fn edge(&mut self) -> u64 {
+    pub(crate) fn edge(&mut self) -> u64 {
         match self.below(8) {
             0 => self.number() >> self.below(64),
             1 => [u64::MAX, 1 << 63, (1 << 63) - 1, 1 << 32, 1 << 31, 1 << 20][self.below(6)],
@@ -41,7 +41,7 @@ impl Random {
 }
 
 /// A number in seven bits a byte, the lowest first, as postcard and protobuf write it.
-pub fn varint(mut value: u64) -> Vec<u8> {
+pub(crate) fn varint(mut value: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     while value >= 0x80 {
         bytes.push(value as u8 | 0x80);
@@ -52,7 +52,7 @@ pub fn varint(mut value: u64) -> Vec<u8> {
 }
 
 /// Damages `bytes` in one place; some damage is a piece of `other`.
-pub fn damage(random: &mut Random, bytes: &mut Vec<u8>, other: &[u8]) {
+pub(crate) fn damage(random: &mut Random, bytes: &mut Vec<u8>, other: &[u8]) {
     let len = bytes.len();
     let place = random.below(len + 1);
     match random.below(9) {
@@ -94,7 +94,7 @@ pub fn damage(random: &mut Random, bytes: &mut Vec<u8>, other: &[u8]) {
 
 /// The payload of a `.bptq` file with a header that fits it, so that damage reaches the decoder and
 /// the verifier.
-pub fn sealed(payload: &[u8]) -> Vec<u8> {
+pub(crate) fn sealed(payload: &[u8]) -> Vec<u8> {
     let mut bytes = b"BPTQ".to_vec();
     bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
     bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());

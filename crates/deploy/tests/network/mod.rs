@@ -164,12 +164,12 @@ fn network(name: &str) -> (Placed, Vec<Vec<u8>>) {
 }
 
 /// A program, placed as a whole.
-pub fn placed(program: Program) -> Placed {
+pub(crate) fn placed(program: Program) -> Placed {
     program.place(Kernels::Portable, Memory::Whole).expect("a valid program")
 }
 
 /// The network, and a self-test on five samples.
-pub fn proven(name: &str) -> (Placed, SelfTest) {
+pub(crate) fn proven(name: &str) -> (Placed, SelfTest) {
     let (program, inputs) = network(name);
     let self_test = SelfTest::new(&program, &inputs).expect("inputs of the right size");
     (program, self_test)
@@ -177,6 +177,6 @@ pub fn proven(name: &str) -> (Placed, SelfTest) {
 
 /// Lets the source model hold its input channel by channel.
 #[allow(dead_code)]
-pub fn channels_first(program: &mut Program) {
+pub(crate) fn channels_first(program: &mut Program) {
     program.input_border = Border::permuted(&[3, 6, 6], [1, 2, 0]);
 }

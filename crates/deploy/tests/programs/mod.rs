@@ -13,26 +13,26 @@ use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::{AddParams, Clamp};
 
-pub const INT8: Clamp = Clamp { min: -128, max: 127 };
-pub const INT16: Clamp = Clamp { min: -32768, max: 32767 };
+pub(crate) const INT8: Clamp = Clamp { min: -128, max: 127 };
+pub(crate) const INT16: Clamp = Clamp { min: -32768, max: 32767 };
 
-pub fn tensor(name: &str, shape: [usize; 3]) -> IntTensor {
+pub(crate) fn tensor(name: &str, shape: [usize; 3]) -> IntTensor {
     let grid = Grid { scale: 0.05, zero_point: 3, min: -128, max: 127 };
     IntTensor { name: name.into(), shape, dtype: DType::I8, bits: 8, grid }
 }
 
-pub fn tensor16(name: &str, shape: [usize; 3]) -> IntTensor {
+pub(crate) fn tensor16(name: &str, shape: [usize; 3]) -> IntTensor {
     let grid = Grid { scale: 0.001, zero_point: 0, min: -32768, max: 32767 };
     IntTensor { name: name.into(), shape, dtype: DType::I16, bits: 16, grid }
 }
 
-pub fn border(shape: [usize; 3]) -> Border {
+pub(crate) fn border(shape: [usize; 3]) -> Border {
     Border::plain(&shape)
 }
 
 /// A program with places, neither of which need be valid.
 #[derive(Clone, Debug)]
-pub struct Parts {
+pub(crate) struct Parts {
     pub program: Program,
     pub placement: Placement,
 }
@@ -55,7 +55,7 @@ impl Parts {
     }
 
     /// The verified program in these places.
-    pub fn placed(self) -> Result<Placed, VerifyError> {
+    pub(crate) fn placed(self) -> Result<Placed, VerifyError> {
         Placed::new(self.program, self.placement, Kernels::Portable)
     }
 }
@@ -68,7 +68,7 @@ impl From<Placed> for Parts {
 }
 
 /// A program of one node `x -> y`; inputs after the first come from it through a table.
-pub fn program(op: IntOp, inputs: &[IntTensor], output: IntTensor) -> Program {
+pub(crate) fn program(op: IntOp, inputs: &[IntTensor], output: IntTensor) -> Program {
     let mut tensors = inputs.to_vec();
     let mut nodes: Vec<IntNode> = (1..inputs.len())
         .map(|i| IntNode {
@@ -100,15 +100,15 @@ pub fn program(op: IntOp, inputs: &[IntTensor], output: IntTensor) -> Program {
     }
 }
 
-pub fn window(kernel: usize) -> Window {
+pub(crate) fn window(kernel: usize) -> Window {
     Window { kernel: [kernel; 2], stride: [1; 2], dilation: [1; 2], pad: [kernel / 2; 2] }
 }
 
-pub fn scale(real: f64) -> Multiplier {
+pub(crate) fn scale(real: f64) -> Multiplier {
     Multiplier::from_real(real).expect("a representable factor")
 }
 
-pub fn weighted(shape: &[usize], channels: usize) -> Weighted {
+pub(crate) fn weighted(shape: &[usize], channels: usize) -> Weighted {
     let len = shape.iter().product::<usize>();
     Weighted {
         weights: Weights {
@@ -124,7 +124,7 @@ pub fn weighted(shape: &[usize], channels: usize) -> Weighted {
     }
 }
 
-pub fn conv() -> Program {
+pub(crate) fn conv() -> Program {
     let geometry = ConvGeometry {
         input: [4, 5],
         output: [4, 5],
@@ -137,7 +137,7 @@ pub fn conv() -> Program {
     program(op, &[tensor("x", [4, 5, 4])], tensor("y", [4, 5, 6]))
 }
 
-pub fn conv16() -> Program {
+pub(crate) fn conv16() -> Program {
     let mut model = conv();
     for tensor in &mut model.tensors {
         *tensor = tensor16(&tensor.name, tensor.shape);
@@ -145,7 +145,7 @@ pub fn conv16() -> Program {
     model
 }
 
-pub fn depthwise() -> Program {
+pub(crate) fn depthwise() -> Program {
     let geometry = DepthwiseGeometry {
         input: [4, 4],
         output: [4, 4],
@@ -157,7 +157,7 @@ pub fn depthwise() -> Program {
     program(op, &[tensor("x", [4, 4, 3])], tensor("y", [4, 4, 6]))
 }
 
-pub fn fully_connected() -> Program {
+pub(crate) fn fully_connected() -> Program {
     let op = IntOp::FullyConnected {
         rows: 2,
         in_features: 6,
@@ -167,18 +167,18 @@ pub fn fully_connected() -> Program {
     program(op, &[tensor("x", [1, 2, 6])], tensor("y", [1, 2, 5]))
 }
 
-pub fn add() -> Program {
+pub(crate) fn add() -> Program {
     let params = AddParams::new(0.05, 0.05, 0.05, false).expect("equal scales");
     let op = IntOp::Add { params, broadcast: Broadcast::None, clamp: INT8 };
     program(op, &[tensor("a", [2, 2, 3]), tensor("b", [2, 2, 3])], tensor("y", [2, 2, 3]))
 }
 
-pub fn mul() -> Program {
+pub(crate) fn mul() -> Program {
     let op = IntOp::Mul { multiplier: scale(0.05), broadcast: Broadcast::None, clamp: INT8 };
     program(op, &[tensor("a", [2, 2, 3]), tensor("b", [2, 2, 3])], tensor("y", [2, 2, 3]))
 }
 
-pub fn pool(average: bool) -> Program {
+pub(crate) fn pool(average: bool) -> Program {
     let geometry = PoolGeometry { input: [5, 5], output: [5, 5], channels: 2, window: window(3) };
     let op = if average {
         IntOp::AveragePool { geometry, clamp: INT8 }
@@ -188,17 +188,17 @@ pub fn pool(average: bool) -> Program {
     program(op, &[tensor("x", [5, 5, 2])], tensor("y", [5, 5, 2]))
 }
 
-pub fn table8() -> Program {
+pub(crate) fn table8() -> Program {
     let op = IntOp::Table8 { table: vec![5; 256] };
     program(op, &[tensor("x", [1, 1, 8])], tensor("y", [1, 1, 8]))
 }
 
-pub fn table16() -> Program {
+pub(crate) fn table16() -> Program {
     let op = IntOp::Table16 { table: vec![500; 513] };
     program(op, &[tensor16("x", [1, 1, 8])], tensor16("y", [1, 1, 8]))
 }
 
-pub fn softmax() -> Program {
+pub(crate) fn softmax() -> Program {
     let op = IntOp::Softmax {
         rows: 2,
         depth: 4,
@@ -210,7 +210,7 @@ pub fn softmax() -> Program {
     program(op, &[tensor("x", [1, 2, 4])], output)
 }
 
-pub fn log_softmax() -> Program {
+pub(crate) fn log_softmax() -> Program {
     let exponentials =
         (0..256).map(|d| ((-f64::from(d) * 0.05).exp() * f64::from(1 << 20)) as u32).collect();
     let op = IntOp::LogSoftmax { rows: 2, depth: 4, exponentials, input_multiplier: scale(0.8) };
@@ -219,28 +219,28 @@ pub fn log_softmax() -> Program {
     program(op, &[tensor("x", [1, 2, 4])], output)
 }
 
-pub fn requantize() -> Program {
+pub(crate) fn requantize() -> Program {
     let op = IntOp::Requantize { multiplier: scale(50.0), clamp: INT16 };
     program(op, &[tensor("x", [2, 2, 2])], tensor16("y", [2, 2, 2]))
 }
 
-pub fn concat() -> Program {
+pub(crate) fn concat() -> Program {
     let op = IntOp::Concat { outer: 4, chunks: vec![3, 3] };
     program(op, &[tensor("a", [2, 2, 3]), tensor("b", [2, 2, 3])], tensor("y", [2, 2, 6]))
 }
 
-pub fn pad() -> Program {
+pub(crate) fn pad() -> Program {
     let op = IntOp::Pad { input: [2, 3, 1], before: [1, 0, 0], after: [0, 2, 1], value: 3 };
     program(op, &[tensor("x", [2, 3, 1])], tensor("y", [3, 5, 2]))
 }
 
-pub fn transpose() -> Program {
+pub(crate) fn transpose() -> Program {
     let op = IntOp::Transpose { input: [2, 3, 4], axes: [2, 0, 1] };
     program(op, &[tensor("x", [2, 3, 4])], tensor("y", [4, 2, 3]))
 }
 
 /// Three tensors `x -> y -> z` of 8 bytes each; `y` comes of a table, `z` of a transposition.
-pub fn chain() -> Program {
+pub(crate) fn chain() -> Program {
     let mut model = table8();
     model.tensors.push(tensor("z", [1, 1, 8]));
     model.nodes.push(IntNode {
@@ -254,7 +254,7 @@ pub fn chain() -> Program {
 }
 
 /// Three pools of 3x3 in a row.
-pub fn pools() -> Program {
+pub(crate) fn pools() -> Program {
     let geometry = PoolGeometry { input: [8, 5], output: [8, 5], channels: 2, window: window(3) };
     let op = IntOp::MaxPool { geometry, clamp: INT8 };
     let shape = [8, 5, 2];
@@ -274,7 +274,7 @@ pub fn pools() -> Program {
 }
 
 /// The pools in one stream.
-pub fn streamed() -> Parts {
+pub(crate) fn streamed() -> Parts {
     let program = pools();
     let streams = vec![Stream { first: 0, rows: vec![3, 3, 8] }];
     let placement = plan(&program, streams, Kernels::Portable);
@@ -282,7 +282,7 @@ pub fn streamed() -> Parts {
 }
 
 /// Elements of 4 bits, packed and unpacked again.
-pub fn packed() -> Program {
+pub(crate) fn packed() -> Program {
     let nibbles = |name: &str| {
         let mut tensor = tensor(name, [3, 4, 3]);
         tensor.bits = 4;
@@ -304,7 +304,7 @@ pub fn packed() -> Program {
 }
 
 /// Programs of every operation, in places side by side, and one whose nodes run row by row.
-pub fn valid_parts() -> Vec<Parts> {
+pub(crate) fn valid_parts() -> Vec<Parts> {
     let whole = [
         conv(),
         conv16(),
@@ -329,16 +329,16 @@ pub fn valid_parts() -> Vec<Parts> {
 }
 
 /// The same, placed.
-pub fn valid_programs() -> Vec<Placed> {
+pub(crate) fn valid_programs() -> Vec<Placed> {
     valid_parts().into_iter().map(|parts| parts.placed().expect("a valid program")).collect()
 }
 
 /// A program, placed as a whole.
-pub fn placed(program: Program) -> Placed {
+pub(crate) fn placed(program: Program) -> Placed {
     program.place(Kernels::Portable, Memory::Whole).expect("a valid program")
 }
 
 /// A program in places side by side.
-pub fn side_by_side(program: Program) -> Parts {
+pub(crate) fn side_by_side(program: Program) -> Parts {
     Parts::side_by_side(program)
 }

@@ -35,7 +35,7 @@ pub(super) struct DenseReader<'a> {
 
 impl Dense {
     /// Opens a .npy file or an array of a .npz file.
-    pub fn open(location: &Location, form: Form) -> Result<Self, DataError> {
+    pub(super) fn open(location: &Location, form: Form) -> Result<Self, DataError> {
         let path = &location.path;
         let (header, temporary, file) = if form == Form::Npz {
             let unpacked = npz::unpack(location, Role::Samples)?;
@@ -60,7 +60,7 @@ impl Dense {
     }
 
     /// The numbers of a table, all in one axis of rows and one of columns.
-    pub fn of_rows(rows: table::Rows, path: &Path) -> Self {
+    pub(super) fn of_rows(rows: table::Rows, path: &Path) -> Self {
         Self {
             path: path.into(),
             shape: vec![rows.rows, rows.columns],
@@ -70,16 +70,16 @@ impl Dense {
         }
     }
 
-    pub const fn storage(&self) -> Storage {
+    pub(super) const fn storage(&self) -> Storage {
         self.storage
     }
 
-    pub fn reader(&self) -> Result<DenseReader<'_>, DataError> {
+    pub(super) fn reader(&self) -> Result<DenseReader<'_>, DataError> {
         Ok(DenseReader { dense: self, file: self.elements()?, at: 0 })
     }
 
     /// The first whole number that samples hold only rounded, as f32.
-    pub fn first_inexact(&self) -> Result<Option<i128>, DataError> {
+    pub(super) fn first_inexact(&self) -> Result<Option<i128>, DataError> {
         if !self.storage.is_wide() {
             return Ok(None);
         }
@@ -115,7 +115,7 @@ impl Dense {
 
 impl DenseReader<'_> {
     /// `count` elements from `from` on.
-    pub fn read(&mut self, from: usize, count: usize) -> Result<Vec<f32>, DataError> {
+    pub(super) fn read(&mut self, from: usize, count: usize) -> Result<Vec<f32>, DataError> {
         let path = || self.dense.path.clone();
         let unreadable = |source| DataError::Unreadable { path: path(), source };
         let size = self.dense.storage.kind.bytes();

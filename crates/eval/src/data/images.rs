@@ -57,7 +57,7 @@ impl Images {
     ///
     /// # Errors
     /// If one cannot be read, or has another size than the model's input.
-    pub fn open(
+    pub(super) fn open(
         files: Vec<PathBuf>,
         folder: &Path,
         input: &ModelInput,
@@ -102,20 +102,20 @@ impl Images {
         Ok(images)
     }
 
-    pub fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.files.len()
     }
 
-    pub fn file(&self, index: usize) -> &Path {
+    pub(super) fn file(&self, index: usize) -> &Path {
         &self.files[index]
     }
 
-    pub fn element(&self) -> Element {
+    pub(super) fn element(&self) -> Element {
         if self.deep { Element::U16 } else { Element::U8 }
     }
 
     /// One image, its channels last.
-    pub fn read(&self, index: usize) -> Result<Vec<f32>, DataError> {
+    pub(super) fn read(&self, index: usize) -> Result<Vec<f32>, DataError> {
         let file = &self.files[index];
         let (facts, values) = decode(file)?;
         if (facts.size, facts.deep) != (self.size, self.deep) {

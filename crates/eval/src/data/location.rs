@@ -28,7 +28,7 @@ pub(super) enum Form {
 
 impl Location {
     /// Splits the name off, unless a file of the whole name exists.
-    pub fn of(path: &Path) -> Self {
+    pub(super) fn of(path: &Path) -> Self {
         let whole = Self { path: path.into(), name: None };
         if path.exists() {
             return whole;
@@ -46,7 +46,7 @@ impl Location {
     ///
     /// # Errors
     /// If nobody reads such files.
-    pub fn form(&self) -> Result<Form, DataError> {
+    pub(super) fn form(&self) -> Result<Form, DataError> {
         let path = &self.path;
         let unreadable = |source| DataError::Unreadable { path: path.clone(), source };
         let metadata = fs::metadata(path).map_err(unreadable)?;

@@ -55,7 +55,7 @@ pub(super) struct Header {
 }
 
 impl Kind {
-    pub const fn bytes(self) -> usize {
+    pub(super) const fn bytes(self) -> usize {
         match self {
             Kind::Bool | Kind::I8 | Kind::U8 => 1,
             Kind::I16 | Kind::U16 | Kind::F16 => 2,
@@ -65,7 +65,7 @@ impl Kind {
     }
 
     /// The type of raw elements that a device would read.
-    pub const fn element(self) -> Element {
+    pub(super) const fn element(self) -> Element {
         match self {
             Kind::Bool | Kind::U8 => Element::U8,
             Kind::I8 => Element::I8,
@@ -179,13 +179,13 @@ impl Number for f64 {
 
 impl Storage {
     /// Little-endian f32, which tables and images become on the way.
-    pub const F32: Self = Self { kind: Kind::F32, big_endian: false };
+    pub(super) const F32: Self = Self { kind: Kind::F32, big_endian: false };
 
     /// Appends elements as f32, the nearest one where their type has more digits.
     ///
     /// # Errors
     /// With the first value that is finite, and not as an f32.
-    pub fn to_f32(self, bytes: &[u8], values: &mut Vec<f32>) -> Result<(), f64> {
+    pub(super) fn to_f32(self, bytes: &[u8], values: &mut Vec<f32>) -> Result<(), f64> {
         values.reserve(bytes.len() / self.kind.bytes());
         let mut beyond = None;
         fn push<N: Number>(x: N, values: &mut Vec<f32>, beyond: &mut Option<f64>) {
@@ -200,7 +200,7 @@ impl Storage {
     }
 
     /// All elements as f64.
-    pub fn to_f64(self, bytes: &[u8]) -> Vec<f64> {
+    pub(super) fn to_f64(self, bytes: &[u8]) -> Vec<f64> {
         let mut values = Vec::with_capacity(bytes.len() / self.kind.bytes());
         fn push<N: Number>(x: N, values: &mut Vec<f64>) {
             values.push(x.to_f64());
@@ -210,7 +210,7 @@ impl Storage {
     }
 
     /// All elements as integers; `None` if a number is not an i64.
-    pub fn to_i64(self, bytes: &[u8]) -> Option<Vec<i64>> {
+    pub(super) fn to_i64(self, bytes: &[u8]) -> Option<Vec<i64>> {
         let mut values = Vec::with_capacity(bytes.len() / self.kind.bytes());
         fn push<N: Number>(x: N, values: &mut Vec<Option<i64>>) {
             values.push(x.to_i64());
@@ -220,7 +220,7 @@ impl Storage {
     }
 
     /// The first whole number that an f32 does not hold, of a type that no device reads as it is.
-    pub fn first_inexact(self, bytes: &[u8]) -> Option<i128> {
+    pub(super) fn first_inexact(self, bytes: &[u8]) -> Option<i128> {
         if !self.is_wide() {
             return None;
         }
@@ -235,11 +235,11 @@ impl Storage {
     }
 
     /// Whether elements are integers that samples hold only as f32.
-    pub const fn is_wide(self) -> bool {
+    pub(super) const fn is_wide(self) -> bool {
         matches!(self.kind, Kind::U32 | Kind::I64 | Kind::U64)
     }
 
-    pub const fn is_float(self) -> bool {
+    pub(super) const fn is_float(self) -> bool {
         matches!(self.kind, Kind::F16 | Kind::F32 | Kind::F64)
     }
 }
@@ -249,7 +249,11 @@ impl Header {
     ///
     /// # Errors
     /// If it is not such a header, its type cannot be read, or it promises more than the file holds.
-    pub fn read(reader: &mut impl Read, length: u64, path: &Path) -> Result<Self, DataError> {
+    pub(super) fn read(
+        reader: &mut impl Read,
+        length: u64,
+        path: &Path,
+    ) -> Result<Self, DataError> {
         let damaged =
             |problem: &str| DataError::format(path, format!("is not a valid .npy file: {problem}"));
         let mut take = |count: usize| {
@@ -293,7 +297,7 @@ impl Header {
     }
 
     /// The number of elements.
-    pub fn elements(&self) -> usize {
+    pub(super) fn elements(&self) -> usize {
         self.shape.iter().product()
     }
 }

@@ -22,7 +22,7 @@ impl Waves {
     ///
     /// # Errors
     /// If one cannot be read, has several channels, or differs from the others in rate or format.
-    pub fn open(files: Vec<PathBuf>) -> Result<Self, DataError> {
+    pub(super) fn open(files: Vec<PathBuf>) -> Result<Self, DataError> {
         let mut lengths = Vec::with_capacity(files.len());
         let mut first: Option<WavSpec> = None;
         for file in &files {
@@ -65,11 +65,11 @@ impl Waves {
         Ok(Self { files, lengths, spec })
     }
 
-    pub fn file(&self, index: usize) -> &Path {
+    pub(super) fn file(&self, index: usize) -> &Path {
         &self.files[index]
     }
 
-    pub fn element(&self) -> Element {
+    pub(super) fn element(&self) -> Element {
         match (self.spec.sample_format, self.spec.bits_per_sample) {
             (SampleFormat::Float, _) => Element::F32,
             (SampleFormat::Int, ..=8) => Element::I8,
@@ -79,7 +79,12 @@ impl Waves {
     }
 
     /// `count` samples in time of a recording, from `from` on: integers as they are stored.
-    pub fn read(&self, index: usize, from: usize, count: usize) -> Result<Vec<f32>, DataError> {
+    pub(super) fn read(
+        &self,
+        index: usize,
+        from: usize,
+        count: usize,
+    ) -> Result<Vec<f32>, DataError> {
         let file = &self.files[index];
         let mut reader = reader(file)?;
         let start = u32::try_from(from).unwrap_or(u32::MAX);

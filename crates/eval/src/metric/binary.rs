@@ -77,7 +77,7 @@ pub(super) struct BinaryJudge {
 }
 
 impl BinaryJudge {
-    pub fn of(setting: &Setting, labels: Vec<bool>) -> Self {
+    pub(super) fn of(setting: &Setting, labels: Vec<bool>) -> Self {
         let places = (labels.len() / setting.samples.max(1)).max(1);
         let ending = setting.output.ending;
         let (limit, words) = ending.limit(setting.options.threshold());

@@ -35,7 +35,11 @@ pub(super) enum Fit {
 
 impl Classes {
     /// The outputs of the classes at a place.
-    pub fn at<'a>(&self, outputs: &'a [f32], place: usize) -> impl Iterator<Item = f32> + 'a {
+    pub(super) fn at<'a>(
+        &self,
+        outputs: &'a [f32],
+        place: usize,
+    ) -> impl Iterator<Item = f32> + 'a {
         let Self { classes, places, axis } = *self;
         let (start, step) = match axis {
             ClassAxis::First => (place, places),

@@ -76,13 +76,13 @@ pub(super) struct Positives {
 }
 
 impl Positives {
-    pub fn add(&mut self, label: bool, found: bool) {
+    pub(super) fn add(&mut self, label: bool, found: bool) {
         self.both += usize::from(label && found);
         self.either += usize::from(label || found);
     }
 
     /// The F1 score; none if nothing is positive.
-    pub fn f1(self) -> Option<f64> {
+    pub(super) fn f1(self) -> Option<f64> {
         let (both, either) = (self.both as f64, self.either as f64);
         (self.either > 0).then(|| 2.0 * both / (both + either))
     }

@@ -59,7 +59,7 @@ pub(super) struct MultiLabelJudge {
 impl MultiLabelJudge {
     /// The mean F1 score of the labels that some sample has, with the mean of their intervals, which
     /// holds however labels depend on each other.
-    pub fn mean_f1(&self) -> Result<(f64, Option<Interval>), String> {
+    pub(super) fn mean_f1(&self) -> Result<(f64, Option<Interval>), String> {
         let outputs = self.labels.first().map_or(0, Vec::len);
         let mut scores = Vec::new();
         let mut bounds = Vec::new();

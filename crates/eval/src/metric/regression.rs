@@ -14,14 +14,14 @@ pub(super) struct Regression {
 
 impl Regression {
     /// The mean squared error.
-    pub const SQUARED: Self = Self {
+    pub(super) const SQUARED: Self = Self {
         name: "mse",
         summary: "mean squared error to the targets in --labels",
         heading: "mean squared error",
         error: |x| x * x,
     };
     /// The mean absolute error.
-    pub const ABSOLUTE: Self = Self {
+    pub(super) const ABSOLUTE: Self = Self {
         name: "mae",
         summary: "mean absolute error to the targets in --labels",
         heading: "mean absolute error",

@@ -1,5 +1,7 @@
 //! Metrics are those of scikit-learn and SciPy on random outputs and labels.
 
+#![allow(clippy::print_stdout, reason = "tests say what they skip or measure")]
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -12,7 +12,7 @@ use burn_ptq_examples::net::{CLASSES, ConvNorm, DigitsNet, SIDE};
 const BATCH: Axis = Axis::Symbol("N");
 
 /// The `.onnx` file: `image` `[N, 1, 8, 8]` to `probabilities` `[N, 10]`.
-pub fn to_onnx(net: &DigitsNet, description: &str) -> Vec<u8> {
+pub(crate) fn to_onnx(net: &DigitsNet, description: &str) -> Vec<u8> {
     let mut onnx = OnnxWriter::new("digits");
     let side = Axis::Size(SIDE);
     let image = onnx.input("image", &[BATCH, Axis::Size(1), side, side]);

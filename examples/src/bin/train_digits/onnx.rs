@@ -14,35 +14,35 @@ const FLOAT: i32 = 1;
 
 /// One axis of an input or output.
 #[derive(Clone, Copy)]
-pub enum Axis {
+pub(crate) enum Axis {
     /// Any size, under a name.
     Symbol(&'static str),
     Size(usize),
 }
 
 /// A model under construction. Nodes run in the order of their calls; every name must be new.
-pub struct OnnxWriter {
+pub(crate) struct OnnxWriter {
     graph: GraphProto,
 }
 
 impl OnnxWriter {
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         Self { graph: GraphProto { name: name.into(), ..Default::default() } }
     }
 
     /// Declares a float input and returns its name.
-    pub fn input(&mut self, name: &str, axes: &[Axis]) -> String {
+    pub(crate) fn input(&mut self, name: &str, axes: &[Axis]) -> String {
         self.graph.input.push(value_info(name, axes));
         name.into()
     }
 
     /// Declares the value `name`, which a node yields, as a float output.
-    pub fn output(&mut self, name: &str, axes: &[Axis]) {
+    pub(crate) fn output(&mut self, name: &str, axes: &[Axis]) {
         self.graph.output.push(value_info(name, axes));
     }
 
     /// Stores float `values`, row-major, and returns their name.
-    pub fn initializer(&mut self, name: &str, dims: &[usize], values: &[f32]) -> String {
+    pub(crate) fn initializer(&mut self, name: &str, dims: &[usize], values: &[f32]) -> String {
         assert_eq!(dims.iter().product::<usize>(), values.len(), "{name}: {dims:?}");
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.graph.initializer.push(TensorProto {
@@ -56,7 +56,7 @@ impl OnnxWriter {
     }
 
     /// Adds a node with one output, called like the node, and returns that name.
-    pub fn node(
+    pub(crate) fn node(
         &mut self,
         op_type: &str,
         name: &str,
@@ -75,7 +75,7 @@ impl OnnxWriter {
     }
 
     /// The bytes of the `.onnx` file; `description` is kept in it.
-    pub fn finish(self, description: &str) -> Vec<u8> {
+    pub(crate) fn finish(self, description: &str) -> Vec<u8> {
         let mut model = ModelProto {
             ir_version: IR_VERSION,
             producer_name: "burn-ptq train_digits".into(),
@@ -91,7 +91,7 @@ impl OnnxWriter {
 }
 
 /// An integer attribute.
-pub fn int(name: &str, value: i64) -> AttributeProto {
+pub(crate) fn int(name: &str, value: i64) -> AttributeProto {
     AttributeProto {
         name: name.into(),
         type_: AttributeType::INT.into(),
@@ -101,7 +101,7 @@ pub fn int(name: &str, value: i64) -> AttributeProto {
 }
 
 /// An attribute that is a list of integers.
-pub fn ints(name: &str, values: &[usize]) -> AttributeProto {
+pub(crate) fn ints(name: &str, values: &[usize]) -> AttributeProto {
     AttributeProto {
         name: name.into(),
         type_: AttributeType::INTS.into(),
@@ -111,7 +111,7 @@ pub fn ints(name: &str, values: &[usize]) -> AttributeProto {
 }
 
 /// A float attribute.
-pub fn float(name: &str, value: f32) -> AttributeProto {
+pub(crate) fn float(name: &str, value: f32) -> AttributeProto {
     AttributeProto {
         name: name.into(),
         type_: AttributeType::FLOAT.into(),

@@ -11,7 +11,7 @@ macro_rules! operations {
             const ALL: &[Self] = &[$(Self::$variant,)*];
 
             /// The ONNX operator.
-            pub fn onnx(self) -> &'static str {
+            pub(crate) fn onnx(self) -> &'static str {
                 match self { $(Self::$variant => $onnx,)* }
             }
 

@@ -6,9 +6,9 @@ use onnx_ir::{AttributeProto, AttributeType, GraphProto, TensorProto, ValueInfoP
 use crate::import::onnx::data_type;
 
 /// The version of the operators that are written.
-pub const OPSET: i64 = 13;
+pub(super) const OPSET: i64 = 13;
 
-pub fn int(name: &str, value: usize) -> AttributeProto {
+pub(super) fn int(name: &str, value: usize) -> AttributeProto {
     AttributeProto {
         name: name.into(),
         type_: AttributeType::INT.into(),
@@ -17,7 +17,7 @@ pub fn int(name: &str, value: usize) -> AttributeProto {
     }
 }
 
-pub fn ints(name: &str, values: impl IntoIterator<Item = usize>) -> AttributeProto {
+pub(super) fn ints(name: &str, values: impl IntoIterator<Item = usize>) -> AttributeProto {
     AttributeProto {
         name: name.into(),
         type_: AttributeType::INTS.into(),
@@ -26,7 +26,7 @@ pub fn ints(name: &str, values: impl IntoIterator<Item = usize>) -> AttributePro
     }
 }
 
-pub fn float(name: &str, value: f64) -> AttributeProto {
+pub(super) fn float(name: &str, value: f64) -> AttributeProto {
     AttributeProto {
         name: name.into(),
         type_: AttributeType::FLOAT.into(),
@@ -36,7 +36,7 @@ pub fn float(name: &str, value: f64) -> AttributeProto {
 }
 
 /// A constant: integers of any width and bools become `INT64`, floats `FLOAT`.
-pub fn tensor(name: &str, data: &TensorData) -> TensorProto {
+pub(super) fn tensor(name: &str, data: &TensorData) -> TensorProto {
     let dims: Vec<i64> = data.shape().iter().map(|&d| d as i64).collect();
     let kind = data.dtype();
     let (data_type, raw) = if kind.is_float() {
@@ -50,7 +50,7 @@ pub fn tensor(name: &str, data: &TensorData) -> TensorProto {
 }
 
 /// A graph without nodes whose input has `shape`, the batch fixed.
-pub fn graph(input: &str, shape: &[usize], output: &str) -> GraphProto {
+pub(super) fn graph(input: &str, shape: &[usize], output: &str) -> GraphProto {
     let mut graph = GraphProto::default();
     for values in [&mut graph.input, &mut graph.output] {
         values.push(Default::default());
@@ -61,7 +61,7 @@ pub fn graph(input: &str, shape: &[usize], output: &str) -> GraphProto {
 }
 
 /// A tensor of floats, by name.
-pub fn value_info(name: &str, shape: &[usize]) -> ValueInfoProto {
+pub(super) fn value_info(name: &str, shape: &[usize]) -> ValueInfoProto {
     let mut info = ValueInfoProto { name: name.into(), ..Default::default() };
     let kind = info.type_.mut_or_insert_default().mut_tensor_type();
     kind.elem_type = data_type::FLOAT;

@@ -21,7 +21,7 @@ use super::vocabulary::{Translation, has_translation, number, simple, translatio
 
 /// The model that `captured` is: `input` with its shape, `output`, the paths of parameters, and the
 /// unsupported layers that some of them belong to.
-pub fn translate(
+pub(super) fn translate(
     captured: &CapturedGraph,
     (input, shape): (TensorId, &[usize]),
     output: TensorId,

@@ -27,35 +27,35 @@ impl<'a> Attributes<'a> {
         )))
     }
 
-    pub fn has(self, name: &str) -> bool {
+    pub(super) fn has(self, name: &str) -> bool {
         self.0.iter().any(|a| a.name == name)
     }
 
-    pub fn int(self, name: &str, default: i64) -> Result<i64, Refusal> {
+    pub(super) fn int(self, name: &str, default: i64) -> Result<i64, Refusal> {
         Ok(self.get(name, AttributeType::INT)?.map_or(default, |a| a.i))
     }
 
-    pub fn flag(self, name: &str, default: bool) -> Result<bool, Refusal> {
+    pub(super) fn flag(self, name: &str, default: bool) -> Result<bool, Refusal> {
         Ok(self.int(name, default.into())? != 0)
     }
 
-    pub fn float(self, name: &str, default: f32) -> Result<f32, Refusal> {
+    pub(super) fn float(self, name: &str, default: f32) -> Result<f32, Refusal> {
         Ok(self.get(name, AttributeType::FLOAT)?.map_or(default, |a| a.f))
     }
 
-    pub fn ints(self, name: &str) -> Result<Option<&'a [i64]>, Refusal> {
+    pub(super) fn ints(self, name: &str) -> Result<Option<&'a [i64]>, Refusal> {
         Ok(self.get(name, AttributeType::INTS)?.map(|a| a.ints.as_slice()))
     }
 
-    pub fn floats(self, name: &str) -> Result<Option<&'a [f32]>, Refusal> {
+    pub(super) fn floats(self, name: &str) -> Result<Option<&'a [f32]>, Refusal> {
         Ok(self.get(name, AttributeType::FLOATS)?.map(|a| a.floats.as_slice()))
     }
 
-    pub fn tensor(self, name: &str) -> Result<Option<&'a TensorProto>, Refusal> {
+    pub(super) fn tensor(self, name: &str) -> Result<Option<&'a TensorProto>, Refusal> {
         Ok(self.get(name, AttributeType::TENSOR)?.and_then(|a| a.t.as_ref()))
     }
 
-    pub fn string(self, name: &str, default: &'a str) -> Result<&'a str, Refusal> {
+    pub(super) fn string(self, name: &str, default: &'a str) -> Result<&'a str, Refusal> {
         match self.get(name, AttributeType::STRING)? {
             None => Ok(default),
             Some(a) => std::str::from_utf8(&a.s)

@@ -22,13 +22,13 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { bytes: BYTES, positions: POSITIONS, nodes: MAX_NODES, elements: ELEMENTS }
     }
 
     /// The number of elements of a constant of `shape` with `size` bytes per element, if that many
     /// may be allocated.
-    pub fn allocate(&mut self, shape: &[usize], size: usize) -> Result<usize, Refusal> {
+    pub(super) fn allocate(&mut self, shape: &[usize], size: usize) -> Result<usize, Refusal> {
         if shape.len() > MAX_RANK {
             let problem = format!("a constant has {} axes, more than {MAX_RANK}", shape.len());
             return Err(Refusal::new(problem, "reshape it"));
@@ -53,7 +53,7 @@ impl Budget {
     }
 
     /// Counts a node.
-    pub fn node(&mut self) -> Result<(), Refusal> {
+    pub(super) fn node(&mut self) -> Result<(), Refusal> {
         let left = self.nodes.checked_sub(1);
         self.nodes = left.ok_or_else(|| {
             Refusal::new(
@@ -65,7 +65,7 @@ impl Budget {
     }
 
     /// Counts the elements of a computed value, whose `shape` is one of a sample.
-    pub fn compute(&mut self, shape: &[usize]) -> Result<(), Refusal> {
+    pub(super) fn compute(&mut self, shape: &[usize]) -> Result<(), Refusal> {
         let left = self.elements.checked_sub(shape.iter().product());
         self.elements = left.ok_or_else(|| {
             Refusal::new(
@@ -77,7 +77,7 @@ impl Budget {
     }
 
     /// Counts the rows and columns that a window visits.
-    pub fn visit(&mut self, positions: usize) -> Result<(), Refusal> {
+    pub(super) fn visit(&mut self, positions: usize) -> Result<(), Refusal> {
         let left = self.positions.checked_sub(positions);
         self.positions = left.ok_or_else(|| {
             Refusal::new(

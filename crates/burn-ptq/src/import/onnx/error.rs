@@ -193,16 +193,21 @@ enum Hint {
 
 impl Refusal {
     /// A hint that begins with "export the model" holds for a Burn module's `forward` alike.
-    pub fn new(problem: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(super) fn new(problem: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { problem: problem.into(), hint: Hint::Text(hint.into()) }
     }
 
     /// A file that contradicts the ONNX standard.
-    pub fn invalid(problem: impl Into<String>) -> Self {
+    pub(super) fn invalid(problem: impl Into<String>) -> Self {
         Self { problem: problem.into(), hint: Hint::Invalid }
     }
 
-    pub fn of(self, node: impl Into<String>, op: impl Into<String>, source: Source) -> Problem {
+    pub(super) fn of(
+        self,
+        node: impl Into<String>,
+        op: impl Into<String>,
+        source: Source,
+    ) -> Problem {
         let hint = match (self.hint, source) {
             (Hint::Text(hint), Source::File) => hint,
             (Hint::Text(hint), Source::Module) => match hint.strip_prefix("export the model") {

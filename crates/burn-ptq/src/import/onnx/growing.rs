@@ -55,12 +55,12 @@ pub(super) struct Site<'m> {
 
 impl Importer<'_> {
     /// Drops the batch axis of a value, which had an extent of 1.
-    pub fn drop_batch(&mut self, id: ValueId) {
+    pub(super) fn drop_batch(&mut self, id: ValueId) {
         self.unbatched.insert(id);
     }
 
     /// Appends the node for `site` and returns its value.
-    pub fn push(
+    pub(super) fn push(
         &mut self,
         site: &Site,
         op: impl Into<Op>,
@@ -70,7 +70,7 @@ impl Importer<'_> {
     }
 
     /// Appends a further node that `site` needs, named after it and `part`.
-    pub fn push_part(
+    pub(super) fn push_part(
         &mut self,
         site: &Site,
         part: &str,
@@ -110,7 +110,7 @@ impl Importer<'_> {
     }
 
     /// Appends a batch normalization, whose statistics stay with the node.
-    pub fn push_batch_norm(
+    pub(super) fn push_batch_norm(
         &mut self,
         site: &Site,
         statistics: BatchNormStatistics,
@@ -124,24 +124,24 @@ impl Importer<'_> {
     }
 
     /// The shape of one sample of a value.
-    pub fn shape(&self, id: ValueId) -> &[usize] {
+    pub(super) fn shape(&self, id: ValueId) -> &[usize] {
         &self.graph.value(id).shape
     }
 
     /// A copy of a constant as a parameter of a node.
-    pub fn array(&mut self, constant: &Constant) -> Result<Array, Refusal> {
+    pub(super) fn array(&mut self, constant: &Constant) -> Result<Array, Refusal> {
         self.budget.allocate(&constant.shape, size_of::<f32>())?;
         constant.to_array()
     }
 
     /// Makes `site` refer to `id`, into whose node it was merged.
-    pub fn merge(&mut self, site: &Site, id: ValueId) -> ValueId {
+    pub(super) fn merge(&mut self, site: &Site, id: ValueId) -> ValueId {
         self.graph.values[id.0].name = site.output.into();
         id
     }
 
     /// The node that writes `id`, if only the node at hand reads the value.
-    pub fn exclusive_producer(&mut self, id: ValueId) -> Option<&mut crate::graph::Node> {
+    pub(super) fn exclusive_producer(&mut self, id: ValueId) -> Option<&mut crate::graph::Node> {
         // Values after the input are pushed together with their nodes.
         let index = id.0.checked_sub(1).filter(|_| self.value_readers.get(&id) == Some(&1))?;
         self.graph.nodes.get_mut(index).filter(|n| n.output == id)
@@ -166,7 +166,7 @@ impl Site<'_> {
     }
 
     /// Input `index`, which must be computed from the model's input.
-    pub fn value(&self, index: usize) -> Result<ValueId, Refusal> {
+    pub(super) fn value(&self, index: usize) -> Result<ValueId, Refusal> {
         match self.input(index) {
             Some(Binding::Value(id)) => Ok(*id),
             Some(_) => Err(Refusal::new(
@@ -178,7 +178,11 @@ impl Site<'_> {
     }
 
     /// Input `index`, which must be a constant, or `None` where it is omitted.
-    pub fn optional(&self, index: usize, what: &str) -> Result<Option<Rc<Constant>>, Refusal> {
+    pub(super) fn optional(
+        &self,
+        index: usize,
+        what: &str,
+    ) -> Result<Option<Rc<Constant>>, Refusal> {
         match self.input(index) {
             None => Ok(None),
             Some(Binding::Constant(constant)) => Ok(Some(constant.clone())),
@@ -190,13 +194,13 @@ impl Site<'_> {
     }
 
     /// Input `index`, which must be a constant.
-    pub fn constant(&self, index: usize, what: &str) -> Result<Rc<Constant>, Refusal> {
+    pub(super) fn constant(&self, index: usize, what: &str) -> Result<Rc<Constant>, Refusal> {
         self.optional(index, what)?
             .ok_or_else(|| Refusal::invalid(format!("its {what} (input {index}) is missing")))
     }
 
     /// Both inputs of an operation that takes values or constants.
-    pub fn pair(&self) -> Result<(&Binding, &Binding), Refusal> {
+    pub(super) fn pair(&self) -> Result<(&Binding, &Binding), Refusal> {
         match (&self.inputs[..], self.input(0), self.input(1)) {
             ([_, _], Some(a), Some(b)) => Ok((a, b)),
             _ => Err(Refusal::new(
@@ -207,7 +211,7 @@ impl Site<'_> {
     }
 
     /// Integers that a later opset made an input: attribute `name` or input `index`.
-    pub fn integers(&self, name: &str, index: usize) -> Result<Option<Vec<i64>>, Refusal> {
+    pub(super) fn integers(&self, name: &str, index: usize) -> Result<Option<Vec<i64>>, Refusal> {
         match self.optional(index, name)? {
             Some(constant) => constant.to_integers().map(Some),
             None => Ok(self.attributes.ints(name)?.map(<[i64]>::to_vec)),

@@ -14,27 +14,27 @@ pub(super) fn is_external(tensor: &TensorProto) -> bool {
 
 /// `TensorProto.DataType`, as far as it is read.
 pub(in crate::import) mod data_type {
-    pub const FLOAT: i32 = 1;
-    pub const UINT8: i32 = 2;
-    pub const INT8: i32 = 3;
-    pub const UINT16: i32 = 4;
-    pub const INT16: i32 = 5;
-    pub const INT32: i32 = 6;
-    pub const INT64: i32 = 7;
-    pub const BOOL: i32 = 9;
-    pub const FLOAT16: i32 = 10;
-    pub const DOUBLE: i32 = 11;
-    pub const UINT32: i32 = 12;
-    pub const UINT64: i32 = 13;
-    pub const BFLOAT16: i32 = 16;
+    pub(crate) const FLOAT: i32 = 1;
+    pub(crate) const UINT8: i32 = 2;
+    pub(crate) const INT8: i32 = 3;
+    pub(crate) const UINT16: i32 = 4;
+    pub(crate) const INT16: i32 = 5;
+    pub(crate) const INT32: i32 = 6;
+    pub(crate) const INT64: i32 = 7;
+    pub(crate) const BOOL: i32 = 9;
+    pub(crate) const FLOAT16: i32 = 10;
+    pub(crate) const DOUBLE: i32 = 11;
+    pub(crate) const UINT32: i32 = 12;
+    pub(crate) const UINT64: i32 = 13;
+    pub(crate) const BFLOAT16: i32 = 16;
 
     /// Whether values of the type are real numbers.
-    pub fn is_float(data_type: i32) -> bool {
+    pub(crate) fn is_float(data_type: i32) -> bool {
         [FLOAT, FLOAT16, DOUBLE, BFLOAT16].contains(&data_type)
     }
 
     /// The name of a type in the standard.
-    pub fn name(data_type: i32) -> String {
+    pub(crate) fn name(data_type: i32) -> String {
         const NAMES: [&str; 17] = [
             "UNDEFINED",
             "FLOAT",

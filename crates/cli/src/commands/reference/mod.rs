@@ -26,7 +26,7 @@ const PAGES: &[Page] = &[
 ];
 
 /// Writes the pages that are not up to date, or names them.
-pub fn run(args: Reference) -> anyhow::Result<()> {
+pub(crate) fn run(args: Reference) -> anyhow::Result<()> {
     let mut stale = Vec::new();
     for (name, text) in PAGES {
         let path = args.folder.join(name);

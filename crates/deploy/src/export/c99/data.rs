@@ -6,7 +6,7 @@ use crate::export::shared::arrays::{integers, wrapped};
 use crate::op::DType;
 
 /// The C type of an element.
-pub fn c_type(dtype: DType) -> &'static str {
+pub(super) fn c_type(dtype: DType) -> &'static str {
     match dtype {
         DType::I8 | DType::I4 => "int8_t",
         DType::I16 => "int16_t",
@@ -14,24 +14,28 @@ pub fn c_type(dtype: DType) -> &'static str {
 }
 
 /// `static const {c_type} {name}[{len}] = {...};` and a newline.
-pub fn array<T: ToString>(c_type: &str, name: &str, items: impl IntoIterator<Item = T>) -> String {
+pub(super) fn array<T: ToString>(
+    c_type: &str,
+    name: &str,
+    items: impl IntoIterator<Item = T>,
+) -> String {
     let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
     let len = items.len();
     format!("static const {c_type} {name}[{len}] = {{\n{}}};\n", wrapped(&items, 4))
 }
 
 /// An `int32_t` as a constant expression; the smallest one has no literal.
-pub fn int32(value: i32) -> String {
+pub(super) fn int32(value: i32) -> String {
     if value == i32::MIN { "-2147483647 - 1".to_owned() } else { value.to_string() }
 }
 
 /// A `bptq_multiplier`.
-pub fn multiplier(multiplier: Multiplier) -> String {
+pub(super) fn multiplier(multiplier: Multiplier) -> String {
     format!("{{{}, {}}}", multiplier.quantized, multiplier.exponent)
 }
 
 /// The rows of a two-dimensional array, each from bytes with the low byte first.
-pub fn rows<'a>(rows: impl Iterator<Item = &'a [u8]>, dtype: DType) -> String {
+pub(super) fn rows<'a>(rows: impl Iterator<Item = &'a [u8]>, dtype: DType) -> String {
     rows.map(|bytes| format!("    {{\n{}    }},\n", wrapped(&integers(bytes, dtype), 8))).collect()
 }
 

@@ -23,17 +23,17 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("main.c", include_str!("../../../c/firmware/main.c")),
 ];
 /// The README's section on the firmware, with placeholders.
-pub const README: &str = include_str!("../../../c/firmware/README.md");
+pub(super) const README: &str = include_str!("../../../c/firmware/README.md");
 
 /// What stands for the placeholders of the templates, beside the values of the export.
-pub fn values(board: &Board) -> Vec<(&'static str, String)> {
+pub(super) fn values(board: &Board) -> Vec<(&'static str, String)> {
     let mut values = firmware::values(board).to_vec();
     values.push(("LIBRARY", board.library.to_owned()));
     values
 }
 
 /// The files of `firmware/`; `values` are those of the export and of [`values`](self::values).
-pub fn files(
+pub(super) fn files(
     board: &Board,
     program: &Program,
     values: &Values,

@@ -10,7 +10,7 @@ use crate::preprocess::Element;
 use crate::program::Program;
 
 /// The C type of raw elements.
-pub fn raw_type(element: Element) -> &'static str {
+pub(super) fn raw_type(element: Element) -> &'static str {
     match element {
         Element::U8 => "uint8_t",
         Element::I8 => "int8_t",
@@ -22,7 +22,7 @@ pub fn raw_type(element: Element) -> &'static str {
 }
 
 /// The values of the placeholders in the templates.
-pub fn values(program: &Program, id: &str) -> [(&'static str, String); 10] {
+pub(super) fn values(program: &Program, id: &str) -> [(&'static str, String); 10] {
     let rule = InputRule::new(program);
     let input = &program.tensors[program.input.0];
     let arithmetic = match rule.rules {

@@ -5,7 +5,7 @@ use crate::place::rows::RowProgram;
 use crate::place::{Placed, Stream};
 
 /// The C type of the parameters, for operations whose window is narrowed to a few rows.
-pub fn windowed(op: &IntOp) -> Option<&'static str> {
+pub(super) fn windowed(op: &IntOp) -> Option<&'static str> {
     match op {
         IntOp::Conv2d { .. } => Some("bptq_conv2d"),
         IntOp::DepthwiseConv2d { .. } => Some("bptq_depthwise"),
@@ -27,7 +27,12 @@ pub fn windowed(op: &IntOp) -> Option<&'static str> {
 }
 
 /// The tables of `stream` with its rows; its nodes have the identifiers `ids`.
-pub fn stream(program: &Placed, stream: &Stream, rows: &RowProgram, ids: &[String]) -> String {
+pub(super) fn stream(
+    program: &Placed,
+    stream: &Stream,
+    rows: &RowProgram,
+    ids: &[String],
+) -> String {
     let id = &ids[stream.first];
     let outputs = program.nodes[stream.nodes()].iter().map(|node| node.output);
     let tensors = rows.externals.iter().copied().chain(outputs);

@@ -50,14 +50,16 @@ const MVE: &[(&str, &str)] = &[
 ];
 
 /// Programs for a machine with an operating system.
-pub const HOSTED: &[(&str, &str)] = &[
+pub(super) const HOSTED: &[(&str, &str)] = &[
     ("Makefile", include_str!("../../../c/template/Makefile")),
     ("main.c", include_str!("../../../c/template/main.c")),
     ("self_test.c", include_str!("../../../c/template/self_test.c")),
 ];
 
 /// The files that programs on `kernels` need.
-pub fn files(kernels: Kernels) -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+pub(super) fn files(
+    kernels: Kernels,
+) -> impl Iterator<Item = &'static (&'static str, &'static str)> {
     let own = match kernels {
         Kernels::Portable => &[][..],
         Kernels::Dsp => DSP,

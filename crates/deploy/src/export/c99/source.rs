@@ -16,7 +16,7 @@ use crate::program::{IntNode, IntTensor, TensorId};
 use crate::target::Kernels;
 
 /// `{id}.c`.
-pub fn source(program: &Placed, id: &str) -> String {
+pub(super) fn source(program: &Placed, id: &str) -> String {
     let prefix = id.to_ascii_uppercase();
     let ids = unique_identifiers(program.nodes.iter().map(|node| node.name.as_str()), "node");
     let mut constants = String::new();

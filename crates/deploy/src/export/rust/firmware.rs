@@ -20,7 +20,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("src/semihosting.rs", include_str!("../../../rust/firmware/semihosting.rs.in")),
 ];
 /// The README's section on the firmware, with placeholders.
-pub const README: &str = include_str!("../../../rust/firmware/README.md");
+pub(super) const README: &str = include_str!("../../../rust/firmware/README.md");
 
 /// A Cortex-M0 traps unaligned accesses; an emulator that lends it a larger core does now.
 const TRAP_UNALIGNED: &str = "
@@ -44,7 +44,7 @@ const ENABLE_COPROCESSORS: &str = "
     \"isb\",";
 
 /// The files of `firmware/`; `values` are those of the export and of [`values`](self::values).
-pub fn files(board: &Board, values: &Values) -> Result<Vec<ExportFile>, ExportError> {
+pub(super) fn files(board: &Board, values: &Values) -> Result<Vec<ExportFile>, ExportError> {
     let start = if board.target == "rv32" { START_RISCV } else { START_ARM };
     let own = [("link.ld", LINKER_SCRIPT), ("src/start.rs", start)];
     let file = |(name, template): (&str, &str)| {
@@ -54,7 +54,11 @@ pub fn files(board: &Board, values: &Values) -> Result<Vec<ExportFile>, ExportEr
 }
 
 /// What stands for the placeholders of the templates, beside the values of the export.
-pub fn values(board: &Board, target: &Target, program: &Program) -> Vec<(&'static str, String)> {
+pub(super) fn values(
+    board: &Board,
+    target: &Target,
+    program: &Program,
+) -> Vec<(&'static str, String)> {
     let mut values = firmware::values(board).to_vec();
     let wide = program.tensors[program.input.0].dtype == DType::I16;
     let processor = match target.name {

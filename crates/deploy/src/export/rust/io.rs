@@ -9,7 +9,7 @@ use crate::preprocess::Element;
 use crate::program::Program;
 
 /// The Rust type of raw elements.
-pub fn raw_type(element: Element) -> &'static str {
+pub(super) fn raw_type(element: Element) -> &'static str {
     match element {
         Element::U8 => "u8",
         Element::I8 => "i8",
@@ -21,7 +21,7 @@ pub fn raw_type(element: Element) -> &'static str {
 }
 
 /// The file.
-pub fn source(program: &Program) -> String {
+pub(super) fn source(program: &Program) -> String {
     let rule = InputRule::new(program);
     let raw = raw_type(rule.element);
     let [input, output] = [program.input, program.output].map(|id| &program.tensors[id.0]);

@@ -7,31 +7,31 @@ use burn_ptq_kernels::params::Clamp;
 use crate::export::shared::arrays::wrapped;
 
 /// `[{rust_type}; {len}] = [...];` and a newline.
-pub fn array_literal<T: ToString>(rust_type: &str, items: &[T]) -> String {
+pub(super) fn array_literal<T: ToString>(rust_type: &str, items: &[T]) -> String {
     let items: Vec<String> = items.iter().map(ToString::to_string).collect();
     format!("[{rust_type}; {}] = [\n{}];\n", items.len(), wrapped(&items, 4))
 }
 
-pub fn array<T: ToString>(name: &str, rust_type: &str, items: &[T]) -> String {
+pub(super) fn array<T: ToString>(name: &str, rust_type: &str, items: &[T]) -> String {
     format!("pub static {name}: {}", array_literal(rust_type, items))
 }
 
-pub fn geometry(name: &str, fields: &[String]) -> String {
+pub(super) fn geometry(name: &str, fields: &[String]) -> String {
     let lines: String = fields.iter().map(|field| format!("    {field}\n")).collect();
     let path = format!("burn_ptq_kernels::geometry::{name}");
     format!("pub static GEOMETRY: {path} = {path} {{\n{lines}}};\n")
 }
 
 /// `name: value,`
-pub fn field(name: &str, value: impl ToString) -> String {
+pub(super) fn field(name: &str, value: impl ToString) -> String {
     format!("{name}: {},", value.to_string())
 }
 
-pub fn pair(pair: [usize; 2]) -> String {
+pub(super) fn pair(pair: [usize; 2]) -> String {
     format!("{pair:?}")
 }
 
-pub fn window_field(window: Window) -> String {
+pub(super) fn window_field(window: Window) -> String {
     let Window { kernel, stride, dilation, pad } = window;
     format!(
         "window: burn_ptq_kernels::geometry::Window {{\n        kernel: {kernel:?},\n        \
@@ -39,23 +39,23 @@ pub fn window_field(window: Window) -> String {
     )
 }
 
-pub fn short_multiplier(multiplier: Multiplier) -> String {
+pub(super) fn short_multiplier(multiplier: Multiplier) -> String {
     format!("factor({}, {})", multiplier.quantized, multiplier.exponent)
 }
 
-pub fn multiplier(multiplier: Multiplier) -> String {
+pub(super) fn multiplier(multiplier: Multiplier) -> String {
     format!(
         "burn_ptq_kernels::multiplier::Multiplier {{ quantized: {}, exponent: {} }}",
         multiplier.quantized, multiplier.exponent
     )
 }
 
-pub fn full_clamp(clamp: Clamp) -> String {
+pub(super) fn full_clamp(clamp: Clamp) -> String {
     format!("burn_ptq_kernels::params::Clamp {{ min: {}, max: {} }}", clamp.min, clamp.max)
 }
 
 /// `text` with every line that is not empty moved to the right.
-pub fn indented(text: &str, columns: usize) -> String {
+pub(super) fn indented(text: &str, columns: usize) -> String {
     text.lines()
         .map(|line| {
             if line.is_empty() {

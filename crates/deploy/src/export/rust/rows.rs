@@ -5,7 +5,7 @@ use crate::place::rows::RowProgram;
 use crate::place::{Placed, Stream};
 
 /// What a network with streams needs besides.
-pub const HEAD: &str = "
+pub(super) const HEAD: &str = "
 /// First byte and end of rows of a buffer that begins at `start`; one takes `bytes`.
 #[inline(always)]
 fn rows(rows: burn_ptq_kernels::stream::Rows, start: usize, bytes: usize) -> [usize; 2] {
@@ -22,14 +22,14 @@ fn make_room(arena: &mut [i8], step: &burn_ptq_kernels::stream::Step, start: usi
 ";
 
 /// Bytes of the tables of a stream on a machine of 32 bits.
-pub fn bytes(rows: &RowProgram) -> usize {
+pub(super) fn bytes(rows: &RowProgram) -> usize {
     const BUFFER: usize = 2;
     const STAGE: usize = 7;
     4 * (rows.buffers.len() * BUFFER + rows.stages.len() * STAGE)
 }
 
 /// The tables of a stream; they are in the module of its first node.
-pub fn constants(rows: &RowProgram) -> String {
+pub(super) fn constants(rows: &RowProgram) -> String {
     let path = "burn_ptq_kernels::stream";
     let buffers = rows.buffers.iter().map(|buffer| {
         let (height, capacity) = (buffer.height, buffer.capacity);
@@ -57,7 +57,7 @@ pub fn constants(rows: &RowProgram) -> String {
 
 /// What the loop over the rows of `stream` does for the node at `index`, with the loop's head before
 /// the first node and its end after the last one. `first_id` is that of the stream's first node.
-pub fn case(
+pub(super) fn case(
     program: &Placed,
     stream: &Stream,
     index: usize,

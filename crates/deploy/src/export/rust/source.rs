@@ -18,7 +18,7 @@ use crate::program::{IntNode, IntTensor, TensorId};
 use crate::target::Kernels;
 
 /// `src/network.rs`.
-pub fn network(program: &Placed) -> String {
+pub(super) fn network(program: &Placed) -> String {
     let ids = unique_identifiers(program.nodes.iter().map(|node| node.name.as_str()), "node");
     let (mut constants, mut calls) = (String::new(), String::new());
     let mut streams = program.row_programs().peekable();

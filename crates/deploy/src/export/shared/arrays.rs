@@ -6,7 +6,7 @@ use crate::op::DType;
 const MAX_COLUMNS: usize = 100;
 
 /// Elements from bytes with the low byte first.
-pub fn integers(bytes: &[u8], dtype: DType) -> Vec<String> {
+pub(crate) fn integers(bytes: &[u8], dtype: DType) -> Vec<String> {
     match dtype {
         DType::I8 | DType::I4 => bytes.iter().map(|&byte| (byte as i8).to_string()).collect(),
         DType::I16 => bytes
@@ -17,7 +17,7 @@ pub fn integers(bytes: &[u8], dtype: DType) -> Vec<String> {
 }
 
 /// Items with commas on indented lines.
-pub fn wrapped(items: &[String], indent: usize) -> String {
+pub(crate) fn wrapped(items: &[String], indent: usize) -> String {
     let mut out = String::new();
     let mut column = 0;
     for item in items {

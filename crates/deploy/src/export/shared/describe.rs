@@ -5,7 +5,7 @@ use crate::op::DType;
 use crate::program::{IntNode, IntTensor, Program, TensorId};
 
 /// The node's name, operation, shapes and bits.
-pub fn describe(program: &Program, node: &IntNode) -> String {
+pub(crate) fn describe(program: &Program, node: &IntNode) -> String {
     let side = |id: TensorId| {
         let tensor = &program.tensors[id.0];
         let [height, width, channels] = tensor.shape;
@@ -31,7 +31,7 @@ pub fn describe(program: &Program, node: &IntNode) -> String {
 }
 
 /// The name and operation of each node, fit for a literal, and its multiply-accumulates.
-pub fn layer_names(program: &Program) -> Vec<(String, usize)> {
+pub(crate) fn layer_names(program: &Program) -> Vec<(String, usize)> {
     let name = |name: &str| comment(name).replace(['\\', '"'], "?");
     let ascii = |text: String| text.replace(|c: char| !c.is_ascii(), "?").replace("??", "? ?");
     let nodes = program.nodes.iter();
@@ -44,7 +44,7 @@ pub fn layer_names(program: &Program) -> Vec<(String, usize)> {
 }
 
 /// `[height, width, channels]` elements of a type and grid, in words; `element` is the name of the type.
-pub fn layout(tensor: &IntTensor, element: &str) -> String {
+pub(crate) fn layout(tensor: &IntTensor, element: &str) -> String {
     let grid = if tensor.dtype == DType::I8 && tensor.bits < 8 {
         format!(", {}..={} ({} bits)", tensor.grid.min, tensor.grid.max, tensor.bits)
     } else {
@@ -55,7 +55,7 @@ pub fn layout(tensor: &IntTensor, element: &str) -> String {
 }
 
 /// Where the program came from, for a README.
-pub fn provenance(program: &Program) -> String {
+pub(crate) fn provenance(program: &Program) -> String {
     let provenance = &program.provenance;
     let mut text = format!(
         "burn-ptq {}, seed {}, model {}, calibration data {}.",

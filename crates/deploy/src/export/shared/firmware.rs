@@ -3,7 +3,7 @@
 use crate::board::{Board, Memory};
 
 /// What stands for the placeholders that firmware templates of all languages share.
-pub fn values(board: &Board) -> [(&'static str, String); 9] {
+pub(crate) fn values(board: &Board) -> [(&'static str, String); 9] {
     let [factor, divisor] = board.tick;
     let origin = |memory: Memory| format!("0x{:08x}", memory.origin);
     let length = |memory: Memory| format!("{}K", memory.length >> 10);

@@ -1,11 +1,11 @@
 //! What exporters share: nothing here knows a language.
 
-pub mod arrays;
-pub mod describe;
-pub mod firmware;
-pub mod license;
-pub mod names;
-pub mod packing;
-pub mod samples;
-pub mod self_test;
-pub mod template;
+pub(super) mod arrays;
+pub(super) mod describe;
+pub(super) mod firmware;
+pub(super) mod license;
+pub(super) mod names;
+pub(super) mod packing;
+pub(super) mod samples;
+pub(super) mod self_test;
+pub(super) mod template;

@@ -11,7 +11,7 @@ const MOST_TABLES: usize = 16;
 
 /// How the elements of a tensor are walked, in order, with an index into other arrays for each.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Walk {
+pub(crate) struct Walk {
     /// The extents of nested loops, the outermost first.
     pub extents: Vec<usize>,
     /// The indices.
@@ -20,7 +20,7 @@ pub struct Walk {
 
 /// An index as a function of the loops' variables.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Index {
+pub(crate) enum Index {
     /// The sum of each variable times its step.
     Steps(Vec<usize>),
     /// The element of this table at the variable of the only loop.
@@ -30,7 +30,7 @@ pub enum Index {
 impl Walk {
     /// Finds loops in which all of `lists`, which have one index for each element of a tensor, are sums
     /// of steps; without, their indices are tables.
-    pub fn new(lists: &[Vec<usize>]) -> Self {
+    pub(crate) fn new(lists: &[Vec<usize>]) -> Self {
         let length = lists.first().map_or(0, Vec::len);
         Self::nested(lists, length).unwrap_or_else(|| {
             let is_plain = |list: &[usize]| list.iter().enumerate().all(|(i, &index)| i == index);
@@ -84,7 +84,7 @@ impl Walk {
     }
 
     /// The index as an expression in C and Rust of the loops' variables; `table` names its table.
-    pub fn expression(&self, index: &Index, table: &str) -> String {
+    pub(crate) fn expression(&self, index: &Index, table: &str) -> String {
         let steps = match index {
             Index::Table(_) => return format!("{table}[{}]", variable(0)),
             Index::Steps(steps) => steps,
@@ -100,13 +100,13 @@ impl Walk {
 }
 
 /// The name of the loop's variable at a depth.
-pub fn variable(depth: usize) -> String {
+pub(crate) fn variable(depth: usize) -> String {
     format!("i{depth}")
 }
 
 /// How raw samples become the program's input.
 #[derive(Clone, Debug, PartialEq)]
-pub struct InputRule {
+pub(crate) struct InputRule {
     /// The type of raw elements.
     pub element: Element,
     /// The elements of the input: indices of the raw element, and of the rule, which is that of its
@@ -118,7 +118,7 @@ pub struct InputRule {
 
 /// What becomes of raw elements, by the index of the rule.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Rules {
+pub(crate) enum Rules {
     /// For each rule, the input's element for each raw byte, whose sign is ignored in its place.
     Tables(Vec<Vec<i32>>),
     /// `(x * scale - mean) / std`, then the input's grid; a mean and a deviation for each rule.
@@ -134,7 +134,7 @@ pub enum Rules {
 
 impl InputRule {
     /// The rule that a program records.
-    pub fn new(program: &Program) -> Self {
+    pub(crate) fn new(program: &Program) -> Self {
         let (rule, shape) = (&program.preprocessing, &program.input_border.source_shape);
         let grid = program.tensors[program.input.0].grid;
         let places = program.input_border.places();
@@ -181,18 +181,18 @@ impl InputRule {
 
 /// How the elements of one side of the program are walked, with an index into a sample of the source
 /// program.
-pub fn source_walk(border: &Border) -> Walk {
+pub(crate) fn source_walk(border: &Border) -> Walk {
     Walk::new(&[border.places()])
 }
 
 /// Whether the output is a vector, whose largest element may name a class.
-pub fn is_vector(program: &Program) -> bool {
+pub(crate) fn is_vector(program: &Program) -> bool {
     let shape = &program.output_border.source_shape;
     shape.iter().filter(|&&extent| extent > 1).count() == 1
 }
 
 /// What a README says of where elements lie: in a raw sample, in the program's input and in its output.
-pub fn layout_text(program: &Program, raw_type: &str) -> String {
+pub(crate) fn layout_text(program: &Program, raw_type: &str) -> String {
     let rule = &program.preprocessing;
     let (input, output) = (&program.input_border, &program.output_border);
     let mut text = String::from("Where elements lie, counted from 0:\n\n");
@@ -228,7 +228,7 @@ pub fn layout_text(program: &Program, raw_type: &str) -> String {
 }
 
 /// The preprocessing as a formula.
-pub fn rule_text(program: &Program, raw_type: &str) -> String {
+pub(crate) fn rule_text(program: &Program, raw_type: &str) -> String {
     let rule = &program.preprocessing;
     let list = |values: &[f32]| match values {
         [one] => format!("{one:?}"),

@@ -7,11 +7,11 @@ use crate::export::ExportError;
 
 /// What stands for each placeholder, and whether it has been used.
 #[derive(Debug, Default)]
-pub struct Values(BTreeMap<String, (String, Cell<bool>)>);
+pub(crate) struct Values(BTreeMap<String, (String, Cell<bool>)>);
 
 impl Values {
     /// Adds what stands for `@name@`.
-    pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
+    pub(crate) fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
         self.0.insert(name.into(), (value.into(), Cell::new(false)));
     }
 
@@ -19,7 +19,7 @@ impl Values {
     ///
     /// # Errors
     /// If nothing stands for a placeholder.
-    pub fn fill(&self, template: &str) -> Result<String, ExportError> {
+    pub(crate) fn fill(&self, template: &str) -> Result<String, ExportError> {
         let mut out = String::with_capacity(template.len());
         let mut rest = template;
         while let Some(start) = rest.find('@') {
@@ -47,7 +47,7 @@ impl Values {
     ///
     /// # Errors
     /// If a placeholder was not used.
-    pub fn all_used(&self) -> Result<(), ExportError> {
+    pub(crate) fn all_used(&self) -> Result<(), ExportError> {
         match self.0.iter().find(|(_, (_, used))| !used.get()) {
             Some((name, _)) => Err(ExportError::Template { name: name.clone(), problem: "unused" }),
             None => Ok(()),

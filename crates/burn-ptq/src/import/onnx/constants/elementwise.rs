@@ -6,7 +6,7 @@ use super::indexing::broadcast;
 use super::{Constant, Elements, Extent, depends_on_batch};
 
 /// A binary operator with broadcasting.
-pub fn binary(
+pub(super) fn binary(
     op: &str,
     first: &Constant,
     second: &Constant,
@@ -72,7 +72,7 @@ fn integer(op: &str, a: Extent, b: Extent) -> Result<Extent, Refusal> {
 }
 
 /// An operator on single elements.
-pub fn unary(op: &str, input: &Constant, budget: &mut Budget) -> Result<Constant, Refusal> {
+pub(super) fn unary(op: &str, input: &Constant, budget: &mut Budget) -> Result<Constant, Refusal> {
     budget.allocate(&input.shape, size_of::<Extent>())?;
     let elements = match &input.elements {
         Elements::Float(data) => {

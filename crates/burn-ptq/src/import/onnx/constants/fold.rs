@@ -12,7 +12,7 @@ use super::{Constant, Elements, Extent};
 
 /// Computes `node` from constants; `None` if the operator is not one that is computed at import.
 /// An omitted input is `None`.
-pub fn fold(
+pub(crate) fn fold(
     node: &NodeProto,
     opset: i64,
     inputs: &[Option<&Constant>],
@@ -107,7 +107,7 @@ fn constant_node(attributes: Attributes, budget: &mut Budget) -> Result<Constant
 }
 
 /// The result of a `Shape` node over a value with these extents.
-pub fn shape_of(extents: &[Extent], attributes: Attributes) -> Result<Constant, Refusal> {
+pub(crate) fn shape_of(extents: &[Extent], attributes: Attributes) -> Result<Constant, Refusal> {
     let rank = extents.len() as i64;
     let bound =
         |axis: i64| (if axis < 0 { axis.saturating_add(rank) } else { axis }).clamp(0, rank);

@@ -7,7 +7,7 @@ use super::super::error::Refusal;
 use super::{Constant, Elements, Extent};
 
 /// The bounds of a `Slice`.
-pub struct Axes {
+pub(super) struct Axes {
     pub starts: Vec<i64>,
     pub ends: Vec<i64>,
     pub axes: Option<Vec<i64>>,
@@ -64,10 +64,10 @@ fn walk(shape: &[usize], steps: &[isize], start: usize) -> Vec<usize> {
 }
 
 /// Positions in two constants whose elements meet.
-pub type Meeting = Vec<(usize, usize)>;
+pub(super) type Meeting = Vec<(usize, usize)>;
 
 /// The common shape of two constants, and which of their elements meet.
-pub fn broadcast(
+pub(super) fn broadcast(
     first: &Constant,
     second: &Constant,
     budget: &mut Budget,
@@ -103,7 +103,11 @@ fn broadcast_steps(from: &[usize], to: &[usize]) -> Vec<isize> {
     (0..to.len()).map(step).collect()
 }
 
-pub fn expand(input: &Constant, to: &[i64], budget: &mut Budget) -> Result<Constant, Refusal> {
+pub(super) fn expand(
+    input: &Constant,
+    to: &[i64],
+    budget: &mut Budget,
+) -> Result<Constant, Refusal> {
     let shape = broadcast_shape(&input.shape, &extents(to)?)?;
     budget.allocate(&shape, size_of::<[usize; 2]>())?;
     let positions = walk(&shape, &broadcast_steps(&input.shape, &shape), 0);
@@ -116,7 +120,7 @@ fn extents(shape: &[i64]) -> Result<Vec<usize>, Refusal> {
 }
 
 /// `Where`, for the integer chains that exporters put in front of `Expand`.
-pub fn select(
+pub(super) fn select(
     condition: &Constant,
     yes: &Constant,
     no: &Constant,
@@ -135,7 +139,7 @@ pub fn select(
     Ok(Constant { shape: yes.shape.clone(), elements: Elements::Integer(elements) })
 }
 
-pub fn gather(
+pub(super) fn gather(
     input: &Constant,
     indices: &Constant,
     axis: i64,
@@ -162,7 +166,11 @@ pub fn gather(
     Ok(take(input, shape, positions.into_iter()))
 }
 
-pub fn concat(parts: &[&Constant], axis: i64, budget: &mut Budget) -> Result<Constant, Refusal> {
+pub(super) fn concat(
+    parts: &[&Constant],
+    axis: i64,
+    budget: &mut Budget,
+) -> Result<Constant, Refusal> {
     let Some(first) = parts.first() else {
         return Err(Refusal::invalid("it has no inputs"));
     };
@@ -207,7 +215,7 @@ fn with_shape(
     Ok(Constant { shape, elements: input.elements.clone() })
 }
 
-pub fn reshape(
+pub(super) fn reshape(
     input: &Constant,
     to: &[i64],
     keep_zeros: bool,
@@ -229,14 +237,18 @@ pub fn reshape(
     with_shape(input, shape, budget)
 }
 
-pub fn flatten(input: &Constant, axis: i64, budget: &mut Budget) -> Result<Constant, Refusal> {
+pub(super) fn flatten(
+    input: &Constant,
+    axis: i64,
+    budget: &mut Budget,
+) -> Result<Constant, Refusal> {
     let rank = input.shape.len();
     let axis = if axis == rank as i64 { rank } else { normalize_axis(axis, rank)? };
     let shape = vec![input.shape[..axis].iter().product(), input.shape[axis..].iter().product()];
     with_shape(input, shape, budget)
 }
 
-pub fn squeeze(
+pub(super) fn squeeze(
     input: &Constant,
     axes: Option<Vec<i64>>,
     budget: &mut Budget,
@@ -250,7 +262,7 @@ pub fn squeeze(
     with_shape(input, shape, budget)
 }
 
-pub fn unsqueeze(
+pub(super) fn unsqueeze(
     input: &Constant,
     axes: Option<Vec<i64>>,
     budget: &mut Budget,
@@ -277,7 +289,7 @@ pub(in super::super) fn unsqueezed(shape: &[usize], axes: &[i64]) -> Result<Vec<
     Ok(result)
 }
 
-pub fn transpose(
+pub(super) fn transpose(
     input: &Constant,
     permutation: Option<&[i64]>,
     budget: &mut Budget,
@@ -311,7 +323,11 @@ pub(in super::super) fn permute_axes(
     Ok(axes)
 }
 
-pub fn slice(input: &Constant, bounds: &Axes, budget: &mut Budget) -> Result<Constant, Refusal> {
+pub(super) fn slice(
+    input: &Constant,
+    bounds: &Axes,
+    budget: &mut Budget,
+) -> Result<Constant, Refusal> {
     let rank = input.shape.len();
     let count = bounds.starts.len();
     let axes = bounds.axes.clone().unwrap_or_else(|| (0..count as i64).collect());

@@ -36,7 +36,7 @@ pub(super) enum Extent {
 }
 
 impl Constant {
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match &self.elements {
             Elements::Float(data) => data.len(),
             Elements::Integer(data) => data.len(),
@@ -44,7 +44,7 @@ impl Constant {
     }
 
     /// The elements as numbers that a network may compute with.
-    pub fn to_array(&self) -> Result<Array, Refusal> {
+    pub(super) fn to_array(&self) -> Result<Array, Refusal> {
         let data = self.to_floats()?;
         if data.iter().any(|v| !v.is_finite()) {
             return Err(Refusal::new(
@@ -56,7 +56,7 @@ impl Constant {
     }
 
     /// The elements as floats, which may be infinite; integers that no float holds are refused.
-    pub fn to_floats(&self) -> Result<Vec<f32>, Refusal> {
+    pub(super) fn to_floats(&self) -> Result<Vec<f32>, Refusal> {
         match &self.elements {
             Elements::Float(data) => Ok(data.clone()),
             Elements::Integer(data) => {
@@ -80,12 +80,12 @@ impl Constant {
     }
 
     /// The elements as integers that do not depend on the batch.
-    pub fn to_integers(&self) -> Result<Vec<i64>, Refusal> {
+    pub(super) fn to_integers(&self) -> Result<Vec<i64>, Refusal> {
         self.to_extents()?.iter().map(|e| e.known()).collect()
     }
 
     /// The elements of a shape, a list of axes or the like.
-    pub fn to_extents(&self) -> Result<&[Extent], Refusal> {
+    pub(super) fn to_extents(&self) -> Result<&[Extent], Refusal> {
         match &self.elements {
             Elements::Integer(data) if data.len() <= MAX_LIST => Ok(data),
             Elements::Integer(data) => Err(Refusal::new(
@@ -99,7 +99,7 @@ impl Constant {
     }
 
     /// The only element.
-    pub fn to_scalar(&self) -> Result<f32, Refusal> {
+    pub(super) fn to_scalar(&self) -> Result<f32, Refusal> {
         match self.len() {
             1 => Ok(self.to_floats()?[0]),
             _ => Err(Refusal::new(

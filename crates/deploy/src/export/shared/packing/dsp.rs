@@ -5,7 +5,7 @@ use crate::place::kernels::{dsp_filter_len, packed_bits};
 use crate::target::Kernels;
 
 /// The words of an operation's weights; none for an operation without weights.
-pub fn pack(op: &IntOp) -> Vec<u32> {
+pub(crate) fn pack(op: &IntOp) -> Vec<u32> {
     let Some(weighted) = op.weighted() else { return Vec::new() };
     let (weights, bits) = (&weighted.weights, packed_bits(op, weighted, Kernels::Dsp));
     match op {

@@ -3,15 +3,15 @@
 mod dsp;
 mod mve;
 
-pub use dsp::pack as pack_dsp;
-pub use mve::pack as pack_mve;
+pub(crate) use dsp::pack as pack_dsp;
+pub(crate) use mve::pack as pack_mve;
 
 use crate::place::kernels::{MVE_PADDING, chosen};
 use crate::program::{IntNode, Program};
 use crate::target::Kernels;
 
 /// Bytes of a node's weights, biases, multipliers and tables for the kernels that it runs on.
-pub fn constant_bytes(program: &Program, node: &IntNode, kernels: Kernels) -> usize {
+pub(crate) fn constant_bytes(program: &Program, node: &IntNode, kernels: Kernels) -> usize {
     let Some(weighted) = node.op.weighted() else { return node.op.constant_bytes() };
     let channels = weighted.bias.len();
     match chosen(program, node, kernels) {
