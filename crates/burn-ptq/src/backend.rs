@@ -46,6 +46,7 @@ fn wgpu() -> Device {
 
 /// Why there is no device.
 #[derive(Debug, thiserror::Error, PartialEq)]
+#[non_exhaustive]
 pub enum BackendError {
     /// No backend is called so.
     #[error("unknown backend '{found}': expected one of {}{hint}", names().join(", "))]

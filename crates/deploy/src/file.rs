@@ -38,6 +38,7 @@ const HEADER_BYTES: usize = 20;
 
 /// Why a `.bptq` file cannot be read or written.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum FileError {
     /// The file system refused.
     #[error(transparent)]

@@ -27,6 +27,7 @@ pub struct IoError {
 
 /// Why results cannot be written.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum OutputError {
     /// The file system refused.
     #[error(transparent)]

@@ -137,6 +137,7 @@ impl Preprocessing {
 
 /// A preprocessing that cannot be applied to the samples of a model.
 #[derive(Clone, Debug, PartialEq, Error)]
+#[non_exhaustive]
 pub enum PreprocessingError {
     /// The factor is not a usable number.
     #[error("the input scale is {found}: expected a finite number other than 0")]

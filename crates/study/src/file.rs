@@ -159,6 +159,7 @@ pub struct Case {
 
 /// Why a study cannot be run.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StudyError {
     /// The file is not a study.
     #[error("{origin} is not a study: {problem}")]

@@ -9,6 +9,7 @@ use super::{Graph, Node, Op, Value, ValueId};
 
 /// What is wrong with a graph.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum GraphError {
     /// A node's inputs do not fit its operation.
     #[error("node '{node}' ({op}): {problem}")]

@@ -25,6 +25,7 @@ use ending::places_of_the_output;
 
 /// What cannot be lowered.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LowerError {
     /// The ratio of scales has no multiplier.
     #[error(

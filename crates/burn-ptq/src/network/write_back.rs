@@ -11,6 +11,7 @@ use crate::network::Quantized;
 
 /// Why weights could not be written back.
 #[derive(Debug, thiserror::Error, PartialEq)]
+#[non_exhaustive]
 pub enum WriteBackError {
     /// A layer of the graph is none of the module's.
     #[error(

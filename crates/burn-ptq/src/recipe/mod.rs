@@ -165,6 +165,7 @@ pub struct LayerOverride {
 
 /// What is wrong with a recipe.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RecipeError {
     /// The text is not a recipe.
     #[error("{origin} is not a recipe: {message}")]

@@ -7,6 +7,7 @@ use crate::verify::VerifyError;
 
 /// Why an export failed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ExportError {
     /// No exporter has this name.
     #[error("there is no exporter {found:?}; known: {known}")]
