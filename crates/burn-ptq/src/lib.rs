@@ -67,7 +67,7 @@
 //! # Features and versions
 //!
 //! The backend flex is always there. The features `ndarray` and `wgpu` add Burn's backends of that name;
-//! see [`backend`]. `schema` adds JSON schemas of recipes. Burn is pinned to 0.22.1, Rust is 1.92 or
+//! see [`backend`]. `schema` adds JSON schemas of recipes. Burn is pinned to 0.22.1, Rust is 1.95 or
 //! later (lints hold the code to it).
 //!
 //! # How data flows

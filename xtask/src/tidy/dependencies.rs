@@ -1,4 +1,5 @@
-//! What the workspace depends on: licenses that it may ship, and one version of each crate.
+//! What the workspace depends on: licenses that it may ship, the oldest Rust, and one version of each
+//! crate.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,6 +41,28 @@ fn every_dependency_has_a_license_that_is_allowed() {
         let expression = expression.unwrap_or_else(|error| panic!("{name}: {error}"));
         let fits = expression.evaluate(|requirement| allowed.contains(&requirement.to_string()));
         assert!(fits, "{name} is under {license}, which deny.toml does not allow");
+    }
+}
+
+/// Major and minor version.
+fn version(text: &str) -> (u32, u32) {
+    let mut parts = text.split('.').map(|part| part.parse().expect("a number"));
+    (parts.next().expect("a major version"), parts.next().unwrap_or(0))
+}
+
+#[test]
+fn no_dependency_needs_a_newer_rust_than_the_workspace_states() {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).expect("it exists");
+    let manifest: toml::Table = manifest.parse().expect("valid TOML");
+    let stated = manifest["workspace"]["package"]["rust-version"].as_str().expect("a version");
+    for package in metadata()["packages"].as_array().expect("a list") {
+        if let Some(needed) = package["rust_version"].as_str() {
+            let name = package["name"].as_str().expect("a name");
+            assert!(
+                version(needed) <= version(stated),
+                "{name} needs Rust {needed}, and Cargo.toml states {stated}"
+            );
+        }
     }
 }
 
