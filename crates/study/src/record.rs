@@ -26,8 +26,8 @@ pub struct StudyRecord {
     pub name: String,
     /// Its file's text.
     pub text: String,
-    /// The version of the form of the lines after it, see [`SCHEMA_VERSION`]; left out if it is 1, which
-    /// the first files did not write.
+    /// The version of the form of the lines after it; left out if it is 1, which the first files did not
+    /// write.
     #[serde(default = "first_schema", skip_serializing_if = "is_first_schema")]
     pub schema_version: u32,
 }

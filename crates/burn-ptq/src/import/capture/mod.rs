@@ -108,7 +108,7 @@ pub enum CaptureError {
 /// batch normalizations: training a clone moves those of the module that it was cloned from, which
 /// then computes something else. Train `module.valid().train()` instead, which has statistics of its
 /// own. If a module is captured again with the same weights and other statistics,
-/// [`Quantized::warnings`](crate::pipeline::Quantized::warnings) says so, and `tracing` does.
+/// [`Quantized::warnings`](crate::Quantized::warnings) says so, and `tracing` does.
 ///
 /// # Shapes
 /// - `sample`: `[batch, ..]`, one to three axes behind the batch; images are NCHW

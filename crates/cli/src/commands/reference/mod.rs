@@ -2,6 +2,8 @@
 //!
 //! `cargo xtask docs` runs it; `tests/cli/reference.rs` holds the committed pages to it.
 
+mod keys;
+
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -23,6 +25,7 @@ const PAGES: &[Page] = &[
     ("components.md", components),
     ("operators.md", burn_ptq::import::supported_markdown),
     ("presets.md", presets),
+    ("recipe-keys.md", keys::recipe_keys),
 ];
 
 /// Writes the pages that are not up to date, or names them.
