@@ -5,8 +5,8 @@
 //! QEMU and returns the outputs, and the instructions of every node: how many were executed, which
 //! says nothing of cycles. [`RustToolchain`] does the same with what the Rust exporter prints.
 //!
-//! A crate of its own, unpublished, because the developer commands and the tests of
-//! `burn-ptq-deploy` share it.
+//! A crate of its own, unpublished, because the developer commands and the conformance suite share
+//! it.
 
 mod error;
 mod firmware;
