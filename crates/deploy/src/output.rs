@@ -5,6 +5,7 @@
 
 mod transaction;
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -85,15 +86,18 @@ const RANDOM: usize = 6;
 /// Younger files may belong to a process that has not locked them yet.
 const ABANDONED: Duration = Duration::from_secs(60);
 
+/// Whether an unfinished file has this name.
+pub(crate) fn is_unfinished(name: &OsStr) -> bool {
+    let random = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX));
+    random.is_some_and(|r| r.len() == RANDOM && r.bytes().all(|b| b.is_ascii_alphanumeric()))
+}
+
 /// Removes the unfinished files of processes that died from `folder`, as far as possible: files with
 /// such a name that nobody holds a lock on and that nobody has written to for a while.
 pub(crate) fn remove_abandoned(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let random = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX));
-        let is_named = random
-            .is_some_and(|r| r.len() == RANDOM && r.bytes().all(|b| b.is_ascii_alphanumeric()));
-        if !is_named || !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+        if !is_unfinished(&entry.file_name()) || !entry.file_type().is_ok_and(|kind| kind.is_file())
+        {
             continue;
         }
         let path = entry.path();

@@ -9,6 +9,25 @@ pub fn line(text: &str) -> Cow<'_, str> {
     escape(text, |_| false)
 }
 
+/// Characters of a name that a message shows.
+const NAME: usize = 80;
+
+/// The first characters of a name from a file, which may be as long as the file.
+pub(crate) fn clip(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(NAME) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{}...", &text[..end])),
+    }
+}
+
+/// A name from a file as messages show it: in one line, and no more than its first characters.
+pub(crate) fn name(text: &str) -> Cow<'_, str> {
+    match clip(text) {
+        Cow::Borrowed(text) => line(text),
+        Cow::Owned(text) => Cow::Owned(line(&text).into_owned()),
+    }
+}
+
 /// `text` with its line ends and tabs; everything else is escaped as by [`line()`].
 pub fn lines(text: &str) -> Cow<'_, str> {
     escape(text, |c| matches!(c, '\n' | '\t'))
@@ -43,6 +62,14 @@ fn escape(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_names_are_cut_short_between_characters() {
+        assert_eq!(name("conv\n1"), "conv\\n1");
+        assert_eq!(name(&"ö".repeat(NAME)), "ö".repeat(NAME));
+        assert_eq!(name(&"ö".repeat(1000)), format!("{}...", "ö".repeat(NAME)));
+        assert_eq!(name(&"\n".repeat(1000)), format!("{}...", "\\n".repeat(NAME)));
+    }
 
     #[test]
     fn what_a_terminal_acts_on_is_escaped_and_all_else_is_kept() {

@@ -11,6 +11,7 @@
 //!   anything changes: a network beside half of another one would give wrong outputs.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -18,7 +19,7 @@ use std::path::{Component, Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::ExportError;
-use crate::output::{OutputError, Transaction, failed, is_staging, recover};
+use crate::output::{OutputError, Transaction, failed, is_staging, is_unfinished, recover};
 
 /// The manifest, by which a folder is known as an export. `sha256sum -c` reads it too.
 const MANIFEST: &str = ".burn-ptq-export";
@@ -192,7 +193,8 @@ struct Manifest {
 }
 
 impl Manifest {
-    /// The manifest of the export in `dir`; `None` if there is no such folder or it is empty.
+    /// The manifest of the export in `dir`; `None` if there is no such folder, or nothing in it but what
+    /// interrupted writes have left.
     fn read(dir: &Path) -> Result<Option<Self>, ExportError> {
         let entries = match fs::read_dir(dir) {
             Ok(entries) => entries,
@@ -201,9 +203,10 @@ impl Manifest {
                 return Err(OutputError::from(failed("read the folder", dir)(error)).into());
             }
         };
+        let is_own = |name: &OsStr| is_staging(name) || is_unfinished(name);
         match contents(&dir.join(MANIFEST))? {
             Some(text) => Ok(Some(Self::parse(&String::from_utf8_lossy(&text)))),
-            None if entries.flatten().all(|entry| is_staging(&entry.file_name())) => Ok(None),
+            None if entries.flatten().all(|entry| is_own(&entry.file_name())) => Ok(None),
             None => Err(ExportError::Foreign { path: dir.to_owned() }),
         }
     }

@@ -55,11 +55,19 @@ impl RowProgram {
     /// If a node cannot run by rows, or a row that only the stream holds is read elsewhere.
     pub fn unlimited(program: &Program, stream: &Stream) -> Result<Self, Violation> {
         let nodes = &program.nodes[stream.nodes()];
+        // Before anything is compared with anything: the loops below are quadratic.
+        ensure(
+            nodes.len() <= MAX_BUFFERS,
+            Subject::Model,
+            format_args!("at most {MAX_BUFFERS} nodes in a stream"),
+            format_args!("{}", nodes.len()),
+        )?;
         let outputs: Vec<TensorId> = nodes.iter().map(|node| node.output).collect();
         verify_closed(program, stream)?;
         let mut externals: Vec<TensorId> = Vec::new();
         for &input in nodes.iter().flat_map(|node| &node.inputs[..node.op.inputs_by_rows()]) {
-            if !outputs.contains(&input) && !externals.contains(&input) {
+            let is_new = !outputs.contains(&input) && !externals.contains(&input);
+            if is_new && externals.len() <= MAX_BUFFERS {
                 externals.push(input);
             }
         }

@@ -58,6 +58,7 @@ use crate::border::MAX_BORDER_AXES;
 use crate::op::DType;
 use crate::place::placement::Placement;
 use crate::place::rows::RowProgram;
+use crate::printable::name;
 pub use crate::program::MAX_NODES;
 use crate::program::{Border, IntNode, IntTensor, Program, TensorId};
 use crate::target::Kernels;
@@ -72,7 +73,8 @@ pub const MAX_WINDOW: usize = u16::MAX as usize;
 
 /// Checks the invariants of operations and tensors: all of the module's list but streams and memory.
 ///
-/// Neither panics nor allocates more than a few words per tensor, whatever the program holds.
+/// Neither panics nor allocates more than a few words per tensor and a bounded message, whatever the
+/// program holds.
 pub fn verify(program: &Program) -> Result<(), VerifyError> {
     let mut found = VerifyError::default();
     for (what, count) in [("operations", program.nodes.len()), ("tensors", program.tensors.len())] {
@@ -238,7 +240,7 @@ fn verify_flow(program: &Program, node: &IntNode, written: &[bool]) -> Result<()
     )?;
     for &input in &node.inputs {
         verify_id(program, node.into(), "input", input)?;
-        let name = &program.tensors[input.0].name;
+        let name = name(&program.tensors[input.0].name);
         ensure(
             written[input.0],
             node,
@@ -247,7 +249,7 @@ fn verify_flow(program: &Program, node: &IntNode, written: &[bool]) -> Result<()
         )?;
     }
     verify_id(program, node.into(), "output", node.output)?;
-    let name = &program.tensors[node.output.0].name;
+    let name = name(&program.tensors[node.output.0].name);
     ensure(
         node.output != program.input,
         node,

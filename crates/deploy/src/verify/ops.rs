@@ -10,6 +10,7 @@ use super::weighted::{scaled_bound, verify_multiplier, verify_weighted};
 use super::window::verify_window;
 use super::{element_count, is_permutation};
 use crate::op::{Broadcast, DType, ElementTypes, IntOp};
+use crate::printable::name;
 use crate::program::{IntNode, IntTensor, Program};
 
 /// Rows of a softmax are shorter than this: the sum of their exponentials, each at most 1, has 12
@@ -212,7 +213,7 @@ fn verify_dtypes(program: &Program, node: &IntNode, output: &IntTensor) -> Resul
             tensor.dtype != DType::I4,
             node,
             "tensors of whole bytes; `Unpack` and `Pack` surround operations on packed ones",
-            format_args!("`{}` in I4", tensor.name),
+            format_args!("`{}` in I4", name(&tensor.name)),
         )?;
     }
     for dtype in inputs.map(|tensor| tensor.dtype) {
@@ -244,7 +245,7 @@ fn verify_length(
         element_count(extents) == Some(tensor.len()),
         node,
         format_args!("an {role} of {extents:?} elements"),
-        format_args!("`{}` of shape {:?}", tensor.name, tensor.shape),
+        format_args!("`{}` of shape {:?}", name(&tensor.name), tensor.shape),
     )
 }
 
@@ -282,7 +283,7 @@ fn verify_broadcast(
         second.len() == elements,
         node,
         format_args!("a second input of {elements} elements for broadcast {broadcast:?}"),
-        format_args!("`{}` of shape {:?}", second.name, second.shape),
+        format_args!("`{}` of shape {:?}", name(&second.name), second.shape),
     )
 }
 
@@ -368,7 +369,7 @@ fn verify_same_grid(
         input.grid == output.grid,
         node,
         format_args!("the output's grid {:?} at the input", output.grid),
-        format_args!("`{}` with {:?}", input.name, input.grid),
+        format_args!("`{}` with {:?}", name(&input.name), input.grid),
     )
 }
 

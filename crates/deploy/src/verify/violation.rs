@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 
 use thiserror::Error;
 
-use crate::printable::line;
+use crate::printable::{clip, line};
 use crate::program::{IntNode, IntTensor};
 
 /// Violations that an error lists; the others are counted.
@@ -27,11 +27,11 @@ pub struct Violation {
 pub enum Subject {
     /// The program as a whole.
     Model,
-    /// A tensor, by name.
+    /// A tensor, by name; a long one is cut short.
     Tensor(String),
     /// A node, by name and operation.
     Node {
-        /// The node's name.
+        /// The node's name; a long one is cut short.
         name: String,
         /// [`IntOp::name`](crate::op::IntOp::name).
         op: &'static str,
@@ -50,13 +50,13 @@ impl Display for Subject {
 
 impl From<&IntTensor> for Subject {
     fn from(tensor: &IntTensor) -> Self {
-        Subject::Tensor(tensor.name.clone())
+        Subject::Tensor(clip(&tensor.name).into_owned())
     }
 }
 
 impl From<&IntNode> for Subject {
     fn from(node: &IntNode) -> Self {
-        Subject::Node { name: node.name.clone(), op: node.op.name() }
+        Subject::Node { name: clip(&node.name).into_owned(), op: node.op.name() }
     }
 }
 

@@ -698,6 +698,19 @@ fn names_are_shown_in_one_line() {
 }
 
 #[test]
+fn a_name_as_long_as_a_file_is_cut_short_wherever_it_is_shown() {
+    let mut model = add();
+    for tensor in &mut model.tensors {
+        tensor.name = "\u{1b}".repeat(1 << 20);
+    }
+    model.nodes[0].name = "n".repeat(1 << 20);
+    model.nodes[0].inputs[0] = TensorId(model.tensors.len() - 1);
+    let text = verify(&model).expect_err("a broken program").to_string();
+    assert!(text.contains("written by an earlier node") && text.len() < 4096, "{}", text.len());
+    assert!(!text.contains('\u{1b}'));
+}
+
+#[test]
 fn every_violation_is_reported() {
     let mut model = add();
     model.tensors[1].grid.scale = 0.0;
