@@ -6,6 +6,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::results::target_folder;
 use crate::{cargo, root};
 
 /// Build every published crate from its package alone.
@@ -29,7 +30,7 @@ pub(crate) fn run(_: &Arguments) -> Result<ExitCode> {
     pack.args(published.iter().map(|package| format!("--package={}", package.name)));
     ensure!(pack.status().context("cannot start cargo")?.success(), "cargo package failed");
 
-    let packages = root().join("target/package");
+    let packages = target_folder().join("package");
     let folder = packages.join("from-packages");
     if folder.exists() {
         fs::remove_dir_all(&folder).with_context(|| format!("cannot empty {folder:?}"))?;
@@ -55,7 +56,7 @@ pub(crate) fn run(_: &Arguments) -> Result<ExitCode> {
     let status = cargo()
         .current_dir(&folder)
         .args(["check", "--release", "--offline", "--workspace", "--all-targets", "--target-dir"])
-        .arg(root().join("target"))
+        .arg(target_folder())
         .status()
         .context("cannot start cargo")?;
     ensure!(status.success(), "the packages do not build by themselves: see {}", folder.display());

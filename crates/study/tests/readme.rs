@@ -69,9 +69,16 @@ fn the_studies_of_the_documents_and_of_the_repository_parse() {
     for (path, study) in studies {
         Study::parse(&study, &path).expect("a valid study");
     }
-    for name in ["paper", "smoke"] {
+    let mut names: Vec<String> = std::fs::read_dir(root().join("studies"))
+        .expect("a folder")
+        .filter_map(|entry| entry.expect("an entry").file_name().into_string().ok())
+        .filter_map(|file| file.strip_suffix(".toml").map(str::to_owned))
+        .collect();
+    names.sort();
+    assert!(names.len() >= 4, "{names:?}");
+    for name in names {
         let text = read(&format!("studies/{name}.toml"));
-        assert_eq!(Study::parse(&text, name).expect("a valid study").name, name);
+        assert_eq!(Study::parse(&text, &name).expect("a valid study").name, name);
     }
 }
 

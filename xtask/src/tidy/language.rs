@@ -94,7 +94,6 @@ fn is_right(text: &str, at: usize, phrase: &str, right: &[&str]) -> bool {
 fn texts_are_plain_technical_english() {
     let mut found = Vec::new();
     for (name, text) in texts() {
-        // Comments wrap: a phrase may go over two lines.
         let lower = text.to_lowercase();
         for (phrase, instead, right) in PHRASES {
             for (at, _) in lower.match_indices(phrase) {

@@ -37,7 +37,8 @@ impl Recipe {
 /// `text` without the key whose value stands at `span`, everything else in its place.
 fn without(text: &str, span: std::ops::Range<usize>) -> String {
     let start = text[..span.start].rfind('\n').map_or(0, |newline| newline + 1);
-    let blank = " ".repeat(span.end - start);
+    let blank: String =
+        text[start..span.end].bytes().map(|b| if b == b'\n' { '\n' } else { ' ' }).collect();
     [&text[..start], &blank, &text[span.end..]].concat()
 }
 
@@ -88,6 +89,8 @@ mod tests {
         let error = |text: &str| Recipe::parse(text, "r.toml").unwrap_err().to_string();
         let found = error("extends = 'w4a8'\n[weights]\nbitz = 4");
         assert!(found.contains("line 3, column 1") && found.contains("`bits`"), "{found}");
+        let found = error("extends = '''\nw4a8'''\n[weights]\nbitz = 4");
+        assert!(found.contains("line 4, column 1"), "{found}");
         assert!(error("extends = 'w4a9'").contains("did you mean 'w4a"));
         assert!(error("extends = 4").contains("line 1, column 11"));
         assert!(error("extends = 'w4a8'\nweights.bits = 9").contains("cannot have 9 bits"));

@@ -72,7 +72,12 @@ impl EvaluationFacts {
         let mut inputs = Batch::default();
         for batch in evaluation.samples.batches(1, Some(BATCH_NORM_SAMPLES))? {
             inputs.append(batch?);
+            // A recording is many inputs.
+            if inputs.count >= BATCH_NORM_SAMPLES {
+                break;
+            }
         }
+        let inputs = inputs.first(BATCH_NORM_SAMPLES);
         let norm = FirstNorm::of(float, device);
         let fit = |inputs: Batch| norm.as_ref().and_then(|norm| norm.fit(inputs));
         let mut predict = float_predictor(float, device);
