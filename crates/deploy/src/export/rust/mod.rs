@@ -245,22 +245,7 @@ fn values(
         ("PROVENANCE", describe::provenance(program)),
         ("MODEL", model_struct(program)?),
     ]);
-    for (role, tensor) in [("INPUT", input), ("OUTPUT", output)] {
-        let [height, width, channels] = tensor.shape;
-        let element = rust_type(tensor.dtype);
-        let fields = [
-            ("HEIGHT", height.to_string()),
-            ("WIDTH", width.to_string()),
-            ("CHANNELS", channels.to_string()),
-            ("LENGTH", tensor.len().to_string()),
-            ("BYTES", tensor.bytes().to_string()),
-            ("SCALE", format!("{:?}", tensor.grid.scale)),
-            ("ZERO_POINT", tensor.grid.zero_point.to_string()),
-            ("TYPE", element.to_owned()),
-            ("LAYOUT", describe::layout(tensor, element)),
-        ];
-        values.extend(fields.map(|(name, value)| (format!("{role}_{name}"), value)));
-    }
+    values.extend(describe::ends(program, rust_type, ""));
     Ok(values)
 }
 
