@@ -12,7 +12,7 @@ use crate::network::{Noise, ValueNoise, weight_sqnr};
 use crate::quant::QuantizedGraph;
 
 /// Samples on which batch normalization is looked at.
-const BATCH_NORM_SAMPLES: usize = 64;
+pub const BATCH_NORM_SAMPLES: usize = 64;
 
 impl CalibrationFacts {
     /// What `calibration` found out of the prepared graph; `made` says that its samples were made.

@@ -17,6 +17,7 @@ mod scaling;
 
 pub use batch_norm::{AS_GOOD, BatchNormFit, FirstNorm};
 pub use facts::{CalibrationFacts, Facts, LayerFacts};
+pub use gather::BATCH_NORM_SAMPLES;
 pub(crate) use gather::{fewest_bits, layer_facts};
 pub use scaling::{Scaling, candidates};
 

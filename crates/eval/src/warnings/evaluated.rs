@@ -5,7 +5,9 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use burn_ptq::Progress;
 use burn_ptq::graph::{Batch, Graph};
-use burn_ptq::warnings::{AS_GOOD, BatchNormFit, FirstNorm, Scaling, candidates};
+use burn_ptq::warnings::{
+    AS_GOOD, BATCH_NORM_SAMPLES, BatchNormFit, FirstNorm, Scaling, candidates,
+};
 
 use super::{EvaluationFacts, Found};
 use crate::error::Error;
@@ -15,9 +17,6 @@ use crate::sampling_error::standard_error;
 
 /// The most evaluation samples on which other scalings are tried.
 pub const SCALING_SAMPLES: usize = 200;
-
-/// The most evaluation samples on which batch normalization is looked at.
-const BATCH_NORM_SAMPLES: usize = 64;
 
 impl EvaluationFacts {
     /// What `evaluation` found out of the float network and the integer program, or of one of them.
