@@ -95,10 +95,10 @@ fn a_file_of_another_format_is_not_onnx() {
 
 #[test]
 fn other_versions_are_named_with_those_that_are_supported() {
-    for opset in [6, 29, -1] {
+    for opset in [5, 29, -1] {
         let mut old = image_model();
         old.opset_import[0].version = opset;
-        let found = format!("opset {opset}, supported are 7 to 28");
+        let found = format!("opset {opset}, supported are 6 to 28");
         assert_says(error(&old), &[&found, "onnx.version_converter"]);
     }
     for version in [2, 99] {

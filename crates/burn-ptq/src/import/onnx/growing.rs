@@ -128,6 +128,11 @@ impl Importer<'_> {
         &self.graph.value(id).shape
     }
 
+    /// How many axes a value has in the file.
+    pub(super) fn rank(&self, id: ValueId) -> usize {
+        self.shape(id).len() + usize::from(!self.unbatched.contains(&id))
+    }
+
     /// A copy of a constant as a parameter of a node.
     pub(super) fn array(&mut self, constant: &Constant) -> Result<Array, Refusal> {
         self.budget.allocate(&constant.shape, size_of::<f32>())?;

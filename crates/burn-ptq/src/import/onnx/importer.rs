@@ -13,7 +13,7 @@ use super::growing::{Binding, Importer, Site};
 use super::interface::Interface;
 use super::options::Options;
 use super::order::{display_name, needed_nodes};
-use super::{interface, is_standard_domain, operators, tensor};
+use super::{interface, is_standard_domain, legacy, operators, tensor};
 use crate::graph::{Graph, Value, ValueId};
 
 /// After this many problems, the rest is not examined.
@@ -218,7 +218,7 @@ impl<'m> Importer<'m> {
         let Some(output) = node.output.first().filter(|o| !o.is_empty()) else {
             return Err(Refusal::invalid("it has no first output"));
         };
-        let site = Site {
+        let mut site = Site {
             name: display_name(node),
             op: &node.op_type,
             opset: self.opset,
@@ -227,6 +227,9 @@ impl<'m> Importer<'m> {
             outputs: node.output.iter().filter(|o| !o.is_empty()).count(),
             inputs,
         };
+        if self.opset < 7 {
+            legacy::modernize(self, &mut site)?;
+        }
         if let Some(constant) = self.fold(node, &site)? {
             return Ok(constant);
         }

@@ -7,7 +7,8 @@
 //! - `tensor` decodes initializers, `constants` computes what depends on constants alone, such
 //!   as the chains of `Shape`, `Gather` and `Concat` in front of a `Reshape`;
 //! - `operators` translates every other node, one file a family;
-//! - `growing` is the graph as it grows, and a node with its inputs looked up.
+//! - `growing` is the graph as it grows, and a node with its inputs looked up;
+//! - `legacy` reads the oldest opset as the one after it;
 //! - `importer` walks the nodes and gathers all problems before it gives up.
 //!
 //! The first axis of the model's input is the batch, whatever extent the file gives it, and stays
@@ -22,6 +23,7 @@ mod external;
 mod growing;
 mod importer;
 mod interface;
+mod legacy;
 mod operators;
 mod options;
 mod order;
@@ -46,7 +48,7 @@ use external::External;
 /// The versions of the file format that are read.
 pub const IR_VERSIONS: RangeInclusive<i64> = 3..=14;
 /// The versions of the operators that are read.
-pub const OPSETS: RangeInclusive<i64> = 7..=28;
+pub const OPSETS: RangeInclusive<i64> = 6..=28;
 /// The largest file that is read; with the files beside it, if the model's weights are there.
 pub const MAX_FILE_BYTES: u64 = 96 << 20;
 /// The largest number of elements that a value may have for one sample.
