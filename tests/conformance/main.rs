@@ -2,6 +2,12 @@
 //! compared with the reference path of the interpreter, byte by byte.
 //!
 //! The test prints a table of what was compared, and the skips by their reason.
+//!
+//! While one works on an operation, `BURN_PTQ_OPERATIONS` and `BURN_PTQ_EXECUTORS` leave out all
+//! others, and `BURN_PTQ_PROBLEMS` sets the number of problems of each operation:
+//!
+//!     BURN_PTQ_OPERATIONS=Concat,Pad BURN_PTQ_PROBLEMS=1000 BURN_PTQ_EXECUTORS='fast;C, gcc;Rust' \
+//!         cargo test -p burn-ptq-tests --test conformance every_executor -- --nocapture
 
 #![allow(clippy::print_stdout, reason = "tests say what they skip or measure")]
 
@@ -42,7 +48,7 @@ fn every_executor_agrees_with_the_reference() {
     let expected = truth.run(&problems.iter().collect::<Vec<_>>()).expect("the reference runs");
     let mut report = String::new();
     let mut failures = Vec::new();
-    for mut executor in executors::registry() {
+    for mut executor in executors::registry().into_iter().filter(|e| is_chosen(e.name())) {
         if let Err(how_to_install) = executor.available() {
             eprintln!("SKIPPED {} in the conformance suite: {how_to_install}", executor.name());
             continue;
@@ -74,6 +80,12 @@ fn row_by_row_every_executor_agrees_with_the_whole_program() {
     }
     println!("{report}");
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// Whether `BURN_PTQ_EXECUTORS`, a list with semicolons, names the executor or is not set.
+fn is_chosen(executor: &str) -> bool {
+    let chosen = std::env::var("BURN_PTQ_EXECUTORS");
+    chosen.map_or(true, |list| list.split(';').any(|name| name == executor))
 }
 
 /// Whether some stream's output and one of its inputs share bytes.

@@ -55,7 +55,7 @@ impl Problem {
 /// Makes a problem; `None` if the random parameters do not fit together.
 pub(crate) type Generator = fn(&mut Draw) -> Option<Problem>;
 
-/// Problems of each operation.
+/// Problems of each operation, unless `BURN_PTQ_PROBLEMS` asks for another number.
 const PROBLEMS: usize = 96;
 
 /// Problems of several layers.
@@ -94,9 +94,19 @@ generators! {
     Unpack => unpack,
 }
 
-/// The problems of all operations.
+/// The problems of all operations, or of those that `BURN_PTQ_OPERATIONS` lists with commas.
 pub(crate) fn all() -> Vec<Problem> {
-    GENERATORS.iter().flat_map(|(op, generator)| of_operation(op, *generator)).collect()
+    let chosen = std::env::var("BURN_PTQ_OPERATIONS").ok();
+    let is_chosen = |op: &str| chosen.as_ref().is_none_or(|list| list.split(',').any(|o| o == op));
+    let generators = GENERATORS.iter().filter(|(op, _)| is_chosen(op));
+    generators.flat_map(|(op, generator)| of_operation(op, *generator)).collect()
+}
+
+/// How many problems of each operation to make.
+fn count() -> usize {
+    std::env::var("BURN_PTQ_PROBLEMS")
+        .ok()
+        .map_or(PROBLEMS, |count| count.parse().expect("BURN_PTQ_PROBLEMS is a number"))
 }
 
 /// Problems of several layers.
@@ -124,13 +134,14 @@ pub(crate) fn streamed() -> Vec<(Problem, Problem)> {
 pub(crate) fn of_operation(op: &str, generator: Generator) -> Vec<Problem> {
     let seed = op.bytes().fold(0, |seed: u64, byte| seed.wrapping_mul(31) + u64::from(byte));
     let mut draw = Draw::new(seed);
-    let attempts = (0..4 * PROBLEMS).filter_map(|_| generator(&mut draw));
+    let count = count();
+    let attempts = (0..4 * count).filter_map(|_| generator(&mut draw));
     let problems: Vec<Problem> = attempts
-        .take(PROBLEMS)
+        .take(count)
         .enumerate()
         .map(|(i, problem)| Problem { name: format!("{op} {i}"), ..problem })
         .collect();
-    assert_eq!(problems.len(), PROBLEMS, "{op}: most random parameters make no valid program");
+    assert_eq!(problems.len(), count, "{op}: most random parameters make no valid program");
     problems
 }
 
