@@ -42,7 +42,7 @@ fn main() {
     let batch = batches.next().expect("a batch").expect("clean samples");
     let program = &quantized.program;
     let inputs = quantize_inputs(program, &batch.values);
-    let inputs: Vec<&[u8]> = inputs.chunks(program.tensors[program.input.0].bytes()).collect();
+    let inputs: Vec<&[u8]> = inputs.chunks(program.input_bytes()).collect();
     let [mut fast, mut plain] =
         [KernelPath::Fast, KernelPath::Reference].map(|path| Interpreter::new(program, path));
     for input in &inputs {

@@ -136,7 +136,7 @@ fn compare(
     };
     for ((problem, expected), found) in supported.into_iter().zip(&found) {
         let tally = tallies.entry(problem.op_name()).or_default();
-        let output = &problem.program.tensors[problem.program.output.0];
+        let output = &problem.program.tensors[problem.program.outputs[0].tensor.0];
         match differences(output, expected, found, executor.agreement()) {
             Ok(differing) => {
                 tally.outputs += output.len();
@@ -253,7 +253,8 @@ fn problems_reach_every_bit_width_element_type_and_extreme() {
     let rows = |storages: &[u8], odd: bool| {
         problems.iter().any(|problem| match problem.op() {
             IntOp::FullyConnected { rows: 1, in_features, out_features, weighted } => {
-                let wide = problem.program.tensors[problem.program.output.0].dtype == DType::I16;
+                let wide = problem.program.tensors[problem.program.outputs[0].tensor.0].dtype
+                    == DType::I16;
                 let packed = storages.contains(&weighted.weights.storage) && in_features % 8 == 0;
                 !wide && packed && (!odd || out_features % 2 == 1)
             }
@@ -286,7 +287,7 @@ fn most_outputs_lie_within_their_grids_and_vary() {
         let [mut problems_of_op, mut varied, mut elements, mut within] = [0; 4];
         let pairs = problems.iter().zip(&outputs).filter(|(problem, _)| problem.op_name() == *op);
         for (problem, output) in pairs {
-            let tensor = &problem.program.tensors[problem.program.output.0];
+            let tensor = &problem.program.tensors[problem.program.outputs[0].tensor.0];
             let values: Vec<i32> = tensor_integers(tensor, output).collect();
             problems_of_op += 1;
             varied += usize::from(values.iter().collect::<BTreeSet<_>>().len() > 3);

@@ -114,7 +114,7 @@ fn random_layers_reach_every_corner() {
         valid += 1;
         let problem = [problem];
         let model = &problem[0].program;
-        let input = model.tensors[model.input.0].grid;
+        let input = model.tensors[model.inputs[0].tensor.0].grid;
         let mut count = |what, is| *found.entry(what).or_default() += usize::from(is);
         count("zero points at the least", input.zero_point == input.min);
         count("zero points at the largest", input.zero_point == input.max);
@@ -128,7 +128,7 @@ fn random_layers_reach_every_corner() {
         count("3 bits", weighted.weights.bits == 3);
         let outputs = outputs(&mut executors::reference(), &problem).expect("the reference runs");
         let inner = |output: i32| weighted.clamp.min < output && output < weighted.clamp.max;
-        let output = &model.tensors[model.output.0];
+        let output = &model.tensors[model.outputs[0].tensor.0];
         count("outputs within", tensor_integers(output, &outputs[0]).any(inner));
     }
     assert!(valid > 360, "{valid} are valid");

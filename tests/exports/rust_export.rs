@@ -186,7 +186,7 @@ fn has_component(name: &str) -> bool {
 fn varied_exports(folder: &Path) -> Vec<PathBuf> {
     let mut dirs = Vec::new();
     let mut add = |name: &str, model: &Placed, target: &Target| {
-        let samples = vec![0; model.tensors[model.input.0].bytes()];
+        let samples = vec![0; model.input_bytes()];
         let self_test = SelfTest::new(model, &[samples]).expect("it runs");
         let dir = folder.join(name);
         let kernels = exporter("rust").expect("known").kernels(target);
@@ -198,20 +198,20 @@ fn varied_exports(folder: &Path) -> Vec<PathBuf> {
     add("plain", &plain, &HOST);
     let mut pixels = plain.program().clone();
     network::channels_first(&mut pixels);
-    pixels.preprocessing = Preprocessing {
+    pixels.inputs[0].preprocessing = Preprocessing {
         element: Element::U8,
         scale: 1.0 / 255.0,
         mean: vec![0.485, 0.456, 0.406],
         std: vec![0.229, 0.224, 0.225],
         ..Preprocessing::default()
     };
-    pixels.classes = ["cat", "dog", "an \"odd\" one"].map(str::to_owned).into();
+    pixels.outputs[0].classes = ["cat", "dog", "an \"odd\" one"].map(str::to_owned).into();
     add("pixels", &programs::placed(pixels.clone()), m4());
     let mut audio = pixels;
-    audio.preprocessing.element = Element::I16;
+    audio.inputs[0].preprocessing.element = Element::I16;
     add("audio", &programs::placed(audio), &HOST);
     for (index, mut parts) in programs::valid_parts().into_iter().enumerate() {
-        parts.program.preprocessing.element =
+        parts.program.inputs[0].preprocessing.element =
             if index % 2 == 0 { Element::I8 } else { Element::F32 };
         add(&format!("program{index}"), &parts.placed().expect("valid"), &HOST);
     }

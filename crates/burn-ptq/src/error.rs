@@ -9,7 +9,7 @@ use burn_ptq_deploy::preprocess::PreprocessingError;
 use burn_ptq_deploy::run::InputSizeError;
 
 use crate::calibrate::synthesize::SynthesizeError;
-use crate::calibrate::{BatchShapeError, CalibrateError};
+use crate::calibrate::{BatchShapeError, CalibrateError, SeveralEnds};
 use crate::event::Cancelled;
 use crate::graph::GraphError;
 use crate::import::onnx::ImportError;
@@ -55,6 +55,9 @@ pub enum Error {
     /// An input does not fit the model.
     #[error(transparent)]
     BatchShape(#[from] BatchShapeError),
+    /// A network of several inputs or outputs was used as one of a single one.
+    #[error(transparent)]
+    Ends(#[from] SeveralEnds),
     /// An input does not fit the integer program.
     #[error(transparent)]
     InputSize(#[from] InputSizeError),

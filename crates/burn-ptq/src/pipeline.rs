@@ -6,13 +6,13 @@ use std::time::Instant;
 use burn::tensor::{Device, Tensor};
 use burn_ptq_deploy::place::Memory;
 use burn_ptq_deploy::preprocess::Preprocessing;
-use burn_ptq_deploy::program::Provenance;
+use burn_ptq_deploy::program::{Output, Program, Provenance};
 use burn_ptq_deploy::target::Kernels;
 
 use crate::bits::BitPlan;
 use crate::calibrate::suspicious::suspicious_values;
 use crate::calibrate::synthesize::synthesize;
-use crate::calibrate::{BatchShapeError, CalibrateError, Calibration, calibrate};
+use crate::calibrate::{BatchShapeError, CalibrateError, Calibration, SeveralEnds, calibrate};
 use crate::condition::ChannelRanges;
 use crate::error::{CalibratedError, Error};
 use crate::event::{Event, Progress};
@@ -43,9 +43,10 @@ pub struct Quantizer {
     recipe: Recipe,
     device: Device,
     provenance: Provenance,
-    /// How raw samples become inputs, and the names of the classes: recorded in the program.
-    preprocessing: Preprocessing,
-    classes: Vec<String>,
+    /// How raw samples become inputs, one for each input or none, and the names of the classes of an
+    /// output: recorded in the program.
+    preprocessings: Vec<Preprocessing>,
+    classes: (Option<String>, Vec<String>),
     /// In place of the recipe's.
     rounding: Option<Arc<dyn Rounding + Send>>,
     watch: Watch,
@@ -78,8 +79,8 @@ impl Quantizer {
         };
         let watch = |_: &Value| Box::new(HistogramObserver::default()) as Box<dyn Observer>;
         let (device, watch) = (Device::default(), Arc::new(watch));
-        let (preprocessing, classes) = (Preprocessing::default(), Vec::new());
-        Self { recipe, device, provenance, preprocessing, classes, rounding: None, watch }
+        let (preprocessings, classes) = (Vec::new(), (None, Vec::new()));
+        Self { recipe, device, provenance, preprocessings, classes, rounding: None, watch }
     }
 
     /// Computes on `device`.
@@ -150,14 +151,26 @@ impl Quantizer {
 
     /// Records in the program how raw samples become the batches that it is calibrated with, for
     /// whoever evaluates or exports it. The batches themselves are taken as they are.
-    pub fn with_preprocessing(mut self, preprocessing: Preprocessing) -> Self {
-        self.preprocessing = preprocessing;
+    pub fn with_preprocessing(self, preprocessing: Preprocessing) -> Self {
+        self.with_preprocessings(vec![preprocessing])
+    }
+
+    /// The same for each input of the network, in order.
+    pub fn with_preprocessings(mut self, preprocessings: Vec<Preprocessing>) -> Self {
+        self.preprocessings = preprocessings;
         self
     }
 
-    /// Records the names of the classes in the program, in the order of its outputs.
+    /// Records the names of the classes in the program, in the order of the elements of its only
+    /// output.
     pub fn with_classes(mut self, classes: Vec<String>) -> Self {
-        self.classes = classes;
+        self.classes = (None, classes);
+        self
+    }
+
+    /// The same for the output called `name`, of a network with several.
+    pub fn with_classes_of(mut self, name: String, classes: Vec<String>) -> Self {
+        self.classes = (Some(name), classes);
         self
     }
 
@@ -190,7 +203,11 @@ impl Quantizer {
         expected: Option<usize>,
         progress: Progress,
     ) -> Result<Quantized, Error> {
-        let shape = graph.value(graph.input).shape.clone();
+        if graph.inputs.len() != 1 {
+            let ends = SeveralEnds { what: "inputs", found: graph.inputs.len() };
+            return Err(ends.into());
+        }
+        let shape = graph.value(graph.input()).shape.clone();
         let to_host = |batch: Tensor<D>| -> Result<Batch, CalibrateError> {
             let found = batch.dims();
             if found[1..] != shape {
@@ -289,7 +306,7 @@ impl Quantizer {
         kept: usize,
         progress: Progress,
     ) -> Result<Calibrated, Error> {
-        let expected_len = graph.value(graph.input).len();
+        let expected_len = graph.sample_len();
         let batches = batches.map(|batch| {
             let batch = batch.map_err(|e| CalibrateError::Batch(Box::new(e)))?;
             if batch.values.len() != batch.count * expected_len {
@@ -408,9 +425,7 @@ impl Quantizer {
         stage("correct", &mut clock);
 
         let (mut program, layouts) = lower(&quantized, self.provenance.clone())?;
-        self.preprocessing.check(&program.input_border.source_shape)?;
-        program.preprocessing.clone_from(&self.preprocessing);
-        program.classes.clone_from(&self.classes);
+        self.record(&mut program)?;
         let program = program.place(Kernels::Portable, Memory::Whole).map_err(LowerError::from)?;
         stage("lower", &mut clock);
 
@@ -456,6 +471,27 @@ impl Quantizer {
         Ok(self.recipe.check_layers(&names)?)
     }
 
+    /// Records in the program what inputs and outputs mean.
+    fn record(&self, program: &mut Program) -> Result<(), Error> {
+        let (inputs, given) = (program.inputs.len(), self.preprocessings.len());
+        if given > 0 && given != inputs {
+            return Err(SeveralEnds { what: "inputs", found: inputs }.into());
+        }
+        for (input, preprocessing) in program.inputs.iter_mut().zip(&self.preprocessings) {
+            preprocessing.check(&input.border.source_shape)?;
+            input.preprocessing.clone_from(preprocessing);
+        }
+        let outputs = program.outputs.len();
+        let (name, classes) = &self.classes;
+        let named = |output: &&mut Output| name.as_ref().is_none_or(|name| *name == output.name);
+        match program.outputs.iter_mut().find(named) {
+            Some(output) if name.is_some() || outputs == 1 => output.classes.clone_from(classes),
+            _ if classes.is_empty() => {}
+            _ => return Err(SeveralEnds { what: "outputs", found: outputs }.into()),
+        }
+        Ok(())
+    }
+
     /// Rewrites the float graph as the recipe's conditioning asks for, and returns the batches that
     /// were taken for it.
     fn condition(
@@ -479,8 +515,8 @@ impl Quantizer {
                 let model = FloatModel::new(Arc::clone(&graph), &self.device);
                 let mut ranges = ChannelRanges::new(&graph);
                 for batch in &used {
-                    let input = batch.clone().into_tensor(&graph, &self.device);
-                    model.forward_with(input, |id, value| {
+                    let inputs = batch.clone().into_tensors(&graph, &self.device);
+                    model.forward_with(inputs, |id, value| {
                         ranges.observe(id, &value);
                         value
                     });

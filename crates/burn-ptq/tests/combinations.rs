@@ -69,7 +69,7 @@ fn network() -> Graph {
         graph.nodes.last_mut().unwrap().batch_norm = Some(statistics);
         id
     };
-    let x = graph.input;
+    let x = graph.input();
     let stem = layer(&mut graph, "stem", conv(8, 2, 3, 1, 1), &[x]);
     let stem = normalize(&mut graph, "stem_bn", stem, 2);
     let stem = layer(&mut graph, "stem_relu", relu(), &[stem]);

@@ -37,7 +37,7 @@ fn network() -> Graph {
         groups: 1,
     };
     let mut graph = Graph::new("outlier", "x", vec![3, 8, 8]);
-    let a = graph.push("first", conv(first, 3), &[graph.input], "a").unwrap();
+    let a = graph.push("first", conv(first, 3), &[graph.input()], "a").unwrap();
     let b = graph.push("second", conv(second, 8), &[a], "b").unwrap();
     let pool =
         AveragePool { window: Window::new([8; 2]), count_include_pad: false, ceil_extra: [0; 2] };
@@ -64,7 +64,7 @@ fn quantized(preset: &str, samples: usize) -> Quantized {
 }
 
 fn output_db(quantized: &Quantized) -> f64 {
-    quantized.noise.sqnr_db(quantized.graph.graph.output).unwrap()
+    quantized.noise.sqnr_db(quantized.graph.graph.output()).unwrap()
 }
 
 #[test]

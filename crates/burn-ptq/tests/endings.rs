@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 use burn_ptq::graph::ops::{
-    AveragePool, Clip, Conv2d, Linear, LogSoftmax, Permute, Reshape, Softmax, Window,
+    Add, AveragePool, Clip, Conv2d, Linear, LogSoftmax, Permute, Reshape, Softmax, Window,
 };
 use burn_ptq::graph::{Array, Batch, Clamp, FloatModel, Graph, Op, dims3};
 use burn_ptq::network::compare_layers;
@@ -77,14 +77,14 @@ fn network(kind: Kind) -> Graph {
         }
         .into(),
     };
-    let layer = graph.push("layer", op, &[graph.input], "layer.out").unwrap();
+    let layer = graph.push("layer", op, &[graph.input()], "layer.out").unwrap();
     let relu = Clip { bounds: Clamp { min: -1.0, max: f32::INFINITY } };
     graph.push("clip", relu, &[layer], "clip.out").unwrap();
     graph
 }
 
 fn push(graph: &mut Graph, name: &str, op: impl Into<Op>) {
-    let input = graph.output;
+    let input = graph.output();
     graph.push(name, op, &[input], format!("{name}.out")).unwrap();
 }
 
@@ -102,7 +102,7 @@ fn shape_of(elements: usize, draw: &mut Draw) -> Vec<usize> {
 
 /// The mean over all axes but the first, dropped.
 fn push_mean(graph: &mut Graph) {
-    let [channels, height, width] = graph.value(graph.output).dims();
+    let [channels, height, width] = graph.value(graph.output()).dims();
     let window = Window::new([height, width]);
     push(graph, "mean", AveragePool { window, count_include_pad: false, ceil_extra: [0; 2] });
     push(graph, "squeeze", Reshape { shape: vec![channels] });
@@ -110,7 +110,7 @@ fn push_mean(graph: &mut Graph) {
 
 /// Appends one to four nodes, most of which only move elements.
 fn end(graph: &mut Graph, draw: &mut Draw) {
-    let rank = graph.value(graph.output).shape.len();
+    let rank = graph.value(graph.output()).shape.len();
     match draw.below(6) {
         0 => push(graph, "softmax", Softmax { axis: draw.below(rank) }),
         1 => push(graph, "log_softmax", LogSoftmax { axis: draw.below(rank) }),
@@ -118,7 +118,7 @@ fn end(graph: &mut Graph, draw: &mut Draw) {
         _ => {}
     }
     for step in 0..1 + draw.below(3) {
-        let shape = graph.value(graph.output).shape.clone();
+        let shape = graph.value(graph.output()).shape.clone();
         let op = if shape.len() == 1 || draw.below(2) == 0 {
             Op::from(Reshape { shape: shape_of(shape.iter().product(), draw) })
         } else {
@@ -133,7 +133,7 @@ fn end(graph: &mut Graph, draw: &mut Draw) {
 }
 
 fn samples(graph: &Graph) -> Batch {
-    let values = Draw(3).floats(SAMPLES * graph.value(graph.input).len());
+    let values = Draw(3).floats(SAMPLES * graph.value(graph.input()).len());
     Batch { values, count: SAMPLES }
 }
 
@@ -152,21 +152,21 @@ fn check(graph: Graph) -> (usize, Quantized) {
     let name = name[2..].join(", ");
     let device = Device::flex();
     let quantized = quantize(graph.clone()).unwrap_or_else(|e| panic!("{name}: {e}"));
-    let [a, b, _] = dims3(&graph.value(graph.input).shape);
-    let input = samples(&graph).into_tensor(&graph, &device);
+    let [a, b, _] = dims3(&graph.value(graph.input()).shape);
+    let input = samples(&graph).into_tensors(&graph, &device).remove(0);
     let floats = |tensor: Tensor<4>| tensor.into_data().try_to_vec::<f32>().unwrap();
     let simulated = SimulatedModel::new(&quantized.graph, &device).forward(input.clone());
     let simulated = floats(simulated);
     let graph = Arc::new(graph);
     let float = floats(FloatModel::new(Arc::clone(&graph), &device).forward(input.clone()));
-    let shape = &graph.value(graph.input).shape;
+    let shape = &graph.value(graph.input()).shape;
     let integer = match shape.len() {
         1 => quantized.forward(input.reshape::<2, _>([SAMPLES, a])),
         2 => quantized.forward(input.reshape::<3, _>([SAMPLES, a, b])),
         _ => quantized.forward(input),
     };
     let integer = integer.unwrap().into_data().try_to_vec::<f32>().unwrap();
-    let output = &quantized.program.tensors[quantized.program.output.0];
+    let output = &quantized.program.tensors[quantized.program.outputs[0].tensor.0];
     // A step of the logits is several of their softmax.
     let exponential = |op: &Op| matches!(op, Op::Softmax(_) | Op::LogSoftmax(_));
     let steps = if graph.nodes.iter().any(|n| exponential(&n.op)) { 4.0 } else { 1.0 };
@@ -182,8 +182,8 @@ fn check(graph: Graph) -> (usize, Quantized) {
     let noise = energy(&mut float.iter().zip(&integer).map(|(x, y)| x - y));
     let ratio = energy(&mut float.iter().copied()) / noise;
     assert!(ratio > 100.0, "{name}: {} dB", 10.0 * ratio.log10());
-    let border = &quantized.program.output_border;
-    assert_eq!(border.source_shape, graph.value(graph.output).shape, "{name}");
+    let border = &quantized.program.outputs[0].border;
+    assert_eq!(border.source_shape, graph.value(graph.output()).shape, "{name}");
     let transposes = quantized.program.nodes.iter();
     let transposes = transposes.filter(|n| matches!(n.op, IntOp::Transpose { .. })).count();
     (transposes, quantized)
@@ -248,7 +248,7 @@ fn exported_c_computes_networks_with_endings() {
     let folder = tempfile::tempdir().unwrap();
     for (kind, shape) in [(Kind::Map, vec![2, 60]), (Kind::Vector, vec![3, 4])] {
         let mut graph = network(kind);
-        let axes = (0..graph.value(graph.output).shape.len()).rev().collect();
+        let axes = (0..graph.value(graph.output()).shape.len()).rev().collect();
         push(&mut graph, "turn", Permute { axes });
         push(&mut graph, "rows", Reshape { shape });
         let (_, quantized) = check(graph);
@@ -261,5 +261,90 @@ fn exported_c_computes_networks_with_endings() {
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
         assert!(text.contains("0 differing bytes"), "{text}");
+    }
+}
+
+/// Two inputs; outputs that are a map which nodes read, the same flattened, an input turned round,
+/// classes with their probabilities, and a sum of both inputs' features.
+fn several_ends() -> Graph {
+    let draw = &mut Draw(23);
+    let mut graph = Graph::new("ends", "image", vec![3, 6, 5]);
+    let (image, meta) = (graph.input(), graph.add_input("meta", vec![4]));
+    let conv = Conv2d {
+        weight: Array::new([4, 3, 3, 3], draw.floats(108)),
+        bias: Array::new([4], draw.floats(4)),
+        window: Window::new([3, 3]),
+        groups: 1,
+    };
+    let map = graph.push("conv", conv, &[image], "map").unwrap();
+    let flat = graph.push("flat", Reshape { shape: vec![48] }, &[map], "flat").unwrap();
+    let turned = graph.push("turn", Permute { axes: vec![2, 0, 1] }, &[image], "turned").unwrap();
+    let mean = graph
+        .push(
+            "mean",
+            AveragePool {
+                window: Window::new([4, 3]),
+                count_include_pad: false,
+                ceil_extra: [0; 2],
+            },
+            &[map],
+            "mean",
+        )
+        .unwrap();
+    let vector = graph.push("vector", Reshape { shape: vec![4] }, &[mean], "vector").unwrap();
+    let sum = graph.push("sum", Add, &[vector, meta], "sum").unwrap();
+    let linear = Linear {
+        weight: Array::new([5, 4], draw.floats(20)),
+        bias: Array::new([5], draw.floats(5)),
+        axis: 0,
+    };
+    let logits = graph.push("linear", linear, &[sum], "logits").unwrap();
+    let classes = graph.push("softmax", Softmax { axis: 0 }, &[logits], "classes").unwrap();
+    graph.outputs = vec![map, flat, turned, classes, sum];
+    graph
+}
+
+#[test]
+fn networks_have_any_number_of_inputs_and_outputs() {
+    let device = Device::flex();
+    let graph = several_ends();
+    let samples = Batch { values: Draw(3).floats(SAMPLES * graph.sample_len()), count: SAMPLES };
+    for preset in ["w8a8", "w4a8"] {
+        let batches = std::iter::once(Ok::<_, std::convert::Infallible>(samples.clone()));
+        let quantizer = Quantizer::new(Recipe::preset(preset).unwrap());
+        let quantized =
+            quantizer.quantize_samples(graph.clone(), batches, None, &|_| true).unwrap();
+        let program = &quantized.program;
+        let names =
+            |names: &mut dyn Iterator<Item = &String>| -> Vec<String> { names.cloned().collect() };
+        assert_eq!(names(&mut program.inputs.iter().map(|i| &i.name)), ["image", "meta"]);
+        let outputs = names(&mut program.outputs.iter().map(|o| &o.name));
+        assert_eq!(outputs, ["map", "flat", "turned", "classes", "sum"]);
+        // Neither a flattened map nor a turned input costs anything.
+        assert_eq!(program.outputs[0].tensor, program.outputs[1].tensor);
+        assert_eq!(program.outputs[2].tensor, program.inputs[0].tensor);
+
+        let inputs = samples.clone().into_tensors(&quantized.float, &device);
+        let float = FloatModel::new(Arc::clone(&quantized.float), &device);
+        let float = float.forward_all(inputs.clone());
+        let simulated = quantized.simulate(&device).forward_all(inputs.clone());
+        let integer = quantized.forward_all(inputs).unwrap();
+        let floats = |tensor: Tensor<2>| tensor.into_data().try_to_vec::<f32>().unwrap();
+        for (index, output) in program.outputs.iter().enumerate() {
+            let len = program.output_tensor(output).len();
+            let [float, simulated] =
+                [&float, &simulated].map(|all| floats(all[index].clone().reshape([SAMPLES, len])));
+            let integer = floats(integer[index].clone());
+            let step = 4.001 * program.output_tensor(output).grid.scale;
+            let off = |a: &[f32], b: &[f32]| {
+                a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+            };
+            assert!(off(&integer, &simulated) <= step, "{preset}: {}", output.name);
+            let close = if preset == "w8a8" { 0.1 } else { 1.0 };
+            assert!(off(&integer, &float) <= close, "{preset}: {}", output.name);
+        }
+        let layers = compare_layers(&quantized, &device, &samples).unwrap();
+        assert!(layers.iter().flatten().all(|layer| layer.max_lsb <= 1), "{layers:?}");
+        assert!(quantized.forward(Tensor::<2>::zeros([1, 4], &device)).is_err());
     }
 }

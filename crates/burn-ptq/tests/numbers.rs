@@ -50,7 +50,7 @@ fn push(graph: &mut Graph, op: impl Into<Op>, inputs: &[ValueId]) -> ValueId {
 }
 
 fn quantize(graph: &Graph, recipe: &Recipe, samples: &[f32]) -> Result<Quantized, Error> {
-    let samples = Batch::new(samples.to_vec(), graph.value(graph.input).len());
+    let samples = Batch::new(samples.to_vec(), graph.value(graph.input()).len());
     let batches = samples.chunks(16).map(Ok::<_, std::convert::Infallible>);
     Quantizer::new(recipe.clone()).quantize_samples(graph.clone(), batches, None, &|_| true)
 }
@@ -59,13 +59,13 @@ fn quantize(graph: &Graph, recipe: &Recipe, samples: &[f32]) -> Result<Quantized
 fn outputs(graph: &Graph, recipe: &Recipe, samples: &[f32]) -> [Vec<f32>; 2] {
     let quantized = quantize(graph, recipe, samples)
         .unwrap_or_else(|error| panic!("{}: {error}", recipe.to_toml()));
-    let batch = Batch::new(samples.to_vec(), graph.value(graph.input).len());
+    let batch = Batch::new(samples.to_vec(), graph.value(graph.input()).len());
     let agreements = compare_layers(&quantized, &Device::flex(), &batch).unwrap();
     for (node, agreement) in quantized.graph.graph.nodes.iter().zip(agreements) {
         let steps = agreement.map_or(0, |a| a.max_lsb);
         assert!(steps <= 1, "{}: {steps} steps; {}", node.name, recipe.to_toml());
     }
-    let [a, b, c] = dims3(&graph.value(graph.input).shape);
+    let [a, b, c] = dims3(&graph.value(graph.input()).shape);
     let count = samples.len() / (a * b * c);
     let input = TensorData::new(samples.to_vec(), [count, a, b, c]);
     let input = Tensor::<4>::from_data(input, &Device::flex());
@@ -103,7 +103,7 @@ fn shut(out: usize, input: usize, kernel: usize, seed: u64) -> Conv2d {
 #[test]
 fn a_layer_that_is_zero_on_all_data_gives_the_float_networks_constant() {
     let mut graph = Graph::new("dead", "x", vec![2, 6, 6]);
-    let x = graph.input;
+    let x = graph.input();
     let dead = push(&mut graph, shut(4, 2, 3, 1), &[x]);
     let dead = push(&mut graph, relu(), &[dead]);
     push(&mut graph, conv(3, 4, 3, 2), &[dead]);
@@ -121,7 +121,7 @@ fn a_layer_that_is_zero_on_all_data_gives_the_float_networks_constant() {
 #[test]
 fn a_difference_that_is_always_zero_gives_zeros() {
     let mut graph = Graph::new("difference", "x", vec![12]);
-    let x = graph.input;
+    let x = graph.input();
     let a = push(&mut graph, linear(6, 12, 1, 1.0), &[x]);
     let minus = ChannelAffine { scale: Array::full([6], -1.0), shift: Array::full([6], 0.0) };
     let b = push(&mut graph, minus, &[a]);
@@ -138,7 +138,7 @@ fn a_difference_that_is_always_zero_gives_zeros() {
 #[test]
 fn a_squeeze_branch_that_is_dead_gates_by_its_constant() {
     let mut graph = Graph::new("squeeze", "x", vec![4, 6, 6]);
-    let x = graph.input;
+    let x = graph.input();
     let features = push(&mut graph, conv(4, 4, 3, 1), &[x]);
     let window = Window::new([6, 6]);
     let mean = AveragePool { window, count_include_pad: false, ceil_extra: [0; 2] };
@@ -157,7 +157,7 @@ fn a_squeeze_branch_that_is_dead_gates_by_its_constant() {
 #[test]
 fn data_of_zeros_makes_a_program() {
     let mut graph = Graph::new("zeros", "x", vec![8]);
-    let x = graph.input;
+    let x = graph.input();
     let hidden = push(&mut graph, linear(6, 8, 1, 1.0), &[x]);
     let hidden = push(&mut graph, relu(), &[hidden]);
     push(&mut graph, linear(3, 6, 3, 1.0), &[hidden]);
@@ -175,7 +175,7 @@ fn tiny_and_huge_values_keep_their_precision() {
         let recipe = Recipe::preset(recipe).unwrap();
         let with = |input: f32, weights: f32| {
             let mut graph = Graph::new("scaled", "x", vec![10]);
-            let x = graph.input;
+            let x = graph.input();
             let hidden = push(&mut graph, linear(12, 10, 1, weights), &[x]);
             let hidden = push(&mut graph, relu(), &[hidden]);
             push(&mut graph, linear(5, 12, 3, weights), &[hidden]);
@@ -198,7 +198,7 @@ fn tiny_and_huge_values_keep_their_precision() {
 #[test]
 fn weights_that_floats_hardly_hold_count_as_zero() {
     let mut graph = Graph::new("denormal", "x", vec![10]);
-    let x = graph.input;
+    let x = graph.input();
     let mut first = linear(6, 10, 1, 1e-40);
     first.bias.data.fill(0.5);
     let hidden = push(&mut graph, first, &[x]);
@@ -214,7 +214,7 @@ fn weights_that_floats_hardly_hold_count_as_zero() {
 #[test]
 fn roundings_that_know_one_sample_are_about_as_good_as_the_nearest_on_others() {
     let mut graph = Graph::new("few", "x", vec![16]);
-    let x = graph.input;
+    let x = graph.input();
     let hidden = push(&mut graph, linear(24, 16, 1, 0.4), &[x]);
     let hidden = push(&mut graph, relu(), &[hidden]);
     push(&mut graph, linear(6, 24, 3, 0.4), &[hidden]);
@@ -260,7 +260,7 @@ fn softmax_goes_with_every_border() {
     for log in [false, true] {
         for shape in [vec![5], vec![1, 5]] {
             let mut graph = Graph::new("softmax", "x", vec![8]);
-            let x = graph.input;
+            let x = graph.input();
             let logits = push(&mut graph, linear(5, 8, 1, 1.0), &[x]);
             let last = match log {
                 true => push(&mut graph, LogSoftmax { axis: 0 }, &[logits]),
@@ -290,7 +290,7 @@ fn softmax_goes_with_every_border() {
 fn log_softmax_reaches_as_low_as_calibration_shows() {
     for scale in [1.0, 20.0, 2000.0] {
         let mut graph = Graph::new("log_softmax", "x", vec![8]);
-        let x = graph.input;
+        let x = graph.input();
         let logits = push(&mut graph, linear(5, 8, 1, scale), &[x]);
         push(&mut graph, LogSoftmax { axis: 0 }, &[logits]);
         let samples = numbers(64 * 8, 5);
@@ -305,7 +305,7 @@ fn log_softmax_reaches_as_low_as_calibration_shows() {
         let doublings = (lowest / -16.0).log2().ceil().max(0.0);
         assert_eq!(doublings > 0.0, scale > 1.0, "{lowest}");
         let quantized = quantize(&graph, &recipe(""), &samples).unwrap();
-        let grid = quantized.program.tensors[quantized.program.output.0].grid;
+        let grid = quantized.program.tensors[quantized.program.outputs[0].tensor.0].grid;
         let expected = (0.0625 * doublings.exp2(), 127);
         assert_eq!((grid.scale, grid.zero_point), expected, "scale {scale}, {lowest}");
     }
@@ -323,7 +323,7 @@ fn tables_of_16_bits_agree_with_their_simulation_at_kinks() {
     ];
     for function in functions {
         let mut graph = Graph::new("table", "x", vec![40]);
-        let x = graph.input;
+        let x = graph.input();
         let y = push(&mut graph, linear(40, 40, 1, 1.0), &[x]);
         push(&mut graph, Unary { function }, &[y]);
         let text = "activations.bits = 16\nactivations.border_bits = 16";
@@ -334,7 +334,7 @@ fn tables_of_16_bits_agree_with_their_simulation_at_kinks() {
 #[test]
 fn a_joint_search_without_ranges_to_search_leaves_them() {
     let mut graph = Graph::new("wide", "x", vec![8]);
-    let x = graph.input;
+    let x = graph.input();
     push(&mut graph, linear(5, 8, 1, 1.0), &[x]);
     let text = "joint_range = 'lapq'\nactivations.bits = 16\nactivations.border_bits = 16";
     let found = ratio(outputs(&graph, &recipe(text), &numbers(256, 5)));
@@ -345,7 +345,7 @@ fn a_joint_search_without_ranges_to_search_leaves_them() {
 fn a_seed_beyond_toml_is_refused_by_its_key() {
     let recipe = Recipe { seed: u64::MAX, ..Recipe::default() };
     let mut graph = Graph::new("seed", "x", vec![8]);
-    let x = graph.input;
+    let x = graph.input();
     push(&mut graph, linear(5, 8, 1, 1.0), &[x]);
     let error = quantize(&graph, &recipe, &numbers(64, 5)).unwrap_err().to_string();
     assert!(error.contains("seed is 18446744073709551615"), "{error}");

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use burn_ptq::graph::{FloatModel, dims3};
+use burn_ptq::graph::{FloatModel, ValueId, dims3};
 use burn_ptq::import::onnx::{self, ImportError};
 
 /// The largest error, relative to the output's largest magnitude (at least 1).
@@ -138,17 +138,36 @@ fn judge(folder: &Path, case: &Case, data: &[f32]) -> Outcome {
 
 fn compare(graph: burn_ptq::graph::Graph, case: &Case, data: &[f32]) -> Outcome {
     let device = Device::flex();
-    let value = graph.value(graph.input);
-    let (Some(inputs), Some([expected])) = (&case.inputs, case.outputs.as_deref()) else {
+    let (Some(inputs), Some(outputs)) = (&case.inputs, &case.outputs) else {
         return Outcome::Differs("its inputs or outputs are of another kind".into());
     };
-    let input = inputs.iter().find(|input| input.name == value.name).expect("the input's array");
-    let samples = input.shape.iter().product::<usize>() / value.len();
-    let [a, b, c] = dims3(&value.shape);
-    let tensor = TensorData::new(input.of(data).to_vec(), [samples, a, b, c]);
+    let tensor = |&id: &ValueId| {
+        let value = graph.value(id);
+        let input = inputs.iter().find(|input| input.name == value.name).expect("its array");
+        let samples = input.shape.iter().product::<usize>() / value.len();
+        let [a, b, c] = dims3(&value.shape);
+        let tensor = TensorData::new(input.of(data).to_vec(), [samples, a, b, c]);
+        Tensor::<4>::from_data(tensor, &device)
+    };
+    let tensors = graph.inputs.iter().map(tensor).collect();
+    let names: Vec<String> =
+        graph.outputs.iter().map(|&output| graph.value(output).name.clone()).collect();
     let model = FloatModel::new(Arc::new(graph), &device);
-    let output = model.forward(Tensor::<4>::from_data(tensor, &device));
-    let output: Vec<f32> = output.into_data().try_to_vec().expect("outputs are floats");
+    for (name, output) in names.iter().zip(model.forward_all(tensors)) {
+        let expected = match &outputs[..] {
+            [only] => only,
+            many => many.iter().find(|place| place.name == *name).expect("its array"),
+        };
+        let output: Vec<f32> = output.into_data().try_to_vec().expect("outputs are floats");
+        let outcome = compare_output(&output, expected, data);
+        if outcome != Outcome::Equal {
+            return outcome;
+        }
+    }
+    Outcome::Equal
+}
+
+fn compare_output(output: &[f32], expected: &Place, data: &[f32]) -> Outcome {
     let numbers = expected.of(data);
     if output.len() != numbers.len() {
         return Outcome::Differs(format!("{} elements, not {}", output.len(), numbers.len()));

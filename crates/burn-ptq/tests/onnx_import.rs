@@ -61,7 +61,7 @@ fn read_npy(path: &Path) -> (Vec<usize>, Vec<f32>) {
 /// The outputs of all samples, one after the other.
 fn run(graph: Graph, samples: usize, input: Vec<f32>) -> Vec<f32> {
     let device = Device::flex();
-    let [a, b, c] = dims3(&graph.value(graph.input).shape);
+    let [a, b, c] = dims3(&graph.value(graph.input()).shape);
     let input = Tensor::<4>::from_data(TensorData::new(input, [samples, a, b, c]), &device);
     let output = FloatModel::new(Arc::new(graph), &device).forward(input);
     output.into_data().try_to_vec().expect("outputs are floats")
@@ -86,7 +86,7 @@ fn judge(folder: &Path, name: &str) -> Result<[f32; 2], String> {
     for (error, (stage, graph)) in
         errors.iter_mut().zip([("imported", imported), ("prepared", prepared)])
     {
-        let shape = &graph.value(graph.output).shape;
+        let shape = &graph.value(graph.output()).shape;
         if output_shape[1..] != *shape {
             return Err(format!(
                 "{name}, {stage}: the output is {shape:?}, ONNX Runtime's {output_shape:?}"

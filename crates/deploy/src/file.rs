@@ -8,6 +8,12 @@
 //! | 16..20 | CRC-32 (IEEE) of the payload, u32 little endian |
 //! | 20.. | payload: the program and its places in postcard's encoding |
 //!
+//! The payload holds, one after the other: the name; the tensors (name, shape, type, bits, grid, offset
+//! in the arena); the nodes (name, operation, the tensors that it reads and the one that it writes,
+//! scratch); the inputs (name, tensor, border, preprocessing); the outputs (name, tensor, border, names
+//! of classes); the bytes of the arena; the provenance; the streams. Postcard writes the length before
+//! each list and each text, integers in as few bytes as they need and floats in four.
+//!
 //! The bytes depend on the program alone. Readers accept the versions that they know and refuse
 //! newer ones; any change of that layout or of what its fields mean is a new version.
 
@@ -28,7 +34,7 @@ use crate::verify::VerifyError;
 use wire::Wire;
 
 /// The version that this crate writes, and the newest that it reads.
-pub const FORMAT_VERSION: u32 = 4;
+pub const FORMAT_VERSION: u32 = 5;
 
 /// The largest file that is read: 64 MiB.
 pub const MAX_FILE_BYTES: u64 = 64 << 20;

@@ -15,6 +15,9 @@ use crate::preprocess::Preprocessing;
 /// The most operations, and the most tensors, streams and classes, that a program may have.
 pub const MAX_NODES: usize = 1 << 14;
 
+/// The most inputs, and the most outputs, that a program may have.
+pub const MAX_ENDS: usize = 64;
+
 /// Operations in their order, with weights packed and multipliers derived, but without memory.
 ///
 /// Nothing runs, prints or stores it: that takes a [`Placed`](crate::place::Placed) one, which
@@ -27,20 +30,109 @@ pub struct Program {
     pub tensors: Vec<IntTensor>,
     /// The operations in the order of execution.
     pub nodes: Vec<IntNode>,
-    /// The activation that the caller fills.
-    pub input: TensorId,
-    /// The activation that the caller reads.
-    pub output: TensorId,
-    /// How a sample of the source model becomes the input.
-    pub input_border: Border,
-    /// How the output becomes a sample of the source model.
-    pub output_border: Border,
+    /// What the caller fills: at least one, at most [`MAX_ENDS`].
+    pub inputs: Vec<Input>,
+    /// What the caller reads: at least one, at most [`MAX_ENDS`].
+    pub outputs: Vec<Output>,
     /// Where the program came from.
     pub provenance: Provenance,
+}
+
+/// What the caller fills. No two inputs are the same activation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Input {
+    /// The name in the source model; no two inputs have the same.
+    pub name: String,
+    /// The activation.
+    pub tensor: TensorId,
+    /// How a sample of the source model's input lies in it.
+    pub border: Border,
     /// How raw samples become the source model's input.
     pub preprocessing: Preprocessing,
-    /// The names of the output's classes, if known; otherwise empty.
+}
+
+/// What the caller reads.
+///
+/// Nodes may read its activation too; it may be an input's, or that of another output, which then
+/// reads the same elements by another border.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Output {
+    /// The name in the source model; no two outputs have the same.
+    pub name: String,
+    /// The activation.
+    pub tensor: TensorId,
+    /// How a sample of the source model's output lies in it.
+    pub border: Border,
+    /// The names of its classes, if known; otherwise empty.
     pub classes: Vec<String>,
+}
+
+impl Input {
+    /// An input of samples that need no preprocessing.
+    pub fn new(name: impl Into<String>, tensor: TensorId, border: Border) -> Self {
+        Self { name: name.into(), tensor, border, preprocessing: Preprocessing::default() }
+    }
+}
+
+impl Output {
+    /// An output without names of classes.
+    pub fn new(name: impl Into<String>, tensor: TensorId, border: Border) -> Self {
+        Self { name: name.into(), tensor, border, classes: Vec::new() }
+    }
+}
+
+/// The bytes of a sample: those of all inputs, or of all outputs, one after the other in the order of
+/// the program.
+impl Program {
+    /// The activation of an input.
+    pub fn input_tensor(&self, input: &Input) -> &IntTensor {
+        &self.tensors[input.tensor.0]
+    }
+
+    /// The activation of an output.
+    pub fn output_tensor(&self, output: &Output) -> &IntTensor {
+        &self.tensors[output.tensor.0]
+    }
+
+    /// The activations of the inputs, in order.
+    pub fn input_tensors(&self) -> impl Iterator<Item = &IntTensor> {
+        self.inputs.iter().map(|input| self.input_tensor(input))
+    }
+
+    /// The activations of the outputs, in order.
+    pub fn output_tensors(&self) -> impl Iterator<Item = &IntTensor> {
+        self.outputs.iter().map(|output| self.output_tensor(output))
+    }
+
+    /// Bytes of all inputs together.
+    pub fn input_bytes(&self) -> usize {
+        self.input_tensors().map(IntTensor::bytes).sum()
+    }
+
+    /// Bytes of all outputs together.
+    pub fn output_bytes(&self) -> usize {
+        self.output_tensors().map(IntTensor::bytes).sum()
+    }
+
+    /// Elements of all inputs together.
+    pub fn input_len(&self) -> usize {
+        self.input_tensors().map(IntTensor::len).sum()
+    }
+
+    /// Elements of all outputs together.
+    pub fn output_len(&self) -> usize {
+        self.output_tensors().map(IntTensor::len).sum()
+    }
+
+    /// Whether the caller fills the activation.
+    pub fn is_input(&self, tensor: TensorId) -> bool {
+        self.inputs.iter().any(|input| input.tensor == tensor)
+    }
+
+    /// Whether the caller reads the activation.
+    pub fn is_output(&self, tensor: TensorId) -> bool {
+        self.outputs.iter().any(|output| output.tensor == tensor)
+    }
 }
 
 /// Index into [`Program::tensors`].

@@ -42,7 +42,7 @@ fn files_that_claim_more_than_any_program_has_are_refused_unread() {
     assert!(error.contains("it holds more than 64 MiB"), "{error}");
 
     let mut many = valid_parts().swap_remove(0);
-    many.program.classes = vec![String::new(); MAX_NODES + 1];
+    many.program.outputs[0].classes = vec![String::new(); MAX_NODES + 1];
     refused(&bytes_of(&many.placed().expect("any number of classes")), "at most 16384 each");
 }
 

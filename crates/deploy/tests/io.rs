@@ -74,8 +74,9 @@ impl Random {
 fn case(name: &str, model: Placed, self_test: SelfTest) -> Case {
     let mut random =
         Random(name.bytes().fold(7, |sum: u32, byte| sum.wrapping_mul(31) ^ u32::from(byte)));
-    let [input, output] = [model.input, model.output].map(|id| &model.tensors[id.0]);
-    let (element, scale) = (model.preprocessing.element, input.grid.scale);
+    let [input, output] =
+        [model.inputs[0].tensor, model.outputs[0].tensor].map(|id| &model.tensors[id.0]);
+    let (element, scale) = (model.inputs[0].preprocessing.element, input.grid.scale);
     let elements = SAMPLES * input.len();
     let (bytes, floats): (Vec<_>, Vec<_>) =
         (0..elements).map(|_| random.raw(element, scale)).unzip();
@@ -104,13 +105,14 @@ fn cases() -> Vec<Case> {
     ];
     for (text, element) in elements {
         let (mut model, self_test) = changeable();
-        model.preprocessing = Preprocessing { element, scale: 0.013, ..Preprocessing::default() };
-        model.classes = vec!["one".into(), "a \"b\" ??/ \u{fc}\\n".into()];
+        model.inputs[0].preprocessing =
+            Preprocessing { element, scale: 0.013, ..Preprocessing::default() };
+        model.outputs[0].classes = vec!["one".into(), "a \"b\" ??/ \u{fc}\\n".into()];
         cases.push(case(&format!("plain_{text}"), placed(model), self_test));
 
         let (mut model, self_test) = changeable();
         channels_first(&mut model);
-        model.preprocessing = Preprocessing {
+        model.inputs[0].preprocessing = Preprocessing {
             element,
             scale: 1.0 / 255.0,
             mean: vec![0.485, 0.456, -0.406],
@@ -122,9 +124,9 @@ fn cases() -> Vec<Case> {
         let (mut model, self_test) = changeable();
         channels_first(&mut model);
         // Steps of a power of two: many raw elements lie between two integers.
-        let input = model.input.0;
+        let input = model.inputs[0].tensor.0;
         model.tensors[input].grid.scale = 0.25;
-        model.preprocessing = Preprocessing {
+        model.inputs[0].preprocessing = Preprocessing {
             element,
             scale: 0.125,
             mean: vec![0.5],
@@ -134,7 +136,7 @@ fn cases() -> Vec<Case> {
         cases.push(case(&format!("ties_{text}"), placed(model), self_test));
 
         let mut model = programs::table16();
-        model.preprocessing = Preprocessing {
+        model.inputs[0].preprocessing = Preprocessing {
             element,
             scale: 0.0007,
             mean: (0..8).map(|i| i as f32 * 0.1).collect(),
@@ -149,10 +151,10 @@ fn cases() -> Vec<Case> {
     // A rule for each of 20 channels, too many for tables.
     let mut model = programs::table8();
     model.tensors.iter_mut().for_each(|tensor| tensor.shape = [1, 1, 20]);
-    for border in [&mut model.input_border, &mut model.output_border] {
+    for border in [&mut model.inputs[0].border, &mut model.outputs[0].border] {
         *border = programs::border([1, 1, 20]);
     }
-    model.preprocessing = Preprocessing {
+    model.inputs[0].preprocessing = Preprocessing {
         element: Element::U8,
         mean: (0..20).map(|i| i as f32).collect(),
         channel_axis: 2,
@@ -171,7 +173,7 @@ fn expected(case: &Case) -> [Vec<u8>; 3] {
     let quantized = quantize_inputs(model, &preprocess(model, &case.raw.1));
     let of_values = quantize_inputs(model, &case.values);
     let floats = dequantize_outputs(model, &case.outputs);
-    let length = model.tensors[model.output.0].len();
+    let length = model.tensors[model.outputs[0].tensor.0].len();
     let mut decoded = Vec::new();
     for sample in floats.chunks(length) {
         decoded.extend(sample.iter().flat_map(|x| x.to_le_bytes()));
@@ -180,7 +182,7 @@ fn expected(case: &Case) -> [Vec<u8>; 3] {
         decoded.extend((first as u32).to_le_bytes());
     }
     // The test would prove little if outputs had no equal elements.
-    let tensor = &model.tensors[model.output.0];
+    let tensor = &model.tensors[model.outputs[0].tensor.0];
     assert_eq!(tensor_integers(tensor, &case.outputs).count(), SAMPLES * length);
     [quantized, of_values, decoded]
 }
@@ -220,7 +222,7 @@ fn check(name: &str, case: &Case, program: &Path, folder: &Path) {
 
 fn c_types(model: &Placed) -> [&'static str; 3] {
     let of = |dtype| if dtype == DType::I16 { "int16_t" } else { "int8_t" };
-    let raw = match model.preprocessing.element {
+    let raw = match model.inputs[0].preprocessing.element {
         Element::U8 => "uint8_t",
         Element::I8 => "int8_t",
         Element::U16 => "uint16_t",
@@ -228,7 +230,8 @@ fn c_types(model: &Placed) -> [&'static str; 3] {
         Element::I32 => "int32_t",
         Element::F32 => "float",
     };
-    let [input, output] = [model.input, model.output].map(|id| model.tensors[id.0].dtype);
+    let [input, output] =
+        [model.inputs[0].tensor, model.outputs[0].tensor].map(|id| model.tensors[id.0].dtype);
     [raw, of(input), of(output)]
 }
 
@@ -346,7 +349,8 @@ int main(void)
         .status();
     assert!(status.is_ok_and(|status| status.success()));
     let found = run(&folder.path().join("driver"), "", &[], folder.path());
-    let expected: String = case.model.classes.iter().map(|class| format!("{class}\n")).collect();
+    let expected: String =
+        case.model.outputs[0].classes.iter().map(|class| format!("{class}\n")).collect();
     assert_eq!(String::from_utf8_lossy(&found), expected);
 }
 
@@ -454,7 +458,7 @@ fn preprocessing_that_no_code_can_state_is_refused() {
     let fails = |change: fn(&mut Preprocessing), expected: &str| {
         let (mut program, _) = changeable();
         channels_first(&mut program);
-        change(&mut program.preprocessing);
+        change(&mut program.inputs[0].preprocessing);
         let placed = program.place(Kernels::Portable, Memory::Whole);
         let error = placed.expect_err("refused").to_string();
         assert!(error.contains(expected), "{error}");
@@ -472,8 +476,8 @@ fn preprocessing_that_no_code_can_state_is_refused() {
 fn readmes_say_where_elements_lie() {
     let (mut model, self_test) = changeable();
     channels_first(&mut model);
-    model.preprocessing.element = Element::I16;
-    model.preprocessing.layout = DataLayout::ChannelsLast;
+    model.inputs[0].preprocessing.element = Element::I16;
+    model.inputs[0].preprocessing.layout = DataLayout::ChannelsLast;
     let model = placed(model);
     for name in ["c", "rust"] {
         let exporter = exporter(name).expect("known");

@@ -3,8 +3,8 @@
 use burn_ptq_deploy::place::plan::ALIGNMENT;
 use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::program::{
-    Border, Broadcast, DType, IntNode, IntOp, IntTensor, Program, Provenance, TensorId, Weighted,
-    Weights,
+    Border, Broadcast, DType, Input, IntNode, IntOp, IntTensor, Output, Program, Provenance,
+    TensorId, Weighted, Weights,
 };
 use burn_ptq_deploy::size::size_report;
 use burn_ptq_deploy::target::Kernels;
@@ -106,15 +106,11 @@ fn program(input_elements: usize, steps: &[Step]) -> Program {
     let border = |t: &IntTensor| Border::plain(&t.shape);
     Program {
         name: "random".into(),
-        input_border: border(&tensors[0]),
-        output_border: border(&tensors[output.0]),
+        inputs: vec![Input::new("x", TensorId(0), border(&tensors[0]))],
+        outputs: vec![Output::new("y", output, border(&tensors[output.0]))],
         tensors,
         nodes,
-        input: TensorId(0),
-        output,
         provenance: Provenance::default(),
-        preprocessing: Default::default(),
-        classes: Vec::new(),
     }
 }
 

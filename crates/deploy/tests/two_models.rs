@@ -22,7 +22,7 @@ fn models() -> [(Placed, SelfTest); 2] {
     second.name = "net".into();
     second.nodes[0].name = "conv".into();
     let second = programs::placed(second);
-    let input = vec![7; second.tensors[second.input.0].bytes()];
+    let input = vec![7; second.input_bytes()];
     let second_test = SelfTest::new(&second, &[input]).expect("it runs");
     let first = first.place_again(Kernels::Portable, Memory::Reduced).expect("a valid program");
     [(first, first_test), (second, second_test)]

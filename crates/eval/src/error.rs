@@ -6,7 +6,7 @@ use burn_ptq_deploy::preprocess::PreprocessingError;
 use burn_ptq_deploy::run::InputSizeError;
 
 use crate::data::DataError;
-use crate::metric::MetricError;
+use crate::metric::{ChoiceError, MetricError};
 use crate::task::TaskError;
 
 /// Why a job failed.
@@ -41,6 +41,9 @@ pub enum Error {
         /// Its shape.
         shape: Vec<usize>,
     },
+    /// It is not clear which output a metric judges.
+    #[error(transparent)]
+    Choice(#[from] ChoiceError),
     /// There was nothing to judge with.
     #[error("there are no evaluation samples: a task folder holds them as eval_x.npy")]
     NoEvaluation,

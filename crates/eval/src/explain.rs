@@ -57,7 +57,8 @@ fn is_layer(node: &Node) -> bool {
 /// Quantizes one layer after the other alone and compares the network's predictions with the float
 /// network's, on the samples on which `noise` was measured.
 ///
-/// The outputs are taken for logits if the network ends in a softmax or `classifies` says so.
+/// The outputs are taken for logits if the network ends in a softmax or `classifies` says so; the losses
+/// of several outputs are added up.
 ///
 /// # Errors
 /// On cancellation.
@@ -69,22 +70,22 @@ pub(crate) fn explain(
     progress: Progress,
 ) -> Result<Explanation, Cancelled> {
     let graph = &quantized.graph;
-    let predictions = Predictions::new(graph, classifies);
+    let predictions = Predictions::all(graph, classifies);
+    let logits = predictions.iter().all(|p| p.logits);
     let float = FloatModel::new(Arc::clone(graph), device);
     let chunks: Vec<Batch> = noise.inputs.chunks(CHUNK).collect();
-    let wanted: Vec<Vec<f32>> = (chunks.iter())
-        .map(|chunk| {
-            let mut found = Vec::new();
-            float.forward_with(chunk.clone().into_tensor(graph, device), |id, value| {
-                if id == predictions.value {
-                    found = to_vec(value.clone());
-                }
-                value
-            });
-            found
-        })
-        .collect();
-    let variance = predictions.variance(&wanted);
+    // By prediction and chunk.
+    let mut wanted: Vec<Vec<Vec<f32>>> = vec![Vec::new(); predictions.len()];
+    for chunk in &chunks {
+        float.forward_with(chunk.clone().into_tensors(graph, device), |id, value| {
+            for (wanted, _) in wanted.iter_mut().zip(&predictions).filter(|(_, p)| p.value == id) {
+                wanted.push(to_vec(value.clone()));
+            }
+            value
+        });
+    }
+    let variances: Vec<f64> =
+        predictions.iter().zip(&wanted).map(|(p, wanted)| p.variance(wanted)).collect();
     let layers: Vec<usize> =
         (0..graph.nodes.len()).filter(|&index| is_layer(&graph.nodes[index])).collect();
     let mut costs = Vec::new();
@@ -92,23 +93,33 @@ pub(crate) fn explain(
         let node = &graph.nodes[index];
         let model = SimulatedModel::of_node(quantized, index, device);
         let mut losses = Vec::new();
-        for (chunk, wanted) in chunks.iter().zip(&wanted) {
+        for (at, chunk) in chunks.iter().enumerate() {
             Event::Progress { stage: "explain", done, total: Some(layers.len()) }.tell(progress)?;
             // The last softmax changes probabilities behind the logits.
-            let last = predictions.logits && node.output == graph.output;
-            let value = if last { graph.output } else { predictions.value };
-            let mut found = Vec::new();
-            model.forward_with(chunk.clone().into_tensor(graph, device), |id, output| {
-                if id == value {
-                    found = to_vec(output.clone());
+            let last = |p: &Predictions| logits && node.output == p.output;
+            let value = |p: &Predictions| if last(p) { p.output } else { p.value };
+            let mut found = vec![Vec::new(); predictions.len()];
+            model.forward_with(chunk.clone().into_tensors(graph, device), |id, output| {
+                for (found, _) in found.iter_mut().zip(&predictions).filter(|(_, p)| value(p) == id)
+                {
+                    *found = to_vec(output.clone());
                 }
             });
-            if last && matches!(node.op, Op::Softmax(_)) {
-                // Shares below half a step would be displayed as zero.
-                let half = 0.5 * quantized.activations[graph.output.0].grid.scale;
-                found.iter_mut().for_each(|p| *p = p.max(half).ln());
+            let mut sums: Vec<f64> = Vec::new();
+            for (which, (prediction, found)) in predictions.iter().zip(&mut found).enumerate() {
+                if last(prediction) && matches!(node.op, Op::Softmax(_)) {
+                    // Shares below half a step would be displayed as zero.
+                    let half = 0.5 * quantized.activations[prediction.output.0].grid.scale;
+                    found.iter_mut().for_each(|p| *p = p.max(half).ln());
+                }
+                let mut own = Vec::new();
+                prediction.losses(found, &wanted[which][at], variances[which], &mut own);
+                match sums.is_empty() {
+                    true => sums = own,
+                    false => sums.iter_mut().zip(own).for_each(|(sum, own)| *sum += own),
+                }
             }
-            predictions.losses(&found, wanted, variance, &mut losses);
+            losses.extend(sums);
         }
         let (loss, loss_error) = mean_and_error(&losses);
         let (metric, lost, lost_error) = (None, None, None);
@@ -116,7 +127,7 @@ pub(crate) fn explain(
         costs.push((index, LayerCost { name, loss, loss_error, metric, lost, lost_error }));
     }
     costs.sort_by(|a, b| b.1.loss.total_cmp(&a.1.loss));
-    let loss = if predictions.logits { "kl-divergence" } else { "relative-squared-error" };
+    let loss = if logits { "kl-divergence" } else { "relative-squared-error" };
     Ok(Explanation { loss, layers: costs })
 }
 
@@ -130,6 +141,9 @@ pub(crate) fn mean_and_error(numbers: &[f64]) -> (f64, f64) {
 
 /// How predictions lie in memory.
 struct Predictions {
+    /// The output of the network.
+    output: ValueId,
+    /// What is compared.
     value: ValueId,
     logits: bool,
     /// The extents before, along and after the axis of the classes.
@@ -137,13 +151,27 @@ struct Predictions {
 }
 
 impl Predictions {
-    fn new(graph: &Graph, classifies: bool) -> Self {
-        let Prediction { value, classes } = Prediction::new(graph);
+    /// Those of all outputs: of classes where every output has some.
+    fn all(graph: &Graph, classifies: bool) -> Vec<Self> {
+        let outputs = || graph.outputs.iter().copied();
+        let all: Vec<Self> = outputs().map(|o| Self::new(graph, o, classifies)).collect();
+        if all.iter().all(|p| p.logits) {
+            return all;
+        }
+        let whole = |output: ValueId| {
+            let [before, at, after] = graph.value(output).dims();
+            Self { output, value: output, logits: false, extents: [before, at, after] }
+        };
+        outputs().map(whole).collect()
+    }
+
+    fn new(graph: &Graph, output: ValueId, classifies: bool) -> Self {
+        let Prediction { value, classes } = Prediction::of(graph, output);
         let dims = graph.value(value).dims();
         let axis = classes.or_else(|| (classifies && dims[0] > 1).then_some(0));
         let at = axis.unwrap_or(0);
         let extents = [dims[..at].iter().product(), dims[at], dims[at + 1..].iter().product()];
-        Self { value, logits: axis.is_some(), extents }
+        Self { output, value, logits: axis.is_some(), extents }
     }
 
     /// The mean over elements of their variance over samples; 1 if nothing varies.
@@ -207,7 +235,8 @@ mod tests {
 
     #[test]
     fn classes_of_maps_are_compared_place_by_place() {
-        let predictions = Predictions { value: ValueId(0), logits: true, extents: [1, 2, 3] };
+        let (output, value) = (ValueId(0), ValueId(0));
+        let predictions = Predictions { output, value, logits: true, extents: [1, 2, 3] };
         // Two classes at three places; the second place alone differs.
         let wanted = [0.0, 1.0, 2.0, 0.0, 0.0, 0.0];
         let found = [5.0, 0.0, 4.0, 5.0, 0.0, 2.0];

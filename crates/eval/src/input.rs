@@ -70,7 +70,7 @@ impl ModelInput {
     /// # Errors
     /// If the settings do not fit it.
     pub fn of_graph(graph: &Graph, settings: &InputSettings) -> Result<Self, PreprocessingError> {
-        let value = graph.value(graph.input);
+        let value = graph.value(graph.input());
         let mut input = Self::new(&value.name, &value.shape);
         input.preprocessing.channel_axis = channel_axis(graph);
         input.apply(settings)?;
@@ -86,10 +86,9 @@ impl ModelInput {
         program: &Program,
         settings: &InputSettings,
     ) -> Result<(Self, Vec<Warning>), PreprocessingError> {
-        let mut input =
-            Self::new(&program.tensors[program.input.0].name, &program.input_border.source_shape);
-        input.preprocessing = program.preprocessing.clone();
-        input.classes.clone_from(&program.classes);
+        let mut input = Self::new(&program.inputs[0].name, &program.inputs[0].border.source_shape);
+        input.preprocessing = program.inputs[0].preprocessing.clone();
+        input.classes.clone_from(&program.outputs[0].classes);
         let recorded = input.clone();
         input.apply(settings)?;
         let (was, is) = (&recorded.preprocessing, &input.preprocessing);
@@ -159,7 +158,7 @@ impl ModelInput {
 /// Converters of networks with channels last (tf2onnx) write such a transpose; for a single channel,
 /// a reshape from `[height, width, 1]` to `[1, height, width]`.
 pub fn channel_axis(graph: &Graph) -> usize {
-    channel_axis_of(graph, graph.input).unwrap_or(0)
+    channel_axis_of(graph, graph.input()).unwrap_or(0)
 }
 
 fn channel_axis_of(graph: &Graph, value: ValueId) -> Option<usize> {

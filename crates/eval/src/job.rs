@@ -148,7 +148,7 @@ fn begin(job: &Job, opened: &OpenTask, quantized: &Quantized) -> Result<Report, 
         ram_bytes: 0,
         macs: 0,
         layers: Vec::new(),
-        preprocessing: quantized.program.preprocessing.clone(),
+        preprocessing: quantized.program.inputs[0].preprocessing.clone(),
         classes: opened.input.classes.clone(),
         notes: opened.notes.clone(),
         sqnr_on: quantized.noise.on,
@@ -195,7 +195,7 @@ fn judge(
         predict(samples)
     })?;
     drop(predict);
-    report.record(&float, &simulated, &integer, &quantized.program.classes);
+    report.record(&float, &simulated, &integer, &quantized.program.outputs[0].classes);
     let mut facts = EvaluationFacts::new(evaluation, Some(&float), Some(&integer));
     facts.clipped = clipped.share();
     let part = evaluation.limited_to(SCALING_SAMPLES);
@@ -258,10 +258,17 @@ pub struct Clipped {
 impl Clipped {
     /// Takes in preprocessed samples.
     pub fn add(&mut self, program: &Program, samples: &[f32]) {
-        let grid = program.tensors[program.input.0].grid;
-        let half = 0.5 * grid.scale;
-        let [low, high] = [grid.dequantize(grid.min) - half, grid.dequantize(grid.max) + half];
-        self.outside += samples.iter().filter(|&&x| x < low || x > high).count();
+        for mut sample in samples.chunks_exact(program.input_len().max(1)) {
+            for tensor in program.input_tensors() {
+                let (own, rest) = sample.split_at(tensor.len());
+                let grid = tensor.grid;
+                let half = 0.5 * grid.scale;
+                let [low, high] = [grid.min, grid.max].map(|q| grid.dequantize(q));
+                let outside = |x: &&f32| **x < low - half || **x > high + half;
+                self.outside += own.iter().filter(outside).count();
+                sample = rest;
+            }
+        }
         self.elements += samples.len();
     }
 

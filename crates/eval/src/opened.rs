@@ -57,7 +57,10 @@ impl OpenTask {
             // The folders of both are the same classes, even if one lacks some.
             input.classes.clone_from(&samples.input().classes);
         }
-        let evaluation = open_evaluation(task, &input, &ModelOutput::of_graph(&graph))?;
+        let evaluation = match task.evaluation {
+            Some(_) => open_evaluation(task, &input, &ModelOutput::of_graph(&graph, None)?)?,
+            None => None,
+        };
         if let Some(evaluation) = &evaluation {
             input.classes.clone_from(&evaluation.samples.input().classes);
         }
@@ -167,7 +170,7 @@ pub(crate) fn is_data_free(recipe: &Recipe) -> bool {
 /// Checks that there are as many names of classes as outputs, along one of the output's axes; a single
 /// output tells two classes apart.
 fn check_classes(graph: &Graph, classes: &[String]) -> Result<(), Error> {
-    let output = graph.value(graph.output);
+    let output = graph.value(graph.output());
     let count = classes.len();
     let single = output.len() == 1 && count == 2;
     if classes.is_empty() || count == output.len() || output.shape.contains(&count) || single {

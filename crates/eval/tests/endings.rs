@@ -27,7 +27,7 @@ fn networks() -> [Graph; 2] {
         axis: 0,
     };
     let mut vector = Graph::new("vector", "x", vec![10]);
-    vector.push("layer", linear, &[vector.input], "layer.out").unwrap();
+    vector.push("layer", linear, &[vector.input()], "layer.out").unwrap();
     let conv = Conv2d {
         weight: Array::new([4, 3, 3, 3], numbers(108)),
         bias: Array::new([4], numbers(4)),
@@ -35,7 +35,7 @@ fn networks() -> [Graph; 2] {
         groups: 1,
     };
     let mut map = Graph::new("map", "x", vec![3, 7, 6]);
-    map.push("layer", conv, &[map.input], "layer.out").unwrap();
+    map.push("layer", conv, &[map.input()], "layer.out").unwrap();
     [vector, map]
 }
 
@@ -67,20 +67,24 @@ fn every_ending_is_the_same_in_the_network_and_in_its_program() {
         for (op, ending) in &endings {
             for border in [8, 16] {
                 let mut graph = network.clone();
-                let ended = graph.push("end", op.clone(), &[graph.output], "end.out").unwrap();
+                let ended = graph.push("end", op.clone(), &[graph.output()], "end.out").unwrap();
                 let shape = vec![graph.value(ended).len()];
                 graph.push("flatten", Reshape { shape }, &[ended], "y").unwrap();
-                let float = ModelOutput::of_graph(&graph);
+                let float = ModelOutput::of_graph(&graph, None).unwrap();
                 let text = format!("activations.border_bits = {border}");
                 let quantizer = Quantizer::new(Recipe::parse(&text, "the test").unwrap());
-                let values = numbers(64 * graph.value(graph.input).len());
+                let values = numbers(64 * graph.value(graph.input()).len());
                 let samples = Batch { values, count: 64 };
                 let batches = std::iter::once(Ok::<_, Infallible>(samples));
                 let quantized =
                     quantizer.quantize_samples(graph, batches, None, &|_| true).unwrap();
                 let context = format!("{}, {op:?}, {border} bits", network.name);
                 assert_eq!(float.ending, *ending, "{context}");
-                assert_eq!(ModelOutput::of_program(&quantized.program), float, "{context}");
+                assert_eq!(
+                    ModelOutput::of_program(&quantized.program, None).unwrap(),
+                    float,
+                    "{context}"
+                );
             }
         }
     }

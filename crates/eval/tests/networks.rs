@@ -66,7 +66,7 @@ fn evaluation_bytes(task: &Task, quantized: &Quantized) -> (Vec<u8>, Vec<u8>) {
     let program = &quantized.program;
     let graph = onnx::read(&task.model).unwrap();
     let input = ModelInput::of_graph(&graph, &task.input).unwrap();
-    let output = ModelOutput::of_graph(&graph);
+    let output = ModelOutput::of_graph(&graph, None).unwrap();
     let evaluation = opened::open_evaluation(task, &input, &output).unwrap().unwrap();
     let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
     let mut predict = |samples: Batch| {
@@ -140,8 +140,7 @@ fn exported_c_gives_the_interpreters_bytes_on_every_evaluation_sample() {
             }
             // The plain loops, on a part that takes them a moment.
             let program = &quantized.program;
-            let [input, output] =
-                [program.input, program.output].map(|id| program.tensors[id.0].bytes());
+            let [input, output] = [program.input_bytes(), program.output_bytes()];
             let part = inputs.len().min(16 * input);
             let plain = run_batch(program, KernelPath::Reference, &inputs[..part]).unwrap();
             assert_eq!(plain, outputs[..part / input * output]);

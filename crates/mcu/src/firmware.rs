@@ -35,8 +35,8 @@ pub(crate) struct Shape {
 impl Shape {
     pub(crate) fn of(program: &Program) -> Self {
         Self {
-            input_bytes: program.tensors[program.input.0].bytes(),
-            output_bytes: program.tensors[program.output.0].bytes(),
+            input_bytes: program.input_bytes(),
+            output_bytes: program.output_bytes(),
             nodes: program.nodes.len(),
         }
     }

@@ -2,7 +2,8 @@
 
 use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::program::{
-    Border, DType, IntNode, IntOp, IntTensor, Program, Provenance, TensorId, Weighted, Weights,
+    Border, DType, Input, IntNode, IntOp, IntTensor, Output, Program, Provenance, TensorId,
+    Weighted, Weights,
 };
 use burn_ptq_deploy::target::Kernels;
 use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, Window};
@@ -113,7 +114,7 @@ impl Layer {
     /// One seeded random sample for its program.
     pub fn sample(&self, program: &Program) -> Vec<u8> {
         let mut random = Random::new(99);
-        (0..program.tensors[program.input.0].bytes()).map(|_| random.within(0, 255) as u8).collect()
+        (0..program.input_bytes()).map(|_| random.within(0, 255) as u8).collect()
     }
 }
 
@@ -133,13 +134,9 @@ fn single(input: [usize; 3], output: [usize; 3], op: IntOp) -> Placed {
         name: "layer".into(),
         tensors: vec![tensor("x", input), tensor("y", output)],
         nodes: vec![node],
-        input: TensorId(0),
-        output: TensorId(1),
-        input_border: border(input),
-        output_border: border(output),
+        inputs: vec![Input::new("x", TensorId(0), border(input))],
+        outputs: vec![Output::new("y", TensorId(1), border(output))],
         provenance: Provenance::default(),
-        preprocessing: Default::default(),
-        classes: Vec::new(),
     };
     program.place(Kernels::Portable, Memory::Whole).expect("every layer is a valid program")
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use burn_ptq_deploy::board::{Board, board};
 use burn_ptq_deploy::export::{ExportFile, Exporter, Options, Rust, SelfTest};
 use burn_ptq_deploy::place::Placed;
-use burn_ptq_deploy::program::{DType, TensorId};
+use burn_ptq_deploy::program::DType;
 use burn_ptq_deploy::target::Target;
 use tempfile::TempDir;
 
@@ -103,7 +103,7 @@ impl RustToolchain {
                 }
             }
             let _ = writeln!(modules, "#[allow(dead_code)]\nmod p{index};");
-            let (input, set) = match model.tensors[model.input.0].dtype {
+            let (input, set) = match model.tensors[model.inputs[0].tensor.0].dtype {
                 DType::I8 | DType::I4 => ("i8", "*model.input() = *sample"),
                 DType::I16 => ("i16", "model.set_input(sample)"),
             };
@@ -181,7 +181,7 @@ fn render(placed: &Placed, target: &Target) -> Result<Vec<ExportFile>, McuError>
     let mut program = placed.clone();
     program.set_name("p");
     // The caller compares: the embedded self-test is not compiled.
-    let sample = |id: TensorId| vec![0; program.tensors[id.0].bytes()];
-    let self_test = SelfTest { samples: vec![(sample(program.input), sample(program.output))] };
+    let sample = (vec![0; program.input_bytes()], vec![0; program.output_bytes()]);
+    let self_test = SelfTest { samples: vec![sample] };
     Ok(Rust.render(&program, &self_test, &Options::new(target))?.files)
 }

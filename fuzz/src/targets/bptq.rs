@@ -64,7 +64,7 @@ fn run(input: &[u8]) -> bool {
 
 /// The output for an input of all values of its grid.
 fn outputs(model: &Placed, path: Path) -> Vec<u8> {
-    let tensor = &model.tensors[model.input.0];
+    let tensor = &model.tensors[model.inputs[0].tensor.0];
     let span = i64::from(tensor.grid.max) - i64::from(tensor.grid.min) + 1;
     let value = |i: usize| i64::from(tensor.grid.min) + (i as i64 * 7919) % span;
     let bytes = |i: usize| value(i).to_le_bytes().into_iter().take(tensor.dtype.bytes());

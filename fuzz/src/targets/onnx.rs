@@ -62,8 +62,8 @@ fn execute(graph: Graph) {
     if graph.macs() > MAX_MACS || elements > MAX_ELEMENTS {
         return;
     }
-    let [a, b, c] = dims3(&graph.value(graph.input).shape);
-    let expected = dims3(&graph.value(graph.output).shape);
+    let [a, b, c] = dims3(&graph.value(graph.input()).shape);
+    let expected = dims3(&graph.value(graph.output()).shape);
     let device = Device::flex();
     let input = Tensor::<4>::zeros([1, a, b, c], &device);
     let output = FloatModel::new(Arc::new(graph), &device).forward(input);

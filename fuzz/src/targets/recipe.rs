@@ -67,7 +67,7 @@ fn carry_out(recipe: Recipe) {
     let graph = GRAPH.get_or_init(|| {
         onnx::parse(&build::bytes(&build::image_model()), "small").expect("a good model")
     });
-    let len = graph.value(graph.input).len();
+    let len = graph.sample_len();
     let sample =
         |seed: usize| (0..len).map(move |i| ((i * 31 + seed * 17) % 97) as f32 / 48.0 - 1.0);
     let batches = (0..2).map(|batch| {

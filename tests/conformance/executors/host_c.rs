@@ -7,7 +7,6 @@ use std::process::{Command, Stdio};
 
 use burn_ptq_deploy::export::{C99, ExportFile, Exporter, Options, SelfTest, target};
 use burn_ptq_deploy::place::Placed;
-use burn_ptq_deploy::program::TensorId;
 use tempfile::TempDir;
 
 use super::{Agreement, Executor};
@@ -140,8 +139,8 @@ fn render(index: usize, problem: &Problem, target_name: &str) -> Result<Vec<Expo
     let program = Placed::new(program, placement, problem.program.kernels());
     let program = program.map_err(|error| format!("{}: {error}", problem.name))?;
     // The caller compares, so that the embedded self-test is not compiled.
-    let sample = |id: TensorId| vec![0; program.tensors[id.0].bytes()];
-    let self_test = SelfTest { samples: vec![(sample(program.input), sample(program.output))] };
+    let sample = (vec![0; program.input_bytes()], vec![0; program.output_bytes()]);
+    let self_test = SelfTest { samples: vec![sample] };
     let target = target(target_name).map_err(|error| error.to_string())?;
     let rendered = C99.render(&program, &self_test, &Options::new(target));
     rendered.map(|export| export.files).map_err(|error| format!("{}: {error}", problem.name))
@@ -199,7 +198,7 @@ pub(super) fn split(bytes: &[u8], problems: &[&Problem]) -> Result<Vec<Vec<u8>>,
     let mut rest = bytes;
     let mut outputs = Vec::with_capacity(problems.len());
     for problem in problems {
-        let size = problem.program.tensors[problem.program.output.0].bytes();
+        let size = problem.program.output_bytes();
         let (output, tail) = rest.split_at_checked(size).ok_or("too few output bytes")?;
         outputs.push(output.to_vec());
         rest = tail;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use burn_ptq_deploy::export::{ExportFile, Exporter, Options, Rust, SelfTest, target};
-use burn_ptq_deploy::program::{DType, TensorId};
+use burn_ptq_deploy::program::DType;
 use tempfile::TempDir;
 
 use super::host_c::{output_of, split};
@@ -124,7 +124,7 @@ fn write_bundle(folder: &TempDir, problems: &[&Problem], target_name: &str) -> R
                 write(&file.path, &file.contents)?;
             }
         }
-        let input = match problem.program.tensors[problem.program.input.0].dtype {
+        let input = match problem.program.tensors[problem.program.inputs[0].tensor.0].dtype {
             DType::I8 | DType::I4 => "i8",
             DType::I16 => "i16",
         };
@@ -140,8 +140,8 @@ fn write_bundle(folder: &TempDir, problems: &[&Problem], target_name: &str) -> R
 fn render(problem: &Problem, target_name: &str) -> Result<Vec<ExportFile>, String> {
     let program = &problem.program;
     // The caller compares, so that the embedded self-test is not compiled.
-    let sample = |id: TensorId| vec![0; program.tensors[id.0].bytes()];
-    let self_test = SelfTest { samples: vec![(sample(program.input), sample(program.output))] };
+    let sample = (vec![0; program.input_bytes()], vec![0; program.output_bytes()]);
+    let self_test = SelfTest { samples: vec![sample] };
     let target = target(target_name).map_err(|error| error.to_string())?;
     let rendered = Rust.render(program, &self_test, &Options::new(target));
     rendered.map(|export| export.files).map_err(|error| format!("{}: {error}", problem.name))

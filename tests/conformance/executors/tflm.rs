@@ -67,7 +67,10 @@ impl Executor for TensorFlowLiteMicro {
             }
             let values: Vec<i32> = serde_json::from_value(answer["outputs"][0].clone())
                 .map_err(|error| format!("{}: {error}", problem.name))?;
-            Ok(to_bytes(problem.program.tensors[problem.program.output.0].dtype, &values))
+            Ok(to_bytes(
+                problem.program.tensors[problem.program.outputs[0].tensor.0].dtype,
+                &values,
+            ))
         };
         problems.iter().zip(&answers).map(output).collect()
     }
@@ -129,7 +132,12 @@ fn describe(problem: &Problem) -> Result<Value, String> {
 fn inputs_of_last(program: &Placed, sample: &[u8]) -> Vec<Vec<i32>> {
     let mut interpreter = Interpreter::new(program, run::Path::Reference);
     let mut contents = vec![Vec::new(); program.tensors.len()];
-    contents[program.input.0] = sample.to_vec();
+    let mut rest = sample;
+    for (input, tensor) in program.inputs.iter().zip(program.input_tensors()) {
+        let (own, others) = rest.split_at(tensor.bytes());
+        contents[input.tensor.0] = own.to_vec();
+        rest = others;
+    }
     let keep = |node: usize, output: &[u8]| {
         contents[program.nodes[node].output.0] = output.to_vec();
     };

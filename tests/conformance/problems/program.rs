@@ -2,7 +2,7 @@
 
 use burn_ptq_deploy::place::Memory;
 use burn_ptq_deploy::program::{
-    self, Border, DType, IntNode, IntOp, IntTensor, Provenance, TensorId,
+    self, Border, DType, Input, IntNode, IntOp, IntTensor, Output, Provenance, TensorId,
 };
 use burn_ptq_deploy::target::Kernels;
 use burn_ptq_kernels::geometry::{PoolGeometry, Window};
@@ -143,15 +143,11 @@ impl<'d> Program<'d> {
         let input = input_bytes(self.draw, &self.tensors[0]);
         let program = program::Program {
             name: "problem".into(),
-            input_border: border(&self.tensors[0]),
-            output_border: border(&self.tensors[output.0]),
+            inputs: vec![Input::new("x", TensorId(0), border(&self.tensors[0]))],
+            outputs: vec![Output::new("y", output, border(&self.tensors[output.0]))],
             tensors: self.tensors,
             nodes: self.nodes,
-            input: TensorId(0),
-            output,
             provenance: Provenance::default(),
-            preprocessing: Default::default(),
-            classes: Vec::new(),
         };
         let program = program.place(Kernels::Portable, Memory::Whole).ok()?;
         Some(Problem { name: String::new(), program, input })

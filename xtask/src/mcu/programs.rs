@@ -62,7 +62,7 @@ fn program(path: &Path, samples: usize) -> Result<Program> {
     let inputs = path.with_extension("inputs");
     let mut inputs =
         fs::read(&inputs).with_context(|| format!("cannot read {}", inputs.display()))?;
-    inputs.truncate(samples * model.tensors[model.input.0].bytes());
+    inputs.truncate(samples * model.input_bytes());
     let expected = run_batch(&model, Kernels::Fast, &inputs)
         .with_context(|| format!("the inputs of {} do not fit", path.display()))?;
     Ok(Program { name: stem(path), model, inputs, expected })

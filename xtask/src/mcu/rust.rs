@@ -70,9 +70,7 @@ pub(super) fn run(request: &Request) -> Result<bool> {
             measured.push(measure(&mut toolchain, program, target, &mut compared)?);
         }
     }
-    let samples = programs
-        .iter()
-        .map(|program| program.inputs.len() / program.model.tensors[program.model.input.0].bytes());
+    let samples = programs.iter().map(|program| program.inputs.len() / program.model.input_bytes());
     let Compared { bytes, differing } = compared;
     let mut text = format!("{HEAD}\n{}", document::tools(&targets));
     writeln!(

@@ -38,6 +38,9 @@ pub enum CalibrateError {
     /// A batch does not fit the model.
     #[error(transparent)]
     BatchShape(#[from] BatchShapeError),
+    /// The network has several inputs, where tensors of one were given.
+    #[error(transparent)]
+    Ends(#[from] SeveralEnds),
     /// The float network produced NaN or infinity on calibration data.
     #[error(
         "value '{value}' of the float model holds {count} values that are NaN or infinite on the \
@@ -70,6 +73,18 @@ pub struct BatchShapeError {
     pub found: Vec<usize>,
     /// The shape of a sample.
     pub expected: Vec<usize>,
+}
+
+/// A network of several inputs or outputs where one is expected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the network has {found} {what}, but what was called takes one; call the variant for several"
+)]
+pub struct SeveralEnds {
+    /// `inputs` or `outputs`.
+    pub what: &'static str,
+    /// How many there are.
+    pub found: usize,
 }
 
 /// Different samples that are counted.
@@ -107,9 +122,9 @@ pub fn calibrate(
         }
         first.append(batch.first(kept.saturating_sub(samples)));
         samples += batch.count;
-        let input = batch.into_tensor(graph, device);
+        let inputs = batch.into_tensors(graph, device);
         let mut broken = None;
-        model.forward_with(input, |id, value| {
+        model.forward_with(inputs, |id, value| {
             if let Some(observer) = &mut observers[id.0]
                 && let Err(count) = observer.observe(value.clone())
             {
@@ -142,10 +157,10 @@ fn fingerprint(sample: &[f32]) -> u64 {
     hasher.finish()
 }
 
-/// The values that are observed: the input, what does not take over the grid of an input, and means.
+/// The values that are observed: the inputs, what does not take over the grid of an input, and means.
 fn observed_values(graph: &Graph) -> Vec<bool> {
     let mut observed = vec![false; graph.values.len()];
-    observed[graph.input.0] = true;
+    graph.inputs.iter().for_each(|input| observed[input.0] = true);
     for node in &graph.nodes {
         let shared = node.op.operator().output_grid() == OutputGrid::Shared;
         // A mean has a grid of its own where bits are few.

@@ -53,7 +53,7 @@ pub enum SynthesizeError {
     Cancelled(#[from] Cancelled),
 }
 
-/// A batch of inputs as variables.
+/// A batch of one input as variables.
 #[derive(Module, Debug)]
 struct Inputs {
     noise: Param<Tensor<4>>,
@@ -92,7 +92,6 @@ pub fn synthesize(
 ) -> Result<Batch, SynthesizeError> {
     let targets = Targets::new(graph, device)?;
     let autodiff = device.clone().autodiff();
-    let [a, b, c] = graph.value(graph.input).dims();
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut samples = Batch::default();
     // Batches of nearly one size: the statistics of a small rest would mean little.
@@ -100,10 +99,12 @@ pub fn synthesize(
     for batch in 0..batches {
         let made = how.samples * batch / batches;
         let count = how.samples * (batch + 1) / batches - made;
-        let mut inputs = Inputs::new([count, a, b, c], &mut random, &autodiff);
+        let dims = graph.inputs.iter().map(|&input| graph.value(input).dims());
+        let mut inputs: Vec<Inputs> =
+            dims.map(|[a, b, c]| Inputs::new([count, a, b, c], &mut random, &autodiff)).collect();
         let mut adam = AdamConfig::new().with_epsilon(1e-8).init();
         for step in 0..how.steps {
-            let loss = targets.mismatch(inputs.values());
+            let loss = targets.mismatch(values(&inputs));
             let gradients = GradientsParams::from_grads(loss.backward(), &inputs);
             let share = step as f64 / how.steps as f64;
             let rate = how.learning_rate * 0.5 * (1.0 + (std::f64::consts::PI * share).cos());
@@ -112,12 +113,17 @@ pub fn synthesize(
             let total = Some(how.samples * how.steps);
             Event::Progress { stage: "synthesize", done, total }.tell(progress)?;
         }
-        let values = inputs.values().inner();
+        let values: Vec<Tensor<4>> = values(&inputs).into_iter().map(Tensor::inner).collect();
         let loss = f64::from(targets.mismatch(values.clone()).into_scalar::<f32>());
         Event::Loss { stage: "synthesize", loss }.tell(progress)?;
-        samples.append(Batch::of(values));
+        samples.append(Batch::of_inputs(values));
     }
     Ok(samples)
+}
+
+/// The values of each input.
+fn values(inputs: &[Inputs]) -> Vec<Tensor<4>> {
+    inputs.iter().map(Inputs::values).collect()
 }
 
 /// The target statistics of the outputs of a graph's layers.
@@ -141,7 +147,7 @@ impl Targets {
     }
 
     /// How far the layers' outputs are from their targets, summed over layers.
-    fn mismatch(&self, input: Tensor<4>) -> Tensor<1> {
+    fn mismatch(&self, inputs: Vec<Tensor<4>>) -> Tensor<1> {
         let losses = RefCell::new(Vec::new());
         let compute = |index: usize, node: &Node, x: &[Tensor<4>], parameters: &[Tensor<1>]| {
             let output = node.op.operator().forward(x, parameters);
@@ -150,7 +156,7 @@ impl Targets {
             }
             output
         };
-        execute(&self.graph, &self.layers, input, compute, |_, value| value);
+        execute(&self.graph, &self.layers, inputs, compute, |_, value| value);
         let losses = losses.into_inner();
         losses.into_iter().reduce(|a, b| a + b).expect("a graph without targets is an error")
     }

@@ -80,22 +80,22 @@ mod tests {
         for sign in [1.0, -2.0] {
             let data: Vec<f32> = (0..12).map(|i| sign * i as f32).collect();
             let data = TensorData::new(data, [2, 2, 1, 3]);
-            ranges.observe(graph.input, &Tensor::from_data(data, &Device::flex()));
+            ranges.observe(graph.input(), &Tensor::from_data(data, &Device::flex()));
         }
         // Channel 0 holds elements 0..3 and 6..9 of a batch, channel 1 the others.
-        assert_eq!(ranges.of(graph.input), [16.0, 22.0]);
+        assert_eq!(ranges.of(graph.input()), [16.0, 22.0]);
     }
 
     #[test]
     fn a_linear_layer_over_the_last_axis_has_its_features_as_channels() {
         let mut graph = Graph::new("g", "x", vec![6]);
-        let x = graph.push("r", Reshape { shape: vec![2, 3] }, &[graph.input], "r").unwrap();
+        let x = graph.push("r", Reshape { shape: vec![2, 3] }, &[graph.input()], "r").unwrap();
         let weight = Array::full([4, 3], 1.0);
         let y = graph
             .push("fc", Linear { weight, bias: Array::full([4], 0.0), axis: 1 }, &[x], "y")
             .unwrap();
         let mut ranges = ChannelRanges::new(&graph);
-        assert_eq!((ranges.axis(graph.input), ranges.axis(x), ranges.axis(y)), (0, 1, 1));
+        assert_eq!((ranges.axis(graph.input()), ranges.axis(x), ranges.axis(y)), (0, 1, 1));
         assert_eq!(ranges.of(y).len(), 4);
         let data = TensorData::new(vec![1.0_f32, -2.0, 3.0, -4.0, 1.0, 0.0], [1, 2, 3, 1]);
         ranges.observe(x, &Tensor::from_data(data, &Device::flex()));

@@ -30,7 +30,7 @@ pub(super) fn readers(
     let mut open = vec![producer];
     while let Some(index) = open.pop() {
         let node = &graph.nodes[index];
-        if node.output == graph.output || !commutes(node) {
+        if graph.is_output(node.output) || !commutes(node) {
             return None;
         }
         for next in graph.consumers(node.output) {

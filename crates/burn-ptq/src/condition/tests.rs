@@ -57,7 +57,7 @@ fn linear(out: usize, input: usize, axis: usize, seed: usize) -> Linear {
 fn chain(shape: &[usize], ops: impl IntoIterator<Item = (Op, Option<Clamp>)>) -> Graph {
     let mut graph = Graph::new("g", "x", shape.to_vec());
     for (i, (op, clamp)) in ops.into_iter().enumerate() {
-        let input = graph.output;
+        let input = graph.output();
         graph.push(format!("node{i}"), op, &[input], format!("value{i}")).unwrap();
         graph.nodes[i].clamp = clamp;
     }
@@ -101,16 +101,16 @@ fn observed(graph: &Graph, start: f32, join: fn(f32, f32) -> f32) -> Vec<Vec<f32
 }
 
 fn run(graph: &Graph, mut see: impl FnMut(ValueId, &Tensor<4>)) -> Vec<f32> {
-    let [a, b, c] = graph.value(graph.input).dims();
+    let [a, b, c] = graph.value(graph.input()).dims();
     let device = Device::flex();
     let input =
         Tensor::from_data(TensorData::new(numbers(3 * a * b * c, 11), [3, a, b, c]), &device);
     let model = FloatModel::new(Arc::new(graph.clone()), &device);
-    let output = model.forward_with(input, |id, value| {
+    let output = model.forward_with(vec![input], |id, value| {
         see(id, &value);
         value
     });
-    crate::graph::to_vec(output)
+    crate::graph::to_vec(output[0].clone())
 }
 
 fn output(graph: &Graph) -> Vec<f32> {
@@ -200,7 +200,7 @@ fn perceptron(seed: usize) -> Graph {
 /// Two convolutions whose outputs are added, and whose first output the second reads.
 fn residual(seed: usize) -> Graph {
     let mut graph = Graph::new("g", "x", vec![3, 6, 6]);
-    let a = graph.push("a", conv(4, 3, 3, 0, 1, seed), &[graph.input], "a").unwrap();
+    let a = graph.push("a", conv(4, 3, 3, 0, 1, seed), &[graph.input()], "a").unwrap();
     graph.nodes[0].clamp = RELU;
     let b = graph.push("b", conv(4, 4, 1, 0, 1, seed + 20), &[a], "b").unwrap();
     graph.nodes[1].clamp = RELU;

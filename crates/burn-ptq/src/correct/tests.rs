@@ -41,7 +41,7 @@ fn quantize(graph: Graph, recipe: &str, samples: &Batch) -> QuantizedGraph {
 }
 
 fn samples(graph: &Graph, count: usize, seed: u64) -> Batch {
-    let len = graph.value(graph.input).len();
+    let len = graph.value(graph.input()).len();
     Batch::new(numbers(count * len, seed), len)
 }
 
@@ -62,7 +62,7 @@ fn biases(quantized: &QuantizedGraph, index: usize) -> Vec<f64> {
 fn push_normal(graph: &mut Graph, name: &str, first: usize, clamp: Option<Clamp>) -> ValueId {
     let gamma: Vec<f32> = vec![0.5, 1.0, 1.5, -0.8];
     let beta: Vec<f32> = vec![0.4, -0.3, 0.9, 0.1];
-    let inputs = graph.value(graph.input).shape[0];
+    let inputs = graph.value(graph.input()).shape[0];
     let mut weight = vec![0.0; 4 * inputs];
     (0..4).for_each(|o| weight[o * inputs + first + o] = gamma[o]);
     let pick = Conv2d {
@@ -71,7 +71,7 @@ fn push_normal(graph: &mut Graph, name: &str, first: usize, clamp: Option<Clamp>
         window: Window::new([1, 1]),
         groups: 1,
     };
-    let input = graph.input;
+    let input = graph.input();
     let picked = graph.push(format!("exact_{name}"), pick, &[input], name).unwrap();
     graph.nodes.last_mut().unwrap().batch_norm = Some(BatchNormStatistics {
         name: "norm".into(),

@@ -4,12 +4,15 @@ use std::ops::Range;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::Graph;
+use super::{Graph, ValueId};
 
-/// Samples of a network's input on the host, one after the other.
+/// Samples of a network's inputs on the host, one after the other.
+///
+/// A sample of a network with several inputs is the elements of all of them, one input after the other
+/// in the order of the graph.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
-    /// The elements, sample after sample, each in the order of the graph's input.
+    /// The elements, sample after sample, each in the order of the graph's inputs.
     pub values: Vec<f32>,
     /// How many samples there are.
     pub count: usize,
@@ -26,6 +29,17 @@ impl Batch {
     pub fn of<const D: usize>(tensor: Tensor<D>) -> Self {
         let count = tensor.dims()[0];
         Self { values: to_vec(tensor), count }
+    }
+
+    /// The samples of one tensor for each input, whose first axes are the batch.
+    ///
+    /// # Panics
+    /// If their batches are not equally large.
+    pub fn of_inputs(tensors: Vec<Tensor<4>>) -> Self {
+        let count = tensors.first().map_or(0, |tensor| tensor.dims()[0]);
+        assert!(tensors.iter().all(|t| t.dims()[0] == count), "every input has the same batch");
+        let parts: Vec<Vec<f32>> = tensors.into_iter().map(to_vec).collect();
+        Self { values: interleaved(&parts, count), count }
     }
 
     /// Whether there is no sample.
@@ -68,11 +82,42 @@ impl Batch {
         self.count += other.count;
     }
 
-    /// A tensor `[batch, d1, d2, d3]` for the input of `graph`.
-    pub fn into_tensor(self, graph: &Graph, device: &Device) -> Tensor<4> {
-        let [a, b, c] = graph.value(graph.input).dims();
-        Tensor::from_data(TensorData::new(self.values, [self.count, a, b, c]), device)
+    /// A tensor `[batch, d1, d2, d3]` for each input of `graph`.
+    ///
+    /// # Panics
+    /// If a sample has another number of elements than the inputs together.
+    pub fn into_tensors(self, graph: &Graph, device: &Device) -> Vec<Tensor<4>> {
+        let tensor = |values: Vec<f32>, [a, b, c]: [usize; 3]| {
+            Tensor::from_data(TensorData::new(values, [self.count, a, b, c]), device)
+        };
+        if let [only] = graph.inputs[..] {
+            return vec![tensor(self.values, graph.value(only).dims())];
+        }
+        let mut start = 0;
+        let part = |&id: &ValueId| {
+            let own = start..start + graph.value(id).len();
+            start = own.end;
+            let len = graph.sample_len();
+            let values = self.values.chunks(len).flat_map(|sample| &sample[own.clone()]).copied();
+            tensor(values.collect(), graph.value(id).dims())
+        };
+        graph.inputs.iter().map(part).collect()
     }
+}
+
+/// `count` samples of several parts, the parts of each sample one after the other.
+pub fn interleaved(parts: &[Vec<f32>], count: usize) -> Vec<f32> {
+    if let [only] = parts {
+        return only.clone();
+    }
+    let mut values = Vec::with_capacity(parts.iter().map(Vec::len).sum());
+    for sample in 0..count {
+        for part in parts {
+            let len = part.len() / count;
+            values.extend_from_slice(&part[sample * len..(sample + 1) * len]);
+        }
+    }
+    values
 }
 
 /// The elements of a tensor, in order.
@@ -103,8 +148,23 @@ mod tests {
     fn a_batch_survives_a_tensor() {
         let graph = Graph::new("net", "x", vec![3, 2]);
         let batch = Batch::new((0..12).map(|x| x as f32).collect(), 6);
-        let tensor = batch.clone().into_tensor(&graph, &Device::flex());
-        assert_eq!(tensor.dims(), [2, 3, 2, 1]);
-        assert_eq!(Batch::of(tensor), batch);
+        let tensors = batch.clone().into_tensors(&graph, &Device::flex());
+        assert_eq!(tensors[0].dims(), [2, 3, 2, 1]);
+        assert_eq!(Batch::of_inputs(tensors), batch);
+    }
+
+    #[test]
+    fn samples_of_several_inputs_are_one_input_after_the_other() {
+        let mut graph = Graph::new("net", "x", vec![2]);
+        graph.add_input("y", vec![3, 1]);
+        let batch = Batch::new((0..10).map(|x| x as f32).collect(), 5);
+        let tensors = batch.clone().into_tensors(&graph, &Device::flex());
+        assert_eq!(
+            tensors.iter().map(Tensor::dims).collect::<Vec<_>>(),
+            [[2, 2, 1, 1], [2, 3, 1, 1]]
+        );
+        assert_eq!(to_vec(tensors[0].clone()), [0.0, 1.0, 5.0, 6.0]);
+        assert_eq!(to_vec(tensors[1].clone()), [2.0, 3.0, 4.0, 7.0, 8.0, 9.0]);
+        assert_eq!(Batch::of_inputs(tensors), batch);
     }
 }

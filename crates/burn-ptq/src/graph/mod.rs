@@ -18,14 +18,14 @@ pub mod prediction;
 mod verify;
 
 pub use array::Array;
-pub use host::{Batch, to_vec};
+pub use host::{Batch, interleaved, to_vec};
 pub use model::FloatModel;
-pub(crate) use model::{Parameters, execute};
+pub(crate) use model::{Parameters, execute, single};
 pub use ops::{BatchNormStatistics, Op};
 pub use origin::Origin;
 pub use verify::GraphError;
 
-/// A float network with one input and one output.
+/// A float network.
 #[derive(Clone, Debug)]
 pub struct Graph {
     /// The model's name.
@@ -34,10 +34,11 @@ pub struct Graph {
     pub values: Vec<Value>,
     /// The nodes in the order of execution.
     pub nodes: Vec<Node>,
-    /// The value that the caller feeds.
-    pub input: ValueId,
-    /// The value that the caller reads.
-    pub output: ValueId,
+    /// The values that the caller feeds, at least one.
+    pub inputs: Vec<ValueId>,
+    /// The values that the caller reads, at least one and none twice. Nodes may read them too, and an
+    /// input may be one.
+    pub outputs: Vec<ValueId>,
     /// The module that it was captured from; `None` for graphs from files.
     pub origin: Option<Arc<Origin>>,
 }
@@ -126,7 +127,32 @@ impl Graph {
         &self.values[id.0]
     }
 
-    /// The node that writes `id`, by index; `None` for the input.
+    /// The first input, which most graphs have alone.
+    pub fn input(&self) -> ValueId {
+        self.inputs[0]
+    }
+
+    /// The first output, which most graphs have alone.
+    pub fn output(&self) -> ValueId {
+        self.outputs[0]
+    }
+
+    /// Whether the caller reads `id`.
+    pub fn is_output(&self, id: ValueId) -> bool {
+        self.outputs.contains(&id)
+    }
+
+    /// The number of elements of a sample: those of all inputs, one after the other.
+    pub fn sample_len(&self) -> usize {
+        self.inputs.iter().map(|&id| self.value(id).len()).sum()
+    }
+
+    /// The number of elements of all outputs, one after the other.
+    pub fn outputs_len(&self) -> usize {
+        self.outputs.iter().map(|&id| self.value(id).len()).sum()
+    }
+
+    /// The node that writes `id`, by index; `None` for an input.
     pub fn producer(&self, id: ValueId) -> Option<usize> {
         self.nodes.iter().position(|n| n.output == id)
     }
@@ -136,16 +162,18 @@ impl Graph {
         (0..self.nodes.len()).filter(|&n| self.nodes[n].inputs.contains(&id)).collect()
     }
 
-    /// The nodes at the end, by index, through which elements only move to the output, such as a
-    /// flatten; none if some other operation writes the output.
-    pub fn moves_at_the_end(&self) -> Vec<usize> {
+    /// The nodes at the end, by index, through which elements only move to `output`, such as a
+    /// flatten; none if some other operation writes it, or some node reads it.
+    pub fn moves_before(&self, output: ValueId) -> Vec<usize> {
         let mut nodes = Vec::new();
-        let mut value = self.output;
+        let mut value = output;
         while let Some(index) = self.producer(value) {
             let node = &self.nodes[index];
             let moves = node.op.rearranges() && node.clamp.is_none();
-            let others = self.consumers(value).len() - usize::from(value != self.output);
-            if !moves || others > 0 {
+            let others = self.consumers(value).len() - usize::from(value != output);
+            // Another output that stands between has its place in memory.
+            let read = value != output && self.is_output(value);
+            if !moves || others > 0 || read {
                 break;
             }
             nodes.push(index);
@@ -155,19 +183,25 @@ impl Graph {
         nodes
     }
 
-    /// The value whose elements the output holds, perhaps in another order or shape.
-    pub fn computed_output(&self) -> ValueId {
-        self.moves_at_the_end().first().map_or(self.output, |&first| self.nodes[first].inputs[0])
+    /// The value whose elements `output` holds, perhaps in another order or shape.
+    pub fn computed(&self, output: ValueId) -> ValueId {
+        self.moves_before(output).first().map_or(output, |&first| self.nodes[first].inputs[0])
     }
 
-    /// The softmax or log-softmax that the network ends in, whatever moves its elements afterwards.
-    pub(crate) fn final_softmax(&self) -> Option<&Node> {
-        let mut node = &self.nodes[self.producer(self.computed_output())?];
+    /// The softmax or log-softmax whose probabilities are `output`, by index, whatever moves them
+    /// afterwards.
+    pub(crate) fn final_softmax(&self, output: ValueId) -> Option<usize> {
+        let mut index = self.producer(self.computed(output))?;
         // A softmax of 8 bits may be followed by another grid.
-        while matches!(node.op, Op::Requantize(_)) {
-            node = &self.nodes[self.producer(node.inputs[0])?];
+        while matches!(self.nodes[index].op, Op::Requantize(_)) {
+            index = self.producer(self.nodes[index].inputs[0])?;
         }
-        node.op.operator().class_axis().map(|_| node)
+        self.nodes[index].op.operator().class_axis().map(|_| index)
+    }
+
+    /// The softmax and log-softmax nodes that outputs end in, by index.
+    pub(crate) fn final_softmaxes(&self) -> impl Iterator<Item = usize> {
+        self.outputs.iter().filter_map(|&output| self.final_softmax(output))
     }
 
     /// The values that share one grid, as the index of a representative for each value.

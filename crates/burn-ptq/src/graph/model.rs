@@ -48,27 +48,53 @@ impl FloatModel {
         &self.graph
     }
 
-    /// Runs a batch.
+    /// Runs a batch through a network of one input and one output.
     ///
     /// # Shapes
     /// - input: `[batch, d1, d2, d3]`, the graph's input sample padded with trailing ones
     /// - output: likewise, the graph's output sample
+    ///
+    /// # Panics
+    /// If the graph has several inputs or outputs: [`forward_all`](Self::forward_all) takes them.
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        self.forward_with(input, |_, value| value)
+        single(self.forward_all(vec![input]))
     }
 
-    /// Runs a batch and passes every value, the input first, through `hook`, which may observe or
+    /// Runs a batch: a tensor for each input, and one for each output.
+    ///
+    /// # Shapes
+    /// As [`forward`](Self::forward), for each input and output.
+    ///
+    /// # Panics
+    /// If there is not one tensor for each input.
+    pub fn forward_all(&self, inputs: Vec<Tensor<4>>) -> Vec<Tensor<4>> {
+        self.forward_with(inputs, |_, value| value)
+    }
+
+    /// Runs a batch and passes every value, the inputs first, through `hook`, which may observe or
     /// replace it before its consumers read it.
+    ///
+    /// # Panics
+    /// If there is not one tensor for each input.
     pub fn forward_with(
         &self,
-        input: Tensor<4>,
+        inputs: Vec<Tensor<4>>,
         hook: impl FnMut(ValueId, Tensor<4>) -> Tensor<4>,
-    ) -> Tensor<4> {
+    ) -> Vec<Tensor<4>> {
         let compute = |_, node: &Node, inputs: &[Tensor<4>], parameters: &[Tensor<1>]| {
             node.op.operator().forward(inputs, parameters)
         };
-        execute(&self.graph, &self.layers, input, compute, hook)
+        execute(&self.graph, &self.layers, inputs, compute, hook)
     }
+}
+
+/// The only one of the tensors.
+///
+/// # Panics
+/// If there are several.
+pub(crate) fn single(mut tensors: Vec<Tensor<4>>) -> Tensor<4> {
+    assert_eq!(tensors.len(), 1, "the network has one output; `forward_all` gives several");
+    tensors.remove(0)
 }
 
 /// Runs `graph` with one set of parameters a node; values are dropped after their last use.
@@ -77,19 +103,24 @@ impl FloatModel {
 pub(crate) fn execute(
     graph: &Graph,
     layers: &[Parameters],
-    input: Tensor<4>,
+    inputs: Vec<Tensor<4>>,
     compute: impl Fn(usize, &Node, &[Tensor<4>], &[Tensor<1>]) -> Tensor<4>,
     mut hook: impl FnMut(ValueId, Tensor<4>) -> Tensor<4>,
-) -> Tensor<4> {
+) -> Vec<Tensor<4>> {
+    assert_eq!(inputs.len(), graph.inputs.len(), "a network takes one tensor for each input");
     let mut last_use = vec![0; graph.values.len()];
     for (index, node) in graph.nodes.iter().enumerate() {
         for &value in &node.inputs {
             last_use[value.0] = index;
         }
     }
-    last_use[graph.output.0] = usize::MAX;
+    for output in &graph.outputs {
+        last_use[output.0] = usize::MAX;
+    }
     let mut values: Vec<Option<Tensor<4>>> = vec![None; graph.values.len()];
-    values[graph.input.0] = Some(hook(graph.input, input));
+    for (&id, input) in graph.inputs.iter().zip(inputs) {
+        values[id.0] = Some(hook(id, input));
+    }
     for (index, (node, parameters)) in graph.nodes.iter().zip(layers).enumerate() {
         let inputs: Vec<Tensor<4>> = node
             .inputs
@@ -107,7 +138,8 @@ pub(crate) fn execute(
         }
         values[node.output.0] = Some(hook(node.output, output));
     }
-    values[graph.output.0].take().expect("a verified graph writes its output")
+    let output = |id: &ValueId| values[id.0].take().expect("a verified graph writes its outputs");
+    graph.outputs.iter().map(output).collect()
 }
 
 impl Clamp {

@@ -16,13 +16,24 @@ pub struct Prediction {
 }
 
 impl Prediction {
-    /// The logits of a network that ends in a softmax, the output of any other.
-    pub fn new(graph: &Graph) -> Self {
-        let softmax = graph.final_softmax();
+    /// What each output of the network predicts with, in order and none twice.
+    pub fn all(graph: &Graph) -> Vec<Self> {
+        let mut all: Vec<Self> = Vec::new();
+        for prediction in graph.outputs.iter().map(|&output| Self::of(graph, output)) {
+            if !all.contains(&prediction) {
+                all.push(prediction);
+            }
+        }
+        all
+    }
+
+    /// The logits of an output that a softmax makes, the output itself of any other.
+    pub fn of(graph: &Graph, output: ValueId) -> Self {
+        let softmax = graph.final_softmax(output).map(|index| &graph.nodes[index]);
         let axis = softmax.and_then(|node| node.op.operator().class_axis());
         match softmax.zip(axis) {
             Some((softmax, axis)) => Self { value: softmax.inputs[0], classes: Some(axis) },
-            None => Self { value: graph.output, classes: None },
+            None => Self { value: output, classes: None },
         }
     }
 
@@ -101,13 +112,14 @@ mod tests {
     #[test]
     fn the_classes_are_those_of_the_softmax_at_the_end() {
         let mut graph = Graph::new("map", "x", vec![4, 3, 2]);
-        let x = graph.input;
+        let x = graph.input();
         let last = graph.push("softmax", Softmax { axis: 1 }, &[x], "p").expect("a softmax");
         let expected = Prediction { value: x, classes: Some(1) };
-        assert_eq!(Prediction::new(&graph), expected);
+        assert_eq!(Prediction::all(&graph), [expected]);
         graph.push("flat", Reshape { shape: vec![24] }, &[last], "y").expect("a reshape");
-        assert_eq!(Prediction::new(&graph), expected);
+        assert_eq!(Prediction::all(&graph), [expected]);
         let graph = Graph::new("none", "x", vec![4]);
-        assert_eq!(Prediction::new(&graph), Prediction { value: graph.input, classes: None });
+        let input = Prediction { value: graph.input(), classes: None };
+        assert_eq!(Prediction::all(&graph), [input]);
     }
 }

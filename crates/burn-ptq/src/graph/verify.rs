@@ -1,9 +1,9 @@
 //! Building graphs that are right, and checking that passes keep them so.
 //!
 //! A graph is valid if
-//! - every value is the input or written by exactly one node, before it is read;
+//! - every value is an input or written by exactly one node, before it is read;
 //! - every value's shape is what its node infers, has one to three axes and no extent of 0;
-//! - the output is written.
+//! - there are inputs and outputs, none twice, and the outputs are written or inputs.
 
 use super::{Graph, Node, Op, Value, ValueId};
 
@@ -29,6 +29,12 @@ pub enum GraphError {
         /// `read before it is written` or the like.
         problem: &'static str,
     },
+    /// There is nothing to feed, or nothing to read.
+    #[error("the graph has no {what}")]
+    Ends {
+        /// `inputs` or `outputs`.
+        what: &'static str,
+    },
 }
 
 impl Graph {
@@ -38,13 +44,21 @@ impl Graph {
             name: name.into(),
             values: vec![Value { name: input.into(), shape }],
             nodes: Vec::new(),
-            input: ValueId(0),
-            output: ValueId(0),
+            inputs: vec![ValueId(0)],
+            outputs: vec![ValueId(0)],
             origin: None,
         }
     }
 
-    /// Appends a node whose output is named `output`, and makes it the graph's output.
+    /// Adds an input of `shape`.
+    pub fn add_input(&mut self, name: impl Into<String>, shape: Vec<usize>) -> ValueId {
+        let id = ValueId(self.values.len());
+        self.values.push(Value { name: name.into(), shape });
+        self.inputs.push(id);
+        id
+    }
+
+    /// Appends a node whose output is named `output`, and makes it the graph's only output.
     ///
     /// # Errors
     /// If the inputs do not fit the operation.
@@ -67,7 +81,7 @@ impl Graph {
         let shape = self.infer(&node)?;
         self.values.push(Value { name: output.into(), shape });
         self.nodes.push(node);
-        self.output = id;
+        self.outputs = vec![id];
         Ok(id)
     }
 
@@ -96,10 +110,14 @@ impl Graph {
     /// The first violation.
     pub fn verify(&self) -> Result<(), GraphError> {
         let mut written = vec![false; self.values.len()];
-        written[self.input.0] = true;
         let order = |id: ValueId, problem| {
             Err(GraphError::Order { value: self.value(id).name.clone(), problem })
         };
+        for &id in &self.inputs {
+            if std::mem::replace(&mut written[id.0], true) {
+                return order(id, "an input twice");
+            }
+        }
         for node in &self.nodes {
             if let Some(&id) = node.inputs.iter().find(|v| !written[v.0]) {
                 return order(id, "read before it is written");
@@ -117,8 +135,19 @@ impl Graph {
                 });
             }
         }
-        if !written[self.output.0] {
-            return order(self.output, "the output, but never written");
+        let mut read = vec![false; self.values.len()];
+        for &id in &self.outputs {
+            if !written[id.0] {
+                return order(id, "an output, but never written");
+            }
+            if std::mem::replace(&mut read[id.0], true) {
+                return order(id, "an output twice");
+            }
+        }
+        for (what, ends) in [("inputs", &self.inputs), ("outputs", &self.outputs)] {
+            if ends.is_empty() {
+                return Err(GraphError::Ends { what });
+            }
         }
         Ok(())
     }

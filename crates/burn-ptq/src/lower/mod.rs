@@ -9,8 +9,11 @@ mod ending;
 mod weighted;
 mod window;
 
+use std::collections::HashSet;
+
 use burn_ptq_deploy::program::{
-    Border, Broadcast, DType, IntNode, IntOp, IntTensor, Program, Provenance, TensorId,
+    Border, Broadcast, DType, Input, IntNode, IntOp, IntTensor, Output, Program, Provenance,
+    TensorId,
 };
 use burn_ptq_deploy::verify::VerifyError;
 use burn_ptq_kernels::grid::Grid;
@@ -129,33 +132,39 @@ pub fn lower(
         nodes: Vec::new(),
         views: vec![None; graph.values.len()],
     };
-    lowering.input();
-    let ending = graph.moves_at_the_end();
+    graph.inputs.iter().for_each(|&input| lowering.input(input));
+    let endings: Vec<Vec<usize>> =
+        graph.outputs.iter().map(|&output| graph.moves_before(output)).collect();
+    let moving: HashSet<usize> = endings.iter().flatten().copied().collect();
     for (index, node) in graph.nodes.iter().enumerate() {
-        if !ending.contains(&index) {
+        if !moving.contains(&index) {
             lowering.node(index, node)?;
         }
     }
-    let output_border = lowering.end(&ending)?;
-    let input = lowering.view(graph.input).clone();
-    let output = lowering.view(graph.output).clone();
-    if output.tensor == input.tensor {
+    let mut outputs = Vec::new();
+    for (&output, ending) in graph.outputs.iter().zip(&endings) {
+        let border = lowering.end(output, ending)?;
+        let name = graph.value(output).name.clone();
+        outputs.push(Output::new(name, lowering.view(output).tensor, border));
+    }
+    if lowering.nodes.is_empty() {
         return Err(LowerError::Unsupported {
-            node: graph.value(graph.output).name.clone(),
+            node: graph.value(graph.output()).name.clone(),
             problem: "the model only permutes its input".into(),
         });
     }
+    let input = |&id: &ValueId| {
+        let (view, value) = (lowering.view(id), graph.value(id));
+        let border = Border::permuted(&value.shape, view.order);
+        Input::new(value.name.clone(), view.tensor, border)
+    };
     let program = Program {
         name: graph.name.clone(),
-        input: input.tensor,
-        output: output.tensor,
-        input_border: Border::permuted(&graph.value(graph.input).shape, input.order),
-        output_border,
+        inputs: graph.inputs.iter().map(input).collect(),
+        outputs,
         tensors: lowering.tensors,
         nodes: lowering.nodes,
         provenance,
-        preprocessing: Default::default(),
-        classes: Vec::new(),
     };
     let layout = |view: View| Layout { tensor: view.tensor, places: view.places() };
     let layouts = lowering.views.into_iter().map(|view| view.map(layout)).collect();
@@ -167,10 +176,9 @@ impl Lowering<'_> {
         self.views[value.0].as_ref().expect("a verified graph writes values before reading")
     }
 
-    /// Lowers the `ending`, whose nodes only move elements, and says how the caller reads the output.
-    fn end(&mut self, ending: &[usize]) -> Result<Border, LowerError> {
+    /// Lowers the `ending`, whose nodes only move elements, and says how the caller reads `output`.
+    fn end(&mut self, output: ValueId, ending: &[usize]) -> Result<Border, LowerError> {
         let graph = self.graph;
-        let output = graph.output;
         if let Some(&first) = ending.first() {
             let view = self.view(graph.nodes[first].inputs[0]).clone();
             let places = places_of_the_output(graph, ending, view.places());
@@ -217,9 +225,8 @@ impl Lowering<'_> {
         self.nodes.push(IntNode { name, op, inputs, output });
     }
 
-    /// The input is stored so that a transpose right after it costs nothing.
-    fn input(&mut self) {
-        let value = self.graph.input;
+    /// An input is stored so that a transpose right after it costs nothing.
+    fn input(&mut self, value: ValueId) {
         let mut order = HWC;
         if let [only] = self.graph.consumers(value)[..]
             && let Op::Permute(permute) = &self.graph.nodes[only].op
@@ -428,7 +435,7 @@ impl Lowering<'_> {
         let consumers = self.graph.consumers(to);
         let linear = |&n: &usize| matches!(&self.graph.nodes[n].op, Op::Linear(l) if l.axis == 0);
         let absorbed = self.graph.value(to).shape.len() == 1
-            && to != self.graph.output
+            && !self.graph.is_output(to)
             && consumers.iter().all(linear);
         let view = if absorbed && !view.is_in(SOURCE) {
             let places = Some(view.places());

@@ -36,14 +36,17 @@ pub fn compare_layers(
     let program = &quantized.program;
     let graph = &quantized.graph.graph;
     let inputs = quantize_inputs(program, &samples.values);
-    let input_bytes = program.tensors[program.input.0].bytes();
     let batch = samples.count;
     // The integers of every tensor, sample after sample.
     let mut integers: Vec<Vec<i32>> = vec![Vec::new(); program.tensors.len()];
     let mut interpreter = Interpreter::new(program, KernelPath::Fast);
-    for sample in inputs.chunks(input_bytes) {
-        let input = &program.tensors[program.input.0];
-        integers[program.input.0].extend(tensor_integers(input, sample));
+    for sample in inputs.chunks(program.input_bytes()) {
+        let mut rest = sample;
+        for (input, tensor) in program.inputs.iter().zip(program.input_tensors()) {
+            let (own, others) = rest.split_at(tensor.bytes());
+            integers[input.tensor.0].extend(tensor_integers(tensor, own));
+            rest = others;
+        }
         interpreter.run_observed(sample, |node, bytes| {
             let id = program.nodes[node].output.0;
             integers[id].extend(tensor_integers(&program.tensors[id], bytes));

@@ -11,10 +11,10 @@ use burn_ptq_deploy::place::Memory;
 use burn_ptq_deploy::run::{Path as KernelPath, dequantize_outputs, quantize_inputs, run_batch};
 use burn_ptq_deploy::target::{HOST, Kernels};
 
-use crate::calibrate::BatchShapeError;
+use crate::calibrate::{BatchShapeError, SeveralEnds};
 use crate::error::Error;
 use crate::event::{Cancelled, Progress};
-use crate::graph::{Batch, to_vec};
+use crate::graph::Batch;
 use crate::lower::{LowerError, lower};
 use crate::network::{MeasuredOn, Noise, Quantized};
 use crate::quant::{QuantizedGraph, SimulatedModel};
@@ -28,20 +28,67 @@ impl Quantized {
     /// - output: `[batch, outputs]`, the model's output flattened, on the input's device
     ///
     /// # Errors
-    /// If the input has another shape, or the program cannot run.
+    /// If the input has another shape, the model has several inputs or outputs (which
+    /// [`forward_all`](Self::forward_all) takes), or the program cannot run.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Result<Tensor<2>, Error> {
-        let sample = &self.float.value(self.float.input).shape;
+        for (what, ends) in [("inputs", &self.float.inputs), ("outputs", &self.float.outputs)] {
+            if ends.len() != 1 {
+                return Err(SeveralEnds { what, found: ends.len() }.into());
+            }
+        }
+        let sample = &self.float.value(self.float.input()).shape;
         let found = input.dims();
         if found[1..] != sample[..] {
             let (what, expected) = ("the input of `forward`", sample.clone());
             return Err(BatchShapeError { what, found: found.to_vec(), expected }.into());
         }
         let device = input.device();
-        let bytes = quantize_inputs(&self.program, &to_vec(input));
+        let mut outputs = self.run(&Batch::of(input), &device)?;
+        Ok(outputs.remove(0))
+    }
+
+    /// Runs the integer program, bit for bit what the exported code computes, on a batch: a tensor for
+    /// each input of the model, in order, and one for each output, on the inputs' device.
+    ///
+    /// # Shapes
+    /// - `inputs`: `[batch, d1, d2, d3]`, the input's sample padded with trailing ones
+    /// - outputs: `[batch, elements]`, flattened
+    ///
+    /// # Errors
+    /// If there is not one tensor for each input, one has another shape, or the program cannot run.
+    pub fn forward_all(&self, inputs: Vec<Tensor<4>>) -> Result<Vec<Tensor<2>>, Error> {
+        let (float, what) = (&self.float, "an input of `forward_all`");
+        if inputs.len() != float.inputs.len() {
+            let (found, expected) = (vec![inputs.len()], vec![float.inputs.len()]);
+            let what = "the list of inputs of `forward_all`";
+            return Err(BatchShapeError { what, found, expected }.into());
+        }
+        let batch = inputs[0].dims()[0];
+        for (input, &id) in inputs.iter().zip(&float.inputs) {
+            let (found, [a, b, c]) = (input.dims(), float.value(id).dims());
+            if found != [batch, a, b, c] {
+                let (found, expected) = (found.to_vec(), vec![a, b, c]);
+                return Err(BatchShapeError { what, found, expected }.into());
+            }
+        }
+        let device = inputs[0].device();
+        self.run(&Batch::of_inputs(inputs), &device)
+    }
+
+    /// The values of each output for samples.
+    fn run(&self, samples: &Batch, device: &Device) -> Result<Vec<Tensor<2>>, Error> {
+        let bytes = quantize_inputs(&self.program, &samples.values);
         let outputs = run_batch(&self.program, KernelPath::Fast, &bytes)?;
         let outputs = dequantize_outputs(&self.program, &outputs);
-        let shape = [found[0], outputs.len() / found[0].max(1)];
-        Ok(Tensor::from_data(TensorData::new(outputs, shape), &device))
+        let (all, count) = (self.program.output_len(), samples.count);
+        let mut start = 0;
+        let part = |len: usize| {
+            let own = start..start + len;
+            start = own.end;
+            let values = outputs.chunks(all).flat_map(|sample| &sample[own.clone()]).copied();
+            Tensor::from_data(TensorData::new(values.collect::<Vec<f32>>(), [count, len]), device)
+        };
+        Ok(self.program.output_tensors().map(|tensor| tensor.len()).map(part).collect())
     }
 
     /// The float network that takes only the values of the integer one: a Burn module.
@@ -56,8 +103,12 @@ impl Quantized {
     /// If a layer cannot be lowered.
     pub fn refined(&self, quantized: QuantizedGraph) -> Result<Self, Error> {
         let (mut program, layouts) = lower(&quantized, self.program.provenance.clone())?;
-        program.preprocessing.clone_from(&self.program.preprocessing);
-        program.classes.clone_from(&self.program.classes);
+        for (new, old) in program.inputs.iter_mut().zip(&self.program.inputs) {
+            new.preprocessing.clone_from(&old.preprocessing);
+        }
+        for (new, old) in program.outputs.iter_mut().zip(&self.program.outputs) {
+            new.classes.clone_from(&old.classes);
+        }
         let program = program.place(Kernels::Portable, Memory::Whole).map_err(LowerError::from)?;
         let (inputs, on) = (self.noise.inputs.clone(), self.noise.on);
         let device = Device::default();
@@ -147,8 +198,8 @@ impl Quantized {
     /// The first calibration samples and what the program makes of them.
     pub(crate) fn self_test(&self) -> Result<SelfTest, Error> {
         let inputs = quantize_inputs(&self.program, &self.probes.values);
-        let bytes = self.program.tensors[self.program.input.0].bytes();
-        let samples: Vec<Vec<u8>> = inputs.chunks(bytes).map(<[u8]>::to_vec).collect();
+        let samples: Vec<Vec<u8>> =
+            inputs.chunks(self.program.input_bytes()).map(<[u8]>::to_vec).collect();
         Ok(SelfTest::new(&self.program, &samples)?)
     }
 }

@@ -125,11 +125,11 @@ impl Noise {
             Event::Progress { stage: "compare", done: index * CHUNK, total: Some(inputs.count) }
                 .tell(progress)?;
             let mut real: Vec<Option<Tensor<4>>> = vec![None; float.values.len()];
-            model.forward_with(chunk.clone().into_tensor(float, device), |id, value| {
+            model.forward_with(chunk.clone().into_tensors(float, device), |id, value| {
                 real[id.0] = Some(value.clone());
                 value
             });
-            simulated.forward_with(chunk.into_tensor(float, device), |id, value| {
+            simulated.forward_with(chunk.into_tensors(float, device), |id, value| {
                 let Some(Some(real)) = real.get(id.0) else { return };
                 let [batch, channels, ..] = real.dims();
                 let (x, q) = (to_vec(real.clone()), to_vec(value.clone()));

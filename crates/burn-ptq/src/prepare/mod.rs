@@ -53,13 +53,13 @@ pub fn prepare(mut graph: Graph) -> Result<Graph, GraphError> {
 }
 
 impl Graph {
-    /// The only node that reads the output of `node`, if that output is read once and is not the
+    /// The only node that reads the output of `node`, if that output is read once and is none of the
     /// graph's.
     fn sole_consumer(&self, node: usize) -> Option<usize> {
         let output = self.nodes[node].output;
         let reads: usize =
             (self.nodes.iter()).map(|n| n.inputs.iter().filter(|&&v| v == output).count()).sum();
-        if reads != 1 || output == self.output {
+        if reads != 1 || self.is_output(output) {
             return None;
         }
         self.nodes.iter().position(|n| n.inputs.contains(&output))

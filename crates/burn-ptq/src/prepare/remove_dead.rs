@@ -4,7 +4,7 @@ use crate::graph::{Graph, ValueId};
 
 pub(super) fn run(graph: &mut Graph) -> usize {
     let mut live = vec![false; graph.values.len()];
-    live[graph.output.0] = true;
+    graph.outputs.iter().for_each(|output| live[output.0] = true);
     let before = graph.nodes.len();
     let mut kept = Vec::with_capacity(before);
     for node in std::mem::take(&mut graph.nodes).into_iter().rev() {
@@ -15,7 +15,8 @@ pub(super) fn run(graph: &mut Graph) -> usize {
     }
     kept.reverse();
     graph.nodes = kept;
-    live[graph.input.0] = true;
+    // The caller feeds inputs that nothing reads, too.
+    graph.inputs.iter().for_each(|input| live[input.0] = true);
     drop_values(graph, &live);
     before - graph.nodes.len()
 }
@@ -39,6 +40,5 @@ fn drop_values(graph: &mut Graph, live: &[bool]) {
         node.inputs.iter_mut().for_each(|v| *v = renumbered[v.0]);
         node.output = renumbered[node.output.0];
     }
-    graph.input = renumbered[graph.input.0];
-    graph.output = renumbered[graph.output.0];
+    graph.inputs.iter_mut().chain(&mut graph.outputs).for_each(|v| *v = renumbered[v.0]);
 }

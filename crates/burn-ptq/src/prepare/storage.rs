@@ -62,7 +62,9 @@ fn free_fixed_grids(graph: &mut Graph, bits: &mut Vec<u8>) {
     let mut unified = bits.clone();
     unify(graph, &mut unified);
     let mut sources = vec![0; graph.values.len()];
-    sources[group[graph.input.0]] += 1;
+    for input in &graph.inputs {
+        sources[group[input.0]] += 1;
+    }
     for node in &graph.nodes {
         if node.op.operator().output_grid() != OutputGrid::Shared {
             sources[group[node.output.0]] += 1;
@@ -133,7 +135,8 @@ fn unify(graph: &Graph, bits: &mut [u8]) {
     let group = graph.grid_groups();
     let wanted = bits.to_vec();
     for (value, bits) in bits.iter_mut().enumerate() {
-        let border = [graph.output, graph.input].into_iter().find(|b| group[b.0] == group[value]);
+        let borders = graph.outputs.iter().chain(&graph.inputs);
+        let border = borders.copied().find(|b| group[b.0] == group[value]);
         *bits = wanted[border.map_or(group[value], |b| b.0)];
     }
 }

@@ -33,7 +33,7 @@ fn affine(channels: usize, seed: usize) -> ChannelAffine {
 }
 
 fn output(graph: &Graph) -> Vec<f32> {
-    let [a, b, c] = graph.value(graph.input).dims();
+    let [a, b, c] = graph.value(graph.input()).dims();
     let data = TensorData::new(numbers(2 * a * b * c, 11), [2, a, b, c]);
     let device = Device::flex();
     let model = FloatModel::new(Arc::new(graph.clone()), &device);
@@ -63,7 +63,7 @@ fn folding_batch_norm_after_a_convolution_keeps_outputs() {
         let (graph, names) = prepared(g);
         assert_eq!(names.len(), 1);
         assert_eq!(graph.nodes[0].clamp, Some(Clamp::RELU));
-        assert_eq!(graph.value(graph.output).name, "r");
+        assert_eq!(graph.value(graph.output()).name, "r");
     }
 }
 
@@ -162,7 +162,7 @@ fn nodes_that_nobody_reads_disappear() {
     let mut g = Graph::new("g", "x", vec![4, 6, 6]);
     let c = g.push("conv", conv(4, 4, 1, 1), &[ValueId(0)], "c").unwrap();
     g.push("unused", affine(4, 2), &[c], "u").unwrap();
-    g.output = c;
+    g.outputs = vec![c];
     let (graph, names) = prepared(g);
     assert_eq!(names, ["Conv"]);
     assert_eq!(graph.values.len(), 2);
@@ -176,7 +176,7 @@ fn requantize_nodes_separate_8_and_16_bit_storage_and_keep_outputs() {
     g.push("add", Add, &[a, b], "s").unwrap();
     let before = output(&g);
     let mut bits = vec![16; g.values.len()];
-    (bits[g.input.0], bits[g.output.0]) = (8, 8);
+    (bits[g.input().0], bits[g.output().0]) = (8, 8);
     let mut plan = crate::recipe::Recipe::default().bit_plan(&g);
     plan.values = bits;
     let (graph, plan) = insert_requantize(g, plan);
@@ -188,5 +188,5 @@ fn requantize_nodes_separate_8_and_16_bit_storage_and_keep_outputs() {
     for node in graph.nodes.iter().filter(|n| !matches!(n.op, crate::graph::Op::Requantize(_))) {
         assert!(node.inputs.iter().chain([&node.output]).all(|v| bits[v.0] == 16));
     }
-    assert_eq!((bits[graph.input.0], bits[graph.output.0]), (8, 8));
+    assert_eq!((bits[graph.input().0], bits[graph.output().0]), (8, 8));
 }

@@ -7,6 +7,7 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
+use crate::graph::{ValueId, single};
 use crate::quant::{FakeQuantize, QuantizedGraph};
 use crate::reconstruct::{LearnedRounding, Reconstruction, Segment, SegmentModel};
 
@@ -57,7 +58,7 @@ pub struct QatConfig {
 #[derive(Module, Debug)]
 pub struct QatModel {
     network: SegmentModel,
-    input: FakeQuantize,
+    inputs: Vec<FakeQuantize>,
     #[module(skip)]
     quantized: Arc<QuantizedGraph>,
 }
@@ -68,8 +69,13 @@ impl QatConfig {
         let graph = &quantized.graph;
         let whole = Segment {
             nodes: 0..graph.nodes.len(),
-            inputs: vec![graph.input],
-            targets: vec![graph.output],
+            inputs: graph.inputs.clone(),
+            targets: graph
+                .outputs
+                .iter()
+                .copied()
+                .filter(|&o| graph.producer(o).is_some())
+                .collect(),
         };
         let how = Reconstruction {
             rounding: LearnedRounding::StraightThrough,
@@ -82,25 +88,47 @@ impl QatConfig {
             a.grid.scale * (a.grid.max - a.grid.min) as f32 / 6.0
         };
         let spreads: Vec<f32> = quantized.activations.iter().map(spread).collect();
-        let input = quantized.activations[graph.input.0].grid;
+        let input = |id: &ValueId| FakeQuantize::new(quantized.activations[id.0].grid);
         QatModel {
             network: SegmentModel::new(quantized, &whole, &spreads, u8::MAX, &how, device),
-            input: FakeQuantize::new(input),
+            inputs: graph.inputs.iter().map(input).collect(),
             quantized: Arc::new(quantized.clone()),
         }
     }
 }
 
 impl QatModel {
-    /// Runs a batch; the output is not rounded.
+    /// Runs a batch through a network of one input and one output; the output is not rounded.
     ///
     /// # Shapes
     /// - input: `[batch, d1, d2, d3]`, the graph's input sample padded with trailing ones
     /// - output: likewise, the graph's output sample
+    ///
+    /// # Panics
+    /// If the network has several inputs or outputs: [`forward_all`](Self::forward_all) takes them.
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let border = HashMap::from([(self.quantized.graph.input, self.input.forward(input))]);
-        let mut outputs = self.network.forward(&border, |_| None);
-        outputs.pop().expect("the segment has the output as its only target")
+        single(self.forward_all(vec![input]))
+    }
+
+    /// Runs a batch: a tensor for each input, and one for each output, which is not rounded.
+    ///
+    /// # Shapes
+    /// As [`forward`](Self::forward), for each input and output.
+    ///
+    /// # Panics
+    /// If there is not one tensor for each input.
+    pub fn forward_all(&self, inputs: Vec<Tensor<4>>) -> Vec<Tensor<4>> {
+        let graph = &self.quantized.graph;
+        assert_eq!(inputs.len(), graph.inputs.len(), "a network takes one tensor for each input");
+        let rounded = self.inputs.iter().zip(inputs).map(|(quantize, x)| quantize.forward(x));
+        let border: HashMap<ValueId, Tensor<4>> =
+            graph.inputs.iter().copied().zip(rounded).collect();
+        let mut computed = self.network.forward(&border, |_| None).into_iter();
+        let output = |id: &ValueId| match border.get(id) {
+            Some(input) => input.clone(),
+            None => computed.next().expect("the segment has the other outputs as its targets"),
+        };
+        graph.outputs.iter().map(output).collect()
     }
 
     /// The quantized graph with what was learned, ready for

@@ -24,7 +24,7 @@ pub(crate) struct SideBySide {
 pub(crate) type Pair = [Tensor<4>; 2];
 
 impl SideBySide {
-    /// Both networks before their first node, with `samples` as input.
+    /// Both networks before their first node, with `samples` as inputs.
     ///
     /// Without `two`, the float network stands for the quantized one too.
     pub(crate) fn new(
@@ -34,14 +34,13 @@ impl SideBySide {
         device: &Device,
     ) -> Self {
         let graph = Arc::clone(&quantized.graph);
-        let pair = |chunk: Batch| {
-            let chunk = chunk.into_tensor(&graph, device);
-            let rounded = if two { rounded(quantized, graph.input, &chunk) } else { chunk.clone() };
-            [chunk, rounded]
-        };
-        let chunks = samples.chunks(CHUNK).map(pair).collect();
-        let mut values = vec![None; graph.values.len()];
-        values[graph.input.0] = Some(chunks);
+        let mut values: Vec<Option<Vec<Pair>>> = vec![None; graph.values.len()];
+        for chunk in samples.chunks(CHUNK) {
+            for (&id, x) in graph.inputs.iter().zip(chunk.into_tensors(&graph, device)) {
+                let rounded = if two { rounded(quantized, id, &x) } else { x.clone() };
+                values[id.0].get_or_insert_default().push([x, rounded]);
+            }
+        }
         Self { graph, device: device.clone(), samples: samples.count, two, values }
     }
 

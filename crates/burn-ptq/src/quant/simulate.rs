@@ -8,7 +8,7 @@ use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::reference::{table_lookup16, table16};
 
 use super::{FakeQuantize, QuantizedGraph, round_half_away};
-use crate::graph::{Graph, Node, Op, Parameters, ValueId, execute, to_vec};
+use crate::graph::{Graph, Node, Op, Parameters, ValueId, execute, single, to_vec};
 
 /// A quantized graph as a Burn module: floats that take only the values that the integer program
 /// can, rounded where it rounds.
@@ -73,24 +73,38 @@ impl SimulatedModel {
         Self { layers, quantizers, graph: Arc::clone(&quantized.graph), rounds, arithmetic }
     }
 
-    /// Runs a batch.
+    /// Runs a batch through a network of one input and one output.
     ///
     /// # Shapes
     /// As [`FloatModel::forward`](crate::graph::FloatModel::forward).
+    ///
+    /// # Panics
+    /// If the network has several inputs or outputs: [`forward_all`](Self::forward_all) takes them.
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        self.forward_with(input, |_, _| {})
+        single(self.forward_all(vec![input]))
     }
 
-    /// Runs a batch and shows every value to `observe`, the input first.
+    /// Runs a batch: a tensor for each input, and one for each output.
+    ///
+    /// # Panics
+    /// If there is not one tensor for each input.
+    pub fn forward_all(&self, inputs: Vec<Tensor<4>>) -> Vec<Tensor<4>> {
+        self.forward_with(inputs, |_, _| {})
+    }
+
+    /// Runs a batch and shows every value to `observe`, the inputs first.
+    ///
+    /// # Panics
+    /// If there is not one tensor for each input.
     pub fn forward_with(
         &self,
-        input: Tensor<4>,
+        inputs: Vec<Tensor<4>>,
         mut observe: impl FnMut(ValueId, &Tensor<4>),
-    ) -> Tensor<4> {
+    ) -> Vec<Tensor<4>> {
         let compute = |index, node: &Node, inputs: &[Tensor<4>], parameters: &[Tensor<1>]| {
             self.compute(index, node, inputs, parameters)
         };
-        execute(&self.graph, &self.layers, input, compute, |id, value| {
+        execute(&self.graph, &self.layers, inputs, compute, |id, value| {
             let value =
                 if self.rounds[id.0] { self.quantizers[id.0].forward(value) } else { value };
             observe(id, &value);

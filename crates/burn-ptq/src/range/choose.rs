@@ -115,9 +115,10 @@ fn ranges(graph: &Graph, groups: &[usize], statistics: &[Stats]) -> Vec<Range> {
         let members = (0..groups.len()).filter(|&v| groups[v] == groups[value]);
         members.for_each(|v| found[v] = range);
     };
-    let input = graph.input.0;
-    if zero[input] {
-        set(&mut found, input, UNKNOWN);
+    for input in graph.inputs.iter().map(|input| input.0) {
+        if zero[input] {
+            set(&mut found, input, UNKNOWN);
+        }
     }
     for node in &graph.nodes {
         let output = node.output.0;
@@ -136,45 +137,50 @@ fn ranges(graph: &Graph, groups: &[usize], statistics: &[Stats]) -> Vec<Range> {
 /// The loss of a network whose activations are rounded and whose weights are not.
 struct RangeLoss {
     model: FloatModel,
-    input: Tensor<4>,
-    prediction: Prediction,
-    wanted: Tensor<4>,
+    inputs: Vec<Tensor<4>>,
+    predictions: Vec<Prediction>,
+    wanted: Vec<Tensor<4>>,
 }
 
 impl RangeLoss {
     fn new(quantized: &QuantizedGraph, samples: Batch, device: &Device) -> Self {
         let graph = &quantized.graph;
         let model = FloatModel::new(Arc::clone(graph), device);
-        let input = samples.into_tensor(graph, device);
-        let prediction = Prediction::new(graph);
-        let wanted = Self::run(&model, &input, prediction, |_, value| value);
-        Self { model, input, prediction, wanted }
+        let inputs = samples.into_tensors(graph, device);
+        let predictions = Prediction::all(graph);
+        let wanted = Self::run(&model, &inputs, &predictions, |_, value| value);
+        Self { model, inputs, predictions, wanted }
     }
 
-    /// Runs the network and returns the prediction's value.
+    /// Runs the network and returns the predictions' values.
     fn run(
         model: &FloatModel,
-        input: &Tensor<4>,
-        prediction: Prediction,
+        inputs: &[Tensor<4>],
+        predictions: &[Prediction],
         round: impl Fn(ValueId, Tensor<4>) -> Tensor<4>,
-    ) -> Tensor<4> {
-        let mut found = None;
-        let output = model.forward_with(input.clone(), |id, value| {
+    ) -> Vec<Tensor<4>> {
+        let mut found = vec![None; predictions.len()];
+        model.forward_with(inputs.to_vec(), |id, value| {
             let value = round(id, value);
-            if id == prediction.value {
-                found = Some(value.clone());
+            if let Some(at) = predictions.iter().position(|p| p.value == id) {
+                found[at] = Some(value.clone());
             }
             value
         });
-        found.unwrap_or(output)
+        found.into_iter().map(|value| value.expect("a network computes all values")).collect()
     }
 
+    /// The sum over predictions.
     fn loss(&self, quantized: &QuantizedGraph) -> f64 {
-        let found = Self::run(&self.model, &self.input, self.prediction, |id, value| {
+        let found = Self::run(&self.model, &self.inputs, &self.predictions, |id, value| {
             FakeQuantize::new(quantized.activations[id.0].grid).forward(value)
         });
-        let difference = self.prediction.difference(found, self.wanted.clone(), 1.0);
-        f64::from(difference.into_scalar::<f32>())
+        let pairs = self.predictions.iter().zip(found.into_iter().zip(&self.wanted));
+        let differences = pairs.map(|(prediction, (found, wanted))| {
+            let difference = prediction.difference(found, wanted.clone(), 1.0);
+            f64::from(difference.into_scalar::<f32>())
+        });
+        differences.sum()
     }
 }
 
@@ -229,7 +235,9 @@ fn fixed_grids(
     statistics: &[Stats],
 ) -> Vec<Option<Grid>> {
     let mut sources: Vec<Vec<Option<Grid>>> = vec![Vec::new(); graph.values.len()];
-    sources[groups[graph.input.0]].push(None);
+    for input in &graph.inputs {
+        sources[groups[input.0]].push(None);
+    }
     for node in &graph.nodes {
         let grid = match node.op.operator().output_grid() {
             OutputGrid::Shared => continue,

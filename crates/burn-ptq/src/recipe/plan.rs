@@ -59,7 +59,7 @@ impl Recipe {
     /// The bits of every weight and value of `graph`, a prepared graph: explicit exceptions for
     /// layers win over `first_last_bits`, which win over the bits of all.
     ///
-    /// Softmax reads and writes 8 bits; the model's input and output, and the logits that a softmax
+    /// Softmax reads and writes 8 bits; the model's inputs and outputs, and the logits that a softmax
     /// at its end reads, have `border_bits`.
     pub(crate) fn bit_plan(&self, graph: &Graph) -> BitPlan {
         let ends = self.first_last_bits.map(|_| Ends::of(graph)).unwrap_or_default();
@@ -86,12 +86,13 @@ impl Recipe {
             };
         }
         // The logits are the model's output as much as the softmax that it ends in.
-        let logits = graph.final_softmax().map(|softmax| softmax.inputs[0]);
-        for border in [graph.input, graph.output].into_iter().chain(logits) {
+        let logits = graph.final_softmaxes().map(|index| graph.nodes[index].inputs[0]);
+        let borders = graph.inputs.iter().chain(&graph.outputs).copied();
+        for border in borders.chain(logits) {
             values[border.0] = self.activations.border_bits;
         }
         for node in &graph.nodes {
-            if node.op.operator().class_axis().is_some() && node.output != graph.output {
+            if node.op.operator().class_axis().is_some() && !graph.is_output(node.output) {
                 values[node.output.0] = 8;
             }
         }
@@ -124,7 +125,7 @@ mod tests {
     /// Three linear layers and a softmax.
     fn graph() -> Graph {
         let mut graph = Graph::new("net", "x", vec![4]);
-        let mut value = graph.input;
+        let mut value = graph.input();
         for name in ["first", "middle", "last"] {
             let layer =
                 Linear { weight: Array::full([4, 4], 0.5), bias: Array::full([4], 0.0), axis: 0 };
@@ -157,7 +158,7 @@ mod tests {
     #[test]
     fn a_softmax_inside_the_network_writes_8_bits_whatever_the_layers_exception_says() {
         let mut graph = graph();
-        let p = graph.output;
+        let p = graph.output();
         let layer =
             Linear { weight: Array::full([4, 4], 0.5), bias: Array::full([4], 0.0), axis: 0 };
         graph.push("behind", layer, &[p], "y").unwrap();

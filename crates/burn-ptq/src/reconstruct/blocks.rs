@@ -49,26 +49,43 @@ fn segment(graph: &Graph, nodes: Range<usize>, blocks: &[Range<usize>]) -> Segme
     }
     // The output of every block that ends inside, and whatever is read after the segment.
     let mut targets: Vec<ValueId> = Vec::new();
-    let softmax = graph.final_softmax().and_then(|softmax| graph.producer(softmax.output));
+    let softmaxes: Vec<usize> = graph.final_softmaxes().collect();
+    let behind = behind_softmax(graph);
     for index in nodes.clone() {
         let node = &graph.nodes[index];
         let output = node.output;
         // Logits say more than the probabilities that softmax makes of them.
-        if softmax == Some(index) {
-            targets.push(node.inputs[0]);
+        if softmaxes.contains(&index) {
+            if !targets.contains(&node.inputs[0]) {
+                targets.push(node.inputs[0]);
+            }
             continue;
         }
         // Behind it are but other grids and orders of the same.
-        if softmax.is_some_and(|softmax| softmax < index) {
+        if behind.contains(&index) {
             continue;
         }
         let ends_block = blocks.iter().any(|block| block.end == index + 1);
         let leaves = graph.nodes[nodes.end..].iter().any(|n| n.inputs.contains(&output));
-        if ends_block || leaves || output == graph.output {
+        if (ends_block || leaves || graph.is_output(output)) && !targets.contains(&output) {
             targets.push(output);
         }
     }
     Segment { nodes, inputs, targets }
+}
+
+/// The nodes between a softmax at the end and its output, by index.
+fn behind_softmax(graph: &Graph) -> HashSet<usize> {
+    let mut behind = HashSet::new();
+    for &output in &graph.outputs {
+        let Some(softmax) = graph.final_softmax(output) else { continue };
+        let mut value = output;
+        while let Some(index) = graph.producer(value).filter(|&index| index != softmax) {
+            behind.insert(index);
+            value = graph.nodes[index].inputs[0];
+        }
+    }
+    behind
 }
 
 /// Layers, or with `blocks` residual units and depthwise convolutions with what follows them.
@@ -107,8 +124,8 @@ fn units(graph: &Graph, blocks: bool) -> Vec<Range<usize>> {
 fn values_across(graph: &Graph, end: usize) -> usize {
     let later: HashSet<ValueId> =
         graph.nodes[end..].iter().flat_map(|n| n.inputs.iter().copied()).collect();
-    let input = usize::from(later.contains(&graph.input));
-    input + graph.nodes[..end].iter().filter(|n| later.contains(&n.output)).count()
+    let inputs = graph.inputs.iter().filter(|&input| later.contains(input)).count();
+    inputs + graph.nodes[..end].iter().filter(|n| later.contains(&n.output)).count()
 }
 
 /// Blocks that end with the nodes of these names.
@@ -143,7 +160,7 @@ mod tests {
     /// A stem, a residual unit of two layers, a depthwise-separable pair, a classifier.
     fn graph() -> Graph {
         let mut graph = Graph::new("g", "x", vec![4, 2, 2]);
-        let stem = graph.push("stem", conv(4, 4, 1), &[graph.input], "a").unwrap();
+        let stem = graph.push("stem", conv(4, 4, 1), &[graph.input()], "a").unwrap();
         let first = graph.push("first", conv(4, 4, 1), &[stem], "b").unwrap();
         let second = graph.push("second", conv(4, 4, 1), &[first], "c").unwrap();
         let sum = graph.push("add", Add, &[stem, second], "d").unwrap();

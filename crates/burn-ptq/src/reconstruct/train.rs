@@ -96,7 +96,8 @@ struct Part<'a> {
     tail: Option<(FloatSegment, Vec<ValueId>)>,
     /// The part and its tail, for the gradients of the prediction.
     whole: Option<FloatSegment>,
-    prediction: Prediction,
+    /// What the network predicts with, of what the part has a part in.
+    predictions: Vec<Prediction>,
     /// The variance of each target in the float network.
     variances: Vec<f32>,
     /// The standard deviations of all values of the part.
@@ -121,8 +122,16 @@ impl<'a> Part<'a> {
         seed: u64,
         device: &Device,
     ) -> Self {
-        let prediction = Prediction::new(graph);
-        let end = graph.producer(prediction.value).map_or(graph.nodes.len(), |n| n + 1);
+        let written = |p: &Prediction| graph.producer(p.value).map_or(graph.nodes.len(), |n| n + 1);
+        // The part has no part in what is written before it.
+        let mut predictions = Prediction::all(graph);
+        predictions
+            .retain(|p| written(p) > segment.nodes.start || segment.targets.contains(&p.value));
+        let end = predictions.iter().map(written).max().unwrap_or(0);
+        let values = |within: bool| -> Vec<ValueId> {
+            let chosen = predictions.iter().filter(|p| (written(p) <= segment.nodes.end) == within);
+            chosen.map(|p| p.value).collect()
+        };
         let loss = how.loss.component();
         let follows = |nodes: std::ops::Range<usize>, targets: Vec<ValueId>| {
             let written: Vec<ValueId> =
@@ -136,13 +145,13 @@ impl<'a> Part<'a> {
         };
         let inside = segment.nodes.end >= end;
         let tail = (loss.prediction_weight() > 0.0 && !inside).then(|| {
-            let tail = follows(segment.nodes.end..end, vec![prediction.value]);
+            let tail = follows(segment.nodes.end..end, values(false));
             (FloatSegment::new(graph, &tail, device), tail.inputs)
         });
         let whole = loss.needs_importance().then(|| {
             let mut targets = segment.targets.clone();
-            targets.retain(|t| *t != prediction.value);
-            targets.push(prediction.value);
+            targets.retain(|t| predictions.iter().all(|p| p.value != *t));
+            targets.extend(predictions.iter().map(|p| p.value));
             let whole = follows(segment.nodes.start..end.max(segment.nodes.end), targets);
             FloatSegment::new(graph, &whole, device)
         });
@@ -165,7 +174,7 @@ impl<'a> Part<'a> {
             wanted: None,
             tail,
             whole,
-            prediction,
+            predictions,
             variances: Vec::new(),
             spreads: vec![1.0; graph.values.len()],
         };
@@ -341,26 +350,33 @@ impl<'a> Part<'a> {
         if loss.prediction_weight() > 0.0 {
             let targets = &self.segment.targets;
             let pairs = targets.iter().copied().zip(outputs.iter().zip(&wanted));
-            let predictions = match &self.tail {
-                Some((tail, _)) => {
-                    let with = |network: usize| {
-                        let mut batch = float.clone();
-                        let pick = |(id, (found, wanted)): (ValueId, (&Tensor<4>, &Tensor<4>))| {
-                            (id, if network == 0 { wanted.clone() } else { found.clone() })
-                        };
-                        batch.extend(pairs.clone().map(pick));
-                        tail.forward(&batch).into_iter().next()
+            let tail = self.tail.as_ref().map(|(tail, _)| {
+                [0, 1].map(|network| {
+                    let mut batch = float.clone();
+                    let pick = |(id, (found, wanted)): (ValueId, (&Tensor<4>, &Tensor<4>))| {
+                        (id, if network == 0 { wanted.clone() } else { found.clone() })
                     };
-                    with(0).zip(with(1))
+                    batch.extend(pairs.clone().map(pick));
+                    tail.forward(&batch)
+                })
+            });
+            // The tail gives the predictions that are no target of the part, in order.
+            let mut behind = 0;
+            for prediction in &self.predictions {
+                let within = targets.iter().position(|t| *t == prediction.value);
+                let pair = match (within, &tail) {
+                    (Some(at), _) => Some((wanted[at].clone(), outputs[at].clone())),
+                    (None, Some([wanted, found])) => {
+                        behind += 1;
+                        let pair = wanted.get(behind - 1).zip(found.get(behind - 1));
+                        pair.map(|(wanted, found)| (wanted.clone(), found.clone()))
+                    }
+                    (None, None) => None,
+                };
+                if let Some((wanted, found)) = pair {
+                    let difference = prediction.difference(found, wanted, loss.temperature());
+                    add(difference * loss.prediction_weight());
                 }
-                None => targets
-                    .iter()
-                    .position(|t| *t == self.prediction.value)
-                    .map(|at| (wanted[at].clone(), outputs[at].clone())),
-            };
-            if let Some((wanted, found)) = predictions {
-                let difference = self.prediction.difference(found, wanted, loss.temperature());
-                add(difference * loss.prediction_weight());
             }
         }
         sum.expect("a part has an output")
@@ -379,18 +395,25 @@ impl<'a> Part<'a> {
             leaves.push((id, leaf.clone()));
             leaf + value
         });
-        let prediction = outputs.into_iter().last()?;
-        let loss = if let Some(axis) = self.prediction.classes {
-            // The label that the float network predicts, at every position.
-            let logs = log_softmax(logits(prediction, axis), 1);
-            -logs.max_dim(1).sum()
-        } else {
-            // For a squared error every output counts alike: signs keep them from cancelling.
-            let mut random = ChaCha8Rng::seed_from_u64(self.seed);
-            let signs = keep_mask(prediction.dims(), 0.5, &mut random, &self.device)?;
-            (prediction * (signs * 2.0 - 1.0)).sum()
-        };
-        let gradients = loss.backward();
+        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+        let mut loss: Option<Tensor<1>> = None;
+        let found = outputs.len().checked_sub(self.predictions.len())?;
+        for (prediction, output) in self.predictions.iter().zip(outputs.into_iter().skip(found)) {
+            let term = if let Some(axis) = prediction.classes {
+                // The label that the float network predicts, at every position.
+                let logs = log_softmax(logits(output, axis), 1);
+                -logs.max_dim(1).sum()
+            } else {
+                // For a squared error every output counts alike: signs keep them from cancelling.
+                let signs = keep_mask(output.dims(), 0.5, &mut random, &self.device)?;
+                (output * (signs * 2.0 - 1.0)).sum()
+            };
+            loss = Some(match loss {
+                Some(loss) => loss + term,
+                None => term,
+            });
+        }
+        let gradients = loss?.backward();
         let of = |id: &ValueId| {
             let (_, leaf) = leaves.iter().find(|(found, _)| found == id)?;
             let square = leaf.grad(&gradients)?.square();
@@ -408,18 +431,21 @@ impl<'a> Part<'a> {
         quantized: &QuantizedGraph,
         random: &mut ChaCha8Rng,
     ) {
-        let input = self.graph.input;
-        let Some(x) = float.get(&input).cloned() else { return };
-        let batch = x.dims()[0];
+        let inputs = self.graph.inputs.iter();
+        let inputs: Vec<(ValueId, Tensor<4>)> =
+            inputs.filter_map(|id| Some((*id, float.get(id)?.clone()))).collect();
+        let Some(batch) = inputs.first().map(|(_, x)| x.dims()[0]) else { return };
         let mut uniform = || f64::from(random.next_u32()) / f64::from(u32::MAX);
         let share = |_| if uniform() < self.how.mixup { uniform() as f32 } else { 1.0 };
         let shares: Vec<f32> = (0..batch).map(share).collect();
         let shares = Tensor::<1>::from_floats(shares.as_slice(), &self.device);
         let shares = shares.reshape::<4, _>([batch, 1, 1, 1]);
-        let mixed = x.clone() * shares.clone() + x.flip([0]) * (-shares + 1.0);
-        let grid = quantized.activations[input.0].grid;
-        rounded.insert(input, FakeQuantize::new(grid).forward(mixed.clone()));
-        float.insert(input, mixed);
+        for (input, x) in inputs {
+            let mixed = x.clone() * shares.clone() + x.flip([0]) * (-shares.clone() + 1.0);
+            let grid = quantized.activations[input.0].grid;
+            rounded.insert(input, FakeQuantize::new(grid).forward(mixed.clone()));
+            float.insert(input, mixed);
+        }
     }
 
     /// The part's inputs: each element quantized, or float with the probability of dropping.

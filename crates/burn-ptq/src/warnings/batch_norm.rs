@@ -56,9 +56,11 @@ pub struct FirstNorm<'a> {
 }
 
 impl<'a> FirstNorm<'a> {
-    /// Finds it; `None` if there is no batch normalization.
+    /// Finds it; `None` if there is no batch normalization, or if there are several inputs, which no
+    /// one scaling fits.
     pub fn of(graph: &'a Arc<Graph>, device: &'a Device) -> Option<Self> {
-        let node = graph.nodes.iter().position(|n| n.batch_norm.is_some())?;
+        let node = graph.nodes.iter().position(|n| n.batch_norm.is_some());
+        let node = node.filter(|_| graph.inputs.len() == 1)?;
         let statistics = graph.nodes[node].batch_norm.as_ref()?;
         let layers =
             graph.nodes.iter().map(|n| Parameters::new(n.op.parameters(), device)).collect();
@@ -77,8 +79,8 @@ impl<'a> FirstNorm<'a> {
             }
             output
         };
-        let input = samples.into_tensor(self.graph, self.device);
-        execute(self.graph, &self.layers, input, compute, |_, value| value);
+        let inputs = samples.into_tensors(self.graph, self.device);
+        execute(self.graph, &self.layers, inputs, compute, |_, value| value);
         let (shift, stretch) = found.into_inner()?;
         Some(BatchNormFit { name: self.statistics.name.clone(), shift, stretch, rescaled: None })
     }

@@ -22,14 +22,17 @@ impl CalibrationFacts {
         made: bool,
         device: &Device,
     ) -> Self {
-        let input = &calibration.values[graph.input.0];
+        let inputs = || graph.inputs.iter().map(|input| &calibration.values[input.0]);
         let samples = calibration.samples.first(BATCH_NORM_SAMPLES);
         let looked_at = !made && !samples.is_empty();
         Self {
             made,
             samples: calibration.seen,
             distinct: calibration.distinct,
-            input: [input.min, input.max],
+            input: [
+                inputs().map(|input| input.min).fold(f32::INFINITY, f32::min),
+                inputs().map(|input| input.max).fold(f32::NEG_INFINITY, f32::max),
+            ],
             batch_norm: FirstNorm::of(graph, device)
                 .filter(|_| looked_at)
                 .and_then(|norm| norm.measure(&samples)),

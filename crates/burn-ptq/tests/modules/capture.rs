@@ -28,7 +28,7 @@ struct Nothing {}
 
 /// Runs a graph on a batch of any rank.
 fn run<const D: usize>(graph: &Graph, input: Tensor<D>) -> Vec<f32> {
-    let [a, b, c] = graph.value(graph.input).dims();
+    let [a, b, c] = graph.value(graph.input()).dims();
     let batch = input.dims()[0];
     let model = FloatModel::new(Arc::new(graph.clone()), &input.device());
     host(model.forward(input.reshape([batch, a, b, c])))
@@ -90,7 +90,7 @@ fn a_captured_batch_may_have_any_size() {
     for batch in [1, 2, 7] {
         let sample = Tensor::zeros([batch, 2, 8, 8], &Device::flex());
         let graph = capture(&net, sample, Net::forward).unwrap();
-        assert_eq!(graph.value(graph.input).shape, [2, 8, 8]);
+        assert_eq!(graph.value(graph.input()).shape, [2, 8, 8]);
         let input = Draws::new(3).tensor([4, 2, 8, 8], [-2.0, 2.0], &Device::flex());
         assert_close(&run(&graph, input.clone()), &host(net.forward(input)), "net");
     }

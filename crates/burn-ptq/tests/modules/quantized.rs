@@ -254,7 +254,7 @@ fn observers_and_roundings_of_other_crates_take_part_and_are_recorded() {
         .with_rounding("down", Down)
         .quantize(captured(&net), batches())
         .unwrap();
-    let input = usual.graph.graph.input.0;
+    let input = usual.graph.graph.input().0;
     let scale = |q: &Quantized| q.graph.activations[input].grid.scale;
     assert!((scale(&custom) / scale(&usual) - 0.5).abs() < 0.05);
     let above = |q: &Quantized| {

@@ -18,7 +18,7 @@ fn any_length() -> ModelProto {
 
 fn output_shape(options: Options) -> Vec<usize> {
     let graph = onnx::parse_with(&bytes(&any_length()), "any", &options).expect("it is fixed");
-    graph.value(graph.output).shape.clone()
+    graph.value(graph.output()).shape.clone()
 }
 
 fn shape(text: &str) -> Options {
@@ -70,8 +70,8 @@ fn single_vector(op: &str) -> ModelProto {
 fn models_of_single_vectors_are_read_as_far_as_no_axis_counts() {
     let graph = onnx::parse(&bytes(&single_vector("Relu")), "vector").expect("a good model");
     graph.verify().expect("a valid graph");
-    assert_eq!(graph.value(graph.input).shape, [4]);
-    assert_eq!(graph.value(graph.output).shape, [3]);
+    assert_eq!(graph.value(graph.input()).shape, [4]);
+    assert_eq!(graph.value(graph.output()).shape, [3]);
     for op in ["Softmax", "Flatten"] {
         assert_says(error(&single_vector(op)), &["its input has no batch axis", "squeeze()"]);
     }
@@ -95,7 +95,7 @@ fn a_squeeze_of_everything_drops_a_batch_of_one() {
     let product = squeezed(node("MatMul", &["s", "w"], &["y"], vec![]));
     let graph = onnx::parse(&bytes(&product), "squeezed").expect("a good model");
     graph.verify().expect("a valid graph");
-    assert_eq!(graph.value(graph.output).shape, [2]);
+    assert_eq!(graph.value(graph.output()).shape, [2]);
     let mean = squeezed(node("ReduceMean", &["s"], &["y"], vec![ints("axes", &[0])]));
     assert_says(error(&mean), &["'ReduceMean_y' (ReduceMean)", "its input has no batch axis"]);
 }

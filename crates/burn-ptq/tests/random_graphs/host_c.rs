@@ -6,7 +6,6 @@ use std::process::{Command, Stdio};
 
 use burn_ptq_deploy::export::{C99, Exporter, Options, SelfTest, target};
 use burn_ptq_deploy::place::Placed;
-use burn_ptq_deploy::program::TensorId;
 
 /// A program with inputs, back to back.
 pub(crate) struct Run<'a> {
@@ -45,8 +44,8 @@ fn together(folder: &Path, first: bool, runs: &[Run]) -> Result<Vec<Vec<u8>>, St
             node.name = format!("p{index}n{position}");
         }
         let model = Placed::new(program, placement, run.model.kernels()).expect("still valid");
-        let sample = |id: TensorId| vec![0; model.tensors[id.0].bytes()];
-        let self_test = SelfTest { samples: vec![(sample(model.input), sample(model.output))] };
+        let sample = (vec![0; model.input_bytes()], vec![0; model.output_bytes()]);
+        let self_test = SelfTest { samples: vec![sample] };
         let rendered = C99.render(&model, &self_test, &Options::new(host));
         let files = rendered.map_err(|error| error.to_string())?.files;
         let file = |name: String| {
@@ -56,7 +55,7 @@ fn together(folder: &Path, first: bool, runs: &[Run]) -> Result<Vec<Vec<u8>>, St
         let include = format!("#include \"p{index}.h\"\n");
         let source = file(format!("p{index}.c")).replace(&include, &file(format!("p{index}.h")));
         programs.push_str(&format!("#define arena arena_{index}\n{source}#undef arena\n"));
-        let samples = run.inputs.len() / model.tensors[model.input.0].bytes();
+        let samples = run.inputs.len() / model.input_bytes();
         calls.push_str(&format!(
             "    for (int i = 0; i < {samples}; i++) {{
         if (fread(p{index}_input(), 1, P{index}_INPUT_BYTES, stdin) != P{index}_INPUT_BYTES) {{
@@ -88,8 +87,7 @@ fn together(folder: &Path, first: bool, runs: &[Run]) -> Result<Vec<Vec<u8>>, St
     let mut rest = found.as_slice();
     let mut outputs = Vec::new();
     for run in runs {
-        let [input, output] =
-            [run.model.input, run.model.output].map(|id| run.model.tensors[id.0].bytes());
+        let (input, output) = (run.model.input_bytes(), run.model.output_bytes());
         let len = run.inputs.len() / input * output;
         let (part, tail) = rest.split_at_checked(len).ok_or("too few output bytes")?;
         outputs.push(part.to_vec());

@@ -176,11 +176,11 @@ fn one(number: u64, case: &Case, expected: Option<&Vec<f32>>, recipe: &str) -> O
     // Differences of large values are as exact as these.
     let mut magnitude = f32::MIN_POSITIVE;
     let model = FloatModel::new(Arc::new(graph.clone()), &device);
-    let output = model.forward_with(input, |_, value| {
+    let mut outputs = model.forward_with(vec![input], |_, value| {
         magnitude = magnitude.max(value.clone().abs().max().into_scalar::<f32>());
         value
     });
-    let output: Vec<f32> = output.into_data().try_to_vec().unwrap();
+    let output: Vec<f32> = outputs.remove(0).into_data().try_to_vec().unwrap();
     if let Some(expected) = expected {
         let error = output.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         // Not a number is never close.

@@ -39,16 +39,16 @@ pub(crate) fn run(args: Evaluate) -> anyhow::Result<()> {
         for warning in warnings {
             errln!("warning: {warning}");
         }
-        let evaluation = open(&input, &ModelOutput::of_program(&model))?;
-        if let Some(note) = evaluation.samples.element_note(&model.preprocessing) {
+        let evaluation = open(&input, &ModelOutput::of_program(&model, None)?)?;
+        if let Some(note) = evaluation.samples.element_note(&model.inputs[0].preprocessing) {
             errln!("note: {note}");
         }
-        let [input, output] = [model.input, model.output].map(|id| &model.tensors[id.0]);
+        let (input_bytes, output_bytes) = (model.input_bytes(), model.output_bytes());
         let wanted = if args.dump.is_some() { args.dump_samples } else { 0 };
         let mut dump = Dump::default();
         let mut run = observed_integer_predictor(&model, |inputs, outputs| {
-            dump.inputs.keep(inputs, wanted.saturating_mul(input.bytes()));
-            dump.outputs.keep(outputs, wanted.saturating_mul(output.bytes()));
+            dump.inputs.keep(inputs, wanted.saturating_mul(input_bytes));
+            dump.outputs.keep(outputs, wanted.saturating_mul(output_bytes));
         });
         let clipped = RefCell::new(Clipped::default());
         let predict = &mut |samples: Batch| {
@@ -60,11 +60,19 @@ pub(crate) fn run(args: Evaluate) -> anyhow::Result<()> {
             facts.clipped = clipped.borrow().share();
             Ok(facts)
         };
-        judge(&args, &evaluation, &task.model, "integer", &model.classes, predict, &facts)?;
+        judge(
+            &args,
+            &evaluation,
+            &task.model,
+            "integer",
+            &model.outputs[0].classes,
+            predict,
+            &facts,
+        )?;
         drop(run);
         if let Some(folder) = &args.dump {
             dump.write(folder)?;
-            let written = dump.inputs.0.len() / input.bytes();
+            let written = dump.inputs.0.len() / input_bytes;
             if written < wanted {
                 errln!("{}: all {written} samples were written", folder.display());
             }
@@ -74,7 +82,7 @@ pub(crate) fn run(args: Evaluate) -> anyhow::Result<()> {
     anyhow::ensure!(args.dump.is_none(), "--dump needs an integer model (.bptq)");
     let graph = Arc::new(task.read_model()?.graph);
     let input = ModelInput::of_graph(&graph, &task.input)?;
-    let evaluation = open(&input, &ModelOutput::of_graph(&graph))?;
+    let evaluation = open(&input, &ModelOutput::of_graph(&graph, None)?)?;
     let predict = &mut float_predictor(&graph, &device);
     let facts = |judged: &Judgement| {
         let mut facts = EvaluationFacts::new(&evaluation, Some(judged), None);

@@ -7,7 +7,7 @@ use burn_ptq_deploy::export::{
 use burn_ptq_deploy::file;
 use burn_ptq_deploy::output::Transaction;
 use burn_ptq_deploy::place::{Memory, Placed};
-use burn_ptq_deploy::program::Program;
+use burn_ptq_deploy::program::{IntTensor, Program};
 use burn_ptq_deploy::size::ram_bytes;
 
 use crate::args::Export;
@@ -82,11 +82,10 @@ fn saved(whole: &Placed, program: &Placed, exported: usize) -> String {
     format!(" ({before} without streaming; {operations} operations run row by row)")
 }
 
-/// Input bytes that reach all values of the input's grid; a model file carries no real samples.
+/// Input bytes that reach all values of the inputs' grids; a model file carries no real samples.
 fn patterns(program: &Program) -> Vec<Vec<u8>> {
-    let tensor = &program.tensors[program.input.0];
-    let span = i64::from(tensor.grid.max) - i64::from(tensor.grid.min) + 1;
-    let sample = |seed: usize| {
+    let input = |tensor: &IntTensor, seed: usize| -> Vec<u8> {
+        let span = i64::from(tensor.grid.max) - i64::from(tensor.grid.min) + 1;
         (0..tensor.len())
             .flat_map(|i| {
                 let mixed = (i + 1).wrapping_mul(40_503).wrapping_add(seed * 7919);
@@ -96,5 +95,7 @@ fn patterns(program: &Program) -> Vec<Vec<u8>> {
             })
             .collect()
     };
+    let sample =
+        |seed: usize| program.input_tensors().flat_map(|tensor| input(tensor, seed)).collect();
     (0..SAMPLES).map(sample).collect()
 }

@@ -84,7 +84,7 @@ fn float(args: &Inspect) -> anyhow::Result<Inspected> {
             macs: graph.node_macs(node),
         })
         .collect();
-    let input = graph.value(graph.input);
+    let input = graph.value(graph.input());
     Ok(Inspected {
         model: args.model.display().to_string(),
         input: input.name.clone(),
@@ -111,7 +111,7 @@ fn integer(args: &Inspect) -> anyhow::Result<Inspected> {
             macs: size.macs,
         }
     });
-    let input = &model.tensors[model.input.0];
+    let input = model.input_tensor(&model.inputs[0]);
     Ok(Inspected {
         model: args.model.display().to_string(),
         input: input.name.clone(),

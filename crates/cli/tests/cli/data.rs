@@ -48,8 +48,8 @@ fn quantize(calib: &Path, arguments: &[&str]) -> (Placed, String) {
 fn integers(program: &Placed) -> (Program, Placement) {
     let (mut program, placement) = program.clone().into_parts();
     program.provenance = Default::default();
-    program.preprocessing = Preprocessing::default();
-    program.classes = Vec::new();
+    program.inputs[0].preprocessing = Preprocessing::default();
+    program.outputs[0].classes = Vec::new();
     (program, placement)
 }
 
@@ -77,8 +77,8 @@ fn every_form_of_the_same_samples_gives_the_same_integers() {
     write_npy(&at("u1.npy"), "|u1", false, &shape, &values);
     let scale = ["--input-scale", "0.0625"];
     let (expected, _) = quantize(&at("u1.npy"), &scale);
-    assert_eq!(expected.preprocessing.element, Element::U8);
-    assert_eq!(expected.preprocessing.scale, 0.0625);
+    assert_eq!(expected.inputs[0].preprocessing.element, Element::U8);
+    assert_eq!(expected.inputs[0].preprocessing.scale, 0.0625);
     let bytes = |f: fn(u8) -> Vec<u8>| values.iter().flat_map(|&x| f(x)).collect::<Vec<u8>>();
     let write = |name: &str, descr: &str, shape: &[usize], data: Vec<u8>| {
         write_npy(&at(name), descr, false, shape, &data);
@@ -123,7 +123,7 @@ fn every_form_of_the_same_samples_gives_the_same_integers() {
     for (name, element) in element {
         let (program, text) = quantize(&at(name), &scale);
         assert!(integers(&program) == integers(&expected), "{name} gives other integers");
-        assert_eq!(program.preprocessing.element, element, "{name}");
+        assert_eq!(program.inputs[0].preprocessing.element, element, "{name}");
         let reshaped = ["flat.npy", "kept.npy", "last.npy", "x.csv"].contains(&name);
         assert!(!reshaped || name == "x.csv" || text.contains("are read as [1, 8, 8]"), "{text}");
     }
@@ -196,7 +196,7 @@ fn folders_of_classes_bring_their_labels_and_names() {
     assert!(report["float"].as_f64().unwrap() > 0.9, "{}", report["float"]);
     assert_eq!(report["classes"][1], "one");
     let program = file::read(&at("out/model.bptq")).unwrap();
-    assert_eq!(program.classes, names);
+    assert_eq!(program.outputs[0].classes, names);
     // The model knows the order of its classes.
     let bptq = format!("{out}/model.bptq");
     let output = run(&["evaluate", &bptq, "--eval", &eval, "--json"]);
@@ -253,6 +253,6 @@ fn the_layout_of_the_data_is_recorded() {
     let path = folder.path().join("x.npy");
     write_npy(&path, "|u1", false, &[COUNT, 1, 8, 8], &pixels("calib_x.npy"));
     let (program, text) = quantize(&path, &["--input-scale", "0.0625", "--layout", "nchw"]);
-    assert_eq!(program.preprocessing.layout, DataLayout::Model);
+    assert_eq!(program.inputs[0].preprocessing.layout, DataLayout::Model);
     assert!(text.contains("input: u8 elements, x * 0.0625"), "{text}");
 }

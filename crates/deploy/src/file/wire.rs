@@ -15,7 +15,7 @@ use crate::border::Border;
 use crate::op::{DType, IntOp};
 use crate::place::{Placed, Placement, Region, Stream};
 use crate::preprocess::Preprocessing;
-use crate::program::{IntNode, IntTensor, MAX_NODES, Program, Provenance, TensorId};
+use crate::program::{Input, IntNode, IntTensor, MAX_NODES, Output, Program, Provenance, TensorId};
 
 /// A program with places beside what they are for.
 #[derive(Serialize, Deserialize)]
@@ -25,15 +25,29 @@ pub(super) struct Wire<'a> {
     tensors: Vec<WireTensor<'a>>,
     #[serde(deserialize_with = "few")]
     nodes: Vec<WireNode<'a>>,
-    input: TensorId,
-    output: TensorId,
-    input_border: Cow<'a, Border>,
-    output_border: Cow<'a, Border>,
+    #[serde(deserialize_with = "few")]
+    inputs: Vec<WireInput<'a>>,
+    #[serde(deserialize_with = "few")]
+    outputs: Vec<WireOutput<'a>>,
     arena_bytes: usize,
     provenance: Cow<'a, Provenance>,
     #[serde(deserialize_with = "few")]
     streams: Vec<Cow<'a, Stream>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireInput<'a> {
+    name: Cow<'a, str>,
+    tensor: TensorId,
+    border: Cow<'a, Border>,
     preprocessing: Cow<'a, Preprocessing>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireOutput<'a> {
+    name: Cow<'a, str>,
+    tensor: TensorId,
+    border: Cow<'a, Border>,
     #[serde(deserialize_with = "few")]
     classes: Vec<Cow<'a, str>>,
 }
@@ -76,19 +90,27 @@ impl<'a> Wire<'a> {
             output: node.output,
             scratch,
         };
+        let input = |input: &'a Input| WireInput {
+            name: Cow::Borrowed(&input.name),
+            tensor: input.tensor,
+            border: Cow::Borrowed(&input.border),
+            preprocessing: Cow::Borrowed(&input.preprocessing),
+        };
+        let output = |output: &'a Output| WireOutput {
+            name: Cow::Borrowed(&output.name),
+            tensor: output.tensor,
+            border: Cow::Borrowed(&output.border),
+            classes: output.classes.iter().map(|class| Cow::Borrowed(class.as_str())).collect(),
+        };
         Self {
             name: Cow::Borrowed(&program.name),
             tensors: program.tensors.iter().zip(&placement.offsets).map(tensor).collect(),
             nodes: program.nodes.iter().zip(&placement.scratch).map(node).collect(),
-            input: program.input,
-            output: program.output,
-            input_border: Cow::Borrowed(&program.input_border),
-            output_border: Cow::Borrowed(&program.output_border),
+            inputs: program.inputs.iter().map(input).collect(),
+            outputs: program.outputs.iter().map(output).collect(),
             arena_bytes: placement.arena_bytes,
             provenance: Cow::Borrowed(&program.provenance),
             streams: placement.streams.iter().map(Cow::Borrowed).collect(),
-            preprocessing: Cow::Borrowed(&program.preprocessing),
-            classes: program.classes.iter().map(|class| Cow::Borrowed(class.as_str())).collect(),
         }
     }
 
@@ -114,17 +136,25 @@ impl<'a> Wire<'a> {
             inputs: node.inputs.into_owned(),
             output: node.output,
         };
+        let input = |input: WireInput| Input {
+            name: input.name.into_owned(),
+            tensor: input.tensor,
+            border: input.border.into_owned(),
+            preprocessing: input.preprocessing.into_owned(),
+        };
+        let output = |output: WireOutput| Output {
+            name: output.name.into_owned(),
+            tensor: output.tensor,
+            border: output.border.into_owned(),
+            classes: output.classes.into_iter().map(Cow::into_owned).collect(),
+        };
         let program = Program {
             name: self.name.into_owned(),
             tensors: self.tensors.into_iter().map(tensor).collect(),
             nodes: self.nodes.into_iter().map(node).collect(),
-            input: self.input,
-            output: self.output,
-            input_border: self.input_border.into_owned(),
-            output_border: self.output_border.into_owned(),
+            inputs: self.inputs.into_iter().map(input).collect(),
+            outputs: self.outputs.into_iter().map(output).collect(),
             provenance: self.provenance.into_owned(),
-            preprocessing: self.preprocessing.into_owned(),
-            classes: self.classes.into_iter().map(Cow::into_owned).collect(),
         };
         (program, placement)
     }

@@ -29,8 +29,8 @@ pub fn held_bytes(program: &Program, streams: &[Stream]) -> Vec<usize> {
 /// For each tensor, the first and the last node during which it stays in memory: a stream's nodes
 /// run together, so that what one of them touches is live in all.
 ///
-/// The model's output is live until after the last node. Every tensor id must be in range and every
-/// tensor but the input must be written.
+/// The model's inputs are live from the first node on, and its outputs until after the last. Every
+/// tensor id must be in range and every tensor but the inputs must be written.
 pub fn live_spans(program: &Program, streams: &[Stream]) -> Vec<(usize, usize)> {
     let (spans, last_reads) = (spans(program, streams), last_reads(program));
     let mut live = vec![(0, 0); program.tensors.len()];
@@ -45,7 +45,7 @@ pub fn live_spans(program: &Program, streams: &[Stream]) -> Vec<(usize, usize)> 
 }
 
 /// For each tensor, the index of the last node that reads it; the number of nodes for the model's
-/// output, which the caller reads, and `None` if nothing does.
+/// outputs, which the caller reads, and `None` if nothing does.
 ///
 /// Every tensor id of the program must be in range.
 pub fn last_reads(program: &Program) -> Vec<Option<usize>> {
@@ -55,7 +55,9 @@ pub fn last_reads(program: &Program) -> Vec<Option<usize>> {
             last[input.0] = Some(index);
         }
     }
-    last[program.output.0] = Some(program.nodes.len());
+    for output in &program.outputs {
+        last[output.tensor.0] = Some(program.nodes.len());
+    }
     last
 }
 

@@ -138,8 +138,10 @@ fn buffers(program: &Program, streams: &[Stream], scratch: &[usize]) -> Vec<Buff
     let (last_reads, spans) = (last_reads(program), spans(program, streams));
     let (live, held) = (live_spans(program, streams), held_bytes(program, streams));
     let tensor = |id: usize| Buffer::new(held[id], live[id], Occupant::Tensor(id));
-    let mut buffers = vec![tensor(program.input.0)];
+    let inputs = || program.inputs.iter().map(|input| input.tensor.0);
+    let mut buffers: Vec<Buffer> = inputs().map(tensor).collect();
     let mut buffer_of = vec![0; program.tensors.len()];
+    inputs().enumerate().for_each(|(buffer, input)| buffer_of[input] = buffer);
     for (index, (node, &bytes)) in program.nodes.iter().zip(scratch).enumerate() {
         let output = node.output.0;
         if let Some(replaced) = replaceable_input(program, streams, index, &last_reads) {

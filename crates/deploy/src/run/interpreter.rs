@@ -38,7 +38,7 @@ const ARENAS_BYTES: usize = 256 << 20;
 #[derive(Debug, thiserror::Error)]
 #[error("expected inputs of {expected} bytes per sample, found {found} bytes")]
 pub struct InputSizeError {
-    /// Bytes of one sample.
+    /// Bytes of one sample, all inputs together.
     pub expected: usize,
     /// Bytes found.
     pub found: usize,
@@ -97,6 +97,8 @@ pub struct Interpreter<'p> {
     /// 64-bit words, so that elements of every type are aligned.
     arena: Vec<u64>,
     inputs: Vec<Copied>,
+    /// The outputs of a program with several.
+    outputs: Vec<u8>,
     patch: Vec<i16>,
     sums: Vec<i32>,
 }
@@ -117,13 +119,14 @@ impl<'p> Interpreter<'p> {
             weights,
             arena: vec![0; program.arena_bytes().div_ceil(8)],
             inputs: Vec::new(),
+            outputs: Vec::new(),
             patch: Vec::new(),
             sums: Vec::new(),
         }
     }
 
-    /// Runs one sample: bytes of the input tensor in, bytes of the output tensor out, 16-bit
-    /// elements low byte first.
+    /// Runs one sample: bytes of the inputs in, one after the other, bytes of the outputs out, one
+    /// after the other, 16-bit elements low byte first.
     ///
     /// # Errors
     /// If the input has another size.
@@ -142,12 +145,17 @@ impl<'p> Interpreter<'p> {
         mut observe: impl FnMut(usize, &[u8]),
     ) -> Result<&[u8], InputSizeError> {
         let program = self.program;
-        let tensor = &program.tensors[program.input.0];
-        if input.len() != tensor.bytes() {
-            let (expected, found) = (tensor.bytes(), input.len());
+        if input.len() != program.input_bytes() {
+            let (expected, found) = (program.input_bytes(), input.len());
             return Err(InputSizeError { expected, found });
         }
-        arena_bytes(&mut self.arena)[program.range(program.input)].copy_from_slice(input);
+        let mut rest = input;
+        for input in &program.inputs {
+            let place = program.range(input.tensor);
+            let (own, others) = rest.split_at(place.len());
+            arena_bytes(&mut self.arena)[place].copy_from_slice(own);
+            rest = others;
+        }
         let mut streams = program.row_programs().peekable();
         let mut index = 0;
         while let Some(node) = program.nodes.get(index) {
@@ -166,24 +174,15 @@ impl<'p> Interpreter<'p> {
             observe(index, self.bytes(program.nodes[index].output));
             index += 1;
         }
-        Ok(self.bytes(program.output))
-    }
-
-    /// Quantizes a sample in the program's order, runs it and dequantizes the output.
-    ///
-    /// # Errors
-    /// If the input has another number of elements.
-    pub fn run_f32(&mut self, input: &[f32]) -> Result<Vec<f32>, InputSizeError> {
-        let tensor = &self.program.tensors[self.program.input.0];
-        let integers = input.iter().map(|&x| tensor.grid.quantize(x));
-        let quantized: Vec<u8> = match tensor.dtype {
-            // The verifier grants that the caller's tensors are not packed.
-            DType::I8 | DType::I4 => integers.map(|q| q as u8).collect(),
-            DType::I16 => integers.flat_map(|q| (q as i16).to_le_bytes()).collect(),
-        };
-        let tensor = &self.program.tensors[self.program.output.0];
-        let output = self.run(&quantized)?;
-        Ok(tensor_integers(tensor, output).map(|q| tensor.grid.dequantize(q)).collect())
+        if let [only] = &program.outputs[..] {
+            return Ok(self.bytes(only.tensor));
+        }
+        self.outputs.clear();
+        for output in &program.outputs {
+            let bytes = &bytemuck::cast_slice(&self.arena)[program.range(output.tensor)];
+            self.outputs.extend_from_slice(bytes);
+        }
+        Ok(&self.outputs)
     }
 
     /// What the arena holds of a tensor.
@@ -405,7 +404,7 @@ impl<'p> Interpreter<'p> {
 /// If the bytes are not a whole number of samples.
 pub fn run_batch(program: &Placed, path: Path, inputs: &[u8]) -> Result<Vec<u8>, InputSizeError> {
     let interpreter = Interpreter::new(program, path);
-    let [input, output] = [program.input, program.output].map(|id| program.tensors[id.0].bytes());
+    let (input, output) = (program.input_bytes(), program.output_bytes());
     if !inputs.len().is_multiple_of(input) {
         return Err(InputSizeError { expected: input, found: inputs.len() });
     }

@@ -5,48 +5,62 @@ use super::interpreter::tensor_integers;
 use crate::op::DType;
 use crate::program::Program;
 
-/// Input bytes of the program for preprocessed samples of the source model, one after the other.
+/// Input bytes of the program for preprocessed samples of the source model, one after the other; a
+/// sample is the elements of all inputs, one input after the other.
 pub fn quantize_inputs(program: &Program, samples: &[f32]) -> Vec<u8> {
-    let tensor = &program.tensors[program.input.0];
-    let places = program.input_border.places();
-    let mut bytes = Vec::with_capacity(samples.len() * tensor.dtype.bytes());
-    for sample in samples.chunks(places.len()) {
-        for &place in &places {
-            let q = tensor.grid.quantize(sample[place]);
-            match tensor.dtype {
-                // Callers never see packed tensors.
-                DType::I8 | DType::I4 => bytes.push(q as i8 as u8),
-                DType::I16 => bytes.extend((q as i16).to_le_bytes()),
+    let places: Vec<Vec<usize>> = program.inputs.iter().map(|i| i.border.places()).collect();
+    let mut bytes = Vec::with_capacity(samples.len());
+    for mut sample in samples.chunks_exact(program.input_len().max(1)) {
+        for (tensor, places) in program.input_tensors().zip(&places) {
+            let (own, rest) = sample.split_at(places.len());
+            for &place in places {
+                let q = tensor.grid.quantize(own[place]);
+                match tensor.dtype {
+                    // Callers never see packed tensors.
+                    DType::I8 | DType::I4 => bytes.push(q as i8 as u8),
+                    DType::I16 => bytes.extend((q as i16).to_le_bytes()),
+                }
             }
+            sample = rest;
         }
     }
     bytes
 }
 
-/// Outputs of the source model for output bytes of the program, one sample after the other.
+/// Outputs of the source model for output bytes of the program, one sample after the other; a sample
+/// is the elements of all outputs, one output after the other.
 pub fn dequantize_outputs(program: &Program, bytes: &[u8]) -> Vec<f32> {
-    let tensor = &program.tensors[program.output.0];
-    let places = program.output_border.places();
-    let integers: Vec<i32> = tensor_integers(tensor, bytes).collect();
-    let mut outputs = vec![0.0; integers.len()];
-    for (output, sample) in outputs.chunks_mut(places.len()).zip(integers.chunks(places.len())) {
-        for (&place, &q) in places.iter().zip(sample) {
-            output[place] = tensor.grid.dequantize(q);
+    let places: Vec<Vec<usize>> = program.outputs.iter().map(|o| o.border.places()).collect();
+    let sample_bytes = program.output_bytes().max(1);
+    let mut outputs = vec![0.0; bytes.len() / sample_bytes * program.output_len()];
+    let samples = outputs.chunks_exact_mut(program.output_len().max(1));
+    for (mut output, mut sample) in samples.zip(bytes.chunks_exact(sample_bytes)) {
+        for (tensor, places) in program.output_tensors().zip(&places) {
+            let (own, rest) = sample.split_at(tensor.bytes());
+            let (values, others) = output.split_at_mut(places.len());
+            for (&place, q) in places.iter().zip(tensor_integers(tensor, own)) {
+                values[place] = tensor.grid.dequantize(q);
+            }
+            (sample, output) = (rest, others);
         }
     }
     outputs
 }
 
-/// Preprocessed samples of the source model for raw samples, one after the other, by the rule that
-/// the program records.
+/// Preprocessed samples of the source model for raw samples, one after the other, by the rules that
+/// the program records; a sample is the elements of all inputs, one input after the other.
 pub fn preprocess(program: &Program, raw: &[f32]) -> Vec<f32> {
-    let shape = &program.input_border.source_shape;
-    let elements = shape.iter().product::<usize>().max(1);
-    let rule = &program.preprocessing;
-    let one = |sample: &[f32]| -> Vec<f32> {
-        (0..elements)
-            .map(|i| rule.element(sample[rule.raw_place(shape, i)], rule.channel(shape, i)))
-            .collect()
-    };
-    raw.chunks_exact(elements).flat_map(one).collect()
+    let mut preprocessed = Vec::with_capacity(raw.len());
+    for mut sample in raw.chunks_exact(program.input_len().max(1)) {
+        for input in &program.inputs {
+            let (shape, rule) = (&input.border.source_shape, &input.preprocessing);
+            let (own, rest) = sample.split_at(shape.iter().product());
+            preprocessed.extend(
+                (0..own.len())
+                    .map(|i| rule.element(own[rule.raw_place(shape, i)], rule.channel(shape, i))),
+            );
+            sample = rest;
+        }
+    }
+    preprocessed
 }

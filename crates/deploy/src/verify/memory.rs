@@ -89,9 +89,14 @@ fn verify_disjoint(
     let region = |id: TensorId| Region { offset: offsets[id.0], bytes: held[id.0] };
     let tensor = |id: TensorId| Occupant::Tensor(&program.tensors[id.0]);
     let mut live = LiveRegions::default();
-    found.note(live.insert(region(program.input), tensor(program.input)));
-    if last_reads[program.input.0].is_none() {
-        live.remove(region(program.input));
+    for input in program.inputs.iter().map(|input| input.tensor) {
+        found.note(live.insert(region(input), tensor(input)));
+    }
+    // The caller fills all of them before the first node.
+    for input in program.inputs.iter().map(|input| input.tensor) {
+        if last_reads[input.0].is_none() {
+            live.remove(region(input));
+        }
     }
     let mut next = streams.iter().peekable();
     let mut index = 0;

@@ -11,10 +11,12 @@
 //!    16 in 16-bit storage, or 2..=4 in 4-bit storage with whole bytes in each row; a grid of a positive finite scale with `min <= zero_point <= max` within
 //!    the bits; zero point 0 in 16 bits.
 //! 2. Data flow: ids in range; each operation has its number of inputs; every tensor but the model's
-//!    input is written exactly once, and before it is read; the input is never written.
-//! 3. Borders: at most [`MAX_BORDER_AXES`] axes of at least one element; the axes are a permutation,
-//!    and source, extents and tensor have the same number of elements. The preprocessing has
-//!    usable numbers, one for all channels of the input or one for each.
+//!    inputs is written exactly once, and before it is read; inputs are never written.
+//! 3. Inputs and outputs: 1 to [`MAX_ENDS`] of each, with names of their own; no tensor is two inputs.
+//!    An output may be a tensor that nodes read, an input, or another output. Borders: at most
+//!    [`MAX_BORDER_AXES`] axes of at least one element; the axes are a permutation, and source, extents
+//!    and tensor have the same number of elements. The preprocessing of an input has usable numbers,
+//!    one for all its channels or one for each.
 //! 4. Operations:
 //!    - element types: those that the operation knows, and the same in and out (but `Requantize`);
 //!    - geometry agrees with the lengths of the tensors and the weights, groups divide channels;
@@ -59,8 +61,8 @@ use crate::op::DType;
 use crate::place::placement::Placement;
 use crate::place::rows::RowProgram;
 use crate::printable::name;
-pub use crate::program::MAX_NODES;
 use crate::program::{Border, IntNode, IntTensor, Program, TensorId};
+pub use crate::program::{MAX_ENDS, MAX_NODES};
 use crate::target::Kernels;
 use violation::ensure;
 pub use violation::{LISTED, Subject, VerifyError, Violation};
@@ -183,11 +185,29 @@ fn verify_tensor(tensor: &IntTensor) -> Result<(), Violation> {
 
 /// Checks what the caller fills and reads.
 fn verify_ends(program: &Program, valid: &[bool], found: &mut VerifyError) {
-    let ends = [
-        ("input", program.input, &program.input_border),
-        ("output", program.output, &program.output_border),
-    ];
-    for (role, id, border) in ends {
+    let inputs = program.inputs.iter().map(|i| ("input", &i.name, i.tensor, &i.border));
+    let outputs = program.outputs.iter().map(|o| ("output", &o.name, o.tensor, &o.border));
+    for (role, count) in [("inputs", program.inputs.len()), ("outputs", program.outputs.len())] {
+        found.note(ensure(
+            (1..=MAX_ENDS).contains(&count),
+            Subject::Model,
+            format_args!("1 to {MAX_ENDS} {role}"),
+            format_args!("{count}"),
+        ));
+    }
+    // What follows is quadratic.
+    if found.count() > 0 && program.inputs.len().max(program.outputs.len()) > MAX_ENDS {
+        return;
+    }
+    let mut seen: Vec<(&str, &str)> = Vec::new();
+    for (role, own, id, border) in inputs.chain(outputs) {
+        found.note(ensure(
+            !seen.contains(&(role, own)),
+            Subject::Model,
+            format_args!("{role}s with names of their own"),
+            format_args!("two called `{}`", name(own)),
+        ));
+        seen.push((role, own));
         let in_range = found.note(verify_id(program, Subject::Model, role, id));
         if !in_range || !valid[id.0] {
             continue;
@@ -200,20 +220,28 @@ fn verify_ends(program: &Program, valid: &[bool], found: &mut VerifyError) {
             "whole bytes where the caller reads or writes",
             "I4",
         ));
-        if id == program.input
-            && let Err(problem) = program.preprocessing.check(&border.source_shape)
-        {
+    }
+    for (index, input) in program.inputs.iter().enumerate() {
+        if let Err(problem) = input.preprocessing.check(&input.border.source_shape) {
             let expected = "a preprocessing that fits its input";
             found.note(ensure(false, Subject::Model, expected, problem));
         }
+        found.note(ensure(
+            program.inputs[..index].iter().all(|other| other.tensor != input.tensor),
+            Subject::Model,
+            "inputs of tensors of their own",
+            format_args!("tensor {} twice", input.tensor.0),
+        ));
     }
 }
 
 /// Checks data flow and operations, in the order of execution.
 fn verify_nodes(program: &Program, valid: &[bool], found: &mut VerifyError) {
     let mut written = vec![false; program.tensors.len()];
-    if let Some(input) = written.get_mut(program.input.0) {
-        *input = true;
+    for input in &program.inputs {
+        if let Some(input) = written.get_mut(input.tensor.0) {
+            *input = true;
+        }
     }
     for node in &program.nodes {
         let flows = found.note(verify_flow(program, node, &written));
@@ -251,9 +279,9 @@ fn verify_flow(program: &Program, node: &IntNode, written: &[bool]) -> Result<()
     verify_id(program, node.into(), "output", node.output)?;
     let name = name(&program.tensors[node.output.0].name);
     ensure(
-        node.output != program.input,
+        !program.is_input(node.output),
         node,
-        "the model's input is written by the caller alone",
+        "the model's inputs are written by the caller alone",
         format_args!("`{name}` as the node's output"),
     )?;
     ensure(

@@ -3,8 +3,8 @@
 use burn_ptq_deploy::export::SelfTest;
 use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::program::{
-    Border, Broadcast, DType, IntNode, IntOp, IntTensor, Program, Provenance, TensorId, Weighted,
-    Weights,
+    Border, Broadcast, DType, Input, IntNode, IntOp, IntTensor, Output, Program, Provenance,
+    TensorId, Weighted, Weights,
 };
 use burn_ptq_deploy::target::Kernels;
 use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, PoolGeometry, Window};
@@ -25,13 +25,9 @@ impl Builder {
             name: name.to_owned(),
             tensors: Vec::new(),
             nodes: Vec::new(),
-            input: TensorId(0),
-            output: TensorId(0),
-            input_border: Border::plain(&input),
-            output_border: Border::plain(&[1, 1, 7]),
+            inputs: vec![Input::new("t0", TensorId(0), Border::plain(&input))],
+            outputs: vec![Output::new("y", TensorId(0), Border::plain(&[1, 1, 7]))],
             provenance: Provenance { version: "0.1.0".into(), ..Provenance::default() },
-            preprocessing: Default::default(),
-            classes: Vec::new(),
         };
         let mut builder = Self { program, state: 12345 };
         builder.tensor(input, DType::I8, 0.05, 3);
@@ -64,7 +60,7 @@ impl Builder {
             inputs: inputs.to_vec(),
             output,
         });
-        self.program.output = output;
+        self.program.outputs[0].tensor = output;
     }
 
     /// Random weights whose accumulators are multiplied by about `gain`.
@@ -178,5 +174,5 @@ pub(crate) fn proven(name: &str) -> (Placed, SelfTest) {
 /// Lets the source model hold its input channel by channel.
 #[allow(dead_code)]
 pub(crate) fn channels_first(program: &mut Program) {
-    program.input_border = Border::permuted(&[3, 6, 6], [1, 2, 0]);
+    program.inputs[0].border = Border::permuted(&[3, 6, 6], [1, 2, 0]);
 }

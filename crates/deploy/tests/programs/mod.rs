@@ -3,8 +3,8 @@
 use burn_ptq_deploy::place::plan::plan;
 use burn_ptq_deploy::place::{Memory, Placed, Placement, Region, Stream};
 use burn_ptq_deploy::program::{
-    Border, Broadcast, DType, IntNode, IntOp, IntTensor, Program, Provenance, TensorId, Weighted,
-    Weights,
+    Border, Broadcast, DType, Input, IntNode, IntOp, IntTensor, Output, Program, Provenance,
+    TensorId, Weighted, Weights,
 };
 use burn_ptq_deploy::target::Kernels;
 use burn_ptq_deploy::verify::VerifyError;
@@ -88,15 +88,11 @@ pub(crate) fn program(op: IntOp, inputs: &[IntTensor], output: IntTensor) -> Pro
     let output = TensorId(tensors.len() - 1);
     Program {
         name: "program".into(),
-        input_border: border(tensors[0].shape),
-        output_border: border(tensors[output.0].shape),
+        inputs: vec![Input::new("x", TensorId(0), border(tensors[0].shape))],
+        outputs: vec![Output::new("y", output, border(tensors[output.0].shape))],
         tensors,
         nodes,
-        input: TensorId(0),
-        output,
         provenance: Provenance::default(),
-        preprocessing: Default::default(),
-        classes: Vec::new(),
     }
 }
 
@@ -249,7 +245,7 @@ pub(crate) fn chain() -> Program {
         inputs: vec![TensorId(1)],
         output: TensorId(2),
     });
-    model.output = TensorId(2);
+    model.outputs[0].tensor = TensorId(2);
     model
 }
 
@@ -268,8 +264,8 @@ pub(crate) fn pools() -> Program {
             output: TensorId(id),
         });
     }
-    model.output = TensorId(3);
-    model.output_border = border(shape);
+    model.outputs[0].tensor = TensorId(3);
+    model.outputs[0].border = border(shape);
     model
 }
 
@@ -299,7 +295,7 @@ pub(crate) fn packed() -> Program {
         output: TensorId(2),
     });
     model.tensors.push(nibbles("y"));
-    model.output = TensorId(2);
+    model.outputs[0].tensor = TensorId(2);
     model
 }
 

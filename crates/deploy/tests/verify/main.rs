@@ -107,8 +107,10 @@ fn grids_are_sound() {
 fn ids_are_in_range() {
     let id = TensorId(99);
     let found = "tensor id below 2, found id 99";
-    breaks(table8(), &format!("model: expected the input's {found}"), |m| m.input = id);
-    breaks(table8(), &format!("model: expected the output's {found}"), |m| m.output = id);
+    breaks(table8(), &format!("model: expected the input's {found}"), |m| m.inputs[0].tensor = id);
+    breaks(table8(), &format!("model: expected the output's {found}"), |m| {
+        m.outputs[0].tensor = id
+    });
     let node = "node `node` (Table8): expected the";
     breaks(table8(), &format!("{node} input's {found}"), |m| m.nodes[0].inputs[0] = id);
     breaks(table8(), &format!("{node} output's {found}"), |m| m.nodes[0].output = id);
@@ -131,7 +133,7 @@ fn tensors_are_written_once_and_before_they_are_read() {
     breaks(chain(), "an output that no earlier node writes, found `y`", |m| {
         m.nodes[1].output = TensorId(1);
     });
-    breaks(chain(), "the model's input is written by the caller alone, found `x`", |m| {
+    breaks(chain(), "the model's inputs are written by the caller alone, found `x`", |m| {
         m.nodes[1].output = TensorId(0);
     });
     breaks(chain(), "tensor `orphan`: expected a node that writes it, found none", |m| {
@@ -142,34 +144,38 @@ fn tensors_are_written_once_and_before_they_are_read() {
 #[test]
 fn a_preprocessing_fits_the_input() {
     let model = conv;
-    breaks(model(), "the input scale is 0", |m| m.preprocessing.scale = 0.0);
-    breaks(model(), "the input std holds [-1.0]", |m| m.preprocessing.std = vec![-1.0]);
-    breaks(model(), "the input mean has 7 values", |m| m.preprocessing.mean = vec![0.5; 7]);
-    breaks(model(), "channels lie along axis", |m| m.preprocessing.channel_axis = usize::MAX);
+    breaks(model(), "the input scale is 0", |m| m.inputs[0].preprocessing.scale = 0.0);
+    breaks(model(), "the input std holds [-1.0]", |m| m.inputs[0].preprocessing.std = vec![-1.0]);
+    breaks(model(), "the input mean has 7 values", |m| {
+        m.inputs[0].preprocessing.mean = vec![0.5; 7]
+    });
+    breaks(model(), "channels lie along axis", |m| {
+        m.inputs[0].preprocessing.channel_axis = usize::MAX
+    });
 }
 
 #[test]
 fn borders_lead_to_the_tensors() {
     breaks(pad(), "as many elements as the source's input sample of [3, 3]", |m| {
-        m.input_border.source_shape = vec![3, 3];
+        m.inputs[0].border.source_shape = vec![3, 3];
     });
     breaks(pad(), "as many elements as the border's input sample of [3, 3]", |m| {
-        m.input_border.extents = vec![3, 3];
+        m.inputs[0].border.extents = vec![3, 3];
     });
     breaks(pad(), "as many elements as the border's output sample", |m| {
-        m.output_border.extents = vec![usize::MAX, 2, 2];
+        m.outputs[0].border.extents = vec![usize::MAX, 2, 2];
     });
     breaks(pad(), "a permutation of the 3 axes at the output, found [0, 1, 1]", |m| {
-        m.output_border.axes = vec![0, 1, 1];
+        m.outputs[0].border.axes = vec![0, 1, 1];
     });
     breaks(pad(), "a permutation of the 3 axes at the input, found [0, 1]", |m| {
-        m.input_border.axes = vec![0, 1];
+        m.inputs[0].border.axes = vec![0, 1];
     });
     breaks(pad(), "at most 8 axes of the source's input sample, found 9", |m| {
-        m.input_border.source_shape = vec![1; 9];
+        m.inputs[0].border.source_shape = vec![1; 9];
     });
     breaks(pad(), "at most 8 axes of the border's input sample, found 9", |m| {
-        m.input_border.extents = vec![1; 9];
+        m.inputs[0].border.extents = vec![1; 9];
     });
 }
 
@@ -224,7 +230,7 @@ fn geometry_agrees_with_the_lengths_of_tensors() {
     });
     breaks(concat(), "an output of [4, 6] elements, found `y`", |m| {
         m.tensors[2].shape = [2, 2, 4];
-        m.output_border = border([2, 2, 4]);
+        m.outputs[0].border = border([2, 2, 4]);
     });
     breaks(pad(), "an output of [18446744073709551615, 5, 2] elements", |m| match op(m) {
         IntOp::Pad { before, .. } => before[0] = usize::MAX,
@@ -240,7 +246,7 @@ fn geometry_agrees_with_the_lengths_of_tensors() {
     });
     breaks(requantize(), "an output of [8] elements", |m| {
         m.tensors[1].shape = [2, 2, 1];
-        m.output_border = border([2, 2, 1]);
+        m.outputs[0].border = border([2, 2, 1]);
     });
 }
 
@@ -257,7 +263,7 @@ fn second_inputs_agree_with_the_broadcast() {
     breaks(mul(), "a second input of 1 elements for broadcast Scalar", with(Broadcast::Scalar));
     breaks(add(), "an output of [12] elements", |m| {
         m.tensors[2].shape = [1, 1, 4];
-        m.output_border = border([1, 1, 4]);
+        m.outputs[0].border = border([1, 1, 4]);
     });
 }
 
@@ -316,8 +322,8 @@ fn every_window_of_a_pool_holds_an_element() {
             geometry.input[0] = 1;
             m.tensors[0].shape = [1, 5, 2];
             m.tensors[1].shape = [1, 7, 2];
-            m.input_border = border([1, 5, 2]);
-            m.output_border = border([1, 7, 2]);
+            m.inputs[0].border = border([1, 5, 2]);
+            m.outputs[0].border = border([1, 7, 2]);
         });
     }
 }
@@ -480,8 +486,8 @@ fn softmax_parameters_are_sound() {
     breaks(softmax(), "rows of less than 4096 elements, found 4096", |m| {
         m.tensors[0].shape = [1, 1, 4096];
         m.tensors[1].shape = [1, 1, 4096];
-        m.input_border = border([1, 1, 4096]);
-        m.output_border = border([1, 1, 4096]);
+        m.inputs[0].border = border([1, 1, 4096]);
+        m.outputs[0].border = border([1, 1, 4096]);
         match op(m) {
             IntOp::Softmax { rows, depth, .. } => (*rows, *depth) = (1, 4096),
             _ => unreachable!(),
@@ -519,7 +525,7 @@ fn bounds_lie_within_the_outputs_grid() {
     let message = "output bounds within the grid's -100 to 100, found";
     for model in [conv(), fully_connected(), add(), mul()] {
         breaks(model, message, |m| {
-            let grid = &mut m.tensors[m.output.0].grid;
+            let grid = &mut m.tensors[m.outputs[0].tensor.0].grid;
             (grid.min, grid.max) = (-100, 100);
         });
     }
@@ -556,7 +562,7 @@ fn tables_are_complete() {
 fn operations_that_move_values_keep_the_grid() {
     for model in [pool(true), pool(false), concat(), pad(), transpose()] {
         breaks(model, "the output's grid Grid { scale: 0.06", |m| {
-            let output = m.output.0;
+            let output = m.outputs[0].tensor.0;
             m.tensors[output].grid.scale = 0.06;
         });
     }
@@ -679,8 +685,8 @@ fn work_is_bounded() {
         for tensor in &mut m.tensors {
             tensor.shape = shape;
         }
-        m.input_border = border(shape);
-        m.output_border = border(shape);
+        m.inputs[0].border = border(shape);
+        m.outputs[0].border = border(shape);
         *pool_geometry(m) =
             PoolGeometry { input: [side; 2], output: [side; 2], channels: 1, window };
     });
@@ -716,7 +722,7 @@ fn every_violation_is_reported() {
     model.tensors[1].grid.scale = 0.0;
     model.tensors[1].bits = 9;
     model.nodes[0].inputs.push(TensorId(0));
-    model.preprocessing.scale = 0.0;
+    model.inputs[0].preprocessing.scale = 0.0;
     let error = verify(&model).expect_err("a broken program");
     let subjects: Vec<String> =
         error.violations().iter().map(|violation| violation.subject.to_string()).collect();

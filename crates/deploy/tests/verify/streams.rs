@@ -53,7 +53,7 @@ fn memory_must_hold_the_rows_that_windows_cover() {
 
 #[test]
 fn only_the_last_output_leaves_a_stream() {
-    let error = refusal(|parts| parts.program.output = TensorId(2));
+    let error = refusal(|parts| parts.program.outputs[0].tensor = TensorId(2));
     assert!(error.contains("an output that only nodes of its stream read"), "{error}");
     let error = refusal(|parts| {
         parts.placement.streams[0].rows = vec![3, 8];

@@ -179,7 +179,9 @@ impl Evaluation {
             let count = if recordings { 1 } else { inputs.count };
             let outputs = predict(inputs.clone())?;
             let samples = inputs.values.chunks(inputs.values.len() / count);
-            for (output, input) in outputs.chunks(outputs.len() / count).zip(samples) {
+            let windows = outputs.len() / count;
+            for (all, input) in outputs.chunks(windows).zip(samples) {
+                let output = &*self.output.of_all(all);
                 let nan = output.iter().filter(|x| x.is_nan()).count();
                 if nan > 0 {
                     return Err(self.wrong(format!(

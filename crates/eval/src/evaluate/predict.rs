@@ -2,18 +2,30 @@
 
 use std::sync::Arc;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use burn_ptq_deploy::place::Placed;
 use burn_ptq_deploy::run::{Path as KernelPath, dequantize_outputs, quantize_inputs, run_batch};
 
 use crate::error::Error;
 
-use burn_ptq::graph::{Batch, FloatModel, Graph, to_vec};
+use burn_ptq::graph::{Batch, FloatModel, Graph, interleaved, to_vec};
 use burn_ptq::quant::{QuantizedGraph, SimulatedModel};
 
 /// Runs a batch of preprocessed samples, one after the other, and returns their outputs likewise,
-/// in the order of the source model.
+/// in the order of the source model; of a sample all inputs, and all outputs, one after the other.
 pub type Predict<'a> = &'a mut dyn FnMut(Batch) -> Result<Vec<f32>, Error>;
+
+/// Runs a network on samples and returns those of all outputs, one output of a sample after the other.
+fn run(
+    samples: Batch,
+    graph: &Graph,
+    device: &Device,
+    forward: impl FnOnce(Vec<Tensor<4>>) -> Vec<Tensor<4>>,
+) -> Vec<f32> {
+    let count = samples.count;
+    let outputs = forward(samples.into_tensors(graph, device));
+    interleaved(&outputs.into_iter().map(to_vec).collect::<Vec<_>>(), count)
+}
 
 /// Runs the float network.
 pub fn float_predictor(
@@ -22,7 +34,7 @@ pub fn float_predictor(
 ) -> impl FnMut(Batch) -> Result<Vec<f32>, Error> + use<> {
     let model = FloatModel::new(Arc::clone(graph), device);
     let (graph, device) = (Arc::clone(graph), device.clone());
-    move |samples: Batch| Ok(to_vec(model.forward(samples.into_tensor(&graph, &device))))
+    move |samples: Batch| Ok(run(samples, &graph, &device, |inputs| model.forward_all(inputs)))
 }
 
 /// Runs the simulated network.
@@ -32,7 +44,7 @@ pub fn simulated_predictor(
 ) -> impl FnMut(Batch) -> Result<Vec<f32>, Error> + use<> {
     let model = SimulatedModel::new(quantized, device);
     let (graph, device) = (Arc::clone(&quantized.graph), device.clone());
-    move |samples: Batch| Ok(to_vec(model.forward(samples.into_tensor(&graph, &device))))
+    move |samples: Batch| Ok(run(samples, &graph, &device, |inputs| model.forward_all(inputs)))
 }
 
 /// Runs the float network with node `index` quantized: its weights and its output.
@@ -42,7 +54,9 @@ pub fn partly_quantized_predictor<'a>(
     device: &'a Device,
 ) -> impl FnMut(Batch) -> Result<Vec<f32>, Error> + 'a {
     let model = SimulatedModel::of_node(quantized, index, device);
-    move |samples: Batch| Ok(to_vec(model.forward(samples.into_tensor(&quantized.graph, device))))
+    move |samples: Batch| {
+        Ok(run(samples, &quantized.graph, device, |inputs| model.forward_all(inputs)))
+    }
 }
 
 /// Runs the integer program.

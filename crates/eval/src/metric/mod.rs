@@ -39,7 +39,7 @@ pub use error::MetricError;
 pub use fit::ClassAxis;
 pub use judgement::{Figure, Interval, Judgement};
 pub use labels::Labels;
-pub use output::{Ending, ModelOutput};
+pub use output::{ChoiceError, Ending, ModelOutput};
 pub use top::argmax;
 
 pub use crate::statistics::{Outcomes, auc};

@@ -1,5 +1,7 @@
 //! A model's output, as far as metrics need to know it.
 
+use std::borrow::Cow;
+
 use burn_ptq::graph::ops::UnaryFunction;
 use burn_ptq::graph::{Graph, Node, Op};
 use burn_ptq_deploy::program::{IntOp, Program};
@@ -7,9 +9,17 @@ use burn_ptq_deploy::run::tensor_integers;
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::params::Clamp;
 
-/// The output of a model.
+/// The output of a model that a metric judges.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelOutput {
+    /// Its name.
+    pub name: String,
+    /// Which of the model's outputs it is.
+    pub index: usize,
+    /// Where its elements begin among those of all outputs of a sample, one output after the other.
+    pub start: usize,
+    /// How many elements all outputs of a sample have.
+    pub all: usize,
     /// The shape of one sample's output.
     pub shape: Vec<usize>,
     /// What the network ends with.
@@ -30,9 +40,21 @@ pub enum Ending {
 }
 
 impl ModelOutput {
-    /// The output of a float network.
-    pub fn of_graph(graph: &Graph) -> Self {
-        let mut value = graph.output;
+    /// The only output of a model.
+    pub fn new(name: &str, shape: &[usize], ending: Ending) -> Self {
+        let (name, shape, all) = (name.into(), shape.to_vec(), shape.iter().product());
+        Self { name, index: 0, start: 0, all, shape, ending }
+    }
+
+    /// The output of a float network that is called `name`; without a name its only one.
+    ///
+    /// # Errors
+    /// If there is no such output, or there are several to choose from.
+    pub fn of_graph(graph: &Graph, name: Option<&str>) -> Result<Self, ChoiceError> {
+        let names = graph.outputs.iter().map(|&output| graph.value(output).name.as_str());
+        let index = chosen(&names.collect::<Vec<_>>(), name)?;
+        let output = graph.outputs[index];
+        let mut value = output;
         let mut ending = Ending::Other;
         // Operations that move elements around change nothing of what they are.
         while let Some(node) = graph.producer(value).map(|index| &graph.nodes[index]) {
@@ -46,12 +68,21 @@ impl ModelOutput {
                 }
             }
         }
-        Self { shape: graph.value(graph.output).shape.clone(), ending }
+        let before = graph.outputs[..index].iter().map(|&output| graph.value(output).len());
+        let (start, value) = (before.sum(), graph.value(output));
+        let (name, shape) = (value.name.clone(), value.shape.clone());
+        Ok(Self { name, index, start, all: graph.outputs_len(), shape, ending })
     }
 
-    /// The output of an integer program.
-    pub fn of_program(program: &Program) -> Self {
-        let mut tensor = program.output;
+    /// The output of an integer program that is called `name`; without a name its only one.
+    ///
+    /// # Errors
+    /// If there is no such output, or there are several to choose from.
+    pub fn of_program(program: &Program, name: Option<&str>) -> Result<Self, ChoiceError> {
+        let names: Vec<&str> = program.outputs.iter().map(|o| o.name.as_str()).collect();
+        let index = chosen(&names, name)?;
+        let output = &program.outputs[index];
+        let mut tensor = output.tensor;
         let mut ending = Ending::Other;
         while let Some(node) = program.nodes.iter().rev().find(|node| node.output == tensor) {
             ending = match &node.op {
@@ -103,7 +134,18 @@ impl ModelOutput {
             };
             break;
         }
-        Self { shape: program.output_border.source_shape.clone(), ending }
+        let start = program.output_tensors().take(index).map(|tensor| tensor.len()).sum();
+        let (name, shape) = (output.name.clone(), output.border.source_shape.clone());
+        Ok(Self { name, index, start, all: program.output_len(), shape, ending })
+    }
+
+    /// Its elements among those of all outputs of samples.
+    pub fn of_all<'a>(&self, outputs: &'a [f32]) -> Cow<'a, [f32]> {
+        if self.all == self.len() {
+            return Cow::Borrowed(outputs);
+        }
+        let own = self.start..self.start + self.len();
+        outputs.chunks(self.all).flat_map(|sample| &sample[own.clone()]).copied().collect()
     }
 
     /// The number of a sample's outputs.
@@ -115,6 +157,43 @@ impl ModelOutput {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// The index of the output called `name`; without a name the only one.
+fn chosen(names: &[&str], name: Option<&str>) -> Result<usize, ChoiceError> {
+    let known = || names.iter().map(|name| (*name).to_owned()).collect();
+    match (name, names) {
+        (Some(name), _) => names
+            .iter()
+            .position(|other| *other == name)
+            .ok_or_else(|| ChoiceError::Unknown { found: name.to_owned(), known: known() }),
+        (None, [_]) => Ok(0),
+        (None, _) => Err(ChoiceError::Several { known: known() }),
+    }
+}
+
+/// An output that cannot be chosen.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChoiceError {
+    /// No output has the name.
+    #[error("the model has no output '{found}': its outputs are {known:?}")]
+    Unknown {
+        /// The name.
+        found: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+    /// It was not said which output is meant.
+    #[error(
+        "the model has {} outputs, {known:?}: say which of them the metric judges with --output NAME, or \
+         `output` in task.toml",
+        known.len()
+    )]
+    Several {
+        /// The names that there are.
+        known: Vec<String>,
+    },
 }
 
 /// How far the upper bound of probabilities may be from 1: some networks keep them off it.

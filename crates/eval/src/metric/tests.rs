@@ -15,7 +15,7 @@ struct Case {
 
 impl Case {
     fn new(output: &[usize], labels: &[usize], values: &[f64]) -> Self {
-        let output = ModelOutput { shape: output.to_vec(), ending: Ending::Other };
+        let output = ModelOutput::new("y", output, Ending::Other);
         let labels = Labels::new(Path::new("y.npy"), labels.to_vec(), values.to_vec());
         let (groups, input) = (None, vec![3]);
         Self { output, labels: Some(labels), groups, input, options: MetricOptions::default() }

@@ -78,7 +78,7 @@ impl Case {
     }
 
     fn judge(&self) -> Judgement {
-        let output = ModelOutput { shape: vec![self.width], ending: Ending::Sigmoid };
+        let output = ModelOutput::new("y", &[self.width], Ending::Sigmoid);
         let mut shape = vec![self.samples];
         if self.labels.len() > self.samples {
             shape.push(self.width);

@@ -100,7 +100,7 @@ fn made_inputs_have_the_statistics_that_the_normalizations_remember() {
     let how = Synthesis { samples: 32, batch: 32, ..Synthesis::default() };
     let made = to_tensor(make(&graph, &how, 0));
     let targets = Targets::new(&graph, &Device::flex()).unwrap();
-    let loss = |x: Tensor<4>| targets.mismatch(x).into_scalar::<f32>();
+    let loss = |x: Tensor<4>| targets.mismatch(vec![x]).into_scalar::<f32>();
     let before = loss(to_tensor(numbers(32 * CHANNELS * SIDE * SIDE, 0)));
     let (after, real) = (loss(made.clone()), loss(pixels(32)));
     println!("mismatch {before} of noise, {after} of made inputs, {real} of pixels");

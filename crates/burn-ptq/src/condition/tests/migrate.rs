@@ -45,7 +45,7 @@ fn half_the_strength_gives_activations_and_weights_equal_ranges() {
 #[test]
 fn all_readers_are_rescaled_by_the_largest_of_their_weights() {
     let mut before = Graph::new("g", "x", vec![6]);
-    let input = before.input;
+    let input = before.input();
     let x = before.push("a", linear(5, 6, 0, 3), &[input], "a").unwrap();
     before.nodes[0].clamp = RELU;
     let b = before.push("b", linear(4, 5, 0, 23), &[x], "b").unwrap();

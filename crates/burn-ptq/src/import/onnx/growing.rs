@@ -97,7 +97,7 @@ impl Importer<'_> {
         let refused = |e: GraphError| {
             let problem = match e {
                 GraphError::Shape { problem, .. } => problem,
-                order @ GraphError::Order { .. } => order.to_string(),
+                other @ (GraphError::Order { .. } | GraphError::Ends { .. }) => other.to_string(),
             };
             Refusal::new(problem, hint)
         };
@@ -147,8 +147,9 @@ impl Importer<'_> {
 
     /// The node that writes `id`, if only the node at hand reads the value.
     pub(super) fn exclusive_producer(&mut self, id: ValueId) -> Option<&mut crate::graph::Node> {
-        // Values after the input are pushed together with their nodes.
-        let index = id.0.checked_sub(1).filter(|_| self.value_readers.get(&id) == Some(&1))?;
+        // Values after the inputs are pushed together with their nodes.
+        let index = id.0.checked_sub(self.graph.inputs.len());
+        let index = index.filter(|_| self.value_readers.get(&id) == Some(&1))?;
         self.graph.nodes.get_mut(index).filter(|n| n.output == id)
     }
 }

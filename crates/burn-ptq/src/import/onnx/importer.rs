@@ -14,7 +14,8 @@ use super::interface::Interface;
 use super::options::Options;
 use super::order::{display_name, needed_nodes};
 use super::{interface, is_standard_domain, legacy, operators, tensor};
-use crate::graph::{Graph, Value, ValueId};
+use crate::graph::ops::Reshape;
+use crate::graph::{Graph, GraphError, Value, ValueId};
 
 /// After this many problems, the rest is not examined.
 const MAX_PROBLEMS: usize = 1000;
@@ -84,10 +85,7 @@ pub(super) fn import(
             }
         }
     }
-    match interface.outputs[..] {
-        [output] if problems.is_empty() => importer.finish(output).map_err(|p| vec![p]),
-        _ => Err(problems),
-    }
+    if problems.is_empty() { importer.finish(&interface.outputs) } else { Err(problems) }
 }
 
 /// The operator with its domain where it is not a standard one.
@@ -108,17 +106,17 @@ impl<'m> Importer<'m> {
         self.bindings.insert(name, binding);
     }
 
-    /// The first input is the graph's; a model with more is refused, but looked at whole.
     fn bind_inputs(&mut self, interface: &Interface<'m>) {
         for (index, input) in interface.inputs.iter().enumerate() {
             let binding = match &input.sample {
                 None => Binding::Unknown,
+                // The graph was made with a first input.
                 Some(sample) if index == 0 => {
                     let value = Value { name: input.name.into(), shape: sample.clone() };
                     self.graph.values[0] = value;
-                    Binding::Value(self.graph.input)
+                    Binding::Value(self.graph.input())
                 }
-                Some(sample) => self.stand_in(input.name, sample.clone()),
+                Some(sample) => Binding::Value(self.graph.add_input(input.name, sample.clone())),
             };
             if let (Binding::Value(id), false) = (&binding, input.has_batch) {
                 self.unbatched.insert(*id);
@@ -293,22 +291,46 @@ impl<'m> Importer<'m> {
         Ok(folded.map(|c| Binding::Constant(Rc::new(c))))
     }
 
-    fn finish(mut self, output: &str) -> Result<Graph, Problem> {
-        let error = |problem: &str| {
-            let refusal = Refusal::new(problem, "export the model again");
-            Err(refusal.of(output, "output", self.source))
-        };
-        match self.bindings.get(output) {
-            Some(Binding::Value(id)) => {
-                self.graph.output = *id;
-                // An `Identity` at the end leaves no node, but its name is the one users know.
-                if *id != self.graph.input {
-                    self.graph.values[id.0].name = output.into();
-                }
-                Ok(self.graph)
+    fn finish(mut self, outputs: &[&str]) -> Result<Graph, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut ends: Vec<ValueId> = Vec::new();
+        for &output in outputs {
+            let source = self.source;
+            let mut error = |problem: &str| {
+                let refusal = Refusal::new(problem, "export the model again");
+                problems.push(refusal.of(output, "output", source));
+            };
+            match self.bindings.get(output) {
+                Some(Binding::Value(id)) => match self.end(*id, output, outputs.len(), &ends) {
+                    Ok(id) => ends.push(id),
+                    Err(graph_error) => error(&graph_error.to_string()),
+                },
+                Some(Binding::Constant(_)) => error("it is a constant, expected a computed value"),
+                _ => error("nothing writes it, expected a value that is computed from the input"),
             }
-            Some(Binding::Constant(_)) => error("it is a constant, expected a computed value"),
-            _ => error("nothing writes it, expected a value that is computed from the input"),
         }
+        self.graph.outputs = ends;
+        if problems.is_empty() { Ok(self.graph) } else { Err(problems) }
+    }
+
+    /// The value of the output called `name`, which `id` is; `others` are outputs already.
+    fn end(
+        &mut self,
+        id: ValueId,
+        name: &str,
+        outputs: usize,
+        others: &[ValueId],
+    ) -> Result<ValueId, GraphError> {
+        let is_input = self.graph.inputs.contains(&id);
+        // Each of several outputs has a name of its own, though it may hold what another holds.
+        if outputs > 1 && (is_input || others.contains(&id)) {
+            let shape = self.graph.value(id).shape.clone();
+            return self.graph.push(name, Reshape { shape }, &[id], name);
+        }
+        // An `Identity` at the end leaves no node, but its name is the one users know.
+        if !is_input {
+            self.graph.values[id.0].name = name.into();
+        }
+        Ok(id)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use burn_ptq_deploy::program::MAX_ENDS;
 use onnx_ir::{GraphProto, TensorShapeProto, ValueInfoProto};
 
 use super::MAX_VALUE_ELEMENTS;
@@ -51,7 +52,7 @@ pub(super) fn read<'m>(
     }
 
     let mut inputs: Vec<Input> = Vec::new();
-    let mut batch = None;
+    let mut batch: Option<(Option<usize>, &str)> = None;
     let is_read = |i: &&&ValueInfoProto| reads.contains(i.name.as_str());
     for input in all.iter().filter(is_read) {
         if inputs.iter().any(|other| other.name == input.name) {
@@ -63,9 +64,22 @@ pub(super) fn read<'m>(
             None => names.len() == 1,
         });
         let shape = &input.type_.tensor_type().shape;
-        let sample = match sample_shape(input, given, options.sample.as_deref(), source) {
+        // Of several inputs it isn't known which the samples are for.
+        let samples = options.sample.as_deref().filter(|_| all.iter().filter(is_read).count() == 1);
+        let sample = match sample_shape(input, given, samples, source) {
             Ok((extent, sample)) => {
-                batch = batch.or(extent);
+                let first = *batch.get_or_insert((extent, input.name.as_str()));
+                match (first, extent) {
+                    ((Some(one), name), Some(other)) if one != other => {
+                        let problem = format!(
+                            "its batch is {other}, but that of the input '{name}' is {one}"
+                        );
+                        let hint = "export the model with one batch, the first axis of every input";
+                        refuse(Refusal::new(problem, hint), &[&input.name], "input");
+                    }
+                    ((None, _), Some(_)) => batch = Some((extent, &input.name)),
+                    _ => {}
+                }
                 Some(sample)
             }
             Err(refusal) => {
@@ -75,31 +89,26 @@ pub(super) fn read<'m>(
         };
         inputs.push(Input { name: &input.name, sample, has_batch: shape.dim.len() != 1 });
     }
-    let read: Vec<&str> = inputs.iter().map(|i| i.name).collect();
-    if read.len() > 1 {
-        let problem = format!("expected one input, found {}", read.len());
-        let hint = "export the model with one input that holds them all, or cut it with \
-                    onnx.utils.extract_model";
-        refuse(Refusal::new(problem, hint), &read, "inputs");
-    }
-
     let mut outputs: Vec<&str> = Vec::new();
     for output in &graph.output {
         if !outputs.contains(&output.name.as_str()) {
             outputs.push(&output.name);
         }
     }
-    match outputs.len() {
-        1 => {}
-        0 => refuse(Refusal::invalid("expected one output, found none"), &["outputs"], "model"),
-        n => {
-            let problem = format!("expected one output, found {n}");
-            let hint = "export the model with one output that joins them (Concat), or quantize one \
-                        part for each output: onnx.utils.extract_model";
-            refuse(Refusal::new(problem, hint), &outputs, "outputs");
+    if outputs.is_empty() {
+        refuse(Refusal::invalid("expected an output, found none"), &["outputs"], "model");
+    }
+    for (what, count) in [("inputs", inputs.len()), ("outputs", outputs.len())] {
+        if count > MAX_ENDS {
+            let problem = format!("expected at most {MAX_ENDS}, found {count}");
+            refuse(
+                Refusal::new(problem, "models for microcontrollers have fewer"),
+                &[what],
+                "model",
+            );
         }
     }
-    (Interface { inputs, outputs, batch }, problems)
+    (Interface { inputs, outputs, batch: batch.and_then(|(extent, _)| extent) }, problems)
 }
 
 /// The shapes of one sample that the file states for values, the batch left out.

@@ -23,8 +23,8 @@ pub(super) fn raw_type(element: Element) -> &'static str {
 
 /// The values of the placeholders in the templates.
 pub(super) fn values(program: &Program, id: &str) -> [(&'static str, String); 10] {
-    let rule = InputRule::new(program);
-    let input = &program.tensors[program.input.0];
+    let rule = InputRule::new(program, &program.inputs[0]);
+    let input = program.input_tensor(&program.inputs[0]);
     let arithmetic = match rule.rules {
         Rules::Tables(_) => "Integer arithmetic: the table holds the result for each raw element.",
         Rules::Formula { .. } => {
@@ -32,7 +32,7 @@ pub(super) fn values(program: &Program, id: &str) -> [(&'static str, String); 10
         }
     };
     [
-        ("RULE", rule_text(program, raw_type(rule.element))),
+        ("RULE", rule_text(&program.inputs[0].preprocessing, raw_type(rule.element))),
         ("RULE_ARITHMETIC", arithmetic.to_owned()),
         ("RAW_TYPE", raw_type(rule.element).to_owned()),
         ("INPUT_MIN", parenthesized(input.grid.min)),
@@ -76,7 +76,7 @@ fn table(name: &str, index: &Index) -> String {
 }
 
 fn quantize_input(program: &Program, rule: &InputRule, id: &str) -> String {
-    let (walk, input) = (&rule.walk, c_type(program.tensors[program.input.0].dtype));
+    let (walk, input) = (&rule.walk, c_type(program.input_tensor(&program.inputs[0]).dtype));
     let [raw_index, rule_index] = [&walk.indices[0], &walk.indices[1]];
     let raw = format!("raw[{}]", walk.expression(raw_index, "raw_places"));
     let which = walk.expression(rule_index, "rules");
@@ -150,7 +150,7 @@ fn formula(scale: f32, mean: &[f32], std: &[f32]) -> String {
 }
 
 fn quantize_preprocessed(program: &Program) -> String {
-    let walk = source_walk(&program.input_border);
+    let walk = source_walk(&program.inputs[0].border);
     let index = walk.expression(&walk.indices[0], "places");
     let table = local(&table("places", &walk.indices[0]));
     let body = loops(&walk, &format!("input[next++] = quantize(values[{index}]);\n"));
@@ -158,7 +158,7 @@ fn quantize_preprocessed(program: &Program) -> String {
 }
 
 fn dequantize_output(program: &Program, id: &str) -> String {
-    let walk = source_walk(&program.output_border);
+    let walk = source_walk(&program.outputs[0].border);
     let index = walk.expression(&walk.indices[0], "places");
     let table = local(&table("places", &walk.indices[0]));
     let prefix = id.to_ascii_uppercase();
@@ -175,17 +175,17 @@ fn local(definition: &str) -> String {
 }
 
 fn declarations(program: &Program, id: &str) -> String {
-    let output = c_type(program.tensors[program.output.0].dtype);
+    let output = c_type(program.output_tensor(&program.outputs[0]).dtype);
     let prefix = id.to_ascii_uppercase();
     let mut text = String::new();
-    if is_vector(program) {
+    if is_vector(&program.outputs[0]) {
         text.push_str(&format!(
             "\n/* The index of the output's largest element, the first of equals. */\nsize_t \
              {id}_argmax(const {output} *output);\n"
         ));
     }
-    if !program.classes.is_empty() {
-        let count = program.classes.len();
+    if !program.outputs[0].classes.is_empty() {
+        let count = program.outputs[0].classes.len();
         text.push_str(&format!(
             "\n#define {prefix}_CLASSES {count}\n/* The name of a class; NULL beyond the last one. \
              */\nconst char *{id}_class_name(size_t index);\n"
@@ -195,11 +195,11 @@ fn declarations(program: &Program, id: &str) -> String {
 }
 
 fn definitions(program: &Program, id: &str) -> String {
-    let tensor = &program.tensors[program.output.0];
+    let tensor = program.output_tensor(&program.outputs[0]);
     let output = c_type(tensor.dtype);
     let mut text = String::new();
-    if is_vector(program) {
-        let walk = source_walk(&program.output_border);
+    if is_vector(&program.outputs[0]) {
+        let walk = source_walk(&program.outputs[0].border);
         let index = walk.expression(&walk.indices[0], "places");
         let table = local(&table("places", &walk.indices[0]));
         let lowest = match tensor.dtype {
@@ -220,10 +220,13 @@ fn definitions(program: &Program, id: &str) -> String {
             tensor.len()
         ));
     }
-    if !program.classes.is_empty() {
-        let names: String =
-            program.classes.iter().map(|class| format!("        {},\n", literal(class))).collect();
-        let count = program.classes.len();
+    if !program.outputs[0].classes.is_empty() {
+        let names: String = program.outputs[0]
+            .classes
+            .iter()
+            .map(|class| format!("        {},\n", literal(class)))
+            .collect();
+        let count = program.outputs[0].classes.len();
         text.push_str(&format!(
             "\nconst char *{id}_class_name(size_t index)\n{{\n    static const char *const \
              names[{count}] = {{\n{names}    }};\n\n    return index < {count}u ? names[index] : \

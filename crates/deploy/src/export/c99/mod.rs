@@ -118,10 +118,10 @@ fn flash_constant_bytes(program: &Placed) -> usize {
 
 /// The values of the placeholders in the templates, except those of input and output.
 fn values(program: &Placed, self_test: &SelfTest, target: &Target, id: &str) -> Values {
-    let input = &program.tensors[program.input.0];
-    let output = &program.tensors[program.output.0];
+    let input = program.input_tensor(&program.inputs[0]);
+    let output = program.output_tensor(&program.outputs[0]);
     let samples = &self_test.samples;
-    let raw = io::raw_type(program.preprocessing.element);
+    let raw = io::raw_type(program.inputs[0].preprocessing.element);
     let mut values = Values::from([
         ("NAME", id.to_owned()),
         ("PREFIX", id.to_ascii_uppercase()),

@@ -44,9 +44,10 @@ pub(super) fn source(program: &Placed, id: &str) -> String {
     }
     let stream_header =
         if program.streams().is_empty() { "" } else { "#include \"bptq_stream.h\"\n" };
-    let [input_type, output_type] =
-        [program.input, program.output].map(|id| c_type(program.tensors[id.0].dtype));
-    let [input_place, output_place] = [program.input, program.output].map(|id| place(program, id));
+    let [input_type, output_type] = [program.inputs[0].tensor, program.outputs[0].tensor]
+        .map(|id| c_type(program.tensors[id.0].dtype));
+    let [input_place, output_place] =
+        [program.inputs[0].tensor, program.outputs[0].tensor].map(|id| place(program, id));
     let title = comment(&program.name);
     let header = match program.kernels() {
         Kernels::Portable => "bptq.h",

@@ -60,7 +60,7 @@ pub(super) fn values(
     program: &Program,
 ) -> Vec<(&'static str, String)> {
     let mut values = firmware::values(board).to_vec();
-    let wide = program.tensors[program.input.0].dtype == DType::I16;
+    let wide = program.input_tensor(&program.inputs[0]).dtype == DType::I16;
     let processor = match target.name {
         "cortex-m33" | "cortex-m55" => format!(", \"-C\", \"target-cpu={}\"", target.name),
         _ => String::new(),

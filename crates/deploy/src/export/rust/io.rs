@@ -22,15 +22,16 @@ pub(super) fn raw_type(element: Element) -> &'static str {
 
 /// The file.
 pub(super) fn source(program: &Program) -> String {
-    let rule = InputRule::new(program);
+    let rule = InputRule::new(program, &program.inputs[0]);
     let raw = raw_type(rule.element);
-    let [input, output] = [program.input, program.output].map(|id| &program.tensors[id.0]);
+    let [input, output] =
+        [program.inputs[0].tensor, program.outputs[0].tensor].map(|id| &program.tensors[id.0]);
     let (input_type, output_type) = (rust_type(input.dtype), rust_type(output.dtype));
     let arithmetic = match rule.rules {
         Rules::Tables(_) => "Integer arithmetic: a table holds the result for each raw element.",
         Rules::Formula { .. } => "In floats, which processors without a unit for them emulate.",
     };
-    let sources = [source_walk(&program.input_border), source_walk(&program.output_border)];
+    let sources = [source_walk(&program.inputs[0].border), source_walk(&program.outputs[0].border)];
     let [input_walk, output_walk] = &sources;
     let (constants, statements) = raw_rule(&rule, input_type);
     let from_raw = loops(&rule.walk, "input.iter_mut()", &statements);
@@ -97,7 +98,7 @@ fn set(values: &mut [f32], index: usize, value: f32) {{
     }}
 }}
 ",
-        rule_text(program, raw),
+        rule_text(&program.inputs[0].preprocessing, raw),
         argmax(program, output_walk, output_type),
         classes(program),
     )
@@ -217,7 +218,7 @@ fn loops(walk: &Walk, elements: &str, body: &str) -> String {
 }
 
 fn argmax(program: &Program, walk: &Walk, output_type: &str) -> String {
-    if !is_vector(program) {
+    if !is_vector(&program.outputs[0]) {
         return String::new();
     }
     let index = walk.expression(&walk.indices[0], "OUTPUT_PLACES");
@@ -245,11 +246,12 @@ pub fn argmax(output: &[{output_type}; OUTPUT_LENGTH]) -> usize {{
 }
 
 fn classes(program: &Program) -> String {
-    if program.classes.is_empty() {
+    if program.outputs[0].classes.is_empty() {
         return String::new();
     }
-    let names: String = program.classes.iter().map(|class| format!("    {class:?},\n")).collect();
-    let count = program.classes.len();
+    let names: String =
+        program.outputs[0].classes.iter().map(|class| format!("    {class:?},\n")).collect();
+    let count = program.outputs[0].classes.len();
     format!(
         "
 /// The names of the classes.

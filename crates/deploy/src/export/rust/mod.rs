@@ -79,7 +79,7 @@ const fn parameter_bytes(op: &IntOp) -> usize {
 
 /// Bytes of RAM: the arena, and an output of 16-bit elements, which the arena holds as bytes.
 fn ram_bytes(program: &Placed) -> usize {
-    let output = &program.tensors[program.output.0];
+    let output = program.output_tensor(&program.outputs[0]);
     let copy = if output.dtype == DType::I16 { output.bytes() } else { 0 };
     (program.arena_bytes() + copy).next_multiple_of(ALIGNMENT)
 }
@@ -222,9 +222,9 @@ fn values(
     options: &Options,
 ) -> Result<Values, ExportError> {
     let id = options.identifier(program)?;
-    let input = &program.tensors[program.input.0];
-    let output = &program.tensors[program.output.0];
-    let raw = io::raw_type(program.preprocessing.element);
+    let input = program.input_tensor(&program.inputs[0]);
+    let output = program.output_tensor(&program.outputs[0]);
+    let raw = io::raw_type(program.inputs[0].preprocessing.element);
     let features = if program.kernels() == Kernels::Dsp { "\"dsp\"" } else { "" };
     let mut values = Values::from([
         ("TITLE", comment(if program.name.is_empty() { &id } else { &program.name })),
@@ -270,10 +270,11 @@ fn samples(self_test: &SelfTest, input: &IntTensor, output: &IntTensor) -> Strin
 
 /// The struct with its methods, for the types of the input and the output.
 fn model_struct(program: &Placed) -> Result<String, ExportError> {
-    let [input, output] = [program.input, program.output].map(|id| &program.tensors[id.0]);
+    let [input, output] =
+        [program.inputs[0].tensor, program.outputs[0].tensor].map(|id| &program.tensors[id.0]);
     let places = Values::from([
-        ("INPUT_OFFSET", program.offset(program.input).to_string()),
-        ("OUTPUT_OFFSET", program.offset(program.output).to_string()),
+        ("INPUT_OFFSET", program.offset(program.inputs[0].tensor).to_string()),
+        ("OUTPUT_OFFSET", program.offset(program.outputs[0].tensor).to_string()),
     ]);
     let (wide_input, wide_output) = (input.dtype == DType::I16, output.dtype == DType::I16);
     let pick = |wide: bool, byte: &str, word: &str| places.fill(if wide { word } else { byte });

@@ -2,8 +2,8 @@
 
 use super::names::comment;
 use crate::border::Border;
-use crate::preprocess::{DataLayout, Element};
-use crate::program::Program;
+use crate::preprocess::{DataLayout, Element, Preprocessing};
+use crate::program::{Input, Output, Program};
 
 /// Tables of 256 elements that an export has at most; more channels with rules of their own compute
 /// in floats.
@@ -133,11 +133,11 @@ pub(crate) enum Rules {
 }
 
 impl InputRule {
-    /// The rule that a program records.
-    pub(crate) fn new(program: &Program) -> Self {
-        let (rule, shape) = (&program.preprocessing, &program.input_border.source_shape);
-        let grid = program.tensors[program.input.0].grid;
-        let places = program.input_border.places();
+    /// The rule that a program records for an input.
+    pub(crate) fn new(program: &Program, input: &Input) -> Self {
+        let (rule, shape) = (&input.preprocessing, &input.border.source_shape);
+        let grid = program.input_tensor(input).grid;
+        let places = input.border.places();
         let channels: Vec<usize> = match rule.mean.len().max(rule.std.len()) {
             0 | 1 => vec![0; places.len()],
             _ => places.iter().map(|&place| rule.channel(shape, place)).collect(),
@@ -185,16 +185,16 @@ pub(crate) fn source_walk(border: &Border) -> Walk {
     Walk::new(&[border.places()])
 }
 
-/// Whether the output is a vector, whose largest element may name a class.
-pub(crate) fn is_vector(program: &Program) -> bool {
-    let shape = &program.output_border.source_shape;
+/// Whether an output is a vector, whose largest element may name a class.
+pub(crate) fn is_vector(output: &Output) -> bool {
+    let shape = &output.border.source_shape;
     shape.iter().filter(|&&extent| extent > 1).count() == 1
 }
 
 /// What a README says of where elements lie: in a raw sample, in the program's input and in its output.
 pub(crate) fn layout_text(program: &Program, raw_type: &str) -> String {
-    let rule = &program.preprocessing;
-    let (input, output) = (&program.input_border, &program.output_border);
+    let rule = &program.inputs[0].preprocessing;
+    let (input, output) = (&program.inputs[0].border, &program.outputs[0].border);
     let mut text = String::from("Where elements lie, counted from 0:\n\n");
     let shape = &input.source_shape;
     let raw_places: Vec<usize> = {
@@ -223,13 +223,12 @@ pub(crate) fn layout_text(program: &Program, raw_type: &str) -> String {
         &inverse(&output.places()),
         "output",
     ));
-    text.push_str(&format!("- Preprocessing: `{}`", rule_text(program, raw_type)));
+    text.push_str(&format!("- Preprocessing: `{}`", rule_text(rule, raw_type)));
     text
 }
 
 /// The preprocessing as a formula.
-pub(crate) fn rule_text(program: &Program, raw_type: &str) -> String {
-    let rule = &program.preprocessing;
+pub(crate) fn rule_text(rule: &Preprocessing, raw_type: &str) -> String {
     let list = |values: &[f32]| match values {
         [one] => format!("{one:?}"),
         many => format!("{many:?}[channel]"),

@@ -8,7 +8,8 @@ use crate::run::{InputSizeError, Interpreter, Path};
 /// Samples that an export carries to prove itself on its target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SelfTest {
-    /// Input bytes and the output bytes that they must give, 16-bit elements low byte first.
+    /// The bytes of all inputs, one after the other, and those of all outputs that they must give,
+    /// 16-bit elements low byte first.
     pub samples: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
@@ -16,7 +17,7 @@ impl SelfTest {
     /// Expects of each input what the reference kernels give.
     ///
     /// # Errors
-    /// If an input has another size than the program's input tensor.
+    /// If an input has another size than the program's inputs together.
     pub fn new(program: &Placed, inputs: &[Vec<u8>]) -> Result<Self, InputSizeError> {
         let mut interpreter = Interpreter::new(program, Path::Reference);
         let samples = inputs
@@ -34,8 +35,11 @@ impl SelfTest {
         if self.samples.is_empty() {
             return Err(ExportError::NoSamples);
         }
-        let input_bytes = program.tensors[program.input.0].bytes();
-        let output_bytes = program.tensors[program.output.0].bytes();
+        if program.inputs.len() != 1 || program.outputs.len() != 1 {
+            let (inputs, outputs) = (program.inputs.len(), program.outputs.len());
+            return Err(ExportError::Ends { inputs, outputs });
+        }
+        let (input_bytes, output_bytes) = (program.input_bytes(), program.output_bytes());
         for (sample, (input, output)) in self.samples.iter().enumerate() {
             for (what, expected, found) in
                 [("input", input_bytes, input.len()), ("output", output_bytes, output.len())]
