@@ -9,6 +9,7 @@ mod draw;
 pub(crate) mod layers;
 mod program;
 mod streamed;
+mod values;
 mod weighted;
 
 use burn_ptq_deploy::place::Placed;
@@ -92,6 +93,7 @@ generators! {
     Transpose => transpose,
     Pack => pack,
     Unpack => unpack,
+    BatchMatMul => values::batch_matmul,
 }
 
 /// The problems of all operations, or of those that `BURN_PTQ_OPERATIONS` lists with commas.
@@ -359,9 +361,10 @@ fn pad(draw: &mut Draw) -> Option<Problem> {
     program.finish(IntOp::Pad { input, before, after, value }, &[x], output)
 }
 
+/// Every order of three axes.
+const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+
 fn transpose(draw: &mut Draw) -> Option<Problem> {
-    const ORDERS: [[usize; 3]; 6] =
-        [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
     let (wide, input, axes) = (draw.chance(25), draw.shape(6, 7), draw.pick(&ORDERS));
     let program = Program::new(draw, wide, input);
     let x = program.input();

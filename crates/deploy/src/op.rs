@@ -3,7 +3,7 @@
 //! Every match over [`IntOp`] names every operation, so that a new one does not compile until each
 //! question has its answer.
 
-use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, PoolGeometry};
+use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, MatMulGeometry, PoolGeometry};
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::packing::PackedWeights;
 use burn_ptq_kernels::params::{AddParams, Clamp};
@@ -232,6 +232,15 @@ pub enum IntOp {
     Pack,
     /// Stores elements one to a byte again; input and output share the grid.
     Unpack,
+    /// Products of matrices of two activations.
+    BatchMatMul {
+        /// Extents, and where elements are.
+        geometry: MatMulGeometry,
+        /// `scale_a * scale_b / scale_output`, times a constant factor.
+        multiplier: Multiplier,
+        /// Bounds of the output.
+        clamp: Clamp,
+    },
 }
 
 /// The operations without weights, as a pattern: the last arm of matches that are about weights.
@@ -251,6 +260,7 @@ macro_rules! weightless {
             | $crate::op::IntOp::Transpose { .. }
             | $crate::op::IntOp::Pack
             | $crate::op::IntOp::Unpack
+            | $crate::op::IntOp::BatchMatMul { .. }
     };
 }
 pub(crate) use weightless;
@@ -289,6 +299,7 @@ impl IntOp {
             IntOp::Transpose { .. } => "Transpose",
             IntOp::Pack => "Pack",
             IntOp::Unpack => "Unpack",
+            IntOp::BatchMatMul { .. } => "BatchMatMul",
         }
     }
 
@@ -305,7 +316,7 @@ impl IntOp {
     /// The number of inputs.
     pub fn arity(&self) -> usize {
         match self {
-            IntOp::Add { .. } | IntOp::Mul { .. } => 2,
+            IntOp::Add { .. } | IntOp::Mul { .. } | IntOp::BatchMatMul { .. } => 2,
             // At least one: without inputs there is nothing to join.
             IntOp::Concat { chunks, .. } => chunks.len().max(1),
             IntOp::Conv2d { .. }
@@ -344,7 +355,8 @@ impl IntOp {
             | IntOp::MaxPool { .. }
             | IntOp::Concat { .. }
             | IntOp::Pad { .. }
-            | IntOp::Transpose { .. } => ElementTypes::Same,
+            | IntOp::Transpose { .. }
+            | IntOp::BatchMatMul { .. } => ElementTypes::Same,
         }
     }
 
@@ -356,7 +368,21 @@ impl IntOp {
             IntOp::FullyConnected { rows, in_features, out_features, .. } => {
                 *rows * *in_features * *out_features
             }
-            weightless!() => 0,
+            IntOp::BatchMatMul { geometry, .. } => geometry.macs(),
+            IntOp::Add { .. }
+            | IntOp::Mul { .. }
+            | IntOp::AveragePool { .. }
+            | IntOp::MaxPool { .. }
+            | IntOp::Table8 { .. }
+            | IntOp::Table16 { .. }
+            | IntOp::Softmax { .. }
+            | IntOp::LogSoftmax { .. }
+            | IntOp::Requantize { .. }
+            | IntOp::Concat { .. }
+            | IntOp::Pad { .. }
+            | IntOp::Transpose { .. }
+            | IntOp::Pack
+            | IntOp::Unpack => 0,
         }
     }
 
@@ -380,7 +406,8 @@ impl IntOp {
             | IntOp::Pad { .. }
             | IntOp::Transpose { .. }
             | IntOp::Pack
-            | IntOp::Unpack => false,
+            | IntOp::Unpack
+            | IntOp::BatchMatMul { .. } => false,
         }
     }
 
@@ -395,7 +422,8 @@ impl IntOp {
             | IntOp::AveragePool { .. }
             | IntOp::MaxPool { .. }
             | IntOp::Table8 { .. }
-            | IntOp::Requantize { .. } => true,
+            | IntOp::Requantize { .. }
+            | IntOp::BatchMatMul { .. } => true,
             // Table16 interpolates; the others write grids of their own, or what they read.
             IntOp::Table16 { .. }
             | IntOp::Softmax { .. }
@@ -429,7 +457,8 @@ impl IntOp {
             | IntOp::Pad { .. }
             | IntOp::Transpose { .. }
             | IntOp::Pack
-            | IntOp::Unpack => 1,
+            | IntOp::Unpack
+            | IntOp::BatchMatMul { .. } => 1,
         }
     }
 
@@ -455,7 +484,8 @@ impl IntOp {
             | IntOp::Pad { .. }
             | IntOp::Transpose { .. }
             | IntOp::Pack
-            | IntOp::Unpack => 0,
+            | IntOp::Unpack
+            | IntOp::BatchMatMul { .. } => 0,
         }
     }
 
@@ -483,7 +513,8 @@ impl IntOp {
             | IntOp::Pad { .. }
             | IntOp::Transpose { .. }
             | IntOp::Pack
-            | IntOp::Unpack => {}
+            | IntOp::Unpack
+            | IntOp::BatchMatMul { .. } => {}
         }
         skeleton
     }

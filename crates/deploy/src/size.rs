@@ -90,6 +90,7 @@ pub const fn parameter_bytes(op: &IntOp) -> usize {
         IntOp::Requantize { .. } => 7,
         IntOp::Pad { .. } => 10,
         IntOp::Transpose { .. } => 6,
+        IntOp::BatchMatMul { .. } => 20,
         IntOp::Table8 { .. }
         | IntOp::Table16 { .. }
         | IntOp::Concat { .. }

@@ -188,3 +188,35 @@ impl PoolGeometry {
         Self { input, output, window: self.window.on(rows), ..*self }
     }
 }
+
+/// A product of matrices of two activations, once for each of `batch` pairs.
+///
+/// The elements are read and written where strides say, so that any order of axes in memory, and a
+/// transposed operand, costs nothing: element `(n, i, j)` of the product is at
+/// `n * output[0] + i * output[1] + j * output[2]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize))]
+pub struct MatMulGeometry {
+    /// Pairs of matrices.
+    pub batch: usize,
+    /// Rows of the first matrix and of the product.
+    pub rows: usize,
+    /// Columns of the second matrix and of the product.
+    pub columns: usize,
+    /// Columns of the first matrix and rows of the second.
+    pub inner: usize,
+    /// Steps in the first input from pair to pair (0 if all read the same matrix), row to row, and
+    /// column to column.
+    pub a: [usize; 3],
+    /// The same in the second input.
+    pub b: [usize; 3],
+    /// The same in the output.
+    pub output: [usize; 3],
+}
+
+impl MatMulGeometry {
+    /// Multiply-accumulates.
+    pub const fn macs(&self) -> usize {
+        self.batch * self.rows * self.columns * self.inner
+    }
+}

@@ -64,6 +64,12 @@ impl Multiplier {
         Self::from_real(f64::from(input) * f64::from(weight) / f64::from(output))
     }
 
+    /// The multiplier of a product of two activations, computed as TensorFlow Lite does: their scales
+    /// are multiplied in f32.
+    pub fn of_product(a: f32, b: f32, output: f32) -> Option<Self> {
+        Self::from_real(f64::from(a * b) / f64::from(output))
+    }
+
     /// The same factor with the right shift drawn into the significand, so that
     /// [`apply`](Self::apply) rounds once instead of twice.
     ///

@@ -26,6 +26,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("reference/elementwise.rs", include_str!("reference/elementwise.rs")),
     ("reference/layout.rs", include_str!("reference/layout.rs")),
     ("reference/log_softmax.rs", include_str!("reference/log_softmax.rs")),
+    ("reference/matmul.rs", include_str!("reference/matmul.rs")),
     ("reference/mod.rs", include_str!("reference/mod.rs")),
     ("reference/pool.rs", include_str!("reference/pool.rs")),
     ("reference/softmax.rs", include_str!("reference/softmax.rs")),

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use burn_ptq_deploy::place::Placed;
 use burn_ptq_deploy::program::{Broadcast, DType, IntNode, IntOp, IntTensor, TensorId, Weighted};
 use burn_ptq_deploy::run::{self, Interpreter};
-use burn_ptq_kernels::geometry::Window;
+use burn_ptq_kernels::geometry::{MatMulGeometry, Window};
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::{AddParams, Clamp};
@@ -386,6 +386,14 @@ fn describe_node(
             file.operator(("TRANSPOSE", 2), "TransposeOptions", json!({}), &[x, order], y);
             Ok(y)
         }
+        IntOp::BatchMatMul { geometry, multiplier, clamp } => {
+            let [a, b, y] = [input, inputs[1], output].map(|tensor| tensor.grid.scale);
+            ensure_derived(&[*multiplier], Multiplier::of_product(a, b, y))?;
+            if activation(*clamp, output)? != NONE {
+                return Err("BATCH_MATMUL has no fused activation".into());
+            }
+            Ok(describe_matmul(file, geometry, inputs, output))
+        }
         IntOp::Table8 { .. } | IntOp::Table16 { .. } => Err("there are no tables".into()),
         IntOp::Pack | IntOp::Unpack => Err("activations are not packed".into()),
         IntOp::LogSoftmax { .. } => Err("LOG_SOFTMAX approximates the logarithm otherwise".into()),
@@ -408,6 +416,56 @@ fn describe_pair(
     };
     let pair = [file.input(inputs[0], &first), file.input(inputs[1], &second)];
     (pair, file.activation(output, &first))
+}
+
+/// A product of matrices whose axes are put in order first, and the product's afterwards.
+fn describe_matmul(
+    file: &mut File,
+    g: &MatMulGeometry,
+    inputs: &[&IntTensor],
+    output: &IntTensor,
+) -> usize {
+    // The axes from the outermost in memory to the innermost; an axis without a step has one element.
+    let stored = |extents: [usize; 3], strides: [usize; 3]| {
+        let mut order = [0, 1, 2];
+        order.sort_by_key(|&axis| std::cmp::Reverse((strides[axis].max(1), extents[axis])));
+        let extents = [0, 1, 2].map(|axis| if strides[axis] == 0 { 1 } else { extents[axis] });
+        // An axis of step 0 goes to the front.
+        order.sort_by_key(|&axis| strides[axis] != 0);
+        (order, extents)
+    };
+    let place = |order: [usize; 3], axis: usize| {
+        order.iter().position(|&a| a == axis).expect("a permutation") as i32
+    };
+    let transposed = |file: &mut File, x: usize, axes: [i32; 3], y: usize| {
+        let order = file.constant("INT32", &[3], &axes);
+        file.operator(("TRANSPOSE", 2), "TransposeOptions", json!({}), &[x, order], y);
+        y
+    };
+    let extents = [[g.batch, g.rows, g.inner], [g.batch, g.inner, g.columns]];
+    let mut adjoint = [false; 2];
+    let mut operands = [0; 2];
+    for (side, strides) in [g.a, g.b].into_iter().enumerate() {
+        let (order, extents) = stored(extents[side], strides);
+        let shape = order.map(|axis| extents[axis]);
+        let x = file.input(inputs[side], &shape);
+        adjoint[side] = order == [0, 2, 1];
+        operands[side] = if order == [0, 1, 2] || adjoint[side] {
+            x
+        } else {
+            let y = file.activation(inputs[side], &extents);
+            transposed(file, x, [0, 1, 2].map(|axis| place(order, axis)), y)
+        };
+    }
+    let options = json!({ "adjX": adjoint[0], "adjY": adjoint[1] });
+    let product = file.activation(output, &[g.batch, g.rows, g.columns]);
+    file.operator(("BATCH_MATMUL", 4), "BatchMatMulOptions", options, &operands, product);
+    let (order, extents) = stored([g.batch, g.rows, g.columns], g.output);
+    if order == [0, 1, 2] {
+        return product;
+    }
+    let y = file.activation(output, &order.map(|axis| extents[axis]));
+    transposed(file, product, order.map(|axis| axis as i32), y)
 }
 
 fn type_name(dtype: DType) -> &'static str {

@@ -89,7 +89,8 @@ fn shifts(node: &Node) -> bool {
         | Op::Pad(_)
         | Op::Requantize(_)
         | Op::Softmax(_)
-        | Op::LogSoftmax(_) => false,
+        | Op::LogSoftmax(_)
+        | Op::MatMul(_) => false,
     };
     op && node.clamp.is_none_or(|clamp| clamp.min <= 0.0 && clamp.max == f32::INFINITY)
 }

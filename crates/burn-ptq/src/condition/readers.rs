@@ -92,7 +92,8 @@ pub(super) fn scales(node: &Node, accepts: impl Fn(Clamp) -> bool) -> bool {
         | Op::Concat(_)
         | Op::Requantize(_)
         | Op::Softmax(_)
-        | Op::LogSoftmax(_) => true,
+        | Op::LogSoftmax(_)
+        | Op::MatMul(_) => true,
     };
     op && node.clamp.is_none_or(accepts)
 }

@@ -132,7 +132,8 @@ impl Expected {
             | Op::MaxPool(_)
             | Op::Unary(_)
             | Op::Softmax(_)
-            | Op::LogSoftmax(_) => None,
+            | Op::LogSoftmax(_)
+            | Op::MatMul(_) => None,
         }
     }
 

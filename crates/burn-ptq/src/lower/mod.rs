@@ -6,6 +6,7 @@
 //! elements at the end of a network becomes part of the output's border (`ending`).
 
 mod ending;
+mod matmul;
 mod weighted;
 mod window;
 
@@ -296,14 +297,14 @@ impl Lowering<'_> {
                 let params = AddParams::new(scale(a), scale(b), scale(out), self.is_wide(out))
                     .ok_or_else(|| no_multiplier(node))?;
                 let (broadcast, clamp) = (self.broadcast(node), self.clamp(node));
-                self.elementwise(node, IntOp::Add { params, broadcast, clamp });
+                self.pointwise(node, IntOp::Add { params, broadcast, clamp });
             }
             Op::Mul(_) => {
                 let scale = |v| f64::from(self.grid(v).scale);
                 let real = scale(node.inputs[0]) * scale(node.inputs[1]) / scale(node.output);
                 let multiplier = self.rounding_as_needed(node, self.multiplier(node, real)?);
                 let (broadcast, clamp) = (self.broadcast(node), self.clamp(node));
-                self.elementwise(node, IntOp::Mul { multiplier, broadcast, clamp });
+                self.pointwise(node, IntOp::Mul { multiplier, broadcast, clamp });
             }
             Op::Clip(op) => {
                 let grid = self.grid(node.output);
@@ -323,7 +324,7 @@ impl Lowering<'_> {
                 } else {
                     IntOp::Table8 { table: kernels::table8(f, input, output).to_vec() }
                 };
-                self.elementwise(node, table);
+                self.pointwise(node, table);
             }
             Op::AveragePool(op) => self.average_pool(node, op)?,
             Op::MaxPool(op) => {
@@ -377,6 +378,7 @@ impl Lowering<'_> {
                 };
                 self.along(node, ENDING_IN[axis], int);
             }
+            Op::MatMul(op) => self.matmul(node, op)?,
         }
         Ok(())
     }
@@ -422,7 +424,7 @@ impl Lowering<'_> {
         let scale = |v| f64::from(self.grid(v).scale);
         let multiplier = self.multiplier(node, scale(node.inputs[0]) / scale(node.output))?;
         let multiplier = self.rounding_as_needed(node, multiplier);
-        self.elementwise(node, IntOp::Requantize { multiplier, clamp });
+        self.pointwise(node, IntOp::Requantize { multiplier, clamp });
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 
 mod fold_affine_after;
 mod fold_affine_before;
+mod fold_factor;
 mod fuse_clip;
 mod merge_affine;
 mod remove_dead;
@@ -29,6 +30,7 @@ pub const PASSES: &[Pass] = &[
     Pass { name: "merge-affine", run: merge_affine::run },
     Pass { name: "fold-affine-after", run: fold_affine_after::run },
     Pass { name: "fold-affine-before", run: fold_affine_before::run },
+    Pass { name: "fold-factor", run: fold_factor::run },
     Pass { name: "fuse-clip", run: fuse_clip::run },
     Pass { name: "remove-dead", run: remove_dead::run },
 ];

@@ -35,6 +35,14 @@ pub(crate) fn possible(node: &Node, inputs: &[Range]) -> Range {
                 .into_iter()
                 .flat_map(|a| [inputs[1].min, inputs[1].max].map(|b| a * f64::from(b))),
         ),
+        Op::MatMul(op) => {
+            let ends = [low, high]
+                .into_iter()
+                .flat_map(|a| [inputs[1].min, inputs[1].max].map(|b| a * f64::from(b)));
+            let (low, high) = hull(ends);
+            let terms = op.inner as f64 * f64::from(op.factor);
+            (low * terms, high * terms)
+        }
         Op::Unary(op) => {
             // Monotone except for HardSwish, whose minimum is at -1.5.
             let ends = [low, -1.5_f64.clamp(low, high), high];
@@ -74,6 +82,7 @@ pub(crate) fn smallest_scale(node: &Node, inputs: &[Grid]) -> f64 {
             reach(0) + reach(1)
         }
         Op::Mul(_) => reach(0) * reach(1),
+        Op::MatMul(op) => reach(0) * reach(1) * op.inner as f64 * f64::from(op.factor),
         Op::Clip(_) | Op::Requantize(_) => reach(0),
         // Tables, movements and what keeps to its input's grid.
         Op::Unary(_)

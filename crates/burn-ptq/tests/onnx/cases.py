@@ -169,6 +169,39 @@ def fully_connected():
          {"w": w, "b": rand(4), "v": rand(4, 3), "c": rand(3)})
 
 
+def products():
+    """Products of matrices of two values, and of one constant matrix a head."""
+    for name, shape in (("rank_3", (5, 6)), ("rank_4", (3, 5, 6))):
+        turned = list(range(len(shape) + 1))
+        turned[-2:] = turned[-1], turned[-2]
+        case(f"product_{name}",
+             [node("Relu", "x", "a"), node("MatMul", ["x", "v"], "b"), node("MatMul", ["b", "a"])],
+             shape, {"v": rand(shape[-1], shape[-2])})
+        case(f"product_turned_{name}",
+             [node("Transpose", "x", "t", perm=turned), node("MatMul", ["x", "t"])], shape)
+        case(f"product_first_turned_{name}",
+             [node("Transpose", "x", "t", perm=turned), node("MatMul", ["t", "x"])], shape)
+        case(f"product_scaled_{name}",
+             [node("Transpose", "x", "t", perm=turned), node("MatMul", ["x", "t"], "p"),
+              node("Mul", ["p", "s"], "m"), node("Softmax", "m", "q", axis=-1),
+              node("MatMul", ["q", "x"])], shape, {"s": scalar(0.4)})
+        case(f"product_of_scaled_{name}",
+             [node("Div", ["x", "s"], "d"), node("Transpose", "x", "t", perm=turned),
+              node("MatMul", ["d", "t"], "p"), node("Relu", "p")], shape, {"s": scalar(3.0)})
+    case("product_of_one_matrix_with_all",
+         [node("ReduceMean", "x", "m", axes=[1]), node("Transpose", "x", "t", perm=[0, 1, 3, 2]),
+          node("MatMul", ["m", "t"])], (3, 5, 6))
+    case("product_of_all_with_one_matrix",
+         [node("ReduceMean", "x", "m", axes=[1]), node("Transpose", "m", "t", perm=[0, 1, 3, 2]),
+          node("MatMul", ["x", "t"])], (3, 5, 6))
+    for name, shape, weight in (("", (2, 5, 6), (2, 6, 4)), ("_shared_input", (1, 5, 6), (3, 6, 4)),
+                                ("_one_column", (3, 5, 1), (3, 1, 1)),
+                                ("_leading_one", (2, 5, 6), (1, 2, 6, 4))):
+        case(f"matmul_heads{name}", node("MatMul", ["x", "w"]), shape, {"w": rand(*weight)})
+    for name, shape, weight in (("", (2, 5, 6), (2, 4, 5)), ("_shared_input", (1, 5, 6), (3, 4, 5))):
+        case(f"matmul_left_heads{name}", node("MatMul", ["w", "x"]), shape, {"w": rand(*weight)})
+
+
 def normalizations():
     def norm(name, shape, opset=15, **attributes):
         c = shape[0]
@@ -800,7 +833,7 @@ def assets(folder):
 
 
 for family in (convolutions, fully_connected, normalizations, activations, arithmetic, pools,
-               layouts, storage, foldings, files, networks):
+               layouts, storage, foldings, files, networks, products):
     family()
 if len(sys.argv) > 2:
     assets(pathlib.Path(sys.argv[2]))

@@ -154,6 +154,23 @@ typedef struct {
     int32_t axes[3];
 } bptq_transpose;
 
+/* Products of matrices of two activations, one for each of `batch` pairs. Steps are those from pair to
+ * pair, row to row and column to column. */
+typedef struct {
+    int32_t batch;
+    int32_t rows;
+    int32_t columns;
+    int32_t inner;
+    int32_t a_steps[3];
+    int32_t b_steps[3];
+    int32_t output_steps[3];
+    int32_t a_zero_point;
+    int32_t b_zero_point;
+    int32_t output_zero_point;
+    bptq_multiplier multiplier;
+    bptq_clamp clamp;
+} bptq_batch_matmul;
+
 /* `scratch` is only touched when weights are packed; see BPTQ_FILTERS and BPTQ_CHANNELS. */
 void bptq_conv2d_s8(const bptq_conv2d *op, const int8_t *input, int8_t *output, int8_t *scratch);
 void bptq_conv2d_s16(const bptq_conv2d *op, const int16_t *input, int16_t *output,
@@ -173,6 +190,11 @@ void bptq_add_s16(const bptq_elementwise *op, const int16_t *a, const int16_t *b
 void bptq_mul_s8(const bptq_elementwise *op, const int8_t *a, const int8_t *b, int8_t *output);
 void bptq_mul_s16(const bptq_elementwise *op, const int16_t *a, const int16_t *b,
                   int16_t *output);
+
+void bptq_batch_matmul_s8(const bptq_batch_matmul *op, const int8_t *a, const int8_t *b,
+                          int8_t *output);
+void bptq_batch_matmul_s16(const bptq_batch_matmul *op, const int16_t *a, const int16_t *b,
+                           int16_t *output);
 
 /* table[x + 128] for each of `length` inputs x. */
 void bptq_table_s8(const int8_t *table, int32_t length, const int8_t *input, int8_t *output);

@@ -135,7 +135,8 @@ fn runs_on_mve(program: &Program, node: &IntNode) -> bool {
         | IntOp::Pad { .. }
         | IntOp::Transpose { .. }
         | IntOp::Pack
-        | IntOp::Unpack => false,
+        | IntOp::Unpack
+        | IntOp::BatchMatMul { .. } => false,
     }
 }
 

@@ -220,7 +220,8 @@ fn rows_of(program: &Program, node: &IntNode) -> Result<(usize, usize, usize), V
         | IntOp::LogSoftmax { .. }
         | IntOp::Concat { .. }
         | IntOp::Pad { .. }
-        | IntOp::Transpose { .. } => {
+        | IntOp::Transpose { .. }
+        | IntOp::BatchMatMul { .. } => {
             return Err(Violation {
                 subject: Subject::from(node),
                 expected: "an operation that runs row by row".into(),

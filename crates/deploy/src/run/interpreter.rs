@@ -394,6 +394,11 @@ impl<'p> Interpreter<'p> {
                 let input = bytemuck::cast_slice(input(0));
                 reference::unpack_nibbles(input, bytemuck::cast_slice_mut(output));
             }
+            IntOp::BatchMatMul { geometry, multiplier, clamp } => {
+                let zero_points = zero_points(0, 1);
+                let (a, b) = (input(0), input(1));
+                reference::batch_matmul(geometry, *multiplier, zero_points, *clamp, a, b, output);
+            }
         }
     }
 }

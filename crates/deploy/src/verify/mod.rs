@@ -29,6 +29,8 @@
 //!    - multipliers are normalised, with exponents of -31..=30, below 15 where accumulators are wide;
 //!    - accumulators: the largest that any input can give fits 32 bits (64 for 16-bit activations),
 //!      also after the multiplier's left shift and with the output's zero point added;
+//!    - strides: every element that a product of matrices reads lies in its input, and each of its
+//!      output is written once;
 //!    - clamps, tables and pad values lie within the output's grid;
 //!    - pools, `Concat`, `Pad` and `Transpose` have the same grid in and out; softmax has output
 //!      scale 1/256 and zero point -128, log-softmax 16/256 and 127.
@@ -46,6 +48,7 @@
 //!    [`MAX_STREAM_ROWS`](streams::MAX_STREAM_ROWS) rows, so that a file of a few bytes costs neither
 //!    hours nor gigabytes.
 
+mod matmul;
 mod memory;
 mod ops;
 pub mod streams;

@@ -5,6 +5,7 @@ use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::{AddParams, Clamp};
 use burn_ptq_kernels::reference::log_softmax_integer_bits;
 
+use super::matmul::verify_matmul;
 use super::violation::{Violation, ensure};
 use super::weighted::{scaled_bound, verify_multiplier, verify_weighted};
 use super::window::verify_window;
@@ -185,6 +186,11 @@ pub(super) fn verify_op(program: &Program, node: &IntNode) -> Result<(), Violati
             verify_length(node, "output", output, &[input.len()])?;
             verify_same_grid(node, input, output)
         }
+        IntOp::BatchMatMul { geometry, multiplier, clamp } => {
+            let other = &program.tensors[node.inputs[1].0];
+            verify_matmul(node, geometry, [input, other], *multiplier, output)?;
+            verify_clamp(node, *clamp, output)
+        }
     }
 }
 
@@ -235,7 +241,7 @@ fn verify_dtypes(program: &Program, node: &IntNode, output: &IntTensor) -> Resul
     Ok(())
 }
 
-fn verify_length(
+pub(super) fn verify_length(
     node: &IntNode,
     role: &str,
     tensor: &IntTensor,

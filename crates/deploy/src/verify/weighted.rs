@@ -112,12 +112,42 @@ fn verify_accumulator(
     dtype: DType,
     output: &IntTensor,
 ) -> Result<(), Violation> {
+    verify_sums_in(
+        node,
+        format_args!(" in output channel {channel}"),
+        accumulator,
+        multiplier,
+        dtype,
+        output,
+    )
+}
+
+/// Checks that sums of magnitudes up to `accumulator` fit their type, also rescaled.
+pub(super) fn verify_sums(
+    node: &IntNode,
+    accumulator: i64,
+    multiplier: Multiplier,
+    dtype: DType,
+    output: &IntTensor,
+) -> Result<(), Violation> {
+    verify_multiplier(node, multiplier)?;
+    verify_sums_in(node, format_args!(""), accumulator, multiplier, dtype, output)
+}
+
+fn verify_sums_in(
+    node: &IntNode,
+    place: std::fmt::Arguments,
+    accumulator: i64,
+    multiplier: Multiplier,
+    dtype: DType,
+    output: &IntTensor,
+) -> Result<(), Violation> {
     match dtype {
         DType::I8 | DType::I4 => {
             ensure(
                 accumulator <= i64::from(i32::MAX),
                 node,
-                format_args!("accumulators of 32 bits in output channel {channel}"),
+                format_args!("accumulators of 32 bits{place}"),
                 format_args!("values of up to {accumulator}"),
             )?;
             verify_rescaling(node, multiplier, accumulator, output)
@@ -129,10 +159,11 @@ fn verify_accumulator(
                 format_args!("multiplier exponents below {WIDE_EXPONENTS} in 16 bits"),
                 format_args!("{}", multiplier.exponent),
             )?;
+            let separator = if place.as_str() == Some("") { "" } else { "," };
             ensure(
                 fits_after_wide_rescaling(multiplier, accumulator),
                 node,
-                format_args!("accumulators that fit 32 bits rescaled, in output channel {channel}"),
+                format_args!("accumulators that fit 32 bits rescaled{separator}{place}"),
                 format_args!("values of up to {accumulator}, exponent {}", multiplier.exponent),
             )
         }

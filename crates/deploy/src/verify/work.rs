@@ -51,6 +51,7 @@ fn node_steps(program: &Program, node: &IntNode) -> u64 {
             product(&[outputs, height, width])
         }
         IntOp::FullyConnected { in_features, .. } => product(&[outputs, *in_features]),
+        IntOp::BatchMatMul { geometry, .. } => product(&[outputs, geometry.inner]),
         IntOp::Add { .. }
         | IntOp::Mul { .. }
         | IntOp::Table8 { .. }

@@ -8,7 +8,9 @@ use burn_ptq_deploy::program::{
 };
 use burn_ptq_deploy::target::Kernels;
 use burn_ptq_deploy::verify::VerifyError;
-use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, PoolGeometry, Window};
+use burn_ptq_kernels::geometry::{
+    ConvGeometry, DepthwiseGeometry, MatMulGeometry, PoolGeometry, Window,
+};
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::{AddParams, Clamp};
@@ -235,6 +237,21 @@ pub(crate) fn transpose() -> Program {
     program(op, &[tensor("x", [2, 3, 4])], tensor("y", [4, 2, 3]))
 }
 
+/// A product of two pairs of matrices, the second transposed.
+pub(crate) fn batch_matmul() -> Program {
+    let geometry = MatMulGeometry {
+        batch: 2,
+        rows: 3,
+        columns: 4,
+        inner: 5,
+        a: [15, 5, 1],
+        b: [20, 1, 5],
+        output: [12, 4, 1],
+    };
+    let op = IntOp::BatchMatMul { geometry, multiplier: scale(0.01), clamp: INT8 };
+    program(op, &[tensor("a", [2, 3, 5]), tensor("b", [2, 4, 5])], tensor("y", [2, 3, 4]))
+}
+
 /// Three tensors `x -> y -> z` of 8 bytes each; `y` comes of a table, `z` of a transposition.
 pub(crate) fn chain() -> Program {
     let mut model = table8();
@@ -318,6 +335,7 @@ pub(crate) fn valid_parts() -> Vec<Parts> {
         concat(),
         pad(),
         transpose(),
+        batch_matmul(),
         chain(),
         packed(),
     ];

@@ -244,6 +244,20 @@ fn geometry_agrees_with_the_lengths_of_tensors() {
         IntOp::Transpose { axes, .. } => axes[2] = 3,
         _ => unreachable!(),
     });
+    let reads = "strides that stay inside the 30 elements of its first input";
+    breaks(batch_matmul(), reads, |m| match op(m) {
+        IntOp::BatchMatMul { geometry, .. } => geometry.a[1] = 6,
+        _ => unreachable!(),
+    });
+    let once = "strides that reach every element of its output once";
+    breaks(batch_matmul(), once, |m| match op(m) {
+        IntOp::BatchMatMul { geometry, .. } => geometry.output = [12, 3, 1],
+        _ => unreachable!(),
+    });
+    breaks(batch_matmul(), "1 to 40 products in a sum, found 0", |m| match op(m) {
+        IntOp::BatchMatMul { geometry, .. } => geometry.inner = 0,
+        _ => unreachable!(),
+    });
     breaks(requantize(), "an output of [8] elements", |m| {
         m.tensors[1].shape = [2, 2, 1];
         m.outputs[0].border = border([2, 2, 1]);

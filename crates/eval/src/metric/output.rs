@@ -123,7 +123,9 @@ impl ModelOutput {
                 | IntOp::FullyConnected { weighted, .. } => {
                     Ending::of_bounds(weighted.clamp, program.tensors[node.output.0].grid)
                 }
-                IntOp::Add { clamp, .. } | IntOp::Mul { clamp, .. } => {
+                IntOp::Add { clamp, .. }
+                | IntOp::Mul { clamp, .. }
+                | IntOp::BatchMatMul { clamp, .. } => {
                     Ending::of_bounds(*clamp, program.tensors[node.output.0].grid)
                 }
                 IntOp::AveragePool { .. }

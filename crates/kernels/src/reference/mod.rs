@@ -11,6 +11,7 @@
 mod elementwise;
 mod layout;
 mod log_softmax;
+mod matmul;
 mod pool;
 mod softmax;
 mod storage;
@@ -20,6 +21,7 @@ mod weighted;
 pub use elementwise::{add, add_in_place, mul, mul_in_place, requantize, requantize_in_place};
 pub use layout::{concat, pack_nibbles, pad, transpose, unpack_nibbles};
 pub use log_softmax::{log_softmax, log_softmax_exponentials, log_softmax_integer_bits};
+pub use matmul::batch_matmul;
 pub use pool::{average_pool, max_pool};
 pub use softmax::{softmax, softmax_params};
 pub use storage::Storage;

@@ -16,6 +16,7 @@ mod concat;
 mod conv2d;
 mod linear;
 mod log_softmax;
+mod mat_mul;
 mod max_pool;
 mod mul;
 mod pad;
@@ -34,6 +35,7 @@ pub use concat::Concat;
 pub use conv2d::Conv2d;
 pub use linear::Linear;
 pub use log_softmax::LogSoftmax;
+pub use mat_mul::MatMul;
 pub use max_pool::MaxPool;
 pub use mul::Mul;
 pub use pad::Pad;
@@ -130,7 +132,7 @@ macro_rules! ops {
 
 ops! {
     Conv2d, Linear, ChannelAffine, Add, Mul, AveragePool, MaxPool, Clip, Unary, Reshape, Permute,
-    Concat, Pad, Requantize, Softmax, LogSoftmax,
+    Concat, Pad, Requantize, Softmax, LogSoftmax, MatMul,
 }
 
 impl Op {
@@ -164,7 +166,8 @@ impl Op {
             | Op::Pad(_)
             | Op::Requantize(_)
             | Op::Softmax(_)
-            | Op::LogSoftmax(_) => None,
+            | Op::LogSoftmax(_)
+            | Op::MatMul(_) => None,
         }
     }
 
@@ -186,7 +189,8 @@ impl Op {
             | Op::Pad(_)
             | Op::Requantize(_)
             | Op::Softmax(_)
-            | Op::LogSoftmax(_) => None,
+            | Op::LogSoftmax(_)
+            | Op::MatMul(_) => None,
         }
     }
 }

@@ -56,7 +56,7 @@ operations! {
     Div, "Tensor / number, Tensor / constant", "Div", "as ONNX's Add";
     Neg, "-Tensor", "Neg", "any";
     Clamp, "Tensor::clamp, clamp_min, clamp_max", "Clip", "any";
-    Matmul, "Tensor::matmul", "MatMul", "with a parameter of two axes";
+    Matmul, "Tensor::matmul", "MatMul", "as ONNX's MatMul";
     Mean, "Tensor::mean_dim, mean_dims", "ReduceMean", "not over the batch, and one axis is left";
     Reshape, "Tensor::reshape, flatten, squeeze, unsqueeze", "Reshape",
         "to at most four axes, the batch in front";

@@ -22,7 +22,8 @@ pub(super) fn windowed(op: &IntOp) -> Option<&'static str> {
         | IntOp::Pad { .. }
         | IntOp::Transpose { .. }
         | IntOp::Pack
-        | IntOp::Unpack => None,
+        | IntOp::Unpack
+        | IntOp::BatchMatMul { .. } => None,
     }
 }
 

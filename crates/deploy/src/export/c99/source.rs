@@ -233,6 +233,28 @@ impl Printer<'_> {
             }
             IntOp::Pack => self.packing("bptq_pack_s8"),
             IntOp::Unpack => self.packing("bptq_unpack_s8"),
+            IntOp::BatchMatMul { geometry: g, multiplier: factor, clamp } => {
+                let (a, b, output) = (self.input(0), self.input(1), self.output());
+                let fields = [
+                    field("batch", g.batch),
+                    field("rows", g.rows),
+                    field("columns", g.columns),
+                    field("inner", g.inner),
+                    field("a_steps", extents(g.a)),
+                    field("b_steps", extents(g.b)),
+                    field("output_steps", extents(g.output)),
+                    field("a_zero_point", a.grid.zero_point),
+                    field("b_zero_point", b.grid.zero_point),
+                    field("output_zero_point", output.grid.zero_point),
+                    field("multiplier", multiplier(*factor)),
+                    clamp_field(*clamp),
+                ];
+                let arguments = [self.op(), self.source(0), self.source(1), self.target()];
+                Printed {
+                    constants: self.parameters("bptq_batch_matmul", &fields),
+                    calls: self.call("bptq_batch_matmul", &arguments),
+                }
+            }
         }
     }
 

@@ -62,6 +62,7 @@ const fn parameter_bytes(op: &IntOp) -> usize {
         IntOp::FullyConnected { .. } => REQUANTIZE,
         IntOp::AveragePool { .. } | IntOp::MaxPool { .. } => PLANES_AND_WINDOW + 1,
         IntOp::Add { .. } => 7,
+        IntOp::BatchMatMul { .. } => 13,
         // Their parameters are arguments of the call, or tables.
         IntOp::Mul { .. }
         | IntOp::Table8 { .. }

@@ -237,6 +237,25 @@ impl Printer<'_> {
             }
             IntOp::Pack => self.unary("pack_nibbles", "", String::new()),
             IntOp::Unpack => self.unary("unpack_nibbles", "", String::new()),
+            IntOp::BatchMatMul { geometry: g, multiplier: factor, clamp } => {
+                let fields = [
+                    field("batch", g.batch),
+                    field("rows", g.rows),
+                    field("columns", g.columns),
+                    field("inner", g.inner),
+                    field("a", format!("{:?}", g.a)),
+                    field("b", format!("{:?}", g.b)),
+                    field("output", format!("{:?}", g.output)),
+                ];
+                let own = format!(
+                    "{}, {}, {}, {}",
+                    self.geometry(),
+                    multiplier(*factor),
+                    zero_points(),
+                    full_clamp(*clamp)
+                );
+                self.binary("batch_matmul", &own, geometry("MatMulGeometry", &fields))
+            }
         }
     }
 

@@ -1,9 +1,9 @@
 //! Fully connected layers.
 
 use super::super::error::Refusal;
-use super::super::growing::{Binding, Importer, Site};
+use super::super::growing::{Importer, Site};
 use super::activation::finite;
-use crate::graph::ops::{Linear, Permute};
+use crate::graph::ops::Linear;
 use crate::graph::{Array, ValueId};
 
 pub(super) fn gemm(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
@@ -48,46 +48,13 @@ pub(super) fn gemm(importer: &mut Importer, site: &Site) -> Result<ValueId, Refu
     importer.push(site, op, &[input])
 }
 
-pub(super) fn matmul(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
-    match site.pair()? {
-        (Binding::Value(input), Binding::Constant(constant)) => {
-            let weight = transposed(matrix(importer.array(constant)?)?)?;
-            let axis = importer.shape(*input).len() - 1;
-            importer.push(site, unbiased(weight, axis), &[*input])
-        }
-        (Binding::Constant(constant), Binding::Value(input)) => {
-            let weight = checked(matrix(importer.array(constant)?)?)?;
-            let rank = importer.shape(*input).len();
-            if rank < 2 {
-                return Err(Refusal::new(
-                    "a constant left operand contracts over the batch axis",
-                    "export the layer with the weight on the right",
-                ));
-            }
-            // W x is the transpose of the transpose of x times the transpose of W.
-            let mut axes: Vec<usize> = (0..rank).collect();
-            axes.swap(rank - 2, rank - 1);
-            let swap = Permute { axes };
-            let columns = importer.push_part(site, "transposed", swap.clone(), &[*input])?;
-            let product =
-                importer.push_part(site, "product", unbiased(weight, rank - 1), &[columns])?;
-            importer.push(site, swap, &[product])
-        }
-        (Binding::Value(_), Binding::Value(_)) => Err(Refusal::new(
-            "a product of two computed values is not supported",
-            "one operand must be a constant weight",
-        )),
-        _ => Err(Refusal::invalid("expected a computed value among the inputs")),
-    }
-}
-
-fn unbiased(weight: Array, axis: usize) -> Linear {
+pub(super) fn unbiased(weight: Array, axis: usize) -> Linear {
     let bias = Array::full([weight.shape[0]], 0.0);
     Linear { weight, bias, axis }
 }
 
 /// An operand of `MatMul` without leading ones, which broadcast over the batch.
-fn matrix(mut operand: Array) -> Result<Array, Refusal> {
+pub(super) fn matrix(mut operand: Array) -> Result<Array, Refusal> {
     let batch_axes = operand.shape.len().saturating_sub(2).min(1);
     while operand.shape.len() > 2 && operand.shape[..batch_axes] == [1] {
         operand.shape.remove(0);
@@ -95,7 +62,7 @@ fn matrix(mut operand: Array) -> Result<Array, Refusal> {
     checked(operand)
 }
 
-fn checked(matrix: Array) -> Result<Array, Refusal> {
+pub(super) fn checked(matrix: Array) -> Result<Array, Refusal> {
     if matrix.shape.len() == 2 && !matrix.is_empty() {
         return Ok(matrix);
     }
@@ -106,7 +73,7 @@ fn checked(matrix: Array) -> Result<Array, Refusal> {
 }
 
 /// The transpose of a matrix.
-fn transposed(matrix: Array) -> Result<Array, Refusal> {
+pub(super) fn transposed(matrix: Array) -> Result<Array, Refusal> {
     let Array { shape, data } = checked(matrix)?;
     let [rows, columns] = [shape[0], shape[1]];
     let element = |i: usize| data[(i % rows) * columns + i / rows];

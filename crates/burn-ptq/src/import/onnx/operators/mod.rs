@@ -7,6 +7,7 @@ mod activation;
 mod arithmetic;
 mod convolution;
 mod linear;
+mod matmul;
 mod normalization;
 mod pooling;
 mod shape;
@@ -101,7 +102,13 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator("Identity", 25, shape::identity, "any"),
     operator("LeakyRelu", 16, activation::leaky_relu, "any"),
     operator("LogSoftmax", 13, normalization::log_softmax, "along any axis but the batch"),
-    operator("MatMul", 13, linear::matmul, "of a computed value and a constant weight of two axes"),
+    operator(
+        "MatMul",
+        13,
+        matmul::matmul,
+        "of a computed value and a constant weight, one for all or one a head; or of two computed \
+         values with as many axes",
+    ),
     operator("Max", 13, activation::max, "of a computed value and a constant with one element"),
     operator("MaxPool", 22, pooling::max_pool, "over one or two axes; without indices"),
     operator("Min", 13, activation::min, "of a computed value and a constant with one element"),
