@@ -6,6 +6,7 @@
 
 mod chain;
 mod draw;
+mod groups;
 pub(crate) mod layers;
 mod program;
 mod streamed;
@@ -94,6 +95,9 @@ generators! {
     Pack => pack,
     Unpack => unpack,
     BatchMatMul => values::batch_matmul,
+    Reduce => groups::reduce,
+    Normalize => groups::normalize,
+    TopK => groups::top_k,
 }
 
 /// The problems of all operations, or of those that `BURN_PTQ_OPERATIONS` lists with commas.

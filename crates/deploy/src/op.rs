@@ -3,10 +3,12 @@
 //! Every match over [`IntOp`] names every operation, so that a new one does not compile until each
 //! question has its answer.
 
-use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, MatMulGeometry, PoolGeometry};
+use burn_ptq_kernels::geometry::{
+    ConvGeometry, DepthwiseGeometry, MatMulGeometry, NormalizeGeometry, PoolGeometry,
+};
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::packing::PackedWeights;
-use burn_ptq_kernels::params::{AddParams, Clamp};
+use burn_ptq_kernels::params::{AddParams, Clamp, NormalizeParams, Reduction, Selection};
 use serde::{Deserialize, Serialize};
 
 /// Storage of an activation's elements.
@@ -98,6 +100,18 @@ pub enum Broadcast {
     Channels,
     /// The second has a single element.
     Scalar,
+}
+
+/// Scales and shifts of normalized elements; see
+/// [`ScalesAndShifts`](burn_ptq_kernels::reference::ScalesAndShifts).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NormalizeAffine {
+    /// The scales.
+    pub scales: Vec<i16>,
+    /// The shifts, in 1/256 of a step of the output.
+    pub shifts: Vec<i32>,
+    /// Fraction bits of products of results and scales.
+    pub fraction: u32,
 }
 
 /// The operations of integer programs.
@@ -241,6 +255,44 @@ pub enum IntOp {
         /// Bounds of the output.
         clamp: Clamp,
     },
+    /// Reduction of `[outer, reduced, inner]` to `[outer, inner]`.
+    Reduce {
+        /// What becomes of the reduced elements.
+        reduction: Reduction,
+        /// The number of runs of reduced elements.
+        outer: usize,
+        /// Elements that become one.
+        reduced: usize,
+        /// Elements between two that become one.
+        inner: usize,
+        /// Rescales the reduced value to the output.
+        multiplier: Multiplier,
+        /// Bounds of the output.
+        clamp: Clamp,
+    },
+    /// Normalization of groups of elements.
+    Normalize {
+        /// The groups, and where their elements are.
+        geometry: NormalizeGeometry,
+        /// The arithmetic.
+        params: NormalizeParams,
+        /// Scales and shifts, if there are any.
+        affine: Option<NormalizeAffine>,
+        /// Bounds of the output.
+        clamp: Clamp,
+    },
+    /// The first `k` elements of each of `rows` rows, sorted, or their places, in 16 bits on a grid of
+    /// scale 1.
+    TopK {
+        /// Which elements, and what of them.
+        selection: Selection,
+        /// The number of rows.
+        rows: usize,
+        /// Elements of a row.
+        depth: usize,
+        /// Elements that are selected.
+        k: usize,
+    },
 }
 
 /// The operations without weights, as a pattern: the last arm of matches that are about weights.
@@ -261,6 +313,9 @@ macro_rules! weightless {
             | $crate::op::IntOp::Pack
             | $crate::op::IntOp::Unpack
             | $crate::op::IntOp::BatchMatMul { .. }
+            | $crate::op::IntOp::Reduce { .. }
+            | $crate::op::IntOp::Normalize { .. }
+            | $crate::op::IntOp::TopK { .. }
     };
 }
 pub(crate) use weightless;
@@ -274,6 +329,8 @@ pub enum ElementTypes {
     Only(DType),
     /// Any types of whole bytes.
     Any,
+    /// Any type of whole bytes in, this one out.
+    To(DType),
     /// The first type in and the second out, of at most 4 bits.
     Nibbles(DType, DType),
 }
@@ -300,6 +357,9 @@ impl IntOp {
             IntOp::Pack => "Pack",
             IntOp::Unpack => "Unpack",
             IntOp::BatchMatMul { .. } => "BatchMatMul",
+            IntOp::Reduce { .. } => "Reduce",
+            IntOp::Normalize { .. } => "Normalize",
+            IntOp::TopK { .. } => "TopK",
         }
     }
 
@@ -332,7 +392,10 @@ impl IntOp {
             | IntOp::Pad { .. }
             | IntOp::Transpose { .. }
             | IntOp::Pack
-            | IntOp::Unpack => 1,
+            | IntOp::Unpack
+            | IntOp::Reduce { .. }
+            | IntOp::Normalize { .. }
+            | IntOp::TopK { .. } => 1,
         }
     }
 
@@ -356,7 +419,16 @@ impl IntOp {
             | IntOp::Concat { .. }
             | IntOp::Pad { .. }
             | IntOp::Transpose { .. }
-            | IntOp::BatchMatMul { .. } => ElementTypes::Same,
+            | IntOp::BatchMatMul { .. }
+            | IntOp::Reduce { .. }
+            | IntOp::Normalize { .. } => ElementTypes::Same,
+            IntOp::TopK { selection, .. } => {
+                if selection.indices {
+                    ElementTypes::To(DType::I16)
+                } else {
+                    ElementTypes::Same
+                }
+            }
         }
     }
 
@@ -382,7 +454,10 @@ impl IntOp {
             | IntOp::Pad { .. }
             | IntOp::Transpose { .. }
             | IntOp::Pack
-            | IntOp::Unpack => 0,
+            | IntOp::Unpack
+            | IntOp::Reduce { .. }
+            | IntOp::Normalize { .. }
+            | IntOp::TopK { .. } => 0,
         }
     }
 
@@ -407,7 +482,10 @@ impl IntOp {
             | IntOp::Transpose { .. }
             | IntOp::Pack
             | IntOp::Unpack
-            | IntOp::BatchMatMul { .. } => false,
+            | IntOp::BatchMatMul { .. }
+            | IntOp::Reduce { .. }
+            | IntOp::Normalize { .. }
+            | IntOp::TopK { .. } => false,
         }
     }
 
@@ -423,7 +501,9 @@ impl IntOp {
             | IntOp::MaxPool { .. }
             | IntOp::Table8 { .. }
             | IntOp::Requantize { .. }
-            | IntOp::BatchMatMul { .. } => true,
+            | IntOp::BatchMatMul { .. }
+            | IntOp::Reduce { .. }
+            | IntOp::Normalize { .. } => true,
             // Table16 interpolates; the others write grids of their own, or what they read.
             IntOp::Table16 { .. }
             | IntOp::Softmax { .. }
@@ -432,7 +512,8 @@ impl IntOp {
             | IntOp::Pad { .. }
             | IntOp::Transpose { .. }
             | IntOp::Pack
-            | IntOp::Unpack => false,
+            | IntOp::Unpack
+            | IntOp::TopK { .. } => false,
         }
     }
 
@@ -458,7 +539,10 @@ impl IntOp {
             | IntOp::Transpose { .. }
             | IntOp::Pack
             | IntOp::Unpack
-            | IntOp::BatchMatMul { .. } => 1,
+            | IntOp::BatchMatMul { .. }
+            | IntOp::Reduce { .. }
+            | IntOp::Normalize { .. }
+            | IntOp::TopK { .. } => 1,
         }
     }
 
@@ -474,6 +558,9 @@ impl IntOp {
             IntOp::Table8 { table } => table.len(),
             IntOp::Table16 { table } => table.len() * 2,
             IntOp::LogSoftmax { exponentials, .. } => exponentials.len() * 4,
+            IntOp::Normalize { affine: Some(affine), .. } => {
+                affine.scales.len() * 2 + affine.shifts.len() * 4
+            }
             IntOp::Add { .. }
             | IntOp::Mul { .. }
             | IntOp::AveragePool { .. }
@@ -485,7 +572,10 @@ impl IntOp {
             | IntOp::Transpose { .. }
             | IntOp::Pack
             | IntOp::Unpack
-            | IntOp::BatchMatMul { .. } => 0,
+            | IntOp::BatchMatMul { .. }
+            | IntOp::Reduce { .. }
+            | IntOp::Normalize { affine: None, .. }
+            | IntOp::TopK { .. } => 0,
         }
     }
 
@@ -503,6 +593,10 @@ impl IntOp {
             IntOp::Table8 { table } => *table = Vec::new(),
             IntOp::Table16 { table } => *table = Vec::new(),
             IntOp::LogSoftmax { exponentials, .. } => *exponentials = Vec::new(),
+            IntOp::Normalize { affine: Some(affine), .. } => {
+                affine.scales = Vec::new();
+                affine.shifts = Vec::new();
+            }
             IntOp::Add { .. }
             | IntOp::Mul { .. }
             | IntOp::AveragePool { .. }
@@ -514,7 +608,10 @@ impl IntOp {
             | IntOp::Transpose { .. }
             | IntOp::Pack
             | IntOp::Unpack
-            | IntOp::BatchMatMul { .. } => {}
+            | IntOp::BatchMatMul { .. }
+            | IntOp::Reduce { .. }
+            | IntOp::Normalize { affine: None, .. }
+            | IntOp::TopK { .. } => {}
         }
         skeleton
     }

@@ -91,6 +91,9 @@ pub const fn parameter_bytes(op: &IntOp) -> usize {
         IntOp::Pad { .. } => 10,
         IntOp::Transpose { .. } => 6,
         IntOp::BatchMatMul { .. } => 20,
+        IntOp::Reduce { .. } => 9,
+        IntOp::Normalize { .. } => 22,
+        IntOp::TopK { .. } => 5,
         IntOp::Table8 { .. }
         | IntOp::Table16 { .. }
         | IntOp::Concat { .. }

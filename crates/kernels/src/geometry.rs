@@ -220,3 +220,35 @@ impl MatMulGeometry {
         self.batch * self.rows * self.columns * self.inner
     }
 }
+
+/// Groups of elements that are normalized together.
+///
+/// A group has `outer` times `inner` elements; element `(g, i, j)` is at
+/// `g * steps[0] + i * steps[1] + j * steps[2]` of the input and the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize))]
+pub struct NormalizeGeometry {
+    /// Groups.
+    pub groups: usize,
+    /// Steps of the outer walk through a group.
+    pub outer: usize,
+    /// Steps of the inner walk.
+    pub inner: usize,
+    /// Elements from group to group, and from step to step of both walks.
+    pub steps: [usize; 3],
+    /// The same for the scales and shifts of elements.
+    pub parameters: [usize; 3],
+}
+
+impl NormalizeGeometry {
+    /// The elements of a group.
+    pub const fn elements(&self) -> usize {
+        self.outer * self.inner
+    }
+
+    /// The place that `(g, i, j)` has in memory in which `steps` lead.
+    #[inline(always)]
+    pub const fn place(steps: [usize; 3], g: usize, i: usize, j: usize) -> usize {
+        g * steps[0] + i * steps[1] + j * steps[2]
+    }
+}

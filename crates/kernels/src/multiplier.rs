@@ -70,6 +70,33 @@ impl Multiplier {
         Self::from_real(f64::from(a * b) / f64::from(output))
     }
 
+    /// The same factor divided by `count`, as TensorFlow Lite draws the count of a mean into its
+    /// rescaling.
+    pub fn divided_by(self, count: u32) -> Self {
+        if count == 0 {
+            return Self::ZERO;
+        }
+        let bits = 31 - count.leading_zeros() as i32;
+        let shift = bits.min(31 + self.exponent).max(0);
+        let quantized = (i64::from(self.quantized) << shift) / i64::from(count);
+        Self { quantized: quantized as i32, exponent: self.exponent - shift }
+    }
+
+    /// The product of two factors, with as many bits as `self` has or one more; `other` is normalized.
+    #[inline(always)]
+    pub fn times(self, other: Self) -> Self {
+        let product = (i64::from(self.quantized) * i64::from(other.quantized) + (1 << 29)) >> 30;
+        let exponent = self.exponent + other.exponent - 1;
+        let (quantized, exponent) = match i32::try_from(product) {
+            Ok(quantized) => (quantized, exponent),
+            Err(_) => (((product + 1) >> 1) as i32, exponent + 1),
+        };
+        if exponent < -31 {
+            return Self::ZERO;
+        }
+        Self { quantized, exponent: if exponent > MAX_EXPONENT { MAX_EXPONENT } else { exponent } }
+    }
+
     /// The same factor with the right shift drawn into the significand, so that
     /// [`apply`](Self::apply) rounds once instead of twice.
     ///

@@ -80,3 +80,115 @@ impl AddParams {
         })
     }
 }
+
+/// What a reduction makes of its elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize))]
+pub enum Reduction {
+    /// The largest.
+    Max,
+    /// The smallest.
+    Min,
+    /// The sum; a mean, with the count in the multiplier.
+    Sum,
+    /// The sum of their magnitudes.
+    SumOfMagnitudes,
+    /// The sum of their squares.
+    SumOfSquares,
+    /// The root of the sum of their squares.
+    RootOfSquares,
+}
+
+/// Which elements of a row [`top_k`](crate::reference::top_k) looks for, and what it says of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize))]
+pub struct Selection {
+    /// The smallest elements instead of the largest.
+    pub smallest: bool,
+    /// Of equal elements those behind instead of those in front.
+    pub last: bool,
+    /// The places of elements instead of their values.
+    pub indices: bool,
+}
+
+/// How elements are normalized; see [`normalize`](crate::reference::normalize).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize))]
+pub struct NormalizeParams {
+    /// Whether the mean is subtracted.
+    pub center: bool,
+    /// Fraction bits that the variation gets before `epsilon` is added; an even number.
+    pub fraction: u32,
+    /// What is added to the variation.
+    pub epsilon: u64,
+    /// Rescales the quotient of deviation and root.
+    pub multiplier: Multiplier,
+}
+
+impl NormalizeParams {
+    /// Bits that a variation and its epsilon may have together.
+    pub const VARIATION_BITS: u32 = 62;
+    /// The largest number of fraction bits.
+    pub const MAX_FRACTION: u32 = 16;
+
+    /// Fraction bits of variations of groups of `elements` elements of magnitudes up to `magnitude`.
+    pub fn fraction_bits(elements: usize, magnitude: u32, center: bool) -> u32 {
+        let bits = |x: u64| u64::BITS - x.leading_zeros();
+        let magnitude = 2 * bits(u64::from(magnitude));
+        let elements = bits(elements as u64) * if center { 2 } else { 1 };
+        let free = (Self::VARIATION_BITS - 1).saturating_sub(magnitude + elements);
+        free.min(Self::MAX_FRACTION) & !1
+    }
+
+    /// The parameters for groups of `elements` elements of magnitudes up to `magnitude` on a grid of
+    /// scale `input`, and outputs in steps of `step`.
+    ///
+    /// `epsilon` is what real squares get, in the mean, and `factor` what the quotient of deviation and
+    /// root is multiplied with: the root of the number of elements for a root mean square, else 1.
+    /// `None` if the numbers leave the integers that hold them.
+    pub fn new(
+        elements: usize,
+        magnitude: u32,
+        input: f32,
+        epsilon: f64,
+        center: bool,
+        factor: f64,
+        step: f64,
+    ) -> Option<Self> {
+        let rescaled =
+            |fraction: u32| Multiplier::from_real(factor * (1_u64 << (fraction / 2)) as f64 / step);
+        let mut fraction = match epsilon > 0.0 {
+            true => Self::fraction_bits(elements, magnitude, center),
+            // As TensorFlow Lite has it.
+            false => 0,
+        };
+        // The multiplier takes back half of the fraction bits.
+        while fraction > 0 && rescaled(fraction).is_none() {
+            fraction -= 2;
+        }
+        let unit = f64::from(input) * f64::from(input);
+        let count = elements as f64;
+        let weight = if center { count * count } else { count };
+        let exact = epsilon / unit * weight * (1_u64 << fraction) as f64;
+        if !(exact < (1_u64 << (Self::VARIATION_BITS - 1)) as f64) {
+            return None;
+        }
+        let multiplier = rescaled(fraction)?;
+        // Something is added where something is asked for: without it, a constant group would differ.
+        let epsilon = if epsilon > 0.0 { ((exact + 0.5) as u64).max(1) } else { 0 };
+        Some(Self { center, fraction, epsilon, multiplier })
+    }
+}
+
+/// The integer of a scale of normalized elements, in steps of `step`.
+pub fn normalization_scale(scale: f32, step: f32) -> i16 {
+    let rounded = crate::grid::round_half_away(scale / step);
+    rounded.max(-i32::from(i16::MAX)).min(i32::from(i16::MAX)) as i16
+}
+
+/// The integer of a shift of normalized elements, in 1/256 of the output's step; `None` if it leaves
+/// 32 bits by far.
+pub fn normalization_shift(shift: f32, output: f32) -> Option<i32> {
+    let steps = shift / output * 256.0;
+    (steps.abs() < (1_u32 << 30) as f32).then(|| crate::grid::round_half_away(steps))
+}

@@ -15,7 +15,7 @@ use burn_ptq_deploy::run::{self, Interpreter};
 use burn_ptq_kernels::geometry::{MatMulGeometry, Window};
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::multiplier::Multiplier;
-use burn_ptq_kernels::params::{AddParams, Clamp};
+use burn_ptq_kernels::params::{AddParams, Clamp, Reduction};
 use burn_ptq_kernels::reference::softmax_params;
 use serde_json::{Value, json};
 
@@ -393,6 +393,58 @@ fn describe_node(
                 return Err("BATCH_MATMUL has no fused activation".into());
             }
             Ok(describe_matmul(file, geometry, inputs, output))
+        }
+        IntOp::Reduce { reduction, outer, reduced, inner, multiplier, clamp } => {
+            let ratio = f64::from(input.grid.scale) / f64::from(output.grid.scale);
+            let ratio = Multiplier::from_real(ratio).ok_or(NOT_DERIVED)?;
+            let builtin = match reduction {
+                Reduction::Max => "REDUCE_MAX",
+                Reduction::Min => return Err("it has no REDUCE_MIN".into()),
+                Reduction::Sum if *multiplier == ratio => "SUM",
+                Reduction::Sum if *multiplier == ratio.divided_by(*reduced as u32) => "MEAN",
+                Reduction::Sum => return Err(NOT_DERIVED.into()),
+                Reduction::SumOfMagnitudes | Reduction::SumOfSquares | Reduction::RootOfSquares => {
+                    return Err("it has no reductions of magnitudes and squares".into());
+                }
+            };
+            if activation(*clamp, output)? != NONE {
+                return Err("reductions have no fused activation".into());
+            }
+            let x = file.input(input, &[*outer, *reduced, *inner]);
+            let axis = file.constant("INT32", &[1], &[1]);
+            let y = file.activation(output, &[*outer, *inner]);
+            let options = json!({ "keepDims": false });
+            file.operator((builtin, 2), "ReducerOptions", options, &[x, axis], y);
+            Ok(y)
+        }
+        IntOp::Normalize { geometry: g, params, affine, .. } => {
+            let grid = output.grid;
+            let own = (grid.scale, grid.zero_point, output.bits) == (1.0 / 128.0, 0, 8);
+            let rows = g.outer == 1 && g.steps[0] == g.inner && g.steps[2] == 1;
+            if !own || !rows || params.center || params.epsilon != 0 || affine.is_some() {
+                return Err("only the L2 normalization of rows to a grid of 1/128 exists".into());
+            }
+            ensure_derived(&[params.multiplier], Multiplier::from_real(128.0))?;
+            let x = file.input(input, &[g.groups, g.inner]);
+            let y = file.activation(output, &[g.groups, g.inner]);
+            file.operator(("L2_NORMALIZATION", 2), "L2NormOptions", json!({}), &[x], y);
+            Ok(y)
+        }
+        IntOp::TopK { selection, rows, depth, k } => {
+            if !selection.indices || *k != 1 || selection.last {
+                return Err("only the places of first extremes exist".into());
+            }
+            if input.dtype != DType::I8 {
+                return Err("extremes are searched for in 8 bits".into());
+            }
+            let builtin = if selection.smallest { "ARG_MIN" } else { "ARG_MAX" };
+            let options = if selection.smallest { "ArgMinOptions" } else { "ArgMaxOptions" };
+            let x = file.input(input, &[*rows, *depth]);
+            let axis = file.constant("INT32", &[1], &[1]);
+            let y = file.push(json!({ "shape": [*rows], "type": "INT32" }));
+            // `TensorType` of the schema: INT32.
+            file.operator((builtin, 2), options, json!({ "outputType": 2 }), &[x, axis], y);
+            Ok(y)
         }
         IntOp::Table8 { .. } | IntOp::Table16 { .. } => Err("there are no tables".into()),
         IntOp::Pack | IntOp::Unpack => Err("activations are not packed".into()),

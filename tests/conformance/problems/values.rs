@@ -2,6 +2,7 @@
 
 use burn_ptq_deploy::program::{IntOp, TensorId};
 use burn_ptq_kernels::geometry::{MatMulGeometry, PoolGeometry, Window};
+use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::multiplier::Multiplier;
 
 use super::draw::Draw;
@@ -58,10 +59,23 @@ pub(super) fn batch_matmul(draw: &mut Draw) -> Option<Problem> {
     });
     let grids = inputs.map(|id| program.tensor(id).grid);
     let mut output = tensor(program.draw, wide, [batch, rows, columns]);
-    let steps = |side: usize| (grids[side].max - grids[side].min) as f32;
-    let fit = program.draw.scale(0.05, 0.6) * (inner as f32).sqrt();
-    let range = (output.grid.max - output.grid.min) as f32;
-    output.grid.scale = grids[0].scale * grids[1].scale * steps(0) * steps(1) / range * fit;
+    // Sums about their mean, if elements are spread evenly over their grids.
+    let means = grids.map(|grid| (grid.min + grid.max) as f32 / 2.0 - grid.zero_point as f32);
+    let spreads = grids.map(|grid| (grid.max - grid.min) as f32 / 3.0);
+    let mean = inner as f32 * means[0] * means[1];
+    let products = [[spreads[0], spreads[1]], [spreads[0], means[1]], [spreads[1], means[0]]];
+    let spread: f32 = products.into_iter().map(|[a, b]| (a * b).abs()).sum();
+    let Grid { min, max, .. } = output.grid;
+    let step = grids[0].scale * grids[1].scale;
+    let reach = if wide { mean.abs() } else { 0.0 } + (inner as f32).sqrt() * spread;
+    output.grid.scale = step * reach / (max - min) as f32 * program.draw.scale(0.7, 3.0);
+    if !wide {
+        let middle = (min + max) / 2 - (mean * step / output.grid.scale) as i32;
+        output.grid.zero_point = middle.clamp(min, max);
+        // A zero point at the end of the grid leaves the sums to one side of it.
+        let beyond = (mean * step / output.grid.scale).abs() / (max - min) as f32;
+        output.grid.scale *= beyond.max(1.0);
+    }
     let multiplier = Multiplier::of_product(grids[0].scale, grids[1].scale, output.grid.scale)?;
     let clamp = clamp(program.draw, output.grid);
     let [a, b, out] = strides;

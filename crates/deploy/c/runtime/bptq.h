@@ -171,6 +171,59 @@ typedef struct {
     bptq_clamp clamp;
 } bptq_batch_matmul;
 
+/* What a reduction makes of its elements. */
+enum {
+    BPTQ_MAX,
+    BPTQ_MIN,
+    BPTQ_SUM,
+    BPTQ_SUM_OF_MAGNITUDES,
+    BPTQ_SUM_OF_SQUARES,
+    BPTQ_ROOT_OF_SQUARES
+};
+
+/* Reduction of [outer, reduced, inner] to [outer, inner]. */
+typedef struct {
+    int32_t reduction;
+    int32_t outer;
+    int32_t reduced;
+    int32_t inner;
+    int32_t input_zero_point;
+    int32_t output_zero_point;
+    bptq_multiplier multiplier;
+    bptq_clamp clamp;
+} bptq_reduce;
+
+/* Normalization of `groups` groups of outer * inner elements by mean and variance, or without
+ * `center` by the root of the squares. Steps are those from group to group and along both walks
+ * through a group; `parameter_steps` those through `scales` and `shifts`, which may be null. */
+typedef struct {
+    uint32_t epsilon[2]; /* low and high word */
+    int32_t groups;
+    int32_t outer;
+    int32_t inner;
+    int32_t steps[3];
+    int32_t parameter_steps[3];
+    int32_t center;
+    int32_t fraction;
+    bptq_multiplier multiplier;
+    const int16_t *scales;
+    const int32_t *shifts;
+    int32_t scale_fraction;
+    int32_t input_zero_point;
+    int32_t output_zero_point;
+    bptq_clamp clamp;
+} bptq_normalize;
+
+/* The first `k` elements of each of `rows` rows, the largest ones first or the `smallest` ones; of
+ * equal ones those in front, or the `last` ones. */
+typedef struct {
+    int32_t rows;
+    int32_t depth;
+    int32_t k;
+    int32_t smallest;
+    int32_t last;
+} bptq_top_k;
+
 /* `scratch` is only touched when weights are packed; see BPTQ_FILTERS and BPTQ_CHANNELS. */
 void bptq_conv2d_s8(const bptq_conv2d *op, const int8_t *input, int8_t *output, int8_t *scratch);
 void bptq_conv2d_s16(const bptq_conv2d *op, const int16_t *input, int16_t *output,
@@ -195,6 +248,17 @@ void bptq_batch_matmul_s8(const bptq_batch_matmul *op, const int8_t *a, const in
                           int8_t *output);
 void bptq_batch_matmul_s16(const bptq_batch_matmul *op, const int16_t *a, const int16_t *b,
                            int16_t *output);
+
+void bptq_reduce_s8(const bptq_reduce *op, const int8_t *input, int8_t *output);
+void bptq_reduce_s16(const bptq_reduce *op, const int16_t *input, int16_t *output);
+void bptq_normalize_s8(const bptq_normalize *op, const int8_t *input, int8_t *output);
+void bptq_normalize_s16(const bptq_normalize *op, const int16_t *input, int16_t *output);
+
+/* Values, and places of elements in their rows. */
+void bptq_top_k_s8(const bptq_top_k *op, const int8_t *input, int8_t *output);
+void bptq_top_k_s16(const bptq_top_k *op, const int16_t *input, int16_t *output);
+void bptq_top_k_s8_s16(const bptq_top_k *op, const int8_t *input, int16_t *output);
+void bptq_top_k_s16_s16(const bptq_top_k *op, const int16_t *input, int16_t *output);
 
 /* table[x + 128] for each of `length` inputs x. */
 void bptq_table_s8(const int8_t *table, int32_t length, const int8_t *input, int8_t *output);

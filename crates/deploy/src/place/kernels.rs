@@ -136,7 +136,10 @@ fn runs_on_mve(program: &Program, node: &IntNode) -> bool {
         | IntOp::Transpose { .. }
         | IntOp::Pack
         | IntOp::Unpack
-        | IntOp::BatchMatMul { .. } => false,
+        | IntOp::BatchMatMul { .. }
+        | IntOp::Reduce { .. }
+        | IntOp::Normalize { .. }
+        | IntOp::TopK { .. } => false,
     }
 }
 

@@ -221,7 +221,10 @@ fn rows_of(program: &Program, node: &IntNode) -> Result<(usize, usize, usize), V
         | IntOp::Concat { .. }
         | IntOp::Pad { .. }
         | IntOp::Transpose { .. }
-        | IntOp::BatchMatMul { .. } => {
+        | IntOp::BatchMatMul { .. }
+        | IntOp::Reduce { .. }
+        | IntOp::Normalize { .. }
+        | IntOp::TopK { .. } => {
             return Err(Violation {
                 subject: Subject::from(node),
                 expected: "an operation that runs row by row".into(),

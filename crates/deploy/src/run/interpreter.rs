@@ -230,6 +230,12 @@ impl<'p> Interpreter<'p> {
         match (&node.op, wide(node.inputs[0]), wide(node.output)) {
             (IntOp::Requantize { .. }, false, true) => self.requantize::<i8, i16>(node, piece),
             (IntOp::Requantize { .. }, true, false) => self.requantize::<i16, i8>(node, piece),
+            (IntOp::TopK { selection, depth, k, .. }, false, true) => {
+                let input = self.inputs[0].elements::<i8>();
+                let output = &mut arena_bytes(&mut self.arena)[piece.output.clone()];
+                let output: &mut [i16] = bytemuck::cast_slice_mut(output);
+                reference::top_k(*selection, *depth, *k, input, output);
+            }
             (_, false, _) => self.execute_as::<i8>(index, piece),
             (_, true, _) => self.execute_as::<i16>(index, piece),
         }
@@ -398,6 +404,33 @@ impl<'p> Interpreter<'p> {
                 let zero_points = zero_points(0, 1);
                 let (a, b) = (input(0), input(1));
                 reference::batch_matmul(geometry, *multiplier, zero_points, *clamp, a, b, output);
+            }
+            IntOp::Reduce { reduction, reduced, inner, multiplier, clamp, .. } => {
+                let zero_points = [grid(0).zero_point, target.grid.zero_point];
+                let (extents, input) = ([*reduced, *inner], input(0));
+                let (reduction, multiplier, clamp) = (*reduction, *multiplier, *clamp);
+                reference::reduce(
+                    reduction,
+                    extents,
+                    multiplier,
+                    zero_points,
+                    clamp,
+                    input,
+                    output,
+                );
+            }
+            IntOp::Normalize { geometry, params, affine, clamp } => {
+                let zero_points = [grid(0).zero_point, target.grid.zero_point];
+                let affine = affine.as_ref().map(|affine| reference::ScalesAndShifts {
+                    scales: &affine.scales,
+                    shifts: &affine.shifts,
+                    fraction: affine.fraction,
+                });
+                let input = input(0);
+                reference::normalize(geometry, params, affine, zero_points, *clamp, input, output);
+            }
+            IntOp::TopK { selection, depth, k, .. } => {
+                reference::top_k(*selection, *depth, *k, input(0), output);
             }
         }
     }

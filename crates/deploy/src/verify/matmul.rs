@@ -53,7 +53,7 @@ pub(super) fn verify_matmul(
 }
 
 /// Whether the axes lie in each other without gaps: sorted by step, each steps over all before it.
-fn writes_each_once(extents: [usize; 3], strides: [usize; 3]) -> bool {
+pub(super) fn writes_each_once(extents: [usize; 3], strides: [usize; 3]) -> bool {
     let mut axes: Vec<(usize, usize)> =
         strides.into_iter().zip(extents).filter(|&(_, extent)| extent > 1).collect();
     axes.sort_unstable();

@@ -29,8 +29,9 @@
 //!    - multipliers are normalised, with exponents of -31..=30, below 15 where accumulators are wide;
 //!    - accumulators: the largest that any input can give fits 32 bits (64 for 16-bit activations),
 //!      also after the multiplier's left shift and with the output's zero point added;
-//!    - strides: every element that a product of matrices reads lies in its input, and each of its
-//!      output is written once;
+//!    - strides: every element that a product of matrices or a normalization reads lies in its input,
+//!      and each of its output is written once;
+//!    - sums of reductions and normalizations fit their types, also rescaled;
 //!    - clamps, tables and pad values lie within the output's grid;
 //!    - pools, `Concat`, `Pad` and `Transpose` have the same grid in and out; softmax has output
 //!      scale 1/256 and zero point -128, log-softmax 16/256 and 127.
@@ -50,7 +51,9 @@
 
 mod matmul;
 mod memory;
+mod normalize;
 mod ops;
+mod reduce;
 pub mod streams;
 pub(crate) mod violation;
 mod weighted;

@@ -6,6 +6,8 @@ use burn_ptq_kernels::params::{AddParams, Clamp};
 use burn_ptq_kernels::reference::log_softmax_integer_bits;
 
 use super::matmul::verify_matmul;
+use super::normalize::verify_normalize;
+use super::reduce::verify_reduce;
 use super::violation::{Violation, ensure};
 use super::weighted::{scaled_bound, verify_multiplier, verify_weighted};
 use super::window::verify_window;
@@ -17,6 +19,9 @@ use crate::program::{IntNode, IntTensor, Program};
 /// Rows of a softmax are shorter than this: the sum of their exponentials, each at most 1, has 12
 /// integer bits.
 const MAX_SOFTMAX_DEPTH: usize = 1 << 12;
+
+/// Rows of which places are told are at most as long as 16 bits can count.
+const MAX_INDEXED: usize = 1 << 15;
 
 /// 1.0 in the Q0.20 numbers of log-softmax.
 const EXPONENTIAL_OF_ZERO: u32 = 1 << 20;
@@ -191,6 +196,36 @@ pub(super) fn verify_op(program: &Program, node: &IntNode) -> Result<(), Violati
             verify_matmul(node, geometry, [input, other], *multiplier, output)?;
             verify_clamp(node, *clamp, output)
         }
+        IntOp::Reduce { reduction, outer, reduced, inner, multiplier, clamp } => {
+            let extents = [*outer, *reduced, *inner];
+            verify_reduce(node, *reduction, extents, input, *multiplier, output)?;
+            verify_clamp(node, *clamp, output)
+        }
+        IntOp::Normalize { geometry, params, affine, clamp } => {
+            verify_normalize(node, geometry, params, affine.as_ref(), input, output)?;
+            verify_clamp(node, *clamp, output)
+        }
+        IntOp::TopK { selection, rows, depth, k } => {
+            verify_length(node, "input", input, &[*rows, *depth])?;
+            verify_length(node, "output", output, &[*rows, *k])?;
+            let most = MAX_INDEXED.min(*depth);
+            ensure(
+                *k <= most && *depth <= MAX_INDEXED,
+                node,
+                format_args!("at most {most} elements of rows of at most {MAX_INDEXED}"),
+                format_args!("{k} of {depth}"),
+            )?;
+            if !selection.indices {
+                return verify_same_grid(node, input, output);
+            }
+            let grid = output.grid;
+            ensure(
+                grid.scale == 1.0 && grid.max == i32::from(i16::MAX),
+                node,
+                "places on a grid of scale 1 that holds them all",
+                format_args!("{grid:?}"),
+            )
+        }
     }
 }
 
@@ -232,11 +267,21 @@ fn verify_dtypes(program: &Program, node: &IntNode, output: &IntTensor) -> Resul
             )?;
         }
         ensure(
-            types == ElementTypes::Any || dtype == output.dtype,
+            types == ElementTypes::Any
+                || matches!(types, ElementTypes::To(_))
+                || dtype == output.dtype,
             node,
             "inputs and output of one element type",
             format_args!("{dtype:?} and {:?}", output.dtype),
         )?;
+        if let ElementTypes::To(to) = types {
+            ensure(
+                output.dtype == to,
+                node,
+                format_args!("an output of {to:?}"),
+                format_args!("{:?}", output.dtype),
+            )?;
+        }
     }
     Ok(())
 }
@@ -335,6 +380,16 @@ pub(super) fn verify_rescaling(
     output: &IntTensor,
 ) -> Result<(), Violation> {
     verify_multiplier(node, multiplier)?;
+    verify_scaled(node, multiplier, bound, output)
+}
+
+/// The same of a multiplier that has been checked.
+pub(super) fn verify_scaled(
+    node: &IntNode,
+    multiplier: Multiplier,
+    bound: i64,
+    output: &IntTensor,
+) -> Result<(), Violation> {
     let zero_point = i64::from(output.grid.zero_point.abs());
     ensure(
         scaled_bound(multiplier, bound).is_some_and(|y| y + zero_point <= i64::from(i32::MAX)),

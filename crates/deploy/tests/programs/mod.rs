@@ -3,17 +3,18 @@
 use burn_ptq_deploy::place::plan::plan;
 use burn_ptq_deploy::place::{Memory, Placed, Placement, Region, Stream};
 use burn_ptq_deploy::program::{
-    Border, Broadcast, DType, Input, IntNode, IntOp, IntTensor, Output, Program, Provenance,
+    Border, Broadcast, DType, Input, IntNode, IntOp, IntTensor, NormalizeAffine, Output, Program,
+    Provenance,
     TensorId, Weighted, Weights,
 };
 use burn_ptq_deploy::target::Kernels;
 use burn_ptq_deploy::verify::VerifyError;
 use burn_ptq_kernels::geometry::{
-    ConvGeometry, DepthwiseGeometry, MatMulGeometry, PoolGeometry, Window,
+    ConvGeometry, DepthwiseGeometry, MatMulGeometry, NormalizeGeometry, PoolGeometry, Window,
 };
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::multiplier::Multiplier;
-use burn_ptq_kernels::params::{AddParams, Clamp};
+use burn_ptq_kernels::params::{AddParams, Clamp, NormalizeParams, Reduction, Selection};
 
 pub(crate) const INT8: Clamp = Clamp { min: -128, max: 127 };
 pub(crate) const INT16: Clamp = Clamp { min: -32768, max: 32767 };
@@ -242,14 +243,52 @@ pub(crate) fn batch_matmul() -> Program {
     let geometry = MatMulGeometry {
         batch: 2,
         rows: 3,
-        columns: 4,
+        columns: 3,
         inner: 5,
         a: [15, 5, 1],
-        b: [20, 1, 5],
-        output: [12, 4, 1],
+        b: [15, 1, 5],
+        output: [9, 3, 1],
     };
     let op = IntOp::BatchMatMul { geometry, multiplier: scale(0.01), clamp: INT8 };
-    program(op, &[tensor("a", [2, 3, 5]), tensor("b", [2, 4, 5])], tensor("y", [2, 3, 4]))
+    program(op, &[tensor("a", [2, 3, 5]), tensor("b", [2, 3, 5])], tensor("y", [2, 3, 3]))
+}
+
+/// Sums over the middle axis.
+pub(crate) fn reduce() -> Program {
+    let op = IntOp::Reduce {
+        reduction: Reduction::Sum,
+        outer: 2,
+        reduced: 5,
+        inner: 3,
+        multiplier: scale(0.3),
+        clamp: INT8,
+    };
+    program(op, &[tensor("x", [2, 5, 3])], tensor("y", [1, 2, 3]))
+}
+
+/// Rows of 8 elements, normalized with a scale and shift each.
+pub(crate) fn normalize() -> Program {
+    let geometry = NormalizeGeometry {
+        groups: 3,
+        outer: 1,
+        inner: 8,
+        steps: [8, 0, 1],
+        parameters: [0, 0, 1],
+    };
+    let params = NormalizeParams::new(8, 256, 0.05, 1e-5, true, 1.0, 0.01).expect("usual numbers");
+    let affine =
+        Some(NormalizeAffine { scales: vec![20_000; 8], shifts: vec![256; 8], fraction: 20 });
+    let op = IntOp::Normalize { geometry, params, affine, clamp: INT8 };
+    program(op, &[tensor("x", [1, 3, 8])], tensor("y", [1, 3, 8]))
+}
+
+/// The places of the two largest elements of rows.
+pub(crate) fn top_k() -> Program {
+    let selection = Selection { smallest: false, last: false, indices: true };
+    let op = IntOp::TopK { selection, rows: 3, depth: 8, k: 2 };
+    let mut output = tensor16("y", [1, 3, 2]);
+    output.grid.scale = 1.0;
+    program(op, &[tensor("x", [1, 3, 8])], output)
 }
 
 /// Three tensors `x -> y -> z` of 8 bytes each; `y` comes of a table, `z` of a transposition.
@@ -336,6 +375,9 @@ pub(crate) fn valid_parts() -> Vec<Parts> {
         pad(),
         transpose(),
         batch_matmul(),
+        reduce(),
+        normalize(),
+        top_k(),
         chain(),
         packed(),
     ];

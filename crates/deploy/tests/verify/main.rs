@@ -251,13 +251,51 @@ fn geometry_agrees_with_the_lengths_of_tensors() {
     });
     let once = "strides that reach every element of its output once";
     breaks(batch_matmul(), once, |m| match op(m) {
-        IntOp::BatchMatMul { geometry, .. } => geometry.output = [12, 3, 1],
+        IntOp::BatchMatMul { geometry, .. } => geometry.output = [9, 2, 1],
         _ => unreachable!(),
     });
-    breaks(batch_matmul(), "1 to 40 products in a sum, found 0", |m| match op(m) {
+    breaks(batch_matmul(), "1 to 30 products in a sum, found 0", |m| match op(m) {
         IntOp::BatchMatMul { geometry, .. } => geometry.inner = 0,
         _ => unreachable!(),
     });
+    breaks(reduce(), "an input of [2, 6, 3] elements", |m| match op(m) {
+        IntOp::Reduce { reduced, .. } => *reduced = 6,
+        _ => unreachable!(),
+    });
+    breaks(reduce(), "values whose rescaling fits 32 bits", |m| match op(m) {
+        IntOp::Reduce { multiplier, .. } => multiplier.exponent = 25,
+        _ => unreachable!(),
+    });
+    breaks(normalize(), "steps that reach every element once", |m| match op(m) {
+        IntOp::Normalize { geometry, .. } => geometry.steps = [7, 0, 1],
+        _ => unreachable!(),
+    });
+    breaks(normalize(), "variations of 62 bits", |m| match op(m) {
+        IntOp::Normalize { params, .. } => params.epsilon = 1 << 62,
+        _ => unreachable!(),
+    });
+    breaks(normalize(), "quotients of 26 bits", |m| match op(m) {
+        IntOp::Normalize { params, .. } => {
+            params.fraction = 0;
+            params.multiplier.exponent = 30;
+        }
+        _ => unreachable!(),
+    });
+    breaks(normalize(), "more than 7 scales, and no more than elements, found 7", |m| {
+        match op(m) {
+            IntOp::Normalize { affine: Some(affine), .. } => affine.scales.truncate(7),
+            _ => unreachable!(),
+        }
+    });
+    breaks(top_k(), "at most 8 elements of rows", |m| {
+        m.tensors[1].shape = [1, 3, 9];
+        m.output_border = border([1, 3, 9]);
+        match op(m) {
+            IntOp::TopK { k, .. } => *k = 9,
+            _ => unreachable!(),
+        }
+    });
+    breaks(top_k(), "places on a grid of scale 1", |m| m.tensors[1].grid.scale = 2.0);
     breaks(requantize(), "an output of [8] elements", |m| {
         m.tensors[1].shape = [2, 2, 1];
         m.outputs[0].border = border([2, 2, 1]);

@@ -12,21 +12,27 @@ mod elementwise;
 mod layout;
 mod log_softmax;
 mod matmul;
+mod normalize;
 mod pool;
+mod reduce;
 mod softmax;
 mod storage;
 mod table;
+mod top_k;
 mod weighted;
 
 pub use elementwise::{add, add_in_place, mul, mul_in_place, requantize, requantize_in_place};
 pub use layout::{concat, pack_nibbles, pad, transpose, unpack_nibbles};
 pub use log_softmax::{log_softmax, log_softmax_exponentials, log_softmax_integer_bits};
 pub use matmul::batch_matmul;
+pub use normalize::{SHIFT_BITS, ScalesAndShifts, inverse_root, normalize};
 pub use pool::{average_pool, max_pool};
+pub use reduce::{ROOT_BITS, reduce, root};
 pub use softmax::{softmax, softmax_params};
 pub use storage::Storage;
 pub use table::{
     table_lookup8, table_lookup8_in_place, table_lookup16, table_lookup16_in_place, table8, table16,
 };
+pub use top_k::top_k;
 pub(crate) use weighted::finish;
 pub use weighted::{conv2d, depthwise_conv2d, fully_connected};

@@ -23,7 +23,10 @@ pub(super) fn windowed(op: &IntOp) -> Option<&'static str> {
         | IntOp::Transpose { .. }
         | IntOp::Pack
         | IntOp::Unpack
-        | IntOp::BatchMatMul { .. } => None,
+        | IntOp::BatchMatMul { .. }
+        | IntOp::Reduce { .. }
+        | IntOp::Normalize { .. }
+        | IntOp::TopK { .. } => None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use burn_ptq_kernels::geometry::{PoolGeometry, Window};
 use burn_ptq_kernels::multiplier::Multiplier;
-use burn_ptq_kernels::params::Clamp;
+use burn_ptq_kernels::params::{Clamp, Reduction};
 
 use super::data::{array, c_type, int32, multiplier};
 use super::rows;
@@ -255,6 +255,64 @@ impl Printer<'_> {
                     calls: self.call("bptq_batch_matmul", &arguments),
                 }
             }
+            IntOp::Reduce { reduction, outer, reduced, inner, multiplier: factor, clamp } => {
+                let fields = [
+                    field("reduction", reduction_name(*reduction)),
+                    field("outer", outer),
+                    field("reduced", reduced),
+                    field("inner", inner),
+                    field("input_zero_point", self.input(0).grid.zero_point),
+                    field("output_zero_point", self.output().grid.zero_point),
+                    field("multiplier", multiplier(*factor)),
+                    clamp_field(*clamp),
+                ];
+                self.plain("bptq_reduce", "bptq_reduce", &fields)
+            }
+            IntOp::Normalize { geometry: g, params, affine, clamp } => {
+                let names = affine.as_ref().map(|_| [self.name("scales"), self.name("shifts")]);
+                let [scales, shifts] = names.unwrap_or_else(|| [(); 2].map(|()| "NULL".into()));
+                let fields = [
+                    field("groups", g.groups),
+                    field("outer", g.outer),
+                    field("inner", g.inner),
+                    field("steps", extents(g.steps)),
+                    field("parameter_steps", extents(g.parameters)),
+                    field("center", u8::from(params.center)),
+                    field("fraction", params.fraction),
+                    field(
+                        "epsilon",
+                        format!("{{{}u, {}u}}", params.epsilon as u32, params.epsilon >> 32),
+                    ),
+                    field("multiplier", multiplier(params.multiplier)),
+                    field("scales", &scales),
+                    field("shifts", &shifts),
+                    field("scale_fraction", affine.as_ref().map_or(0, |a| a.fraction)),
+                    field("input_zero_point", self.input(0).grid.zero_point),
+                    field("output_zero_point", self.output().grid.zero_point),
+                    clamp_field(*clamp),
+                ];
+                let mut printed = self.plain("bptq_normalize", "bptq_normalize", &fields);
+                if let Some(affine) = affine {
+                    let shifts = array("int32_t", &shifts, affine.shifts.iter().map(|&s| int32(s)));
+                    let arrays = array("int16_t", &scales, &affine.scales) + &shifts;
+                    printed.constants.insert_str(0, &arrays);
+                }
+                printed
+            }
+            IntOp::TopK { selection, rows, depth, k } => {
+                let fields = [
+                    field("rows", rows),
+                    field("depth", depth),
+                    field("k", k),
+                    field("smallest", u8::from(selection.smallest)),
+                    field("last", u8::from(selection.last)),
+                ];
+                let function = match selection.indices {
+                    true => format!("bptq_top_k_{}", suffix(self.input(0).dtype)),
+                    false => "bptq_top_k".to_owned(),
+                };
+                self.plain("bptq_top_k", &function, &fields)
+            }
         }
     }
 
@@ -505,6 +563,17 @@ fn clamp_field(clamp: Clamp) -> String {
 fn extents(extents: [usize; 3]) -> String {
     let [a, b, c] = extents;
     format!("{{{a}, {b}, {c}}}")
+}
+
+fn reduction_name(reduction: Reduction) -> &'static str {
+    match reduction {
+        Reduction::Max => "BPTQ_MAX",
+        Reduction::Min => "BPTQ_MIN",
+        Reduction::Sum => "BPTQ_SUM",
+        Reduction::SumOfMagnitudes => "BPTQ_SUM_OF_MAGNITUDES",
+        Reduction::SumOfSquares => "BPTQ_SUM_OF_SQUARES",
+        Reduction::RootOfSquares => "BPTQ_ROOT_OF_SQUARES",
+    }
 }
 
 fn window_field(window: Window, input: [usize; 2], output: [usize; 2]) -> String {

@@ -63,6 +63,7 @@ const fn parameter_bytes(op: &IntOp) -> usize {
         IntOp::AveragePool { .. } | IntOp::MaxPool { .. } => PLANES_AND_WINDOW + 1,
         IntOp::Add { .. } => 7,
         IntOp::BatchMatMul { .. } => 13,
+        IntOp::Normalize { .. } => 9 + 6,
         // Their parameters are arguments of the call, or tables.
         IntOp::Mul { .. }
         | IntOp::Table8 { .. }
@@ -74,7 +75,9 @@ const fn parameter_bytes(op: &IntOp) -> usize {
         | IntOp::Pad { .. }
         | IntOp::Transpose { .. }
         | IntOp::Pack
-        | IntOp::Unpack => 0,
+        | IntOp::Unpack
+        | IntOp::Reduce { .. }
+        | IntOp::TopK { .. } => 0,
     }
 }
 

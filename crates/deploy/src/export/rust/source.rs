@@ -1,7 +1,7 @@
 //! The network's source file: constants, and one call for each node.
 
-use burn_ptq_kernels::geometry::PoolGeometry;
-use burn_ptq_kernels::params::Clamp;
+use burn_ptq_kernels::geometry::{NormalizeGeometry, PoolGeometry};
+use burn_ptq_kernels::params::{Clamp, NormalizeParams, Selection};
 
 use super::literals::{
     array, array_literal, field, full_clamp, geometry, indented, multiplier, pair,
@@ -11,7 +11,7 @@ use super::rows;
 use crate::export::shared::describe::describe;
 use crate::export::shared::names::{comment, unique_identifiers};
 use crate::export::shared::packing::pack_dsp;
-use crate::op::{DType, IntOp, Weighted};
+use crate::op::{DType, IntOp, NormalizeAffine, Weighted};
 use crate::place::kernels::{biases, chosen, packed_bits};
 use crate::place::{Placed, Region};
 use crate::program::{IntNode, IntTensor, TensorId};
@@ -256,6 +256,27 @@ impl Printer<'_> {
                 );
                 self.binary("batch_matmul", &own, geometry("MatMulGeometry", &fields))
             }
+            IntOp::Reduce { reduction, reduced, inner, multiplier: factor, clamp, .. } => {
+                let own = format!(
+                    "burn_ptq_kernels::params::Reduction::{reduction:?}, [{reduced}, {inner}], {}, \
+                     {}, {}",
+                    multiplier(*factor),
+                    zero_points(),
+                    full_clamp(*clamp)
+                );
+                self.unary("reduce", &own, String::new())
+            }
+            IntOp::Normalize { geometry: g, params, affine, clamp } => {
+                self.normalize(g, params, affine.as_ref(), *clamp)
+            }
+            IntOp::TopK { selection, depth, k, .. } => {
+                let Selection { smallest, last, indices } = selection;
+                let own = format!(
+                    "burn_ptq_kernels::params::Selection {{ smallest: {smallest}, last: {last}, \
+                     indices: {indices} }}, {depth}, {k}"
+                );
+                self.unary("top_k", &own, String::new())
+            }
         }
     }
 
@@ -371,6 +392,48 @@ impl Printer<'_> {
         ];
         let own = format!("{}, {}", self.geometry(), full_clamp(clamp));
         self.unary(function, &own, geometry("PoolGeometry", &fields))
+    }
+
+    fn normalize(
+        &self,
+        g: &NormalizeGeometry,
+        params: &NormalizeParams,
+        affine: Option<&NormalizeAffine>,
+        clamp: Clamp,
+    ) -> Printed {
+        let fields = [
+            field("groups", g.groups),
+            field("outer", g.outer),
+            field("inner", g.inner),
+            field("steps", format!("{:?}", g.steps)),
+            field("parameters", format!("{:?}", g.parameters)),
+        ];
+        let mut constants = geometry("NormalizeGeometry", &fields);
+        let NormalizeParams { center, fraction, epsilon, multiplier: factor } = params;
+        constants.push_str(&format!(
+            "pub static PARAMS: burn_ptq_kernels::params::NormalizeParams =\n    \
+             burn_ptq_kernels::params::NormalizeParams {{\n        center: {center},\n        \
+             fraction: {fraction},\n        epsilon: {epsilon},\n        multiplier: {},\n    }};\n",
+            multiplier(*factor)
+        ));
+        let module = format!("nodes::{}", self.id);
+        let mut given = "None".to_owned();
+        if let Some(affine) = affine {
+            constants.push_str(&array("SCALES", "i16", &affine.scales));
+            constants.push_str(&array("SHIFTS", "i32", &affine.shifts));
+            given = format!(
+                "Some(burn_ptq_kernels::reference::ScalesAndShifts {{ scales: &{module}::SCALES, \
+                 shifts: &{module}::SHIFTS, fraction: {} }})",
+                affine.fraction
+            );
+        }
+        let own = format!(
+            "{}, &{module}::PARAMS, {given}, {}, {}",
+            self.geometry(),
+            self.zero_points(),
+            full_clamp(clamp)
+        );
+        self.unary("normalize", &own, constants)
     }
 
     fn table<T: ToString>(&self, function: &str, rust_type: &str, table: &[T]) -> Printed {
