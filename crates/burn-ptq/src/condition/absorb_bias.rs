@@ -90,7 +90,10 @@ fn shifts(node: &Node) -> bool {
         | Op::Requantize(_)
         | Op::Softmax(_)
         | Op::LogSoftmax(_)
-        | Op::MatMul(_) => false,
+        | Op::MatMul(_)
+        | Op::Reduce(_)
+        | Op::Normalize(_)
+        | Op::TopK(_) => false,
     };
     op && node.clamp.is_none_or(|clamp| clamp.min <= 0.0 && clamp.max == f32::INFINITY)
 }

@@ -93,7 +93,10 @@ pub(super) fn scales(node: &Node, accepts: impl Fn(Clamp) -> bool) -> bool {
         | Op::Requantize(_)
         | Op::Softmax(_)
         | Op::LogSoftmax(_)
-        | Op::MatMul(_) => true,
+        | Op::MatMul(_)
+        | Op::Reduce(_)
+        | Op::Normalize(_)
+        | Op::TopK(_) => true,
     };
     op && node.clamp.is_none_or(accepts)
 }

@@ -133,7 +133,10 @@ impl Expected {
             | Op::Unary(_)
             | Op::Softmax(_)
             | Op::LogSoftmax(_)
-            | Op::MatMul(_) => None,
+            | Op::MatMul(_)
+            | Op::Reduce(_)
+            | Op::Normalize(_)
+            | Op::TopK(_) => None,
         }
     }
 

@@ -13,7 +13,7 @@ const LOOKAHEAD: usize = 6;
 
 impl View {
     /// Steps in memory from element to element along each axis of the value.
-    fn steps(&self) -> [usize; 3] {
+    pub(super) fn steps(&self) -> [usize; 3] {
         let mut steps = [0; 3];
         let mut step = 1;
         for axis in self.order.into_iter().rev() {
@@ -107,7 +107,7 @@ impl Lowering<'_> {
             if matches!(node.op, Op::Reshape(_)) {
                 return Some(SOURCE);
             }
-            if self.runs_in_any_order(node) {
+            if self.runs_in_any_order(node) || matches!(node.op, Op::Normalize(_)) {
                 return behind();
             }
             // Products read any order.

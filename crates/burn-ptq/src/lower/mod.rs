@@ -6,6 +6,7 @@
 //! elements at the end of a network becomes part of the output's border (`ending`).
 
 mod ending;
+mod groups;
 mod matmul;
 mod weighted;
 mod window;
@@ -379,6 +380,9 @@ impl Lowering<'_> {
                 self.along(node, ENDING_IN[axis], int);
             }
             Op::MatMul(op) => self.matmul(node, op)?,
+            Op::Reduce(op) => self.reduce(node, op)?,
+            Op::Normalize(op) => self.normalize(node, op)?,
+            Op::TopK(op) => self.top_k(node, op)?,
         }
         Ok(())
     }

@@ -26,6 +26,11 @@ pub(crate) fn insert_requantize(mut graph: Graph, plan: BitPlan) -> (Graph, BitP
             nodes.push(node);
             continue;
         }
+        // Places of elements have 16 bits, whatever the elements have.
+        if node.op.operator().output_grid() == OutputGrid::Places {
+            nodes.push(node);
+            continue;
+        }
         // The operation runs in the wider of the types, so that nothing is lost before it.
         let wide = node.op.operator().class_axis().is_none()
             && node.inputs.iter().chain([&node.output]).any(|v| bits[v.0] == 16);

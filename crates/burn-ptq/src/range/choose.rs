@@ -250,11 +250,17 @@ fn fixed_grids(
                 let scale = scales.into_iter().find(reaches).unwrap_or(widest);
                 Some(Grid { scale, zero_point, min: -128, max: 127 })
             }
+            OutputGrid::Places => {
+                let (min, max) = (i32::from(i16::MIN), i32::from(i16::MAX));
+                Some(Grid { scale: 1.0, zero_point: 0, min, max })
+            }
         };
         sources[groups[node.output.0]].push(grid);
     }
     let fixed = |v: usize| match sources[groups[v]].as_slice() {
-        [Some(grid)] if plan.value(ValueId(v)) == 8 => Some(*grid),
+        [Some(grid)] if plan.value(ValueId(v)) == if grid.max > 127 { 16 } else { 8 } => {
+            Some(*grid)
+        }
         _ => None,
     };
     (0..graph.values.len()).map(fixed).collect()

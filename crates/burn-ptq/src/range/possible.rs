@@ -4,6 +4,7 @@
 use burn_ptq_kernels::grid::Grid;
 
 use super::Range;
+use crate::graph::ops::ReduceFunction;
 use crate::graph::{Clamp, Node, Op};
 
 /// Magnitudes below this count as zero: their steps would leave the normal 32-bit floats.
@@ -43,6 +44,18 @@ pub(crate) fn possible(node: &Node, inputs: &[Range]) -> Range {
             let terms = op.inner as f64 * f64::from(op.factor);
             (low * terms, high * terms)
         }
+        Op::Reduce(op) => {
+            let (count, largest) = (op.elements as f64, low.abs().max(high.abs()));
+            match op.function {
+                ReduceFunction::Mean | ReduceFunction::Max | ReduceFunction::Min => (low, high),
+                ReduceFunction::Sum => (low * count, high * count),
+                ReduceFunction::L1 => (0.0, largest * count),
+                ReduceFunction::L2 => (0.0, largest * count.sqrt()),
+                ReduceFunction::SumSquare => (0.0, largest * largest * count),
+            }
+        }
+        Op::Normalize(op) => (-op.largest(), op.largest()),
+        Op::TopK(op) if op.indices => (0.0, f64::from(i16::MAX)),
         Op::Unary(op) => {
             // Monotone except for HardSwish, whose minimum is at -1.5.
             let ends = [low, -1.5_f64.clamp(low, high), high];
@@ -57,7 +70,8 @@ pub(crate) fn possible(node: &Node, inputs: &[Range]) -> Range {
         | Op::MaxPool(_)
         | Op::Reshape(_)
         | Op::Permute(_)
-        | Op::Requantize(_) => (low, high),
+        | Op::Requantize(_)
+        | Op::TopK(_) => (low, high),
     };
     let (low, high) = match node.clamp {
         Some(bounds) => bounded(bounds, low, high),
@@ -84,6 +98,18 @@ pub(crate) fn smallest_scale(node: &Node, inputs: &[Grid]) -> f64 {
         Op::Mul(_) => reach(0) * reach(1),
         Op::MatMul(op) => reach(0) * reach(1) * op.inner as f64 * f64::from(op.factor),
         Op::Clip(_) | Op::Requantize(_) => reach(0),
+        Op::Reduce(op) => {
+            let (count, reach) = (op.elements as f64, reach(0));
+            match op.function {
+                ReduceFunction::Mean => reach,
+                ReduceFunction::Sum | ReduceFunction::L1 => reach * count,
+                ReduceFunction::L2 => reach * count.sqrt(),
+                ReduceFunction::SumSquare => reach * reach * count,
+                ReduceFunction::Max | ReduceFunction::Min => 0.0,
+            }
+        }
+        // Quotients of deviation and root have 26 bits.
+        Op::Normalize(op) => 8.0 * op.largest(),
         // Tables, movements and what keeps to its input's grid.
         Op::Unary(_)
         | Op::AveragePool(_)
@@ -93,7 +119,8 @@ pub(crate) fn smallest_scale(node: &Node, inputs: &[Grid]) -> f64 {
         | Op::Concat(_)
         | Op::Pad(_)
         | Op::Softmax(_)
-        | Op::LogSoftmax(_) => 0.0,
+        | Op::LogSoftmax(_)
+        | Op::TopK(_) => 0.0,
     };
     smallest.max(largest / LARGEST_RESULT)
 }

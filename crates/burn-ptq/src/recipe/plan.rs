@@ -3,6 +3,7 @@
 use super::{CalibrationRecipe, LayerOverride, Recipe, Source};
 use crate::bits::BitPlan;
 use crate::condition::ConditioningChoice;
+use crate::graph::ops::OutputGrid;
 use crate::graph::{Graph, Node};
 use crate::reconstruct::Reconstruction;
 
@@ -94,6 +95,11 @@ impl Recipe {
         for node in &graph.nodes {
             if node.op.operator().class_axis().is_some() && !graph.is_output(node.output) {
                 values[node.output.0] = 8;
+            }
+        }
+        for node in &graph.nodes {
+            if node.op.operator().output_grid() == OutputGrid::Places {
+                values[node.output.0] = 16;
             }
         }
         BitPlan {

@@ -69,8 +69,10 @@ impl SegmentModel {
             if output.bits <= rounded_bits {
                 let group = groups[node.output.0];
                 let at = *of_group.entry(group).or_insert_with(|| {
-                    let fixed =
-                        matches!(node.op.operator().output_grid(), OutputGrid::Fixed { .. });
+                    let fixed = matches!(
+                        node.op.operator().output_grid(),
+                        OutputGrid::Fixed { .. } | OutputGrid::Places
+                    );
                     let learn = recipe.learn_activation_scales && !fixed;
                     activations.push(ActivationVariables::new(output.grid, learn, device));
                     activations.len() - 1

@@ -128,7 +128,11 @@ impl ModelOutput {
                 | IntOp::BatchMatMul { clamp, .. } => {
                     Ending::of_bounds(*clamp, program.tensors[node.output.0].grid)
                 }
-                IntOp::AveragePool { .. }
+                IntOp::Reduce { clamp, .. } | IntOp::Normalize { clamp, .. } => {
+                    Ending::of_bounds(*clamp, program.tensors[node.output.0].grid)
+                }
+                IntOp::TopK { .. }
+                | IntOp::AveragePool { .. }
                 | IntOp::MaxPool { .. }
                 | IntOp::Concat { .. }
                 | IntOp::Pad { .. }

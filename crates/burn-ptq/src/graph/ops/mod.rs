@@ -19,11 +19,14 @@ mod log_softmax;
 mod mat_mul;
 mod max_pool;
 mod mul;
+mod normalize;
 mod pad;
 mod permute;
+mod reduce;
 mod requantize;
 mod reshape;
 mod softmax;
+mod top_k;
 mod unary;
 mod window;
 
@@ -38,11 +41,14 @@ pub use log_softmax::LogSoftmax;
 pub use mat_mul::MatMul;
 pub use max_pool::MaxPool;
 pub use mul::Mul;
+pub use normalize::{Normalize, NormalizeBy};
 pub use pad::Pad;
 pub use permute::Permute;
+pub use reduce::{Reduce, ReduceFunction};
 pub use requantize::Requantize;
 pub use reshape::Reshape;
 pub use softmax::Softmax;
+pub use top_k::TopK;
 pub use unary::{Unary, UnaryFunction};
 pub use window::Window;
 
@@ -107,6 +113,8 @@ pub enum OutputGrid {
         /// How often the scale may double until the grid reaches what was observed.
         doublings: u32,
     },
+    /// Places of elements: 16 bits, scale 1, zero point 0.
+    Places,
 }
 
 macro_rules! ops {
@@ -132,7 +140,8 @@ macro_rules! ops {
 
 ops! {
     Conv2d, Linear, ChannelAffine, Add, Mul, AveragePool, MaxPool, Clip, Unary, Reshape, Permute,
-    Concat, Pad, Requantize, Softmax, LogSoftmax, MatMul,
+    Concat, Pad, Requantize, Softmax, LogSoftmax, MatMul, Reduce,
+    Normalize, TopK,
 }
 
 impl Op {
@@ -167,7 +176,10 @@ impl Op {
             | Op::Requantize(_)
             | Op::Softmax(_)
             | Op::LogSoftmax(_)
-            | Op::MatMul(_) => None,
+            | Op::MatMul(_)
+            | Op::Reduce(_)
+            | Op::Normalize(_)
+            | Op::TopK(_) => None,
         }
     }
 
@@ -190,7 +202,10 @@ impl Op {
             | Op::Requantize(_)
             | Op::Softmax(_)
             | Op::LogSoftmax(_)
-            | Op::MatMul(_) => None,
+            | Op::MatMul(_)
+            | Op::Reduce(_)
+            | Op::Normalize(_)
+            | Op::TopK(_) => None,
         }
     }
 }

@@ -162,9 +162,9 @@ pub fn capture<M: Module, const I: usize, const O: usize>(
         border.ok_or_else(|| failed("its output was computed on another device".into()))?;
     let name = std::any::type_name::<M>();
     let name = name.split('<').next().and_then(|n| n.rsplit("::").next()).unwrap_or("module");
-    let model = translate::translate(&captured, (input, &shape), output, &names, &layers);
+    let mut model = translate::translate(&captured, (input, &shape), output, &names, &layers);
     let unsupported = |problems| CaptureError::Unsupported { module: name.into(), problems };
-    let mut graph = onnx::from_proto(&model, proto::OPSET, name).map_err(unsupported)?;
+    let mut graph = onnx::from_proto(&mut model, proto::OPSET, name).map_err(unsupported)?;
     graph.origin = Some(Arc::new(Fingerprint::of(module).into_origin()));
     Ok(graph)
 }

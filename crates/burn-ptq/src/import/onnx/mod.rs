@@ -4,6 +4,7 @@
 //! - `external` reads weights from files beside the model;
 //! - `interface` says what goes in and out, with what `options` add to the file;
 //! - `order` keeps the nodes that the output needs, sorted;
+//! - `fuse` finds normalizations that are written in pieces;
 //! - `tensor` decodes initializers, `constants` computes what depends on constants alone, such
 //!   as the chains of `Shape`, `Gather` and `Concat` in front of a `Reshape`;
 //! - `operators` translates every other node, one file a family;
@@ -20,6 +21,7 @@ mod budget;
 mod constants;
 mod error;
 mod external;
+mod fuse;
 mod growing;
 mod importer;
 mod interface;
@@ -128,11 +130,12 @@ pub fn parse_with(bytes: &[u8], name: &str, options: &Options) -> Result<Graph, 
 /// # Errors
 /// All problems of the module.
 pub(super) fn from_proto(
-    graph: &GraphProto,
+    graph: &mut GraphProto,
     opset: i64,
     name: &str,
 ) -> Result<Graph, Vec<Problem>> {
     let options = Options::default();
+    fuse::fuse(graph, opset);
     importer::import(graph, opset, name, Source::Module, &options, Default::default())
 }
 
@@ -179,6 +182,7 @@ fn parse_as(
         hash.update(&content);
     }
     let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    fuse::fuse(&mut graph, opset);
     match importer::import(&graph, opset, name, Source::File, options, refusals) {
         Ok(graph) => Ok(Model { graph, sha256 }),
         Err(problems) => Err(ImportError::Unsupported { name: file.into(), problems }),

@@ -4,26 +4,56 @@ use super::super::error::Refusal;
 use super::super::growing::{Binding, Importer, Site};
 use super::linear::{checked, matrix, transposed, unbiased};
 use crate::graph::ops::{Conv2d, MatMul, Permute, Reshape, Window};
-use crate::graph::{Array, ValueId};
+use crate::graph::{Array, Op, ValueId};
+
+/// A factor of a product: a computed value or a constant.
+pub(super) enum Factor {
+    Value(ValueId),
+    Constant(Array),
+}
+
+impl From<ValueId> for Factor {
+    fn from(id: ValueId) -> Self {
+        Self::Value(id)
+    }
+}
 
 pub(super) fn matmul(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
-    match site.pair()? {
-        (Binding::Value(input), Binding::Constant(constant)) => {
-            let operand = without_leading_ones(importer.array(constant)?);
+    let pair = site.pair()?;
+    let mut factor = |binding: &Binding| match binding {
+        Binding::Value(id) => Ok(Factor::Value(*id)),
+        Binding::Constant(constant) => importer.array(constant).map(Factor::Constant),
+        Binding::Unknown => Err(Refusal::invalid("an input is missing")),
+    };
+    let factors = [factor(pair.0)?, factor(pair.1)?];
+    product(importer, site, "", factors)
+}
+
+/// The product of two factors as the value of `site`, or of its part if that is named.
+pub(super) fn product(
+    importer: &mut Importer,
+    site: &Site,
+    part: &str,
+    factors: [Factor; 2],
+) -> Result<ValueId, Refusal> {
+    let last = Last { part };
+    match factors {
+        [Factor::Value(input), Factor::Constant(operand)] => {
+            let operand = without_leading_ones(operand);
             if operand.shape.len() == 3 {
-                return right_heads(importer, site, *input, operand);
+                return right_heads(importer, site, last, input, operand);
             }
             let weight = transposed(matrix(operand)?)?;
-            let axis = importer.shape(*input).len() - 1;
-            importer.push(site, unbiased(weight, axis), &[*input])
+            let axis = importer.shape(input).len() - 1;
+            last.push(importer, site, unbiased(weight, axis), input)
         }
-        (Binding::Constant(constant), Binding::Value(input)) => {
-            let operand = without_leading_ones(importer.array(constant)?);
+        [Factor::Constant(operand), Factor::Value(input)] => {
+            let operand = without_leading_ones(operand);
             if operand.shape.len() == 3 {
-                return left_heads(importer, site, *input, operand);
+                return left_heads(importer, site, last, input, operand);
             }
             let weight = checked(matrix(operand)?)?;
-            let rank = importer.shape(*input).len();
+            let rank = importer.shape(input).len();
             if rank < 2 {
                 return Err(Refusal::new(
                     "a constant left operand contracts over the batch axis",
@@ -34,13 +64,44 @@ pub(super) fn matmul(importer: &mut Importer, site: &Site) -> Result<ValueId, Re
             let mut axes: Vec<usize> = (0..rank).collect();
             axes.swap(rank - 2, rank - 1);
             let swap = Permute { axes };
-            let columns = importer.push_part(site, "transposed", swap.clone(), &[*input])?;
+            let columns = importer.push_part(site, "transposed", swap.clone(), &[input])?;
             let product =
-                importer.push_part(site, "product", unbiased(weight, rank - 1), &[columns])?;
-            importer.push(site, swap, &[product])
+                importer.push_part(site, "columns", unbiased(weight, rank - 1), &[columns])?;
+            last.push(importer, site, swap, product)
         }
-        (Binding::Value(a), Binding::Value(b)) => of_values(importer, site, [*a, *b]),
+        [Factor::Value(a), Factor::Value(b)] => of_values(importer, site, last, [a, b]),
         _ => Err(Refusal::invalid("expected a computed value among the inputs")),
+    }
+}
+
+/// Under which name the last node of a product is appended: the site's, or that of a part.
+#[derive(Clone, Copy)]
+struct Last<'a> {
+    part: &'a str,
+}
+
+impl Last<'_> {
+    fn push(
+        self,
+        importer: &mut Importer,
+        site: &Site,
+        op: impl Into<Op>,
+        input: ValueId,
+    ) -> Result<ValueId, Refusal> {
+        self.push_all(importer, site, op, &[input])
+    }
+
+    fn push_all(
+        self,
+        importer: &mut Importer,
+        site: &Site,
+        op: impl Into<Op>,
+        inputs: &[ValueId],
+    ) -> Result<ValueId, Refusal> {
+        match self.part {
+            "" => importer.push(site, op, inputs),
+            part => importer.push_part(site, part, op, inputs),
+        }
     }
 }
 
@@ -48,6 +109,7 @@ pub(super) fn matmul(importer: &mut Importer, site: &Site) -> Result<ValueId, Re
 fn of_values(
     importer: &mut Importer,
     site: &Site,
+    last: Last,
     operands: [ValueId; 2],
 ) -> Result<ValueId, Refusal> {
     let [a, b] = operands.map(|v| importer.shape(v).to_vec());
@@ -77,7 +139,7 @@ fn of_values(
         }
     }
     let inner = a[a.len() - 1];
-    importer.push(site, MatMul { axes, inner, factor: 1.0 }, &inputs)
+    last.push_all(importer, site, MatMul { axes, inner, factor: 1.0 }, &inputs)
 }
 
 /// Drops axes of 1 in front of the matrices of an operand, which broadcast.
@@ -93,6 +155,7 @@ fn without_leading_ones(mut operand: Array) -> Array {
 fn right_heads(
     importer: &mut Importer,
     site: &Site,
+    last: Last,
     input: ValueId,
     weight: Array,
 ) -> Result<ValueId, Refusal> {
@@ -117,10 +180,10 @@ fn right_heads(
         let layer = unbiased(Array::new([heads * columns, inner], data), 1);
         let matrix =
             importer.push_part(site, "rows", Reshape { shape: vec![rows, inner] }, &[input])?;
-        let product = importer.push_part(site, "product", layer, &[matrix])?;
+        let product = importer.push_part(site, "columns", layer, &[matrix])?;
         let shape = vec![rows, heads, columns];
         let split = importer.push_part(site, "heads", Reshape { shape }, &[product])?;
-        return importer.push(site, Permute { axes: vec![1, 0, 2] }, &[split]);
+        return last.push(importer, site, Permute { axes: vec![1, 0, 2] }, split);
     }
     let swap = Permute { axes: vec![0, 2, 1] };
     let turned = part(importer, "turned", swap.clone(), input)?;
@@ -129,13 +192,14 @@ fn right_heads(
     let product = grouped(importer, site, flat, heads, [heads * columns, inner], data)?;
     let shape = vec![heads, columns, rows];
     let split = importer.push_part(site, "heads", Reshape { shape }, &[product])?;
-    importer.push(site, swap, &[split])
+    last.push(importer, site, swap, split)
 }
 
 /// `W x` with one matrix a head, `[heads, rows, inner]`: a grouped convolution over columns.
 fn left_heads(
     importer: &mut Importer,
     site: &Site,
+    last: Last,
     input: ValueId,
     weight: Array,
 ) -> Result<ValueId, Refusal> {
@@ -148,7 +212,7 @@ fn left_heads(
     let shape = vec![groups * inner, columns];
     let flat = importer.push_part(site, "channels", Reshape { shape }, &[input])?;
     let product = grouped(importer, site, flat, groups, [heads * rows, inner], weight.data)?;
-    importer.push(site, Reshape { shape: vec![heads, rows, columns] }, &[product])
+    last.push(importer, site, Reshape { shape: vec![heads, rows, columns] }, product)
 }
 
 /// A convolution of extent 1 with weights of `[filters, inner]`.
@@ -166,7 +230,7 @@ fn grouped(
         window: Window::new([1, 1]),
         groups,
     };
-    importer.push_part(site, "product", op, &[input])
+    importer.push_part(site, "grouped", op, &[input])
 }
 
 fn no_heads(importer: &Importer, input: ValueId, weight: &Array) -> Refusal {

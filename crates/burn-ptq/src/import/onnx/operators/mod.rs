@@ -6,10 +6,12 @@
 mod activation;
 mod arithmetic;
 mod convolution;
+mod einsum;
 mod linear;
 mod matmul;
 mod normalization;
 mod pooling;
+mod reduce;
 mod shape;
 mod unsupported;
 mod window;
@@ -61,6 +63,8 @@ pub(super) const OPERATORS: &[Operator] = &[
          one in all; or one value and a constant with one element, or one for each step along \
          one axis",
     ),
+    operator("ArgMax", 13, reduce::arg_max, "along any axis but the batch"),
+    operator("ArgMin", 13, reduce::arg_min, "along any axis but the batch"),
     operator(
         "AveragePool",
         22,
@@ -88,6 +92,12 @@ pub(super) const OPERATORS: &[Operator] = &[
     ),
     operator("Div", 14, arithmetic::div, "by a constant, as for Add"),
     operator("Dropout", 22, normalization::dropout, "for inference, where it does nothing"),
+    operator(
+        "Einsum",
+        12,
+        einsum::einsum,
+        "of one or two operands, without diagonals, the batch in front",
+    ),
     folded("Equal", 19),
     folded("Exp", 13),
     folded("Expand", 13),
@@ -97,11 +107,35 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator("Gemm", 13, linear::gemm, "with a constant weight and bias; transA is 0"),
     operator("GlobalAveragePool", 22, pooling::global_average_pool, "over one or two axes"),
     operator("GlobalMaxPool", 22, pooling::global_max_pool, "over one or two axes"),
+    operator(
+        "GroupNormalization",
+        21,
+        normalization::group,
+        "with constant scales and shifts, one a channel or one a group",
+    ),
     operator("HardSigmoid", 22, activation::hard_sigmoid, "any"),
     operator("HardSwish", 22, activation::hard_swish, "any"),
     operator("Identity", 25, shape::identity, "any"),
+    operator(
+        "InstanceNormalization",
+        22,
+        normalization::instance,
+        "over one or two axes, with constant scales and shifts",
+    ),
+    operator(
+        "LayerNormalization",
+        17,
+        normalization::layer,
+        "over axes behind the batch, with constant scales and shifts; also in pieces",
+    ),
     operator("LeakyRelu", 16, activation::leaky_relu, "any"),
     operator("LogSoftmax", 13, normalization::log_softmax, "along any axis but the batch"),
+    operator(
+        "LpNormalization",
+        22,
+        normalization::lp,
+        "with p = 2, not over the batch; also in pieces",
+    ),
     operator(
         "MatMul",
         13,
@@ -111,6 +145,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     ),
     operator("Max", 13, activation::max, "of a computed value and a constant with one element"),
     operator("MaxPool", 22, pooling::max_pool, "over one or two axes; without indices"),
+    operator("MeanVarianceNormalization", 13, normalization::mean_variance, "not over the batch"),
     operator("Min", 13, activation::min, "of a computed value and a constant with one element"),
     operator("Mul", 14, arithmetic::mul, "as Add"),
     operator("Neg", 13, arithmetic::neg, "any"),
@@ -124,12 +159,19 @@ pub(super) const OPERATORS: &[Operator] = &[
     folded("Pow", 15),
     folded("Reciprocal", 13),
     operator(
-        "ReduceMean",
-        18,
-        pooling::reduce_mean,
-        "over one or two axes, or over all but one; not over the batch",
+        "RMSNormalization",
+        23,
+        normalization::root_mean_square,
+        "over axes behind the batch, with constant scales; also in pieces",
     ),
+    operator("ReduceL1", 18, reduce::l1, "not over the batch"),
+    operator("ReduceL2", 18, reduce::l2, "not over the batch"),
+    operator("ReduceMax", 20, reduce::max, "not over the batch"),
+    operator("ReduceMean", 18, pooling::reduce_mean, "not over the batch"),
+    operator("ReduceMin", 20, reduce::min, "not over the batch"),
     folded("ReduceProd", 18),
+    operator("ReduceSum", 13, reduce::sum, "not over the batch"),
+    operator("ReduceSumSquare", 18, reduce::sum_square, "not over the batch"),
     operator("Relu", 14, activation::relu, "any"),
     operator("Reshape", 25, shape::reshape, "to a constant shape that keeps the batch in front"),
     folded("Shape", 25),

@@ -1,9 +1,8 @@
 //! Pools and means over height and width.
 
-use super::super::constants::normalize_axis;
 use super::super::error::Refusal;
 use super::super::growing::{Importer, Site};
-use super::window;
+use super::{reduce, window};
 use crate::graph::ops::{AveragePool, MaxPool, Permute, Reshape, Window};
 use crate::graph::{ValueId, dims3};
 
@@ -68,27 +67,13 @@ pub(super) fn global_max_pool(importer: &mut Importer, site: &Site) -> Result<Va
 pub(super) fn reduce_mean(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
     let input = site.value(0)?;
     let sample = importer.shape(input).to_vec();
-    let rank = sample.len() + 1;
-    let axes = site.integers("axes", 1)?.unwrap_or_default();
-    if axes.is_empty() && site.attributes.flag("noop_with_empty_axes", false)? {
-        return Ok(input);
-    }
-    let axes = axes.iter().map(|&a| normalize_axis(a, rank)).collect::<Result<Vec<_>, _>>()?;
+    let Some(found) = reduce::reduced(importer, site, input)? else { return Ok(input) };
     let (kept, reduced): (Vec<usize>, Vec<usize>) =
-        (0..sample.len()).partition(|axis| !axes.contains(&(axis + 1)));
-    if axes.is_empty() || axes.contains(&0) {
-        return Err(Refusal::new(
-            "it averages over the batch",
-            "export the model with a mean over the axes behind the batch",
-        ));
+        (0..sample.len()).partition(|axis| !found.axes.contains(axis));
+    if kept.is_empty() || sample.len() > 3 {
+        return reduce::mean(importer, site, input, found);
     }
-    if kept.is_empty() {
-        return Err(Refusal::new(
-            format!("it averages over all of samples of {sample:?}, expected an axis that is left"),
-            "export the model with a mean over height and width only",
-        ));
-    }
-    let keep = site.attributes.flag("keepdims", true)?;
+    let keep = found.keep;
     // Pools run over the axes behind the first: the others go there.
     let order = [&kept[..], &reduced].concat();
     let whole = |order: &[usize]| {

@@ -1,0 +1,155 @@
+//! Reductions over axes, and the places of extremes.
+
+use super::super::constants::normalize_axis;
+use super::super::error::Refusal;
+use super::super::growing::{Importer, Site};
+use crate::graph::ValueId;
+use crate::graph::ops::{Reduce, ReduceFunction, Reshape, TopK};
+
+/// The axes of a sample that a node reduces.
+pub(super) struct Reduced {
+    /// Ascending.
+    pub axes: Vec<usize>,
+    /// Whether they stay with an extent of 1.
+    pub keep: bool,
+}
+
+/// The axis of a sample that `axis` of the file means, counted with the batch where the file has one;
+/// `None` for the batch.
+pub(super) fn sample_axis(
+    importer: &Importer,
+    input: ValueId,
+    axis: i64,
+) -> Result<Option<usize>, Refusal> {
+    let batch = usize::from(!importer.unbatched.contains(&input));
+    let axis = normalize_axis(axis, importer.shape(input).len() + batch)?;
+    Ok(axis.checked_sub(batch))
+}
+
+/// Reads which axes a node reduces; `None` if none.
+pub(super) fn reduced(
+    importer: &Importer,
+    site: &Site,
+    input: ValueId,
+) -> Result<Option<Reduced>, Refusal> {
+    let given = site.integers("axes", 1)?.unwrap_or_default();
+    if given.is_empty() && site.attributes.flag("noop_with_empty_axes", false)? {
+        return Ok(None);
+    }
+    let over_batch = || {
+        Refusal::new(
+            "it reduces over the batch",
+            "export the model with a reduction over the axes behind the batch",
+        )
+    };
+    let rank = importer.shape(input).len();
+    let mut axes = Vec::with_capacity(given.len());
+    if given.is_empty() {
+        if !importer.unbatched.contains(&input) {
+            return Err(over_batch());
+        }
+        axes.extend(0..rank);
+    }
+    for axis in given {
+        axes.push(sample_axis(importer, input, axis)?.ok_or_else(over_batch)?);
+    }
+    axes.sort_unstable();
+    axes.dedup();
+    Ok(Some(Reduced { axes, keep: site.attributes.flag("keepdims", true)? }))
+}
+
+/// The shape without `axes`; a single element keeps an axis.
+pub(super) fn dropped(shape: &[usize], axes: &[usize]) -> Vec<usize> {
+    let kept = (0..shape.len()).filter(|axis| !axes.contains(axis)).map(|axis| shape[axis]);
+    let kept: Vec<usize> = kept.collect();
+    if kept.is_empty() { vec![1] } else { kept }
+}
+
+fn push(
+    importer: &mut Importer,
+    site: &Site,
+    function: ReduceFunction,
+    input: ValueId,
+    Reduced { axes, keep }: Reduced,
+) -> Result<ValueId, Refusal> {
+    let shape = importer.shape(input).to_vec();
+    let elements = axes.iter().map(|&axis| shape[axis]).product();
+    let op = Reduce { function, axes: axes.clone(), elements };
+    if keep {
+        return importer.push(site, op, &[input]);
+    }
+    let reduced = importer.push_part(site, "reduced", op, &[input])?;
+    importer.push(site, Reshape { shape: dropped(&shape, &axes) }, &[reduced])
+}
+
+fn reduce(
+    importer: &mut Importer,
+    site: &Site,
+    function: ReduceFunction,
+) -> Result<ValueId, Refusal> {
+    let input = site.value(0)?;
+    match reduced(importer, site, input)? {
+        None => Ok(input),
+        Some(reduced) => push(importer, site, function, input, reduced),
+    }
+}
+
+pub(super) fn mean(
+    importer: &mut Importer,
+    site: &Site,
+    input: ValueId,
+    reduced: Reduced,
+) -> Result<ValueId, Refusal> {
+    push(importer, site, ReduceFunction::Mean, input, reduced)
+}
+
+pub(super) fn sum(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    reduce(importer, site, ReduceFunction::Sum)
+}
+
+pub(super) fn max(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    reduce(importer, site, ReduceFunction::Max)
+}
+
+pub(super) fn min(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    reduce(importer, site, ReduceFunction::Min)
+}
+
+pub(super) fn l1(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    reduce(importer, site, ReduceFunction::L1)
+}
+
+pub(super) fn l2(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    reduce(importer, site, ReduceFunction::L2)
+}
+
+pub(super) fn sum_square(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    reduce(importer, site, ReduceFunction::SumSquare)
+}
+
+pub(super) fn arg_max(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    arg_extreme(importer, site, false)
+}
+
+pub(super) fn arg_min(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    arg_extreme(importer, site, true)
+}
+
+fn arg_extreme(importer: &mut Importer, site: &Site, smallest: bool) -> Result<ValueId, Refusal> {
+    let input = site.value(0)?;
+    let axis = site.attributes.int("axis", 0)?;
+    let Some(axis) = sample_axis(importer, input, axis)? else {
+        return Err(Refusal::new(
+            "it searches along the batch",
+            "export the model with the axis of the classes",
+        ));
+    };
+    let last = site.attributes.flag("select_last_index", false)?;
+    let op = TopK { axis, k: 1, smallest, last, indices: true };
+    if site.attributes.flag("keepdims", true)? {
+        return importer.push(site, op, &[input]);
+    }
+    let shape = dropped(importer.shape(input), &[axis]);
+    let places = importer.push_part(site, "places", op, &[input])?;
+    importer.push(site, Reshape { shape }, &[places])
+}
