@@ -398,6 +398,9 @@ fn describe_node(
             let ratio = f64::from(input.grid.scale) / f64::from(output.grid.scale);
             let ratio = Multiplier::from_real(ratio).ok_or(NOT_DERIVED)?;
             let builtin = match reduction {
+                Reduction::Max if input.dtype != DType::I8 => {
+                    return Err("REDUCE_MAX takes 8 bits".into());
+                }
                 Reduction::Max => "REDUCE_MAX",
                 Reduction::Min => return Err("it has no REDUCE_MIN".into()),
                 Reduction::Sum if *multiplier == ratio => "SUM",

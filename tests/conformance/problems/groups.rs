@@ -22,7 +22,8 @@ const REDUCTIONS: [Reduction; 8] = [
 ];
 
 pub(super) fn reduce(draw: &mut Draw) -> Option<Problem> {
-    let (wide, shape) = (draw.chance(25), draw.shape(5, 9));
+    let wide = draw.chance(25);
+    let shape = [1 + draw.below(5), 1 + draw.below(12), 2 + draw.below(8)];
     let [outer, reduced, inner] = shape;
     let reduction = draw.pick(&REDUCTIONS);
     let program = Program::new(draw, wide, shape);
@@ -63,10 +64,12 @@ pub(super) fn reduce(draw: &mut Draw) -> Option<Problem> {
 }
 
 pub(super) fn normalize(draw: &mut Draw) -> Option<Problem> {
-    let wide = draw.chance(25);
+    // TensorFlow Lite's L2 normalization, or any.
+    let plain = draw.chance(40);
+    let wide = !plain && draw.chance(25);
     let [rows, parts, own] = [1 + draw.below(6), 1 + draw.below(4), 1 + draw.below(9)];
     let channels = parts * own;
-    let layout = draw.below(3);
+    let layout = if plain { 0 } else { draw.below(3) };
     // Rows; channels, with elements in between; parts of the channels.
     let (groups, outer, inner, steps, parameters) = match layout {
         0 => (rows, 1, channels, [channels, 0, 1], [0, 0, 1]),
@@ -74,12 +77,12 @@ pub(super) fn normalize(draw: &mut Draw) -> Option<Problem> {
         _ => (parts, rows, own, [own, channels, 1], [own, 0, 1]),
     };
     let geometry = NormalizeGeometry { groups, outer, inner, steps, parameters };
-    let center = draw.chance(60);
+    let center = !plain && draw.chance(60);
     let program = Program::new(draw, wide, [1, rows, channels]);
     let x = program.input();
     let from = program.tensor(x).grid;
     let mut output = tensor(program.draw, wide, [1, rows, channels]);
-    let with_affine = program.draw.chance(60);
+    let with_affine = !plain && program.draw.chance(60);
     let largest = program.draw.scale(0.1, 4.0);
     let n = geometry.elements();
     let factor = if center || program.draw.chance(50) { f64::from((n as f32).sqrt()) } else { 1.0 };
@@ -91,8 +94,6 @@ pub(super) fn normalize(draw: &mut Draw) -> Option<Problem> {
     if !wide {
         output.grid.zero_point = (min + max) / 2;
     }
-    // TensorFlow Lite's grid of L2 normalization.
-    let plain = !with_affine && !wide && !center && layout == 0 && program.draw.chance(70);
     let (factor, epsilon) = match plain {
         true => {
             let (min, max) = signed_range(8, false);
@@ -129,11 +130,14 @@ pub(super) fn normalize(draw: &mut Draw) -> Option<Problem> {
 }
 
 pub(super) fn top_k(draw: &mut Draw) -> Option<Problem> {
-    let wide = draw.chance(30);
-    let [rows, depth] = [1 + draw.below(6), 1 + draw.below(30)];
-    let k = if draw.chance(40) { 1 } else { 1 + draw.below(depth) };
-    let indices = draw.chance(60);
-    let selection = Selection { smallest: draw.chance(40), last: draw.chance(25), indices };
+    // TensorFlow Lite's ARG_MAX and ARG_MIN, or any.
+    let plain = draw.chance(40);
+    let wide = !plain && draw.chance(30);
+    let [rows, depth] = [4 + draw.below(6), 2 + draw.below(30)];
+    let k = if plain || draw.chance(20) { 1 } else { 1 + draw.below(depth) };
+    let indices = plain || draw.chance(50);
+    let last = !plain && draw.chance(25);
+    let selection = Selection { smallest: draw.chance(40), last, indices };
     let program = Program::new(draw, wide, [1, rows, depth]);
     let x = program.input();
     let output = if indices {
