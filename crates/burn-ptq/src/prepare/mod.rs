@@ -6,6 +6,7 @@
 mod fold_affine_after;
 mod fold_affine_before;
 mod fold_factor;
+mod fold_normalize;
 mod fuse_clip;
 mod merge_affine;
 mod remove_dead;
@@ -31,6 +32,7 @@ pub const PASSES: &[Pass] = &[
     Pass { name: "fold-affine-after", run: fold_affine_after::run },
     Pass { name: "fold-affine-before", run: fold_affine_before::run },
     Pass { name: "fold-factor", run: fold_factor::run },
+    Pass { name: "fold-normalize", run: fold_normalize::run },
     Pass { name: "fuse-clip", run: fuse_clip::run },
     Pass { name: "remove-dead", run: remove_dead::run },
 ];

@@ -227,19 +227,19 @@ fn unsupported_layers_are_one_line_each_in_words_about_the_module() {
     struct Sensor {
         lstm: Lstm,
         gru: Gru,
-        norm: LayerNorm,
+        norm: BiLstm,
         classifier: Linear,
     }
     let device = Device::flex();
     let sensor = Sensor {
         lstm: LstmConfig::new(3, 8, true).init(&device),
         gru: GruConfig::new(8, 8, true).init(&device),
-        norm: LayerNormConfig::new(8).init(&device),
+        norm: BiLstmConfig::new(8, 4, true).init(&device),
         classifier: LinearConfig::new(8, 4).init(&device),
     };
     let forward = |net: &Sensor, x: Tensor<3>| {
         let (x, _) = net.lstm.forward(x, None);
-        let x = net.norm.forward(net.gru.forward(x, None));
+        let (x, _) = net.norm.forward(net.gru.forward(x, None), None);
         burn::tensor::activation::softmax(net.classifier.forward(x), 0)
     };
     let error = capture(&sensor, Tensor::zeros([1, 5, 3], &device), forward).unwrap_err();
@@ -250,7 +250,7 @@ fn unsupported_layers_are_one_line_each_in_words_about_the_module() {
     for (line, parts) in lines[1..].iter().zip([
         ["'lstm' (Lstm): the operator is not supported", "use convolutions over time"],
         ["'gru' (Gru): the operator is not supported", "use convolutions over time"],
-        ["'norm' (LayerNorm): the operator is not supported", "batch normalization"],
+        ["'norm' (BiLstm): the operator is not supported", "use convolutions over time"],
         ["(Softmax): it normalizes over the batch axis", "write `forward` with the axis"],
     ]) {
         assert!(parts.iter().all(|part| line.contains(part)), "{line}");

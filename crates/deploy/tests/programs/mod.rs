@@ -4,8 +4,7 @@ use burn_ptq_deploy::place::plan::plan;
 use burn_ptq_deploy::place::{Memory, Placed, Placement, Region, Stream};
 use burn_ptq_deploy::program::{
     Border, Broadcast, DType, Input, IntNode, IntOp, IntTensor, NormalizeAffine, Output, Program,
-    Provenance,
-    TensorId, Weighted, Weights,
+    Provenance, TensorId, Weighted, Weights,
 };
 use burn_ptq_deploy::target::Kernels;
 use burn_ptq_deploy::verify::VerifyError;

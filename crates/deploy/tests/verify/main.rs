@@ -289,7 +289,7 @@ fn geometry_agrees_with_the_lengths_of_tensors() {
     });
     breaks(top_k(), "at most 8 elements of rows", |m| {
         m.tensors[1].shape = [1, 3, 9];
-        m.output_border = border([1, 3, 9]);
+        m.outputs[0].border = border([1, 3, 9]);
         match op(m) {
             IntOp::TopK { k, .. } => *k = 9,
             _ => unreachable!(),

@@ -10,8 +10,8 @@ use burn::backend::capture::CapturedGraph;
 use burn::backend::ir::{OperationIr, TensorId};
 
 /// The types of layers with parameters that are not supported.
-const UNSUPPORTED: &str = "Lstm BiLstm Gru BiGru Rnn BiRnn LayerNorm GroupNorm InstanceNorm RmsNorm \
-    MultiHeadAttention CrossAttention TransformerEncoder TransformerDecoder RotaryEncoding Embedding \
+const UNSUPPORTED: &str = "Lstm BiLstm Gru BiGru Rnn BiRnn CrossAttention \
+    TransformerDecoder RotaryEncoding Embedding \
     ConvTranspose1d ConvTranspose2d ConvTranspose3d Conv3d DeformConv2d PRelu SwiGlu";
 
 /// A layer that is not supported.

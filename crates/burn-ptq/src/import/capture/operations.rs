@@ -57,7 +57,12 @@ operations! {
     Neg, "-Tensor", "Neg", "any";
     Clamp, "Tensor::clamp, clamp_min, clamp_max", "Clip", "any";
     Matmul, "Tensor::matmul", "MatMul", "as ONNX's MatMul";
-    Mean, "Tensor::mean_dim, mean_dims", "ReduceMean", "not over the batch, and one axis is left";
+    Mean, "Tensor::mean_dim, mean_dims", "ReduceMean", "not over the batch";
+    Sum, "Tensor::sum_dim, sum_dims", "ReduceSum", "not over the batch";
+    Max, "Tensor::max_dim", "ReduceMax", "not over the batch";
+    Min, "Tensor::min_dim", "ReduceMin", "not over the batch";
+    LayerNorm, "nn::LayerNorm; nn::GroupNorm, InstanceNorm and RmsNorm in pieces",
+        "LayerNormalization", "any";
     Reshape, "Tensor::reshape, flatten, squeeze, unsqueeze", "Reshape",
         "to at most four axes, the batch in front";
     Permute, "Tensor::permute, swap_dims, transpose", "Transpose", "the batch stays in front";

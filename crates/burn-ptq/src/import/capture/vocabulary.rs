@@ -127,6 +127,9 @@ fn numeric(operation: &Numeric) -> Option<Translation<'_>> {
         Numeric::Clamp(o) => bounds(&o.tensor, number(o.min), number(o.max), &o.out),
         Numeric::ClampMin(o) => bounds(&o.lhs, number(o.rhs), f32::MAX.into(), &o.out),
         Numeric::ClampMax(o) => bounds(&o.lhs, f32::MIN.into(), number(o.rhs), &o.out),
+        Numeric::SumDim(o) => reduction(Operation::Sum, &o.input, o.axis, &o.out),
+        Numeric::MaxDim(o) => reduction(Operation::Max, &o.input, o.axis, &o.out),
+        Numeric::MinDim(o) => reduction(Operation::Min, &o.input, o.axis, &o.out),
         Numeric::Pad(o) => {
             let PadModeIr::Constant(value) = o.mode else { return None };
             let (before, after): (Vec<i64>, Vec<i64>) =
@@ -136,6 +139,21 @@ fn numeric(operation: &Numeric) -> Option<Translation<'_>> {
         }
         _ => return None,
     })
+}
+
+/// A reduction over one axis, which stays with an extent of 1.
+fn reduction<'a>(
+    operation: Operation,
+    input: &'a TensorIr,
+    axis: usize,
+    out: &'a TensorIr,
+) -> Translation<'a> {
+    let axes = Integers(vec![axis as i64]);
+    match operation {
+        // Its axes are an input in the version of the operators that is written, the others' an attribute.
+        Operation::Sum => simple(operation, [Tensor(input), axes], out),
+        _ => with(operation, [Tensor(input)], [ints("axes", [axis])], out),
+    }
 }
 
 fn activation(operation: &Activation) -> Option<Translation<'_>> {
@@ -193,6 +211,19 @@ fn layer(operation: &Layer) -> Option<Translation<'_>> {
             let inputs = [&o.x, &o.gamma, &o.beta, &o.mean, &o.variance].map(Tensor);
             with(Operation::BatchNorm, inputs, [float("epsilon", number(o.epsilon))], &o.out)
         }
+        Layer::LayerNorm(o) => Translation {
+            operation: Operation::LayerNorm,
+            inputs: [Some(&o.input), Some(&o.gamma), o.beta.as_ref()]
+                .into_iter()
+                .flatten()
+                .map(Tensor)
+                .collect(),
+            attributes: vec![
+                int("axis", o.input.shape.len().saturating_sub(1)),
+                float("epsilon", number(o.epsilon)),
+            ],
+            output: &o.out,
+        },
         Layer::AvgPool1d(o) => {
             let attributes = [
                 ints("kernel_shape", [o.kernel_size]),
