@@ -8,7 +8,7 @@ use burn_ptq_deploy::export::{ExportError, SelfTest, exporter};
 use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::preprocess::{Element, Preprocessing};
 use burn_ptq_deploy::target::{HOST, Target};
-use network::proven;
+use network::{proven, several};
 
 #[path = "../../crates/deploy/tests/network/mod.rs"]
 mod network;
@@ -63,6 +63,23 @@ fn export_builds_without_warnings_and_passes_its_self_test() {
         assert!(output.status.success(), "{}:\n{stdout}{stderr}", target.name);
         assert!(stdout.contains("samples_give_the_expected_outputs ... ok"), "{stdout}");
     }
+}
+
+#[test]
+fn networks_of_several_inputs_and_outputs_pass_and_stream() {
+    let (model, self_test) = several("net");
+    let folder = tempfile::tempdir().expect("a folder");
+    export(&model, &self_test, &HOST, folder.path()).expect("an export");
+    let output = cargo(folder.path(), &["test"], folder.path());
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{stdout}{stderr}");
+    assert!(stdout.contains("samples_give_the_expected_outputs ... ok"), "{stdout}");
+    let inputs: Vec<u8> = self_test.samples.iter().flat_map(|(input, _)| input.clone()).collect();
+    let expected: Vec<u8> = self_test.samples.iter().flat_map(|(_, out)| out.clone()).collect();
+    fs::write(folder.path().join("samples.bin"), inputs).expect("samples written");
+    let arguments = ["run", "--quiet", "--example", "stream", "samples.bin"];
+    let output = cargo(folder.path(), &arguments, folder.path());
+    assert_eq!(output.stdout, expected, "{}", text(&output.stderr));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use burn_ptq_deploy::export::{ExportError, SelfTest, exporter};
 use burn_ptq_deploy::place::Placed;
 use burn_ptq_deploy::size::parameter_bytes;
 use burn_ptq_deploy::target::HOST;
-use network::proven;
+use network::{proven, several};
 
 mod network;
 
@@ -71,6 +71,45 @@ fn export_builds_without_warnings_and_passes_its_self_test() {
             assert!(stdout.contains("self-test: 5 samples, 0 differing bytes\n"), "{stdout}");
             assert!(stderr.is_empty(), "{stderr}");
         }
+    }
+}
+
+#[test]
+fn networks_of_several_inputs_and_outputs_pass_and_stream() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (model, mut self_test) = several("net");
+    let inputs: Vec<u8> = self_test.samples.iter().flat_map(|(input, _)| input.clone()).collect();
+    let expected: Vec<u8> = self_test.samples.iter().flat_map(|(_, out)| out.clone()).collect();
+    export(&model, &self_test, folder.path()).expect("an export");
+    for compiler in compilers() {
+        // One is enough for the sanitizers.
+        let flags = if compiler == "gcc" { &[STRICT, SANITIZED][..] } else { &[STRICT] };
+        for flags in flags {
+            let output = make(folder.path(), compiler, flags, "test");
+            let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+            assert!(output.status.success(), "{compiler} {flags}:\n{stdout}{stderr}");
+            assert!(stdout.contains("self-test: 5 samples, 0 differing bytes\n"), "{stdout}");
+            assert!(stderr.is_empty(), "{stderr}");
+        }
+        assert!(make(folder.path(), compiler, STRICT, "all").status.success());
+        let samples = folder.path().join("samples.bin");
+        let run = |bytes: &[u8]| {
+            fs::write(&samples, bytes).expect("samples written");
+            Command::new(folder.path().join("build/net")).arg(&samples).output().expect("it runs")
+        };
+        assert_eq!(run(&inputs).stdout, expected);
+        let partial = run(&inputs[..inputs.len() - 1]);
+        assert_eq!(partial.status.code(), Some(1));
+        assert_eq!(text(&partial.stderr), "the last sample has 201 of 202 bytes\n");
+    }
+    // A byte of the last output.
+    let last = self_test.samples[1].1.len() - 1;
+    self_test.samples[1].1[last] ^= 1;
+    let folder = tempfile::tempdir().expect("a folder");
+    export(&model, &self_test, folder.path()).expect("an export");
+    if let Some(compiler) = compilers().first() {
+        let output = make(folder.path(), compiler, STRICT, "test");
+        assert!(text(&output.stdout).contains("5 samples, 1 differing bytes\n"));
     }
 }
 

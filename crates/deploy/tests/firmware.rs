@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use burn_ptq_deploy::board::{Board, board};
 use burn_ptq_deploy::export::exporter;
 use burn_ptq_deploy::target::{TARGETS, Target};
-use network::proven;
+use network::{proven, several};
 
 mod network;
 
@@ -63,6 +63,22 @@ fn firmware_of_every_target_passes_its_self_test() {
             );
             assert!(errors.is_empty(), "{}: {errors}", target.name);
         }
+    }
+}
+
+#[test]
+fn firmware_of_several_inputs_and_outputs_passes_its_self_test() {
+    let (model, self_test) = several("net");
+    let chosen = ["cortex-m4", "cortex-m55", "rv32"];
+    for (target, _) in targets().into_iter().filter(|(t, _)| chosen.contains(&t.name)) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let export = exporter("c").expect("known");
+        export.export(&model, &self_test, target, folder.path()).expect("an export");
+        let output = make(folder.path(), "-O2 -Werror", "count");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}:\n{text}{errors}", target.name);
+        assert!(text.contains("self-test: 5 samples, 0 differing bytes\n"), "{text}");
     }
 }
 

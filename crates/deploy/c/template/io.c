@@ -7,37 +7,4 @@
  */
 #include "@NAME@_io.h"
 
-/* Divides by the scale, rounds half away from zero, adds the zero point and saturates. */
-static @INPUT_TYPE@ quantize(float value)
-{
-    const volatile float quotient = value / @PREFIX@_INPUT_SCALE;
-    const float x = quotient;
-    int32_t integer;
-    float fraction;
-
-    if (!(x > -100000.0f)) {
-        return (@INPUT_TYPE@)(x <= -100000.0f ? @INPUT_MIN@ : @PREFIX@_INPUT_ZERO_POINT);
-    }
-    if (x >= 100000.0f) {
-        return @INPUT_MAX@;
-    }
-    integer = (int32_t)x;
-    fraction = x - (float)integer;
-    if (fraction >= 0.5f) {
-        integer++;
-    } else if (fraction <= -0.5f) {
-        integer--;
-    }
-    integer += @PREFIX@_INPUT_ZERO_POINT;
-    return (@INPUT_TYPE@)(integer < @INPUT_MIN@ ? @INPUT_MIN@ : integer > @INPUT_MAX@ ? @INPUT_MAX@ : integer);
-}
-
-@QUANTIZE_INPUT@
-void @NAME@_quantize_preprocessed(const float *values, @INPUT_TYPE@ *input)
-{
-@QUANTIZE_PREPROCESSED@}
-
-void @NAME@_dequantize_output(const @OUTPUT_TYPE@ *output, float *values)
-{
-@DEQUANTIZE_OUTPUT@}
-@DEFINITIONS@
+@IO_DEFINED@

@@ -16,25 +16,7 @@
 extern "C" {
 #endif
 
-/* Elements of a raw sample, and of the source model's input. */
-#define @PREFIX@_RAW_LENGTH @INPUT_LENGTH@
-/* Elements of the output. */
-#define @PREFIX@_OUTPUT_LENGTH @OUTPUT_LENGTH@
-
-/*
- * Fills @NAME@_input() from a raw sample, as the network was quantized:
- * @RULE@.
- * @RULE_ARITHMETIC@
- */
-void @NAME@_quantize_input(const @RAW_TYPE@ *raw, @INPUT_TYPE@ *input);
-
-/* The same from values that are preprocessed already, in the order of the source model's input. */
-void @NAME@_quantize_preprocessed(const float *values, @INPUT_TYPE@ *input);
-
-/* Makes of @NAME@_output() the values of the source model's output, in its order. */
-void @NAME@_dequantize_output(const @OUTPUT_TYPE@ *output, float *values);
-@DECLARATIONS@
-#ifdef __cplusplus
+@IO_DECLARED@#ifdef __cplusplus
 }
 #endif
 

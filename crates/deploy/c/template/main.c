@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Copyright (c) 2026 The burn-ptq authors */
 /*
- * Runs the network on raw samples: @PREFIX@_INPUT_BYTES each, back to back, from the file named on
- * the command line or from standard input. Writes @PREFIX@_OUTPUT_BYTES a sample to standard output.
+@MAIN_BYTES@
  */
 #include <stdio.h>
 
 #include "@NAME@.h"
 
-int main(int argc, char **argv)
+@READ_SAMPLE@int main(int argc, char **argv)
 {
     FILE *source = stdin;
     size_t got;
@@ -24,9 +23,9 @@ int main(int argc, char **argv)
             return 2;
         }
     }
-    while ((got = fread(@NAME@_input(), 1, @PREFIX@_INPUT_BYTES, source)) == @PREFIX@_INPUT_BYTES) {
+    while ((got = @READ@) == @SAMPLE_BYTES@) {
         @NAME@_run();
-        if (fwrite(@NAME@_output(), 1, @PREFIX@_OUTPUT_BYTES, stdout) != @PREFIX@_OUTPUT_BYTES) {
+        if (@WRITE_FAILED@) {
             perror("standard output");
             return 1;
         }
@@ -37,7 +36,7 @@ int main(int argc, char **argv)
     }
     if (got != 0) {
         fprintf(stderr, "the last sample has %lu of %lu bytes\n", (unsigned long)got,
-                (unsigned long)@PREFIX@_INPUT_BYTES);
+                (unsigned long)@SAMPLE_BYTES@);
         return 1;
     }
     if (fflush(stdout) != 0) {

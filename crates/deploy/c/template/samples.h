@@ -3,8 +3,4 @@
 
 #define SAMPLES @SAMPLES@
 
-static const @INPUT_TYPE@ inputs[SAMPLES][@INPUT_LENGTH@] = {
-@INPUTS@};
-
-static const @OUTPUT_TYPE@ expected[SAMPLES][@OUTPUT_LENGTH@] = {
-@EXPECTED@};
+@ARRAYS@

@@ -49,14 +49,6 @@ pub enum ExportError {
         /// The files, by their paths in it.
         files: Vec<String>,
     },
-    /// The program has several inputs or outputs.
-    #[error("the model has {inputs} inputs and {outputs} outputs: exports have one of each as yet")]
-    Ends {
-        /// How many inputs.
-        inputs: usize,
-        /// How many outputs.
-        outputs: usize,
-    },
     /// The files cannot be written.
     #[error(transparent)]
     Output(#[from] OutputError),

@@ -2,6 +2,7 @@
 
 use burn_ptq_deploy::export::SelfTest;
 use burn_ptq_deploy::place::{Memory, Placed};
+use burn_ptq_deploy::preprocess::{DataLayout, Element, Preprocessing};
 use burn_ptq_deploy::program::{
     Border, Broadcast, DType, Input, IntNode, IntOp, IntTensor, Output, Program, Provenance,
     TensorId, Weighted, Weights,
@@ -175,4 +176,80 @@ pub(crate) fn proven(name: &str) -> (Placed, SelfTest) {
 #[allow(dead_code)]
 pub(crate) fn channels_first(program: &mut Program) {
     program.inputs[0].border = Border::permuted(&[3, 6, 6], [1, 2, 0]);
+}
+
+/// A network of three inputs and five outputs, whose names code cannot have: of both widths, an output
+/// that nodes read, the same as a vector, and an input that no node reads.
+#[allow(dead_code)]
+pub(crate) fn several(name: &str) -> (Placed, SelfTest) {
+    let mut b = Builder::new(name, [6, 6, 3]);
+    let image = TensorId(0);
+    let meta = b.tensor([3, 3, 5], DType::I16, 0.01, 0);
+    let passed = b.tensor([1, 1, 4], DType::I8, 0.5, -7);
+
+    let map = b.tensor([6, 6, 8], DType::I8, 0.4, -128);
+    let weighted = b.weighted(&[8, 3, 3, 3], 8, 8, 0.0015, BYTE);
+    let op = IntOp::Conv2d { geometry: conv(6, [3, 8], window(3, 1, 1)), weighted };
+    b.node("conv", op, &[image], map);
+
+    let pooled = b.tensor([3, 3, 8], DType::I8, 0.4, -128);
+    let (input, output) = ([6; 2], [3; 2]);
+    let geometry = PoolGeometry { input, output, channels: 8, window: window(2, 2, 0) };
+    b.node("pool", IntOp::MaxPool { geometry, clamp: BYTE }, &[map], pooled);
+
+    let wide = b.tensor([3, 3, 8], DType::I16, 0.003, 0);
+    let multiplier = Multiplier::from_real(0.4 / 0.003).expect("representable");
+    b.node("widen", IntOp::Requantize { multiplier, clamp: WORD }, &[pooled], wide);
+
+    let features = b.tensor([3, 3, 5], DType::I16, 0.01, 0);
+    let weighted = b.weighted(&[5, 1, 1, 8], 5, 2, 0.2, WORD);
+    let op = IntOp::Conv2d { geometry: conv(3, [8, 5], window(1, 1, 0)), weighted };
+    b.node("features", op, &[wide], features);
+
+    let sum = b.tensor([3, 3, 5], DType::I16, 0.02, 0);
+    let params = AddParams::new(0.01, 0.01, 0.02, true).expect("representable scales");
+    let op = IntOp::Add { params, broadcast: Broadcast::None, clamp: WORD };
+    b.node("sum", op, &[features, meta], sum);
+
+    let narrow = b.tensor([3, 3, 5], DType::I8, 1.0, 0);
+    let multiplier = Multiplier::from_real(0.02).expect("representable");
+    b.node("narrow", IntOp::Requantize { multiplier, clamp: BYTE }, &[sum], narrow);
+
+    let logits = b.tensor([1, 1, 7], DType::I8, 0.4, 0);
+    let weighted = b.weighted(&[7, 45], 7, 3, 0.06, BYTE);
+    let op = IntOp::FullyConnected { rows: 1, in_features: 45, out_features: 7, weighted };
+    b.node("fully connected", op, &[narrow], logits);
+
+    let mut program = b.program.clone();
+    let borders =
+        (Border::permuted(&[3, 6, 6], [1, 2, 0]), Border::permuted(&[8, 6, 6], [1, 2, 0]));
+    program.inputs = vec![
+        Input::new("image", image, borders.0),
+        Input::new("Meta/in:0", meta, Border::plain(&[3, 3, 5])),
+        Input::new("IMAGE", passed, Border::plain(&[4])),
+    ];
+    let flat = Border { source_shape: vec![288], ..borders.1.clone() };
+    program.outputs = vec![
+        Output::new("map", map, borders.1),
+        Output::new("int", sum, Border::plain(&[45])),
+        Output::new("\u{6d6e}", logits, Border::plain(&[7])),
+        Output::new("passed", passed, Border::plain(&[4])),
+        Output::new("map flat", map, flat),
+    ];
+    program.inputs[0].preprocessing = Preprocessing {
+        element: Element::U8,
+        scale: 0.01,
+        mean: vec![0.5, 1.0, 1.5],
+        layout: DataLayout::ChannelsLast,
+        ..Preprocessing::default()
+    };
+    program.inputs[1].preprocessing =
+        Preprocessing { element: Element::I16, scale: 0.003, ..Preprocessing::default() };
+    program.outputs[2].classes = (0..7).map(|class| format!("class {class}")).collect();
+    let program = placed(program);
+    let bytes = program.input_bytes();
+    let samples: Vec<Vec<u8>> =
+        (0..5).map(|_| (0..bytes).map(|_| b.random(0, 255) as u8).collect()).collect();
+    let self_test = SelfTest::new(&program, &samples).expect("inputs of the right size");
+    (program, self_test)
 }

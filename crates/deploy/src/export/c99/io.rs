@@ -1,13 +1,17 @@
 //! `{id}_io.h` and `{id}_io.c`: from raw samples to the input, from the output to values and classes.
 
 use super::data::{array, c_type};
+use super::ends::raw_name;
+use crate::export::ExportError;
 use crate::export::shared::arrays::wrapped;
+use crate::export::shared::ends::{End, inputs, outputs};
 use crate::export::shared::samples::{
     Index, InputRule, Rules, Walk, is_vector, rule_text, source_walk, variable,
 };
+use crate::export::shared::template::Values;
 use crate::op::DType;
 use crate::preprocess::Element;
-use crate::program::Program;
+use crate::program::{Input, Output, Program};
 
 /// The C type of raw elements.
 pub(super) fn raw_type(element: Element) -> &'static str {
@@ -21,28 +25,121 @@ pub(super) fn raw_type(element: Element) -> &'static str {
     }
 }
 
+/// The part of the file for one input.
+const INPUT: &str = include_str!("../../../c/template/io_input.c");
+/// The part of the file for one output.
+const OUTPUT: &str = include_str!("../../../c/template/io_output.c");
+
 /// The values of the placeholders in the templates.
-pub(super) fn values(program: &Program, id: &str) -> [(&'static str, String); 10] {
-    let rule = InputRule::new(program, &program.inputs[0]);
-    let input = program.input_tensor(&program.inputs[0]);
-    let arithmetic = match rule.rules {
-        Rules::Tables(_) => "Integer arithmetic: the table holds the result for each raw element.",
-        Rules::Formula { .. } => {
-            "In floats of single precision, without a unit for them in software."
-        }
-    };
-    [
-        ("RULE", rule_text(&program.inputs[0].preprocessing, raw_type(rule.element))),
-        ("RULE_ARITHMETIC", arithmetic.to_owned()),
-        ("RAW_TYPE", raw_type(rule.element).to_owned()),
-        ("INPUT_MIN", parenthesized(input.grid.min)),
-        ("INPUT_MAX", parenthesized(input.grid.max)),
-        ("QUANTIZE_INPUT", quantize_input(program, &rule, id)),
-        ("QUANTIZE_PREPROCESSED", quantize_preprocessed(program)),
-        ("DEQUANTIZE_OUTPUT", dequantize_output(program, id)),
-        ("DECLARATIONS", declarations(program, id)),
-        ("DEFINITIONS", definitions(program, id)),
-    ]
+///
+/// # Errors
+/// If a template has a placeholder for which nothing stands.
+pub(super) fn values(
+    program: &Program,
+    id: &str,
+) -> Result<[(&'static str, String); 2], ExportError> {
+    let (ins, outs) = (inputs(program), outputs(program));
+    let mut parts = Vec::new();
+    for end in &ins {
+        let values = input_values(program, end, id);
+        parts.push(values.fill(INPUT)?);
+        values.all_used()?;
+    }
+    for end in &outs {
+        let values = output_values(program, end, id);
+        parts.push(values.fill(OUTPUT)?.trim_end().to_owned() + "\n");
+        values.all_used()?;
+    }
+    let defined = parts.join("\n");
+    Ok([("IO_DECLARED", declared(program, id, &ins, &outs)), ("IO_DEFINED", defined)])
+}
+
+fn input_values(program: &Program, end: &End, id: &str) -> Values {
+    let input = &program.inputs[end.index];
+    let rule = InputRule::new(program, input);
+    Values::from([
+        ("NAME", id.to_owned()),
+        ("PREFIX", id.to_ascii_uppercase()),
+        ("SUFFIX", end.suffix.clone()),
+        ("INPUT", end.upper()),
+        ("INPUT_TYPE", c_type(end.tensor.dtype).to_owned()),
+        ("INPUT_MIN", parenthesized(end.tensor.grid.min)),
+        ("INPUT_MAX", parenthesized(end.tensor.grid.max)),
+        ("QUANTIZE_INPUT", quantize_input(end, &rule, id)),
+        ("QUANTIZE_PREPROCESSED", quantize_preprocessed(input, end)),
+    ])
+}
+
+fn output_values(program: &Program, end: &End, id: &str) -> Values {
+    let output = &program.outputs[end.index];
+    Values::from([
+        ("NAME", id.to_owned()),
+        ("OUTPUT", end.lower()),
+        ("OUTPUT_TYPE", c_type(end.tensor.dtype).to_owned()),
+        ("DEQUANTIZE_OUTPUT", dequantize_output(output, end, id)),
+        ("DEFINITIONS", definitions(output, end, id)),
+    ])
+}
+
+/// Lengths and functions, in `{id}_io.h`.
+fn declared(program: &Program, id: &str, ins: &[End], outs: &[End]) -> String {
+    let prefix = id.to_ascii_uppercase();
+    let mut text = String::new();
+    for end in ins {
+        let what = match end.suffix.is_empty() {
+            true => "the source model's input".to_owned(),
+            false => format!("{} of the source model", end.words()),
+        };
+        let (name, length) = (raw_name(end), end.tensor.len());
+        text.push_str(&format!(
+            "/* Elements of a raw sample, and of {what}. */\n#define {prefix}_{name}_LENGTH {length}\n"
+        ));
+    }
+    for end in outs {
+        let (words, name, length) = (end.words(), end.upper(), end.tensor.len());
+        text.push_str(&format!(
+            "/* Elements of {words}. */\n#define {prefix}_{name}_LENGTH {length}\n"
+        ));
+    }
+    for end in ins {
+        let input = &program.inputs[end.index];
+        let rule = InputRule::new(program, input);
+        let arithmetic = match rule.rules {
+            Rules::Tables(_) => {
+                "Integer arithmetic: the table holds the result for each raw element."
+            }
+            Rules::Formula { .. } => {
+                "In floats of single precision, without a unit for them in software."
+            }
+        };
+        let (raw, element) = (raw_type(rule.element), c_type(end.tensor.dtype));
+        let (own, suffix) = (end.lower(), &end.suffix);
+        let formula = rule_text(&input.preprocessing, raw);
+        text.push_str(&format!(
+            "
+/*
+ * Fills {id}_{own}() from a raw sample, as the network was quantized:
+ * {formula}.
+ * {arithmetic}
+ */
+void {id}_quantize_{own}(const {raw} *raw, {element} *input);
+
+/* The same from values that are preprocessed already, in the order of the source model's input. */
+void {id}_quantize_preprocessed{suffix}(const float *values, {element} *input);
+"
+        ));
+    }
+    for end in outs {
+        let (own, element) = (end.lower(), c_type(end.tensor.dtype));
+        text.push_str(&format!(
+            "
+/* Makes of {id}_{own}() the values of the source model's output, in its order. */
+void {id}_dequantize_{own}(const {element} *output, float *values);
+"
+        ));
+        text.push_str(&declarations(&program.outputs[end.index], end, id));
+    }
+    text + "\n"
 }
 
 fn parenthesized(value: i32) -> String {
@@ -75,12 +172,14 @@ fn table(name: &str, index: &Index) -> String {
     }
 }
 
-fn quantize_input(program: &Program, rule: &InputRule, id: &str) -> String {
-    let (walk, input) = (&rule.walk, c_type(program.input_tensor(&program.inputs[0]).dtype));
+fn quantize_input(end: &End, rule: &InputRule, id: &str) -> String {
+    let (walk, input) = (&rule.walk, c_type(end.tensor.dtype));
+    let suffix = &end.suffix;
+    let [raw_places, rules] = ["raw_places", "rules"].map(|name| format!("{name}{suffix}"));
     let [raw_index, rule_index] = [&walk.indices[0], &walk.indices[1]];
-    let raw = format!("raw[{}]", walk.expression(raw_index, "raw_places"));
-    let which = walk.expression(rule_index, "rules");
-    let mut text = table("raw_places", raw_index) + &table("rules", rule_index);
+    let raw = format!("raw[{}]", walk.expression(raw_index, &raw_places));
+    let which = walk.expression(rule_index, &rules);
+    let mut text = table(&raw_places, raw_index) + &table(&rules, rule_index);
     let value = match &rule.rules {
         Rules::Tables(tables) => {
             let rows: String = tables
@@ -92,32 +191,32 @@ fn quantize_input(program: &Program, rule: &InputRule, id: &str) -> String {
                 .collect();
             text.push_str(&format!(
                 "/* The input's element for each raw one. */\nstatic const {input} \
-                 quantized[{}][256] = {{\n{rows}}};\n\n",
+                 quantized{suffix}[{}][256] = {{\n{rows}}};\n\n",
                 tables.len()
             ));
             let byte = if rule.element == Element::I8 { format!("(uint8_t){raw}") } else { raw };
-            format!("quantized[{which}][{byte}]")
+            format!("quantized{suffix}[{which}][{byte}]")
         }
         Rules::Formula { scale, mean, std } => {
-            text.push_str(&formula(*scale, mean, std));
+            text.push_str(&formula(*scale, mean, std, suffix));
             let raw = if rule.element == Element::F32 { raw } else { format!("(float){raw}") };
             let single = mean.len() == 1;
             format!(
-                "quantize(preprocess({raw}{}))",
+                "quantize{suffix}(preprocess{suffix}({raw}{}))",
                 if single { String::new() } else { format!(", {which}") }
             )
         }
     };
     let body = loops(walk, &format!("input[next++] = {value};\n"));
-    let raw_type = raw_type(rule.element);
+    let (raw_type, own) = (raw_type(rule.element), end.lower());
     text + &format!(
-        "void {id}_quantize_input(const {raw_type} *raw, {input} *input)\n{{\n    size_t next = \
+        "void {id}_quantize_{own}(const {raw_type} *raw, {input} *input)\n{{\n    size_t next = \
          0;\n\n{body}}}\n"
     )
 }
 
 /// A function of the preprocessing formula.
-fn formula(scale: f32, mean: &[f32], std: &[f32]) -> String {
+fn formula(scale: f32, mean: &[f32], std: &[f32], suffix: &str) -> String {
     let single = mean.len() == 1;
     let list = |name: &str, values: &[f32]| {
         let items: Vec<String> = values.iter().map(|value| format!("{value:?}f")).collect();
@@ -144,28 +243,27 @@ fn formula(scale: f32, mean: &[f32], std: &[f32]) -> String {
     }
     let parameters = if single { "float raw" } else { "float raw, size_t channel" };
     format!(
-        "static float preprocess({parameters})\n{{\n{constants}    volatile float value = \
+        "static float preprocess{suffix}({parameters})\n{{\n{constants}    volatile float value = \
          raw;\n\n{steps}    return value;\n}}\n\n"
     )
 }
 
-fn quantize_preprocessed(program: &Program) -> String {
-    let walk = source_walk(&program.inputs[0].border);
+fn quantize_preprocessed(input: &Input, end: &End) -> String {
+    let walk = source_walk(&input.border);
     let index = walk.expression(&walk.indices[0], "places");
     let table = local(&table("places", &walk.indices[0]));
-    let body = loops(&walk, &format!("input[next++] = quantize(values[{index}]);\n"));
+    let suffix = &end.suffix;
+    let body = loops(&walk, &format!("input[next++] = quantize{suffix}(values[{index}]);\n"));
     format!("{table}    size_t next = 0;\n\n{body}")
 }
 
-fn dequantize_output(program: &Program, id: &str) -> String {
-    let walk = source_walk(&program.outputs[0].border);
+fn dequantize_output(output: &Output, end: &End, id: &str) -> String {
+    let walk = source_walk(&output.border);
     let index = walk.expression(&walk.indices[0], "places");
     let table = local(&table("places", &walk.indices[0]));
-    let prefix = id.to_ascii_uppercase();
-    let body = format!(
-        "values[{index}] = (float)(output[next++] - {prefix}_OUTPUT_ZERO_POINT) * \
-         {prefix}_OUTPUT_SCALE;\n"
-    );
+    let name = format!("{}_{}", id.to_ascii_uppercase(), end.upper());
+    let body =
+        format!("values[{index}] = (float)(output[next++] - {name}_ZERO_POINT) * {name}_SCALE;\n");
     format!("{table}    size_t next = 0;\n\n{}", loops(&walk, &body))
 }
 
@@ -174,32 +272,33 @@ fn local(definition: &str) -> String {
     definition.lines().map(|line| format!("    {line}\n")).collect()
 }
 
-fn declarations(program: &Program, id: &str) -> String {
-    let output = c_type(program.output_tensor(&program.outputs[0]).dtype);
+fn declarations(end_of: &Output, end: &End, id: &str) -> String {
+    let (output, suffix) = (c_type(end.tensor.dtype), &end.suffix);
     let prefix = id.to_ascii_uppercase();
     let mut text = String::new();
-    if is_vector(&program.outputs[0]) {
+    if is_vector(end_of) {
         text.push_str(&format!(
             "\n/* The index of the output's largest element, the first of equals. */\nsize_t \
-             {id}_argmax(const {output} *output);\n"
+             {id}_argmax{suffix}(const {output} *output);\n"
         ));
     }
-    if !program.outputs[0].classes.is_empty() {
-        let count = program.outputs[0].classes.len();
+    if !end_of.classes.is_empty() {
+        let count = end_of.classes.len();
         text.push_str(&format!(
-            "\n#define {prefix}_CLASSES {count}\n/* The name of a class; NULL beyond the last one. \
-             */\nconst char *{id}_class_name(size_t index);\n"
+            "\n#define {prefix}_CLASSES{} {count}\n/* The name of a class; NULL beyond the last one. \
+             */\nconst char *{id}_class_name{suffix}(size_t index);\n",
+            suffix.to_ascii_uppercase()
         ));
     }
     text
 }
 
-fn definitions(program: &Program, id: &str) -> String {
-    let tensor = program.output_tensor(&program.outputs[0]);
+fn definitions(end_of: &Output, end: &End, id: &str) -> String {
+    let (tensor, suffix) = (end.tensor, &end.suffix);
     let output = c_type(tensor.dtype);
     let mut text = String::new();
-    if is_vector(&program.outputs[0]) {
-        let walk = source_walk(&program.outputs[0].border);
+    if is_vector(end_of) {
+        let walk = source_walk(&end_of.border);
         let index = walk.expression(&walk.indices[0], "places");
         let table = local(&table("places", &walk.indices[0]));
         let lowest = match tensor.dtype {
@@ -215,20 +314,17 @@ fn definitions(program: &Program, id: &str) -> String {
             ),
         );
         text.push_str(&format!(
-            "\nsize_t {id}_argmax(const {output} *output)\n{{\n{table}    size_t next = 0;\n    size_t \
+            "\nsize_t {id}_argmax{suffix}(const {output} *output)\n{{\n{table}    size_t next = 0;\n    size_t \
              best = {};\n    int largest = {lowest} - 1;\n\n{body}    return best;\n}}\n",
             tensor.len()
         ));
     }
-    if !program.outputs[0].classes.is_empty() {
-        let names: String = program.outputs[0]
-            .classes
-            .iter()
-            .map(|class| format!("        {},\n", literal(class)))
-            .collect();
-        let count = program.outputs[0].classes.len();
+    if !end_of.classes.is_empty() {
+        let names: String =
+            end_of.classes.iter().map(|class| format!("        {},\n", literal(class))).collect();
+        let count = end_of.classes.len();
         text.push_str(&format!(
-            "\nconst char *{id}_class_name(size_t index)\n{{\n    static const char *const \
+            "\nconst char *{id}_class_name{suffix}(size_t index)\n{{\n    static const char *const \
              names[{count}] = {{\n{names}    }};\n\n    return index < {count}u ? names[index] : \
              NULL;\n}}\n"
         ));

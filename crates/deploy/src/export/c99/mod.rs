@@ -1,12 +1,14 @@
 //! Portable C99: a folder with the network, its runtime, a Makefile, an example and a self-test.
 
 mod data;
+mod ends;
 mod firmware;
 mod io;
 mod rows;
 mod runtime;
 mod source;
 
+use super::shared::ends::End;
 use super::shared::names::comment;
 use super::shared::packing::constant_bytes;
 use super::shared::samples::layout_text;
@@ -62,7 +64,8 @@ impl Exporter for C99 {
         self_test.check(program)?;
         let id = options.identifier(program)?;
         let mut values = values(program, self_test, target, &id);
-        values.extend(io::values(program, &id));
+        values.extend(ends::values(program, &id));
+        values.extend(io::values(program, &id)?);
         let board = board(target);
         let [commands, table, section] = match board {
             Some(_) => [BOARD_COMMANDS, BOARD_FILES, firmware::README],
@@ -70,6 +73,9 @@ impl Exporter for C99 {
         };
         if let Some(board) = board {
             values.extend(firmware::values(board));
+            values.extend(ends::firmware_values(program, &id));
+        } else {
+            values.extend(ends::hosted_values(program, &id));
         }
         for (name, text) in [("COMMANDS", commands), ("FILES", table), ("FIRMWARE", section)] {
             let text = values.fill(text)?;
@@ -118,11 +124,8 @@ fn flash_constant_bytes(program: &Placed) -> usize {
 
 /// The values of the placeholders in the templates, except those of input and output.
 fn values(program: &Placed, self_test: &SelfTest, target: &Target, id: &str) -> Values {
-    let input = program.input_tensor(&program.inputs[0]);
-    let output = program.output_tensor(&program.outputs[0]);
     let samples = &self_test.samples;
-    let raw = io::raw_type(program.inputs[0].preprocessing.element);
-    let mut values = Values::from([
+    Values::from([
         ("NAME", id.to_owned()),
         ("PREFIX", id.to_ascii_uppercase()),
         ("TITLE", comment(if program.name.is_empty() { id } else { &program.name })),
@@ -136,14 +139,19 @@ fn values(program: &Placed, self_test: &SelfTest, target: &Target, id: &str) -> 
         ("ARENA_BYTES", program.arena_bytes().to_string()),
         ("RAM_BYTES", ram_bytes(program).to_string()),
         ("SAMPLES", samples.len().to_string()),
-        ("INPUTS", data::rows(samples.iter().map(|(input, _)| input.as_slice()), input.dtype)),
-        ("EXPECTED", data::rows(samples.iter().map(|(_, out)| out.as_slice()), output.dtype)),
-        ("PLACES", layout_text(program, raw)),
-        ("RAW", raw.to_owned()),
+        ("ARRAYS", ends::sample_arrays(program, |end| rows(self_test, end))),
+        ("PLACES", layout_text(program, io::raw_type)),
         ("PROVENANCE", describe::provenance(program)),
-    ]);
-    values.extend(describe::ends(program, data::c_type, "f"));
-    values
+    ])
+}
+
+/// The elements of an input or output in every sample.
+fn rows(self_test: &SelfTest, end: &End) -> String {
+    let samples = self_test.samples.iter().map(|(ins, outs)| match end.role {
+        "input" => ins,
+        _ => outs,
+    });
+    data::rows(samples.map(|sample| &sample[end.bytes()]), end.tensor.dtype)
 }
 
 fn language(kernels: Kernels) -> &'static str {

@@ -4,8 +4,8 @@ use burn_ptq_kernels::geometry::{PoolGeometry, Window};
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::{Clamp, Reduction};
 
-use super::data::{array, c_type, int32, multiplier};
-use super::rows;
+use super::data::{array, int32, multiplier};
+use super::{ends, rows};
 use crate::export::shared::describe::describe;
 use crate::export::shared::names::{comment, unique_identifiers};
 use crate::export::shared::packing::{pack_dsp, pack_mve};
@@ -44,10 +44,8 @@ pub(super) fn source(program: &Placed, id: &str) -> String {
     }
     let stream_header =
         if program.streams().is_empty() { "" } else { "#include \"bptq_stream.h\"\n" };
-    let [input_type, output_type] = [program.inputs[0].tensor, program.outputs[0].tensor]
-        .map(|id| c_type(program.tensors[id.0].dtype));
-    let [input_place, output_place] =
-        [program.inputs[0].tensor, program.outputs[0].tensor].map(|id| place(program, id));
+    let buffers = ends::buffers_defined(program, id, |end| place(program, end.id));
+    let infer = ends::infer_defined(program, id);
     let title = comment(&program.name);
     let header = match program.kernels() {
         Kernels::Portable => "bptq.h",
@@ -78,27 +76,11 @@ static union {{
     int64_t alignment;
 }} arena;
 
-{constants}{input_type} *{id}_input(void)
-{{
-    return {input_place};
-}}
-
-const {output_type} *{id}_output(void)
-{{
-    return {output_place};
-}}
-
-void {id}_run(void)
+{constants}{buffers}void {id}_run(void)
 {{
 {calls}}}
 
-void {id}_infer(const {input_type} *input, {output_type} *output)
-{{
-    memcpy({id}_input(), input, {prefix}_INPUT_BYTES);
-    {id}_run();
-    memcpy(output, {id}_output(), {prefix}_OUTPUT_BYTES);
-}}
-"
+{infer}"
     )
 }
 

@@ -1,12 +1,12 @@
 //! The self-test as a bare-metal program for a target: start-up code, linker script, cargo's
 //! configuration.
 
+use super::ends::run_samples;
 use crate::board::Board;
 use crate::export::shared::firmware;
 use crate::export::shared::template::Values;
 use crate::export::{ExportError, ExportFile};
-use crate::op::DType;
-use crate::program::Program;
+use crate::place::Placed;
 use crate::target::Target;
 
 const LINKER_SCRIPT: &str = include_str!("../../../c/firmware/link.ld");
@@ -57,10 +57,9 @@ pub(super) fn files(board: &Board, values: &Values) -> Result<Vec<ExportFile>, E
 pub(super) fn values(
     board: &Board,
     target: &Target,
-    program: &Program,
+    program: &Placed,
 ) -> Vec<(&'static str, String)> {
     let mut values = firmware::values(board).to_vec();
-    let wide = program.input_tensor(&program.inputs[0]).dtype == DType::I16;
     let processor = match target.name {
         "cortex-m33" | "cortex-m55" => format!(", \"-C\", \"target-cpu={}\"", target.name),
         _ => String::new(),
@@ -74,10 +73,7 @@ pub(super) fn values(
         ("TARGET", target.name.to_owned()),
         ("RUST_TARGET", target.rust.to_owned()),
         ("RUST_CPU", processor),
-        (
-            "SET_INPUT",
-            if wide { "model.set_input(input)" } else { "*model.input() = *input" }.into(),
-        ),
+        ("RUN_SAMPLES", run_samples(program)),
     ]);
     // The start-up code of RISC-V has nothing to prepare.
     if board.target != "rv32" {

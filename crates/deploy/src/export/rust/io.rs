@@ -2,11 +2,12 @@
 
 use super::rust_type;
 use crate::export::shared::arrays::wrapped;
+use crate::export::shared::ends::{End, inputs, outputs};
 use crate::export::shared::samples::{
     Index, InputRule, Rules, Walk, is_vector, rule_text, source_walk, variable,
 };
 use crate::preprocess::Element;
-use crate::program::Program;
+use crate::program::{Output, Program};
 
 /// The Rust type of raw elements.
 pub(super) fn raw_type(element: Element) -> &'static str {
@@ -22,68 +23,37 @@ pub(super) fn raw_type(element: Element) -> &'static str {
 
 /// The file.
 pub(super) fn source(program: &Program) -> String {
-    let rule = InputRule::new(program, &program.inputs[0]);
-    let raw = raw_type(rule.element);
-    let [input, output] =
-        [program.inputs[0].tensor, program.outputs[0].tensor].map(|id| &program.tensors[id.0]);
-    let (input_type, output_type) = (rust_type(input.dtype), rust_type(output.dtype));
-    let arithmetic = match rule.rules {
-        Rules::Tables(_) => "Integer arithmetic: a table holds the result for each raw element.",
-        Rules::Formula { .. } => "In floats, which processors without a unit for them emulate.",
-    };
-    let sources = [source_walk(&program.inputs[0].border), source_walk(&program.outputs[0].border)];
-    let [input_walk, output_walk] = &sources;
-    let (constants, statements) = raw_rule(&rule, input_type);
-    let from_raw = loops(&rule.walk, "input.iter_mut()", &statements);
-    let index = input_walk.expression(&input_walk.indices[0], "INPUT_PLACES");
-    let from_values = loops(
-        input_walk,
-        "input.iter_mut()",
-        &format!("*place = INPUT.quantize(at(values, {index})) as {input_type};\n"),
-    );
-    let index = output_walk.expression(&output_walk.indices[0], "OUTPUT_PLACES");
-    let to_values = loops(
-        output_walk,
-        "output.iter()",
-        &format!("set(values, {index}, OUTPUT.dequantize(i32::from(*place)));\n"),
-    );
-    let grids: String = [("INPUT", input.grid), ("OUTPUT", output.grid)]
-        .map(|(role, grid)| {
+    let (ins, outs) = (inputs(program), outputs(program));
+    let all = || ins.iter().chain(&outs);
+    let parts = ["LENGTH", "SCALE", "ZERO_POINT"];
+    let constants: Vec<String> =
+        all().flat_map(|end| parts.map(|part| format!("{}_{part}", end.upper()))).collect();
+    let grids: String = all()
+        .map(|end| {
+            let (role, grid) = (end.upper(), end.tensor.grid);
             let value = format!(
                 "Grid {{ scale: {role}_SCALE, zero_point: {role}_ZERO_POINT, min: {}, max: {} }};",
                 grid.min, grid.max
             );
             assigned(&format!("const {role}: Grid"), &value)
         })
-        .concat();
-    let tables = table("INPUT_PLACES", &input_walk.indices[0])
-        + &table("OUTPUT_PLACES", &output_walk.indices[0]);
+        .collect();
+    let places: String =
+        all().map(|end| table(&places_name(end), &walk_of(program, end).indices[0])).collect();
+    let of_inputs: Vec<(String, String)> =
+        ins.iter().map(|end| input_functions(program, end)).collect();
+    let rules: String = of_inputs.iter().map(|(constants, _)| constants.as_str()).collect();
+    let fill: String = of_inputs.iter().map(|(_, functions)| functions.as_str()).collect();
+    let read: String = outs.iter().map(|end| output_functions(program, end)).collect();
     format!(
         "//! What the network reads and writes: raw samples, values and classes. Every result has the bits
 //! that burn-ptq computed when it evaluated the network.
 
 use burn_ptq_kernels::grid::Grid;
 
-use super::{{
-    INPUT_LENGTH, INPUT_SCALE, INPUT_ZERO_POINT, OUTPUT_LENGTH, OUTPUT_SCALE, OUTPUT_ZERO_POINT,
-}};
+{}
 
-{grids}{tables}{constants}
-/// Fills the network's input from a raw sample, as the network was quantized:
-/// {}.
-///
-/// {arithmetic}
-pub fn quantize_input(raw: &[{raw}; INPUT_LENGTH], input: &mut [{input_type}; INPUT_LENGTH]) {{
-{from_raw}}}
-
-/// The same from values that are preprocessed already, in the order of the source model's input.
-pub fn quantize_preprocessed(values: &[f32; INPUT_LENGTH], input: &mut [{input_type}; INPUT_LENGTH]) {{
-{from_values}}}
-
-/// Makes of the network's output the values of the source model's output, in its order.
-pub fn dequantize_output(output: &[{output_type}; OUTPUT_LENGTH], values: &mut [f32; OUTPUT_LENGTH]) {{
-{to_values}}}
-{}{}
+{grids}{places}{rules}{fill}{read}
 /// An element; the index is always inside.
 #[inline(always)]
 fn at<T: Copy + Default>(elements: &[T], index: usize) -> T {{
@@ -98,9 +68,104 @@ fn set(values: &mut [f32], index: usize, value: f32) {{
     }}
 }}
 ",
-        rule_text(&program.inputs[0].preprocessing, raw),
-        argmax(program, output_walk, output_type),
-        classes(program),
+        imported(&constants)
+    )
+}
+
+/// The `use` of constants, broken as rustfmt does.
+fn imported(constants: &[String]) -> String {
+    let mut sorted = constants.to_vec();
+    sorted.sort();
+    let mut lines = vec![String::new()];
+    for name in sorted {
+        let last = lines.last_mut().expect("there is a line");
+        if !last.is_empty() && 4 + last.len() + 1 + name.len() + 1 > 100 {
+            lines.push(format!("{name},"));
+        } else {
+            let gap = if last.is_empty() { "" } else { " " };
+            last.push_str(&format!("{gap}{name},"));
+        }
+    }
+    let lines: String = lines.iter().map(|line| format!("    {line}\n")).collect();
+    format!("use super::{{\n{lines}}};")
+}
+
+/// The name of the table of an end's places, if it needs one.
+fn places_name(end: &End) -> String {
+    format!("{}_PLACES", end.upper())
+}
+
+fn walk_of(program: &Program, end: &End) -> Walk {
+    source_walk(match end.role {
+        "input" => &program.inputs[end.index].border,
+        _ => &program.outputs[end.index].border,
+    })
+}
+
+/// Constants and functions for an input.
+fn input_functions(program: &Program, end: &End) -> (String, String) {
+    let input = &program.inputs[end.index];
+    let rule = InputRule::new(program, input);
+    let (raw, element) = (raw_type(rule.element), rust_type(end.tensor.dtype));
+    let arithmetic = match rule.rules {
+        Rules::Tables(_) => "Integer arithmetic: a table holds the result for each raw element.",
+        Rules::Formula { .. } => "In floats, which processors without a unit for them emulate.",
+    };
+    let (own, suffix, upper) = (end.lower(), &end.suffix, end.upper());
+    let (constants, statements) = raw_rule(&rule, end);
+    let from_raw = loops(&rule.walk, "input.iter_mut()", &statements);
+    let walk = walk_of(program, end);
+    let index = walk.expression(&walk.indices[0], &places_name(end));
+    let from_values = loops(
+        &walk,
+        "input.iter_mut()",
+        &format!("*place = {upper}.quantize(at(values, {index})) as {element};\n"),
+    );
+    let formula = rule_text(&input.preprocessing, raw);
+    let what = match end.suffix.is_empty() {
+        true => "the network's input".to_owned(),
+        false => end.words().replace('`', "?"),
+    };
+    let functions = format!(
+        "
+/// Fills {what} from a raw sample, as the network was quantized:
+/// {formula}.
+///
+/// {arithmetic}
+pub fn quantize_{own}(raw: &[{raw}; {upper}_LENGTH], input: &mut [{element}; {upper}_LENGTH]) {{
+{from_raw}}}
+
+/// The same from values that are preprocessed already, in the order of the source model's input.
+pub fn quantize_preprocessed{suffix}(values: &[f32; {upper}_LENGTH], input: &mut [{element}; {upper}_LENGTH]) {{
+{from_values}}}
+"
+    );
+    (constants, functions)
+}
+
+/// Functions for an output.
+fn output_functions(program: &Program, end: &End) -> String {
+    let output = &program.outputs[end.index];
+    let walk = walk_of(program, end);
+    let (own, upper, element) = (end.lower(), end.upper(), rust_type(end.tensor.dtype));
+    let index = walk.expression(&walk.indices[0], &places_name(end));
+    let to_values = loops(
+        &walk,
+        "output.iter()",
+        &format!("set(values, {index}, {upper}.dequantize(i32::from(*place)));\n"),
+    );
+    let what = match end.suffix.is_empty() {
+        true => "the network's output".to_owned(),
+        false => end.words().replace('`', "?"),
+    };
+    format!(
+        "
+/// Makes of {what} the values of the source model's output, in its order.
+pub fn dequantize_{own}(output: &[{element}; {upper}_LENGTH], values: &mut [f32; {upper}_LENGTH]) {{
+{to_values}}}
+{}{}",
+        argmax(output, end, &walk, element),
+        classes(output, end),
     )
 }
 
@@ -111,12 +176,14 @@ fn assigned(what: &str, value: &str) -> String {
 }
 
 /// Constants, and the statements that make an element of the input.
-fn raw_rule(rule: &InputRule, input_type: &str) -> (String, String) {
-    let walk = &rule.walk;
+fn raw_rule(rule: &InputRule, end: &End) -> (String, String) {
+    let (walk, input_type) = (&rule.walk, rust_type(end.tensor.dtype));
+    let (suffix, capitals) = (&end.suffix, end.suffix.to_ascii_uppercase());
+    let [raw_places, rules] = ["RAW_PLACES", "RULES"].map(|name| format!("{name}{capitals}"));
     let [raw_index, rule_index] = [&walk.indices[0], &walk.indices[1]];
-    let raw = format!("at(raw, {})", walk.expression(raw_index, "RAW_PLACES"));
-    let which = walk.expression(rule_index, "RULES");
-    let mut constants = table("RAW_PLACES", raw_index) + &table("RULES", rule_index);
+    let raw = format!("at(raw, {})", walk.expression(raw_index, &raw_places));
+    let which = walk.expression(rule_index, &rules);
+    let mut constants = table(&raw_places, raw_index) + &table(&rules, rule_index);
     match &rule.rules {
         Rules::Tables(tables) => {
             let byte = match rule.element {
@@ -131,30 +198,33 @@ fn raw_rule(rule: &InputRule, input_type: &str) -> (String, String) {
                 })
                 .collect();
             constants.push_str(&format!(
-                "\n/// The input's element for each raw one.\n#[rustfmt::skip]\nstatic QUANTIZED: \
+                "\n/// The input's element for each raw one.\n#[rustfmt::skip]\nstatic QUANTIZED{capitals}: \
                  [[{input_type}; 256]; {}] = [\n{}];\n",
                 tables.len(),
                 rows.concat()
             ));
             constants.push_str(&format!(
-                "\n#[inline(always)]\nfn quantized(rule: usize, byte: u8) -> {input_type} {{\n    \
-                 QUANTIZED.get(rule).map_or(0, |table| table[usize::from(byte)])\n}}\n"
+                "\n#[inline(always)]\nfn quantized{suffix}(rule: usize, byte: u8) -> {input_type} {{\n    \
+                 QUANTIZED{capitals}.get(rule).map_or(0, |table| table[usize::from(byte)])\n}}\n"
             ));
-            (constants, format!("let x = {raw};\n*place = quantized({which}, {byte});\n"))
+            (constants, format!("let x = {raw};\n*place = quantized{suffix}({which}, {byte});\n"))
         }
         Rules::Formula { scale, mean, std } => {
             let single = mean.len() == 1;
-            constants.push_str(&formula(*scale, mean, std));
+            constants.push_str(&formula(*scale, mean, std, suffix));
             let x = if rule.element == Element::F32 { "x" } else { "x as f32" };
             let rule = if single { String::new() } else { format!(", {which}") };
-            let value = format!("INPUT.quantize(preprocess({x}{rule})) as {input_type}");
+            let grid = end.upper();
+            let value = format!("{grid}.quantize(preprocess{suffix}({x}{rule})) as {input_type}");
             (constants, format!("let x = {raw};\n*place = {value};\n"))
         }
     }
 }
 
 /// A function of the preprocessing formula.
-fn formula(scale: f32, mean: &[f32], std: &[f32]) -> String {
+fn formula(scale: f32, mean: &[f32], std: &[f32], suffix: &str) -> String {
+    let [of_mean, of_std] =
+        ["MEAN", "DEVIATION"].map(|name| format!("{name}{}", suffix.to_ascii_uppercase()));
     let single = mean.len() == 1;
     let list = |name: &str, values: &[f32]| {
         let items: Vec<String> = values.iter().map(|value| format!("{value:?}")).collect();
@@ -174,16 +244,16 @@ fn formula(scale: f32, mean: &[f32], std: &[f32]) -> String {
         steps = format!("{steps} * {scale:?}");
     }
     if mean.iter().any(|&mean| mean != 0.0) {
-        constants.push_str(&list("MEAN", mean));
-        steps = format!("{steps} - {}", of("MEAN"));
+        constants.push_str(&list(&of_mean, mean));
+        steps = format!("{steps} - {}", of(&of_mean));
     }
     if std.iter().any(|&std| std != 1.0) {
-        constants.push_str(&list("DEVIATION", std));
+        constants.push_str(&list(&of_std, std));
         let whole = if steps.contains(" - ") { format!("({steps})") } else { steps };
-        steps = format!("{whole} / {}", of("DEVIATION"));
+        steps = format!("{whole} / {}", of(&of_std));
     }
     let parameters = if single { "raw: f32" } else { "raw: f32, channel: usize" };
-    format!("{constants}\nfn preprocess({parameters}) -> f32 {{\n    {steps}\n}}\n")
+    format!("{constants}\nfn preprocess{suffix}({parameters}) -> f32 {{\n    {steps}\n}}\n")
 }
 
 /// The table of an index that needs one.
@@ -217,11 +287,11 @@ fn loops(walk: &Walk, elements: &str, body: &str) -> String {
     text
 }
 
-fn argmax(program: &Program, walk: &Walk, output_type: &str) -> String {
-    if !is_vector(&program.outputs[0]) {
+fn argmax(output: &Output, end: &End, walk: &Walk, output_type: &str) -> String {
+    if !is_vector(output) {
         return String::new();
     }
-    let index = walk.expression(&walk.indices[0], "OUTPUT_PLACES");
+    let index = walk.expression(&walk.indices[0], &places_name(end));
     let body = loops(
         walk,
         "output.iter()",
@@ -234,10 +304,11 @@ if best.is_none_or(larger) {{
 "
         ),
     );
+    let (suffix, upper) = (&end.suffix, end.upper());
     format!(
         "
 /// The index of the output's largest element, the first of equals.
-pub fn argmax(output: &[{output_type}; OUTPUT_LENGTH]) -> usize {{
+pub fn argmax{suffix}(output: &[{output_type}; {upper}_LENGTH]) -> usize {{
     let mut best: Option<({output_type}, usize)> = None;
 {body}    best.map_or(0, |(_, index)| index)
 }}
@@ -245,23 +316,23 @@ pub fn argmax(output: &[{output_type}; OUTPUT_LENGTH]) -> usize {{
     )
 }
 
-fn classes(program: &Program) -> String {
-    if program.outputs[0].classes.is_empty() {
+fn classes(output: &Output, end: &End) -> String {
+    if output.classes.is_empty() {
         return String::new();
     }
-    let names: String =
-        program.outputs[0].classes.iter().map(|class| format!("    {class:?},\n")).collect();
-    let count = program.outputs[0].classes.len();
+    let names: String = output.classes.iter().map(|class| format!("    {class:?},\n")).collect();
+    let count = output.classes.len();
+    let (suffix, capitals) = (&end.suffix, end.suffix.to_ascii_uppercase());
     format!(
         "
 /// The names of the classes.
 #[rustfmt::skip]
-pub static CLASSES: [&str; {count}] = [
+pub static CLASSES{capitals}: [&str; {count}] = [
 {names}];
 
 /// The name of a class, if there is such a class.
-pub fn class_name(index: usize) -> Option<&'static str> {{
-    CLASSES.get(index).copied()
+pub fn class_name{suffix}(index: usize) -> Option<&'static str> {{
+    CLASSES{capitals}.get(index).copied()
 }}
 "
     )

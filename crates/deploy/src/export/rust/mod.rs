@@ -1,6 +1,7 @@
 //! `no_std` Rust: a crate with the network, the kernels as source, an example, a self-test, and a
 //! firmware for microcontrollers.
 
+mod ends;
 mod firmware;
 mod io;
 mod literals;
@@ -15,7 +16,7 @@ use super::shared::names::comment;
 use super::shared::packing::constant_bytes;
 use super::shared::samples::layout_text;
 use super::shared::template::Values;
-use super::shared::{arrays, describe, license};
+use super::shared::{describe, license};
 use super::{ExportError, ExportFile, Exporter, Figures, Options, Rendered, SelfTest};
 use crate::board::board;
 use crate::op::{DType, IntOp};
@@ -81,10 +82,10 @@ const fn parameter_bytes(op: &IntOp) -> usize {
     }
 }
 
-/// Bytes of RAM: the arena, and an output of 16-bit elements, which the arena holds as bytes.
+/// Bytes of RAM: the arena, and outputs of 16-bit elements, which the arena holds as bytes.
 fn ram_bytes(program: &Placed) -> usize {
-    let output = program.output_tensor(&program.outputs[0]);
-    let copy = if output.dtype == DType::I16 { output.bytes() } else { 0 };
+    let wide = program.output_tensors().filter(|tensor| tensor.dtype == DType::I16);
+    let copy: usize = wide.map(IntTensor::bytes).sum();
     (program.arena_bytes() + copy).next_multiple_of(ALIGNMENT)
 }
 
@@ -226,9 +227,7 @@ fn values(
     options: &Options,
 ) -> Result<Values, ExportError> {
     let id = options.identifier(program)?;
-    let input = program.input_tensor(&program.inputs[0]);
-    let output = program.output_tensor(&program.outputs[0]);
-    let raw = io::raw_type(program.inputs[0].preprocessing.element);
+    let ends = ends::values(program, self_test, &id)?;
     let features = if program.kernels() == Kernels::Dsp { "\"dsp\"" } else { "" };
     let mut values = Values::from([
         ("TITLE", comment(if program.name.is_empty() { &id } else { &program.name })),
@@ -242,14 +241,11 @@ fn values(
         ("ARENA_BYTES", program.arena_bytes().to_string()),
         ("NODES", program.nodes.len().to_string()),
         ("LAYERS", layers(program)),
-        ("PLACES", layout_text(program, raw)),
-        ("RAW", raw.to_owned()),
+        ("PLACES", layout_text(program, io::raw_type)),
         ("SAMPLES", self_test.samples.len().to_string()),
-        ("SAMPLE_ROWS", samples(self_test, input, output)),
         ("PROVENANCE", describe::provenance(program)),
-        ("MODEL", model_struct(program)?),
     ]);
-    values.extend(describe::ends(program, rust_type, ""));
+    values.extend(ends);
     Ok(values)
 }
 
@@ -260,66 +256,3 @@ fn layers(program: &Placed) -> String {
         .map(|(name, macs)| format!("    ({name:?}, {macs}),\n"))
         .collect()
 }
-
-/// Pairs of arrays.
-fn samples(self_test: &SelfTest, input: &IntTensor, output: &IntTensor) -> String {
-    let array = |bytes: &[u8], dtype: DType| {
-        format!("        [\n{}        ],\n", arrays::wrapped(&arrays::integers(bytes, dtype), 12))
-    };
-    let pair = |(inputs, outputs): &(Vec<u8>, Vec<u8>)| {
-        format!("    (\n{}{}    ),\n", array(inputs, input.dtype), array(outputs, output.dtype))
-    };
-    self_test.samples.iter().map(pair).collect()
-}
-
-/// The struct with its methods, for the types of the input and the output.
-fn model_struct(program: &Placed) -> Result<String, ExportError> {
-    let [input, output] =
-        [program.inputs[0].tensor, program.outputs[0].tensor].map(|id| &program.tensors[id.0]);
-    let places = Values::from([
-        ("INPUT_OFFSET", program.offset(program.inputs[0].tensor).to_string()),
-        ("OUTPUT_OFFSET", program.offset(program.outputs[0].tensor).to_string()),
-    ]);
-    let (wide_input, wide_output) = (input.dtype == DType::I16, output.dtype == DType::I16);
-    let pick = |wide: bool, byte: &str, word: &str| places.fill(if wide { word } else { byte });
-    let values = Values::from([
-        ("INPUT_TYPE", rust_type(input.dtype).to_owned()),
-        ("OUTPUT_TYPE", rust_type(output.dtype).to_owned()),
-        ("FIELDS", pick(wide_output, "", "\n    output: [i16; OUTPUT_LENGTH],")?),
-        ("INITIAL", pick(wide_output, "", ", output: [0; OUTPUT_LENGTH]")?),
-        ("INPUT", pick(wide_input, INPUT_BYTES, INPUT_WORDS)?),
-        ("FILL", pick(wide_input, "*self.input() = *input;", "self.set_input(input);")?),
-        ("FINISH", pick(wide_output, "", FINISH_WORDS)?),
-        ("OUTPUT", pick(wide_output, OUTPUT_BYTES, OUTPUT_WORDS)?),
-    ]);
-    places.all_used()?;
-    let filled = values.fill(include_str!("../../../rust/template/model.rs.in"))?;
-    values.all_used()?;
-    Ok(filled.trim_end().to_owned())
-}
-
-const INPUT_BYTES: &str = "\
-    /// Where the next input goes. [`run`](Self::run) overwrites it.
-    #[inline]
-    pub fn input(&mut self) -> &mut [i8; INPUT_LENGTH] {
-        network::section_mut::<@INPUT_OFFSET@, INPUT_LENGTH>(&mut self.arena)
-    }";
-
-const INPUT_WORDS: &str = "\
-    /// Takes the next input. [`run`](Self::run) overwrites it.
-    pub fn set_input(&mut self, input: &[i16; INPUT_LENGTH]) {
-        let bytes = network::section_mut::<@INPUT_OFFSET@, INPUT_BYTES>(&mut self.arena);
-        for (place, x) in bytes.as_chunks_mut().0.iter_mut().zip(input) {
-            *place = x.to_le_bytes().map(|byte| byte as i8);
-        }
-    }";
-
-const OUTPUT_BYTES: &str = "network::section::<@OUTPUT_OFFSET@, OUTPUT_LENGTH>(&self.arena)";
-
-const OUTPUT_WORDS: &str = "&self.output";
-
-const FINISH_WORDS: &str = "
-        let bytes = network::section::<@OUTPUT_OFFSET@, OUTPUT_BYTES>(&self.arena);
-        for (place, &[low, high]) in self.output.iter_mut().zip(bytes.as_chunks().0) {
-            *place = i16::from_le_bytes([low as u8, high as u8]);
-        }";

@@ -54,33 +54,6 @@ pub(crate) fn layout(tensor: &IntTensor, element: &str) -> String {
     format!("[{height}, {width}, {channels}] {element}{grid}")
 }
 
-/// The values of the placeholders for what goes in and comes out. `name_of` names element types, and
-/// `suffix` ends a literal of 32-bit floating point.
-pub(crate) fn ends(
-    program: &Program,
-    name_of: impl Fn(DType) -> &'static str,
-    suffix: &str,
-) -> impl Iterator<Item = (String, String)> {
-    let ends = [("INPUT", program.inputs[0].tensor), ("OUTPUT", program.outputs[0].tensor)];
-    ends.into_iter().flat_map(move |(role, id)| {
-        let tensor = &program.tensors[id.0];
-        let [height, width, channels] = tensor.shape;
-        let element = name_of(tensor.dtype);
-        let fields = [
-            ("HEIGHT", height.to_string()),
-            ("WIDTH", width.to_string()),
-            ("CHANNELS", channels.to_string()),
-            ("LENGTH", tensor.len().to_string()),
-            ("BYTES", tensor.bytes().to_string()),
-            ("SCALE", format!("{:?}{suffix}", tensor.grid.scale)),
-            ("ZERO_POINT", tensor.grid.zero_point.to_string()),
-            ("TYPE", element.to_owned()),
-            ("LAYOUT", layout(tensor, element)),
-        ];
-        fields.map(|(name, value)| (format!("{role}_{name}"), value))
-    })
-}
-
 /// Where the program came from, for a README.
 pub(crate) fn provenance(program: &Program) -> String {
     let provenance = &program.provenance;

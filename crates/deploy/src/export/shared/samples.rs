@@ -191,39 +191,59 @@ pub(crate) fn is_vector(output: &Output) -> bool {
     shape.iter().filter(|&&extent| extent > 1).count() == 1
 }
 
-/// What a README says of where elements lie: in a raw sample, in the program's input and in its output.
-pub(crate) fn layout_text(program: &Program, raw_type: &str) -> String {
-    let rule = &program.inputs[0].preprocessing;
-    let (input, output) = (&program.inputs[0].border, &program.outputs[0].border);
+/// What a README says of where elements lie: in raw samples, in the program's inputs and in its outputs;
+/// `raw_type` names types of raw elements.
+pub(crate) fn layout_text(program: &Program, raw_type: impl Fn(Element) -> &'static str) -> String {
     let mut text = String::from("Where elements lie, counted from 0:\n\n");
-    let shape = &input.source_shape;
-    let raw_places: Vec<usize> = {
-        let elements: usize = shape.iter().product();
-        (0..elements).map(|place| rule.raw_place(shape, place)).collect()
+    let (single_input, single_output) = (program.inputs.len() == 1, program.outputs.len() == 1);
+    let called = |single: bool, role: &str, name: &str| match single {
+        true => role.to_owned(),
+        false => format!("{role} `{}`", comment(name).replace('`', "?")),
     };
-    text.push_str(&side("the source model's input", shape, &inverse(&input.places()), "input"));
-    if let (Some(index), false) = (formula(shape, &raw_places), rule.layout == DataLayout::Model) {
-        let order = match rule.layout {
-            DataLayout::ChannelsLast => "channels last",
-            _ => "channels first",
+    let mut rules = Vec::new();
+    for input in &program.inputs {
+        let (rule, shape) = (&input.preprocessing, &input.border.source_shape);
+        let own = called(single_input, "input", &input.name);
+        let raw_places: Vec<usize> = {
+            let elements: usize = shape.iter().product();
+            (0..elements).map(|place| rule.raw_place(shape, place)).collect()
         };
-        let names = indices(shape).join(", ");
-        text.push_str(&format!(
-            "- A raw sample has its {order}: element `[{names}]` is its element `{index}`.\n"
+        let what = format!("the source model's {own}");
+        text.push_str(&side(&what, shape, &inverse(&input.border.places()), "input"));
+        let sample = match single_input {
+            true => "raw sample".to_owned(),
+            false => format!("raw sample of {own}"),
+        };
+        if let (Some(index), false) =
+            (formula(shape, &raw_places), rule.layout == DataLayout::Model)
+        {
+            let order = match rule.layout {
+                DataLayout::ChannelsLast => "channels last",
+                _ => "channels first",
+            };
+            let names = indices(shape).join(", ");
+            text.push_str(&format!(
+                "- A {sample} has its {order}: element `[{names}]` is its element `{index}`.\n"
+            ));
+        }
+        if let Some(frames) = rule.window_frames {
+            text.push_str(&format!(
+                "- A {sample} is a window of {frames} frames of a recording, the oldest first.\n"
+            ));
+        }
+        let of = if single_input { String::new() } else { format!(" of {own}") };
+        rules.push(format!("- Preprocessing{of}: `{}`", rule_text(rule, raw_type(rule.element))));
+    }
+    for output in &program.outputs {
+        let own = called(single_output, "output", &output.name);
+        text.push_str(&side(
+            &format!("the source model's {own}"),
+            &output.border.source_shape,
+            &inverse(&output.border.places()),
+            "output",
         ));
     }
-    if let Some(frames) = rule.window_frames {
-        text.push_str(&format!(
-            "- A raw sample is a window of {frames} frames of a recording, the oldest first.\n"
-        ));
-    }
-    text.push_str(&side(
-        "the source model's output",
-        &output.source_shape,
-        &inverse(&output.places()),
-        "output",
-    ));
-    text.push_str(&format!("- Preprocessing: `{}`", rule_text(rule, raw_type)));
+    text.push_str(&rules.join("\n"));
     text
 }
 

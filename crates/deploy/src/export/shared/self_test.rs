@@ -35,10 +35,6 @@ impl SelfTest {
         if self.samples.is_empty() {
             return Err(ExportError::NoSamples);
         }
-        if program.inputs.len() != 1 || program.outputs.len() != 1 {
-            let (inputs, outputs) = (program.inputs.len(), program.outputs.len());
-            return Err(ExportError::Ends { inputs, outputs });
-        }
         let (input_bytes, output_bytes) = (program.input_bytes(), program.output_bytes());
         for (sample, (input, output)) in self.samples.iter().enumerate() {
             for (what, expected, found) in

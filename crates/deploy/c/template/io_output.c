@@ -1,0 +1,4 @@
+void @NAME@_dequantize_@OUTPUT@(const @OUTPUT_TYPE@ *output, float *values)
+{
+@DEQUANTIZE_OUTPUT@}
+@DEFINITIONS@
