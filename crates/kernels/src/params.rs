@@ -169,14 +169,31 @@ impl NormalizeParams {
         let unit = f64::from(input) * f64::from(input);
         let count = elements as f64;
         let weight = if center { count * count } else { count };
+        let largest = (1_u64 << (Self::VARIATION_BITS - 1)) as f64;
+        while fraction > 0 && epsilon / unit * weight * (1_u64 << fraction) as f64 >= largest {
+            fraction -= 2;
+        }
         let exact = epsilon / unit * weight * (1_u64 << fraction) as f64;
-        if !(exact < (1_u64 << (Self::VARIATION_BITS - 1)) as f64) {
+        let normalized = |multiplier: &Multiplier| multiplier.quantized >= 1 << 30;
+        if exact < largest {
+            let multiplier = rescaled(fraction).filter(normalized)?;
+            // Something is added where something is asked for: a group of equal elements would
+            // differ without it.
+            let epsilon = if epsilon > 0.0 { ((exact + 0.5) as u64).max(1) } else { 0 };
+            return Some(Self { center, fraction, epsilon, multiplier });
+        }
+        // Nothing matters beside such an epsilon, which is as large as it may be, and the multiplier
+        // the less: by the root of their ratio, from Newton's method.
+        let variation = weight * f64::from(magnitude) * f64::from(magnitude);
+        if variation > largest / 4096.0 {
             return None;
         }
-        let multiplier = rescaled(fraction)?;
-        // Something is added where something is asked for: without it, a constant group would differ.
-        let epsilon = if epsilon > 0.0 { ((exact + 0.5) as u64).max(1) } else { 0 };
-        Some(Self { center, fraction, epsilon, multiplier })
+        let mut root = 1.0;
+        for _ in 0..128 {
+            root = 0.5 * (root + largest / exact / root);
+        }
+        let multiplier = Multiplier::from_real(factor * root / step).filter(normalized)?;
+        Some(Self { center, fraction: 0, epsilon: largest as u64, multiplier })
     }
 }
 

@@ -6,7 +6,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::*;
 use crate::graph::ops::{
-    Add, AveragePool, ChannelAffine, Clip, Conv2d, Linear, MaxPool, Reshape, Window,
+    Add, AveragePool, ChannelAffine, Clip, Conv2d, Linear, MatMul, MaxPool, Normalize, NormalizeBy,
+    Permute, Reshape, Window,
 };
 use crate::graph::{Array, Clamp, FloatModel, ValueId};
 
@@ -189,4 +190,48 @@ fn requantize_nodes_separate_8_and_16_bit_storage_and_keep_outputs() {
         assert!(node.inputs.iter().chain([&node.output]).all(|v| bits[v.0] == 16));
     }
     assert_eq!((bits[graph.input().0], bits[graph.output().0]), (8, 8));
+}
+
+#[test]
+fn a_group_normalization_written_by_instances_is_one_operation() {
+    for groups in [1, 2, 6] {
+        let elements = 6 * 20 / groups;
+        let norm = Normalize {
+            by: NormalizeBy::Deviation,
+            axes: vec![1],
+            parts: 1,
+            epsilon: 1e-3,
+            elements,
+            scale: None,
+            shift: None,
+        };
+        let mut g = Graph::new("g", "x", vec![6, 4, 5]);
+        let split = Reshape { shape: vec![groups, elements] };
+        let split = g.push("split", split, &[ValueId(0)], "s").unwrap();
+        let normalized = g.push("norm", norm, &[split], "n").unwrap();
+        let joined = Reshape { shape: vec![6, 4, 5] };
+        let joined = g.push("join", joined, &[normalized], "j").unwrap();
+        g.push("affine", affine(6, 3), &[joined], "y").unwrap();
+        let (graph, names) = prepared(g);
+        assert_eq!(names.len(), 1, "{names:?}");
+        assert!(matches!(&graph.nodes[0].op, Op::Normalize(op) if op.scale.is_some()));
+    }
+}
+
+#[test]
+fn factors_around_a_product_become_part_of_it() {
+    let factor = |channels: usize, by: f32| ChannelAffine {
+        scale: Array::full([channels], by),
+        shift: Array::full([channels], 0.0),
+    };
+    let mut g = Graph::new("g", "x", vec![2, 3, 4]);
+    let turned = Permute { axes: vec![0, 2, 1] };
+    let scaled = g.push("before", factor(2, 0.5), &[ValueId(0)], "a").unwrap();
+    let turned = g.push("turn", turned, &[ValueId(0)], "b").unwrap();
+    let product = MatMul { axes: 3, inner: 4, factor: 1.0 };
+    let product = g.push("product", product, &[scaled, turned], "c").unwrap();
+    g.push("behind", factor(2, 3.0), &[product], "y").unwrap();
+    let (graph, names) = prepared(g);
+    assert_eq!(names, ["Transpose", "MatMul"]);
+    assert!(matches!(graph.nodes[1].op, Op::MatMul(MatMul { factor: 1.5, .. })));
 }

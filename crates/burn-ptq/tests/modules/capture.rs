@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use burn::module::{Module, Param};
+use burn::nn::attention::{MhaInput, MultiHeadAttentionConfig};
 use burn::nn::conv::{Conv1d, Conv1dConfig, Conv2d, Conv2dConfig};
 use burn::nn::gru::{Gru, GruConfig};
 use burn::nn::pool::{
     AdaptiveAvgPool2dConfig, AvgPool1dConfig, AvgPool2dConfig, MaxPool1dConfig, MaxPool2dConfig,
 };
 use burn::nn::{
-    DropoutConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig, Lstm, LstmConfig,
-    PaddingConfig2d,
+    BiLstm, BiLstmConfig, DropoutConfig, GroupNormConfig, InstanceNormConfig, LayerNormConfig,
+    Linear, LinearConfig, Lstm, LstmConfig, PaddingConfig2d, RmsNormConfig,
 };
 use burn::tensor::activation::{
     hard_sigmoid, hard_swish, leaky_relu, log_softmax, relu, sigmoid, softmax,
@@ -129,6 +130,10 @@ fn every_supported_operation_computes_what_burn_computes() {
         ("swap_dims", |_, x| x.swap_dims(2, 3)),
         ("mean", |_, x| x.mean_dim(2).mean_dim(3)),
         ("mean of channels", |_, x| x.mean_dim(1)),
+        ("sum", |_, x| x.sum_dim(2)),
+        ("largest", |_, x| x.max_dim(1)),
+        ("smallest", |_, x| x.min_dim(3)),
+        ("product", |_, x| x.clone().matmul(x.swap_dims(2, 3))),
         ("average pool", |_, x| {
             AvgPool2dConfig::new([2, 2]).with_strides([2, 2]).init().forward(x)
         }),
@@ -162,6 +167,28 @@ fn every_supported_operation_computes_what_burn_computes() {
     for (what, forward) in sequences {
         check(what, &Nothing {}, [3, 4, 12], *forward);
     }
+}
+
+#[test]
+fn normalizations_and_attention_are_captured() {
+    let device = Device::flex();
+    let count = |graph: Graph| prepare(graph).unwrap().nodes.len();
+    let layer = LayerNormConfig::new(6).init(&device);
+    let graph = check("layer", &layer, [3, 5, 6], |norm, x: Tensor<3>| norm.forward(x));
+    assert_eq!(count(graph), 1);
+    let root = RmsNormConfig::new(6).init(&device);
+    let graph = check("root mean square", &root, [3, 5, 6], |norm, x: Tensor<3>| norm.forward(x));
+    assert_eq!(count(graph), 1);
+    let group = GroupNormConfig::new(2, 6).init(&device);
+    let graph = check("group", &group, [3, 6, 4, 5], |norm, x: Tensor<4>| norm.forward(x));
+    assert_eq!(count(graph), 1);
+    let instance = InstanceNormConfig::new(6).init(&device);
+    let graph = check("instance", &instance, [3, 6, 4, 5], |norm, x: Tensor<4>| norm.forward(x));
+    assert_eq!(count(graph), 1);
+    let attention = MultiHeadAttentionConfig::new(8, 2).with_dropout(0.0).init(&device);
+    check("attention", &attention, [3, 5, 8], |attention, x: Tensor<3>| {
+        attention.forward(MhaInput::self_attn(x)).context
+    });
 }
 
 #[test]

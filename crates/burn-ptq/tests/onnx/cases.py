@@ -202,6 +202,170 @@ def products():
         case(f"matmul_left_heads{name}", node("MatMul", ["w", "x"]), shape, {"w": rand(*weight)})
 
 
+def reductions():
+    """Reductions over any axes, in every form of their axes; places of extremes."""
+    ops = ("Sum", "Mean", "Max", "Min", "L1", "L2", "SumSquare")
+    for op in ops:
+        old = 11
+        new = 18 if op != "Sum" else 13
+        for axes in ([1], [2], [3], [1, 2], [2, 3], [1, 3], [1, 2, 3]):
+            name = "".join(map(str, axes))
+            case(f"reduce_{op.lower()}_{name}", node(f"Reduce{op}", "x", axes=axes), (3, 5, 6),
+                 opset=old)
+        for axes in ([-1], [1, 3], [-2]):
+            name = "".join(map(str, axes)).replace("-", "m")
+            case(f"reduce_{op.lower()}_{name}_dropped",
+                 node(f"Reduce{op}", ["x", "a"], keepdims=0), (3, 5, 6), {"a": ints(*axes)}, new)
+        case(f"reduce_{op.lower()}_nothing", node(f"Reduce{op}", "x", noop_with_empty_axes=1),
+             (3, 5, 6), opset=new)
+        case(f"reduce_{op.lower()}_vector", node(f"Reduce{op}", "x", axes=[1]), (7,), opset=old)
+        case(f"reduce_{op.lower()}_rank_3", node(f"Reduce{op}", "x", axes=[1]), (4, 7), opset=old)
+    for op in ("ArgMax", "ArgMin"):
+        for keep in (0, 1):
+            for axis in (1, 2, -1):
+                case(f"{op.lower()}_{axis % 4}_keep{keep}_from_{axis}".replace("-", "m"),
+                     [node(op, "x", "i", axis=axis, keepdims=keep),
+                      node("Cast", "i", to=TensorProto.FLOAT)], (3, 5, 6))
+        case(f"{op.lower()}_last",
+             [node(op, "x", "i", axis=1, select_last_index=1),
+              node("Cast", "i", to=TensorProto.FLOAT)], (9, 4))
+
+
+def groups():
+    """Normalizations of groups of elements."""
+    for name, shape, axis in (("vector", (8,), -1), ("last", (5, 8), -1), ("all", (5, 8), 1),
+                              ("last_of_three", (3, 5, 6), -1), ("two", (3, 5, 6), 2),
+                              ("three", (3, 5, 6), 1)):
+        own = shape[axis - 1 if axis > 0 else axis:]
+        constants = {"s": rand(*own), "b": rand(*own)}
+        case(f"layer_norm_{name}", node("LayerNormalization", ["x", "s", "b"], axis=axis), shape,
+             constants, 17)
+    case("layer_norm_without_bias", node("LayerNormalization", ["x", "s"], epsilon=1e-2), (5, 8),
+         {"s": rand(8)}, 17)
+    case("layer_norm_relu", [node("LayerNormalization", ["x", "s", "b"], "n"), node("Relu", "n")],
+         (5, 8), {"s": rand(8), "b": rand(8)}, 17)
+    for name, shape in (("1d", (4, 10)), ("2d", (4, 6, 5))):
+        for opset in (9, 13, 22):
+            case(f"instance_norm_{name}_{opset}",
+                 node("InstanceNormalization", ["x", "s", "b"], epsilon=1e-3), shape,
+                 {"s": rand(4), "b": rand(4)}, opset)
+    for count in (1, 2, 3, 6):
+        case(f"group_norm_{count}", node("GroupNormalization", ["x", "s", "b"], num_groups=count),
+             (6, 4, 5), {"s": rand(6), "b": rand(6)}, 21)
+    case("group_norm_1d", node("GroupNormalization", ["x", "s", "b"], num_groups=2), (6, 7),
+         {"s": rand(6), "b": rand(6)}, 21)
+    case("rms_norm", node("RMSNormalization", ["x", "s"]), (5, 8), {"s": rand(8)}, 23)
+    case("rms_norm_two_axes", node("RMSNormalization", ["x", "s"], axis=2), (3, 5, 6),
+         {"s": rand(5, 6)}, 23)
+    for axis in (1, 2, -1):
+        case(f"lp_norm_{axis % 4}", node("LpNormalization", "x", axis=axis), (3, 5, 6))
+    case("mean_variance_norm", node("MeanVarianceNormalization", "x", axes=[2, 3]), (3, 5, 6))
+
+
+def pieces():
+    """Normalizations as exporters write them in pieces."""
+    def mean(x, y, axes):
+        return node("ReduceMean", x, y, axes=axes)
+
+    def core(axes, square="Pow", root="Div", twice=False):
+        """From `x` to `n`."""
+        nodes = [mean("x", "m", axes), node("Sub", ["x", "m"], "d")]
+        d = "d"
+        if twice:
+            nodes.append(node("Sub", ["x", "m"], "d2"))
+            d = "d2"
+        nodes.append(node("Pow", [d, "two"], "q") if square == "Pow" else node("Mul", [d, d], "q"))
+        nodes += [mean("q", "v", axes), node("Add", ["v", "e"], "w")]
+        if root == "Div":
+            nodes += [node("Sqrt", "w", "r"), node("Div", ["d", "r"], "n")]
+        elif root == "Reciprocal":
+            nodes += [node("Sqrt", "w", "r"), node("Reciprocal", "r", "i"),
+                      node("Mul", ["i", "d"], "n")]
+        elif root == "Power":
+            nodes += [node("Pow", ["w", "minus_half"], "i"), node("Mul", ["d", "i"], "n")]
+        else:
+            nodes += [node("Pow", ["w", "half"], "r"), node("Div", ["one", "r"], "i"),
+                      node("Mul", ["d", "i"], "n")]
+        return nodes
+
+    numbers = {"two": scalar(2), "e": scalar(1e-5), "half": scalar(0.5), "one": scalar(1),
+               "minus_half": scalar(-0.5)}
+    for square in ("Pow", "Mul"):
+        for root in ("Div", "Reciprocal", "Power", "Quotient"):
+            nodes = core([-1], square, root, twice=square == "Mul")
+            case(f"layer_norm_pieces_{square}_{root}".lower(),
+                 nodes + [node("Mul", ["n", "s"], "p"), node("Add", ["b", "p"])], (5, 8),
+                 numbers | {"s": rand(8), "b": rand(8)})
+    case("layer_norm_pieces_plain", core([2]) + [node("Identity", "n")], (5, 8), numbers)
+    case("layer_norm_pieces_two_axes",
+         core([2, 3]) + [node("Mul", ["n", "s"], "p"), node("Relu", "p")], (3, 5, 6),
+         numbers | {"s": rand(5, 6)})
+    case("instance_norm_pieces",
+         core([2, 3]) + [node("Mul", ["n", "s"], "p"), node("Add", ["p", "b"])], (3, 5, 6),
+         numbers | {"s": rand(3, 1, 1), "b": rand(3, 1, 1)})
+    case("layer_norm_pieces_shared",
+         core([-1]) + [node("Mul", ["n", "s"], "p"), node("Add", ["p", "n"])], (5, 8),
+         numbers | {"s": rand(8)})
+    case("layer_norm_keras",
+         [mean("x", "m", [-1]), node("Sub", ["x", "m"], "d"), node("Mul", ["d", "d"], "q"),
+          mean("q", "v", [-1]), node("Add", ["v", "e"], "w"), node("Sqrt", "w", "r"),
+          node("Reciprocal", "r", "i"), node("Mul", ["i", "s"], "k"),
+          node("Mul", ["m", "k"], "mk"), node("Sub", ["b", "mk"], "c"),
+          node("Mul", ["x", "k"], "xk"), node("Add", ["xk", "c"])], (5, 8),
+         numbers | {"s": rand(8), "b": rand(8)})
+    case("rms_norm_pieces",
+         [node("Pow", ["x", "two"], "q"), mean("q", "v", [-1]), node("Add", ["v", "e"], "w"),
+          node("Sqrt", "w", "r"), node("Reciprocal", "r", "i"), node("Mul", ["x", "i"], "n"),
+          node("Mul", ["s", "n"])], (5, 8), numbers | {"s": rand(8)})
+    for bound in ("", "Clip", "Max", "Add", "Expand"):
+        nodes = [node("ReduceL2", "x", "l", axes=[1], keepdims=1)]
+        last = "l"
+        if bound == "Expand":
+            nodes += [node("Clip", ["l", "tiny"], "c"), node("Shape", "x", "shape"),
+                      node("Expand", ["c", "shape"], "z")]
+        elif bound:
+            nodes.append(node(bound, ["l", "tiny"], "z"))
+        case(f"l2_norm_pieces_{bound}".lower().rstrip("_"),
+             nodes + [node("Div", ["x", "z" if bound else "l"])], (6,), {"tiny": scalar(1e-12)})
+    case("l2_norm_of_sum",
+         [node("Mul", ["x", "x"], "q"), node("ReduceSum", ["q", "a"], "t"), node("Sqrt", "t", "r"),
+          node("Div", ["x", "r"])], (3, 6), {"a": ints(-1)})
+    for count in (2, 3):
+        case(f"group_norm_by_instances_{count}",
+             [node("Reshape", ["x", "to"], "i"),
+              node("InstanceNormalization", ["i", "ones", "zeros"], "n"),
+              node("Reshape", ["n", "back"], "g"), node("Mul", ["g", "s"], "p"),
+              node("Add", ["p", "b"])], (6, 4, 5),
+             {"to": ints(0, count, -1), "back": ints(0, 6, 4, 5),
+              "ones": np.ones(count, np.float32), "zeros": np.zeros(count, np.float32),
+              "s": rand(6, 1, 1), "b": rand(6, 1, 1)})
+
+
+def einsums():
+    """Sums of products over named axes."""
+    for name, equation, shape, weight in (
+            ("linear", "nij,jk->nik", (5, 6), (6, 4)), ("spaces", " n i j , j k -> n i k ", (5, 6),
+                                                        (6, 4)),
+            ("ellipsis", "...j,jk->...k", (3, 5, 6), (6, 4)),
+            ("left", "ij,njk->nik", (5, 6), (4, 5)), ("heads", "bhij,hjk->bhik", (2, 5, 6), (2, 6, 4)),
+            ("vector", "ni,ij->nj", (6,), (6, 4)), ("turned", "nij,kj->nki", (5, 6), (4, 6)),
+            ("dot", "nij,j->ni", (5, 6), (6,)), ("outer", "nij,k->nijk", (5, 6), (4,))):
+        constant_first = equation.startswith("ij")
+        inputs = ["w", "x"] if constant_first else ["x", "w"]
+        case(f"einsum_{name}", node("Einsum", inputs, equation=equation), shape,
+             {"w": rand(*weight)})
+    for name, equation, shape in (
+            ("scores", "bhid,bhjd->bhij", (2, 5, 6)), ("context", "bij,bik->bjk", (5, 6)),
+            ("rows", "bij,bij->bi", (5, 6)), ("ellipsis_values", "...id,...jd->...ij", (2, 5, 6)),
+            ("other_order", "bqhd,bkhd->bhqk", (5, 2, 6))):
+        case(f"einsum_{name}", [node("Relu", "x", "r"), node("Einsum", ["x", "r"], equation=equation)],
+             shape)
+    for name, equation in (("transpose", "bij->bji"), ("sum", "bij->bi"), ("sum_and_turn", "bijk->bki"),
+                           ("same", "bij->bij")):
+        case(f"einsum_{name}", node("Einsum", "x", equation=equation),
+             (5, 6, 3) if "k" in equation else (5, 6))
+
+
 def normalizations():
     def norm(name, shape, opset=15, **attributes):
         c = shape[0]
@@ -833,7 +997,8 @@ def assets(folder):
 
 
 for family in (convolutions, fully_connected, normalizations, activations, arithmetic, pools,
-               layouts, storage, foldings, files, networks, products):
+               layouts, storage, foldings, files, networks, products, reductions,
+               groups, pieces, einsums):
     family()
 if len(sys.argv) > 2:
     assets(pathlib.Path(sys.argv[2]))

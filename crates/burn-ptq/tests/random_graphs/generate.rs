@@ -451,6 +451,53 @@ impl Builder {
         self.push("ReduceMean", &[&x], vec![ints("axes", &axes), int("keepdims", keep.into())], out)
     }
 
+    /// Something on groups of elements, or on matrices.
+    fn groups(&mut self, (x, shape): Named) -> Named {
+        let rank = shape.len();
+        match self.random.below(6) {
+            0 => {
+                let axis = self.random.within(1, rank);
+                let own = shape[axis - 1..].to_vec();
+                let (scale, shift) = (self.floats(&own, 1.5), self.floats(&own, 0.5));
+                let attributes = vec![int("axis", axis as i64)];
+                self.push("LayerNormalization", &[&x, &scale, &shift], attributes, shape)
+            }
+            1 if rank > 1 => {
+                let own = [shape[0]];
+                let (scale, shift) = (self.floats(&own, 1.5), self.floats(&own, 0.5));
+                self.push("InstanceNormalization", &[&x, &scale, &shift], vec![], shape)
+            }
+            2 => {
+                let axis = self.random.within(1, rank) as i64;
+                self.push("LpNormalization", &[&x], vec![int("axis", axis)], shape)
+            }
+            3 | 4 if rank > 1 => {
+                let op = *self.random.pick(&[
+                    "ReduceMax",
+                    "ReduceMin",
+                    "ReduceL1",
+                    "ReduceL2",
+                    "ReduceSumSquare",
+                ]);
+                let axis = self.random.below(rank);
+                let mut out = shape;
+                out[axis] = 1;
+                self.push(op, &[&x], vec![ints("axes", &[axis as i64 + 1])], out)
+            }
+            _ if rank > 1 && shape[rank - 2] <= 12 => {
+                let mut turned = shape.clone();
+                turned.swap(rank - 2, rank - 1);
+                let mut perm: Vec<i64> = (0..=rank as i64).collect();
+                perm.swap(rank - 1, rank);
+                let other = self.push("Transpose", &[&x], vec![ints("perm", &perm)], turned);
+                let mut out = shape;
+                out[rank - 1] = out[rank - 2];
+                self.push("MatMul", &[&x, &other.0], vec![], out)
+            }
+            _ => self.activation((x, shape)),
+        }
+    }
+
     fn transpose(&mut self, (x, shape): Named) -> Named {
         let mut axes: Vec<usize> = (0..shape.len()).collect();
         for i in (1..axes.len()).rev() {
@@ -518,7 +565,8 @@ impl Builder {
         if x.1.iter().product::<usize>() > 600 {
             return if x.1.len() > 1 { self.pool(x) } else { self.layer(x) };
         }
-        match self.random.below(22) {
+        match self.random.below(25) {
+            22..=24 => self.groups(x),
             0..=4 => self.layer(x),
             5..=8 => self.activation(x),
             9 | 10 => self.arithmetic(x),
