@@ -8,6 +8,7 @@ mod chain;
 mod draw;
 mod groups;
 pub(crate) mod layers;
+mod movement;
 mod program;
 mod streamed;
 mod values;
@@ -98,6 +99,7 @@ generators! {
     Reduce => groups::reduce,
     Normalize => groups::normalize,
     TopK => groups::top_k,
+    Rearrange => movement::rearrange,
 }
 
 /// The problems of all operations, or of those that `BURN_PTQ_OPERATIONS` lists with commas.

@@ -144,7 +144,7 @@ fn quantize(graph: Graph) -> Result<Quantized, Error> {
     Quantizer::new(Recipe::parse(text, "test")?).quantize_samples(graph, batches, None, &|_| true)
 }
 
-/// The number of transposes of the program, which agrees with its simulation and with the float
+/// The number of copies of the program, which agrees with its simulation and with the float
 /// network, element by element.
 #[track_caller]
 fn check(graph: Graph) -> (usize, Quantized) {
@@ -185,7 +185,8 @@ fn check(graph: Graph) -> (usize, Quantized) {
     let border = &quantized.program.outputs[0].border;
     assert_eq!(border.source_shape, graph.value(graph.output()).shape, "{name}");
     let transposes = quantized.program.nodes.iter();
-    let transposes = transposes.filter(|n| matches!(n.op, IntOp::Transpose { .. })).count();
+    let moves = |op: &IntOp| matches!(op, IntOp::Transpose { .. } | IntOp::Rearrange { .. });
+    let transposes = transposes.filter(|n| moves(&n.op)).count();
     (transposes, quantized)
 }
 

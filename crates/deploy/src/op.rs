@@ -11,6 +11,8 @@ use burn_ptq_kernels::packing::PackedWeights;
 use burn_ptq_kernels::params::{AddParams, Clamp, NormalizeParams, Reduction, Selection};
 use serde::{Deserialize, Serialize};
 
+use crate::movement::MoveAxis;
+
 /// Storage of an activation's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DType {
@@ -293,6 +295,15 @@ pub enum IntOp {
         /// Elements that are selected.
         k: usize,
     },
+    /// Copies elements from anywhere: output element `(i, j, ..)` is the input's at
+    /// `first + axes[0] at i + axes[1] at j + ..`; input and output share the grid.
+    Rearrange {
+        /// The place that steps count from.
+        first: usize,
+        /// The axes of the output, at most [`MAX_AXES`](burn_ptq_kernels::reference::MAX_AXES), the
+        /// last one fastest.
+        axes: Vec<MoveAxis>,
+    },
 }
 
 /// The operations without weights, as a pattern: the last arm of matches that are about weights.
@@ -316,6 +327,7 @@ macro_rules! weightless {
             | $crate::op::IntOp::Reduce { .. }
             | $crate::op::IntOp::Normalize { .. }
             | $crate::op::IntOp::TopK { .. }
+            | $crate::op::IntOp::Rearrange { .. }
     };
 }
 pub(crate) use weightless;
@@ -360,6 +372,7 @@ impl IntOp {
             IntOp::Reduce { .. } => "Reduce",
             IntOp::Normalize { .. } => "Normalize",
             IntOp::TopK { .. } => "TopK",
+            IntOp::Rearrange { .. } => "Rearrange",
         }
     }
 
@@ -395,7 +408,8 @@ impl IntOp {
             | IntOp::Unpack
             | IntOp::Reduce { .. }
             | IntOp::Normalize { .. }
-            | IntOp::TopK { .. } => 1,
+            | IntOp::TopK { .. }
+            | IntOp::Rearrange { .. } => 1,
         }
     }
 
@@ -421,7 +435,8 @@ impl IntOp {
             | IntOp::Transpose { .. }
             | IntOp::BatchMatMul { .. }
             | IntOp::Reduce { .. }
-            | IntOp::Normalize { .. } => ElementTypes::Same,
+            | IntOp::Normalize { .. }
+            | IntOp::Rearrange { .. } => ElementTypes::Same,
             IntOp::TopK { selection, .. } => {
                 if selection.indices {
                     ElementTypes::To(DType::I16)
@@ -457,7 +472,8 @@ impl IntOp {
             | IntOp::Unpack
             | IntOp::Reduce { .. }
             | IntOp::Normalize { .. }
-            | IntOp::TopK { .. } => 0,
+            | IntOp::TopK { .. }
+            | IntOp::Rearrange { .. } => 0,
         }
     }
 
@@ -485,7 +501,8 @@ impl IntOp {
             | IntOp::BatchMatMul { .. }
             | IntOp::Reduce { .. }
             | IntOp::Normalize { .. }
-            | IntOp::TopK { .. } => false,
+            | IntOp::TopK { .. }
+            | IntOp::Rearrange { .. } => false,
         }
     }
 
@@ -513,7 +530,8 @@ impl IntOp {
             | IntOp::Transpose { .. }
             | IntOp::Pack
             | IntOp::Unpack
-            | IntOp::TopK { .. } => false,
+            | IntOp::TopK { .. }
+            | IntOp::Rearrange { .. } => false,
         }
     }
 
@@ -542,7 +560,8 @@ impl IntOp {
             | IntOp::BatchMatMul { .. }
             | IntOp::Reduce { .. }
             | IntOp::Normalize { .. }
-            | IntOp::TopK { .. } => 1,
+            | IntOp::TopK { .. }
+            | IntOp::Rearrange { .. } => 1,
         }
     }
 
@@ -561,6 +580,7 @@ impl IntOp {
             IntOp::Normalize { affine: Some(affine), .. } => {
                 affine.scales.len() * 2 + affine.shifts.len() * 4
             }
+            IntOp::Rearrange { axes, .. } => axes.iter().map(|a| a.listed().len() * 4).sum(),
             IntOp::Add { .. }
             | IntOp::Mul { .. }
             | IntOp::AveragePool { .. }
@@ -611,7 +631,8 @@ impl IntOp {
             | IntOp::BatchMatMul { .. }
             | IntOp::Reduce { .. }
             | IntOp::Normalize { affine: None, .. }
-            | IntOp::TopK { .. } => {}
+            | IntOp::TopK { .. }
+            | IntOp::Rearrange { .. } => {}
         }
         skeleton
     }

@@ -9,6 +9,7 @@ use burn_ptq_kernels::reference::log_softmax_integer_bits;
 use serde::{Deserialize, Serialize};
 
 pub use crate::border::Border;
+pub use crate::movement::MoveAxis;
 pub use crate::op::{Broadcast, DType, IntOp, NormalizeAffine, Weighted, Weights};
 use crate::preprocess::Preprocessing;
 

@@ -3,6 +3,7 @@
 //! Flash and RAM are what the linker's map of exported C says on a 32-bit machine, without code:
 //! how large that is, only the compiler knows.
 
+use burn_ptq_kernels::reference::MAX_AXES;
 use serde::Serialize;
 
 use crate::op::IntOp;
@@ -94,6 +95,7 @@ pub const fn parameter_bytes(op: &IntOp) -> usize {
         IntOp::Reduce { .. } => 9,
         IntOp::Normalize { .. } => 22,
         IntOp::TopK { .. } => 5,
+        IntOp::Rearrange { .. } => 1 + 3 * MAX_AXES,
         IntOp::Table8 { .. }
         | IntOp::Table16 { .. }
         | IntOp::Concat { .. }

@@ -31,6 +31,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("reference/normalize.rs", include_str!("reference/normalize.rs")),
     ("reference/pool.rs", include_str!("reference/pool.rs")),
     ("reference/reduce.rs", include_str!("reference/reduce.rs")),
+    ("reference/rearrange.rs", include_str!("reference/rearrange.rs")),
     ("reference/softmax.rs", include_str!("reference/softmax.rs")),
     ("reference/storage.rs", include_str!("reference/storage.rs")),
     ("reference/table.rs", include_str!("reference/table.rs")),

@@ -5,6 +5,8 @@
 //! these are compared too. An operation whose multipliers do not follow from the scales, or whose
 //! bounds no fused activation gives, cannot be asked for.
 
+mod movement;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -450,6 +452,7 @@ fn describe_node(
             Ok(y)
         }
         IntOp::Table8 { .. } | IntOp::Table16 { .. } => Err("there are no tables".into()),
+        IntOp::Rearrange { first, axes } => movement::describe(file, *first, axes, input, output),
         IntOp::Pack | IntOp::Unpack => Err("activations are not packed".into()),
         IntOp::LogSoftmax { .. } => Err("LOG_SOFTMAX approximates the logarithm otherwise".into()),
     }

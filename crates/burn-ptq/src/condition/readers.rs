@@ -96,7 +96,8 @@ pub(super) fn scales(node: &Node, accepts: impl Fn(Clamp) -> bool) -> bool {
         | Op::MatMul(_)
         | Op::Reduce(_)
         | Op::Normalize(_)
-        | Op::TopK(_) => true,
+        | Op::TopK(_)
+        | Op::Rearrange(_) => true,
     };
     op && node.clamp.is_none_or(accepts)
 }

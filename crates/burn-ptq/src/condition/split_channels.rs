@@ -33,7 +33,8 @@ impl Default for SplitChannels {
 
 impl Conditioning for SplitChannels {
     fn condition(&self, graph: &mut Graph, _ranges: Option<&ChannelRanges>) -> usize {
-        let links = links(graph, &|_| true);
+        // A movement has the shapes that it was made for.
+        let links = links(graph, &|node| !matches!(node.op, Op::Rearrange(_)));
         let mut rewrites = 0;
         for consumer in 0..graph.nodes.len() {
             let Some(path) = path(graph, &links, consumer) else { continue };

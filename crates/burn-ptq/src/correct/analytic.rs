@@ -117,6 +117,7 @@ impl Expected {
             | Op::Reshape(_)
             | Op::Permute(_)
             | Op::Concat(_)
+            | Op::Rearrange(_)
             | Op::Requantize(_) => {
                 Some(Self { mean: mean(&node.op), variance: variance(&node.op) })
             }

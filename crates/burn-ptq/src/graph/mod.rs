@@ -3,7 +3,7 @@
 //! A [`Graph`] is plain host data, so that passes are exact and reproducible; [`FloatModel`] is its
 //! executable form, a Burn module. Every value has the shape of one sample, without the batch axis;
 //! at run time it is a `Tensor<4>` of shape `[batch, d1, d2, d3]`, where missing axes are trailing
-//! ones. Images are NCHW.
+//! ones and axes beyond three are merged with the first. Images are NCHW.
 
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ pub struct ValueId(pub usize);
 pub struct Value {
     /// The name in the source model.
     pub name: String,
-    /// The shape of one sample: one to three axes, the batch axis left out.
+    /// The shape of one sample: one to [`MAX_AXES`] axes, the batch axis left out.
     pub shape: Vec<usize>,
 }
 
@@ -67,32 +67,33 @@ impl Value {
         self.len() == 0
     }
 
-    /// The shape padded with trailing ones to three axes.
+    /// The shape at run time, see [`dims3`].
     pub fn dims(&self) -> [usize; 3] {
         dims3(&self.shape)
     }
 }
 
-/// Pads a sample's shape with trailing ones to three axes.
+/// The most axes that a sample has.
+pub const MAX_AXES: usize = 6;
+
+/// A sample's shape at run time: padded with trailing ones to three axes, or with all but the last two
+/// axes merged.
 pub fn dims3(shape: &[usize]) -> [usize; 3] {
     let mut dims = [1; 3];
-    dims[..shape.len()].copy_from_slice(shape);
+    let merged = shape.len().saturating_sub(2).max(1);
+    let (first, last) = shape.split_at(merged.min(shape.len()));
+    dims[0] = first.iter().product();
+    dims[1..=last.len()].copy_from_slice(last);
     dims
 }
 
-/// For a value of extents `dims` whose memory axis `i` is the value's axis `order[i]`: the index of
-/// the value's element that each place of the memory holds.
-pub fn stored_places(dims: [usize; 3], order: [usize; 3]) -> Vec<usize> {
-    let strides = [dims[1] * dims[2], dims[2], 1];
-    let [i, j, k] = order;
-    let mut places = Vec::with_capacity(dims.iter().product());
-    for x in 0..dims[i] {
-        for y in 0..dims[j] {
-            let row = x * strides[i] + y * strides[j];
-            places.extend((0..dims[k]).map(|z| row + z * strides[k]));
-        }
+/// The distance between neighbours along each axis of a sample.
+pub(crate) fn strides(shape: &[usize]) -> Vec<usize> {
+    let mut strides = vec![1; shape.len()];
+    for axis in (1..shape.len()).rev() {
+        strides[axis - 1] = strides[axis] * shape[axis];
     }
-    places
+    strides
 }
 
 /// An operation in a [`Graph`].
@@ -169,7 +170,7 @@ impl Graph {
         let mut value = output;
         while let Some(index) = self.producer(value) {
             let node = &self.nodes[index];
-            let moves = node.op.rearranges() && node.clamp.is_none();
+            let moves = node.op.reorders() && node.clamp.is_none();
             let others = self.consumers(value).len() - usize::from(value != output);
             // Another output that stands between has its place in memory.
             let read = value != output && self.is_output(value);

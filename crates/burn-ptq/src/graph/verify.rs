@@ -2,10 +2,11 @@
 //!
 //! A graph is valid if
 //! - every value is an input or written by exactly one node, before it is read;
-//! - every value's shape is what its node infers, has one to three axes and no extent of 0;
+//! - every value's shape is what its node infers, has one to six axes and no extent of 0; only
+//!   operations that move elements, or work on each by itself, take more than three;
 //! - there are inputs and outputs, none twice, and the outputs are written or inputs.
 
-use super::{Graph, Node, Op, Value, ValueId};
+use super::{Graph, MAX_AXES, Node, Op, Value, ValueId};
 
 /// What is wrong with a graph.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -98,8 +99,19 @@ impl Graph {
             return Err(error(format!("{} as inputs are too {what}", inputs.len())));
         }
         let shape = operator.infer_shape(&inputs).map_err(error)?;
-        if shape.is_empty() || shape.len() > 3 || shape.contains(&0) {
+        if shape.is_empty() || shape.contains(&0) {
             return Err(error(format!("an output sample of {shape:?} has no elements or axes")));
+        }
+        let most = inputs.iter().copied().chain([&shape[..]]).max_by_key(|shape| shape.len());
+        if let Some(long) = most.filter(|shape| shape.len() > 3)
+            && !node.op.takes_more_axes()
+        {
+            return Err(error(format!("it takes samples of at most three axes, not {long:?}")));
+        }
+        if shape.len() > MAX_AXES {
+            return Err(error(format!(
+                "an output sample of {shape:?} has more than {MAX_AXES} axes"
+            )));
         }
         Ok(shape)
     }

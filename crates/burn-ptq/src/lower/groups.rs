@@ -8,7 +8,7 @@ use burn_ptq_kernels::params::{
 use burn_ptq_kernels::reference::{ROOT_BITS, SHIFT_BITS};
 
 use super::{ENDING_IN, HWC, LowerError, Lowering, SOURCE, View};
-use crate::graph::ops::{Normalize, NormalizeBy, Reduce, ReduceFunction, TopK};
+use crate::graph::ops::{Normalize, NormalizeBy, Rearrange, Reduce, ReduceFunction, TopK};
 use crate::graph::{Array, Node};
 
 /// The most bits of fraction that a product of a normalized element and its scale gets.
@@ -29,7 +29,7 @@ impl Lowering<'_> {
                 + usize::from(inside.first() == Some(&true))
         };
         // One run of axes has at most two borders.
-        let orders = [view.order, HWC, SOURCE, [0, 2, 1], [1, 0, 2]];
+        let orders = [view.order.unwrap_or(HWC), HWC, SOURCE, [0, 2, 1], [1, 0, 2]];
         orders.into_iter().find(|order| runs(order) <= 2).unwrap_or(SOURCE)
     }
 
@@ -104,7 +104,7 @@ impl Lowering<'_> {
         let value = node.inputs[0];
         let view = self.view(value).clone();
         let walks = |order: [usize; 3]| geometry(op, &view, order);
-        let orders = [view.order, HWC, SOURCE, [0, 2, 1], [1, 0, 2]];
+        let orders = [view.order.unwrap_or(HWC), HWC, SOURCE, [0, 2, 1], [1, 0, 2]];
         let fitting = orders.into_iter().find_map(|order| Some((order, walks(order)?)));
         let Some((order, geometry)) = fitting else {
             let problem = format!(
@@ -194,7 +194,12 @@ struct Walk {
 /// The walks over groups and over the elements of a group, of a value in memory in `order`; `None` if
 /// it takes more than one for groups, or more than two for elements.
 fn geometry(op: &Normalize, view: &View, order: [usize; 3]) -> Option<NormalizeGeometry> {
-    let steps = View { order, ..view.clone() }.steps();
+    let mut steps = [0; 3];
+    let mut step = 1;
+    for axis in order.into_iter().rev() {
+        steps[axis] = step;
+        step *= view.dims[axis];
+    }
     let scale = op.scale.as_ref().or(op.shift.as_ref());
     let extents = |array: &Array| {
         let mut extents = [1; 3];
@@ -283,7 +288,7 @@ fn scales_and_shifts(
     let shape = scale.as_ref().or(shift.as_ref()).map(|array| array.shape.clone())?;
     let mut dims = [1; 3];
     dims[..shape.len()].copy_from_slice(&shape);
-    let places = crate::graph::stored_places(dims, order);
+    let places = Rearrange::permuted("Transpose", &dims, &order).sources();
     let value = |array: &Option<Array>, place: usize, default: f32| {
         array.as_ref().map_or(default, |array| array.data[place])
     };

@@ -1,28 +1,15 @@
 //! Lowering of products of two values: their elements are read where they are, in any order of axes.
 
-use burn_ptq_deploy::program::{Broadcast, IntOp};
+use burn_ptq_deploy::program::{Broadcast, IntOp, TensorId};
 use burn_ptq_kernels::geometry::MatMulGeometry;
 use burn_ptq_kernels::multiplier::Multiplier;
 
-use super::{ENDING_IN, HWC, LowerError, Lowering, SOURCE, View, axes3, no_multiplier};
+use super::{ENDING_IN, HWC, LowerError, Lowering, SOURCE, axes3, no_multiplier};
 use crate::graph::ops::MatMul;
 use crate::graph::{Node, Op, ValueId};
 
 /// Nodes behind a product that are asked for the order they want.
 const LOOKAHEAD: usize = 6;
-
-impl View {
-    /// Steps in memory from element to element along each axis of the value.
-    pub(super) fn steps(&self) -> [usize; 3] {
-        let mut steps = [0; 3];
-        let mut step = 1;
-        for axis in self.order.into_iter().rev() {
-            steps[axis] = step;
-            step *= self.dims[axis];
-        }
-        steps
-    }
-}
 
 impl Lowering<'_> {
     pub(super) fn matmul(&mut self, node: &Node, op: &MatMul) -> Result<(), LowerError> {
@@ -38,8 +25,8 @@ impl Lowering<'_> {
             _ if matrices < pairs => [0, steps[1], steps[2]],
             _ => steps,
         };
-        let views = [a, b].map(|v| self.view(v).clone());
-        let steps = [0, 1].map(|i| matrix(views[i].steps(), extents.batches[i]));
+        let views = [a, b].map(|v| self.evenly_stored(v));
+        let steps = [0, 1].map(|i| matrix(views[i].1, extents.batches[i]));
         let order = self.wanted_order(node.output, LOOKAHEAD).unwrap_or(SOURCE);
         let dims = self.graph.value(node.output).dims();
         let output = self.tensor(node.output, dims, order);
@@ -50,7 +37,7 @@ impl Lowering<'_> {
             inner: op.inner,
             a: steps[0],
             b: steps[1],
-            output: matrix(output.steps(), pairs),
+            output: matrix(output.even_steps().unwrap_or_default(), pairs),
         };
         let scales = [a, b, node.output].map(|v| self.grid(v).scale);
         let multiplier = match op.factor {
@@ -63,10 +50,19 @@ impl Lowering<'_> {
         let multiplier = multiplier.ok_or_else(|| no_multiplier(node))?;
         let multiplier = self.rounding_as_needed(node, multiplier);
         let int = IntOp::BatchMatMul { geometry, multiplier, clamp: self.clamp(node) };
-        let inputs = views.iter().map(|view| view.tensor).collect();
+        let inputs = views.iter().map(|(tensor, _)| *tensor).collect();
         self.push(&node.name, int, inputs, output.tensor);
         self.views[node.output.0] = Some(output);
         Ok(())
+    }
+
+    /// A tensor that holds `value` at even steps, and those: where it is, or else a copy.
+    fn evenly_stored(&mut self, value: ValueId) -> (TensorId, [usize; 3]) {
+        if let Some(steps) = self.view(value).even_steps() {
+            return (self.view(value).tensor, steps);
+        }
+        let copy = self.arranged(value, SOURCE);
+        (copy.tensor, copy.even_steps().unwrap_or_default())
     }
 
     /// Sums of products of 8-bit elements must fit 32 bits whatever the elements are.
@@ -129,7 +125,7 @@ impl Lowering<'_> {
         let view = self.view(node.inputs[0]);
         let order = match view.is_in(HWC) || !self.runs_in_any_order(node) {
             true => HWC,
-            false => view.order,
+            false => view.order.unwrap_or(HWC),
         };
         self.along(node, order, op);
     }

@@ -1,13 +1,15 @@
 //! Lowering: from the quantized graph to the integer program.
 //!
-//! Values of the graph are NCHW, tensors of the program NHWC. A `View` says how a tensor's memory
-//! holds a value, so that transposes and flattens cost nothing where only the order of reading
-//! changes; where an operation needs the usual order, a `Transpose` is inserted. What only moves
-//! elements at the end of a network becomes part of the output's border (`ending`).
+//! Values of the graph are NCHW, tensors of the program NHWC. A `View` says where a tensor's memory
+//! holds the elements of a value, so that transposes and flattens cost nothing where only the order of
+//! reading changes; where an operation needs the usual order, one copy is inserted for all movements in
+//! front of it. What only moves elements at the end of a network becomes part of the output's border
+//! (`ending`).
 
 mod ending;
 mod groups;
 mod matmul;
+mod view;
 mod weighted;
 mod window;
 
@@ -23,10 +25,12 @@ use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::{AddParams, Clamp};
 use burn_ptq_kernels::reference::{self as kernels};
 
-use crate::graph::{Graph, Node, Op, ValueId, stored_places};
+use crate::graph::ops::Rearrange;
+use crate::graph::{Graph, Node, Op, ValueId};
 use crate::quant::{QuantizedGraph, QuantizedWeights};
 
 use ending::places_of_the_output;
+use view::View;
 
 /// What cannot be lowered.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +70,7 @@ impl From<VerifyError> for LowerError {
 
 /// The usual order of a tensor: height, width, channels.
 const HWC: [usize; 3] = [1, 2, 0];
-/// The order of the source: flattening reads it.
+/// The order of the source.
 const SOURCE: [usize; 3] = [0, 1, 2];
 /// Rows of a softmax are shorter than this.
 const LARGEST_ROW: usize = 1 << 12;
@@ -76,37 +80,14 @@ const LARGEST_LOGIT_STEPS: f32 = 1600.0;
 /// For each axis of a value, an order in which it comes last.
 const ENDING_IN: [[usize; 3]; 3] = [HWC, [0, 2, 1], SOURCE];
 
-/// How a tensor holds a value: the value's three axes `dims`, stored so that memory axis `i` is the
-/// value's axis `order[i]`.
-#[derive(Clone, Debug)]
-struct View {
-    tensor: TensorId,
-    dims: [usize; 3],
-    order: [usize; 3],
-    /// For a value that is stored in another order, which only linear layers or the caller read: the
-    /// element at each place.
-    places: Option<Vec<usize>>,
-}
-
-impl View {
-    /// Whether memory holds the elements as if stored in `order`: axes of extent 1 do not matter.
-    fn is_in(&self, order: [usize; 3]) -> bool {
-        let axes = |order: [usize; 3]| order.into_iter().filter(|&a| self.dims[a] != 1);
-        self.places.is_none() && axes(self.order).eq(axes(order))
-    }
-
-    /// The element of the value at each place of the memory.
-    fn places(&self) -> Vec<usize> {
-        self.places.clone().unwrap_or_else(|| stored_places(self.dims, self.order))
-    }
-}
-
 struct Lowering<'a> {
     quantized: &'a QuantizedGraph,
     graph: &'a Graph,
     tensors: Vec<IntTensor>,
     nodes: Vec<IntNode>,
     views: Vec<Option<View>>,
+    /// Values with a tensor that holds them in another order.
+    copies: Vec<(ValueId, View)>,
 }
 
 /// Where the program keeps a value of the graph.
@@ -133,6 +114,7 @@ pub fn lower(
         tensors: Vec::new(),
         nodes: Vec::new(),
         views: vec![None; graph.values.len()],
+        copies: Vec::new(),
     };
     graph.inputs.iter().for_each(|&input| lowering.input(input));
     let endings: Vec<Vec<usize>> =
@@ -143,11 +125,12 @@ pub fn lower(
             lowering.node(index, node)?;
         }
     }
-    let mut outputs = Vec::new();
+    let (mut outputs, mut read) = (Vec::new(), Vec::new());
     for (&output, ending) in graph.outputs.iter().zip(&endings) {
-        let border = lowering.end(output, ending)?;
+        let (layout, border) = lowering.end(output, ending)?;
         let name = graph.value(output).name.clone();
-        outputs.push(Output::new(name, lowering.view(output).tensor, border));
+        outputs.push(Output::new(name, layout.tensor, border));
+        read.push((output, layout));
     }
     if lowering.nodes.is_empty() {
         return Err(LowerError::Unsupported {
@@ -157,7 +140,7 @@ pub fn lower(
     }
     let input = |&id: &ValueId| {
         let (view, value) = (lowering.view(id), graph.value(id));
-        let border = Border::permuted(&value.shape, view.order);
+        let border = Border::permuted(&value.shape, view.order.unwrap_or(HWC));
         Input::new(value.name.clone(), view.tensor, border)
     };
     let program = Program {
@@ -168,8 +151,12 @@ pub fn lower(
         nodes: lowering.nodes,
         provenance,
     };
-    let layout = |view: View| Layout { tensor: view.tensor, places: view.places() };
-    let layouts = lowering.views.into_iter().map(|view| view.map(layout)).collect();
+    let layout = |view: View| Some(Layout { tensor: view.tensor, places: view.elements()? });
+    let mut layouts: Vec<Option<Layout>> =
+        lowering.views.into_iter().map(|view| view.and_then(layout)).collect();
+    for (output, layout) in read {
+        layouts[output.0] = Some(layout);
+    }
     Ok((program, layouts))
 }
 
@@ -179,23 +166,39 @@ impl Lowering<'_> {
     }
 
     /// Lowers the `ending`, whose nodes only move elements, and says how the caller reads `output`.
-    fn end(&mut self, output: ValueId, ending: &[usize]) -> Result<Border, LowerError> {
+    fn end(&mut self, output: ValueId, ending: &[usize]) -> Result<(Layout, Border), LowerError> {
         let graph = self.graph;
+        let shape = &graph.value(output).shape;
         if let Some(&first) = ending.first() {
             let view = self.view(graph.nodes[first].inputs[0]).clone();
-            let places = places_of_the_output(graph, ending, view.places());
-            if let Some(border) = Border::from_places(&graph.value(output).shape, &places) {
-                let dims = graph.value(output).dims();
-                let places = Some(places);
-                self.views[output.0] = Some(View { dims, order: SOURCE, places, ..view });
-                return Ok(border);
+            let places = view.elements().map(|held| places_of_the_output(graph, ending, held));
+            if let Some(places) = places
+                && let Some(border) = Border::from_places(shape, &places)
+            {
+                return Ok((Layout { tensor: view.tensor, places }, border));
             }
             // No border says it: the elements move on the device.
             for &index in ending {
                 self.node(index, &graph.nodes[index])?;
             }
         }
-        Ok(Border::permuted(&graph.value(output).shape, self.view(output).order))
+        let mut view = self.view(output).clone();
+        if view.elements().is_none() {
+            view = self.arranged(output, HWC);
+        }
+        let places = view.elements().expect("a copy holds every element once");
+        let border = match view.order {
+            Some(order) if shape.len() <= 3 => Some(Border::permuted(shape, order)),
+            _ => Border::from_places(shape, &places),
+        };
+        match border {
+            Some(border) => Ok((Layout { tensor: view.tensor, places }, border)),
+            None => {
+                let view = self.arranged(output, SOURCE);
+                let places = (0..graph.value(output).len()).collect();
+                Ok((Layout { tensor: view.tensor, places }, Border::plain(shape)))
+            }
+        }
     }
 
     fn grid(&self, value: ValueId) -> Grid {
@@ -209,7 +212,8 @@ impl Lowering<'_> {
     /// A new tensor on the grid of `value`, holding `dims` in `order`.
     fn tensor(&mut self, value: ValueId, dims: [usize; 3], order: [usize; 3]) -> View {
         let quantization = self.quantized.activations[value.0];
-        let base = self.graph.value(value).name.clone();
+        let of = self.graph.value(value);
+        let base = of.name.clone();
         let copies = self.tensors.iter().filter(|t| t.name == base).count();
         let name = if copies == 0 { base } else { format!("{base}.{copies}") };
         self.tensors.push(IntTensor {
@@ -219,7 +223,8 @@ impl Lowering<'_> {
             bits: quantization.bits,
             grid: quantization.grid,
         });
-        View { tensor: TensorId(self.tensors.len() - 1), dims, order, places: None }
+        let shape = if dims == of.dims() { &of.shape[..] } else { &dims };
+        View::dense(TensorId(self.tensors.len() - 1), shape, order)
     }
 
     fn push(&mut self, name: &str, op: IntOp, inputs: Vec<TensorId>, output: TensorId) {
@@ -240,17 +245,38 @@ impl Lowering<'_> {
         self.views[value.0] = Some(self.tensor(value, dims, order));
     }
 
-    /// The tensor that holds `value` in `order`, transposed if need be.
+    /// The tensor that holds `value` in `order`, copied if need be.
     fn arranged(&mut self, value: ValueId, order: [usize; 3]) -> View {
         let view = self.view(value).clone();
-        if view.is_in(order) {
-            return View { order, ..view };
+        let copies = self.copies.iter().filter(|(of, _)| *of == value).map(|(_, copy)| copy);
+        if let Some(found) = std::iter::once(&view).chain(copies).find(|v| v.is_in(order)) {
+            let mut found = found.clone();
+            found.order = Some(order);
+            return found;
         }
-        let shape = view.order.map(|a| view.dims[a]);
-        let axes = order.map(|axis| place(view.order, axis));
-        let output = self.tensor(value, view.dims, order);
-        let name = format!("{}.transpose", self.graph.value(value).name);
-        self.push(&name, IntOp::Transpose { input: shape, axes }, vec![view.tensor], output.tensor);
+        let name = self.name_of_copy(value);
+        let copy = self.copy(&name, value, &view, order);
+        self.copies.push((value, copy.clone()));
+        copy
+    }
+
+    /// What the copy of `value` is called: as the movement that wrote it, the first time.
+    fn name_of_copy(&self, value: ValueId) -> String {
+        let writer = self.graph.producer(value).map(|index| &self.graph.nodes[index]);
+        match writer {
+            Some(Node { name, op: Op::Rearrange(_), .. })
+                if self.nodes.iter().all(|node| node.name != *name) =>
+            {
+                name.clone()
+            }
+            _ => format!("{}.transpose", self.graph.value(value).name),
+        }
+    }
+
+    /// Pushes the copy of `value`, which is what `view` shows, into a tensor of its own.
+    fn copy(&mut self, name: &str, value: ValueId, view: &View, order: [usize; 3]) -> View {
+        let output = self.tensor(value, self.graph.value(value).dims(), order);
+        self.push(name, view.copy(order), vec![view.tensor], output.tensor);
         output
     }
 
@@ -336,12 +362,10 @@ impl Lowering<'_> {
             Op::Reshape(_) => self.reshape(node),
             Op::Permute(op) => {
                 // Output axis j is input axis axes[j]: the same memory, read in another order.
-                let view = self.view(node.inputs[0]).clone();
-                let axes = axes3(&op.axes);
-                let dims = axes.map(|a| view.dims[a]);
-                let order = view.order.map(|old| place(axes, old));
-                self.views[node.output.0] = Some(View { dims, order, ..view });
+                let view = self.view(node.inputs[0]).permuted(&op.axes);
+                self.views[node.output.0] = Some(view);
             }
+            Op::Rearrange(op) => self.rearrange(node, op),
             Op::Concat(op) => {
                 let position = place(HWC, op.axis);
                 let dims = self.graph.value(node.output).dims();
@@ -432,24 +456,38 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// A reshape keeps the source's order of elements: the memory stays, if it has that order or if
-    /// only linear layers read the flattened value, whose weights are permuted instead.
+    /// A reshape keeps the source's order of elements: they are read from where they are.
     fn reshape(&mut self, node: &Node) {
-        let (from, to) = (node.inputs[0], node.output);
-        let dims = self.graph.value(to).dims();
-        let view = self.view(from).clone();
-        let consumers = self.graph.consumers(to);
-        let linear = |&n: &usize| matches!(&self.graph.nodes[n].op, Op::Linear(l) if l.axis == 0);
-        let absorbed = self.graph.value(to).shape.len() == 1
-            && !self.graph.is_output(to)
-            && consumers.iter().all(linear);
-        let view = if absorbed && !view.is_in(SOURCE) {
-            let places = Some(view.places());
-            View { dims, order: SOURCE, places, ..view }
-        } else {
-            View { dims, order: SOURCE, ..self.arranged(from, SOURCE) }
+        let shape = &self.graph.value(node.output).shape;
+        let view = match self.view(node.inputs[0]).reshaped(shape) {
+            Some(view) => view,
+            None => {
+                let view = self.arranged(node.inputs[0], SOURCE).reshaped(shape);
+                view.expect("every shape reads memory in the order of the source")
+            }
         };
-        self.views[to.0] = Some(view);
+        self.views[node.output.0] = Some(view);
+    }
+
+    /// A movement is read from where its input is, if it only gives elements another order or if
+    /// further movements follow; otherwise it is copied at once, so that its input can go.
+    fn rearrange(&mut self, node: &Node, op: &Rearrange) {
+        let view = match self.view(node.inputs[0]).rearranged(op) {
+            Some(view) => view,
+            None => {
+                let view = self.arranged(node.inputs[0], SOURCE).rearranged(op);
+                view.expect("the axes of a movement are independent in the order of the source")
+            }
+        };
+        let readers = self.graph.consumers(node.output);
+        let moves = |&reader: &usize| self.graph.nodes[reader].op.rearranges();
+        let waits = !readers.is_empty() && readers.iter().all(moves);
+        let view = if waits || view.elements().is_some() {
+            view
+        } else {
+            self.copy(&node.name, node.output, &view, HWC)
+        };
+        self.views[node.output.0] = Some(view);
     }
 }
 

@@ -148,10 +148,15 @@ impl Lowering<'_> {
         let rows = self.graph.value(value).len() / features;
         // The contracted axis comes last in memory.
         let order = ENDING_IN[op.axis];
-        let view = self.view(value).clone();
-        let (input, stored) = match view.places {
-            Some(places) => (view.tensor, Some(places)),
-            None => (self.arranged(value, order).tensor, None),
+        // A vector may lie in any order, such as that of the map it was flattened from.
+        let view = self.view(value);
+        let stored = match rows {
+            1 if !view.is_in(order) => view.elements(),
+            _ => None,
+        };
+        let input = match stored {
+            Some(_) => view.tensor,
+            None => self.arranged(value, order).tensor,
         };
         let source = |i: usize| match &stored {
             Some(stored) => i / features * features + stored[i % features],

@@ -70,6 +70,7 @@ pub(crate) fn possible(node: &Node, inputs: &[Range]) -> Range {
         | Op::MaxPool(_)
         | Op::Reshape(_)
         | Op::Permute(_)
+        | Op::Rearrange(_)
         | Op::Requantize(_)
         | Op::TopK(_) => (low, high),
     };
@@ -120,7 +121,8 @@ pub(crate) fn smallest_scale(node: &Node, inputs: &[Grid]) -> f64 {
         | Op::Pad(_)
         | Op::Softmax(_)
         | Op::LogSoftmax(_)
-        | Op::TopK(_) => 0.0,
+        | Op::TopK(_)
+        | Op::Rearrange(_) => 0.0,
     };
     smallest.max(largest / LARGEST_RESULT)
 }

@@ -683,6 +683,174 @@ def layouts():
           "axes": ints(0, 1), "steps": ints(-1, 2), "last": ints(2), "order": ints(5, 0, -1, 2)})
 
 
+def axes_beyond_three():
+    shuffle = [node("Reshape", ["x", "s"], "g"), node("Transpose", "g", "t", perm=[0, 2, 1, 3, 4]),
+               node("Reshape", ["t", "u"])]
+    case("shuffle_channels", shuffle, (6, 4, 5), {"s": ints(0, 2, 3, 4, 5), "u": ints(0, 6, 4, 5)})
+    case("shuffle_between_layers",
+         [node("Conv", ["x", "w"], "c"), node("Reshape", ["c", "s"], "g"), shuffle[1],
+          node("Reshape", ["t", "u"], "v"),
+          node("Conv", ["v", "k"])], (3, 4, 5),
+         {"w": rand(6, 3, 1, 1), "s": ints(0, 2, 3, 4, 5), "u": ints(0, 6, 4, 5),
+          "k": rand(4, 6, 3, 3)})
+    case("heads",
+         [node("MatMul", ["x", "w"], "m"), node("Reshape", ["m", "s"], "h"),
+          node("Transpose", "h", "t", perm=[0, 2, 1, 3]), node("Softmax", "t", "p", axis=-1),
+          node("Transpose", "p", "q", perm=[0, 2, 1, 3]), node("Reshape", ["q", "u"])], (5, 8),
+         {"w": rand(8, 12), "s": ints(0, 0, 3, 4), "u": ints(0, 0, 12)})
+    case("windows",
+         [node("Reshape", ["x", "s"], "g"), node("Transpose", "g", "t", perm=[0, 1, 3, 2, 4, 5]),
+          node("Relu", "t", "r"), node("Reshape", ["r", "u"])], (4, 6, 3),
+         {"s": ints(0, 2, 2, 3, 2, 3), "u": ints(0, 6, 12)})
+    case("pixel_shuffle_in_pieces",
+         [node("Conv", ["x", "w"], "c"), node("Reshape", ["c", "s"], "g"),
+          node("Transpose", "g", "t", perm=[0, 1, 4, 2, 5, 3]), node("Reshape", ["t", "u"], "v"),
+          node("Conv", ["v", "k"])], (3, 4, 5),
+         {"w": rand(8, 3, 1, 1), "s": ints(0, 2, 2, 2, 4, 5), "u": ints(0, 2, 8, 10),
+          "k": rand(1, 2, 3, 3)})
+    five = {"s": ints(0, 2, 3, 4, 5)}
+    for axis in range(1, 5):
+        case(f"concat_four_axes_{axis}",
+             [node("Reshape", ["x", "s"], "g"), node("Relu", "g", "r"),
+              node("Concat", ["g", "r"], axis=axis)], (6, 4, 5), five)
+    case("arithmetic_four_axes",
+         [node("Reshape", ["x", "s"], "g"), node("Tanh", "g", "r"), node("Add", ["g", "r"], "a"),
+          node("Mul", ["a", "r"])], (6, 4, 5), five)
+    case("pad_four_axes",
+         [node("Reshape", ["x", "s"], "g"), node("Pad", ["g", "p", "v"])], (6, 4, 5),
+         five | {"p": ints(0, 1, 0, 0, 2, 0, 0, 0, 1, 0), "v": scalar(0.5)})
+
+
+def movements():
+    for opset in (7, 9):
+        case(f"slice_{opset}", node("Slice", "x", starts=[1, -3], ends=[99, -1], axes=[2, 3]),
+             (3, 4, 5), opset=opset)
+    case("slice_without_axes_7", node("Slice", "x", starts=[0, 1], ends=[2**63 - 1, 2]),
+         (3, 4, 5), opset=7)
+    for opset in (10, 11, 13, 24):
+        case(f"slice_{opset}", node("Slice", ["x", "a", "b", "d"]), (3, 4, 5),
+             {"a": ints(1, -3), "b": ints(99, -1), "d": ints(2, 3)}, opset)
+    for name, a, b, d, s in (("steps", (0, 1), (99, 99), (2, 3), (2, 3)),
+                             ("backwards", (-1, 3), (-99, 0), (1, -1), (-1, -2)),
+                             ("last", (-1,), (2**31 - 1,), (3,), (1,)),
+                             ("batch", (0, 1), (2**63 - 1, 3), (0, 1), (1, 1)),
+                             ("chomp", (0,), (-2,), (-1,), (1,))):
+        case(f"slice_{name}", [node("Slice", ["x", "a", "b", "d", "s"], "v"), node("Relu", "v")],
+             (3, 4, 5), {"a": ints(*a), "b": ints(*b), "d": ints(*d), "s": ints(*s)})
+    case("slice_nothing", [node("Slice", ["x", "a", "b"], "v"), node("Relu", "v")], (3, 4),
+         {"a": ints(0, 0), "b": ints(2**63 - 1, 3)})
+    case("focus",
+         [*(node("Slice", ["x", f"{i}{j}", "b", "d", "s"], f"v{i}{j}")
+            for i in (0, 1) for j in (0, 1)),
+          node("Concat", ["v00", "v10", "v01", "v11"], "c", axis=1), node("Conv", ["c", "w"])],
+         (3, 6, 8), {"b": ints(99, 99), "d": ints(2, 3), "s": ints(2, 2), "w": rand(4, 12, 3, 3)}
+         | {f"{i}{j}": ints(i, j) for i in (0, 1) for j in (0, 1)})
+
+    def joined(*parts):
+        parts = [*parts]
+        return [*(node("Tanh", p, f"{p}_t") for p in parts[1:]),
+                node("Concat", [*(f"{p}_t" for p in parts[1:]), parts[0]], axis=1)]
+
+    for opset in (7, 11):
+        case(f"split_{opset}", [node("Split", "x", ["a", "b", "c"], axis=1), *joined("a", "b", "c")],
+             (6, 4, 5), opset=opset)
+        case(f"split_sizes_{opset}",
+             [node("Split", "x", ["a", "b"], axis=1, split=[1, 5]), *joined("a", "b")],
+             (6, 4, 5), opset=opset)
+    case("split_13", [node("Split", "x", ["a", "b"], axis=-3), *joined("a", "b")], (6, 4, 5))
+    case("split_sizes_13", [node("Split", ["x", "s"], ["a", "b", "c"], axis=1),
+                            *joined("a", "b", "c")], (6, 4, 5), {"s": ints(1, 3, 2)})
+    case("split_uneven", [node("Split", "x", ["a", "b", "c"], axis=1, num_outputs=3),
+                          *joined("a", "b", "c")], (7, 4, 5), opset=18)
+    case("split_unused", [node("Split", "x", ["a", "b", "c"], axis=3), node("Relu", "b")],
+         (3, 4, 6))
+    case("split_one", [node("Split", "x", ["a"], axis=1), node("Relu", "a")], (3, 4))
+    case("c2f",
+         [node("Conv", ["x", "w"], "c"), node("Split", "c", ["a", "b"], axis=1),
+          node("Conv", ["b", "k"], "d", pads=[1] * 4), node("Add", ["b", "d"], "e"),
+          node("Concat", ["a", "b", "e"], "f", axis=1), node("Conv", ["f", "l"])], (3, 5, 6),
+         {"w": rand(8, 3, 1, 1), "k": rand(4, 4, 3, 3), "l": rand(5, 12, 1, 1)})
+    for opset in (7, 11, 13):
+        case(f"gather_{opset}", node("Gather", ["x", "i"], axis=1), (4, 3, 2), {"i": ints(3, 0, 0)},
+             opset)
+    case("gather_negative", node("Gather", ["x", "i"], axis=-1), (4, 5), {"i": ints(-1, 0)})
+    case("gather_one", node("Gather", ["x", "i"], axis=2), (4, 5), {"i": np.array(-1, np.int64)})
+    case("gather_token", [node("Gather", ["x", "i"], "t", axis=1), node("Gemm", ["t", "w"])],
+         (5, 6), {"i": np.array(0, np.int64), "w": rand(6, 3)})
+    case("gather_table", node("Gather", ["x", "i"], axis=1), (4, 3),
+         {"i": np.array([[1, 2, 0], [3, 3, -1]], np.int64)})
+    for opset in (7, 13):
+        case(f"tile_{opset}", node("Tile", ["x", "r"]), (3, 2, 4), {"r": ints(1, 2, 1, 3)}, opset)
+    for opset in (9, 13):
+        case(f"expand_{opset}", [node("Relu", "x", "r"), node("Expand", ["r", "s"])], (3, 1, 4),
+             {"s": ints(1, 1, 5, 4)}, opset)
+    case("expand_from_shape",
+         [node("GlobalAveragePool", "x", "g"), node("Shape", "x", "s"), node("Expand", ["g", "s"], "e"),
+          node("Concat", ["x", "e"], axis=1)], (3, 4, 5))
+    case("expand_fewer", node("Expand", ["x", "s"]), (3, 1), {"s": ints(3, 4)})
+    for opset in (7, 11, 13):
+        case(f"depth_to_space_{opset}", node("DepthToSpace", "x", blocksize=2), (12, 3, 4),
+             opset=opset)
+        case(f"space_to_depth_{opset}", node("SpaceToDepth", "x", blocksize=2), (3, 4, 6),
+             opset=opset)
+    for mode in ("DCR", "CRD"):
+        case(f"depth_to_space_{mode.lower()}", node("DepthToSpace", "x", blocksize=3, mode=mode),
+             (18, 2, 3))
+    case("super_resolution",
+         [node("Conv", ["x", "w"], "c", pads=[1] * 4),
+          node("DepthToSpace", "c", "d", blocksize=2, mode="CRD"), node("Conv", ["d", "k"])],
+         (2, 5, 4), {"w": rand(12, 2, 3, 3), "k": rand(1, 3, 3, 3)})
+    for mode in ("reflect", "edge"):
+        for opset in (7, 11, 18):
+            inputs = ["x", "p"] if opset >= 11 else "x"
+            pads = [0, 0, 2, 1, 0, 0, 1, 3]
+            attributes = {} if opset >= 11 else {"pads": pads}
+            case(f"pad_{mode}_{opset}", node("Pad", inputs, mode=mode, **attributes), (3, 4, 5),
+                 {"p": ints(*pads)} if opset >= 11 else {}, opset)
+    case("pad_wrap", node("Pad", ["x", "p"], mode="wrap"), (4, 5), {"p": ints(0, 1, 3, 0, 2, 1)}, 19)
+    case("pad_reflect_layer", [node("Pad", ["x", "p"], "a", mode="reflect"), node("Conv", ["a", "w"])],
+         (3, 6, 5), {"p": ints(0, 0, 1, 1, 0, 0, 1, 1), "w": rand(2, 3, 3, 3)})
+    case("pad_crop", node("Pad", ["x", "p", "v"]), (3, 4, 5),
+         {"p": ints(0, 0, -1, 2, 0, 0, 1, -3), "v": scalar(0.5)})
+    case("pad_crop_alone", node("Pad", ["x", "p"]), (3, 6), {"p": ints(0, 0, -2, 0, -1, -1)})
+
+
+def resizes():
+    case("upsample_7", node("Upsample", "x", scales=[1.0, 1.0, 2.0, 3.0]), (3, 4, 5), opset=7)
+    case("upsample_9", node("Upsample", ["x", "s"], mode="nearest"), (3, 4, 5),
+         {"s": floats(1, 1, 2, 2)}, 9)
+    case("resize_10", node("Resize", ["x", "s"]), (3, 4, 5), {"s": floats(1, 1, 2, 2.5)}, 10)
+    case("resize_smaller_10", node("Resize", ["x", "s"]), (3, 8, 9), {"s": floats(1, 1, 0.5, 0.4)}, 10)
+    for coordinates in ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"):
+        for nearest in ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil"):
+            for name, to in (("larger", (7, 11)), ("double", (8, 10)), ("smaller", (2, 3))):
+                case(f"resize_{coordinates}_{nearest}_{name}",
+                     node("Resize", ["x", "", "", "s"], nearest_mode=nearest,
+                          coordinate_transformation_mode=coordinates), (2, 4, 5),
+                     {"s": ints(1, 2, *to)}, batch=1)
+    case("resize_tf_half_pixel",
+         node("Resize", ["x", "r", "s"], nearest_mode="floor",
+              coordinate_transformation_mode="tf_half_pixel_for_nn"), (2, 4, 5),
+         {"r": floats(), "s": floats(1, 1, 2, 2)}, 11)
+    for opset in (11, 13, 18, 19):
+        case(f"resize_scales_{opset}", node("Resize", ["x", "r", "s"], nearest_mode="floor",
+                                            coordinate_transformation_mode="asymmetric"), (3, 4, 5),
+             {"r": floats(), "s": floats(1, 1, 2, 2)}, opset)
+    case("resize_symmetric",
+         node("Resize", ["x", "", "s"], coordinate_transformation_mode="half_pixel_symmetric"),
+         (2, 5, 6), {"s": floats(1, 1, 1.5, 0.7)}, 19)
+    case("resize_axes", node("Resize", ["x", "", "", "s"], axes=[2, 3], nearest_mode="floor"),
+         (2, 4, 5), {"s": ints(8, 10)}, 18)
+    case("resize_sequence", node("Resize", ["x", "", "s"]), (3, 6), {"s": floats(1, 1, 2)})
+    case("unet_upsampling",
+         [node("MaxPool", "x", "m", kernel_shape=[2, 2], strides=[2, 2]),
+          node("Conv", ["m", "w"], "c"),
+          node("Resize", ["c", "", "s"], "u", nearest_mode="floor",
+               coordinate_transformation_mode="asymmetric"),
+          node("Concat", ["u", "x"], "j", axis=1), node("Conv", ["j", "k"])], (3, 6, 8),
+         {"w": rand(4, 3, 1, 1), "s": floats(1, 1, 2, 2), "k": rand(2, 7, 3, 3)})
+
+
 def storage():
     w = rand(4, 6)
     node_ = node("Gemm", ["x", "w"], transB=1)
@@ -998,7 +1166,7 @@ def assets(folder):
 
 for family in (convolutions, fully_connected, normalizations, activations, arithmetic, pools,
                layouts, storage, foldings, files, networks, products, reductions,
-               groups, pieces, einsums):
+               groups, pieces, einsums, axes_beyond_three, movements, resizes):
     family()
 if len(sys.argv) > 2:
     assets(pathlib.Path(sys.argv[2]))

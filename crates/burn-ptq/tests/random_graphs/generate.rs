@@ -1,5 +1,7 @@
 //! Random small networks out of every supported operator, as ONNX files with calibration data.
 
+mod movement;
+
 use onnx_ir::{ModelProto, NodeProto, TensorProto};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -565,7 +567,7 @@ impl Builder {
         if x.1.iter().product::<usize>() > 600 {
             return if x.1.len() > 1 { self.pool(x) } else { self.layer(x) };
         }
-        match self.random.below(25) {
+        match self.random.below(28) {
             22..=24 => self.groups(x),
             0..=4 => self.layer(x),
             5..=8 => self.activation(x),
@@ -580,6 +582,7 @@ impl Builder {
                 let op = *self.random.pick(&["Identity", "Dropout"]);
                 self.push(op, &[&x.0], vec![], x.1)
             }
+            25..=27 => self.movement(x),
             21 if self.random.once_in(2) => self.softmax(x),
             _ if x.1.len() > 1 && self.random.once_in(6) => self.batch_norm(x),
             _ => self.activation(x),
@@ -587,8 +590,9 @@ impl Builder {
     }
 
     fn ending(&mut self, x: Named) -> Named {
-        match self.random.below(8) {
+        match self.random.below(9) {
             0 | 1 => self.softmax(x),
+            8 => self.movement(x),
             2 => self.reshape(x),
             3 => self.transpose(x),
             4 => self.mean(x),

@@ -224,6 +224,23 @@ typedef struct {
     int32_t last;
 } bptq_top_k;
 
+/* How an axis of a movement walks over the input: element i is `i * step` places behind the first, or
+ * at `places[i]`, unless that is NULL. */
+typedef struct {
+    int32_t count;
+    int32_t step;
+    const uint32_t *places;
+} bptq_steps;
+
+#define BPTQ_MOVE_AXES 6
+
+/* Copies elements from anywhere: output element (i, j, ..) is the input's at `first` and what the axes
+ * lead to from there. The last axis is the fastest. */
+typedef struct {
+    int32_t first;
+    bptq_steps axes[BPTQ_MOVE_AXES];
+} bptq_rearrange;
+
 /* `scratch` is only touched when weights are packed; see BPTQ_FILTERS and BPTQ_CHANNELS. */
 void bptq_conv2d_s8(const bptq_conv2d *op, const int8_t *input, int8_t *output, int8_t *scratch);
 void bptq_conv2d_s16(const bptq_conv2d *op, const int16_t *input, int16_t *output,
@@ -289,6 +306,8 @@ void bptq_pack_s8(int32_t length, const int8_t *input, int8_t *output);
 void bptq_unpack_s8(int32_t length, const int8_t *input, int8_t *output);
 void bptq_transpose_s8(const bptq_transpose *op, const int8_t *input, int8_t *output);
 void bptq_transpose_s16(const bptq_transpose *op, const int16_t *input, int16_t *output);
+void bptq_rearrange_s8(const bptq_rearrange *op, const int8_t *input, int8_t *output);
+void bptq_rearrange_s16(const bptq_rearrange *op, const int16_t *input, int16_t *output);
 
 #ifdef __cplusplus
 }

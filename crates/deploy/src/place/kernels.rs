@@ -139,7 +139,8 @@ fn runs_on_mve(program: &Program, node: &IntNode) -> bool {
         | IntOp::BatchMatMul { .. }
         | IntOp::Reduce { .. }
         | IntOp::Normalize { .. }
-        | IntOp::TopK { .. } => false,
+        | IntOp::TopK { .. }
+        | IntOp::Rearrange { .. } => false,
     }
 }
 

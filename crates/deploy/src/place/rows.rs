@@ -224,7 +224,8 @@ fn rows_of(program: &Program, node: &IntNode) -> Result<(usize, usize, usize), V
         | IntOp::BatchMatMul { .. }
         | IntOp::Reduce { .. }
         | IntOp::Normalize { .. }
-        | IntOp::TopK { .. } => {
+        | IntOp::TopK { .. }
+        | IntOp::Rearrange { .. } => {
             return Err(Violation {
                 subject: Subject::from(node),
                 expected: "an operation that runs row by row".into(),

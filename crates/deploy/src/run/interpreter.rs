@@ -17,6 +17,7 @@ use burn_ptq_kernels::stream::{Rows, Step};
 use bytemuck::Pod;
 use rayon::prelude::*;
 
+use crate::movement::MoveAxis;
 use crate::op::{DType, IntOp, Weighted};
 use crate::place::rows::RowProgram;
 use crate::place::{Placed, Stream};
@@ -391,6 +392,9 @@ impl<'p> Interpreter<'p> {
             }
             IntOp::Transpose { input: extents, axes } => {
                 reference::transpose(*extents, *axes, input(0), output);
+            }
+            IntOp::Rearrange { first, axes } => {
+                reference::rearrange(*first, &MoveAxis::padded(axes), input(0), output);
             }
             IntOp::Pack => {
                 let input = bytemuck::cast_slice(input(0));

@@ -6,6 +6,7 @@ use burn_ptq_kernels::params::{AddParams, Clamp};
 use burn_ptq_kernels::reference::log_softmax_integer_bits;
 
 use super::matmul::verify_matmul;
+use super::movement::verify_rearrange;
 use super::normalize::verify_normalize;
 use super::reduce::verify_reduce;
 use super::violation::{Violation, ensure};
@@ -185,6 +186,10 @@ pub(super) fn verify_op(program: &Program, node: &IntNode) -> Result<(), Violati
             )?;
             verify_length(node, "input", input, shape)?;
             verify_length(node, "output", output, shape)?;
+            verify_same_grid(node, input, output)
+        }
+        IntOp::Rearrange { first, axes } => {
+            verify_rearrange(node, *first, axes, input, output)?;
             verify_same_grid(node, input, output)
         }
         IntOp::Pack | IntOp::Unpack => {

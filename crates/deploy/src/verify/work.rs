@@ -66,7 +66,8 @@ fn node_steps(program: &Program, node: &IntNode) -> u64 {
         | IntOp::Pad { .. }
         | IntOp::Transpose { .. }
         | IntOp::Pack
-        | IntOp::Unpack => 0,
+        | IntOp::Unpack
+        | IntOp::Rearrange { .. } => 0,
     };
     worked.saturating_add(moved)
 }

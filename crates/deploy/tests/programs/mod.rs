@@ -3,8 +3,8 @@
 use burn_ptq_deploy::place::plan::plan;
 use burn_ptq_deploy::place::{Memory, Placed, Placement, Region, Stream};
 use burn_ptq_deploy::program::{
-    Border, Broadcast, DType, Input, IntNode, IntOp, IntTensor, NormalizeAffine, Output, Program,
-    Provenance, TensorId, Weighted, Weights,
+    Border, Broadcast, DType, Input, IntNode, IntOp, IntTensor, MoveAxis, NormalizeAffine, Output,
+    Program, Provenance, TensorId, Weighted, Weights,
 };
 use burn_ptq_deploy::target::Kernels;
 use burn_ptq_deploy::verify::VerifyError;
@@ -290,6 +290,18 @@ pub(crate) fn top_k() -> Program {
     program(op, &[tensor("x", [1, 3, 8])], output)
 }
 
+/// Every second row backwards, columns by a list, and each of the channels twice.
+pub(crate) fn rearrange() -> Program {
+    let axes = vec![
+        MoveAxis::Even { count: 2, step: -24 },
+        MoveAxis::Listed(vec![0, 8, 4, 4]),
+        MoveAxis::Even { count: 4, step: 1 },
+        MoveAxis::Even { count: 2, step: 0 },
+    ];
+    let op = IntOp::Rearrange { first: 24, axes };
+    program(op, &[tensor("x", [3, 3, 4])], tensor("y", [2, 4, 8]))
+}
+
 /// Three tensors `x -> y -> z` of 8 bytes each; `y` comes of a table, `z` of a transposition.
 pub(crate) fn chain() -> Program {
     let mut model = table8();
@@ -377,6 +389,7 @@ pub(crate) fn valid_parts() -> Vec<Parts> {
         reduce(),
         normalize(),
         top_k(),
+        rearrange(),
         chain(),
         packed(),
     ];

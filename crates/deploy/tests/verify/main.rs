@@ -6,7 +6,7 @@ mod programs;
 mod streams;
 
 use burn_ptq_deploy::place::{Placed, Region};
-use burn_ptq_deploy::program::{Broadcast, IntOp, Program, TensorId, Weighted};
+use burn_ptq_deploy::program::{Broadcast, IntOp, MoveAxis, Program, TensorId, Weighted};
 use burn_ptq_deploy::target::Kernels;
 use burn_ptq_deploy::verify::{LISTED, verify};
 use burn_ptq_kernels::geometry::{ConvGeometry, PoolGeometry, Window};
@@ -296,6 +296,31 @@ fn geometry_agrees_with_the_lengths_of_tensors() {
         }
     });
     breaks(top_k(), "places on a grid of scale 1", |m| m.tensors[1].grid.scale = 2.0);
+    breaks(rearrange(), "an output of [2, 4, 4, 3] elements", |m| match op(m) {
+        IntOp::Rearrange { axes, .. } => axes[3] = MoveAxis::Even { count: 3, step: 0 },
+        _ => unreachable!(),
+    });
+    breaks(rearrange(), "1 to 6 axes, found 7", |m| match op(m) {
+        IntOp::Rearrange { axes, .. } => {
+            axes.extend(vec![MoveAxis::Even { count: 1, step: 0 }; 3]);
+        }
+        _ => unreachable!(),
+    });
+    breaks(rearrange(), "places in an input of 36 elements, found places from -1 to 34", |m| {
+        match op(m) {
+            IntOp::Rearrange { first, .. } => *first = 23,
+            _ => unreachable!(),
+        }
+    });
+    breaks(rearrange(), "found places from 0 to 36", |m| match op(m) {
+        IntOp::Rearrange { axes, .. } => axes[1] = MoveAxis::Listed(vec![0, 9, 4, 4]),
+        _ => unreachable!(),
+    });
+    breaks(rearrange(), "found places from -9223372036854775784 to 35", |m| match op(m) {
+        IntOp::Rearrange { axes, .. } => axes[0] = MoveAxis::Even { count: 2, step: isize::MIN },
+        _ => unreachable!(),
+    });
+    breaks(rearrange(), "the output's grid", |m| m.tensors[1].grid.scale = 0.1);
     breaks(requantize(), "an output of [8] elements", |m| {
         m.tensors[1].shape = [2, 2, 1];
         m.outputs[0].border = border([2, 2, 1]);

@@ -59,7 +59,9 @@ impl ModelOutput {
         // Operations that move elements around change nothing of what they are.
         while let Some(node) = graph.producer(value).map(|index| &graph.nodes[index]) {
             match &node.op {
-                Op::Reshape(_) | Op::Permute(_) | Op::Requantize(_) if node.clamp.is_none() => {
+                Op::Reshape(_) | Op::Permute(_) | Op::Rearrange(_) | Op::Requantize(_)
+                    if node.clamp.is_none() =>
+                {
                     value = node.inputs[0];
                 }
                 _ => {
@@ -114,7 +116,7 @@ impl ModelOutput {
                         }
                     }
                 }
-                IntOp::Transpose { .. } | IntOp::Unpack => {
+                IntOp::Transpose { .. } | IntOp::Rearrange { .. } | IntOp::Unpack => {
                     tensor = node.inputs[0];
                     continue;
                 }

@@ -14,6 +14,7 @@ mod log_softmax;
 mod matmul;
 mod normalize;
 mod pool;
+mod rearrange;
 mod reduce;
 mod softmax;
 mod storage;
@@ -27,6 +28,7 @@ pub use log_softmax::{log_softmax, log_softmax_exponentials, log_softmax_integer
 pub use matmul::batch_matmul;
 pub use normalize::{SHIFT_BITS, ScalesAndShifts, inverse_root, normalize};
 pub use pool::{average_pool, max_pool};
+pub use rearrange::{MAX_AXES, Steps, rearrange};
 pub use reduce::{ROOT_BITS, reduce, root};
 pub use softmax::{softmax, softmax_params};
 pub use storage::Storage;

@@ -22,6 +22,7 @@ mod mul;
 mod normalize;
 mod pad;
 mod permute;
+mod rearrange;
 mod reduce;
 mod requantize;
 mod reshape;
@@ -44,6 +45,7 @@ pub use mul::Mul;
 pub use normalize::{Normalize, NormalizeBy};
 pub use pad::Pad;
 pub use permute::Permute;
+pub use rearrange::Rearrange;
 pub use reduce::{Reduce, ReduceFunction};
 pub use requantize::Requantize;
 pub use reshape::Reshape;
@@ -65,7 +67,7 @@ pub trait Operator {
     /// Computes the output of a batch.
     ///
     /// # Shapes
-    /// - inputs and output: `[batch, d1, d2, d3]`, trailing ones where a value has fewer axes
+    /// - inputs and output: `[batch, d1, d2, d3]`, as [`dims3`](super::dims3) says
     /// - parameters: as [`Op::parameters`] lists them
     fn forward(&self, inputs: &[Tensor<4>], parameters: &[Tensor<1>]) -> Tensor<4>;
 
@@ -141,7 +143,7 @@ macro_rules! ops {
 ops! {
     Conv2d, Linear, ChannelAffine, Add, Mul, AveragePool, MaxPool, Clip, Unary, Reshape, Permute,
     Concat, Pad, Requantize, Softmax, LogSoftmax, MatMul, Reduce,
-    Normalize, TopK,
+    Normalize, TopK, Rearrange,
 }
 
 impl Op {
@@ -149,6 +151,60 @@ impl Op {
     pub fn rearranges(&self) -> bool {
         let operator = self.operator();
         operator.moves_elements() && operator.arity() == (1..=1)
+    }
+
+    /// Whether it gives the elements of its only input another shape or order, and keeps each of them.
+    pub fn reorders(&self) -> bool {
+        match self {
+            Op::Reshape(_) | Op::Permute(_) => true,
+            Op::Rearrange(op) => op.is_permutation(),
+            Op::Conv2d(_)
+            | Op::Linear(_)
+            | Op::ChannelAffine(_)
+            | Op::Add(_)
+            | Op::Mul(_)
+            | Op::AveragePool(_)
+            | Op::MaxPool(_)
+            | Op::Clip(_)
+            | Op::Unary(_)
+            | Op::Concat(_)
+            | Op::Pad(_)
+            | Op::Requantize(_)
+            | Op::Softmax(_)
+            | Op::LogSoftmax(_)
+            | Op::MatMul(_)
+            | Op::Reduce(_)
+            | Op::Normalize(_)
+            | Op::TopK(_) => false,
+        }
+    }
+
+    /// Whether samples may have more than three axes: where their elements only move, or each meets
+    /// itself alone.
+    pub(super) fn takes_more_axes(&self) -> bool {
+        match self {
+            Op::Reshape(_)
+            | Op::Rearrange(_)
+            | Op::Clip(_)
+            | Op::Unary(_)
+            | Op::Requantize(_)
+            | Op::Add(_)
+            | Op::Mul(_) => true,
+            Op::Conv2d(_)
+            | Op::Linear(_)
+            | Op::ChannelAffine(_)
+            | Op::AveragePool(_)
+            | Op::MaxPool(_)
+            | Op::Permute(_)
+            | Op::Concat(_)
+            | Op::Pad(_)
+            | Op::Softmax(_)
+            | Op::LogSoftmax(_)
+            | Op::MatMul(_)
+            | Op::Reduce(_)
+            | Op::Normalize(_)
+            | Op::TopK(_) => false,
+        }
     }
 
     /// The constants that [`Operator::forward`] expects, in order: weight, then bias (or scale,
@@ -179,7 +235,8 @@ impl Op {
             | Op::MatMul(_)
             | Op::Reduce(_)
             | Op::Normalize(_)
-            | Op::TopK(_) => None,
+            | Op::TopK(_)
+            | Op::Rearrange(_) => None,
         }
     }
 
@@ -205,7 +262,8 @@ impl Op {
             | Op::MatMul(_)
             | Op::Reduce(_)
             | Op::Normalize(_)
-            | Op::TopK(_) => None,
+            | Op::TopK(_)
+            | Op::Rearrange(_) => None,
         }
     }
 }

@@ -64,14 +64,18 @@ operations! {
     LayerNorm, "nn::LayerNorm; nn::GroupNorm, InstanceNorm and RmsNorm in pieces",
         "LayerNormalization", "any";
     Reshape, "Tensor::reshape, flatten, squeeze, unsqueeze", "Reshape",
-        "to at most four axes, the batch in front";
+        "the batch in front";
     Permute, "Tensor::permute, swap_dims, transpose", "Transpose", "the batch stays in front";
     Cat, "Tensor::cat", "Concat", "not along the batch, and not with constants";
-    Pad, "Tensor::pad", "Pad", "with a constant value";
+    Pad, "Tensor::pad", "Pad", "any";
+    Slice, "Tensor::slice, narrow, chunk, split, flip", "Slice", "not of the batch";
+    Select, "Tensor::select", "Gather", "by constant indices, not along the batch";
+    Repeat, "Tensor::repeat_dim, repeat", "Tile", "not along the batch";
+    Interpolate, "module::interpolate, nn::interpolate", "Resize", "to the nearest element";
     Exp, "Tensor::exp", "Exp", "of parameters and constants";
     Sqrt, "Tensor::sqrt", "Sqrt", "of parameters and constants";
     Recip, "Tensor::recip", "Reciprocal", "of parameters and constants";
-    Expand, "Tensor::expand", "Expand", "of parameters and constants";
+    Expand, "Tensor::expand", "Expand", "not along the batch";
 }
 
 /// A Burn operation that can be captured.

@@ -26,6 +26,15 @@ pub(super) fn ints(name: &str, values: impl IntoIterator<Item = usize>) -> Attri
     }
 }
 
+pub(super) fn string(name: &str, value: &str) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        type_: AttributeType::STRING.into(),
+        s: value.as_bytes().to_vec().into(),
+        ..Default::default()
+    }
+}
+
 pub(super) fn float(name: &str, value: f64) -> AttributeProto {
     AttributeProto {
         name: name.into(),

@@ -16,7 +16,7 @@ use onnx_ir::{AttributeProto, GraphProto, NodeProto};
 use super::layers::{Layer as UnsupportedLayer, calls};
 use super::operations::Operation;
 use super::proto::{graph, ints, tensor, value_info};
-use super::vocabulary::Input::{self, Integers, Scalar, Tensor};
+use super::vocabulary::Input::{self, Integers, Nothing, Scalar, Tensor};
 use super::vocabulary::{Translation, has_translation, number, simple, translation, with};
 
 /// The model that `captured` is: `input` with its shape, `output`, the paths of parameters, and the
@@ -254,6 +254,7 @@ impl<'a> Writer<'a> {
                 let len = values.len();
                 self.constant("constant", &TensorData::new(values, [len]))
             }
+            Nothing => String::new(),
             Scalar(value) => {
                 let data = TensorData::new(vec![value as f32], [0; 0]);
                 self.constant("constant", &data)

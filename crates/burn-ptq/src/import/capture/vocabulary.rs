@@ -4,22 +4,24 @@
 
 use burn::backend::ir::{
     ActivationOperationIr as Activation, BaseOperationIr as Base, FloatOperationIr as Float,
-    ModuleOperationIr as Layer, NumericOperationIr as Numeric, OperationIr, PadModeIr, ScalarIr,
-    TensorIr,
+    InterpolateModeIr, InterpolateOpIr, ModuleOperationIr as Layer, NumericOperationIr as Numeric,
+    OperationIr, PadModeIr, ScalarIr, SliceOpIr, TensorIr,
 };
 use onnx_ir::AttributeProto;
 
 use super::operations::Operation;
-use super::proto::{float, int, ints};
+use super::proto::{float, int, ints, string};
 
 /// An input of a node.
 pub(super) enum Input<'a> {
     Tensor(&'a TensorIr),
     Integers(Vec<i64>),
     Scalar(f64),
+    /// An input that is left out.
+    Nothing,
 }
 
-use Input::{Integers, Scalar, Tensor};
+use Input::{Integers, Nothing, Scalar, Tensor};
 
 /// A node before its tensors have names.
 pub(super) struct Translation<'a> {
@@ -93,6 +95,22 @@ fn base(operation: &Base) -> Option<Translation<'_>> {
             let axes = o.axes.iter().copied();
             with(Operation::Permute, [Tensor(&o.input)], [ints("perm", axes)], &o.out)
         }
+        Base::Slice(o) => slice(o),
+        Base::Flip(o) => {
+            let of = |value: i64| Integers(vec![value; o.axes.len()]);
+            let axes = Integers(o.axes.iter().map(|&axis| axis as i64).collect());
+            let inputs = [Tensor(&o.input), of(-1), of(i64::MIN), axes, of(-1)];
+            simple(Operation::Slice, inputs, &o.out)
+        }
+        Base::RepeatDim(o) => {
+            let mut times = vec![1; o.tensor.shape.len()];
+            times[o.dim] = o.times as i64;
+            simple(Operation::Repeat, [Tensor(&o.tensor), Integers(times)], &o.out)
+        }
+        Base::Select(o) => {
+            let inputs = [Tensor(&o.tensor), Tensor(&o.indices)];
+            with(Operation::Select, inputs, [int("axis", o.dim)], &o.out)
+        }
         Base::Cat(o) => Translation {
             operation: Operation::Cat,
             inputs: o.tensors.iter().map(Tensor).collect(),
@@ -131,11 +149,19 @@ fn numeric(operation: &Numeric) -> Option<Translation<'_>> {
         Numeric::MaxDim(o) => reduction(Operation::Max, &o.input, o.axis, &o.out),
         Numeric::MinDim(o) => reduction(Operation::Min, &o.input, o.axis, &o.out),
         Numeric::Pad(o) => {
-            let PadModeIr::Constant(value) = o.mode else { return None };
             let (before, after): (Vec<i64>, Vec<i64>) =
                 o.padding.iter().map(|&(a, b)| (a as i64, b as i64)).unzip();
             let pads = Integers([before, after].concat());
-            simple(Operation::Pad, [Tensor(&o.input), pads, Scalar(number(value))], &o.out)
+            let around = |mode| [string("mode", mode)];
+            let inputs = [Tensor(&o.input), pads];
+            match o.mode {
+                PadModeIr::Constant(value) => {
+                    let [input, pads] = inputs;
+                    simple(Operation::Pad, [input, pads, Scalar(number(value))], &o.out)
+                }
+                PadModeIr::Reflect => with(Operation::Pad, inputs, around("reflect"), &o.out),
+                PadModeIr::Edge => with(Operation::Pad, inputs, around("edge"), &o.out),
+            }
         }
         _ => return None,
     })
@@ -246,6 +272,7 @@ fn layer(operation: &Layer) -> Option<Translation<'_>> {
         }
         Layer::AdaptiveAvgPool1d(o) => adaptive(&o.x, &[o.output_size], &o.out)?,
         Layer::AdaptiveAvgPool2d(o) => adaptive(&o.x, &o.output_size, &o.out)?,
+        Layer::Interpolate(o) => interpolate(o)?,
         Layer::MaxPool1d(o) => {
             let how = [[o.kernel_size], [o.stride], [o.padding], [o.dilation]];
             max_pool(&o.x, how, o.ceil_mode, &o.out)
@@ -304,6 +331,51 @@ fn max_pool<'a, const D: usize>(
     ];
     let operation = if D == 1 { Operation::MaxPool1d } else { Operation::MaxPool2d };
     with(operation, [Tensor(x)], attributes, out)
+}
+
+/// The ranges of the axes that are not taken as a whole.
+fn slice(operation: &SliceOpIr) -> Translation<'_> {
+    let SliceOpIr { tensor, ranges, out } = operation;
+    let mut bounds = [(); 4].map(|()| Vec::new());
+    for (axis, range) in ranges.iter().enumerate() {
+        let extent = tensor.shape[axis] as i64;
+        let wrap = |place: isize| if place < 0 { place as i64 + extent } else { place as i64 };
+        let (start, end) = (wrap(range.start), range.end.map_or(extent, wrap));
+        let step = range.step as i64;
+        // Burn walks back from the end of a range, ONNX from its start.
+        let (first, last) = match step {
+            ..0 if start == 0 => (end - 1, i64::MIN),
+            ..0 => (end - 1, start - 1),
+            _ => (start, end),
+        };
+        if (start, end, step) != (0, extent, 1) {
+            for (list, value) in bounds.iter_mut().zip([first, last, axis as i64, step]) {
+                list.push(value);
+            }
+        }
+    }
+    let [starts, ends, axes, steps] = bounds.map(Integers);
+    simple(Operation::Slice, [Tensor(tensor), starts, ends, axes, steps], out)
+}
+
+/// An image of another size.
+fn interpolate(operation: &InterpolateOpIr) -> Option<Translation<'_>> {
+    let InterpolateOpIr { x, options, out, .. } = operation;
+    let linear = if options.align_corners { "align_corners" } else { "pytorch_half_pixel" };
+    let (mode, coordinates, nearest) = match options.mode {
+        InterpolateModeIr::Nearest => ("nearest", "asymmetric", "floor"),
+        InterpolateModeIr::NearestExact => ("nearest", "half_pixel", "round_prefer_ceil"),
+        InterpolateModeIr::Bilinear => ("linear", linear, "floor"),
+        InterpolateModeIr::Bicubic | InterpolateModeIr::Lanczos3 => return None,
+    };
+    let sizes = Integers(out.shape.iter().map(|&d| d as i64).collect());
+    let attributes = [
+        string("mode", mode),
+        string("coordinate_transformation_mode", coordinates),
+        string("nearest_mode", nearest),
+    ];
+    let inputs = [Tensor(x), Nothing, Nothing, sizes];
+    Some(with(Operation::Interpolate, inputs, attributes, out))
 }
 
 /// A pool whose windows have one size, which they have where the output's extents divide the input's.

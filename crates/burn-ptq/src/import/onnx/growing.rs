@@ -8,6 +8,7 @@ use super::attributes::Attributes;
 use super::budget::Budget;
 use super::constants::Constant;
 use super::error::{Refusal, Source};
+use super::operators::find;
 use crate::graph::{Array, BatchNormStatistics, Graph, GraphError, Op, ValueId, ops};
 
 /// What a name in the file stands for.
@@ -38,6 +39,8 @@ pub(super) struct Importer<'m> {
     pub stated: HashMap<&'m str, Vec<usize>>,
     /// Values that have no batch axis in the file.
     pub unbatched: HashSet<ValueId>,
+    /// The outputs of the node at hand behind the first one, by their place.
+    pub further: Vec<(usize, ValueId)>,
 }
 
 /// One node of the file, with its inputs looked up.
@@ -47,8 +50,8 @@ pub(super) struct Site<'m> {
     pub opset: i64,
     pub attributes: Attributes<'m>,
     pub output: &'m str,
-    /// How many outputs the node names.
-    pub outputs: usize,
+    /// The names of its outputs; omitted ones are empty.
+    pub outputs: Vec<&'m str>,
     /// The inputs; omitted ones are `None`.
     pub inputs: Vec<Option<Binding>>,
 }
@@ -67,6 +70,26 @@ impl Importer<'_> {
         inputs: &[ValueId],
     ) -> Result<ValueId, Refusal> {
         self.push_as(site.name.clone(), site.output.into(), op.into(), inputs)
+    }
+
+    /// Appends a node for output `index` of `site` and returns its value.
+    pub(super) fn push_output(
+        &mut self,
+        site: &Site,
+        index: usize,
+        op: impl Into<Op>,
+        inputs: &[ValueId],
+    ) -> Result<ValueId, Refusal> {
+        let name = match index {
+            0 => site.name.clone(),
+            _ => format!("{}/{index}", site.name),
+        };
+        self.push_as(name, site.outputs[index].into(), op.into(), inputs)
+    }
+
+    /// Whether a needed node, or the caller, reads the value called `name`.
+    pub(super) fn is_read(&self, name: &str) -> bool {
+        self.readers.contains_key(name)
     }
 
     /// Appends a further node that `site` needs, named after it and `part`.
@@ -167,6 +190,11 @@ pub(super) fn check_elements(shape: &[usize]) -> Result<(), Refusal> {
 }
 
 impl Site<'_> {
+    /// The operator's name.
+    pub(super) fn operator(&self) -> &'static str {
+        find(self.op).map_or("Move", |operator| operator.name)
+    }
+
     fn input(&self, index: usize) -> Option<&Binding> {
         self.inputs.get(index).and_then(Option::as_ref)
     }

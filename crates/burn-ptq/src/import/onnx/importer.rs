@@ -62,6 +62,7 @@ pub(super) fn import(
         value_readers: HashMap::new(),
         stated: interface::stated_shapes(graph),
         unbatched: HashSet::new(),
+        further: Vec::new(),
     };
     importer.bind_inputs(&interface);
     importer.bind_initializers(graph, &mut missing, &mut problems);
@@ -70,13 +71,11 @@ pub(super) fn import(
             break;
         }
         match importer.import_node(node) {
-            Ok(binding) => {
-                if let Some(output) = node.output.first() {
+            Ok(bindings) => {
+                // Outputs that have none are not read.
+                let bindings = bindings.into_iter().chain(std::iter::repeat(Binding::Unknown));
+                for (output, binding) in node.output.iter().zip(bindings) {
                     importer.bind(output, binding);
-                }
-                // Further outputs are read only where the node was refused for it.
-                for output in node.output.iter().skip(1) {
-                    importer.bind(output, Binding::Unknown);
                 }
             }
             Err(refusal) => {
@@ -188,7 +187,8 @@ impl<'m> Importer<'m> {
         Binding::Value(ValueId(self.graph.values.len() - 1))
     }
 
-    fn import_node(&mut self, node: &'m NodeProto) -> Result<Binding, Refusal> {
+    /// What the outputs of `node` stand for, as far as they are known.
+    fn import_node(&mut self, node: &'m NodeProto) -> Result<Vec<Binding>, Refusal> {
         let standard = is_standard_domain(&node.domain);
         if !standard || operators::find(&node.op_type).is_none() {
             return Err(operators::unsupported(&node.domain, &node.op_type));
@@ -197,7 +197,7 @@ impl<'m> Importer<'m> {
         for name in &node.input {
             inputs.push(match self.bindings.get(name.as_str()) {
                 _ if name.is_empty() => None,
-                Some(Binding::Unknown) => return Ok(Binding::Unknown),
+                Some(Binding::Unknown) => return Ok(Vec::new()),
                 Some(binding) => Some(binding.clone()),
                 None => {
                     return Err(Refusal::invalid(format!(
@@ -205,13 +205,6 @@ impl<'m> Importer<'m> {
                     )));
                 }
             });
-        }
-        let extra = |o: &&String| self.readers.contains_key(o.as_str());
-        if let Some(output) = node.output.iter().skip(1).find(extra) {
-            return Err(Refusal::new(
-                format!("its additional output '{output}' is used; only the first is supported"),
-                "export the model without the use of that output",
-            ));
         }
         let Some(output) = node.output.first().filter(|o| !o.is_empty()) else {
             return Err(Refusal::invalid("it has no first output"));
@@ -222,21 +215,38 @@ impl<'m> Importer<'m> {
             opset: self.opset,
             attributes: Attributes(&node.attribute),
             output,
-            outputs: node.output.iter().filter(|o| !o.is_empty()).count(),
+            outputs: node.output.iter().map(String::as_str).collect(),
             inputs,
         };
         if self.opset < 7 {
             legacy::modernize(self, &mut site)?;
         }
+        let mut bindings = vec![Binding::Unknown; site.outputs.len()];
         if let Some(constant) = self.fold(node, &site)? {
-            return Ok(constant);
+            bindings[0] = constant;
+        } else {
+            let unbatched = self.check_batch(&site)?;
+            self.further.clear();
+            bindings[0] = operators::import(self, &site)?;
+            for (output, id) in std::mem::take(&mut self.further) {
+                bindings[output] = Binding::Value(id);
+            }
+            for binding in &bindings {
+                if let (Binding::Value(id), true) = (binding, unbatched) {
+                    self.unbatched.insert(*id);
+                }
+            }
         }
-        let unbatched = self.check_batch(&site)?;
-        let binding = operators::import(self, &site)?;
-        if let (Binding::Value(id), true) = (&binding, unbatched) {
-            self.unbatched.insert(*id);
+        let unknown = |(name, binding): &(&&str, &Binding)| {
+            matches!(binding, Binding::Unknown) && self.readers.contains_key(**name)
+        };
+        if let Some((output, _)) = site.outputs.iter().zip(&bindings).skip(1).find(unknown) {
+            return Err(Refusal::new(
+                format!("its additional output '{output}' is used; only the first is supported"),
+                "export the model without the use of that output",
+            ));
         }
-        Ok(binding)
+        Ok(bindings)
     }
 
     /// Whether the node's values have no batch axis in the file, where axes count from another place:

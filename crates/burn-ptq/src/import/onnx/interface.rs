@@ -9,6 +9,7 @@ use super::MAX_VALUE_ELEMENTS;
 use super::error::{Problem, Refusal, Source};
 use super::options::{InputShape, Options};
 use super::tensor::data_type;
+use crate::graph::MAX_AXES;
 
 /// What the file says about the model's inputs and outputs.
 pub(super) struct Interface<'m> {
@@ -120,7 +121,8 @@ pub(super) fn stated_shapes(graph: &GraphProto) -> HashMap<&str, Vec<usize>> {
             continue;
         };
         let sample: Option<Vec<usize>> = sample.into_iter().collect();
-        if let Some(sample) = sample.filter(|s| (1..=3).contains(&s.len()) && is_bounded(s)) {
+        if let Some(sample) = sample.filter(|s| (1..=MAX_AXES).contains(&s.len()) && is_bounded(s))
+        {
             shapes.insert(info.name.as_str(), sample);
         }
     }

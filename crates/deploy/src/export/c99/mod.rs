@@ -4,6 +4,7 @@ mod data;
 mod ends;
 mod firmware;
 mod io;
+mod movement;
 mod rows;
 mod runtime;
 mod source;

@@ -26,7 +26,8 @@ pub(super) fn windowed(op: &IntOp) -> Option<&'static str> {
         | IntOp::BatchMatMul { .. }
         | IntOp::Reduce { .. }
         | IntOp::Normalize { .. }
-        | IntOp::TopK { .. } => None,
+        | IntOp::TopK { .. }
+        | IntOp::Rearrange { .. } => None,
     }
 }
 

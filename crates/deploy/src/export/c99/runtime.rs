@@ -19,6 +19,7 @@ const RUNTIME: &[(&str, &str)] = &[
     ("bptq_normalize.c", include_str!("../../../c/runtime/bptq_normalize.c")),
     ("bptq_pool.c", include_str!("../../../c/runtime/bptq_pool.c")),
     ("bptq_reduce.c", include_str!("../../../c/runtime/bptq_reduce.c")),
+    ("bptq_rearrange.c", include_str!("../../../c/runtime/bptq_rearrange.c")),
     ("bptq_softmax.c", include_str!("../../../c/runtime/bptq_softmax.c")),
     ("bptq_stream.c", include_str!("../../../c/runtime/bptq_stream.c")),
     ("bptq_stream.h", include_str!("../../../c/runtime/bptq_stream.h")),

@@ -5,10 +5,11 @@ use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::{Clamp, Reduction};
 
 use super::data::{array, int32, multiplier};
-use super::{ends, rows};
+use super::{ends, movement, rows};
 use crate::export::shared::describe::describe;
 use crate::export::shared::names::{comment, unique_identifiers};
 use crate::export::shared::packing::{pack_dsp, pack_mve};
+use crate::movement::MoveAxis;
 use crate::op::{Broadcast, DType, IntOp, Weighted};
 use crate::place::Placed;
 use crate::place::kernels::{MVE_PADDING, biases, chosen, packed_bits};
@@ -213,6 +214,7 @@ impl Printer<'_> {
                 let fields = [field("input", extents(*input)), field("axes", extents(*axes))];
                 self.plain("bptq_transpose", "bptq_transpose", &fields)
             }
+            IntOp::Rearrange { first, axes } => self.rearrange(*first, axes),
             IntOp::Pack => self.packing("bptq_pack_s8"),
             IntOp::Unpack => self.packing("bptq_unpack_s8"),
             IntOp::BatchMatMul { geometry: g, multiplier: factor, clamp } => {
@@ -506,6 +508,14 @@ impl Printer<'_> {
             format!("bptq_requantize_{}", suffix(input.dtype))
         };
         self.plain("bptq_requantize", &function, &fields)
+    }
+
+    fn rearrange(&self, first: usize, axes: &[MoveAxis]) -> Printed {
+        let (lists, axes) = movement::axes(self.id, axes);
+        let mut printed =
+            self.plain("bptq_rearrange", "bptq_rearrange", &[field("first", first), axes]);
+        printed.constants.insert_str(0, &lists);
+        printed
     }
 
     fn concat(&self, outer: usize, chunks: &[usize]) -> Printed {

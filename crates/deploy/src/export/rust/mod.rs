@@ -5,11 +5,13 @@ mod ends;
 mod firmware;
 mod io;
 mod literals;
+mod movement;
 mod rows;
 mod source;
 
 use std::path::Path;
 
+use burn_ptq_kernels::reference::MAX_AXES;
 use burn_ptq_kernels::source::FILES as KERNEL_SOURCES;
 
 use super::shared::names::comment;
@@ -79,6 +81,7 @@ const fn parameter_bytes(op: &IntOp) -> usize {
         | IntOp::Unpack
         | IntOp::Reduce { .. }
         | IntOp::TopK { .. } => 0,
+        IntOp::Rearrange { .. } => 3 * MAX_AXES,
     }
 }
 

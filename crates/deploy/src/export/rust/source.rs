@@ -7,10 +7,11 @@ use super::literals::{
     array, array_literal, field, full_clamp, geometry, indented, multiplier, pair,
     short_multiplier, window_field,
 };
-use super::rows;
+use super::{movement, rows};
 use crate::export::shared::describe::describe;
 use crate::export::shared::names::{comment, unique_identifiers};
 use crate::export::shared::packing::pack_dsp;
+use crate::movement::MoveAxis;
 use crate::op::{DType, IntOp, NormalizeAffine, Weighted};
 use crate::place::kernels::{biases, chosen, packed_bits};
 use crate::place::{Placed, Region};
@@ -235,6 +236,7 @@ impl Printer<'_> {
             IntOp::Transpose { input, axes } => {
                 self.unary("transpose", &format!("{input:?}, {axes:?}"), String::new())
             }
+            IntOp::Rearrange { first, axes } => self.rearrange(*first, axes),
             IntOp::Pack => self.unary("pack_nibbles", "", String::new()),
             IntOp::Unpack => self.unary("unpack_nibbles", "", String::new()),
             IntOp::BatchMatMul { geometry: g, multiplier: factor, clamp } => {
@@ -381,6 +383,11 @@ impl Printer<'_> {
                 + &call(&kernel, &[own, of_a, of_b, of_y])
         };
         Printed { constants, calls }
+    }
+
+    fn rearrange(&self, first: usize, axes: &[MoveAxis]) -> Printed {
+        let own = format!("{first}, &nodes::{}::AXES", self.id);
+        self.unary("rearrange", &own, movement::axes(axes))
     }
 
     fn pool(&self, function: &str, shape: &PoolGeometry, clamp: Clamp) -> Printed {

@@ -14,6 +14,35 @@ pub(super) struct Axes {
     pub steps: Option<Vec<i64>>,
 }
 
+/// What a slice takes of an axis.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Span {
+    first: usize,
+    len: usize,
+    step: isize,
+}
+
+impl Span {
+    /// Of an axis of `extent`, in the terms of `Slice`; `step` is not 0.
+    pub(in super::super) fn new(extent: usize, start: i64, end: i64, step: i64) -> Self {
+        let extent = extent as i64;
+        // A longer step than the axis reaches no second element either.
+        let step = step.clamp(-extent - 1, extent + 1);
+        let wrap = |v: i64| if v < 0 { v.saturating_add(extent) } else { v };
+        let (low, high) = if step > 0 { (0, extent) } else { (-1, extent - 1) };
+        let first = wrap(start).clamp(low.max(0), high.max(0));
+        let last = wrap(end).clamp(low, high);
+        let span = if step > 0 { last - first } else { first - last };
+        let len = if span > 0 { (span - 1) / step.abs() + 1 } else { 0 };
+        Self { first: first as usize, len: len as usize, step: step as isize }
+    }
+
+    /// The indices that it takes.
+    pub(in super::super) fn indices(self) -> impl Iterator<Item = usize> {
+        (0..self.len).map(move |i| self.first.wrapping_add_signed(i as isize * self.step))
+    }
+}
+
 /// An axis of a tensor of `rank` axes, negative ones counted from the end.
 pub(in super::super) fn normalize_axis(axis: i64, rank: usize) -> Result<usize, Refusal> {
     let positive = if axis < 0 { axis.saturating_add(rank as i64) } else { axis };
@@ -342,21 +371,13 @@ pub(super) fn slice(
     let mut sliced = HashSet::new();
     for i in 0..count {
         let axis = normalize_axis(axes[i], rank)?;
-        let extent = input.shape[axis] as i64;
-        // A longer step than the axis reaches no second element either.
-        let step = steps[i].clamp(-extent - 1, extent + 1);
-        let wrap = |v: i64| if v < 0 { v.saturating_add(extent) } else { v };
-        let (low, high) = if step > 0 { (0, extent) } else { (-1, extent - 1) };
-        let first = wrap(bounds.starts[i]).clamp(low.max(0), high.max(0));
-        let last = wrap(bounds.ends[i]).clamp(low, high);
-        let span = if step > 0 { last - first } else { first - last };
         if steps[i] == 0 || !sliced.insert(axis) {
             return Err(Refusal::invalid("a slice has step 0 or names an axis twice"));
         }
-        let len = if span > 0 { (span - 1) / step.abs() + 1 } else { 0 };
-        shape[axis] = len as usize;
-        start += first as usize * own[axis];
-        walk_steps[axis] = own[axis] as isize * step as isize;
+        let span = Span::new(input.shape[axis], bounds.starts[i], bounds.ends[i], steps[i]);
+        shape[axis] = span.len;
+        start += span.first * own[axis];
+        walk_steps[axis] = own[axis] as isize * span.step;
     }
     budget.allocate(&shape, size_of::<[usize; 2]>())?;
     let positions = walk(&shape, &walk_steps, start);

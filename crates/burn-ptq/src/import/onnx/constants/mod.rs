@@ -8,7 +8,7 @@ use super::error::Refusal;
 use crate::graph::Array;
 
 pub(super) use fold::{fold, shape_of};
-pub(super) use indexing::{normalize_axis, permute_axes, unsqueezed};
+pub(super) use indexing::{Span, normalize_axis, permute_axes, unsqueezed};
 
 /// The longest list of integers that shapes and their like may have.
 const MAX_LIST: usize = 4096;
@@ -111,7 +111,8 @@ impl Constant {
 }
 
 impl Extent {
-    fn known(self) -> Result<i64, Refusal> {
+    /// The number; refused where it is that of the batch.
+    pub(super) fn known(self) -> Result<i64, Refusal> {
         match self {
             Extent::Known(value) => Ok(value),
             Extent::Batch => Err(depends_on_batch()),

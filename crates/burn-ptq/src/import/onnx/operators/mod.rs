@@ -5,13 +5,17 @@
 
 mod activation;
 mod arithmetic;
+mod blocks;
 mod convolution;
 mod einsum;
 mod linear;
 mod matmul;
+mod movement;
 mod normalization;
+mod pad;
 mod pooling;
 mod reduce;
+mod resize;
 mod shape;
 mod unsupported;
 mod window;
@@ -90,6 +94,7 @@ pub(super) const OPERATORS: &[Operator] = &[
         convolution::conv,
         "over one or two axes, with constant weights; any stride, dilation, padding and groups",
     ),
+    operator("DepthToSpace", 28, blocks::depth_to_space, "of images"),
     operator("Div", 14, arithmetic::div, "by a constant, as for Add"),
     operator("Dropout", 22, normalization::dropout, "for inference, where it does nothing"),
     operator(
@@ -100,10 +105,15 @@ pub(super) const OPERATORS: &[Operator] = &[
     ),
     folded("Equal", 19),
     folded("Exp", 13),
-    folded("Expand", 13),
+    operator("Expand", 13, movement::expand, "of axes behind the batch, to a constant shape"),
     operator("Flatten", 25, shape::flatten, "behind the batch"),
     folded("Floor", 13),
-    folded("Gather", 13),
+    operator(
+        "Gather",
+        13,
+        movement::gather,
+        "of computed values by constant indices, along any axis but the batch",
+    ),
     operator("Gemm", 13, linear::gemm, "with a constant weight and bias; transA is 0"),
     operator("GlobalAveragePool", 22, pooling::global_average_pool, "over one or two axes"),
     operator("GlobalMaxPool", 22, pooling::global_max_pool, "over one or two axes"),
@@ -152,9 +162,8 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator(
         "Pad",
         25,
-        shape::pad,
-        "with a constant number of elements of one constant value; no cropping, and not of \
-         the batch",
+        pad::pad,
+        "with a constant number of elements, in every mode; not of the batch",
     ),
     folded("Pow", 15),
     folded("Reciprocal", 13),
@@ -174,16 +183,32 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator("ReduceSumSquare", 18, reduce::sum_square, "not over the batch"),
     operator("Relu", 14, activation::relu, "any"),
     operator("Reshape", 25, shape::reshape, "to a constant shape that keeps the batch in front"),
+    operator(
+        "Resize",
+        19,
+        resize::resize,
+        "to the nearest element, by constant scales or sizes; not to parts of images, and not of \
+         the batch",
+    ),
     folded("Shape", 25),
     operator("Sigmoid", 13, activation::sigmoid, "any"),
-    folded("Slice", 13),
+    operator("Slice", 13, movement::slice, "with constant bounds; not of the batch"),
     operator("Softmax", 13, normalization::softmax, "along any axis but the batch"),
+    operator("SpaceToDepth", 28, blocks::space_to_depth, "of images"),
+    operator(
+        "Split",
+        18,
+        movement::split,
+        "into parts of constant sizes, along any axis but the batch",
+    ),
     folded("Sqrt", 13),
     operator("Squeeze", 25, shape::squeeze, "of axes behind the batch"),
     operator("Sub", 14, arithmetic::sub, "as Add"),
     operator("Tanh", 13, activation::tanh, "any"),
+    operator("Tile", 13, movement::tile, "by constant numbers, behind the batch"),
     operator("Transpose", 25, shape::transpose, "of axes behind the batch"),
     operator("Unsqueeze", 25, shape::unsqueeze, "behind the batch"),
+    operator("Upsample", 10, resize::upsample, "to the nearest element; not of the batch"),
     folded("Where", 16),
 ];
 

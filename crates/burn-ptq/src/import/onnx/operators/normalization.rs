@@ -14,7 +14,8 @@ pub(super) fn batch_normalization(
 ) -> Result<ValueId, Refusal> {
     let input = site.value(0)?;
     // Before opset 14 the statistics as further outputs asked for training.
-    let is_old_training = site.opset < 14 && site.outputs > 1;
+    let is_old_training =
+        site.opset < 14 && site.outputs.iter().filter(|name| !name.is_empty()).count() > 1;
     if is_old_training || site.attributes.flag("training_mode", false)? {
         return Err(training());
     }

@@ -1,11 +1,11 @@
-//! Operators that move elements without changing them.
+//! Operators that give the elements of values another shape or order.
 
 use super::super::constants::{Extent, normalize_axis, permute_axes, unsqueezed};
 use super::super::error::Refusal;
 use super::super::growing::{Binding, Importer, Site, check_elements};
 use super::super::tensor::data_type;
-use crate::graph::ValueId;
-use crate::graph::ops::{Concat, Pad, Permute, Reshape};
+use crate::graph::ops::{Concat, Permute, Rearrange, Reshape};
+use crate::graph::{MAX_AXES, ValueId};
 
 pub(super) fn identity(_importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
     site.value(0)
@@ -38,17 +38,19 @@ fn push_reshape(
     importer.push(site, Reshape { shape }, &[input])
 }
 
-fn check_rank(sample: &[usize]) -> Result<(), Refusal> {
-    if (1..=3).contains(&sample.len()) {
+/// Refuses samples of more axes than values have, and of none.
+pub(super) fn check_rank(sample: &[usize]) -> Result<(), Refusal> {
+    if (1..=MAX_AXES).contains(&sample.len()) {
         return Ok(());
     }
     Err(Refusal::new(
-        format!("expected samples of one to three axes besides the batch, found {sample:?}"),
-        "export the model with fewer axes",
+        format!("expected samples of 1 to {MAX_AXES} axes besides the batch, found {sample:?}"),
+        "export the model with samples of as many axes",
     ))
 }
 
-fn moves_batch(what: String) -> Refusal {
+/// The refusal of what does not leave the batch alone in front.
+pub(super) fn moves_batch(what: String) -> Refusal {
     Refusal::new(
         format!("{what}, expected the batch to stay the first axis, alone"),
         "export the model so that every sample is computed on its own",
@@ -73,10 +75,11 @@ pub(super) fn reshape(importer: &mut Importer, site: &Site) -> Result<ValueId, R
     let sample = importer.shape(input).to_vec();
     let target = site.constant(1, "shape")?;
     let target = target.to_extents()?;
-    if !(2..=4).contains(&target.len()) {
+    if !(2..=MAX_AXES + 1).contains(&target.len()) {
+        let (most, found) = (MAX_AXES + 1, target.len());
         return Err(Refusal::new(
-            format!("expected a target shape of 2 to 4 extents, found {}", target.len()),
-            "export the model with samples of one to three axes besides the batch",
+            format!("expected a target shape of 2 to {most} extents, found {found}"),
+            format!("export the model with samples of 1 to {MAX_AXES} axes besides the batch"),
         ));
     }
     let shown: Vec<String> = target
@@ -183,7 +186,12 @@ pub(super) fn transpose(importer: &mut Importer, site: &Site) -> Result<ValueId,
     if axes.is_sorted() {
         return Ok(input);
     }
-    importer.push(site, Permute { axes }, &[input])
+    let sample = importer.shape(input);
+    if sample.len() <= 3 {
+        return importer.push(site, Permute { axes }, &[input]);
+    }
+    let op = Rearrange::permuted("Transpose", sample, &axes);
+    importer.push(site, op, &[input])
 }
 
 pub(super) fn concat(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
@@ -204,66 +212,26 @@ pub(super) fn concat(importer: &mut Importer, site: &Site) -> Result<ValueId, Re
     let Some(axis) = axis.checked_sub(1) else {
         return Err(moves_batch("it joins values along the batch axis".into()));
     };
-    importer.push(site, Concat { axis }, &inputs)
-}
-
-pub(super) fn pad(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
-    let input = site.value(0)?;
-    let sample = importer.shape(input).to_vec();
-    let rank = sample.len() + 1;
-    let mode = site.attributes.string("mode", "constant")?;
-    if mode != "constant" {
-        return Err(Refusal::new(
-            format!("mode '{mode}' is not supported, only 'constant'"),
-            "train with zero padding",
-        ));
+    let shape = importer.shape(inputs[0]).to_vec();
+    if shape.len() <= 3 {
+        return importer.push(site, Concat { axis }, &inputs);
     }
-    let (pads, value) = if site.opset < 11 {
-        (site.attributes.ints("pads")?.map(<[i64]>::to_vec), site.attributes.float("value", 0.0)?)
-    } else {
-        let value = site.optional(2, "value")?.map_or(Ok(0.0), |v| v.to_scalar())?;
-        (Some(site.constant(1, "pads")?.to_integers()?), value)
-    };
-    let pads = pads.ok_or_else(|| Refusal::invalid("its pads are missing"))?;
-    let axes = match site.optional(3, "axes")? {
-        Some(axes) => axes
-            .to_integers()?
-            .into_iter()
-            .map(|a| normalize_axis(a, rank))
-            .collect::<Result<Vec<_>, _>>()?,
-        None => (0..rank).collect(),
-    };
-    if pads.len() != 2 * axes.len() {
-        let problem = format!("expected {} pads, found {}", 2 * axes.len(), pads.len());
-        return Err(Refusal::invalid(problem));
+    // As values of three axes: those before, the one that grows, and those behind.
+    let mut joined = shape;
+    joined[axis] = 0;
+    for input in &mut inputs {
+        let shape = importer.shape(*input).to_vec();
+        let fits = shape.len() == joined.len()
+            && (0..shape.len()).all(|i| i == axis || shape[i] == joined[i]);
+        if !fits {
+            let problem = format!("samples of {shape:?} are joined along axis {}", axis + 1);
+            return Err(Refusal::invalid(problem));
+        }
+        joined[axis] += shape[axis];
+        let [before, after] = [&shape[..axis], &shape[axis + 1..]].map(|s| s.iter().product());
+        let flat = Reshape { shape: vec![before, shape[axis], after] };
+        *input = importer.push_part(site, "flat", flat, &[*input])?;
     }
-    if !value.is_finite() {
-        let problem = format!("expected a finite value to pad with, found {value}");
-        return Err(Refusal::new(problem, "export the model with a finite value"));
-    }
-    let (mut before, mut after) = ([0; 3], [0; 3]);
-    for (i, &axis) in axes.iter().enumerate() {
-        let pair = [pads[i], pads[axes.len() + i]];
-        let Some(axis) = axis.checked_sub(1) else {
-            if pair == [0; 2] {
-                continue;
-            }
-            return Err(moves_batch("it pads the batch axis".into()));
-        };
-        let [Ok(b), Ok(a)] = pair.map(usize::try_from) else {
-            return Err(Refusal::new(
-                format!("pads of {pair:?} crop axis {}, expected no negative ones", axis + 1),
-                "export the model without cropping",
-            ));
-        };
-        (before[axis], after[axis]) = (b, a);
-    }
-    if before.iter().chain(&after).all(|&p| p == 0) {
-        return Ok(input);
-    }
-    let padded: Option<Vec<usize>> = (0..sample.len())
-        .map(|i| sample[i].checked_add(before[i])?.checked_add(after[i]))
-        .collect();
-    check_elements(&padded.unwrap_or_else(|| vec![usize::MAX; 2]))?;
-    importer.push(site, Pad { before, after, value }, &[input])
+    let whole = importer.push_part(site, "joined", Concat { axis: 1 }, &inputs)?;
+    importer.push(site, Reshape { shape: joined }, &[whole])
 }

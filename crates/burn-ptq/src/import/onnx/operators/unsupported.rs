@@ -24,7 +24,7 @@ const FAMILIES: &[(&str, &str)] = &[
         "leave random numbers to training; of a Burn module capture `module.valid()`",
     ),
     (
-        "ConvTranspose Resize Upsample DepthToSpace ConvTranspose1d ConvTranspose2d ConvTranspose3d \
+        "ConvTranspose ConvTranspose1d ConvTranspose2d ConvTranspose3d \
          Interpolate Interpolate1d Interpolate2d GridSample GridSample2d PixelShuffle",
         "upsampling has no integer kernel: cut the model before it",
     ),
@@ -40,7 +40,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ),
     ("Sum Mean", "write it as a chain of Add, with a Mul by a constant for a mean"),
     (
-        "Split SplitToSequence Slice SliceAssign Gather Select Unfold Flip ReverseSequence",
+        "SplitToSequence SliceAssign Select Unfold Flip ReverseSequence",
         "choose channels by a convolution with constant weights, or cut the input outside of the model",
     ),
     ("Embedding OneHot", "look the vectors up outside of the model and feed them as its input"),
@@ -54,10 +54,7 @@ const FAMILIES: &[(&str, &str)] = &[
         "compute it outside of the model, on its input or output, or train with another function",
     ),
     ("Equal Where MaskFill MaskWhere Greater Less", "compute it outside of the model"),
-    (
-        "Expand RepeatDim Tile",
-        "let Add or Mul broadcast one element a channel, which needs no copies",
-    ),
+    ("RepeatDim", "let Add or Mul broadcast one element a channel, which needs no copies"),
     ("LpPool GlobalLpPool MaxUnpool MaxRoiPool RoiAlign", "use an average or a maximum pool"),
     (
         "Conv3d DeformConv DeformableConv2d DeformConv2d Col2Im Unfold4d",
