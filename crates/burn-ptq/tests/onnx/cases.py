@@ -216,8 +216,9 @@ def reductions():
             name = "".join(map(str, axes)).replace("-", "m")
             case(f"reduce_{op.lower()}_{name}_dropped",
                  node(f"Reduce{op}", ["x", "a"], keepdims=0), (3, 5, 6), {"a": ints(*axes)}, new)
-        case(f"reduce_{op.lower()}_nothing", node(f"Reduce{op}", "x", noop_with_empty_axes=1),
-             (3, 5, 6), opset=new)
+        if op in ("Sum", "Mean", "Max", "Min"):
+            case(f"reduce_{op.lower()}_nothing", node(f"Reduce{op}", "x", noop_with_empty_axes=1),
+                 (3, 5, 6), opset=new)
         case(f"reduce_{op.lower()}_vector", node(f"Reduce{op}", "x", axes=[1]), (7,), opset=old)
         case(f"reduce_{op.lower()}_rank_3", node(f"Reduce{op}", "x", axes=[1]), (4, 7), opset=old)
     for op in ("ArgMax", "ArgMin"):

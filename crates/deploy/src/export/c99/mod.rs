@@ -3,6 +3,7 @@
 mod data;
 mod ends;
 mod firmware;
+mod groups;
 mod io;
 mod movement;
 mod rows;

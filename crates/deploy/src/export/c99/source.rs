@@ -2,7 +2,7 @@
 
 use burn_ptq_kernels::geometry::{PoolGeometry, Window};
 use burn_ptq_kernels::multiplier::Multiplier;
-use burn_ptq_kernels::params::{Clamp, Reduction};
+use burn_ptq_kernels::params::Clamp;
 
 use super::data::{array, int32, multiplier};
 use super::{ends, movement, rows};
@@ -91,7 +91,7 @@ fn place(program: &Placed, id: TensorId) -> String {
     format!("arena.{} + {}", suffix(dtype), program.offset(id) / dtype.bytes())
 }
 
-fn suffix(dtype: DType) -> &'static str {
+pub(super) fn suffix(dtype: DType) -> &'static str {
     match dtype {
         DType::I8 | DType::I4 => "s8",
         DType::I16 => "s16",
@@ -99,9 +99,9 @@ fn suffix(dtype: DType) -> &'static str {
 }
 
 /// What one node adds to the file.
-struct Printed {
-    constants: String,
-    calls: String,
+pub(super) struct Printed {
+    pub(super) constants: String,
+    pub(super) calls: String,
 }
 
 /// The constants of a layer, for one kernel.
@@ -117,7 +117,7 @@ struct Layer {
 }
 
 /// Prints one node.
-struct Printer<'a> {
+pub(super) struct Printer<'a> {
     program: &'a Placed,
     index: usize,
     node: &'a IntNode,
@@ -217,85 +217,17 @@ impl Printer<'_> {
             IntOp::Rearrange { first, axes } => self.rearrange(*first, axes),
             IntOp::Pack => self.packing("bptq_pack_s8"),
             IntOp::Unpack => self.packing("bptq_unpack_s8"),
-            IntOp::BatchMatMul { geometry: g, multiplier: factor, clamp } => {
-                let (a, b, output) = (self.input(0), self.input(1), self.output());
-                let fields = [
-                    field("batch", g.batch),
-                    field("rows", g.rows),
-                    field("columns", g.columns),
-                    field("inner", g.inner),
-                    field("a_steps", extents(g.a)),
-                    field("b_steps", extents(g.b)),
-                    field("output_steps", extents(g.output)),
-                    field("a_zero_point", a.grid.zero_point),
-                    field("b_zero_point", b.grid.zero_point),
-                    field("output_zero_point", output.grid.zero_point),
-                    field("multiplier", multiplier(*factor)),
-                    clamp_field(*clamp),
-                ];
-                let arguments = [self.op(), self.source(0), self.source(1), self.target()];
-                Printed {
-                    constants: self.parameters("bptq_batch_matmul", &fields),
-                    calls: self.call("bptq_batch_matmul", &arguments),
-                }
+            IntOp::BatchMatMul { geometry, multiplier, clamp } => {
+                self.batch_matmul(geometry, *multiplier, *clamp)
             }
-            IntOp::Reduce { reduction, outer, reduced, inner, multiplier: factor, clamp } => {
-                let fields = [
-                    field("reduction", reduction_name(*reduction)),
-                    field("outer", outer),
-                    field("reduced", reduced),
-                    field("inner", inner),
-                    field("input_zero_point", self.input(0).grid.zero_point),
-                    field("output_zero_point", self.output().grid.zero_point),
-                    field("multiplier", multiplier(*factor)),
-                    clamp_field(*clamp),
-                ];
-                self.plain("bptq_reduce", "bptq_reduce", &fields)
-            }
-            IntOp::Normalize { geometry: g, params, affine, clamp } => {
-                let names = affine.as_ref().map(|_| [self.name("scales"), self.name("shifts")]);
-                let [scales, shifts] = names.unwrap_or_else(|| [(); 2].map(|()| "NULL".into()));
-                let fields = [
-                    field("groups", g.groups),
-                    field("outer", g.outer),
-                    field("inner", g.inner),
-                    field("steps", extents(g.steps)),
-                    field("parameter_steps", extents(g.parameters)),
-                    field("center", u8::from(params.center)),
-                    field("fraction", params.fraction),
-                    field(
-                        "epsilon",
-                        format!("{{{}u, {}u}}", params.epsilon as u32, params.epsilon >> 32),
-                    ),
-                    field("multiplier", multiplier(params.multiplier)),
-                    field("scales", &scales),
-                    field("shifts", &shifts),
-                    field("scale_fraction", affine.as_ref().map_or(0, |a| a.fraction)),
-                    field("input_zero_point", self.input(0).grid.zero_point),
-                    field("output_zero_point", self.output().grid.zero_point),
-                    clamp_field(*clamp),
-                ];
-                let mut printed = self.plain("bptq_normalize", "bptq_normalize", &fields);
-                if let Some(affine) = affine {
-                    let shifts = array("int32_t", &shifts, affine.shifts.iter().map(|&s| int32(s)));
-                    let arrays = array("int16_t", &scales, &affine.scales) + &shifts;
-                    printed.constants.insert_str(0, &arrays);
-                }
-                printed
+            IntOp::Reduce { reduction, outer, reduced, inner, multiplier, clamp } => {
+                self.reduce(*reduction, [*outer, *reduced, *inner], *multiplier, *clamp)
             }
             IntOp::TopK { selection, rows, depth, k } => {
-                let fields = [
-                    field("rows", rows),
-                    field("depth", depth),
-                    field("k", k),
-                    field("smallest", u8::from(selection.smallest)),
-                    field("last", u8::from(selection.last)),
-                ];
-                let function = match selection.indices {
-                    true => format!("bptq_top_k_{}", suffix(self.input(0).dtype)),
-                    false => "bptq_top_k".to_owned(),
-                };
-                self.plain("bptq_top_k", &function, &fields)
+                self.top_k(*selection, [*rows, *depth, *k])
+            }
+            IntOp::Normalize { geometry, params, affine, clamp } => {
+                self.normalize(geometry, params, affine.as_ref(), *clamp)
             }
         }
     }
@@ -311,7 +243,7 @@ impl Printer<'_> {
     }
 
     /// A pointer to the parameters.
-    fn op(&self) -> String {
+    pub(super) fn op(&self) -> String {
         match rows::windowed(&self.node.op) {
             Some(_) if self.by_rows => "&op".to_owned(),
             _ => format!("&{}", self.name("op")),
@@ -319,7 +251,7 @@ impl Printer<'_> {
     }
 
     /// A pointer to the first element that is read of an input.
-    fn source(&self, index: usize) -> String {
+    pub(super) fn source(&self, index: usize) -> String {
         if self.by_rows && index < self.node.op.inputs_by_rows() {
             return format!("row->input[{index}]");
         }
@@ -327,7 +259,7 @@ impl Printer<'_> {
     }
 
     /// A pointer to the first element that is written.
-    fn target(&self) -> String {
+    pub(super) fn target(&self) -> String {
         if self.by_rows { "row->output".to_owned() } else { place(self.program, self.node.output) }
     }
 
@@ -348,20 +280,20 @@ impl Printer<'_> {
         chosen(self.program, self.node, self.program.kernels())
     }
 
-    fn input(&self, index: usize) -> &IntTensor {
+    pub(super) fn input(&self, index: usize) -> &IntTensor {
         &self.program.tensors[self.node.inputs[index].0]
     }
 
-    fn output(&self) -> &IntTensor {
+    pub(super) fn output(&self) -> &IntTensor {
         &self.program.tensors[self.node.output.0]
     }
 
-    fn name(&self, what: &str) -> String {
+    pub(super) fn name(&self, what: &str) -> String {
         format!("{}_{what}", self.id)
     }
 
     /// `static const {c_type} {id}_op = {...};`
-    fn parameters(&self, c_type: &str, fields: &[String]) -> String {
+    pub(super) fn parameters(&self, c_type: &str, fields: &[String]) -> String {
         let mut out = format!("static const {c_type} {} = {{\n", self.name("op"));
         for line in fields.iter().flat_map(|field| field.lines()) {
             out.push_str(&format!("    {line}\n"));
@@ -371,13 +303,13 @@ impl Printer<'_> {
     }
 
     /// `    {function}_{suffix of the output}({arguments});`
-    fn call(&self, function: &str, arguments: &[String]) -> String {
+    pub(super) fn call(&self, function: &str, arguments: &[String]) -> String {
         let suffix = suffix(self.output().dtype);
         format!("    {function}_{suffix}({});\n", arguments.join(", "))
     }
 
     /// An operation from one input to one output, with parameters only.
-    fn plain(&self, c_type: &str, function: &str, fields: &[String]) -> Printed {
+    pub(super) fn plain(&self, c_type: &str, function: &str, fields: &[String]) -> Printed {
         let arguments = [self.op(), self.source(0), self.target()];
         Printed {
             constants: self.parameters(c_type, fields),
@@ -537,7 +469,7 @@ impl Printer<'_> {
 }
 
 /// `.name = value,`
-fn field(name: &str, value: impl ToString) -> String {
+pub(super) fn field(name: &str, value: impl ToString) -> String {
     format!(".{name} = {},", value.to_string())
 }
 
@@ -548,24 +480,13 @@ fn group(name: &str, fields: &[String]) -> String {
     format!(".{name} = {{\n{lines}}},")
 }
 
-fn clamp_field(clamp: Clamp) -> String {
+pub(super) fn clamp_field(clamp: Clamp) -> String {
     field("clamp", format!("{{{}, {}}}", int32(clamp.min), int32(clamp.max)))
 }
 
-fn extents(extents: [usize; 3]) -> String {
+pub(super) fn extents(extents: [usize; 3]) -> String {
     let [a, b, c] = extents;
     format!("{{{a}, {b}, {c}}}")
-}
-
-fn reduction_name(reduction: Reduction) -> &'static str {
-    match reduction {
-        Reduction::Max => "BPTQ_MAX",
-        Reduction::Min => "BPTQ_MIN",
-        Reduction::Sum => "BPTQ_SUM",
-        Reduction::SumOfMagnitudes => "BPTQ_SUM_OF_MAGNITUDES",
-        Reduction::SumOfSquares => "BPTQ_SUM_OF_SQUARES",
-        Reduction::RootOfSquares => "BPTQ_ROOT_OF_SQUARES",
-    }
 }
 
 fn window_field(window: Window, input: [usize; 2], output: [usize; 2]) -> String {

@@ -3,6 +3,7 @@
 
 mod ends;
 mod firmware;
+mod groups;
 mod io;
 mod literals;
 mod movement;

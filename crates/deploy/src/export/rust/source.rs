@@ -1,7 +1,7 @@
 //! The network's source file: constants, and one call for each node.
 
-use burn_ptq_kernels::geometry::{NormalizeGeometry, PoolGeometry};
-use burn_ptq_kernels::params::{Clamp, NormalizeParams, Selection};
+use burn_ptq_kernels::geometry::PoolGeometry;
+use burn_ptq_kernels::params::{Clamp, Selection};
 
 use super::literals::{
     array, array_literal, field, full_clamp, geometry, indented, multiplier, pair,
@@ -12,7 +12,7 @@ use crate::export::shared::describe::describe;
 use crate::export::shared::names::{comment, unique_identifiers};
 use crate::export::shared::packing::pack_dsp;
 use crate::movement::MoveAxis;
-use crate::op::{DType, IntOp, NormalizeAffine, Weighted};
+use crate::op::{DType, IntOp, Weighted};
 use crate::place::kernels::{biases, chosen, packed_bits};
 use crate::place::{Placed, Region};
 use crate::program::{IntNode, IntTensor, TensorId};
@@ -124,17 +124,17 @@ pub fn section_mut<const START: usize, const LENGTH: usize>(
 ";
 
 /// What one node adds to the file.
-struct Printed {
+pub(super) struct Printed {
     constants: String,
     calls: String,
 }
 
 /// Prints one node.
-struct Printer<'a> {
+pub(super) struct Printer<'a> {
     program: &'a Placed,
     index: usize,
     node: &'a IntNode,
-    id: &'a str,
+    pub(super) id: &'a str,
     /// Whether a call computes the row that `step` says.
     by_rows: bool,
 }
@@ -239,24 +239,8 @@ impl Printer<'_> {
             IntOp::Rearrange { first, axes } => self.rearrange(*first, axes),
             IntOp::Pack => self.unary("pack_nibbles", "", String::new()),
             IntOp::Unpack => self.unary("unpack_nibbles", "", String::new()),
-            IntOp::BatchMatMul { geometry: g, multiplier: factor, clamp } => {
-                let fields = [
-                    field("batch", g.batch),
-                    field("rows", g.rows),
-                    field("columns", g.columns),
-                    field("inner", g.inner),
-                    field("a", format!("{:?}", g.a)),
-                    field("b", format!("{:?}", g.b)),
-                    field("output", format!("{:?}", g.output)),
-                ];
-                let own = format!(
-                    "{}, {}, {}, {}",
-                    self.geometry(),
-                    multiplier(*factor),
-                    zero_points(),
-                    full_clamp(*clamp)
-                );
-                self.binary("batch_matmul", &own, geometry("MatMulGeometry", &fields))
+            IntOp::BatchMatMul { geometry, multiplier, clamp } => {
+                self.batch_matmul(geometry, *multiplier, *clamp)
             }
             IntOp::Reduce { reduction, reduced, inner, multiplier: factor, clamp, .. } => {
                 let own = format!(
@@ -291,14 +275,14 @@ impl Printer<'_> {
     }
 
     /// Those of all inputs and of the output.
-    fn zero_points(&self) -> String {
+    pub(super) fn zero_points(&self) -> String {
         let ids = self.node.inputs.iter().chain([&self.node.output]);
         let points: Vec<i32> = ids.map(|id| self.program.tensors[id.0].grid.zero_point).collect();
         format!("{points:?}")
     }
 
     /// A reference to the shapes.
-    fn geometry(&self) -> String {
+    pub(super) fn geometry(&self) -> String {
         let row = if self.by_rows { ".row(step.inputs[0])" } else { "" };
         format!("&nodes::{}::GEOMETRY{row}", self.id)
     }
@@ -345,7 +329,7 @@ impl Printer<'_> {
     }
 
     /// A call of the reference kernel `function` from one input to the output.
-    fn unary(&self, function: &str, own: &str, constants: String) -> Printed {
+    pub(super) fn unary(&self, function: &str, own: &str, constants: String) -> Printed {
         let parts = self.parts(&[("x", Place::Input(0)), ("y", Place::Output)]);
         let (x, y) = (elements("x", self.input(0)), elements("y", self.output()));
         let arguments = [own, &x, &y];
@@ -366,7 +350,7 @@ impl Printer<'_> {
     }
 
     /// The same for two inputs.
-    fn binary(&self, function: &str, own: &str, constants: String) -> Printed {
+    pub(super) fn binary(&self, function: &str, own: &str, constants: String) -> Printed {
         let (a, b, y) = (self.input(0), self.input(1), self.output());
         let kernel = format!("reference::{function}");
         let elements_of = [("a", a), ("b", b), ("y", y)].map(|(name, x)| elements(name, x));
@@ -399,48 +383,6 @@ impl Printer<'_> {
         ];
         let own = format!("{}, {}", self.geometry(), full_clamp(clamp));
         self.unary(function, &own, geometry("PoolGeometry", &fields))
-    }
-
-    fn normalize(
-        &self,
-        g: &NormalizeGeometry,
-        params: &NormalizeParams,
-        affine: Option<&NormalizeAffine>,
-        clamp: Clamp,
-    ) -> Printed {
-        let fields = [
-            field("groups", g.groups),
-            field("outer", g.outer),
-            field("inner", g.inner),
-            field("steps", format!("{:?}", g.steps)),
-            field("parameters", format!("{:?}", g.parameters)),
-        ];
-        let mut constants = geometry("NormalizeGeometry", &fields);
-        let NormalizeParams { center, fraction, epsilon, multiplier: factor } = params;
-        constants.push_str(&format!(
-            "pub static PARAMS: burn_ptq_kernels::params::NormalizeParams =\n    \
-             burn_ptq_kernels::params::NormalizeParams {{\n        center: {center},\n        \
-             fraction: {fraction},\n        epsilon: {epsilon},\n        multiplier: {},\n    }};\n",
-            multiplier(*factor)
-        ));
-        let module = format!("nodes::{}", self.id);
-        let mut given = "None".to_owned();
-        if let Some(affine) = affine {
-            constants.push_str(&array("SCALES", "i16", &affine.scales));
-            constants.push_str(&array("SHIFTS", "i32", &affine.shifts));
-            given = format!(
-                "Some(burn_ptq_kernels::reference::ScalesAndShifts {{ scales: &{module}::SCALES, \
-                 shifts: &{module}::SHIFTS, fraction: {} }})",
-                affine.fraction
-            );
-        }
-        let own = format!(
-            "{}, &{module}::PARAMS, {given}, {}, {}",
-            self.geometry(),
-            self.zero_points(),
-            full_clamp(clamp)
-        );
-        self.unary("normalize", &own, constants)
     }
 
     fn table<T: ToString>(&self, function: &str, rust_type: &str, table: &[T]) -> Printed {

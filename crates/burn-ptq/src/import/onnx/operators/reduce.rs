@@ -89,6 +89,17 @@ fn reduce(
 ) -> Result<ValueId, Refusal> {
     let input = site.value(0)?;
     match reduced(importer, site, input)? {
+        // Nothing is reduced, but magnitudes and squares are taken.
+        None if !matches!(
+            function,
+            ReduceFunction::Mean | ReduceFunction::Sum | ReduceFunction::Max | ReduceFunction::Min
+        ) =>
+        {
+            Err(Refusal::new(
+                "it reduces no axis (noop_with_empty_axes)",
+                "write Abs or Mul where nothing is reduced",
+            ))
+        }
         None => Ok(input),
         Some(reduced) => push(importer, site, function, input, reduced),
     }
