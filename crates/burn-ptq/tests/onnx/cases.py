@@ -227,6 +227,16 @@ def reductions():
                 case(f"{op.lower()}_{axis % 4}_keep{keep}_from_{axis}".replace("-", "m"),
                      [node(op, "x", "i", axis=axis, keepdims=keep),
                       node("Cast", "i", to=TensorProto.FLOAT)], (3, 5, 6))
+    for name, axis, largest in (("", -1, 1), ("_smallest", 1, 0), ("_first_axis", 1, 1)):
+        inputs, attributes = ["x", "k"], {"axis": axis, "largest": largest}
+        for opset in (11, 13, 24):
+            case(f"top_k{name}_{opset}", node("TopK", inputs, ["y", "i"], **attributes), (5, 7),
+                 {"k": ints(3)}, opset)
+        case(f"top_k_places{name}",
+             [node("TopK", inputs, ["v", "i"], **attributes),
+              node("Cast", "i", to=TensorProto.FLOAT)], (5, 7), {"k": ints(3)})
+    case("top_k_10", node("TopK", ["x", "k"], ["y", "i"]), (5, 7), {"k": ints(3)}, 10)
+    for op in ("ArgMax", "ArgMin"):
         case(f"{op.lower()}_last",
              [node(op, "x", "i", axis=1, select_last_index=1),
               node("Cast", "i", to=TensorProto.FLOAT)], (9, 4))

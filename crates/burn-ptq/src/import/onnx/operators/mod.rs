@@ -206,6 +206,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator("Sub", 14, arithmetic::sub, "as Add"),
     operator("Tanh", 13, activation::tanh, "any"),
     operator("Tile", 13, movement::tile, "by constant numbers, behind the batch"),
+    operator("TopK", 24, reduce::top_k, "along any axis but the batch, with a constant k"),
     operator("Transpose", 25, shape::transpose, "of axes behind the batch"),
     operator("Unsqueeze", 25, shape::unsqueeze, "behind the batch"),
     operator("Upsample", 10, resize::upsample, "to the nearest element; not of the batch"),

@@ -164,3 +164,33 @@ fn arg_extreme(importer: &mut Importer, site: &Site, smallest: bool) -> Result<V
     let places = importer.push_part(site, "places", op, &[input])?;
     importer.push(site, Reshape { shape }, &[places])
 }
+
+/// The first elements along an axis, sorted, and their places.
+pub(super) fn top_k(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    let input = site.value(0)?;
+    let k = match site.opset {
+        ..10 => site.attributes.int("k", 0)?,
+        _ => match site.constant(1, "k")?.to_integers()?[..] {
+            [k] => k,
+            ref other => {
+                return Err(Refusal::invalid(format!("expected one number k, found {other:?}")));
+            }
+        },
+    };
+    let axis = site.attributes.int("axis", -1)?;
+    let Some(axis) = sample_axis(importer, input, axis)? else {
+        return Err(Refusal::new(
+            "it selects along the batch",
+            "export the model with a selection within each sample",
+        ));
+    };
+    let smallest = !site.attributes.flag("largest", true)?;
+    let k = usize::try_from(k).unwrap_or(0);
+    let op = |indices| TopK { axis, k, smallest, last: false, indices };
+    let values = importer.push_output(site, 0, op(false), &[input])?;
+    if site.outputs.get(1).is_some_and(|name| importer.is_read(name)) {
+        let places = importer.push_output(site, 1, op(true), &[input])?;
+        importer.further.push((1, places));
+    }
+    Ok(values)
+}

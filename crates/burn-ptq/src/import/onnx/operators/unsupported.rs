@@ -29,7 +29,7 @@ const FAMILIES: &[(&str, &str)] = &[
         "upsampling has no integer kernel: cut the model before it",
     ),
     (
-        "TopK NonMaxSuppression Unique NonZero Compress TopKWithIndices ArgTopK Sort \
+        "NonMaxSuppression Unique NonZero Compress TopKWithIndices ArgTopK Sort \
          SortWithIndices ArgSort",
         "cut the model before it and run the post-processing on its output",
     ),
