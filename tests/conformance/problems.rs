@@ -21,7 +21,8 @@ use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::AddParams;
 use burn_ptq_kernels::reference::{
-    log_softmax_exponentials, softmax_params, table8 as table8_of, table16 as table16_of,
+    Alignment, log_softmax_exponentials, resize_position, softmax_params, table8 as table8_of,
+    table16 as table16_of,
 };
 use draw::Draw;
 use program::{Program, clamp, random_table8, random_table16, tensor, tensor_like, window};
@@ -100,6 +101,8 @@ generators! {
     Normalize => groups::normalize,
     TopK => groups::top_k,
     Rearrange => movement::rearrange,
+    TransposeConv2d => weighted::transpose_conv2d,
+    ResizeLinear => resize_linear,
 }
 
 /// The problems of all operations, or of those that `BURN_PTQ_OPERATIONS` lists with commas.
@@ -365,6 +368,26 @@ fn pad(draw: &mut Draw) -> Option<Problem> {
         false => program.draw.within(grid.min, grid.max),
     };
     program.finish(IntOp::Pad { input, before, after, value }, &[x], output)
+}
+
+fn resize_linear(draw: &mut Draw) -> Option<Problem> {
+    let (wide, input) = (draw.chance(25), draw.shape(6, 7));
+    let extents = [1 + draw.below(12), 1 + draw.below(12)];
+    // TensorFlow Lite's positions, or any.
+    let alignments = [Alignment::Start, Alignment::HalfPixel, Alignment::Corners];
+    let alignment = draw.chance(60).then(|| draw.pick(&alignments));
+    let [rows, columns] = [0, 1].map(|axis| {
+        let (from, to) = (input[axis], extents[axis]);
+        let position = |index: usize| match alignment {
+            Some(alignment) => resize_position(alignment, index, from, to),
+            None => draw.below((from - 1) * 1024 + 1) as u32,
+        };
+        (0..to).map(position).collect::<Vec<u32>>()
+    });
+    let program = Program::new(draw, wide, input);
+    let x = program.input();
+    let output = tensor_like(program.tensor(x), [extents[0], extents[1], input[2]]);
+    program.finish(IntOp::ResizeLinear { input, rows, columns }, &[x], output)
 }
 
 /// Every order of three axes.

@@ -5,6 +5,7 @@
 
 use burn_ptq_kernels::geometry::{
     ConvGeometry, DepthwiseGeometry, MatMulGeometry, NormalizeGeometry, PoolGeometry,
+    TransposeConvGeometry,
 };
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::packing::PackedWeights;
@@ -304,6 +305,23 @@ pub enum IntOp {
         /// last one fastest.
         axes: Vec<MoveAxis>,
     },
+    /// Transposed convolution; weights `[out_channels, kernel_h, kernel_w, in_channels / groups]`.
+    TransposeConv2d {
+        /// Shapes and window.
+        geometry: TransposeConvGeometry,
+        /// Weights and rescaling.
+        weighted: Weighted,
+    },
+    /// Linear interpolation to other extents of `[height, width, channels]`; input and output share
+    /// the grid. Positions between the input's elements have 10 fraction bits.
+    ResizeLinear {
+        /// The input's shape.
+        input: [usize; 3],
+        /// Where each row of the output lies.
+        rows: Vec<u32>,
+        /// Where each column of the output lies.
+        columns: Vec<u32>,
+    },
 }
 
 /// The operations without weights, as a pattern: the last arm of matches that are about weights.
@@ -328,6 +346,7 @@ macro_rules! weightless {
             | $crate::op::IntOp::Normalize { .. }
             | $crate::op::IntOp::TopK { .. }
             | $crate::op::IntOp::Rearrange { .. }
+            | $crate::op::IntOp::ResizeLinear { .. }
     };
 }
 pub(crate) use weightless;
@@ -373,6 +392,8 @@ impl IntOp {
             IntOp::Normalize { .. } => "Normalize",
             IntOp::TopK { .. } => "TopK",
             IntOp::Rearrange { .. } => "Rearrange",
+            IntOp::TransposeConv2d { .. } => "TransposeConv2d",
+            IntOp::ResizeLinear { .. } => "ResizeLinear",
         }
     }
 
@@ -381,6 +402,7 @@ impl IntOp {
         match self {
             IntOp::Conv2d { weighted, .. }
             | IntOp::DepthwiseConv2d { weighted, .. }
+            | IntOp::TransposeConv2d { weighted, .. }
             | IntOp::FullyConnected { weighted, .. } => Some(weighted),
             weightless!() => None,
         }
@@ -394,6 +416,7 @@ impl IntOp {
             IntOp::Concat { chunks, .. } => chunks.len().max(1),
             IntOp::Conv2d { .. }
             | IntOp::DepthwiseConv2d { .. }
+            | IntOp::TransposeConv2d { .. }
             | IntOp::FullyConnected { .. }
             | IntOp::AveragePool { .. }
             | IntOp::MaxPool { .. }
@@ -409,7 +432,8 @@ impl IntOp {
             | IntOp::Reduce { .. }
             | IntOp::Normalize { .. }
             | IntOp::TopK { .. }
-            | IntOp::Rearrange { .. } => 1,
+            | IntOp::Rearrange { .. }
+            | IntOp::ResizeLinear { .. } => 1,
         }
     }
 
@@ -425,6 +449,7 @@ impl IntOp {
             IntOp::Unpack => ElementTypes::Nibbles(DType::I4, DType::I8),
             IntOp::Conv2d { .. }
             | IntOp::DepthwiseConv2d { .. }
+            | IntOp::TransposeConv2d { .. }
             | IntOp::FullyConnected { .. }
             | IntOp::Add { .. }
             | IntOp::Mul { .. }
@@ -436,7 +461,8 @@ impl IntOp {
             | IntOp::BatchMatMul { .. }
             | IntOp::Reduce { .. }
             | IntOp::Normalize { .. }
-            | IntOp::Rearrange { .. } => ElementTypes::Same,
+            | IntOp::Rearrange { .. }
+            | IntOp::ResizeLinear { .. } => ElementTypes::Same,
             IntOp::TopK { selection, .. } => {
                 if selection.indices {
                     ElementTypes::To(DType::I16)
@@ -452,6 +478,7 @@ impl IntOp {
         match self {
             IntOp::Conv2d { geometry, .. } => geometry.macs(),
             IntOp::DepthwiseConv2d { geometry, .. } => geometry.macs(),
+            IntOp::TransposeConv2d { geometry, .. } => geometry.macs(),
             IntOp::FullyConnected { rows, in_features, out_features, .. } => {
                 *rows * *in_features * *out_features
             }
@@ -488,6 +515,7 @@ impl IntOp {
             | IntOp::Requantize { .. } => true,
             IntOp::Conv2d { .. }
             | IntOp::DepthwiseConv2d { .. }
+            | IntOp::TransposeConv2d { .. }
             | IntOp::FullyConnected { .. }
             | IntOp::AveragePool { .. }
             | IntOp::MaxPool { .. }
@@ -502,7 +530,8 @@ impl IntOp {
             | IntOp::Reduce { .. }
             | IntOp::Normalize { .. }
             | IntOp::TopK { .. }
-            | IntOp::Rearrange { .. } => false,
+            | IntOp::Rearrange { .. }
+            | IntOp::ResizeLinear { .. } => false,
         }
     }
 
@@ -511,6 +540,7 @@ impl IntOp {
         match self {
             IntOp::Conv2d { .. }
             | IntOp::DepthwiseConv2d { .. }
+            | IntOp::TransposeConv2d { .. }
             | IntOp::FullyConnected { .. }
             | IntOp::Add { .. }
             | IntOp::Mul { .. }
@@ -531,7 +561,8 @@ impl IntOp {
             | IntOp::Pack
             | IntOp::Unpack
             | IntOp::TopK { .. }
-            | IntOp::Rearrange { .. } => false,
+            | IntOp::Rearrange { .. }
+            | IntOp::ResizeLinear { .. } => false,
         }
     }
 
@@ -545,6 +576,7 @@ impl IntOp {
             IntOp::Concat { chunks, .. } => chunks.len(),
             IntOp::Conv2d { .. }
             | IntOp::DepthwiseConv2d { .. }
+            | IntOp::TransposeConv2d { .. }
             | IntOp::FullyConnected { .. }
             | IntOp::AveragePool { .. }
             | IntOp::MaxPool { .. }
@@ -561,7 +593,8 @@ impl IntOp {
             | IntOp::Reduce { .. }
             | IntOp::Normalize { .. }
             | IntOp::TopK { .. }
-            | IntOp::Rearrange { .. } => 1,
+            | IntOp::Rearrange { .. }
+            | IntOp::ResizeLinear { .. } => 1,
         }
     }
 
@@ -571,6 +604,7 @@ impl IntOp {
         match self {
             IntOp::Conv2d { weighted: w, .. }
             | IntOp::DepthwiseConv2d { weighted: w, .. }
+            | IntOp::TransposeConv2d { weighted: w, .. }
             | IntOp::FullyConnected { weighted: w, .. } => {
                 w.weights.data.len() + w.bias.len() * 4 + w.multipliers.len() * 8
             }
@@ -596,6 +630,7 @@ impl IntOp {
             | IntOp::Reduce { .. }
             | IntOp::Normalize { affine: None, .. }
             | IntOp::TopK { .. } => 0,
+            IntOp::ResizeLinear { rows, columns, .. } => (rows.len() + columns.len()) * 4,
         }
     }
 
@@ -605,6 +640,7 @@ impl IntOp {
         match &mut skeleton {
             IntOp::Conv2d { weighted, .. }
             | IntOp::DepthwiseConv2d { weighted, .. }
+            | IntOp::TransposeConv2d { weighted, .. }
             | IntOp::FullyConnected { weighted, .. } => {
                 weighted.weights.data = Vec::new();
                 weighted.bias = Vec::new();
@@ -633,6 +669,8 @@ impl IntOp {
             | IntOp::Normalize { affine: None, .. }
             | IntOp::TopK { .. }
             | IntOp::Rearrange { .. } => {}
+            // Its tables are its output's extents.
+            IntOp::ResizeLinear { .. } => {}
         }
         skeleton
     }

@@ -81,7 +81,7 @@ pub const fn parameter_bytes(op: &IntOp) -> usize {
     const WINDOW: usize = 12;
     const WEIGHTED: usize = 9;
     let words = match op {
-        IntOp::Conv2d { .. } => WINDOW + 3 + WEIGHTED,
+        IntOp::Conv2d { .. } | IntOp::TransposeConv2d { .. } => WINDOW + 3 + WEIGHTED,
         IntOp::DepthwiseConv2d { .. } => WINDOW + 2 + WEIGHTED,
         IntOp::FullyConnected { .. } => 3 + WEIGHTED,
         IntOp::Add { .. } | IntOp::Mul { .. } => 14,
@@ -96,6 +96,7 @@ pub const fn parameter_bytes(op: &IntOp) -> usize {
         IntOp::Normalize { .. } => 22,
         IntOp::TopK { .. } => 5,
         IntOp::Rearrange { .. } => 1 + 3 * MAX_AXES,
+        IntOp::ResizeLinear { .. } => 7,
         IntOp::Table8 { .. }
         | IntOp::Table16 { .. }
         | IntOp::Concat { .. }

@@ -7,7 +7,7 @@
 //! are gathered into a scratch slice of `i16` with the zero point taken off, so that the inner
 //! loops are plain dot products.
 
-use crate::geometry::{ConvGeometry, DepthwiseGeometry};
+use crate::geometry::{ConvGeometry, DepthwiseGeometry, TransposeConvGeometry};
 use crate::params::Requantize;
 use crate::reference::{Storage, finish};
 
@@ -106,6 +106,51 @@ pub fn depthwise_conv2d(
         }
         for (channel, (output, &sum)) in output.iter_mut().zip(scratch.iter()).enumerate() {
             *output = finish(requantize, channel, sum);
+        }
+    }
+}
+
+/// Elements of scratch that [`transpose_conv2d`] needs.
+pub const fn transpose_conv2d_scratch_len(geometry: &TransposeConvGeometry) -> usize {
+    geometry.input[0] * geometry.input[1] * geometry.in_channels
+}
+
+/// See [`reference::transpose_conv2d`](crate::reference::transpose_conv2d). `scratch` holds
+/// [`transpose_conv2d_scratch_len`] elements.
+pub fn transpose_conv2d<S: Storage>(
+    geometry: &TransposeConvGeometry,
+    input: &[S],
+    weights: &[i16],
+    requantize: &Requantize,
+    scratch: &mut [i16],
+    output: &mut [S],
+) {
+    let g = geometry;
+    let (depth, filters) = (g.in_channels / g.groups, g.out_channels / g.groups);
+    let filter_len = g.weights_per_channel();
+    widen(input, requantize.input_zero_point, scratch);
+    let pixels = output.chunks_mut(g.out_channels).take(g.output[0] * g.output[1]);
+    for (pixel, output) in pixels.enumerate() {
+        let rows = g.taps(0, pixel / g.output[1]);
+        let columns = g.taps(1, pixel % g.output[1]);
+        for (o, output) in output.iter_mut().enumerate() {
+            let mut sum = S::Accumulator::from(requantize.bias[o]);
+            let filter = &weights[o * filter_len..][..filter_len];
+            for i in 0..rows.count {
+                let (tap_y, row) = (rows.tap + i * rows.tap_step, rows.input - i * rows.input_step);
+                for j in 0..columns.count {
+                    let tap_x = columns.tap + j * columns.tap_step;
+                    let column = columns.input - j * columns.input_step;
+                    let tap = tap_y * g.window.kernel[1] + tap_x;
+                    let place = (row * g.input[1] + column) * g.in_channels + o / filters * depth;
+                    let (x, w) = (&scratch[place..][..depth], &filter[tap * depth..][..depth]);
+                    // 32-bit sums of 16-bit by 8-bit products stay exact over 256 terms.
+                    for (x, w) in x.chunks(256).zip(w.chunks(256)) {
+                        sum = S::accumulate(sum, dot(x, w));
+                    }
+                }
+            }
+            *output = finish(requantize, o, sum);
         }
     }
 }

@@ -103,20 +103,12 @@ impl ConvGeometry {
 
     /// Input channels of a group.
     pub const fn inputs_per_group(&self) -> usize {
-        self.per_group(self.in_channels)
+        per_group(self.in_channels, self.groups)
     }
 
     /// Output channels of a group.
     pub const fn filters_per_group(&self) -> usize {
-        self.per_group(self.out_channels)
-    }
-
-    /// There is at least one group; a division without that knowledge could panic.
-    const fn per_group(&self, channels: usize) -> usize {
-        match channels.checked_div(self.groups) {
-            Some(share) => share,
-            None => 0,
-        }
+        per_group(self.out_channels, self.groups)
     }
 
     /// Multiply-accumulates, counting the padding as the literature does.
@@ -128,6 +120,109 @@ impl ConvGeometry {
     pub const fn row(&self, rows: Rows) -> Self {
         let (input, output) = ([rows.count, self.input[1]], [1, self.output[1]]);
         Self { input, output, window: self.window.on(rows), ..*self }
+    }
+}
+
+/// A transposed convolution: weights `[out_channels, kernel_h, kernel_w, in_channels / groups]`.
+///
+/// It is the transpose of a convolution whose window walks over the *output*: input pixel `i` meets
+/// tap `t` of the kernel in output pixel `i * stride + t * dilation - pad`, if there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize))]
+pub struct TransposeConvGeometry {
+    /// Input height and width.
+    pub input: [usize; 2],
+    /// Output height and width.
+    pub output: [usize; 2],
+    /// Input channels, a multiple of `groups`.
+    pub in_channels: usize,
+    /// Output channels, a multiple of `groups`.
+    pub out_channels: usize,
+    /// Groups of channels that do not see each other.
+    pub groups: usize,
+    /// The window over the output.
+    pub window: Window,
+}
+
+/// The taps of a transposed convolution that meet an input, along one axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MeetingTaps {
+    /// The first tap.
+    pub tap: usize,
+    /// From one tap to the next.
+    pub tap_step: usize,
+    /// How many there are.
+    pub count: usize,
+    /// The input coordinate that the first tap meets.
+    pub input: usize,
+    /// By how much the coordinate falls from one tap to the next.
+    pub input_step: usize,
+}
+
+impl TransposeConvGeometry {
+    /// Weights that one output channel uses.
+    pub const fn weights_per_channel(&self) -> usize {
+        self.window.kernel[0] * self.window.kernel[1] * self.inputs_per_group()
+    }
+
+    /// Input channels of a group.
+    pub const fn inputs_per_group(&self) -> usize {
+        per_group(self.in_channels, self.groups)
+    }
+
+    /// Output channels of a group.
+    pub const fn filters_per_group(&self) -> usize {
+        per_group(self.out_channels, self.groups)
+    }
+
+    /// Multiply-accumulates, counting what falls outside of the output as the literature does.
+    pub const fn macs(&self) -> usize {
+        self.input[0] * self.input[1] * self.out_channels * self.weights_per_channel()
+    }
+
+    /// The input coordinate along `axis` (0 height, 1 width) that tap `tap` meets in the output at
+    /// `out`, or `None` if there is none.
+    #[inline(always)]
+    pub fn input(&self, axis: usize, out: usize, tap: usize) -> Option<usize> {
+        let Self { window: Window { stride, dilation, pad, .. }, input, .. } = *self;
+        let position = (out + pad[axis]).checked_sub(tap * dilation[axis])?;
+        let place = position.checked_div(stride[axis])?;
+        (place * stride[axis] == position && place < input[axis]).then_some(place)
+    }
+
+    /// The taps along `axis` that meet an input in the output at `out`.
+    #[inline(always)]
+    pub fn taps(&self, axis: usize, out: usize) -> MeetingTaps {
+        let [kernel, stride, dilation] =
+            [self.window.kernel, self.window.stride, self.window.dilation]
+                .map(|axes| if axis == 0 { axes[0] } else { axes[1] });
+        let common = greatest_common_divisor(stride, dilation);
+        let steps = |of: usize| of.checked_div(common).unwrap_or(1);
+        let (tap_step, input_step) = (steps(stride), steps(dilation));
+        let none = MeetingTaps { tap: 0, tap_step, count: 0, input: 0, input_step };
+        let mut meetings = (0..kernel).map(|tap| (tap, self.input(axis, out, tap)));
+        let Some((tap, Some(input))) = meetings.find(|(_, input)| input.is_some()) else {
+            return none;
+        };
+        // As many as the kernel and the inputs before this one have.
+        let in_kernel = (kernel - 1 - tap).checked_div(tap_step).unwrap_or(0);
+        let in_input = input.checked_div(input_step).unwrap_or(0);
+        MeetingTaps { tap, count: in_kernel.min(in_input) + 1, input, ..none }
+    }
+}
+
+const fn greatest_common_divisor(mut a: usize, mut b: usize) -> usize {
+    while let Some(rest) = a.checked_rem(b) {
+        (a, b) = (b, rest);
+    }
+    a
+}
+
+/// There is at least one group; a division without that knowledge could panic.
+const fn per_group(channels: usize, groups: usize) -> usize {
+    match channels.checked_div(groups) {
+        Some(share) => share,
+        None => 0,
     }
 }
 

@@ -18,7 +18,7 @@ use burn_ptq_kernels::geometry::{MatMulGeometry, Window};
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::{AddParams, Clamp, Reduction};
-use burn_ptq_kernels::reference::softmax_params;
+use burn_ptq_kernels::reference::{Alignment, resize_position, softmax_params};
 use serde_json::{Value, json};
 
 use super::{Agreement, Executor};
@@ -280,6 +280,33 @@ fn describe_node(
             file.operator(("DEPTHWISE_CONV_2D", 3), "DepthwiseConv2DOptions", options, &inputs, y);
             Ok(y)
         }
+        IntOp::TransposeConv2d { geometry: g, weighted } => {
+            ensure_multipliers(weighted, input, output)?;
+            if g.groups != 1 {
+                return Err("transposed convolutions have no groups".into());
+            }
+            if g.window.dilation != [1, 1] {
+                return Err("transposed convolutions have no dilation".into());
+            }
+            let padding = transposed_padding(&g.window, g.output)
+                .ok_or("the padding of a transposed convolution is neither SAME nor VALID")?;
+            let shape = [1, g.output[0], g.output[1], g.out_channels];
+            let extents = file.constant("INT32", &[4], &shape.map(|extent| extent as i32));
+            let [height, width] = g.window.kernel;
+            let kernel = [g.out_channels, height, width, g.in_channels];
+            let [filter, bias] = file.weights(weighted, &kernel, 0, input);
+            let x = file.input(input, &[1, g.input[0], g.input[1], g.in_channels]);
+            let y = file.activation(output, &shape);
+            let options = json!({
+                "padding": padding,
+                "strideH": g.window.stride[0],
+                "strideW": g.window.stride[1],
+                "fusedActivationFunction": activation(weighted.clamp, output)?,
+            });
+            let inputs = [extents, filter, x, bias];
+            file.operator(("TRANSPOSE_CONV", 4), "TransposeConvOptions", options, &inputs, y);
+            Ok(y)
+        }
         IntOp::FullyConnected { rows, in_features, out_features, weighted } => {
             ensure_multipliers(weighted, input, output)?;
             let x = file.input(input, &[*rows, *in_features]);
@@ -451,6 +478,31 @@ fn describe_node(
             file.operator((builtin, 2), options, json!({ "outputType": 2 }), &[x, axis], y);
             Ok(y)
         }
+        IntOp::ResizeLinear { input: shape, rows, columns } => {
+            if input.dtype == DType::I16 {
+                return Err("RESIZE_BILINEAR takes no 16-bit activations".into());
+            }
+            let alignment = [Alignment::Start, Alignment::HalfPixel, Alignment::Corners]
+                .into_iter()
+                .find(|&alignment| {
+                    [rows, columns].into_iter().zip(shape).all(|(positions, &extent)| {
+                        let derived = (0..positions.len())
+                            .map(|i| resize_position(alignment, i, extent, positions.len()));
+                        derived.eq(positions.iter().copied())
+                    })
+                })
+                .ok_or("RESIZE_BILINEAR has no such positions")?;
+            let x = file.input(input, &with_batch(*shape));
+            let extents = [rows.len() as i32, columns.len() as i32];
+            let size = file.constant("INT32", &[2], &extents);
+            let y = file.activation(output, &[1, rows.len(), columns.len(), shape[2]]);
+            let options = json!({
+                "alignCorners": alignment == Alignment::Corners,
+                "halfPixelCenters": alignment == Alignment::HalfPixel,
+            });
+            file.operator(("RESIZE_BILINEAR", 3), "ResizeBilinearOptions", options, &[x, size], y);
+            Ok(y)
+        }
         IntOp::Table8 { .. } | IntOp::Table16 { .. } => Err("there are no tables".into()),
         IntOp::Rearrange { first, axes } => movement::describe(file, *first, axes, input, output),
         IntOp::Pack | IntOp::Unpack => Err("activations are not packed".into()),
@@ -605,6 +657,19 @@ fn padding(window: &Window, input: [usize; 2], output: [usize; 2]) -> Option<u8>
         })
     };
     [VALID, SAME].into_iter().find(|&padding| fits(padding))
+}
+
+/// The padding of the convolution over the output that gives the start of its windows, if one does.
+fn transposed_padding(window: &Window, output: [usize; 2]) -> Option<u8> {
+    if window.pad == [0, 0] {
+        return Some(VALID);
+    }
+    let same = (0..2).all(|axis| {
+        let windows = output[axis].div_ceil(window.stride[axis]);
+        let covered = (windows - 1) * window.stride[axis] + window.kernel[axis];
+        window.pad[axis] == covered.saturating_sub(output[axis]) / 2
+    });
+    same.then_some(SAME)
 }
 
 /// The tensor for a convolution to read and its padding: `x` itself, or the result of a `PAD` with

@@ -1,7 +1,7 @@
 //! Convolutions and fully connected layers.
 
 use burn_ptq_deploy::program::{IntOp, IntTensor, Weighted, Weights};
-use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, Window};
+use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, TransposeConvGeometry, Window};
 use burn_ptq_kernels::grid::{Grid, weight_range};
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::packing::{pack, packed_len, storage_bits};
@@ -78,6 +78,60 @@ fn grouped(draw: &mut Draw, geometry: ConvGeometry, wide: bool) -> Option<Proble
     let grid = program.tensor(x).grid;
     let weighted = weighted(program.draw, &shape, 0, grid, &mut output)?;
     program.finish(IntOp::Conv2d { geometry, weighted }, &[x], output)
+}
+
+pub(super) fn transpose_conv2d(draw: &mut Draw) -> Option<Problem> {
+    let wide = draw.chance(25);
+    let groups = if draw.chance(60) { 1 } else { 1 + draw.below(4) };
+    // Some pixels are longer than a block of 256 weights.
+    let (extent, channels) = if draw.chance(10) { (2, 300) } else { (7, 9) };
+    let [height, width, mut per_group] = draw.shape(extent, channels);
+    let mut filters = 1 + draw.below(9);
+    if groups > 1 && draw.chance(50) {
+        (per_group, filters) = (1, 1 + draw.below(2));
+    }
+    let input = [height, width];
+    let mut window = Window { kernel: [1; 2], stride: [1; 2], dilation: [1; 2], pad: [0; 2] };
+    let mut output = [1; 2];
+    // TensorFlow's two ways of padding, or any.
+    let padding = draw.below(4);
+    let dilated = draw.chance(25);
+    for axis in 0..2 {
+        let (kernel, stride) = (1 + draw.below(5), 1 + draw.below(3));
+        let dilation = if dilated { 1 + draw.below(3) } else { 1 };
+        let reach = (kernel - 1) * dilation + 1;
+        let full = (input[axis] - 1) * stride + reach;
+        (output[axis], window.pad[axis]) = match padding {
+            0 => (full, 0),
+            1 => {
+                let extent = input[axis] * stride - draw.below(stride);
+                (extent, full.saturating_sub(extent) / 2)
+            }
+            // Cropped on both sides, or with outputs behind the last input's.
+            _ => {
+                let pad = draw.below(reach);
+                (1 + draw.below((full + 3).saturating_sub(pad).max(1)), pad)
+            }
+        };
+        window.kernel[axis] = kernel;
+        window.stride[axis] = stride;
+        window.dilation[axis] = dilation;
+    }
+    let geometry = TransposeConvGeometry {
+        input,
+        output,
+        in_channels: per_group * groups,
+        out_channels: filters * groups,
+        groups,
+        window,
+    };
+    let program = Program::new(draw, wide, [height, width, geometry.in_channels]);
+    let shape = [geometry.out_channels, window.kernel[0], window.kernel[1], per_group];
+    let mut output = tensor(program.draw, wide, [output[0], output[1], geometry.out_channels]);
+    let x = program.input();
+    let grid = program.tensor(x).grid;
+    let weighted = weighted(program.draw, &shape, 0, grid, &mut output)?;
+    program.finish(IntOp::TransposeConv2d { geometry, weighted }, &[x], output)
 }
 
 pub(super) fn depthwise_conv2d(draw: &mut Draw) -> Option<Problem> {

@@ -81,6 +81,17 @@ typedef struct {
     bptq_weighted weighted;
 } bptq_depthwise;
 
+/* Transposed convolution; weights [output_channels, kernel_height, kernel_width, input_channels /
+ * groups]. The window walks over the output: input i meets tap t of the kernel in output i * stride +
+ * t * dilation - pad. */
+typedef struct {
+    bptq_window window;
+    int32_t input_channels;
+    int32_t output_channels;
+    int32_t groups;
+    bptq_weighted weighted;
+} bptq_transpose_conv2d;
+
 /* Fully connected layer on each of `rows` rows; weights [out_features, in_features]. */
 typedef struct {
     int32_t rows;
@@ -223,6 +234,16 @@ typedef struct {
     int32_t smallest;
     int32_t last;
 } bptq_top_k;
+ 
+/* Linear interpolation of [height, width, channels]; `rows` and `columns` hold where each row and
+ * column of the output lies between those of the input, with 10 fraction bits. */
+typedef struct {
+    int32_t input[3];
+    int32_t output_height;
+    int32_t output_width;
+    const int32_t *rows;
+    const int32_t *columns;
+} bptq_resize_linear;
 
 /* How an axis of a movement walks over the input: element i is `i * step` places behind the first, or
  * at `places[i]`, unless that is NULL. */
@@ -249,6 +270,10 @@ void bptq_depthwise_s8(const bptq_depthwise *op, const int8_t *input, int8_t *ou
                        int8_t *scratch);
 void bptq_depthwise_s16(const bptq_depthwise *op, const int16_t *input, int16_t *output,
                         int8_t *scratch);
+void bptq_transpose_conv2d_s8(const bptq_transpose_conv2d *op, const int8_t *input,
+                              int8_t *output, int8_t *scratch);
+void bptq_transpose_conv2d_s16(const bptq_transpose_conv2d *op, const int16_t *input,
+                               int16_t *output, int8_t *scratch);
 void bptq_fully_connected_s8(const bptq_fully_connected *op, const int8_t *input, int8_t *output,
                              int8_t *scratch);
 void bptq_fully_connected_s16(const bptq_fully_connected *op, const int16_t *input,
@@ -304,6 +329,8 @@ void bptq_pad_s16(const bptq_pad *op, const int16_t *input, int16_t *output);
 void bptq_pack_s8(int32_t length, const int8_t *input, int8_t *output);
 /* Stores `length` elements one to a byte again. */
 void bptq_unpack_s8(int32_t length, const int8_t *input, int8_t *output);
+void bptq_resize_linear_s8(const bptq_resize_linear *op, const int8_t *input, int8_t *output);
+void bptq_resize_linear_s16(const bptq_resize_linear *op, const int16_t *input, int16_t *output);
 void bptq_transpose_s8(const bptq_transpose *op, const int8_t *input, int8_t *output);
 void bptq_transpose_s16(const bptq_transpose *op, const int16_t *input, int16_t *output);
 void bptq_rearrange_s8(const bptq_rearrange *op, const int8_t *input, int8_t *output);

@@ -76,7 +76,10 @@ pub fn biases(node: &IntNode, weighted: &Weighted, kernels: Kernels, zero_point:
 fn is_depthwise(op: &IntOp) -> bool {
     match op {
         IntOp::DepthwiseConv2d { .. } => true,
-        IntOp::Conv2d { .. } | IntOp::FullyConnected { .. } | weightless!() => false,
+        IntOp::Conv2d { .. }
+        | IntOp::TransposeConv2d { .. }
+        | IntOp::FullyConnected { .. }
+        | weightless!() => false,
     }
 }
 
@@ -88,7 +91,7 @@ fn dsp_scratch_bytes(op: &IntOp) -> usize {
         IntOp::Conv2d { geometry, weighted } => 2 * patch(geometry.weights_per_channel(), weighted),
         IntOp::FullyConnected { in_features, weighted, .. } => patch(*in_features, weighted),
         IntOp::DepthwiseConv2d { geometry, .. } => geometry.channels,
-        weightless!() => 0,
+        IntOp::TransposeConv2d { .. } | weightless!() => 0,
     }
 }
 
@@ -110,7 +113,7 @@ fn mve_scratch_bytes(op: &IntOp) -> usize {
             let decoded = mve_filter_len(weighted.weights.len(), bits);
             geometry.channels + if bits == 8 { 0 } else { decoded }
         }
-        weightless!() => 0,
+        IntOp::TransposeConv2d { .. } | weightless!() => 0,
     }
 }
 
@@ -140,14 +143,16 @@ fn runs_on_mve(program: &Program, node: &IntNode) -> bool {
         | IntOp::Reduce { .. }
         | IntOp::Normalize { .. }
         | IntOp::TopK { .. }
-        | IntOp::Rearrange { .. } => false,
+        | IntOp::Rearrange { .. }
+        | IntOp::TransposeConv2d { .. }
+        | IntOp::ResizeLinear { .. } => false,
     }
 }
 
 fn runs_on_dsp(program: &Program, node: &IntNode) -> bool {
     let Some(weighted) = node.op.weighted() else { return false };
     let input = &program.tensors[node.inputs[0].0];
-    if input.dtype != DType::I8 {
+    if input.dtype != DType::I8 || matches!(node.op, IntOp::TransposeConv2d { .. }) {
         return false;
     }
     let products = products_bounds(&node.op, weighted, input);

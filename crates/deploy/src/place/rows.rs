@@ -216,6 +216,7 @@ fn rows_of(program: &Program, node: &IntNode) -> Result<(usize, usize, usize), V
         | IntOp::Pack
         | IntOp::Unpack => ([input; 2], None),
         IntOp::FullyConnected { .. }
+        | IntOp::TransposeConv2d { .. }
         | IntOp::Softmax { .. }
         | IntOp::LogSoftmax { .. }
         | IntOp::Concat { .. }
@@ -225,7 +226,8 @@ fn rows_of(program: &Program, node: &IntNode) -> Result<(usize, usize, usize), V
         | IntOp::Reduce { .. }
         | IntOp::Normalize { .. }
         | IntOp::TopK { .. }
-        | IntOp::Rearrange { .. } => {
+        | IntOp::Rearrange { .. }
+        | IntOp::ResizeLinear { .. } => {
             return Err(Violation {
                 subject: Subject::from(node),
                 expected: "an operation that runs row by row".into(),

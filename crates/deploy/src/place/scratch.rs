@@ -20,6 +20,9 @@ pub fn scratch_bytes(op: &IntOp, wide: bool) -> usize {
             let filters = geometry.out_channels / geometry.groups.max(1);
             filters.min(FILTERS) * geometry.weights_per_channel()
         }
+        IntOp::TransposeConv2d { geometry, .. } => {
+            geometry.filters_per_group().min(FILTERS) * geometry.weights_per_channel()
+        }
         IntOp::DepthwiseConv2d { geometry, .. } => {
             let taps = geometry.window.kernel[0] * geometry.window.kernel[1];
             geometry.out_channels().min(CHANNELS) * taps

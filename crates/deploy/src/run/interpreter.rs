@@ -307,6 +307,33 @@ impl<'p> Interpreter<'p> {
                     }
                 }
             }
+            IntOp::TransposeConv2d { geometry, weighted } => {
+                let requantize = requantize_of(weighted, grid(0), target.grid);
+                match fast_weights {
+                    Some(weights) => {
+                        self.patch.resize(fast::transpose_conv2d_scratch_len(geometry), 0);
+                        let patch = &mut self.patch;
+                        fast::transpose_conv2d(
+                            geometry,
+                            input(0),
+                            weights,
+                            &requantize,
+                            patch,
+                            output,
+                        );
+                    }
+                    None => {
+                        let weights = weighted.weights.packed();
+                        reference::transpose_conv2d(
+                            geometry,
+                            input(0),
+                            weights,
+                            &requantize,
+                            output,
+                        );
+                    }
+                }
+            }
             IntOp::FullyConnected { in_features, out_features, weighted, .. } => {
                 let requantize = requantize_of(weighted, grid(0), target.grid);
                 let (features, out) = (*in_features, *out_features);
@@ -395,6 +422,9 @@ impl<'p> Interpreter<'p> {
             }
             IntOp::Rearrange { first, axes } => {
                 reference::rearrange(*first, &MoveAxis::padded(axes), input(0), output);
+            }
+            IntOp::ResizeLinear { input: extents, rows, columns } => {
+                reference::resize_linear(*extents, rows, columns, input(0), output);
             }
             IntOp::Pack => {
                 let input = bytemuck::cast_slice(input(0));

@@ -3,7 +3,7 @@
 use burn_ptq_kernels::geometry::PoolGeometry;
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::{AddParams, Clamp};
-use burn_ptq_kernels::reference::log_softmax_integer_bits;
+use burn_ptq_kernels::reference::{POSITION_BITS, log_softmax_integer_bits};
 
 use super::matmul::verify_matmul;
 use super::movement::verify_rearrange;
@@ -11,7 +11,7 @@ use super::normalize::verify_normalize;
 use super::reduce::verify_reduce;
 use super::violation::{Violation, ensure};
 use super::weighted::{scaled_bound, verify_multiplier, verify_weighted};
-use super::window::verify_window;
+use super::window::{verify_transposed_window, verify_window};
 use super::{element_count, is_permutation};
 use crate::op::{Broadcast, DType, ElementTypes, IntOp};
 use crate::printable::name;
@@ -70,6 +70,23 @@ pub(super) fn verify_op(program: &Program, node: &IntNode) -> Result<(), Violati
             verify_window(node, &g.window, g.input, g.output, false)?;
             let [height, width] = g.window.kernel;
             verify_weighted(node, weighted, &[height, width, channels], 2, input, output)
+        }
+        IntOp::TransposeConv2d { geometry: g, weighted } => {
+            let groups = g.groups;
+            ensure(
+                groups >= 1
+                    && g.in_channels.is_multiple_of(groups)
+                    && g.out_channels.is_multiple_of(groups),
+                node,
+                "groups that divide the input's and the output's channels",
+                format_args!("{groups} of {} and {}", g.in_channels, g.out_channels),
+            )?;
+            verify_length(node, "input", input, &[g.input[0], g.input[1], g.in_channels])?;
+            verify_length(node, "output", output, &[g.output[0], g.output[1], g.out_channels])?;
+            verify_transposed_window(node, &g.window, g.output)?;
+            let [height, width] = g.window.kernel;
+            let shape = [g.out_channels, height, width, g.in_channels / groups];
+            verify_weighted(node, weighted, &shape, 0, input, output)
         }
         IntOp::FullyConnected { rows, in_features, out_features, weighted } => {
             verify_length(node, "input", input, &[*rows, *in_features])?;
@@ -192,6 +209,13 @@ pub(super) fn verify_op(program: &Program, node: &IntNode) -> Result<(), Violati
             verify_rearrange(node, *first, axes, input, output)?;
             verify_same_grid(node, input, output)
         }
+        IntOp::ResizeLinear { input: shape, rows, columns } => {
+            verify_length(node, "input", input, shape)?;
+            verify_length(node, "output", output, &[rows.len(), columns.len(), shape[2]])?;
+            verify_positions(node, "row", rows, shape[0])?;
+            verify_positions(node, "column", columns, shape[1])?;
+            verify_same_grid(node, input, output)
+        }
         IntOp::Pack | IntOp::Unpack => {
             verify_length(node, "output", output, &[input.len()])?;
             verify_same_grid(node, input, output)
@@ -232,6 +256,23 @@ pub(super) fn verify_op(program: &Program, node: &IntNode) -> Result<(), Violati
             )
         }
     }
+}
+
+/// Checks positions between the `extent` elements of an axis.
+fn verify_positions(
+    node: &IntNode,
+    what: &str,
+    positions: &[u32],
+    extent: usize,
+) -> Result<(), Violation> {
+    let last = (extent as u64 - 1) << POSITION_BITS;
+    let largest = positions.iter().copied().max().unwrap_or(0);
+    ensure(
+        last <= i32::MAX as u64 && u64::from(largest) <= last,
+        node,
+        format_args!("{what} positions of at most that of the last, {last}, in 31 bits"),
+        format_args!("{largest}"),
+    )
 }
 
 /// The largest magnitude of an element minus its zero point, whatever bytes the tensor holds.

@@ -16,17 +16,8 @@ pub(super) fn verify_window(
     output: [usize; 2],
     needs_element: bool,
 ) -> Result<(), Violation> {
+    verify_steps(node, window)?;
     let Window { kernel, stride, dilation, pad } = *window;
-    for (what, values, least) in
-        [("kernel", kernel, 1), ("stride", stride, 1), ("dilation", dilation, 1), ("pad", pad, 0)]
-    {
-        ensure(
-            values.iter().all(|value| (least..=MAX_WINDOW).contains(value)),
-            node,
-            format_args!("{what} of {least} to {MAX_WINDOW}"),
-            format_args!("{values:?}"),
-        )?;
-    }
     for axis in 0..2 {
         // Below 2^32 each, as extents are below 2^30 and the rest is below 2^16.
         let reach = ((kernel[axis] - 1) * dilation[axis] + 1) as u64;
@@ -49,6 +40,45 @@ pub(super) fn verify_window(
                 "kernel {}, stride {}, dilation {}, pad {} from extent {} to {}",
                 kernel[axis], stride[axis], dilation[axis], pad[axis], input[axis], output[axis]
             ),
+        )?;
+    }
+    Ok(())
+}
+
+/// Checks the window of a transposed convolution, which walks over the output plane, against its
+/// extents, which are at least 1.
+pub(super) fn verify_transposed_window(
+    node: &IntNode,
+    window: &Window,
+    output: [usize; 2],
+) -> Result<(), Violation> {
+    verify_steps(node, window)?;
+    let Window { kernel, dilation, pad, .. } = *window;
+    for axis in 0..2 {
+        // Below 2^32 each, as extents are below 2^30 and the rest is below 2^16.
+        let reach = (kernel[axis] as u64 - 1) * dilation[axis] as u64 + 1;
+        let end = output[axis] as u64 + pad[axis] as u64;
+        ensure(
+            reach.max(end) <= i32::MAX as u64,
+            node,
+            format_args!("a kernel and a padded output along axis {axis} of 31 bits"),
+            format_args!("a kernel that reaches over {reach}, and {end} elements"),
+        )?;
+    }
+    Ok(())
+}
+
+/// Checks the window's steps by themselves.
+fn verify_steps(node: &IntNode, window: &Window) -> Result<(), Violation> {
+    let Window { kernel, stride, dilation, pad } = *window;
+    for (what, values, least) in
+        [("kernel", kernel, 1), ("stride", stride, 1), ("dilation", dilation, 1), ("pad", pad, 0)]
+    {
+        ensure(
+            values.iter().all(|value| (least..=MAX_WINDOW).contains(value)),
+            node,
+            format_args!("{what} of {least} to {MAX_WINDOW}"),
+            format_args!("{values:?}"),
         )?;
     }
     Ok(())

@@ -46,6 +46,10 @@ fn node_steps(program: &Program, node: &IntNode) -> u64 {
             let [height, width] = geometry.window.kernel;
             product(&[outputs, height, width])
         }
+        IntOp::TransposeConv2d { geometry, .. } => {
+            let [height, width] = geometry.window.kernel;
+            product(&[outputs, height, width, geometry.inputs_per_group()])
+        }
         IntOp::AveragePool { geometry, .. } | IntOp::MaxPool { geometry, .. } => {
             let [height, width] = geometry.window.kernel;
             product(&[outputs, height, width])
@@ -68,6 +72,7 @@ fn node_steps(program: &Program, node: &IntNode) -> u64 {
         | IntOp::Pack
         | IntOp::Unpack
         | IntOp::Rearrange { .. } => 0,
+        IntOp::ResizeLinear { .. } => product(&[outputs, 4]),
     };
     worked.saturating_add(moved)
 }

@@ -9,7 +9,8 @@ use burn_ptq_deploy::program::{
 use burn_ptq_deploy::target::Kernels;
 use burn_ptq_deploy::verify::VerifyError;
 use burn_ptq_kernels::geometry::{
-    ConvGeometry, DepthwiseGeometry, MatMulGeometry, NormalizeGeometry, PoolGeometry, Window,
+    ConvGeometry, DepthwiseGeometry, MatMulGeometry, NormalizeGeometry, PoolGeometry,
+    TransposeConvGeometry, Window,
 };
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::multiplier::Multiplier;
@@ -155,6 +156,19 @@ pub(crate) fn depthwise() -> Program {
     program(op, &[tensor("x", [4, 4, 3])], tensor("y", [4, 4, 6]))
 }
 
+pub(crate) fn transpose_conv() -> Program {
+    let geometry = TransposeConvGeometry {
+        input: [3, 2],
+        output: [6, 4],
+        in_channels: 4,
+        out_channels: 6,
+        groups: 2,
+        window: Window { stride: [2; 2], ..window(3) },
+    };
+    let op = IntOp::TransposeConv2d { geometry, weighted: weighted(&[6, 3, 3, 2], 6) };
+    program(op, &[tensor("x", [3, 2, 4])], tensor("y", [6, 4, 6]))
+}
+
 pub(crate) fn fully_connected() -> Program {
     let op = IntOp::FullyConnected {
         rows: 2,
@@ -230,6 +244,15 @@ pub(crate) fn concat() -> Program {
 pub(crate) fn pad() -> Program {
     let op = IntOp::Pad { input: [2, 3, 1], before: [1, 0, 0], after: [0, 2, 1], value: 3 };
     program(op, &[tensor("x", [2, 3, 1])], tensor("y", [3, 5, 2]))
+}
+
+pub(crate) fn resize_linear() -> Program {
+    let op = IntOp::ResizeLinear {
+        input: [2, 3, 4],
+        rows: vec![0, 341, 683, 1024],
+        columns: vec![0, 512, 1024, 1536, 2048],
+    };
+    program(op, &[tensor("x", [2, 3, 4])], tensor("y", [4, 5, 4]))
 }
 
 pub(crate) fn transpose() -> Program {
@@ -392,6 +415,8 @@ pub(crate) fn valid_parts() -> Vec<Parts> {
         rearrange(),
         chain(),
         packed(),
+        transpose_conv(),
+        resize_linear(),
     ];
     whole.into_iter().map(Parts::side_by_side).chain([streamed()]).collect()
 }

@@ -64,6 +64,7 @@ fn weights_of(model: &mut Program) -> &mut Weighted {
     match op(model) {
         IntOp::Conv2d { weighted, .. }
         | IntOp::DepthwiseConv2d { weighted, .. }
+        | IntOp::TransposeConv2d { weighted, .. }
         | IntOp::FullyConnected { weighted, .. } => weighted,
         other => panic!("{} has no weights", other.name()),
     }
@@ -215,6 +216,26 @@ fn geometry_agrees_with_the_lengths_of_tensors() {
             _ => unreachable!(),
         }
     });
+    breaks(transpose_conv(), "an input of [4, 2, 4] elements", |m| match op(m) {
+        IntOp::TransposeConv2d { geometry, .. } => geometry.input[0] = 4,
+        _ => unreachable!(),
+    });
+    breaks(transpose_conv(), "an output of [6, 5, 6] elements", |m| match op(m) {
+        IntOp::TransposeConv2d { geometry, .. } => geometry.output[1] = 5,
+        _ => unreachable!(),
+    });
+    breaks(transpose_conv(), "expected groups that divide", |m| match op(m) {
+        IntOp::TransposeConv2d { geometry, .. } => geometry.groups = 4,
+        _ => unreachable!(),
+    });
+    breaks(transpose_conv(), "expected stride of 1 to 65535, found [0, 2]", |m| match op(m) {
+        IntOp::TransposeConv2d { geometry, .. } => geometry.window.stride[0] = 0,
+        _ => unreachable!(),
+    });
+    breaks(transpose_conv(), "expected weights of shape [6, 2, 3, 2]", |m| match op(m) {
+        IntOp::TransposeConv2d { geometry, .. } => geometry.window.kernel[0] = 2,
+        _ => unreachable!(),
+    });
     breaks(fully_connected(), "an input of [3, 6] elements", |m| match op(m) {
         IntOp::FullyConnected { rows, .. } => *rows = 3,
         _ => unreachable!(),
@@ -321,6 +342,16 @@ fn geometry_agrees_with_the_lengths_of_tensors() {
         _ => unreachable!(),
     });
     breaks(rearrange(), "the output's grid", |m| m.tensors[1].grid.scale = 0.1);
+    breaks(resize_linear(), "an output of [3, 5, 4] elements", |m| match op(m) {
+        IntOp::ResizeLinear { rows, .. } => rows.truncate(3),
+        _ => unreachable!(),
+    });
+    breaks(resize_linear(), "column positions of at most that of the last, 2048", |m| {
+        match op(m) {
+            IntOp::ResizeLinear { columns, .. } => columns[1] = 2049,
+            _ => unreachable!(),
+        }
+    });
     breaks(requantize(), "an output of [8] elements", |m| {
         m.tensors[1].shape = [2, 2, 1];
         m.outputs[0].border = border([2, 2, 1]);

@@ -122,6 +122,7 @@ impl ModelOutput {
                 }
                 IntOp::Conv2d { weighted, .. }
                 | IntOp::DepthwiseConv2d { weighted, .. }
+                | IntOp::TransposeConv2d { weighted, .. }
                 | IntOp::FullyConnected { weighted, .. } => {
                     Ending::of_bounds(weighted.clamp, program.tensors[node.output.0].grid)
                 }
@@ -138,6 +139,7 @@ impl ModelOutput {
                 | IntOp::MaxPool { .. }
                 | IntOp::Concat { .. }
                 | IntOp::Pad { .. }
+                | IntOp::ResizeLinear { .. }
                 | IntOp::Pack => Ending::Other,
             };
             break;

@@ -11,6 +11,8 @@
 mod conv2d;
 mod depthwise;
 mod dot;
+mod transpose_conv2d;
 
 pub use conv2d::{FILTERS, conv2d, conv2d_scratch_len, fully_connected};
 pub use depthwise::{CHANNELS, depthwise_conv2d, depthwise_conv2d_scratch_len};
+pub use transpose_conv2d::{transpose_conv2d, transpose_conv2d_scratch_len};

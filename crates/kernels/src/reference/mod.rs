@@ -16,6 +16,7 @@ mod normalize;
 mod pool;
 mod rearrange;
 mod reduce;
+mod resize;
 mod softmax;
 mod storage;
 mod table;
@@ -30,6 +31,7 @@ pub use normalize::{SHIFT_BITS, ScalesAndShifts, inverse_root, normalize};
 pub use pool::{average_pool, max_pool};
 pub use rearrange::{MAX_AXES, Steps, rearrange};
 pub use reduce::{ROOT_BITS, reduce, root};
+pub use resize::{Alignment, POSITION_BITS, resize_linear, resize_position, resize_position_of};
 pub use softmax::{softmax, softmax_params};
 pub use storage::Storage;
 pub use table::{
@@ -37,4 +39,4 @@ pub use table::{
 };
 pub use top_k::top_k;
 pub(crate) use weighted::finish;
-pub use weighted::{conv2d, depthwise_conv2d, fully_connected};
+pub use weighted::{conv2d, depthwise_conv2d, fully_connected, transpose_conv2d};

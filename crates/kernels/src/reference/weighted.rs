@@ -3,7 +3,7 @@
 //! Convolution, depthwise convolution and fully connected layer.
 
 use super::Storage;
-use crate::geometry::{ConvGeometry, DepthwiseGeometry};
+use crate::geometry::{ConvGeometry, DepthwiseGeometry, TransposeConvGeometry};
 use crate::packing::PackedWeights;
 use crate::params::Requantize;
 
@@ -83,6 +83,49 @@ pub fn depthwise_conv2d<S: Storage>(
                     }
                 }
                 output[(y * g.output[1] + x) * out_channels + o] = finish(requantize, o, sum);
+            }
+        }
+    }
+}
+
+/// The transpose of a convolution: `clamp(multiplier * (bias + sum (x - zero_point) * w) +
+/// output_zero_point)` for every output, over the inputs `i` and taps `t` with `i * stride + t *
+/// dilation - pad` equal to the output's coordinate, in both axes.
+///
+/// # Shapes
+/// - input: `[height, width, in_channels]`
+/// - weights: `[out_channels, kernel_h, kernel_w, in_channels / groups]`
+/// - output: `[height, width, out_channels]`
+pub fn transpose_conv2d<S: Storage>(
+    geometry: &TransposeConvGeometry,
+    input: &[S],
+    weights: PackedWeights,
+    requantize: &Requantize,
+    output: &mut [S],
+) {
+    let g = geometry;
+    let [kernel_h, kernel_w] = g.window.kernel;
+    let (per_group, filters) = (g.in_channels / g.groups, g.out_channels / g.groups);
+    for y in 0..g.output[0] {
+        for x in 0..g.output[1] {
+            for o in 0..g.out_channels {
+                let first_channel = o / filters * per_group;
+                let mut sum = S::Accumulator::from(requantize.bias[o]);
+                for tap_y in 0..kernel_h {
+                    let Some(row) = g.input(0, y, tap_y) else { continue };
+                    for tap_x in 0..kernel_w {
+                        let Some(column) = g.input(1, x, tap_x) else { continue };
+                        let pixel = (row * g.input[1] + column) * g.in_channels + first_channel;
+                        let filter = ((o * kernel_h + tap_y) * kernel_w + tap_x) * per_group;
+                        for c in 0..per_group {
+                            let value = input[pixel + c].integer();
+                            let weight = weights.get(filter + c);
+                            sum =
+                                S::accumulate(sum, (value - requantize.input_zero_point) * weight);
+                        }
+                    }
+                }
+                output[(y * g.output[1] + x) * g.out_channels + o] = finish(requantize, o, sum);
             }
         }
     }

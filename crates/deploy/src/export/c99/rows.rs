@@ -11,6 +11,7 @@ pub(super) fn windowed(op: &IntOp) -> Option<&'static str> {
         IntOp::DepthwiseConv2d { .. } => Some("bptq_depthwise"),
         IntOp::AveragePool { .. } | IntOp::MaxPool { .. } => Some("bptq_pool"),
         IntOp::FullyConnected { .. }
+        | IntOp::TransposeConv2d { .. }
         | IntOp::Add { .. }
         | IntOp::Mul { .. }
         | IntOp::Table8 { .. }
@@ -27,7 +28,8 @@ pub(super) fn windowed(op: &IntOp) -> Option<&'static str> {
         | IntOp::Reduce { .. }
         | IntOp::Normalize { .. }
         | IntOp::TopK { .. }
-        | IntOp::Rearrange { .. } => None,
+        | IntOp::Rearrange { .. }
+        | IntOp::ResizeLinear { .. } => None,
     }
 }
 

@@ -138,6 +138,15 @@ impl Printer<'_> {
                 ];
                 self.weighted("bptq_conv2d", &fields, weighted)
             }
+            IntOp::TransposeConv2d { geometry: g, weighted } => {
+                let fields = [
+                    window_field(g.window, g.input, g.output),
+                    field("input_channels", g.in_channels),
+                    field("output_channels", g.out_channels),
+                    field("groups", g.groups),
+                ];
+                self.weighted("bptq_transpose_conv2d", &fields, weighted)
+            }
             IntOp::DepthwiseConv2d { geometry: g, weighted } => {
                 let fields = [
                     window_field(g.window, g.input, g.output),
@@ -215,6 +224,21 @@ impl Printer<'_> {
                 self.plain("bptq_transpose", "bptq_transpose", &fields)
             }
             IntOp::Rearrange { first, axes } => self.rearrange(*first, axes),
+            IntOp::ResizeLinear { input, rows, columns } => {
+                let [row_table, column_table] = ["rows", "columns"].map(|what| self.name(what));
+                let fields = [
+                    field("input", extents(*input)),
+                    field("output_height", rows.len()),
+                    field("output_width", columns.len()),
+                    field("rows", &row_table),
+                    field("columns", &column_table),
+                ];
+                let mut printed = self.plain("bptq_resize_linear", "bptq_resize_linear", &fields);
+                let tables = [(row_table, rows), (column_table, columns)]
+                    .map(|(name, positions)| array("int32_t", &name, positions));
+                printed.constants.insert_str(0, &tables.concat());
+                printed
+            }
             IntOp::Pack => self.packing("bptq_pack_s8"),
             IntOp::Unpack => self.packing("bptq_unpack_s8"),
             IntOp::BatchMatMul { geometry, multiplier, clamp } => {

@@ -61,7 +61,7 @@ const fn parameter_bytes(op: &IntOp) -> usize {
     const PLANES_AND_WINDOW: usize = 12;
     const REQUANTIZE: usize = 8;
     4 * match op {
-        IntOp::Conv2d { .. } => PLANES_AND_WINDOW + 3 + REQUANTIZE,
+        IntOp::Conv2d { .. } | IntOp::TransposeConv2d { .. } => PLANES_AND_WINDOW + 3 + REQUANTIZE,
         IntOp::DepthwiseConv2d { .. } => PLANES_AND_WINDOW + 2 + REQUANTIZE,
         IntOp::FullyConnected { .. } => REQUANTIZE,
         IntOp::AveragePool { .. } | IntOp::MaxPool { .. } => PLANES_AND_WINDOW + 1,
@@ -81,7 +81,8 @@ const fn parameter_bytes(op: &IntOp) -> usize {
         | IntOp::Pack
         | IntOp::Unpack
         | IntOp::Reduce { .. }
-        | IntOp::TopK { .. } => 0,
+        | IntOp::TopK { .. }
+        | IntOp::ResizeLinear { .. } => 0,
         IntOp::Rearrange { .. } => 3 * MAX_AXES,
     }
 }

@@ -162,6 +162,18 @@ impl Printer<'_> {
                 ];
                 self.layer("conv2d", Some(("ConvGeometry", &fields)), &self.geometry(), weighted)
             }
+            IntOp::TransposeConv2d { geometry: g, weighted } => {
+                let fields = [
+                    field("input", pair(g.input)),
+                    field("output", pair(g.output)),
+                    field("in_channels", g.in_channels),
+                    field("out_channels", g.out_channels),
+                    field("groups", g.groups),
+                    window_field(g.window),
+                ];
+                let geometry = Some(("TransposeConvGeometry", &fields[..]));
+                self.layer("transpose_conv2d", geometry, &self.geometry(), weighted)
+            }
             IntOp::DepthwiseConv2d { geometry: g, weighted } => {
                 let fields = [
                     field("input", pair(g.input)),
@@ -237,6 +249,11 @@ impl Printer<'_> {
                 self.unary("transpose", &format!("{input:?}, {axes:?}"), String::new())
             }
             IntOp::Rearrange { first, axes } => self.rearrange(*first, axes),
+            IntOp::ResizeLinear { input, rows, columns } => {
+                let constants = array("ROWS", "u32", rows) + &array("COLUMNS", "u32", columns);
+                let own = format!("{input:?}, &nodes::{0}::ROWS, &nodes::{0}::COLUMNS", self.id);
+                self.unary("resize_linear", &own, constants)
+            }
             IntOp::Pack => self.unary("pack_nibbles", "", String::new()),
             IntOp::Unpack => self.unary("unpack_nibbles", "", String::new()),
             IntOp::BatchMatMul { geometry, multiplier, clamp } => {

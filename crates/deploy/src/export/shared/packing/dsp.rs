@@ -17,7 +17,8 @@ pub(crate) fn pack(op: &IntOp) -> Vec<u32> {
             pair_filters(weights, bits, *out_features, *in_features)
         }
         IntOp::DepthwiseConv2d { geometry, .. } => block_channels(weights, bits, geometry.channels),
-        weightless!() => Vec::new(),
+        // It runs on the portable kernels.
+        IntOp::TransposeConv2d { .. } | weightless!() => Vec::new(),
     }
 }
 

@@ -15,7 +15,8 @@ pub(crate) fn pack(op: &IntOp) -> Vec<u8> {
         IntOp::FullyConnected { in_features, .. } => pack_filters(weights, bits, *in_features),
         IntOp::DepthwiseConv2d { .. } if bits == 8 => weights.data.clone(),
         IntOp::DepthwiseConv2d { .. } => pack_filters(weights, bits, weights.len()),
-        weightless!() => Vec::new(),
+        // It runs on the portable kernels.
+        IntOp::TransposeConv2d { .. } | weightless!() => Vec::new(),
     }
 }
 
