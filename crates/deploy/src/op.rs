@@ -500,7 +500,8 @@ impl IntOp {
             | IntOp::Reduce { .. }
             | IntOp::Normalize { .. }
             | IntOp::TopK { .. }
-            | IntOp::Rearrange { .. } => 0,
+            | IntOp::Rearrange { .. }
+            | IntOp::ResizeLinear { .. } => 0,
         }
     }
 

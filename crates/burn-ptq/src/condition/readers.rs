@@ -97,7 +97,8 @@ pub(super) fn scales(node: &Node, accepts: impl Fn(Clamp) -> bool) -> bool {
         | Op::Reduce(_)
         | Op::Normalize(_)
         | Op::TopK(_)
-        | Op::Rearrange(_) => true,
+        | Op::Rearrange(_)
+        | Op::Dilate(_) => true,
     };
     op && node.clamp.is_none_or(accepts)
 }

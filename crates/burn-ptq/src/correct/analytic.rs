@@ -118,9 +118,8 @@ impl Expected {
             | Op::Permute(_)
             | Op::Concat(_)
             | Op::Rearrange(_)
-            | Op::Requantize(_) => {
-                Some(Self { mean: mean(&node.op), variance: variance(&node.op) })
-            }
+            | Op::Requantize(_)
+            | Op::Dilate(_) => Some(Self { mean: mean(&node.op), variance: variance(&node.op) }),
             Op::Pad(pad) => {
                 let constant = Op::from(Pad { value: 0.0, ..pad.clone() });
                 Some(Self { mean: mean(&node.op), variance: variance(&constant) })

@@ -229,6 +229,35 @@ impl Graph {
     pub fn node_macs(&self, node: &Node) -> usize {
         let inputs: Vec<&[usize]> =
             node.inputs.iter().map(|&i| self.value(i).shape.as_slice()).collect();
-        node.op.operator().macs(&inputs, &self.value(node.output).shape)
+        match self.dilation_of(node) {
+            // Zeros between the elements are not multiplied.
+            Some((dilate, op)) => {
+                let [_, height, width] = self.value(dilate.inputs[0]).dims();
+                height * width * op.weight.len()
+            }
+            None => node.op.operator().macs(&inputs, &self.value(node.output).shape),
+        }
+    }
+
+    /// What `node` computes, as users of ONNX know it.
+    pub fn op_name(&self, node: &Node) -> &'static str {
+        match self.dilation_of(node) {
+            Some(_) => "ConvTranspose",
+            None => node.op.operator().name(),
+        }
+    }
+
+    /// The node that spreads the input of the convolution `node`, which it alone reads: the two are a
+    /// transposed convolution.
+    pub(crate) fn dilation_of<'a>(&'a self, node: &'a Node) -> Option<(&'a Node, &'a ops::Conv2d)> {
+        let Op::Conv2d(conv) = &node.op else { return None };
+        let [input] = node.inputs[..] else { return None };
+        let dilate = &self.nodes[self.producer(input)?];
+        let plain = ops::Window::new(conv.window.kernel);
+        let fits = matches!(dilate.op, Op::Dilate(_))
+            && ops::Window { dilation: conv.window.dilation, ..plain } == conv.window
+            && !self.is_output(input)
+            && self.consumers(input).len() == 1;
+        fits.then_some((dilate, conv))
     }
 }

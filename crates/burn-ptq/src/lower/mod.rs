@@ -9,6 +9,7 @@
 mod ending;
 mod groups;
 mod matmul;
+mod transposed;
 mod view;
 mod weighted;
 mod window;
@@ -316,6 +317,7 @@ impl Lowering<'_> {
         let weights = quantized.weights[index].as_ref();
         match &node.op {
             Op::Conv2d(op) => self.conv2d(node, op, expect_weights(weights))?,
+            Op::Dilate(op) => self.dilate(node, op)?,
             Op::Linear(op) => self.linear(node, op, expect_weights(weights))?,
             Op::ChannelAffine(_) => self.channel_affine(node, expect_weights(weights))?,
             Op::Add(_) => {

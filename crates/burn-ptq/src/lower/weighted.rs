@@ -13,7 +13,7 @@ use crate::quant::QuantizedWeights;
 
 impl Lowering<'_> {
     /// Weights of `shape` in the program's order, of which place `i` holds float weight `source(i)`.
-    fn weighted(
+    pub(super) fn weighted(
         &self,
         node: &Node,
         quantized: &QuantizedWeights,
@@ -73,6 +73,9 @@ impl Lowering<'_> {
         op: &Conv2d,
         quantized: &QuantizedWeights,
     ) -> Result<(), LowerError> {
+        if self.transpose_conv2d(node, op, quantized)? {
+            return Ok(());
+        }
         let [channels, height, width] = self.graph.value(node.inputs[0]).dims();
         let [out, out_h, out_w] = self.graph.value(node.output).dims();
         let [_, per_group, kernel_h, kernel_w] = [0, 1, 2, 3].map(|i| op.weight.shape[i]);

@@ -65,7 +65,7 @@ pub(super) fn window(window: &ops::Window) -> Window {
     Window { kernel, stride, dilation, pad: begin }
 }
 
-fn int_pad(dims: [usize; 3], pad: &ops::Pad, value: i32) -> IntOp {
+pub(super) fn int_pad(dims: [usize; 3], pad: &ops::Pad, value: i32) -> IntOp {
     let [input, before, after] = [dims, pad.before, pad.after].map(|axes| HWC.map(|a| axes[a]));
     IntOp::Pad { input, before, after, value }
 }

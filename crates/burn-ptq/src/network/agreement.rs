@@ -72,11 +72,20 @@ pub fn compare_layers(
         let found = arranged(node.output).filter(|_| computed);
         let inputs: Option<Vec<Tensor<4>>> = (node.inputs.iter())
             .map(|&value| {
-                let grid = quantized.graph.activations[value.0].grid;
-                let reals: Vec<f32> =
-                    arranged(value)?.into_iter().map(|q| grid.dequantize(q)).collect();
-                let [a, b, c] = graph.value(value).dims();
-                Some(Tensor::from_data(TensorData::new(reals, [batch, a, b, c]), device))
+                let tensor = |value: ValueId| {
+                    let grid = quantized.graph.activations[value.0].grid;
+                    let reals: Vec<f32> =
+                        arranged(value)?.into_iter().map(|q| grid.dequantize(q)).collect();
+                    let [a, b, c] = graph.value(value).dims();
+                    Some(Tensor::from_data(TensorData::new(reals, [batch, a, b, c]), device))
+                };
+                // The program does not hold what a transposed convolution spreads.
+                match (graph.dilation_of(node), &quantized.layouts[value.0]) {
+                    (Some((dilate, _)), None) => {
+                        Some(dilate.op.operator().forward(&[tensor(dilate.inputs[0])?], &[]))
+                    }
+                    _ => tensor(value),
+                }
             })
             .collect();
         agreements.push(found.zip(inputs).map(|(found, inputs)| {

@@ -19,6 +19,12 @@ pub(crate) fn insert_requantize(mut graph: Graph, plan: BitPlan) -> (Graph, BitP
     free_fixed_grids(&mut graph, &mut bits);
     refine_means(&mut graph, &mut bits);
     unify(&graph, &mut bits);
+    // A transposed convolution stays one: what it spreads is converted before that.
+    for node in &graph.nodes {
+        if let Some((dilate, _)) = graph.dilation_of(node).filter(|_| bits[node.output.0] == 16) {
+            bits[dilate.output.0] = 16;
+        }
+    }
     let mut nodes = Vec::with_capacity(graph.nodes.len());
     let mut converted: HashMap<ValueId, ValueId> = HashMap::new();
     for mut node in std::mem::take(&mut graph.nodes) {

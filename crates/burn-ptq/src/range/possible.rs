@@ -62,6 +62,7 @@ pub(crate) fn possible(node: &Node, inputs: &[Range]) -> Range {
             hull(ends.into_iter().map(|x| f64::from(op.function.apply(x as f32))))
         }
         Op::Clip(op) => bounded(op.bounds, low, high),
+        Op::Dilate(_) => (low.min(0.0), high.max(0.0)),
         Op::Pad(op) => (low.min(op.value.into()), high.max(op.value.into())),
         Op::Softmax(_) => (0.0, 1.0),
         Op::LogSoftmax(_) => (-16.0, 0.0),
@@ -122,7 +123,8 @@ pub(crate) fn smallest_scale(node: &Node, inputs: &[Grid]) -> f64 {
         | Op::Softmax(_)
         | Op::LogSoftmax(_)
         | Op::TopK(_)
-        | Op::Rearrange(_) => 0.0,
+        | Op::Rearrange(_)
+        | Op::Dilate(_) => 0.0,
     };
     smallest.max(largest / LARGEST_RESULT)
 }

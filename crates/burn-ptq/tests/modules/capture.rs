@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use burn::module::{Module, Param};
 use burn::nn::attention::{MhaInput, MultiHeadAttentionConfig};
-use burn::nn::conv::{Conv1d, Conv1dConfig, Conv2d, Conv2dConfig};
+use burn::nn::conv::{
+    Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, ConvTranspose1d, ConvTranspose1dConfig,
+    ConvTranspose2d, ConvTranspose2dConfig,
+};
 use burn::nn::gru::{Gru, GruConfig};
 use burn::nn::pool::{
     AdaptiveAvgPool2dConfig, AvgPool1dConfig, AvgPool2dConfig, MaxPool1dConfig, MaxPool2dConfig,
@@ -249,6 +252,26 @@ fn convolutions_keep_their_options() {
     }
     let conv: Conv1d = Conv1dConfig::new(4, 6, 3).with_stride(2).init(&device);
     check("conv1d", &conv, [2, 4, 15], |c, x: Tensor<3>| c.forward(x));
+}
+
+#[test]
+fn transposed_convolutions_keep_their_options() {
+    let device = Device::flex();
+    let config = || ConvTranspose2dConfig::new([4, 6], [3, 2]).with_stride([2, 3]);
+    let grouped = config().with_groups(2).with_padding([1, 0]).with_padding_out([1, 2]);
+    for (what, config) in [
+        ("strides", config()),
+        ("padding and groups", grouped),
+        ("dilation", config().with_dilation([2, 1])),
+        ("no bias", config().with_bias(false)),
+    ] {
+        let conv: ConvTranspose2d = config.init(&device);
+        let graph = check(what, &conv, [3, 4, 5, 4], ConvTranspose2d::forward);
+        assert_eq!(graph.op_name(graph.nodes.last().unwrap()), "ConvTranspose");
+    }
+    let config = ConvTranspose1dConfig::new([4, 3], 3).with_stride(2).with_padding(1);
+    let conv: ConvTranspose1d = config.init(&device);
+    check("1-D", &conv, [3, 4, 7], ConvTranspose1d::forward);
 }
 
 #[test]

@@ -1175,9 +1175,50 @@ def assets(folder):
         judge(f"asset_{name}", model, x.reshape(len(x), *want))
 
 
+def transposed_convolutions():
+    def up(name, shape, weight, bias=None, opset=13, **attributes):
+        constants = {"w": weight} | ({} if bias is None else {"b": bias})
+        case(name, [node("ConvTranspose", ["x", *constants], **attributes)], shape, constants, opset)
+
+    up("up2d", (3, 5, 4), rand(3, 4, 3, 3), rand(4))
+    up("up2d_strides", (3, 5, 4), rand(3, 4, 3, 2), rand(4), strides=[2, 3])
+    up("up2d_unet", (6, 4, 4), rand(6, 3, 2, 2), rand(3), strides=[2, 2])
+    up("up2d_pads", (2, 5, 6), rand(2, 3, 4, 3), strides=[2, 2], pads=[1, 0, 2, 1])
+    up("up2d_cropped", (2, 5, 6), rand(2, 3, 3, 3), strides=[1, 2], pads=[3, 4, 2, 3])
+    up("up2d_cropped_behind", (2, 5, 6), rand(2, 3, 3, 3), strides=[1, 1], pads=[2, 1, 3, 1])
+    up("up2d_output_padding", (2, 4, 5), rand(2, 3, 3, 3), rand(3), strides=[2, 3],
+       pads=[1, 1, 1, 1], output_padding=[1, 2])
+    up("up2d_dilations", (2, 4, 5), rand(2, 3, 3, 2), strides=[3, 2], dilations=[2, 3])
+    up("up2d_dilations_common", (2, 4, 5), rand(2, 3, 4, 3), strides=[2, 4], dilations=[4, 2],
+       pads=[2, 1, 0, 3])
+    up("up2d_groups", (6, 4, 5), rand(6, 2, 3, 3), rand(6), strides=[2, 2], group=3)
+    up("up2d_depthwise", (4, 4, 5), rand(4, 1, 3, 3), rand(4), strides=[2, 2], group=4,
+       pads=[1, 1, 1, 1], output_padding=[1, 1])
+    up("up2d_depthwise_multiplier", (3, 4, 5), rand(3, 2, 2, 3), strides=[2, 1], group=3)
+    up("up2d_stride_above_kernel", (2, 3, 4), rand(2, 3, 1, 2), rand(3), strides=[3, 4])
+    for pad in ("SAME_UPPER", "SAME_LOWER", "VALID"):
+        up(f"up2d_{pad.lower()}", (2, 4, 5), rand(2, 3, 4, 3), rand(3), strides=[2, 2], auto_pad=pad)
+        up(f"up2d_output_shape_{pad.lower()}", (2, 4, 5), rand(2, 3, 4, 4), rand(3), strides=[2, 2],
+           auto_pad=pad, output_shape=[9, 9])
+    up("up2d_output_shape", (2, 3, 3), rand(2, 3, 3, 3), rand(3), strides=[3, 2],
+       output_shape=[10, 8])
+    up("up2d_kernel_shape", (2, 3, 3), rand(2, 3, 3, 2), opset=11, kernel_shape=[3, 2],
+       strides=[2, 2])
+    up("up1d", (3, 9), rand(3, 4, 3), rand(4))
+    up("up1d_strides", (3, 9), rand(3, 4, 4), rand(4), strides=[2], pads=[1, 1])
+    up("up1d_everything", (4, 7), rand(4, 3, 3), rand(6), strides=[3], dilations=[2], group=2,
+       pads=[2, 1], output_padding=[2], opset=11)
+    case("up2d_batch_norm",
+         [node("ConvTranspose", ["x", "w"], "t", strides=[2, 2]),
+          node("BatchNormalization", ["t", "g", "b", "m", "v"], "u"), node("Relu", ["u"])],
+         (3, 4, 4), {"w": rand(3, 4, 2, 2), "g": rand(4), "b": rand(4), "m": rand(4),
+                     "v": rand(4, low=0.5, high=2.0)}, opset=15)
+
+
 for family in (convolutions, fully_connected, normalizations, activations, arithmetic, pools,
                layouts, storage, foldings, files, networks, products, reductions,
-               groups, pieces, einsums, axes_beyond_three, movements, resizes):
+               groups, pieces, einsums, axes_beyond_three, movements, resizes,
+               transposed_convolutions):
     family()
 if len(sys.argv) > 2:
     assets(pathlib.Path(sys.argv[2]))

@@ -19,7 +19,7 @@ fn what_stands_behind_a_refused_node_is_told_too() {
 
     // The file says what shape others have.
     let nodes = vec![
-        node("ConvTranspose", &["x", "w"], &["a"], vec![]),
+        node("GridSample", &["x", "w"], &["a"], vec![]),
         node("Conv", &["a", "w"], &["y"], vec![]),
     ];
     let mut upsampled = model(&[3, 8, 8], nodes, vec![weights("w", &[3, 2, 3, 3])]);

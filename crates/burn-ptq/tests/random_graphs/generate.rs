@@ -215,8 +215,50 @@ impl Builder {
                 self.push("Gemm", &[&x, &w, &b], attributes, vec![out])
             }
             _ if self.random.once_in(8) => self.matmul((x, shape)),
+            _ if self.random.once_in(6) && shape[1..].iter().all(|&extent| extent <= 9) => {
+                self.transposed((x, shape))
+            }
             _ => self.convolution((x, shape)),
         }
+    }
+
+    fn transposed(&mut self, (x, shape): Named) -> Named {
+        let (channels, spatial) = (shape[0], shape[1..].to_vec());
+        let groups = if self.random.once_in(3) { channels } else { 1 };
+        let of_group = self.random.within(1, if groups > 2 { 2 } else { 4 });
+        let (mut dims, mut result) = (vec![channels, of_group], vec![groups * of_group]);
+        let (mut kernels, mut strides, mut dilations) = (vec![], vec![], vec![]);
+        let (mut begins, mut ends, mut extra) = (vec![], vec![], vec![]);
+        for &extent in &spatial {
+            let (kernel, stride) = (self.random.within(1, 4), self.random.within(1, 2));
+            let dilation = if self.random.once_in(6) { 2 } else { 1 };
+            let reach = (kernel - 1) * dilation + 1;
+            let full = (extent - 1) * stride + reach;
+            // Something is left.
+            let most = (reach / 2).min((full - 1) / 2);
+            let pads = [self.random.within(0, most), self.random.within(0, most)];
+            let padding = self.random.within(0, stride - 1);
+            result.push(full + padding - pads[0] - pads[1]);
+            dims.push(kernel);
+            kernels.push(kernel as i64);
+            strides.push(stride as i64);
+            dilations.push(dilation as i64);
+            begins.push(pads[0] as i64);
+            ends.push(pads[1] as i64);
+            extra.push(padding as i64);
+        }
+        let (w, b) = (self.weights(&dims), self.bias(result[0]));
+        begins.extend(ends);
+        let attributes = vec![
+            ints("kernel_shape", &kernels),
+            ints("strides", &strides),
+            ints("dilations", &dilations),
+            ints("pads", &begins),
+            ints("output_padding", &extra),
+            int("group", groups as i64),
+        ];
+        let y = self.push("ConvTranspose", &[&x, &w, &b], attributes, result);
+        if self.random.once_in(3) { self.batch_norm(y) } else { y }
     }
 
     fn matmul(&mut self, (x, mut shape): Named) -> Named {

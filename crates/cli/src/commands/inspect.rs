@@ -76,7 +76,7 @@ fn float(args: &Inspect) -> anyhow::Result<Inspected> {
     let layers: Vec<Layer> = (graph.nodes.iter())
         .map(|node| Layer {
             name: node.name.clone(),
-            op: node.op.operator().name().into(),
+            op: graph.op_name(node).into(),
             output_shape: graph.value(node.output).shape.clone(),
             weight_bits: None,
             activation_bits: None,

@@ -14,6 +14,7 @@ mod channel_affine;
 mod clip;
 mod concat;
 mod conv2d;
+mod dilate;
 mod linear;
 mod log_softmax;
 mod mat_mul;
@@ -37,6 +38,7 @@ pub use channel_affine::{BatchNormStatistics, ChannelAffine};
 pub use clip::Clip;
 pub use concat::Concat;
 pub use conv2d::Conv2d;
+pub use dilate::Dilate;
 pub use linear::Linear;
 pub use log_softmax::LogSoftmax;
 pub use mat_mul::MatMul;
@@ -143,7 +145,7 @@ macro_rules! ops {
 ops! {
     Conv2d, Linear, ChannelAffine, Add, Mul, AveragePool, MaxPool, Clip, Unary, Reshape, Permute,
     Concat, Pad, Requantize, Softmax, LogSoftmax, MatMul, Reduce,
-    Normalize, TopK, Rearrange,
+    Dilate, Normalize, Rearrange, TopK,
 }
 
 impl Op {
@@ -175,7 +177,8 @@ impl Op {
             | Op::MatMul(_)
             | Op::Reduce(_)
             | Op::Normalize(_)
-            | Op::TopK(_) => false,
+            | Op::TopK(_)
+            | Op::Dilate(_) => false,
         }
     }
 
@@ -203,7 +206,8 @@ impl Op {
             | Op::MatMul(_)
             | Op::Reduce(_)
             | Op::Normalize(_)
-            | Op::TopK(_) => false,
+            | Op::TopK(_)
+            | Op::Dilate(_) => false,
         }
     }
 
@@ -236,7 +240,8 @@ impl Op {
             | Op::Reduce(_)
             | Op::Normalize(_)
             | Op::TopK(_)
-            | Op::Rearrange(_) => None,
+            | Op::Rearrange(_)
+            | Op::Dilate(_) => None,
         }
     }
 
@@ -263,7 +268,8 @@ impl Op {
             | Op::Reduce(_)
             | Op::Normalize(_)
             | Op::TopK(_)
-            | Op::Rearrange(_) => None,
+            | Op::Rearrange(_)
+            | Op::Dilate(_) => None,
         }
     }
 }

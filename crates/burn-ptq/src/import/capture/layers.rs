@@ -12,7 +12,7 @@ use burn::backend::ir::{OperationIr, TensorId};
 /// The types of layers with parameters that are not supported.
 const UNSUPPORTED: &str = "Lstm BiLstm Gru BiGru Rnn BiRnn CrossAttention \
     TransformerDecoder RotaryEncoding Embedding \
-    ConvTranspose1d ConvTranspose2d ConvTranspose3d Conv3d DeformConv2d PRelu SwiGlu";
+    ConvTranspose3d Conv3d DeformConv2d PRelu SwiGlu";
 
 /// A layer that is not supported.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -31,6 +31,8 @@ macro_rules! operations {
 operations! {
     Conv1d, "nn::conv::Conv1d", "Conv", "any";
     Conv2d, "nn::conv::Conv2d", "Conv", "any";
+    ConvTranspose1d, "nn::conv::ConvTranspose1d", "ConvTranspose", "any";
+    ConvTranspose2d, "nn::conv::ConvTranspose2d", "ConvTranspose", "any";
     Linear, "nn::Linear", "Gemm", "any";
     LinearProduct, "nn::Linear on three and four axes, or without a bias", "MatMul", "any";
     LinearSum, "the bias of nn::Linear on three and four axes", "Add", "any";

@@ -227,6 +227,26 @@ fn layer(operation: &Layer) -> Option<Translation<'_>> {
                 &o.out,
             )
         }
+        Layer::ConvTranspose1d(o) => {
+            let (inputs, how) = ([Some(&o.x), Some(&o.weight), o.bias.as_ref()], &o.options);
+            conv_transpose(
+                Operation::ConvTranspose1d,
+                inputs,
+                [how.stride, how.padding, how.padding_out, how.dilation],
+                how.groups,
+                &o.out,
+            )
+        }
+        Layer::ConvTranspose2d(o) => {
+            let (inputs, how) = ([Some(&o.x), Some(&o.weight), o.bias.as_ref()], &o.options);
+            conv_transpose(
+                Operation::ConvTranspose2d,
+                inputs,
+                [how.stride, how.padding, how.padding_out, how.dilation],
+                how.groups,
+                &o.out,
+            )
+        }
         Layer::Linear(o) => match &o.bias {
             Some(bias) => {
                 simple(Operation::Linear, [Tensor(&o.x), Tensor(&o.weight), Tensor(bias)], &o.out)
@@ -304,6 +324,24 @@ fn conv<'a, const D: usize>(
     let attributes = vec![
         ints("strides", stride),
         ints("pads", around(padding)),
+        ints("dilations", dilation),
+        int("group", groups),
+    ];
+    let inputs = inputs.into_iter().flatten().map(Tensor).collect();
+    Translation { operation, inputs, attributes, output }
+}
+
+fn conv_transpose<'a, const D: usize>(
+    operation: Operation,
+    inputs: [Option<&'a TensorIr>; 3],
+    [stride, padding, padding_out, dilation]: [[usize; D]; 4],
+    groups: usize,
+    output: &'a TensorIr,
+) -> Translation<'a> {
+    let attributes = vec![
+        ints("strides", stride),
+        ints("pads", [padding, padding].concat()),
+        ints("output_padding", padding_out),
         ints("dilations", dilation),
         int("group", groups),
     ];

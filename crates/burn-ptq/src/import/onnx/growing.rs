@@ -112,7 +112,7 @@ impl Importer<'_> {
         inputs: &[ValueId],
     ) -> Result<ValueId, Refusal> {
         let hint = match op {
-            Op::Conv2d(_) | Op::AveragePool(_) | Op::MaxPool(_) => {
+            Op::Conv2d(_) | Op::Dilate(_) | Op::AveragePool(_) | Op::MaxPool(_) => {
                 "check its kernel_shape, strides and pads, and check the shapes in front of the node"
             }
             _ => "check the shapes in front of the node",

@@ -17,6 +17,7 @@ mod pooling;
 mod reduce;
 mod resize;
 mod shape;
+mod transposed;
 mod unsupported;
 mod window;
 
@@ -95,6 +96,12 @@ pub(super) const OPERATORS: &[Operator] = &[
         "over one or two axes, with constant weights; any stride, dilation, padding and groups",
     ),
     operator("DepthToSpace", 28, blocks::depth_to_space, "of images"),
+    operator(
+        "ConvTranspose",
+        22,
+        transposed::conv_transpose,
+        "over one or two axes, with constant weights; any stride, dilation, padding and groups",
+    ),
     operator("Div", 14, arithmetic::div, "by a constant, as for Add"),
     operator("Dropout", 22, normalization::dropout, "for inference, where it does nothing"),
     operator(

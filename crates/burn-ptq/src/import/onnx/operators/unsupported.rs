@@ -24,7 +24,7 @@ const FAMILIES: &[(&str, &str)] = &[
         "leave random numbers to training; of a Burn module capture `module.valid()`",
     ),
     (
-        "ConvTranspose ConvTranspose1d ConvTranspose2d ConvTranspose3d \
+        "ConvTranspose3d \
          Interpolate Interpolate1d Interpolate2d GridSample GridSample2d PixelShuffle",
         "upsampling has no integer kernel: cut the model before it",
     ),

@@ -19,7 +19,16 @@ pub(super) struct Sliding {
 /// The extents behind the channels, which a window walks over.
 pub(super) fn spatial_extents(sample: &[usize]) -> Result<&[usize], Refusal> {
     match sample {
-        [_, spatial @ ..] if !spatial.is_empty() => Ok(spatial),
+        [_, spatial @ ..] if (1..=2).contains(&spatial.len()) => Ok(spatial),
+        [_, spatial @ ..] if spatial.len() > 2 => Err(Refusal::new(
+            format!(
+                "it works over the {} axes behind the channels of samples of {sample:?}, expected one \
+                 or two",
+                spatial.len()
+            ),
+            "only 1-D and 2-D windows are supported: cut volumes into slices, or cut the model before \
+             it",
+        )),
         _ => Err(Refusal::new(
             format!(
                 "expected samples of [channels, height, width] or [channels, length], found {sample:?}"
