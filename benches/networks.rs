@@ -36,7 +36,8 @@ fn main() {
     );
 
     let input = ModelInput::of_graph(&quantized.float, &task.input).expect("settings that fit");
-    let path = task.calibration.as_deref().expect("calibration samples");
+    let path =
+        task.calibration.as_ref().and_then(|paths| paths.single()).expect("calibration samples");
     let samples = Samples::open(path, &input).expect("calibration samples are readable");
     let mut batches = samples.batches(32, None).expect("samples");
     let batch = batches.next().expect("a batch").expect("clean samples");

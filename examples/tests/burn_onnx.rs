@@ -18,7 +18,8 @@ use burn_ptq_examples::training::demo;
 /// Quantizes, and forgets what things are called.
 fn program(task: &Task, graph: Graph) -> (Program, Placement) {
     let input = ModelInput::of_graph(&graph, &task.input).unwrap();
-    let samples = Samples::open(task.calibration.as_ref().unwrap(), &input).unwrap();
+    let samples =
+        Samples::open(task.calibration.as_ref().unwrap().single().unwrap(), &input).unwrap();
     let batches = samples.batches(32, Some(128)).unwrap();
     let quantizer = Quantizer::new(Recipe::preset("w4a8").unwrap());
     let quantized = quantizer.quantize_samples(graph, batches, None, &|_| true).unwrap();

@@ -1,6 +1,7 @@
 //! The arguments, exactly as typed.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use burn_ptq::import::onnx::InputShape;
 use burn_ptq_eval::input::Layout;
@@ -105,9 +106,15 @@ pub(crate) struct Quantize {
     #[command(flatten)]
     pub data: Data,
     /// Calibration samples: .npy, .npz (X.npz:NAME selects one of several arrays), .csv (one sample per
-    /// row), or a folder of .png, .jpg or .wav files. The first axis of an array counts the samples.
-    #[arg(long, value_name = "X.npy", required_unless_present_any = ["task", "recipe", "data_free"])]
-    pub calib: Option<PathBuf>,
+    /// row), or a folder of .png, .jpg or .wav files. The first axis of an array counts the samples. A model
+    /// with several inputs takes INPUT=X.npy for each of them, or one .npz with an array of each input's
+    /// name, a folder with a file or folder of each name, or a .csv with columns INPUT.0, INPUT.1, ..
+    #[arg(
+        long,
+        value_name = "[INPUT=]X.npy",
+        required_unless_present_any = ["task", "recipe", "data_free"]
+    )]
+    pub calib: Vec<PathBuf>,
     /// Calibrate without samples, on inputs synthesized from the model's batch normalization.
     #[arg(long, conflicts_with = "calib")]
     pub data_free: bool,
@@ -178,8 +185,11 @@ pub(crate) struct Data {
     pub task: Option<PathBuf>,
     /// Evaluation samples, in any form that --calib accepts. A folder with one subfolder per class, or a
     /// .csv with a 'label' column, includes the labels.
-    #[arg(long, value_name = "X.npy")]
-    pub eval: Option<PathBuf>,
+    #[arg(long, value_name = "[INPUT=]X.npy")]
+    pub eval: Vec<PathBuf>,
+    /// The output that the metric judges, of a model with several.
+    #[arg(long, value_name = "NAME")]
+    pub output: Option<String>,
     /// Labels: one class per sample, one-hot, or several of 0 and 1; or regression targets in the shape
     /// of the outputs. Accepts .npy, .npz (Y.npz:NAME), .csv (Y.csv:COLUMN), or .txt with one label per
     /// line.
@@ -199,15 +209,16 @@ pub(crate) struct Data {
     /// The class axis of the output, if its shape and that of the labels leave it ambiguous.
     #[arg(long, value_name = "first|last", value_parser = class_axis)]
     pub class_axis: Option<ClassAxis>,
-    /// Multiply raw input values by this factor, such as 0.00392157 for pixels from 0 to 1.
-    #[arg(long, value_name = "F", allow_negative_numbers = true)]
-    pub input_scale: Option<f32>,
+    /// Multiply raw input values by this factor, such as 0.00392157 for pixels from 0 to 1. Of several
+    /// inputs, give the one that is meant, here and in the next flags.
+    #[arg(long, value_name = "[INPUT=]F", allow_negative_numbers = true)]
+    pub input_scale: Vec<Named<f32>>,
     /// Subtract this mean from the scaled values: one number, or one per channel.
-    #[arg(long, value_name = "F,..", value_delimiter = ',', allow_negative_numbers = true)]
-    pub input_mean: Vec<f32>,
+    #[arg(long, value_name = "[INPUT=]F,..", allow_negative_numbers = true)]
+    pub input_mean: Vec<Named<Numbers>>,
     /// Then divide by this standard deviation: one number, or one per channel.
-    #[arg(long, value_name = "F,..", value_delimiter = ',')]
-    pub input_std: Vec<f32>,
+    #[arg(long, value_name = "[INPUT=]F,..")]
+    pub input_std: Vec<Named<Numbers>>,
     /// Where samples have their channels: nchw for first, nhwc for last; by default as in the model's
     /// input. A row of a .csv is such a sample, flattened; images need no layout.
     #[arg(long)]
@@ -226,6 +237,38 @@ pub(crate) struct Data {
     /// The shape of an input with dynamic dimensions, starting with the batch.
     #[arg(long, value_name = "[INPUT=]1x3x96x96")]
     pub shape: Vec<InputShape>,
+}
+
+/// A value for the input of a name, or for the only one.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Named<T> {
+    pub name: Option<String>,
+    pub value: T,
+}
+
+impl<T: FromStr<Err: std::fmt::Display>> FromStr for Named<T> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, value) = match text.rsplit_once('=') {
+            Some((name, value)) => (Some(name.to_owned()), value),
+            None => (None, text),
+        };
+        let value = value.parse().map_err(|error: T::Err| error.to_string())?;
+        Ok(Self { name, value })
+    }
+}
+
+/// Numbers with commas between them.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Numbers(pub Vec<f32>);
+
+impl FromStr for Numbers {
+    type Err = std::num::ParseFloatError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.split(',').map(|number| number.trim().parse()).collect::<Result<_, _>>().map(Self)
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

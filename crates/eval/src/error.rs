@@ -2,10 +2,10 @@
 
 use burn_ptq::Cancelled;
 use burn_ptq_deploy::output::OutputError;
-use burn_ptq_deploy::preprocess::PreprocessingError;
 use burn_ptq_deploy::run::InputSizeError;
 
 use crate::data::DataError;
+use crate::input::InputError;
 use crate::metric::{ChoiceError, MetricError};
 use crate::task::TaskError;
 
@@ -25,9 +25,9 @@ pub enum Error {
     /// Something that the metric needs is missing or does not fit.
     #[error(transparent)]
     Metric(#[from] MetricError),
-    /// Settings of the input do not fit the model.
+    /// Settings of inputs do not fit the model.
     #[error(transparent)]
-    Preprocessing(#[from] PreprocessingError),
+    Input(#[from] InputError),
     /// The number of class names fits no output.
     #[error(
         "{found} class names were given, but the model's output '{output}' has shape {shape:?}; give one \

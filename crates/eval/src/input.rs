@@ -1,5 +1,7 @@
 //! How raw data become a model's input: what is configured, and what follows from the model.
 
+use std::collections::BTreeMap;
+
 use burn_ptq::graph::{Graph, Op, ValueId};
 use burn_ptq::warning::Warning;
 use burn_ptq_deploy::preprocess::{DataLayout, Preprocessing, PreprocessingError};
@@ -34,8 +36,57 @@ pub struct InputSettings {
     pub window_frames: Option<usize>,
     /// Frames from the beginning of one window to that of the next; 1 if left out.
     pub window_step: Option<usize>,
-    /// The names of the classes, in the order of the model's outputs.
+    /// The names of the classes, in the order of the output's elements.
     pub classes: Vec<String>,
+    /// For models with several inputs, by name.
+    pub inputs: BTreeMap<String, NamedInput>,
+}
+
+/// What a task or flags say about the raw samples of one of several inputs.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct NamedInput {
+    /// Multiplies raw elements.
+    pub scale: Option<f32>,
+    /// The mean of scaled elements, for all channels or for each.
+    pub mean: Option<Vec<f32>>,
+    /// The standard deviation of scaled elements, for all channels or for each.
+    pub std: Option<Vec<f32>>,
+    /// The order of the axes; the model's if left out.
+    pub layout: Option<Layout>,
+}
+
+/// Settings of inputs that do not fit a model.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InputError {
+    /// The settings of an input do not fit it.
+    #[error("{}{source}", if name.is_empty() { String::new() } else { format!("input '{name}': ") })]
+    Preprocessing {
+        /// The input, if there are several.
+        name: String,
+        /// What is wrong.
+        source: PreprocessingError,
+    },
+    /// No input has the name.
+    #[error("settings for the input '{found}', but the model's inputs are {known:?}")]
+    Unknown {
+        /// The name.
+        found: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+    /// Settings of no particular input, of which there are several.
+    #[error(
+        "the model has {} inputs, {known:?}: say which one is scaled, with --input-scale NAME=F (and the like \
+         for --input-mean, --input-std) or [inputs.NAME] in task.toml",
+        known.len()
+    )]
+    Several {
+        /// The names that there are.
+        known: Vec<String>,
+    },
 }
 
 /// A model's input, and how raw samples become it.
@@ -65,33 +116,65 @@ impl ModelInput {
         }
     }
 
-    /// The input of a float network.
+    /// The input of a float network with one.
     ///
     /// # Errors
-    /// If the settings do not fit it.
-    pub fn of_graph(graph: &Graph, settings: &InputSettings) -> Result<Self, PreprocessingError> {
-        let value = graph.value(graph.input());
-        let mut input = Self::new(&value.name, &value.shape);
-        input.preprocessing.channel_axis = channel_axis(graph);
-        input.apply(settings)?;
-        Ok(input)
+    /// If the settings do not fit it, or there are several.
+    pub fn of_graph(graph: &Graph, settings: &InputSettings) -> Result<Self, InputError> {
+        let mut inputs = Self::all_of_graph(graph, settings)?;
+        if inputs.len() > 1 {
+            return Err(InputError::Several { known: names(&inputs) });
+        }
+        Ok(inputs.remove(0))
     }
 
-    /// The input of an integer program, which records how raw samples become it; settings that say
-    /// something else win, with a warning each.
+    /// The inputs of a float network.
     ///
     /// # Errors
-    /// If the settings do not fit it.
-    pub fn of_program(
+    /// If the settings do not fit them.
+    pub fn all_of_graph(graph: &Graph, settings: &InputSettings) -> Result<Vec<Self>, InputError> {
+        let input = |&id: &ValueId| {
+            let value = graph.value(id);
+            let mut input = Self::new(&value.name, &value.shape);
+            input.preprocessing.channel_axis = channel_axis_of(graph, id).unwrap_or(0);
+            input
+        };
+        let mut inputs: Vec<Self> = graph.inputs.iter().map(input).collect();
+        apply_to_all(&mut inputs, settings)?;
+        Ok(inputs)
+    }
+
+    /// The inputs of an integer program, which records how raw samples become them, and the classes of
+    /// its output `output`; settings that say something else win, with a warning each.
+    ///
+    /// # Errors
+    /// If the settings do not fit them.
+    pub fn all_of_program(
         program: &Program,
+        output: usize,
         settings: &InputSettings,
-    ) -> Result<(Self, Vec<Warning>), PreprocessingError> {
-        let mut input = Self::new(&program.inputs[0].name, &program.inputs[0].border.source_shape);
-        input.preprocessing = program.inputs[0].preprocessing.clone();
-        input.classes.clone_from(&program.outputs[0].classes);
-        let recorded = input.clone();
-        input.apply(settings)?;
-        let (was, is) = (&recorded.preprocessing, &input.preprocessing);
+    ) -> Result<(Vec<Self>, Vec<Warning>), InputError> {
+        let input = |input: &burn_ptq_deploy::program::Input| {
+            let mut own = Self::new(&input.name, &input.border.source_shape);
+            own.preprocessing = input.preprocessing.clone();
+            own
+        };
+        let mut inputs: Vec<Self> = program.inputs.iter().map(input).collect();
+        if let Some(output) = program.outputs.get(output) {
+            inputs.iter_mut().for_each(|input| input.classes.clone_from(&output.classes));
+        }
+        let recorded = inputs.clone();
+        apply_to_all(&mut inputs, settings)?;
+        let several = inputs.len() > 1;
+        let pairs = recorded.iter().zip(&inputs);
+        let warnings = pairs.flat_map(|(was, is)| is.overrides(was, several)).collect();
+        Ok((inputs, warnings))
+    }
+
+    /// Warnings of settings that differ from those that a program records.
+    fn overrides(&self, recorded: &Self, several: bool) -> Vec<Warning> {
+        let (was, is) = (&recorded.preprocessing, &self.preprocessing);
+        let of = if several { format!(" of the input '{}'", self.name) } else { String::new() };
         let unrecorded = Preprocessing { channel_axis: was.channel_axis, ..Default::default() };
         let mut warnings = Vec::new();
         // A program that was made of tensors records nothing.
@@ -100,7 +183,7 @@ impl ModelInput {
                 if was != is {
                     warnings.push(Warning::new(
                         "preprocessing-overridden",
-                        format!("{what} is {is}, but the model was calibrated with {was}"),
+                        format!("{what}{of} is {is}, but the model was calibrated with {was}"),
                         "leave the setting out unless the data are stored in another way",
                     ));
                 }
@@ -112,7 +195,7 @@ impl ModelInput {
             let frames = |frames: Option<usize>| frames.map_or("none".into(), |n| n.to_string());
             compare("the window", frames(was.window_frames), frames(is.window_frames));
         }
-        Ok((input, warnings))
+        warnings
     }
 
     /// Overrides what settings say.
@@ -150,6 +233,40 @@ impl ModelInput {
         }
         self.preprocessing.check(&self.shape)
     }
+}
+
+/// Overrides what settings say of all inputs, or of the only one.
+fn apply_to_all(inputs: &mut [ModelInput], settings: &InputSettings) -> Result<(), InputError> {
+    let known = names(inputs);
+    for name in settings.inputs.keys() {
+        if !known.contains(name) {
+            return Err(InputError::Unknown { found: name.clone(), known });
+        }
+    }
+    let several = inputs.len() > 1;
+    let bare = settings.scale.is_some()
+        || settings.mean.is_some()
+        || settings.std.is_some()
+        || settings.layout.is_some();
+    if several && bare {
+        return Err(InputError::Several { known });
+    }
+    for input in inputs {
+        let mut own = InputSettings { inputs: BTreeMap::new(), ..settings.clone() };
+        if let Some(named) = settings.inputs.get(&input.name) {
+            own.scale = named.scale.or(own.scale);
+            own.mean = named.mean.clone().or(own.mean);
+            own.std = named.std.clone().or(own.std);
+            own.layout = named.layout.or(own.layout);
+        }
+        let name = if several { input.name.clone() } else { String::new() };
+        input.apply(&own).map_err(|source| InputError::Preprocessing { name, source })?;
+    }
+    Ok(())
+}
+
+fn names(inputs: &[ModelInput]) -> Vec<String> {
+    inputs.iter().map(|input| input.name.clone()).collect()
 }
 
 /// The axis of the input sample that channels lie along: the one that becomes the first axis where the

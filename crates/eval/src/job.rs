@@ -26,7 +26,9 @@ use crate::evaluate::{
 use crate::explain;
 use crate::metric::{Judgement, Metric};
 use crate::opened::{OpenTask, is_data_free};
-use crate::report::{ExplainReport, ExportedSize, LayerReport, Report, SCHEMA_VERSION};
+use crate::report::{
+    ExplainReport, ExportedSize, InputReport, LayerReport, OutputReport, Report, SCHEMA_VERSION,
+};
 use crate::sampling_error::standard_error;
 use crate::spread::Spread;
 use crate::task::Task;
@@ -149,7 +151,10 @@ fn begin(job: &Job, opened: &OpenTask, quantized: &Quantized) -> Result<Report, 
         macs: 0,
         layers: Vec::new(),
         preprocessing: quantized.program.inputs[0].preprocessing.clone(),
-        classes: opened.input.classes.clone(),
+        inputs: quantized.program.inputs.iter().map(InputReport::new).collect(),
+        outputs: outputs(quantized),
+        output: opened.evaluation.as_ref().and_then(|_| opened.output.clone()),
+        classes: opened.classes().to_vec(),
         notes: opened.notes.clone(),
         sqnr_on: quantized.noise.on,
         sqnr_samples: quantized.noise.inputs.count,
@@ -161,6 +166,20 @@ fn begin(job: &Job, opened: &OpenTask, quantized: &Quantized) -> Result<Report, 
         report.seconds.insert(stage.into(), seconds);
     }
     Ok(report)
+}
+
+/// What is known of each output, with the noise of its value.
+fn outputs(quantized: &Quantized) -> Vec<OutputReport> {
+    let (program, graph) = (&quantized.program, &quantized.graph.graph);
+    let pairs = program.outputs.iter().zip(&graph.outputs);
+    pairs
+        .map(|(output, &id)| OutputReport {
+            name: output.name.clone(),
+            shape: output.border.source_shape.clone(),
+            bits: program.output_tensor(output).bits,
+            sqnr_db: quantized.noise.sqnr_db(id),
+        })
+        .collect()
 }
 
 /// Judges the float, the simulated and the integer network, and gathers what checks look at.
@@ -195,7 +214,7 @@ fn judge(
         predict(samples)
     })?;
     drop(predict);
-    report.record(&float, &simulated, &integer, &quantized.program.outputs[0].classes);
+    report.record(&float, &simulated, &integer, evaluation.classes_of(&quantized.program));
     let mut facts = EvaluationFacts::new(evaluation, Some(&float), Some(&integer));
     facts.clipped = clipped.share();
     let part = evaluation.limited_to(SCALING_SAMPLES);

@@ -10,7 +10,7 @@ use burn_ptq::import::onnx;
 use burn_ptq::{Calibrated, Progress, Quantizer, Recipe};
 use burn_ptq_deploy::preprocess::Preprocessing;
 
-use crate::data::{DataError, Samples};
+use crate::data::{DataError, Inputs};
 use crate::error::Error;
 use crate::evaluate::Evaluation;
 use crate::input::ModelInput;
@@ -24,10 +24,12 @@ pub struct OpenTask {
     pub graph: Graph,
     /// SHA-256 of the model's file.
     pub model_sha256: String,
-    /// The model's input, with what the data say of it themselves.
-    pub input: ModelInput,
+    /// The model's inputs, with what the data say of them themselves.
+    pub inputs: Vec<ModelInput>,
+    /// The output that is judged and that classes are those of; `None` where none of several was named.
+    pub output: Option<String>,
     /// Calibration samples; every window of a recording is one.
-    pub calibration: Option<Samples>,
+    pub calibration: Option<Inputs>,
     /// SHA-256 of the calibration data; empty if there are none.
     pub calibration_sha256: String,
     /// Evaluation samples and how they are judged.
@@ -47,39 +49,49 @@ impl OpenTask {
         let clock = Instant::now();
         let onnx::Model { graph, sha256 } = task.read_model()?;
         let import_seconds = clock.elapsed().as_secs_f64();
-        let mut input = ModelInput::of_graph(&graph, &task.input)?;
-        check_classes(&graph, &input.classes)?;
+        let mut inputs = ModelInput::all_of_graph(&graph, &task.input)?;
+        // Which output the classes are those of matters only where there are some, or a metric.
+        let judged = ModelOutput::of_graph(&graph, task.output.as_deref());
+        let judged = match (judged, &task.evaluation) {
+            (Err(error), Some(_)) => return Err(error.into()),
+            (Err(error), None) if task.output.is_some() || !task.input.classes.is_empty() => {
+                return Err(error.into());
+            }
+            (judged, _) => judged.ok(),
+        };
+        check_classes(judged.as_ref(), &inputs[0].classes)?;
         let calibration = match with_calibration {
-            true => open_calibration(task, &input)?,
+            true => open_calibration(task, &inputs)?,
             false => None,
         };
         if let Some(samples) = &calibration {
             // The folders of both are the same classes, even if one lacks some.
-            input.classes.clone_from(&samples.input().classes);
+            set_classes(&mut inputs, &samples.input().classes);
         }
-        let evaluation = match task.evaluation {
-            Some(_) => open_evaluation(task, &input, &ModelOutput::of_graph(&graph, None)?)?,
+        let evaluation = match &judged {
+            Some(output) => open_evaluation(task, &inputs, output)?,
             None => None,
         };
         if let Some(evaluation) = &evaluation {
-            input.classes.clone_from(&evaluation.samples.input().classes);
+            set_classes(&mut inputs, &evaluation.samples.input().classes);
         }
         let mut notes = Vec::new();
         for samples in calibration.iter().chain(evaluation.as_ref().map(|e| &*e.samples)) {
-            notes.extend(samples.notes().iter().cloned());
+            notes.extend(samples.notes().cloned());
         }
         if let (Some(calibration), Some(evaluation)) = (&calibration, &evaluation) {
-            notes.extend(evaluation.samples.element_note(calibration.preprocessing()));
+            notes.extend(evaluation.samples.element_notes(&calibration.preprocessings()));
         }
         // Folders may also hold samples of networks that tell no classes apart.
-        if check_classes(&graph, &input.classes).is_err() {
-            input.classes.clear();
+        if judged.is_none() || check_classes(judged.as_ref(), &inputs[0].classes).is_err() {
+            set_classes(&mut inputs, &[]);
         }
-        let calibration_sha256 = calibration.as_ref().map_or(Ok(String::new()), Samples::hash)?;
+        let calibration_sha256 = calibration.as_ref().map_or(Ok(String::new()), Inputs::hash)?;
         Ok(Self {
             graph,
             model_sha256: sha256,
-            input,
+            inputs,
+            output: judged.map(|output| output.name),
             calibration,
             calibration_sha256,
             evaluation,
@@ -92,7 +104,7 @@ impl OpenTask {
     ///
     /// # Errors
     /// If it takes some and there are none.
-    fn samples_for(&self, recipe: &Recipe) -> Result<Option<&Samples>, CalibrateError> {
+    fn samples_for(&self, recipe: &Recipe) -> Result<Option<&Inputs>, CalibrateError> {
         match (is_data_free(recipe), &self.calibration) {
             (true, _) => Ok(None),
             (false, Some(samples)) => Ok(Some(samples)),
@@ -111,12 +123,20 @@ impl OpenTask {
         Ok(Quantizer::new(recipe.clone())
             .with_device(device.clone())
             .with_hashes(self.model_sha256.clone(), hash)
-            .with_preprocessing(self.preprocessing(samples).clone())
-            .with_classes(self.input.classes.clone()))
+            .with_preprocessings(self.preprocessings(samples))
+            .with_classes_of(self.output.clone().unwrap_or_default(), self.classes().to_vec()))
     }
 
-    fn preprocessing<'a>(&'a self, samples: Option<&'a Samples>) -> &'a Preprocessing {
-        samples.map_or(&self.input.preprocessing, Samples::preprocessing)
+    fn preprocessings(&self, samples: Option<&Inputs>) -> Vec<Preprocessing> {
+        match samples {
+            Some(samples) => samples.preprocessings(),
+            None => self.inputs.iter().map(|input| input.preprocessing.clone()).collect(),
+        }
+    }
+
+    /// The names of the classes, if known.
+    pub fn classes(&self) -> &[String] {
+        &self.inputs[0].classes
     }
 
     /// How many samples `recipe` calibrates with.
@@ -169,8 +189,8 @@ pub(crate) fn is_data_free(recipe: &Recipe) -> bool {
 
 /// Checks that there are as many names of classes as outputs, along one of the output's axes; a single
 /// output tells two classes apart.
-fn check_classes(graph: &Graph, classes: &[String]) -> Result<(), Error> {
-    let output = graph.value(graph.output());
+fn check_classes(output: Option<&ModelOutput>, classes: &[String]) -> Result<(), Error> {
+    let Some(output) = output else { return Ok(()) };
     let count = classes.len();
     let single = output.len() == 1 && count == 2;
     if classes.is_empty() || count == output.len() || output.shape.contains(&count) || single {
@@ -179,22 +199,26 @@ fn check_classes(graph: &Graph, classes: &[String]) -> Result<(), Error> {
     Err(Error::Classes { found: count, output: output.name.clone(), shape: output.shape.clone() })
 }
 
-/// Opens the calibration samples of a task for a model with this input; every window of a recording
+/// Opens the calibration samples of a task for a model with these inputs; every window of a recording
 /// is a sample.
-fn open_calibration(task: &Task, input: &ModelInput) -> Result<Option<Samples>, DataError> {
-    let Some(path) = &task.calibration else { return Ok(None) };
-    Ok(Some(Samples::open(path, input)?.into_windows()))
+fn open_calibration(task: &Task, inputs: &[ModelInput]) -> Result<Option<Inputs>, DataError> {
+    let Some(paths) = &task.calibration else { return Ok(None) };
+    Ok(Some(Inputs::open(paths, inputs)?.into_windows()))
 }
 
-/// Opens the evaluation of a task for a model with this input and output.
+fn set_classes(inputs: &mut [ModelInput], classes: &[String]) {
+    inputs.iter_mut().for_each(|input| input.classes = classes.to_vec());
+}
+
+/// Opens the evaluation of a task for a model with these inputs and this output.
 ///
 /// # Errors
 /// If the files do not fit the model or each other.
 pub fn open_evaluation(
     task: &Task,
-    input: &ModelInput,
+    inputs: &[ModelInput],
     output: &ModelOutput,
 ) -> Result<Option<Evaluation>, Error> {
     let Some(files) = &task.evaluation else { return Ok(None) };
-    Ok(Some(Evaluation::open(files, (task.metric, task.metric_options), input, output)?))
+    Ok(Some(Evaluation::open(files, (task.metric, task.metric_options), inputs, output)?))
 }

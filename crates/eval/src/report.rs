@@ -88,9 +88,16 @@ pub struct Report {
     pub sqnr_on: MeasuredOn,
     /// How many.
     pub sqnr_samples: usize,
-    /// How raw samples become inputs, as the program records it.
+    /// How raw samples become the first input, as the program records it.
     #[cfg_attr(feature = "schema", schemars(schema_with = "crate::schema::preprocessing::schema"))]
     pub preprocessing: Preprocessing,
+    /// The inputs, in order.
+    pub inputs: Vec<InputReport>,
+    /// The outputs, in order.
+    pub outputs: Vec<OutputReport>,
+    /// The output that the metric judges; absent without evaluation data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
     /// The names of the classes, if known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<String>,
@@ -102,6 +109,45 @@ pub struct Report {
     /// What quantizing a single layer costs; absent unless asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explain: Option<ExplainReport>,
+}
+
+/// An input of the model.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct InputReport {
+    /// Its name.
+    pub name: String,
+    /// The shape of one sample.
+    pub shape: Vec<usize>,
+    /// How raw samples become it, as the program records it.
+    #[cfg_attr(feature = "schema", schemars(schema_with = "crate::schema::preprocessing::schema"))]
+    pub preprocessing: Preprocessing,
+}
+
+impl InputReport {
+    pub(crate) fn new(input: &burn_ptq_deploy::program::Input) -> Self {
+        Self {
+            name: input.name.clone(),
+            shape: input.border.source_shape.clone(),
+            preprocessing: input.preprocessing.clone(),
+        }
+    }
+}
+
+/// An output of the model.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct OutputReport {
+    /// Its name.
+    pub name: String,
+    /// The shape of one sample.
+    pub shape: Vec<usize>,
+    /// Its bits.
+    pub bits: u8,
+    /// The signal-to-quantization-noise ratio in dB, on the samples of [`Report::sqnr_on`]; absent where
+    /// nothing differs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sqnr_db: Option<f64>,
 }
 
 /// Flash and RAM of an export for any machine: layers run row by row, and activations of 4 bits and

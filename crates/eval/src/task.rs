@@ -1,13 +1,14 @@
 //! Task folders: a model, its data and how it is judged.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn_ptq::import::onnx::{self, ImportError, InputShape, Options, Problem};
 use burn_ptq_deploy::bounded;
 use serde::Deserialize;
 
-use crate::data::stored_sample_shape;
-use crate::input::{InputSettings, Layout};
+use crate::data::{SamplePaths, stored_sample_shape};
+use crate::input::{InputSettings, Layout, NamedInput};
 use crate::metric::{ClassAxis, Metric, MetricOptions};
 
 /// The largest task.toml that is read: 1 MiB.
@@ -21,13 +22,15 @@ pub struct Task {
     /// The ONNX file.
     pub model: PathBuf,
     /// Calibration samples.
-    pub calibration: Option<PathBuf>,
+    pub calibration: Option<SamplePaths>,
     /// Evaluation samples, labels and groups.
     pub evaluation: Option<EvaluationFiles>,
     /// The metric.
     pub metric: Metric,
     /// What is chosen about it.
     pub metric_options: MetricOptions,
+    /// The output that the metric judges; the only one if left out.
+    pub output: Option<String>,
     /// How raw samples become inputs.
     pub input: InputSettings,
     /// Shapes of the model's inputs, for axes that its file leaves open.
@@ -37,8 +40,8 @@ pub struct Task {
 /// Files of an evaluation.
 #[derive(Clone, Debug, Default)]
 pub struct EvaluationFiles {
-    /// The file or folder of the samples.
-    pub samples: PathBuf,
+    /// The file or folder of the samples, or one for each input.
+    pub samples: SamplePaths,
     /// Labels or targets.
     pub labels: Option<PathBuf>,
     /// The file of the groups.
@@ -71,6 +74,9 @@ pub(crate) struct TaskFile {
     window_step: Option<usize>,
     #[serde(default)]
     classes: Vec<String>,
+    output: Option<String>,
+    #[serde(default)]
+    inputs: BTreeMap<String, NamedInput>,
     #[serde(rename = "float_metric")]
     _float_metric: Option<f64>,
     #[serde(rename = "int8_reference")]
@@ -112,7 +118,7 @@ impl Task {
             file.or_else(|| Some(dir.join(stem)).filter(|p| p.is_dir()))
         };
         let evaluation = array("eval_x").map(|samples| EvaluationFiles {
-            samples,
+            samples: samples.into(),
             labels: array("eval_y"),
             groups: array("eval_machine"),
         });
@@ -120,10 +126,11 @@ impl Task {
         Ok(Self {
             name: folder.file_name().map_or("task".into(), |n| n.to_string_lossy().into_owned()),
             model: dir.join("model.onnx"),
-            calibration: array("calib_x"),
+            calibration: array("calib_x").map(Into::into),
             evaluation,
             metric: file.metric,
             metric_options: options,
+            output: file.output,
             input: InputSettings {
                 scale: file.input_scale,
                 mean: file.input_mean,
@@ -132,6 +139,7 @@ impl Task {
                 window_frames: file.window_frames,
                 window_step: file.window_step,
                 classes: file.classes,
+                inputs: file.inputs,
             },
             shapes: Vec::new(),
         })
@@ -151,9 +159,11 @@ impl Task {
             _ => return read,
         }
         let evaluation = self.evaluation.as_ref().map(|files| &files.samples);
-        let mut files = self.calibration.iter().chain(evaluation);
+        let files = self.calibration.iter().chain(evaluation);
         // What is wrong with the samples is told when they are needed.
-        options.sample = files.find_map(|path| stored_sample_shape(path).ok().flatten());
+        options.sample = files
+            .filter_map(SamplePaths::single)
+            .find_map(|path| stored_sample_shape(path).ok().flatten());
         onnx::read_with(&self.model, &options)
     }
 }

@@ -67,7 +67,8 @@ fn evaluation_bytes(task: &Task, quantized: &Quantized) -> (Vec<u8>, Vec<u8>) {
     let graph = onnx::read(&task.model).unwrap();
     let input = ModelInput::of_graph(&graph, &task.input).unwrap();
     let output = ModelOutput::of_graph(&graph, None).unwrap();
-    let evaluation = opened::open_evaluation(task, &input, &output).unwrap().unwrap();
+    let evaluation =
+        opened::open_evaluation(task, std::slice::from_ref(&input), &output).unwrap().unwrap();
     let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
     let mut predict = |samples: Batch| {
         let bytes = quantize_inputs(program, &samples.values);
@@ -218,7 +219,9 @@ fn layers_differ_from_their_simulation_by_one_step_in_few_places() {
             let unevaluated = Task { evaluation: None, ..task.clone() };
             let (_, quantized) = quantize(&unevaluated, recipe, None);
             let input = ModelInput::of_graph(&quantized.float, &task.input).unwrap();
-            let samples = Samples::open(task.calibration.as_ref().unwrap(), &input).unwrap();
+            let samples =
+                Samples::open(task.calibration.as_ref().unwrap().single().unwrap(), &input)
+                    .unwrap();
             let mut batches = samples.batches(16, None).unwrap();
             let probes = batches.next().unwrap().unwrap();
             let agreements = compare_layers(&quantized, &Device::flex(), &probes).unwrap();

@@ -11,7 +11,7 @@ use burn_ptq::prepare::prepare;
 use burn_ptq::{Calibrated, Progress, Quantized, Quantizer, Recipe};
 use burn_ptq_deploy::size::size_report;
 use burn_ptq_eval::Error;
-use burn_ptq_eval::data::{Samples, hash_file};
+use burn_ptq_eval::data::{Inputs, hash_file};
 use burn_ptq_eval::evaluate::{Evaluation, float_predictor, integer_predictor};
 use burn_ptq_eval::metric::{Metric, MetricError, MetricOptions};
 use burn_ptq_eval::opened::OpenTask;
@@ -274,6 +274,9 @@ fn facts(task: &Task, opened: &OpenTask, evaluation: &Evaluation) -> Result<Task
     if others != (None, None, &Vec::new()) {
         use_of_files.push_str(&format!(" {others:?}"));
     }
+    if !settings.inputs.is_empty() || task.output.is_some() {
+        use_of_files.push_str(&format!(" {:?} {:?}", settings.inputs, task.output));
+    }
     let fingerprint = digest(&[
         &model_sha256,
         &calibration_sha256,
@@ -291,7 +294,7 @@ fn facts(task: &Task, opened: &OpenTask, evaluation: &Evaluation) -> Result<Task
         model_sha256,
         calibration_sha256,
         evaluation_sha256,
-        calibration_samples: opened.calibration.as_ref().map_or(0, Samples::count),
+        calibration_samples: opened.calibration.as_ref().map_or(0, Inputs::count),
         evaluation_samples: evaluation.count(),
         metric: task.metric,
         anomalous: anomalous.map(|a| Outcome::bits(&a)),

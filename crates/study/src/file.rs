@@ -377,6 +377,7 @@ impl TaskEntry {
                 evaluation: None,
                 metric: Metric::Top1,
                 metric_options: MetricOptions::default(),
+                output: None,
                 input: InputSettings::default(),
                 shapes: Vec::new(),
             },
@@ -385,8 +386,9 @@ impl TaskEntry {
         if let Some(model) = at(&self.model) {
             task.model = model;
         }
-        task.calibration = at(&self.calibration).or(task.calibration);
+        task.calibration = at(&self.calibration).map(Into::into).or(task.calibration);
         if let Some(samples) = at(&self.evaluation) {
+            let samples = samples.into();
             task.evaluation = Some(EvaluationFiles { samples, ..Default::default() });
         }
         if let Some(files) = &mut task.evaluation {

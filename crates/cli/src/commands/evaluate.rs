@@ -8,8 +8,11 @@ use anyhow::Context;
 use burn_ptq::backend::device;
 use burn_ptq::graph::Batch;
 use burn_ptq::warnings::Facts;
+use burn_ptq_deploy::export::unique_identifiers;
 use burn_ptq_deploy::file;
 use burn_ptq_deploy::output::write_atomically;
+use burn_ptq_deploy::printable;
+use burn_ptq_deploy::program::{IntTensor, Program};
 use burn_ptq_eval::evaluate::{Evaluation, Predict, float_predictor, observed_integer_predictor};
 use burn_ptq_eval::input::ModelInput;
 use burn_ptq_eval::job::Clipped;
@@ -24,9 +27,10 @@ use crate::progress::Reporter;
 
 pub(crate) fn run(args: Evaluate) -> anyhow::Result<()> {
     let device = device(&args.backend.backend)?;
-    let task = task(&args.data, args.model.as_ref(), None)?;
-    let open = |input: &ModelInput, output: &ModelOutput| {
-        let evaluation = open_evaluation(&task, input, output)?
+    let task = task(&args.data, args.model.as_ref(), &[])?;
+    let name = task.output.as_deref();
+    let open = |inputs: &[ModelInput], output: &ModelOutput| {
+        let evaluation = open_evaluation(&task, inputs, output)?
             .context("no evaluation data: add --eval X.npy or --task DIR")?;
         for note in evaluation.samples.notes() {
             errln!("note: {note}");
@@ -35,12 +39,14 @@ pub(crate) fn run(args: Evaluate) -> anyhow::Result<()> {
     };
     if is_integer_model(&task.model) {
         let model = file::read(&task.model)?;
-        let (input, warnings) = ModelInput::of_program(&model, &task.input)?;
+        let output = ModelOutput::of_program(&model, name)?;
+        let (inputs, warnings) = ModelInput::all_of_program(&model, output.index, &task.input)?;
         for warning in warnings {
             errln!("warning: {warning}");
         }
-        let evaluation = open(&input, &ModelOutput::of_program(&model, None)?)?;
-        if let Some(note) = evaluation.samples.element_note(&model.inputs[0].preprocessing) {
+        let evaluation = open(&inputs, &output)?;
+        let calibrated = model.inputs.iter().map(|input| &input.preprocessing);
+        for note in evaluation.samples.element_notes(calibrated) {
             errln!("note: {note}");
         }
         let (input_bytes, output_bytes) = (model.input_bytes(), model.output_bytes());
@@ -60,18 +66,11 @@ pub(crate) fn run(args: Evaluate) -> anyhow::Result<()> {
             facts.clipped = clipped.borrow().share();
             Ok(facts)
         };
-        judge(
-            &args,
-            &evaluation,
-            &task.model,
-            "integer",
-            &model.outputs[0].classes,
-            predict,
-            &facts,
-        )?;
+        let classes = evaluation.classes_of(&model);
+        judge(&args, &evaluation, &task.model, "integer", classes, predict, &facts)?;
         drop(run);
         if let Some(folder) = &args.dump {
-            dump.write(folder)?;
+            dump.write(folder, &model)?;
             let written = dump.inputs.0.len() / input_bytes;
             if written < wanted {
                 errln!("{}: all {written} samples were written", folder.display());
@@ -81,8 +80,8 @@ pub(crate) fn run(args: Evaluate) -> anyhow::Result<()> {
     }
     anyhow::ensure!(args.dump.is_none(), "--dump needs an integer model (.bptq)");
     let graph = Arc::new(task.read_model()?.graph);
-    let input = ModelInput::of_graph(&graph, &task.input)?;
-    let evaluation = open(&input, &ModelOutput::of_graph(&graph, None)?)?;
+    let inputs = ModelInput::all_of_graph(&graph, &task.input)?;
+    let evaluation = open(&inputs, &ModelOutput::of_graph(&graph, name)?)?;
     let predict = &mut float_predictor(&graph, &device);
     let facts = |judged: &Judgement| {
         let mut facts = EvaluationFacts::new(&evaluation, Some(judged), None);
@@ -114,6 +113,7 @@ fn judge(
             "model": model,
             "kind": kind,
             "metric": metric.name(),
+            "output": evaluation.output().name,
             "metric_note": note,
             "samples": samples,
             "value": found.metric,
@@ -126,7 +126,12 @@ fn judge(
     }
     let value = metric.text(found.metric, found.interval);
     let plural = if samples == 1 { "" } else { "s" };
-    outln!("{model} ({kind}): {metric} {value} on {samples} sample{plural}")?;
+    let output = evaluation.output();
+    let of = match output.all == output.len() {
+        true => String::new(),
+        false => format!(" of the output '{}'", printable::line(&output.name)),
+    };
+    outln!("{model} ({kind}): {metric}{of} {value} on {samples} sample{plural}")?;
     if let Some(note) = note {
         outln!("  {note}")?;
     }
@@ -170,14 +175,45 @@ impl Kept {
 }
 
 impl Dump {
-    /// Writes `inputs.bin` and `outputs.bin`.
-    fn write(&self, folder: &Path) -> anyhow::Result<()> {
+    /// Writes `inputs.bin` and `outputs.bin`, and where there are several inputs or outputs, a file of
+    /// each: `input_NAME.bin`, `output_NAME.bin`.
+    fn write(&self, folder: &Path, model: &Program) -> anyhow::Result<()> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
-        for (name, Kept(bytes)) in [("inputs.bin", &self.inputs), ("outputs.bin", &self.outputs)] {
+        let mut files = vec![
+            ("inputs.bin".to_owned(), self.inputs.0.clone()),
+            ("outputs.bin".to_owned(), self.outputs.0.clone()),
+        ];
+        for (role, kept, names, sizes) in [
+            (
+                "input",
+                &self.inputs,
+                model.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>(),
+                model.input_tensors().map(IntTensor::bytes).collect::<Vec<_>>(),
+            ),
+            (
+                "output",
+                &self.outputs,
+                model.outputs.iter().map(|output| output.name.as_str()).collect(),
+                model.output_tensors().map(IntTensor::bytes).collect(),
+            ),
+        ] {
+            if names.len() == 1 {
+                continue;
+            }
+            let all = sizes.iter().sum::<usize>().max(1);
+            let mut start = 0;
+            for (name, size) in unique_identifiers(names.into_iter(), role).iter().zip(sizes) {
+                let own = start..start + size;
+                start = own.end;
+                let bytes = kept.0.chunks_exact(all).flat_map(|sample| &sample[own.clone()]);
+                files.push((format!("{role}_{name}.bin"), bytes.copied().collect()));
+            }
+        }
+        for (name, bytes) in files {
             let path = folder.join(name);
             let failed = || format!("cannot write {}", path.display());
-            write_atomically(&path, bytes).with_context(failed)?;
+            write_atomically(&path, &bytes).with_context(failed)?;
         }
         Ok(())
     }

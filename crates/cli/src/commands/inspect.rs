@@ -1,5 +1,6 @@
 //! `burn-ptq inspect`.
 
+use burn_ptq::graph::ValueId;
 use burn_ptq::import::onnx::{self, Options};
 use burn_ptq_deploy::file;
 use burn_ptq_deploy::printable;
@@ -24,11 +25,27 @@ struct Layer {
     macs: usize,
 }
 
+/// An input or an output.
+#[derive(Serialize)]
+struct End {
+    name: String,
+    shape: Vec<usize>,
+}
+
+impl End {
+    fn new(name: &str, shape: &[usize]) -> Self {
+        Self { name: name.into(), shape: shape.into() }
+    }
+}
+
 #[derive(Serialize)]
 struct Inspected {
     model: String,
+    /// The first input: of most models the only one.
     input: String,
     input_shape: Vec<usize>,
+    inputs: Vec<End>,
+    outputs: Vec<End>,
     flash_bytes: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     ram_bytes: Option<usize>,
@@ -59,14 +76,28 @@ pub(crate) fn run(args: Inspect) -> anyhow::Result<()> {
     let header = ["layer", "op", "output", "W", "A", "bytes", "MACs"];
     output::print(table::render(&header, &rows))?;
     outln!(
-        "\n{}: input '{}' {:?}, {} of constants{}, {} MACs",
+        "\n{}: {}, {} of constants{}, {} MACs",
         inspected.model,
-        printable::line(&inspected.input),
-        inspected.input_shape,
+        ends(&inspected),
         table::bytes(inspected.flash_bytes),
         inspected.ram_bytes.map_or(String::new(), |b| format!(", RAM {}", table::bytes(b))),
         inspected.macs
     )
+}
+
+/// Inputs, and outputs where there are several.
+fn ends(inspected: &Inspected) -> String {
+    let list = |role: &str, ends: &[End]| {
+        let each =
+            ends.iter().map(|end| format!("'{}' {:?}", printable::line(&end.name), end.shape));
+        let plural = if ends.len() == 1 { "" } else { "s" };
+        format!("{role}{plural} {}", each.collect::<Vec<_>>().join(", "))
+    };
+    let inputs = list("input", &inspected.inputs);
+    match inspected.outputs.len() {
+        1 => inputs,
+        _ => format!("{inputs}, {}", list("output", &inspected.outputs)),
+    }
 }
 
 /// A float model as stored in the file: batch normalizations are not folded yet.
@@ -85,7 +116,10 @@ fn float(args: &Inspect) -> anyhow::Result<Inspected> {
         })
         .collect();
     let input = graph.value(graph.input());
+    let end = |&id: &ValueId| End::new(&graph.value(id).name, &graph.value(id).shape);
     Ok(Inspected {
+        inputs: graph.inputs.iter().map(end).collect(),
+        outputs: graph.outputs.iter().map(end).collect(),
         model: args.model.display().to_string(),
         input: input.name.clone(),
         input_shape: input.shape.clone(),
@@ -112,10 +146,14 @@ fn integer(args: &Inspect) -> anyhow::Result<Inspected> {
         }
     });
     let input = model.input_tensor(&model.inputs[0]);
+    let inputs = model.inputs.iter().zip(model.input_tensors());
+    let outputs = model.outputs.iter().zip(model.output_tensors());
     Ok(Inspected {
         model: args.model.display().to_string(),
-        input: input.name.clone(),
+        input: model.inputs[0].name.clone(),
         input_shape: input.shape.to_vec(),
+        inputs: inputs.map(|(input, tensor)| End::new(&input.name, &tensor.shape)).collect(),
+        outputs: outputs.map(|(output, tensor)| End::new(&output.name, &tensor.shape)).collect(),
         flash_bytes: size.flash_bytes,
         ram_bytes: Some(size.ram_bytes),
         macs: size.macs,

@@ -13,19 +13,16 @@ pub(crate) mod schema;
 
 use std::path::PathBuf;
 
+use burn_ptq_eval::data::SamplePaths;
 use burn_ptq_eval::input::InputSettings;
 use burn_ptq_eval::metric::{Metric, MetricOptions};
 use burn_ptq_eval::task::EvaluationFiles;
 use burn_ptq_eval::task::Task;
 
-use crate::args::Data;
+use crate::args::{Data, Named, Numbers};
 
 /// The task that a folder and flags describe together; flags win.
-fn task(
-    data: &Data,
-    model: Option<&PathBuf>,
-    calibration: Option<&PathBuf>,
-) -> anyhow::Result<Task> {
+fn task(data: &Data, model: Option<&PathBuf>, calibration: &[PathBuf]) -> anyhow::Result<Task> {
     let mut task = match (&data.task, model) {
         (Some(folder), _) => Task::open(folder)?,
         (None, Some(model)) => Task {
@@ -35,6 +32,7 @@ fn task(
             evaluation: None,
             metric: Metric::Top1,
             metric_options: MetricOptions::default(),
+            output: None,
             input: InputSettings::default(),
             shapes: Vec::new(),
         },
@@ -43,13 +41,15 @@ fn task(
     if let Some(model) = model {
         task.model = model.clone();
     }
-    if let Some(calibration) = calibration {
-        task.calibration = Some(calibration.clone());
+    if !calibration.is_empty() {
+        task.calibration = Some(SamplePaths(calibration.to_vec()));
     }
-    if let Some(samples) = &data.eval {
+    if !data.eval.is_empty() {
         // Labels belong to their samples: those of the task no longer count.
-        task.evaluation = Some(EvaluationFiles { samples: samples.clone(), ..Default::default() });
+        let samples = SamplePaths(data.eval.clone());
+        task.evaluation = Some(EvaluationFiles { samples, ..Default::default() });
     }
+    task.output = data.output.clone().or(task.output);
     match (&mut task.evaluation, &data.labels, &data.groups) {
         (Some(files), labels, groups) => {
             files.labels = labels.clone().or(files.labels.take());
@@ -73,12 +73,23 @@ fn task(
 
 /// Overrides a task's settings by flags.
 fn override_input(input: &mut InputSettings, data: &Data) {
-    input.scale = data.input_scale.or(input.scale);
-    if !data.input_mean.is_empty() {
-        input.mean = Some(data.input_mean.clone());
+    for Named { name, value } in &data.input_scale {
+        match name {
+            Some(name) => input.inputs.entry(name.clone()).or_default().scale = Some(*value),
+            None => input.scale = Some(*value),
+        }
     }
-    if !data.input_std.is_empty() {
-        input.std = Some(data.input_std.clone());
+    for Named { name, value: Numbers(mean) } in &data.input_mean {
+        match name {
+            Some(name) => input.inputs.entry(name.clone()).or_default().mean = Some(mean.clone()),
+            None => input.mean = Some(mean.clone()),
+        }
+    }
+    for Named { name, value: Numbers(std) } in &data.input_std {
+        match name {
+            Some(name) => input.inputs.entry(name.clone()).or_default().std = Some(std.clone()),
+            None => input.std = Some(std.clone()),
+        }
     }
     input.layout = data.layout.map(Into::into).or(input.layout);
     input.window_frames = data.window_frames.or(input.window_frames);
@@ -90,21 +101,24 @@ fn override_input(input: &mut InputSettings, data: &Data) {
 
 /// Checks what can be checked before the model is read.
 fn check_input(input: &InputSettings) -> anyhow::Result<()> {
-    let scale = input.scale.unwrap_or(1.0);
-    anyhow::ensure!(
-        scale.is_finite() && scale != 0.0,
-        "--input-scale is {scale}: expected a finite number other than 0"
-    );
-    let mean = input.mean.as_deref().unwrap_or_default();
-    anyhow::ensure!(
-        mean.iter().all(|x| x.is_finite()),
-        "--input-mean holds {mean:?}: expected finite numbers"
-    );
-    let std = input.std.as_deref().unwrap_or_default();
-    anyhow::ensure!(
-        std.iter().all(|x| x.is_finite() && *x > 0.0),
-        "--input-std holds {std:?}: expected positive numbers"
-    );
+    let named = input.inputs.values().map(|named| (named.scale, &named.mean, &named.std));
+    for (scale, mean, std) in named.chain([(input.scale, &input.mean, &input.std)]) {
+        let scale = scale.unwrap_or(1.0);
+        anyhow::ensure!(
+            scale.is_finite() && scale != 0.0,
+            "--input-scale is {scale}: expected a finite number other than 0"
+        );
+        let mean = mean.as_deref().unwrap_or_default();
+        anyhow::ensure!(
+            mean.iter().all(|x| x.is_finite()),
+            "--input-mean holds {mean:?}: expected finite numbers"
+        );
+        let std = std.as_deref().unwrap_or_default();
+        anyhow::ensure!(
+            std.iter().all(|x| x.is_finite() && *x > 0.0),
+            "--input-std holds {std:?}: expected positive numbers"
+        );
+    }
     for (flag, value) in
         [("--window-frames", input.window_frames), ("--window-step", input.window_step)]
     {

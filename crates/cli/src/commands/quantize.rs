@@ -22,7 +22,7 @@ use crate::table;
 pub(crate) fn run(args: Quantize) -> anyhow::Result<()> {
     let device = device(&args.backend.backend)?;
     let job = Job {
-        task: named(task(&args.data, args.model.as_ref(), args.calib.as_ref())?, &args.name)?,
+        task: named(task(&args.data, args.model.as_ref(), &args.calib)?, &args.name)?,
         recipe: recipe(&args)?,
         exports: args.export.clone(),
         explain: args.explain,

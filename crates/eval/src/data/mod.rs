@@ -8,7 +8,7 @@
 //! | folders of files, or of one folder per class | `folder.rs` |
 //! | PNG and JPEG images, WAV recordings | `images.rs`, `waves.rs` |
 //!
-//! `samples.rs` reads all of them as inputs of a model, `read.rs` small arrays (`array.rs`) into memory. Nothing
+//! `samples.rs` reads all of them as one input of a model, `inputs.rs` as all of its inputs, `read.rs` small arrays (`array.rs`) into memory. Nothing
 //! that a file promises takes memory before its length was checked, and memory does not grow with the
 //! number of samples.
 
@@ -18,6 +18,7 @@ mod error;
 mod fit;
 mod folder;
 mod images;
+mod inputs;
 mod location;
 mod notes;
 mod npy;
@@ -37,6 +38,7 @@ use sha2::{Digest, Sha256};
 pub use array::{Array, Values};
 pub use burn_ptq_deploy::preprocess::Preprocessing;
 pub use error::DataError;
+pub use inputs::{Inputs, SamplePaths};
 pub use read::read_array;
 pub use samples::{Samples, stored_sample_shape};
 

@@ -21,21 +21,40 @@ const MAX_RATIO: u64 = 100;
 /// And never to more.
 const MAX_BYTES: u64 = 8 << 30;
 
+/// The names of the arrays of an archive, sorted.
+///
+/// # Errors
+/// If it cannot be read.
+pub(super) fn names(path: &Path) -> Result<Vec<String>, DataError> {
+    let (file, _) = open(path)?;
+    let archive = ZipArchive::new(BufReader::new(file)).map_err(|e| damaged(path, e))?;
+    Ok(names_in(&archive))
+}
+
+fn names_in<R: Read + Seek>(archive: &ZipArchive<R>) -> Vec<String> {
+    let entries = archive.file_names().filter_map(|entry| entry.strip_suffix(".npy"));
+    let mut names: Vec<String> = entries.map(String::from).collect();
+    names.sort_unstable();
+    names
+}
+
+fn damaged(path: &Path, error: ZipError) -> DataError {
+    match error {
+        ZipError::Io(source) => DataError::Unreadable { path: path.into(), source },
+        e => DataError::format(path, format!("is not a valid .npz archive: {e}")),
+    }
+}
+
 /// Unpacks the array that `location` names, or the one that `role` suggests, as a .npy file.
 ///
 /// # Errors
 /// If the archive is damaged, has no such array or several candidates, or unpacks to too much.
 pub(super) fn unpack(location: &Location, role: Role) -> Result<NamedTempFile, DataError> {
     let path = &location.path;
-    let damaged = |e: ZipError| match e {
-        ZipError::Io(source) => DataError::Unreadable { path: path.clone(), source },
-        e => DataError::format(path, format!("is not a valid .npz archive: {e}")),
-    };
+    let damaged = |e| damaged(path, e);
     let (file, _) = open(path)?;
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
-    let entries = archive.file_names().filter_map(|entry| entry.strip_suffix(".npy"));
-    let mut names: Vec<String> = entries.map(String::from).collect();
-    names.sort_unstable();
+    let names = names_in(&archive);
     let name = choose(&names, location, role)?;
     let unreadable = |source| DataError::Unreadable { path: path.clone(), source };
     let mut temporary = NamedTempFile::new().map_err(unreadable)?;

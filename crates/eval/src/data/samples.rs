@@ -90,18 +90,30 @@ impl Samples {
     /// # Errors
     /// If the data cannot be read, or do not fit the input.
     pub fn open(path: &Path, input: &ModelInput) -> Result<Self, DataError> {
-        let location = Location::of(path);
+        Self::open_at(path, &Location::of(path), input)
+    }
+
+    /// The same at a location that messages call `path`. In a table its name is that of an input whose
+    /// columns are taken.
+    pub(super) fn open_at(
+        path: &Path,
+        location: &Location,
+        input: &ModelInput,
+    ) -> Result<Self, DataError> {
         let mut input = input.clone();
         let mut notes = Vec::new();
         let window = input.preprocessing.window_frames;
         let len: usize = input.shape.iter().product();
         let (source, items, recordings, labels) = match location.form()? {
             form @ (Form::Npy | Form::Npz) => {
-                let dense = Dense::open(&location, form)?;
-                Self::dense(dense, &location, &mut input, &mut notes)?
+                let dense = Dense::open(location, form)?;
+                Self::dense(dense, location, &mut input, &mut notes)?
             }
             Form::Table => {
-                let rows = table::rows(&location, window.is_none().then_some(len))?;
+                let rows = match &location.name {
+                    Some(name) if *name == input.name => table::columns_of(location, name, len)?,
+                    _ => table::rows(location, window.is_none().then_some(len))?,
+                };
                 notes.extend(rows.notes.iter().cloned());
                 let labels = rows.labels.clone();
                 let labels = labels.map(|l| l.in_order_of(&input.classes, path)).transpose()?;
@@ -111,7 +123,7 @@ impl Samples {
                 }
                 let dense = Dense::of_rows(rows, &location.path);
                 let (source, items, recordings, _) =
-                    Self::dense(dense, &location, &mut input, &mut Vec::new())?;
+                    Self::dense(dense, location, &mut input, &mut Vec::new())?;
                 // Labels of single frames are none of windows.
                 (source, items, recordings, labels.filter(|_| window.is_none()))
             }

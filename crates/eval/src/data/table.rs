@@ -283,8 +283,7 @@ pub(super) fn rows(location: &Location, elements: Option<usize>) -> Result<Rows,
         );
         return Err(DataError::format(path, problem));
     }
-    let mut table = Table::open(path)?;
-    let mut notes = Vec::new();
+    let table = Table::open(path)?;
     let label = match (elements, table.label_columns().as_slice()) {
         (Some(elements), _) if elements == table.columns => None,
         (_, [label]) => Some(*label),
@@ -307,10 +306,66 @@ pub(super) fn rows(location: &Location, elements: Option<usize>) -> Result<Rows,
         );
         return Err(DataError::Choice { path: path.clone(), found: table.list(), advice });
     }
+    let mut notes = Vec::new();
     if let Some(label) = label {
         let name = table.column_name(label);
         notes.push(format!("{}: column {name} is taken as labels, not as input", path.display()));
     }
+    let columns = (0..table.columns).filter(|&column| Some(column) != label).collect::<Vec<_>>();
+    read_columns(table, &columns, label, notes)
+}
+
+/// Reads the columns of the input called `name`, of `elements` elements: one of its name, or those whose
+/// names are that and a number (`NAME.0`, `NAME_0`, `NAME[0]`), in the order of the numbers.
+pub(super) fn columns_of(
+    location: &Location,
+    name: &str,
+    elements: usize,
+) -> Result<Rows, DataError> {
+    let table = Table::open(&location.path)?;
+    let names = table.header.as_deref().unwrap_or_default();
+    let number_of = |column: &str| -> Option<usize> {
+        let rest = column.strip_prefix(name)?;
+        let digits = rest.strip_prefix(['.', '_', '['])?;
+        digits.strip_suffix(']').unwrap_or(digits).parse().ok()
+    };
+    let mut own: Vec<(usize, usize)> = names
+        .iter()
+        .enumerate()
+        .filter_map(|(column, text)| {
+            let number = if text == name && elements == 1 { Some(0) } else { number_of(text) };
+            Some((number?, column))
+        })
+        .collect();
+    own.sort_unstable();
+    if own.len() != elements || own.iter().enumerate().any(|(i, (number, _))| i != *number) {
+        let found = table.list();
+        let advice = format!(
+            "the input '{}' has {elements} elements: its columns are called {}",
+            printable(name),
+            match elements {
+                1 => printable(name),
+                _ => format!("{0}.0 to {0}.{1}", printable(name), elements - 1),
+            }
+        );
+        return Err(DataError::Choice { path: location.path.clone(), found, advice });
+    }
+    let label = match table.label_columns()[..] {
+        [label] if own.iter().all(|(_, column)| *column != label) => Some(label),
+        _ => None,
+    };
+    let columns: Vec<usize> = own.into_iter().map(|(_, column)| column).collect();
+    read_columns(table, &columns, label, Vec::new())
+}
+
+/// Reads `columns` as numbers, in this order, and the column of labels.
+fn read_columns(
+    mut table: Table,
+    columns: &[usize],
+    label: Option<usize>,
+    mut notes: Vec<String>,
+) -> Result<Rows, DataError> {
+    let path = &table.path.to_path_buf();
     let unreadable = |source| DataError::Unreadable { path: path.clone(), source };
     let mut numbers = NamedTempFile::new().map_err(unreadable)?;
     let (mut rows, mut fields) = (0, Fields::default());
@@ -319,11 +374,11 @@ pub(super) fn rows(location: &Location, elements: Option<usize>) -> Result<Rows,
         let mut out = std::io::BufWriter::new(&mut numbers);
         while let Some((line, record)) = table.next()? {
             let mut wrong = None;
-            for (column, field) in record.iter().enumerate() {
-                if Some(column) == label {
-                    fields.push(field);
-                    continue;
-                }
+            if let Some(label) = label {
+                fields.push(&record[label]);
+            }
+            for &column in columns {
+                let field = &record[column];
                 let Some(exact) = number(field) else {
                     wrong = Some((column, field.to_vec()));
                     break;
@@ -350,7 +405,7 @@ pub(super) fn rows(location: &Location, elements: Option<usize>) -> Result<Rows,
         notes.push(rounded(&place, &number.to_string()));
     }
     let labels = label.map(|_| fields.array());
-    Ok(Rows { numbers, rows, columns: kept, labels, notes })
+    Ok(Rows { numbers, rows, columns: columns.len(), labels, notes })
 }
 
 /// The delimiter that the first line has most of; spaces only between numbers.

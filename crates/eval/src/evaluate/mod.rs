@@ -2,18 +2,20 @@
 
 mod predict;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn_ptq::graph::Batch;
 use burn_ptq::{Event, Progress};
+use burn_ptq_deploy::program::Program;
 
 pub use predict::{
     Predict, float_predictor, integer_predictor, observed_integer_predictor,
     partly_quantized_predictor, simulated_predictor,
 };
 
-use crate::data::{Array, DataError, Samples, read_array};
+use crate::data::{Array, DataError, Inputs, Samples, read_array};
 use crate::error::Error;
 use crate::input::ModelInput;
 use crate::metric::{
@@ -25,7 +27,7 @@ use crate::task::EvaluationFiles;
 #[derive(Clone, Debug)]
 pub struct Evaluation {
     /// The samples, or recordings, whose score is the mean over their windows.
-    pub samples: Arc<Samples>,
+    pub samples: Arc<Inputs>,
     /// Labels or targets, for metrics that need them.
     pub labels: Option<Labels>,
     /// The group of each sample, over which `auc` is averaged.
@@ -48,10 +50,10 @@ impl Evaluation {
     pub fn open(
         files: &EvaluationFiles,
         (metric, options): (Metric, MetricOptions),
-        input: &ModelInput,
+        inputs: &[ModelInput],
         output: &ModelOutput,
     ) -> Result<Self, Error> {
-        let samples = Arc::new(Samples::open(&files.samples, input)?);
+        let samples = Arc::new(Inputs::open(&files.samples, inputs)?);
         let expect_count = |labels: Labels| -> Result<Labels, DataError> {
             if labels.count() == samples.count() {
                 return Ok(labels);
@@ -65,7 +67,7 @@ impl Evaluation {
             });
             Err(DataError::LabelCount {
                 labels: labels.path().into(),
-                samples: files.samples.clone(),
+                samples: files.samples.shown(),
                 found: labels.count(),
                 expected: samples.count(),
                 shape: format!(" (its shape is {:?}{hint})", labels.shape()),
@@ -76,7 +78,7 @@ impl Evaluation {
             let array = read_array(path)?.in_order_of(classes, path)?;
             expect_count(labels_of(path, array))
         };
-        let own = || samples.labels().map(|array| labels_of(&files.samples, array.clone()));
+        let own = || samples.labels().map(|array| labels_of(&files.samples.shown(), array.clone()));
         let labels = files.labels.as_ref().map(read).transpose()?.or_else(own);
         let groups = files.groups.as_ref().map(read).transpose()?;
         let evaluation = Self {
@@ -116,6 +118,16 @@ impl Evaluation {
         self.chosen.as_ref().map_or(self.samples.count(), Vec::len)
     }
 
+    /// The output that is judged.
+    pub fn output(&self) -> &ModelOutput {
+        &self.output
+    }
+
+    /// The names of its classes that a program records.
+    pub fn classes_of<'a>(&self, program: &'a Program) -> &'a [String] {
+        program.outputs.get(self.output.index).map_or(&[], |output| &output.classes)
+    }
+
     /// How the metric judges, where that does not follow from its name.
     ///
     /// # Errors
@@ -132,7 +144,7 @@ impl Evaluation {
     fn judge(&self) -> Result<Box<dyn Judge + '_>, MetricError> {
         let setting = Setting {
             samples: self.count(),
-            input: &self.samples.input().shape,
+            input: &self.compared_input().shape,
             output: &self.output,
             labels: self.labels.as_ref(),
             groups: self.groups.as_deref(),
@@ -140,6 +152,29 @@ impl Evaluation {
             options: self.options,
         };
         self.metric.judge(&setting).map_err(|problem| self.wrong(problem))
+    }
+
+    /// The input that a reconstruction is compared with: the first that has as many elements as the
+    /// output, or the first.
+    fn compared_input(&self) -> &ModelInput {
+        let parts = self.samples.parts();
+        let len = |part: &&Samples| part.input().shape.iter().product::<usize>();
+        let alike = parts.iter().find(|part| len(part) == self.output.len());
+        alike.unwrap_or(&parts[0]).input()
+    }
+
+    /// Of all inputs of samples that one.
+    fn compared<'a>(&self, inputs: &'a [f32]) -> Cow<'a, [f32]> {
+        let parts = self.samples.parts();
+        if parts.len() == 1 {
+            return Cow::Borrowed(inputs);
+        }
+        let len = |input: &ModelInput| input.shape.iter().product::<usize>();
+        let own = self.compared_input();
+        let before = parts.iter().map(Samples::input).take_while(|input| input.name != own.name);
+        let start: usize = before.map(len).sum();
+        let all: usize = parts.iter().map(|part| len(part.input())).sum();
+        inputs.chunks(all).flat_map(|sample| &sample[start..start + len(own)]).copied().collect()
     }
 
     fn wrong(&self, problem: String) -> MetricError {
@@ -191,7 +226,7 @@ impl Evaluation {
                     ))
                     .into());
                 }
-                judge.add(output, input);
+                judge.add(output, &self.compared(input));
                 done += 1;
             }
             Event::Progress { stage, done, total: Some(self.count()) }.tell(progress)?;

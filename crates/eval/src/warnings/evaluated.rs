@@ -65,6 +65,10 @@ impl EvaluationFacts {
     ) -> Result<(), Error> {
         let Some(now) = self.float else { return Ok(()) };
         let unlike = calibration.filter(|fit| fit.is_far());
+        // No one scaling is that of several inputs.
+        if evaluation.samples.parts().len() > 1 {
+            return Ok(());
+        }
         if !self.is_near_chance(now) && unlike.is_none() {
             return Ok(());
         }
@@ -96,7 +100,7 @@ impl EvaluationFacts {
         if let Some(calibration) = unlike {
             calibration.rescaled = best.map(|best| best.scaling);
         }
-        let now = evaluation.samples.preprocessing();
+        let now = &evaluation.samples.preprocessings()[0];
         self.rescaled = best.map(|best| (best.scaling.instead_of(now), best.found.value));
         Ok(())
     }
