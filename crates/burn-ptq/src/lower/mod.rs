@@ -9,6 +9,7 @@
 mod ending;
 mod groups;
 mod matmul;
+mod movement;
 mod transposed;
 mod view;
 mod weighted;
@@ -26,7 +27,6 @@ use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::{AddParams, Clamp};
 use burn_ptq_kernels::reference::{self as kernels};
 
-use crate::graph::ops::Rearrange;
 use crate::graph::{Graph, Node, Op, ValueId};
 use crate::quant::{QuantizedGraph, QuantizedWeights};
 
@@ -212,20 +212,26 @@ impl Lowering<'_> {
 
     /// A new tensor on the grid of `value`, holding `dims` in `order`.
     fn tensor(&mut self, value: ValueId, dims: [usize; 3], order: [usize; 3]) -> View {
-        let quantization = self.quantized.activations[value.0];
+        let tensor = self.tensor_of_shape(value, order.map(|a| dims[a]));
         let of = self.graph.value(value);
-        let base = of.name.clone();
+        let shape = if dims == of.dims() { &of.shape[..] } else { &dims };
+        View::dense(tensor, shape, order)
+    }
+
+    /// A new tensor on the grid of `value`.
+    fn tensor_of_shape(&mut self, value: ValueId, shape: [usize; 3]) -> TensorId {
+        let quantization = self.quantized.activations[value.0];
+        let base = self.graph.value(value).name.clone();
         let copies = self.tensors.iter().filter(|t| t.name == base).count();
         let name = if copies == 0 { base } else { format!("{base}.{copies}") };
         self.tensors.push(IntTensor {
             name,
-            shape: order.map(|a| dims[a]),
+            shape,
             dtype: if quantization.bits == 16 { DType::I16 } else { DType::I8 },
             bits: quantization.bits,
             grid: quantization.grid,
         });
-        let shape = if dims == of.dims() { &of.shape[..] } else { &dims };
-        View::dense(TensorId(self.tensors.len() - 1), shape, order)
+        TensorId(self.tensors.len() - 1)
     }
 
     fn push(&mut self, name: &str, op: IntOp, inputs: Vec<TensorId>, output: TensorId) {
@@ -244,41 +250,6 @@ impl Lowering<'_> {
         }
         let dims = self.graph.value(value).dims();
         self.views[value.0] = Some(self.tensor(value, dims, order));
-    }
-
-    /// The tensor that holds `value` in `order`, copied if need be.
-    fn arranged(&mut self, value: ValueId, order: [usize; 3]) -> View {
-        let view = self.view(value).clone();
-        let copies = self.copies.iter().filter(|(of, _)| *of == value).map(|(_, copy)| copy);
-        if let Some(found) = std::iter::once(&view).chain(copies).find(|v| v.is_in(order)) {
-            let mut found = found.clone();
-            found.order = Some(order);
-            return found;
-        }
-        let name = self.name_of_copy(value);
-        let copy = self.copy(&name, value, &view, order);
-        self.copies.push((value, copy.clone()));
-        copy
-    }
-
-    /// What the copy of `value` is called: as the movement that wrote it, the first time.
-    fn name_of_copy(&self, value: ValueId) -> String {
-        let writer = self.graph.producer(value).map(|index| &self.graph.nodes[index]);
-        match writer {
-            Some(Node { name, op: Op::Rearrange(_), .. })
-                if self.nodes.iter().all(|node| node.name != *name) =>
-            {
-                name.clone()
-            }
-            _ => format!("{}.transpose", self.graph.value(value).name),
-        }
-    }
-
-    /// Pushes the copy of `value`, which is what `view` shows, into a tensor of its own.
-    fn copy(&mut self, name: &str, value: ValueId, view: &View, order: [usize; 3]) -> View {
-        let output = self.tensor(value, self.graph.value(value).dims(), order);
-        self.push(name, view.copy(order), vec![view.tensor], output.tensor);
-        output
     }
 
     fn hwc(&mut self, value: ValueId) -> TensorId {
@@ -456,40 +427,6 @@ impl Lowering<'_> {
         let multiplier = self.rounding_as_needed(node, multiplier);
         self.pointwise(node, IntOp::Requantize { multiplier, clamp });
         Ok(())
-    }
-
-    /// A reshape keeps the source's order of elements: they are read from where they are.
-    fn reshape(&mut self, node: &Node) {
-        let shape = &self.graph.value(node.output).shape;
-        let view = match self.view(node.inputs[0]).reshaped(shape) {
-            Some(view) => view,
-            None => {
-                let view = self.arranged(node.inputs[0], SOURCE).reshaped(shape);
-                view.expect("every shape reads memory in the order of the source")
-            }
-        };
-        self.views[node.output.0] = Some(view);
-    }
-
-    /// A movement is read from where its input is, if it only gives elements another order or if
-    /// further movements follow; otherwise it is copied at once, so that its input can go.
-    fn rearrange(&mut self, node: &Node, op: &Rearrange) {
-        let view = match self.view(node.inputs[0]).rearranged(op) {
-            Some(view) => view,
-            None => {
-                let view = self.arranged(node.inputs[0], SOURCE).rearranged(op);
-                view.expect("the axes of a movement are independent in the order of the source")
-            }
-        };
-        let readers = self.graph.consumers(node.output);
-        let moves = |&reader: &usize| self.graph.nodes[reader].op.rearranges();
-        let waits = !readers.is_empty() && readers.iter().all(moves);
-        let view = if waits || view.elements().is_some() {
-            view
-        } else {
-            self.copy(&node.name, node.output, &view, HWC)
-        };
-        self.views[node.output.0] = Some(view);
     }
 }
 

@@ -89,6 +89,11 @@ impl View {
         Some(even)
     }
 
+    /// The same places of another tensor of as many elements.
+    pub(super) fn on(self, tensor: TensorId) -> Self {
+        Self { tensor, ..self }
+    }
+
     /// The same places for the axes `axes` of the value, which has at most three.
     pub(super) fn permuted(&self, axes: &[usize]) -> Self {
         let all = axes3(axes);
@@ -187,7 +192,7 @@ fn factored(steps: &[i64]) -> Vec<Axis> {
     axes
 }
 
-/// The same with neighbours as one axis where the slower goes on as the faster does.
+/// The same with neighbours as one axis where the slower continues as the faster does.
 fn merged<'a>(axes: impl IntoIterator<Item = &'a Axis>) -> Vec<Axis> {
     let mut merged: Vec<Axis> = Vec::new();
     for axis in axes {

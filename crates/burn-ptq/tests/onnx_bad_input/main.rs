@@ -3,6 +3,7 @@
 mod build;
 mod external;
 mod messages;
+mod movement;
 mod shapes;
 
 use std::path::Path;
@@ -113,7 +114,7 @@ fn other_versions_are_named_with_those_that_are_supported() {
 fn all_unsupported_nodes_are_listed_at_once() {
     let mut custom = node("Fancy", &["b"], &["c"], vec![]);
     custom.domain = "com.example".into();
-    let mut unnamed = node("Resize", &["d"], &["e"], vec![]);
+    let mut unnamed = node("GridSample", &["d"], &["e"], vec![]);
     unnamed.name.clear();
     let nodes = vec![
         node("LSTM", &["x"], &["a"], vec![]),
@@ -126,12 +127,12 @@ fn all_unsupported_nodes_are_listed_at_once() {
     let model = model(&[3, 8, 8], nodes, vec![]);
     let found = problems(&model);
     let names: Vec<(&str, &str)> = found.iter().map(|p| (p.node.as_str(), p.op.as_str())).collect();
-    assert_eq!(names, [("LSTM_a", "LSTM"), ("Fancy_c", "com.example.Fancy"), ("e", "Resize")]);
+    assert_eq!(names, [("LSTM_a", "LSTM"), ("Fancy_c", "com.example.Fancy"), ("e", "GridSample")]);
     let hints = ["convolutions over time", "cut the model before it", "no integer kernel"];
     for (problem, hint) in found.iter().zip(hints) {
         assert_says(problem, &["not supported", hint]);
     }
-    assert_says(error(&model), &["3 parts of the model", "'LSTM_a' (LSTM)", "'e' (Resize)"]);
+    assert_says(error(&model), &["3 parts of the model", "'LSTM_a' (LSTM)", "'e' (GridSample)"]);
 }
 
 #[test]
@@ -270,8 +271,8 @@ fn shapes_that_do_not_fit_are_told_with_node_expected_and_found() {
         &["[3, 8, 8] to [-1, 3]", "the first extent must be the batch"],
     );
     assert_says(
-        refusal(vec![reshape], vec![list("s", &[0, 3, 2, 2, 16])]),
-        &["2 to 4 extents, found 5"],
+        refusal(vec![reshape], vec![list("s", &[0, 3, 2, 2, 2, 2, 2, 2])]),
+        &["2 to 7 extents, found 8"],
     );
 }
 

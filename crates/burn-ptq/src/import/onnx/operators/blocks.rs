@@ -10,7 +10,7 @@ pub(super) fn depth_to_space(importer: &mut Importer, site: &Site) -> Result<Val
     let crd = channels_first(site)?;
     if !channels.is_multiple_of(block * block) {
         return Err(Refusal::invalid(format!(
-            "{channels} channels are no multiple of the {} places in a block",
+            "{channels} channels are not a multiple of the {} places in a block",
             block * block
         )));
     }

@@ -154,7 +154,7 @@ fn scaled(sample: &[usize], axes: &[usize], scales: &[f32]) -> Result<Vec<Axis>,
             return Err(moves_batch("it resizes the batch axis".into()));
         };
         let input = sample[axis];
-        // A float that is no number, negative or too large saturates, and is refused.
+        // NaN, and what is negative or too large, saturates, and is refused.
         let output = (input as f32 * scale).floor() as usize;
         check_extent(output)?;
         resized[axis] = Axis { input, output, scale };
