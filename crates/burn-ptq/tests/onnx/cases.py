@@ -713,7 +713,7 @@ def axes_beyond_three():
          [node("Reshape", ["x", "s"], "g"), node("Transpose", "g", "t", perm=[0, 1, 3, 2, 4, 5]),
           node("Relu", "t", "r"), node("Reshape", ["r", "u"])], (4, 6, 3),
          {"s": ints(0, 2, 2, 3, 2, 3), "u": ints(0, 6, 12)})
-    case("pixel_shuffle_in_pieces",
+    case("pixel_shuffle_by_axes",
          [node("Conv", ["x", "w"], "c"), node("Reshape", ["c", "s"], "g"),
           node("Transpose", "g", "t", perm=[0, 1, 4, 2, 5, 3]), node("Reshape", ["t", "u"], "v"),
           node("Conv", ["v", "k"])], (3, 4, 5),
