@@ -66,8 +66,8 @@ pub(crate) fn insert_requantize(mut graph: Graph, plan: BitPlan) -> (Graph, BitP
     (graph, BitPlan { values: bits, ..plan })
 }
 
-/// Softmax writes a grid of 8 bits that it fixes: where its output shares a grid with other values,
-/// or has other bits, a requantize node is inserted between.
+/// Softmax writes a grid of 8 bits that it fixes, and places of elements have one of 16: where such an
+/// output shares a grid with other values, or has other bits, a requantize node is inserted between.
 fn free_fixed_grids(graph: &mut Graph, bits: &mut Vec<u8>) {
     let group = graph.grid_groups();
     let mut unified = bits.clone();
@@ -85,11 +85,18 @@ fn free_fixed_grids(graph: &mut Graph, bits: &mut Vec<u8>) {
     while index < graph.nodes.len() {
         let node = &graph.nodes[index];
         let output = node.output;
-        let softmax = node.op.operator().class_axis().is_some();
-        if softmax && (sources[group[output.0]] > 1 || unified[output.0] != 8) {
+        let operator = node.op.operator();
+        let own = match (operator.class_axis(), operator.output_grid()) {
+            (Some(_), _) => Some(8),
+            (None, OutputGrid::Places) => Some(16),
+            (None, OutputGrid::Observed | OutputGrid::Shared | OutputGrid::Fixed { .. }) => None,
+        };
+        if let Some(own) = own
+            && (sources[group[output.0]] > 1 || unified[output.0] != own)
+        {
             let value = graph.value(output).clone();
-            let id =
-                push_value(graph, bits, Value { name: format!("{}.own", value.name), ..value }, 8);
+            let value = Value { name: format!("{}.own", value.name), ..value };
+            let id = push_value(graph, bits, value, own);
             let node = requantize(graph, id, output);
             graph.nodes[index].output = id;
             graph.nodes.insert(index + 1, node);

@@ -97,9 +97,13 @@ impl Recipe {
                 values[node.output.0] = 8;
             }
         }
+        let mut groups = None;
         for node in &graph.nodes {
             if node.op.operator().output_grid() == OutputGrid::Places {
-                values[node.output.0] = 16;
+                // Whatever moves them keeps them whole numbers.
+                let groups = groups.get_or_insert_with(|| graph.grid_groups());
+                let members = (0..values.len()).filter(|&v| groups[v] == groups[node.output.0]);
+                members.for_each(|v| values[v] = 16);
             }
         }
         BitPlan {
