@@ -67,14 +67,26 @@ static bptq_multiplier times(bptq_multiplier a, bptq_multiplier b)
     return result;
 }
 
+/* x times a factor, rounded once, half up; or twice, as TensorFlow Lite's L2 normalization. */
+static int64_t rescaled(const bptq_normalize *op, int32_t x, bptq_multiplier factor)
+{
+    const int32_t shift = 31 - factor.exponent;
+    if (!op->center && (op->epsilon[0] | op->epsilon[1]) == 0 &&
+        op->multiplier.quantized == (int32_t)1 << 30) {
+        return bptq_rescale(x, factor);
+    }
+    const int64_t half = ((int64_t)1 << shift) / 2;
+    return bptq_shift_right_wide((int64_t)x * factor.quantized + half, shift);
+}
+
 /* A result with the scale and shift of its element, if there are any; bounded. */
-static int32_t finished(const bptq_normalize *op, int32_t result, int32_t parameter)
+static int32_t finished(const bptq_normalize *op, int64_t result, int32_t parameter)
 {
     int64_t rounded = result;
     if (op->scales != NULL) {
         const int32_t fraction = op->scale_fraction;
         const int64_t moved = (int64_t)op->shifts[parameter] * ((int64_t)1 << (fraction - 8));
-        const int64_t sum = (int64_t)result * op->scales[parameter] + moved;
+        const int64_t sum = result * op->scales[parameter] + moved;
         rounded = bptq_shift_right_wide(sum + ((int64_t)1 << (fraction - 1)), fraction);
     }
     rounded += op->output_zero_point;
@@ -116,7 +128,7 @@ void bptq_normalize_s8(const bptq_normalize *op, const int8_t *input, int8_t *ou
                 const int32_t deviation = op->center ? n * d - (int32_t)sum : d;
                 const int32_t parameter = g * op->parameter_steps[0] +
                                           i * op->parameter_steps[1] + j * op->parameter_steps[2];
-                y[at] = (int8_t)finished(op, bptq_rescale(deviation, factor), parameter);
+                y[at] = (int8_t)finished(op, rescaled(op, deviation, factor), parameter);
             }
         }
     }
@@ -145,7 +157,7 @@ void bptq_normalize_s16(const bptq_normalize *op, const int16_t *input, int16_t 
                 const int32_t deviation = op->center ? n * d - (int32_t)sum : d;
                 const int32_t parameter = g * op->parameter_steps[0] +
                                           i * op->parameter_steps[1] + j * op->parameter_steps[2];
-                y[at] = (int16_t)finished(op, bptq_rescale(deviation, factor), parameter);
+                y[at] = (int16_t)finished(op, rescaled(op, deviation, factor), parameter);
             }
         }
     }

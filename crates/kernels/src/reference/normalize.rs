@@ -9,10 +9,12 @@
 //!
 //! The output is `N / sqrt(W) * multiplier` with `W = V * 2^fraction + epsilon`. The root comes from
 //! [`inverse_root`], which errs by less than 2^-19 of it; its product with the multiplier keeps 27
-//! bits, and is applied with double rounding. Without scales and shifts the result is the output:
-//! TensorFlow Lite Micro's `L2_NORMALIZATION` where its grid is that operator's. With them it is an
-//! intermediate of 27 bits or fewer, times a 16-bit scale, plus a shift in 1/256 of a step, and
-//! rounded half up: within a step of the rounded real result.
+//! bits, and is applied with a single rounding, half up. Without scales and shifts the result is the
+//! output. With them it is an intermediate of 27 bits or fewer, times a 16-bit scale, plus a shift in
+//! 1/256 of a step, and rounded half up: within a step of the rounded real result.
+//!
+//! TensorFlow Lite Micro's `L2_NORMALIZATION`, which is not centered, has no epsilon and a power of two
+//! as its multiplier, rounds twice: so does an operation of that kind.
 
 use super::Storage;
 use crate::geometry::NormalizeGeometry;
@@ -49,6 +51,7 @@ pub fn normalize<S: Storage>(
     let place = NormalizeGeometry::place;
     let difference = |at: usize| input.get(at).map_or(0, |x| x.integer() - zero_points[0]);
     let n = g.elements() as i64;
+    let twice = !params.center && params.epsilon == 0 && params.multiplier.quantized == 1 << 30;
     for group in 0..g.groups {
         let (mut sum, mut squares) = (0_i64, 0_i64);
         for i in 0..g.outer {
@@ -72,7 +75,7 @@ pub fn normalize<S: Storage>(
                     true => n.wrapping_mul(i64::from(d)).wrapping_sub(sum) as i32,
                     false => d,
                 };
-                let result = i64::from(factor.apply(deviation));
+                let result = rescaled(factor, deviation, twice);
                 let rounded = match affine {
                     None => result,
                     Some(affine) => {
@@ -93,6 +96,16 @@ pub fn normalize<S: Storage>(
             }
         }
     }
+}
+
+/// `x` times `factor`, rounded once, half up, or twice as TensorFlow Lite does.
+#[inline(always)]
+fn rescaled(factor: Multiplier, x: i32, twice: bool) -> i64 {
+    if twice {
+        return i64::from(factor.apply(x));
+    }
+    let shift = (31 - factor.exponent) as u32 & 63;
+    (i64::from(x) * i64::from(factor.quantized) + ((1_i64 << shift) >> 1)) >> shift
 }
 
 /// `1 / sqrt(x)`, as TensorFlow Lite computes it: five steps of Newton's method from 1, for `x` scaled
