@@ -79,7 +79,7 @@ fn shifts(node: &Node) -> bool {
             !(pads && pool.count_include_pad)
         }
         Op::Conv2d(_) | Op::Linear(_) | Op::ChannelAffine(_) => true,
-        Op::MaxPool(_) | Op::Reshape(_) | Op::Rearrange(_) => true,
+        Op::MaxPool(_) | Op::Reshape(_) | Op::Rearrange(_) | Op::ResizeLinear(_) => true,
         Op::Add(_)
         | Op::Mul(_)
         | Op::Clip(_)

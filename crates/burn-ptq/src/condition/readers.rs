@@ -98,7 +98,8 @@ pub(super) fn scales(node: &Node, accepts: impl Fn(Clamp) -> bool) -> bool {
         | Op::Normalize(_)
         | Op::TopK(_)
         | Op::Rearrange(_)
-        | Op::Dilate(_) => true,
+        | Op::Dilate(_)
+        | Op::ResizeLinear(_) => true,
     };
     op && node.clamp.is_none_or(accepts)
 }

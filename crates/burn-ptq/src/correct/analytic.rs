@@ -119,6 +119,7 @@ impl Expected {
             | Op::Concat(_)
             | Op::Rearrange(_)
             | Op::Requantize(_)
+            | Op::ResizeLinear(_)
             | Op::Dilate(_) => Some(Self { mean: mean(&node.op), variance: variance(&node.op) }),
             Op::Pad(pad) => {
                 let constant = Op::from(Pad { value: 0.0, ..pad.clone() });

@@ -8,6 +8,7 @@ use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::reference::{table_lookup16, table16};
 
 use super::{FakeQuantize, QuantizedGraph, round_half_away};
+use crate::graph::ops::{Operator, ResizeLinear};
 use crate::graph::{Graph, Node, Op, Parameters, ValueId, execute, single, to_vec};
 
 /// A quantized graph as a Burn module: floats that take only the values that the integer program
@@ -33,6 +34,8 @@ enum Arithmetic {
     Float,
     /// A mean over integers, rounded as the kernel rounds it.
     Mean,
+    /// The same at the positions between elements that the kernel knows.
+    Interpolation(ResizeLinear),
     /// By the integer program's table of 16 bits.
     Table(Vec<i16>),
 }
@@ -133,7 +136,11 @@ impl SimulatedModel {
         let input = self.quantizers[node.inputs[0].0].grid();
         match &self.arithmetic[index] {
             Arithmetic::Float => operator.forward(inputs, parameters),
-            Arithmetic::Mean => {
+            Arithmetic::Mean | Arithmetic::Interpolation(_) => {
+                let operator: &dyn Operator = match &self.arithmetic[index] {
+                    Arithmetic::Interpolation(rounded) => rounded,
+                    _ => operator,
+                };
                 // Means of a few integers fall on exact ties often. The kernel rounds them away from
                 // the integer zero, not from the zero point, so the mean is taken over integers.
                 let Grid { scale, zero_point, .. } = input;
@@ -164,6 +171,7 @@ impl Arithmetic {
                     [node.inputs[0], node.output].map(|v| quantized.activations[v.0].grid);
                 Self::Table(table16(|x| op.function.apply(x), input, output).to_vec())
             }
+            Op::ResizeLinear(op) => Self::Interpolation(op.rounded()),
             op if op.operator().averages() => Self::Mean,
             _ => Self::Float,
         }

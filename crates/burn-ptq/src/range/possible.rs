@@ -68,6 +68,7 @@ pub(crate) fn possible(node: &Node, inputs: &[Range]) -> Range {
         Op::LogSoftmax(_) => (-16.0, 0.0),
         Op::Concat(_) => hull(inputs.iter().flat_map(|r| [r.min.into(), r.max.into()])),
         Op::AveragePool(_)
+        | Op::ResizeLinear(_)
         | Op::MaxPool(_)
         | Op::Reshape(_)
         | Op::Permute(_)
@@ -124,7 +125,8 @@ pub(crate) fn smallest_scale(node: &Node, inputs: &[Grid]) -> f64 {
         | Op::LogSoftmax(_)
         | Op::TopK(_)
         | Op::Rearrange(_)
-        | Op::Dilate(_) => 0.0,
+        | Op::Dilate(_)
+        | Op::ResizeLinear(_) => 0.0,
     };
     smallest.max(largest / LARGEST_RESULT)
 }

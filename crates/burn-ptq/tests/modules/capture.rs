@@ -147,6 +147,14 @@ fn every_supported_operation_computes_what_burn_computes() {
         ("expand", |_, x| x.mean_dim(2).expand([-1, -1, 5, -1])),
         ("reflected", |_, x| x.pad((1, 2, 0, 3), PadMode::Reflect)),
         ("edge", |_, x| x.pad((1, 2, 0, 3), PadMode::Edge)),
+        ("bilinear, corners aligned", |_, x| {
+            let linear = InterpolateOptions::new(InterpolateMode::Bilinear);
+            interpolate(x, linear.with_output_size([9, 8]).with_align_corners(true))
+        }),
+        ("bilinear", |_, x| {
+            let linear = InterpolateOptions::new(InterpolateMode::Bilinear);
+            interpolate(x, linear.with_output_size([9, 8]).with_align_corners(false))
+        }),
         ("interpolate", |_, x| {
             let nearest = InterpolateOptions::new(InterpolateMode::Nearest);
             interpolate(x, nearest.with_output_size([9, 8]))

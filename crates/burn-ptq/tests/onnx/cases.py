@@ -862,6 +862,42 @@ def resizes():
          {"w": rand(4, 3, 1, 1), "s": floats(1, 1, 2, 2), "k": rand(2, 7, 3, 3)})
 
 
+def linear_resizes():
+    def linear(name, nodes, shape, constants, opset=13):
+        case(f"linear_{name}", nodes, shape, constants, opset, batch=1)
+
+    linear("upsample_7", node("Upsample", "x", scales=[1.0, 1.0, 2.0, 3.0], mode="linear"),
+           (3, 4, 5), {}, 7)
+    linear("upsample_9", node("Upsample", ["x", "s"], mode="linear"), (3, 4, 5),
+           {"s": floats(1, 1, 2, 2)}, 9)
+    for name, scales in (("larger", (2, 2.5)), ("smaller", (0.5, 0.4))):
+        linear(f"10_{name}", node("Resize", ["x", "s"], mode="linear"), (3, 8, 9),
+               {"s": floats(1, 1, *scales)}, 10)
+    for coordinates in ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"):
+        for name, to in (("larger", (7, 11)), ("double", (8, 10)), ("smaller", (2, 3)),
+                         ("one", (1, 5)), ("large", (90, 7))):
+            linear(f"{coordinates}_{name}",
+                   node("Resize", ["x", "", "", "s"], mode="linear",
+                        coordinate_transformation_mode=coordinates), (2, 4, 5),
+                   {"s": ints(1, 2, *to)})
+    for opset in (11, 13, 18, 19):
+        linear(f"scales_{opset}", node("Resize", ["x", "r", "s"], mode="linear"), (3, 4, 5),
+               {"r": floats(), "s": floats(1, 1, 2, 1.7)}, opset)
+    linear("symmetric", node("Resize", ["x", "", "s"], mode="linear",
+                             coordinate_transformation_mode="half_pixel_symmetric"),
+           (2, 5, 6), {"s": floats(1, 1, 1.5, 0.7)}, 19)
+    linear("axes", node("Resize", ["x", "", "", "s"], axes=[2, 3], mode="linear"), (2, 4, 5),
+           {"s": ints(8, 10)}, 18)
+    linear("not_larger", node("Resize", ["x", "", "", "s"], axes=[2, 3], mode="linear",
+                              keep_aspect_ratio_policy="not_larger"), (2, 4, 5),
+           {"s": ints(8, 9)}, 18)
+    linear("net", [node("Conv", ["x", "w"], "c", strides=[2, 2], pads=[1, 1, 1, 1]),
+                   node("Relu", "c", "r"),
+                   node("Resize", ["r", "", "s"], "u", mode="linear"),
+                   node("Conv", ["u", "k"])], (3, 6, 8),
+           {"w": rand(4, 3, 3, 3), "s": floats(1, 1, 2, 2), "k": rand(2, 4, 3, 3)})
+
+
 def storage():
     w = rand(4, 6)
     node_ = node("Gemm", ["x", "w"], transB=1)
@@ -1218,7 +1254,7 @@ def transposed_convolutions():
 for family in (convolutions, fully_connected, normalizations, activations, arithmetic, pools,
                layouts, storage, foldings, files, networks, products, reductions,
                groups, pieces, einsums, axes_beyond_three, movements, resizes,
-               transposed_convolutions):
+               transposed_convolutions, linear_resizes):
     family()
 if len(sys.argv) > 2:
     assets(pathlib.Path(sys.argv[2]))

@@ -27,6 +27,7 @@ mod rearrange;
 mod reduce;
 mod requantize;
 mod reshape;
+mod resize_linear;
 mod softmax;
 mod top_k;
 mod unary;
@@ -51,6 +52,7 @@ pub use rearrange::Rearrange;
 pub use reduce::{Reduce, ReduceFunction};
 pub use requantize::Requantize;
 pub use reshape::Reshape;
+pub use resize_linear::{Positions, ResizeLinear};
 pub use softmax::Softmax;
 pub use top_k::TopK;
 pub use unary::{Unary, UnaryFunction};
@@ -145,7 +147,7 @@ macro_rules! ops {
 ops! {
     Conv2d, Linear, ChannelAffine, Add, Mul, AveragePool, MaxPool, Clip, Unary, Reshape, Permute,
     Concat, Pad, Requantize, Softmax, LogSoftmax, MatMul, Reduce,
-    Dilate, Normalize, Rearrange, TopK,
+    Dilate, ResizeLinear, Normalize, Rearrange, TopK,
 }
 
 impl Op {
@@ -178,7 +180,8 @@ impl Op {
             | Op::Reduce(_)
             | Op::Normalize(_)
             | Op::TopK(_)
-            | Op::Dilate(_) => false,
+            | Op::Dilate(_)
+            | Op::ResizeLinear(_) => false,
         }
     }
 
@@ -207,7 +210,8 @@ impl Op {
             | Op::Reduce(_)
             | Op::Normalize(_)
             | Op::TopK(_)
-            | Op::Dilate(_) => false,
+            | Op::Dilate(_)
+            | Op::ResizeLinear(_) => false,
         }
     }
 
@@ -241,7 +245,8 @@ impl Op {
             | Op::Normalize(_)
             | Op::TopK(_)
             | Op::Rearrange(_)
-            | Op::Dilate(_) => None,
+            | Op::Dilate(_)
+            | Op::ResizeLinear(_) => None,
         }
     }
 
@@ -269,7 +274,8 @@ impl Op {
             | Op::Normalize(_)
             | Op::TopK(_)
             | Op::Rearrange(_)
-            | Op::Dilate(_) => None,
+            | Op::Dilate(_)
+            | Op::ResizeLinear(_) => None,
         }
     }
 }

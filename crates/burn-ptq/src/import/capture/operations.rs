@@ -73,7 +73,8 @@ operations! {
     Slice, "Tensor::slice, narrow, chunk, split, flip", "Slice", "not of the batch";
     Select, "Tensor::select", "Gather", "by constant indices, not along the batch";
     Repeat, "Tensor::repeat_dim, repeat", "Tile", "not along the batch";
-    Interpolate, "module::interpolate, nn::interpolate", "Resize", "to the nearest element";
+    Interpolate, "module::interpolate, nn::interpolate", "Resize",
+        "to the nearest element or bilinear";
     Exp, "Tensor::exp", "Exp", "of parameters and constants";
     Sqrt, "Tensor::sqrt", "Sqrt", "of parameters and constants";
     Recip, "Tensor::recip", "Reciprocal", "of parameters and constants";

@@ -194,8 +194,8 @@ pub(super) const OPERATORS: &[Operator] = &[
         "Resize",
         19,
         resize::resize,
-        "to the nearest element, by constant scales or sizes; not to parts of images, and not of \
-         the batch",
+        "to the nearest element or linearly, by constant scales or sizes; linearly over one or two axes \
+         and without antialiasing; not to parts of images, and not of the batch",
     ),
     folded("Shape", 25),
     operator("Sigmoid", 13, activation::sigmoid, "any"),
@@ -216,7 +216,12 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator("TopK", 24, reduce::top_k, "along any axis but the batch, with a constant k"),
     operator("Transpose", 25, shape::transpose, "of axes behind the batch"),
     operator("Unsqueeze", 25, shape::unsqueeze, "behind the batch"),
-    operator("Upsample", 10, resize::upsample, "to the nearest element; not of the batch"),
+    operator(
+        "Upsample",
+        10,
+        resize::upsample,
+        "to the nearest element or linearly; not of the batch",
+    ),
     folded("Where", 16),
 ];
 

@@ -1,4 +1,7 @@
-//! Images of another size: the nearest of the elements, in the ways in which frameworks count them.
+//! Images of another size: the nearest of the elements, or what lies between them, in the ways in which
+//! frameworks count them.
+
+use burn_ptq_kernels::reference::{Alignment, POSITION_BITS, resize_position, resize_position_of};
 
 use super::super::constants::normalize_axis;
 use super::super::error::Refusal;
@@ -6,6 +9,7 @@ use super::super::growing::{Importer, Site, check_elements};
 use super::movement::{push_selection, whole};
 use super::shape::moves_batch;
 use crate::graph::ValueId;
+use crate::graph::ops::{Positions, ResizeLinear};
 
 /// An axis as it is resized. Coordinates are computed in 32-bit floats, as ONNX Runtime does.
 #[derive(Clone, Copy, Debug)]
@@ -232,11 +236,16 @@ fn resample(
 ) -> Result<ValueId, Refusal> {
     check_elements(&axes.iter().map(|axis| axis.output).collect::<Vec<_>>())?;
     let mode = site.attributes.string("mode", "nearest")?;
-    if mode != "nearest" {
-        return Err(Refusal::new(
-            format!("mode '{mode}' is not supported, only 'nearest'"),
-            "resize to the nearest element",
-        ));
+    match mode {
+        "nearest" => {}
+        // As it was called before opset 9.
+        "linear" | "bilinear" => return interpolate(importer, site, input, axes, coordinates),
+        _ => {
+            return Err(Refusal::new(
+                format!("mode '{mode}' is not supported, only 'nearest' and 'linear'"),
+                "resize linearly or to the nearest element",
+            ));
+        }
     }
     let nearest = nearest()?;
     let mut indices = whole(importer.shape(input));
@@ -248,4 +257,88 @@ fn resample(
         }
     }
     push_selection(importer, site, input, &indices)
+}
+
+/// Appends a linear interpolation of `input` along `axes`.
+fn interpolate(
+    importer: &mut Importer,
+    site: &Site,
+    input: ValueId,
+    axes: &[Axis],
+    coordinates: Coordinates,
+) -> Result<ValueId, Refusal> {
+    if site.attributes.flag("antialias", false)? {
+        return Err(Refusal::new(
+            "attribute 'antialias': interpolation over more than two elements is not supported",
+            "resize without antialiasing, or average by a pool first",
+        ));
+    }
+    if coordinates == Coordinates::TfHalfPixelForNearest {
+        return Err(Refusal::invalid(
+            "coordinates of mode 'tf_half_pixel_for_nn' are for 'nearest'",
+        ));
+    }
+    let is_whole = |axis: &Axis| axis.input == axis.output && axis.scale == 1.0;
+    let spatial = match axes {
+        [channels, spatial @ ..] if is_whole(channels) && (1..=2).contains(&spatial.len()) => {
+            spatial
+        }
+        _ => {
+            let sample = importer.shape(input);
+            return Err(Refusal::new(
+                format!(
+                    "it interpolates along other axes than height and width of samples of {sample:?}"
+                ),
+                "resize images or sequences behind their channels",
+            ));
+        }
+    };
+    if spatial.iter().all(is_whole) {
+        return Ok(input);
+    }
+    let mut positions = [Positions::unchanged(1), Positions::unchanged(1)];
+    for (positions, &axis) in positions.iter_mut().zip(spatial) {
+        check_elements(&[axis.input, axis.output])?;
+        *positions = positions_of(axis, coordinates);
+    }
+    importer.push(site, ResizeLinear { axes: positions }, &[input])
+}
+
+/// The largest distance, in elements, of TensorFlow Lite's positions to what is meant: its scale has
+/// 10 fraction bits, which do not suffice for hundreds of outputs.
+const LARGEST_DISTANCE: f32 = 1.0 / 16.0;
+
+fn positions_of(axis: Axis, coordinates: Coordinates) -> Positions {
+    let Axis { input, output, scale } = axis;
+    if scale == 1.0 && input == output {
+        return Positions::unchanged(input);
+    }
+    let last = (input - 1) as f32;
+    let real: Vec<f32> =
+        (0..output).map(|i| coordinates.coordinate(axis, i).max(0.0).min(last)).collect();
+    // TensorFlow Lite knows extents alone.
+    let plain = scale == output as f32 / input as f32;
+    let alignment = match coordinates {
+        Coordinates::AlignCorners => Some(Alignment::Corners),
+        Coordinates::Asymmetric => Some(Alignment::Start).filter(|_| plain),
+        Coordinates::PytorchHalfPixel if output == 1 => None,
+        Coordinates::HalfPixel
+        | Coordinates::HalfPixelSymmetric
+        | Coordinates::PytorchHalfPixel => Some(Alignment::HalfPixel).filter(|_| plain),
+        Coordinates::TfHalfPixelForNearest => None,
+    };
+    let exact = || real.iter().map(|&x| resize_position_of(x.into(), input)).collect::<Vec<u32>>();
+    let fixed = match alignment {
+        Some(alignment) => {
+            let fixed: Vec<u32> =
+                (0..output).map(|i| resize_position(alignment, i, input, output)).collect();
+            let unit = (1_u32 << POSITION_BITS) as f32;
+            let close = |(&fixed, real): (&u32, &f32)| {
+                (fixed as f32 / unit - real).abs() <= LARGEST_DISTANCE
+            };
+            if fixed.iter().zip(&real).all(close) { fixed } else { exact() }
+        }
+        None => exact(),
+    };
+    Positions { input, real, fixed }
 }
