@@ -862,6 +862,20 @@ def resizes():
          {"w": rand(4, 3, 1, 1), "s": floats(1, 1, 2, 2), "k": rand(2, 7, 3, 3)})
 
 
+def norm_pools():
+    for p in (1, 2):
+        case(f"global_lp_pool_{p}", node("GlobalLpPool", "x", p=p), (3, 4, 5))
+        case(f"lp_pool_{p}", node("LpPool", "x", kernel_shape=[2, 3], p=p), (3, 5, 6))
+        case(f"lp_pool_pads_{p}", node("LpPool", "x", kernel_shape=[3, 2], strides=[2, 1],
+                                       pads=[1, 0, 1, 1], p=p), (2, 5, 6))
+        case(f"lp_pool_same_{p}", node("LpPool", "x", kernel_shape=[3, 3], strides=[2, 2],
+                                       auto_pad="SAME_UPPER", p=p), (2, 5, 6))
+        case(f"lp_pool_1d_{p}", node("LpPool", "x", kernel_shape=[3], strides=[2], p=p), (2, 9))
+    case("lp_pool_default", node("LpPool", "x", kernel_shape=[2, 2]), (2, 4, 4), opset=11)
+    case("lp_pool_dilations", node("LpPool", "x", kernel_shape=[2, 2], dilations=[2, 2]), (2, 5, 5),
+         opset=18)
+
+
 def linear_resizes():
     def linear(name, nodes, shape, constants, opset=13):
         case(f"linear_{name}", nodes, shape, constants, opset, batch=1)
@@ -1254,7 +1268,8 @@ def transposed_convolutions():
 for family in (convolutions, fully_connected, normalizations, activations, arithmetic, pools,
                layouts, storage, foldings, files, networks, products, reductions,
                groups, pieces, einsums, axes_beyond_three, movements, resizes,
-               transposed_convolutions, linear_resizes):
+               transposed_convolutions, linear_resizes,
+               norm_pools):
     family()
 if len(sys.argv) > 2:
     assets(pathlib.Path(sys.argv[2]))

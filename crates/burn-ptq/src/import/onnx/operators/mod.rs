@@ -9,6 +9,7 @@ mod blocks;
 mod convolution;
 mod einsum;
 mod linear;
+mod lp_pool;
 mod matmul;
 mod movement;
 mod normalization;
@@ -95,13 +96,13 @@ pub(super) const OPERATORS: &[Operator] = &[
         convolution::conv,
         "over one or two axes, with constant weights; any stride, dilation, padding and groups",
     ),
-    operator("DepthToSpace", 28, blocks::depth_to_space, "of images"),
     operator(
         "ConvTranspose",
         22,
         transposed::conv_transpose,
         "over one or two axes, with constant weights; any stride, dilation, padding and groups",
     ),
+    operator("DepthToSpace", 28, blocks::depth_to_space, "of images"),
     operator("Div", 14, arithmetic::div, "by a constant, as for Add"),
     operator("Dropout", 22, normalization::dropout, "for inference, where it does nothing"),
     operator(
@@ -123,6 +124,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     ),
     operator("Gemm", 13, linear::gemm, "with a constant weight and bias; transA is 0"),
     operator("GlobalAveragePool", 22, pooling::global_average_pool, "over one or two axes"),
+    operator("GlobalLpPool", 22, lp_pool::global_lp_pool, "over one or two axes; p is 1 or 2"),
     operator("GlobalMaxPool", 22, pooling::global_max_pool, "over one or two axes"),
     operator(
         "GroupNormalization",
@@ -153,6 +155,7 @@ pub(super) const OPERATORS: &[Operator] = &[
         normalization::lp,
         "with p = 2, not over the batch; also in pieces",
     ),
+    operator("LpPool", 22, lp_pool::lp_pool, "over one or two axes; p is 1 or 2"),
     operator(
         "MatMul",
         13,
@@ -173,13 +176,13 @@ pub(super) const OPERATORS: &[Operator] = &[
         "with a constant number of elements, in every mode; not of the batch",
     ),
     folded("Pow", 15),
-    folded("Reciprocal", 13),
     operator(
         "RMSNormalization",
         23,
         normalization::root_mean_square,
         "over axes behind the batch, with constant scales; also in pieces",
     ),
+    folded("Reciprocal", 13),
     operator("ReduceL1", 18, reduce::l1, "not over the batch"),
     operator("ReduceL2", 18, reduce::l2, "not over the batch"),
     operator("ReduceMax", 20, reduce::max, "not over the batch"),

@@ -23,7 +23,7 @@ pub(super) fn max_pool(importer: &mut Importer, site: &Site) -> Result<ValueId, 
     importer.push(site, MaxPool { window }, &[input])
 }
 
-fn pool_window(
+pub(super) fn pool_window(
     importer: &mut Importer,
     site: &Site,
     input: ValueId,

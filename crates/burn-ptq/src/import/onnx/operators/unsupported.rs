@@ -55,7 +55,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ),
     ("Equal Where MaskFill MaskWhere Greater Less", "compute it outside of the model"),
     ("RepeatDim", "let Add or Mul broadcast one element a channel, which needs no copies"),
-    ("LpPool GlobalLpPool MaxUnpool MaxRoiPool RoiAlign", "use an average or a maximum pool"),
+    ("MaxUnpool MaxRoiPool RoiAlign", "use an average or a maximum pool"),
     (
         "Conv3d DeformConv DeformableConv2d DeformConv2d Col2Im Unfold4d",
         "use convolutions over one or two axes",
