@@ -107,9 +107,9 @@ fn quantized(graph: Graph, recipe: &str) -> Quantized {
     Quantizer::new(recipe).quantize_samples(graph, batches, None, &|_| true).expect("quantized")
 }
 
-fn input(graph: &Graph, device: &Device) -> Tensor<4> {
-    let [a, b, c] = graph.value(graph.input()).dims();
-    Tensor::from_data(TensorData::new(samples(graph).values, [SAMPLES, a, b, c]), device)
+fn input(graph: &Graph, device: &Device) -> Tensor<3> {
+    let data = TensorData::new(samples(graph).values, [SAMPLES, TOKENS, WIDTH]);
+    Tensor::from_data(data, device)
 }
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
@@ -120,7 +120,7 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 fn sqnr_db(graph: &Graph, quantized: &Quantized) -> f64 {
     let device = Device::flex();
     let model = FloatModel::new(Arc::new(graph.clone()), &device);
-    let float = values(model.forward(input(graph, &device)));
+    let float = values(model.forward(input(graph, &device).unsqueeze_dim::<4>(3)));
     let integer = values(quantized.forward(input(graph, &device)).expect("it runs"));
     let power = |x: &mut dyn Iterator<Item = f32>| -> f64 { x.map(|x| f64::from(x * x)).sum() };
     let signal = power(&mut float.iter().copied());

@@ -9,7 +9,7 @@ use crate::graph::ops::MatMul;
 use crate::graph::{Node, Op, ValueId};
 
 /// Nodes behind a product that are asked for the order they want.
-const LOOKAHEAD: usize = 6;
+pub(super) const LOOKAHEAD: usize = 6;
 
 impl Lowering<'_> {
     pub(super) fn matmul(&mut self, node: &Node, op: &MatMul) -> Result<(), LowerError> {
@@ -85,12 +85,15 @@ impl Lowering<'_> {
 
     /// The order in which the nodes that read `value` want it, if one of them does; `depth` bounds how
     /// far it looks.
-    fn wanted_order(&self, value: ValueId, depth: usize) -> Option<[usize; 3]> {
+    pub(super) fn wanted_order(&self, value: ValueId, depth: usize) -> Option<[usize; 3]> {
         let consumers = self.graph.consumers(value);
         let wanted = |index: usize| {
             let node = &self.graph.nodes[index];
             let behind = || self.wanted_order(node.output, depth.checked_sub(1)?);
             if let Op::Permute(op) = &node.op {
+                if op.axes.len() > 3 {
+                    return None;
+                }
                 let axes = axes3(&op.axes);
                 return Some(behind()?.map(|axis| axes[axis]));
             }

@@ -31,6 +31,7 @@ use crate::graph::{Graph, Node, Op, ValueId};
 use crate::quant::{QuantizedGraph, QuantizedWeights};
 
 use ending::places_of_the_output;
+use matmul::LOOKAHEAD;
 use view::View;
 
 /// What cannot be lowered.
@@ -247,6 +248,11 @@ impl Lowering<'_> {
         {
             let axes = axes3(&permute.axes);
             order = HWC.map(|a| axes[a]);
+        } else if self.graph.value(value).shape.len() == 2
+            && let Some(wanted) = self.wanted_order(value, LOOKAHEAD)
+        {
+            // Tokens, say, of which layers read one after the other.
+            order = wanted;
         }
         let dims = self.graph.value(value).dims();
         self.views[value.0] = Some(self.tensor(value, dims, order));

@@ -11,7 +11,7 @@
 //! The node that is written may say `axes` where the standard knows the last ones alone, and omit the
 //! scale; an `LpNormalization` may have an `epsilon`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use onnx_ir::{AttributeProto, AttributeType, GraphProto, NodeProto};
 
@@ -80,6 +80,8 @@ struct Pieces<'a> {
     /// The nodes that read a name, once for each time.
     readers: HashMap<&'a str, Vec<usize>>,
     initializers: HashMap<&'a str, usize>,
+    /// What is computed from constants alone, such as a scale that is reshaped.
+    constants: HashSet<&'a str>,
 }
 
 impl<'a> Pieces<'a> {
@@ -98,8 +100,19 @@ impl<'a> Pieces<'a> {
             readers.entry(&output.name).or_default().push(usize::MAX);
         }
         let initializers = graph.initializer.iter().enumerate();
-        let initializers = initializers.map(|(index, t)| (t.name.as_str(), index)).collect();
-        Self { nodes: &graph.node, graph, opset, writers, readers, initializers }
+        let initializers: HashMap<&str, usize> =
+            initializers.map(|(index, t)| (t.name.as_str(), index)).collect();
+        let mut constants: HashSet<&str> = initializers.keys().copied().collect();
+        // Files are sorted; where one is not, a constant is not found and nothing is replaced.
+        for node in &graph.node {
+            let known = |name: &String| constants.contains(name.as_str());
+            if node.op_type == "Constant"
+                || (!node.input.is_empty() && node.input.iter().all(known))
+            {
+                constants.extend(node.output.iter().map(String::as_str));
+            }
+        }
+        Self { nodes: &graph.node, graph, opset, writers, readers, initializers, constants }
     }
 
     /// The node of type `op` that writes `name`.
@@ -114,7 +127,7 @@ impl<'a> Pieces<'a> {
     }
 
     fn is_constant(&self, name: &str) -> bool {
-        self.initializers.contains_key(name) || self.node(name, "Constant").is_some()
+        self.constants.contains(name)
     }
 
     /// A small constant.

@@ -107,7 +107,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator("Dropout", 22, normalization::dropout, "for inference, where it does nothing"),
     operator(
         "Einsum",
-        12,
+        28,
         einsum::einsum,
         "of one or two operands, without diagonals, the batch in front",
     ),
