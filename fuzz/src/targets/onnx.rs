@@ -26,7 +26,12 @@ const MAX_ELEMENTS: usize = 1 << 18;
 pub const TARGET: Target = Target { name: "onnx", seeds, mutate, run };
 
 fn seeds() -> Vec<Vec<u8>> {
-    let built = [build::image_model(), build::sequence_model(), build::elementwise_model()];
+    let built = [
+        build::image_model(),
+        build::sequence_model(),
+        build::elementwise_model(),
+        build::movement_model(),
+    ];
     let mut files = built.map(|model| build::bytes(&model)).to_vec();
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/cli/demo/model.onnx");
     files.push(std::fs::read(demo).expect("the demo's model is in the repository"));

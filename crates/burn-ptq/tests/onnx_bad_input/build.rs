@@ -185,6 +185,60 @@ pub(crate) fn sequence_model() -> ModelProto {
     model(&[12, 4], nodes, tensors)
 }
 
+/// The operators that copy some elements of a value, perhaps several times.
+pub(crate) fn movement_model() -> ModelProto {
+    let mode = AttributeProto {
+        name: "mode".into(),
+        type_: AttributeType::STRING.into(),
+        s: b"reflect".to_vec().into(),
+        ..Default::default()
+    };
+    let block = || vec![int("blocksize", 2)];
+    let along = |axis| vec![int("axis", axis)];
+    let nodes = vec![
+        node("Pad", &["x", "pads"], &["a"], vec![mode]),
+        node("Slice", &["a", "from", "to", "height", "back"], &["b"], vec![]),
+        node("Conv", &["b", "w1"], &["c"], vec![]),
+        node("DepthToSpace", &["c"], &["d"], block()),
+        node("SpaceToDepth", &["d"], &["e"], block()),
+        node("Split", &["e", "parts"], &["f", "g"], along(1)),
+        node("Tanh", &["g"], &["h"], vec![]),
+        node("Concat", &["h", "f"], &["i"], along(1)),
+        node("Reshape", &["i", "groups"], &["j"], vec![]),
+        node("Transpose", &["j"], &["k"], vec![ints("perm", &[0, 2, 1, 3, 4])]),
+        node("Reshape", &["k", "together"], &["l"], vec![]),
+        node("Gather", &["l", "channels"], &["m"], along(1)),
+        node("Resize", &["m", "", "scales"], &["n"], vec![]),
+        node("GlobalMaxPool", &["n"], &["o"], vec![]),
+        node("Expand", &["o", "image"], &["p"], vec![]),
+        node("Add", &["n", "p"], &["q"], vec![]),
+        node("Tile", &["q", "twice"], &["y"], vec![]),
+    ];
+    let scales = TensorProto {
+        name: "scales".into(),
+        dims: vec![4],
+        data_type: 1,
+        float_data: vec![1.0, 1.0, 2.0, 0.5],
+        ..Default::default()
+    };
+    let tensors = vec![
+        list("pads", &[0, 0, 1, 2, 0, 0, 2, -1]),
+        list("from", &[-1]),
+        list("to", &[0]),
+        list("height", &[2]),
+        list("back", &[-2]),
+        weights("w1", &[8, 3, 1, 1]),
+        list("parts", &[3, 5]),
+        list("groups", &[0, 2, 4, 4, 7]),
+        list("together", &[0, 8, 4, 7]),
+        list("channels", &[7, 0, -2]),
+        scales,
+        list("image", &[1, 3, 8, 3]),
+        list("twice", &[1, 2, 1, 1]),
+    ];
+    model(&[3, 6, 6], nodes, tensors)
+}
+
 /// The element-wise and constant operators that the other models leave out.
 pub(crate) fn elementwise_model() -> ModelProto {
     let value = |tensor: TensorProto| AttributeProto {
