@@ -19,6 +19,7 @@ mod error;
 mod f1;
 mod fit;
 mod interval;
+mod iou;
 mod judgement;
 mod labels;
 mod multi_label;
@@ -176,6 +177,8 @@ metrics! {
     Binary => binary::Binary, as Self::Binary;
     /// Harmonic mean of precision and recall at a threshold; higher is better.
     F1 => f1::F1, as Self::F1;
+    /// Intersection over union of classes at the places of a sample; higher is better.
+    Iou => iou::Iou, as Self::Iou;
     /// Share of samples of which every label is right; higher is better.
     MultiLabel => multi_label::MultiLabel, as Self::MultiLabel;
     /// Area under the ROC curve of an anomaly score, averaged over groups; higher is better.
@@ -236,7 +239,7 @@ impl Metric {
     /// Whether the metric follows from what each sample adds to it, so that networks can be compared
     /// sample by sample.
     pub fn is_paired(self) -> bool {
-        self != Metric::F1
+        !matches!(self, Metric::F1 | Metric::Iou)
     }
 
     /// A value with its confidence interval, human-readable.

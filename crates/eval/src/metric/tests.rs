@@ -376,3 +376,21 @@ fn values_are_written_with_their_intervals() {
     assert_eq!(text(Metric::Mse, 2e-6), "2.000e-6 [2.000e-6, 4.000e-6]");
     assert_eq!(Metric::R2.text(-1.25, None), "-1.2500");
 }
+
+#[test]
+fn intersection_over_union_is_of_all_samples_and_of_the_classes_that_occur() {
+    // Two samples of four places and three classes, of which the third never occurs.
+    let labels = [0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0];
+    let case = Case::new(&[3, 2, 2], &[2, 2, 2], &labels);
+    // The first class wins at the places 0 to 2, then at place 0 alone.
+    let sample = |wins: usize| -> Vec<f32> {
+        let first = (0..4).map(|place| f32::from(u8::from(place < wins)));
+        first.chain([0.5; 4]).chain([-1.0; 4]).collect()
+    };
+    let found = case.judge(Metric::Iou, &[sample(3), sample(1)].concat());
+    // The first class: 3 of both, 4 of either; the second: 4 and 5.
+    assert!((found.metric - (3.0 / 4.0 + 4.0 / 5.0) / 2.0).abs() < 1e-12, "{found:?}");
+    let mask = Case::new(&[1, 2, 2], &[1, 2, 2], &[0.0, 1.0, 1.0, 0.0]).ending(Ending::Sigmoid);
+    let found = mask.judge(Metric::Iou, &[0.1, 0.9, 0.2, 0.3]);
+    assert!((found.metric - (2.0 / 3.0 + 1.0 / 2.0) / 2.0).abs() < 1e-12, "{found:?}");
+}
