@@ -8,6 +8,7 @@ mod chain;
 mod draw;
 mod groups;
 pub(crate) mod layers;
+mod lookup;
 mod movement;
 mod program;
 mod streamed;
@@ -103,6 +104,8 @@ generators! {
     Rearrange => movement::rearrange,
     TransposeConv2d => weighted::transpose_conv2d,
     ResizeLinear => resize_linear,
+    Lookup8 => lookup::lookup8,
+    Lookup16 => lookup::lookup16,
 }
 
 /// The problems of all operations, or of those that `BURN_PTQ_OPERATIONS` lists with commas.

@@ -322,6 +322,20 @@ pub enum IntOp {
         /// Where each column of the output lies.
         columns: Vec<u32>,
     },
+    /// Rows of a table of 8-bit elements by their numbers, which activations of scale 1 hold.
+    Lookup8 {
+        /// Elements of a row.
+        width: usize,
+        /// The rows, one after the other.
+        table: Vec<i8>,
+    },
+    /// The same of 16-bit elements.
+    Lookup16 {
+        /// Elements of a row.
+        width: usize,
+        /// The rows, one after the other.
+        table: Vec<i16>,
+    },
 }
 
 /// The operations without weights, as a pattern: the last arm of matches that are about weights.
@@ -347,6 +361,8 @@ macro_rules! weightless {
             | $crate::op::IntOp::TopK { .. }
             | $crate::op::IntOp::Rearrange { .. }
             | $crate::op::IntOp::ResizeLinear { .. }
+            | $crate::op::IntOp::Lookup8 { .. }
+            | $crate::op::IntOp::Lookup16 { .. }
     };
 }
 pub(crate) use weightless;
@@ -394,6 +410,8 @@ impl IntOp {
             IntOp::Rearrange { .. } => "Rearrange",
             IntOp::TransposeConv2d { .. } => "TransposeConv2d",
             IntOp::ResizeLinear { .. } => "ResizeLinear",
+            IntOp::Lookup8 { .. } => "Lookup8",
+            IntOp::Lookup16 { .. } => "Lookup16",
         }
     }
 
@@ -433,7 +451,9 @@ impl IntOp {
             | IntOp::Normalize { .. }
             | IntOp::TopK { .. }
             | IntOp::Rearrange { .. }
-            | IntOp::ResizeLinear { .. } => 1,
+            | IntOp::ResizeLinear { .. }
+            | IntOp::Lookup8 { .. }
+            | IntOp::Lookup16 { .. } => 1,
         }
     }
 
@@ -463,6 +483,8 @@ impl IntOp {
             | IntOp::Normalize { .. }
             | IntOp::Rearrange { .. }
             | IntOp::ResizeLinear { .. } => ElementTypes::Same,
+            IntOp::Lookup8 { .. } => ElementTypes::To(DType::I8),
+            IntOp::Lookup16 { .. } => ElementTypes::To(DType::I16),
             IntOp::TopK { selection, .. } => {
                 if selection.indices {
                     ElementTypes::To(DType::I16)
@@ -501,7 +523,9 @@ impl IntOp {
             | IntOp::Normalize { .. }
             | IntOp::TopK { .. }
             | IntOp::Rearrange { .. }
-            | IntOp::ResizeLinear { .. } => 0,
+            | IntOp::ResizeLinear { .. }
+            | IntOp::Lookup8 { .. }
+            | IntOp::Lookup16 { .. } => 0,
         }
     }
 
@@ -532,7 +556,9 @@ impl IntOp {
             | IntOp::Normalize { .. }
             | IntOp::TopK { .. }
             | IntOp::Rearrange { .. }
-            | IntOp::ResizeLinear { .. } => false,
+            | IntOp::ResizeLinear { .. }
+            | IntOp::Lookup8 { .. }
+            | IntOp::Lookup16 { .. } => false,
         }
     }
 
@@ -563,7 +589,9 @@ impl IntOp {
             | IntOp::Unpack
             | IntOp::TopK { .. }
             | IntOp::Rearrange { .. }
-            | IntOp::ResizeLinear { .. } => false,
+            | IntOp::ResizeLinear { .. }
+            | IntOp::Lookup8 { .. }
+            | IntOp::Lookup16 { .. } => false,
         }
     }
 
@@ -595,7 +623,9 @@ impl IntOp {
             | IntOp::Normalize { .. }
             | IntOp::TopK { .. }
             | IntOp::Rearrange { .. }
-            | IntOp::ResizeLinear { .. } => 1,
+            | IntOp::ResizeLinear { .. }
+            | IntOp::Lookup8 { .. }
+            | IntOp::Lookup16 { .. } => 1,
         }
     }
 
@@ -609,8 +639,8 @@ impl IntOp {
             | IntOp::FullyConnected { weighted: w, .. } => {
                 w.weights.data.len() + w.bias.len() * 4 + w.multipliers.len() * 8
             }
-            IntOp::Table8 { table } => table.len(),
-            IntOp::Table16 { table } => table.len() * 2,
+            IntOp::Table8 { table } | IntOp::Lookup8 { table, .. } => table.len(),
+            IntOp::Table16 { table } | IntOp::Lookup16 { table, .. } => table.len() * 2,
             IntOp::LogSoftmax { exponentials, .. } => exponentials.len() * 4,
             IntOp::Normalize { affine: Some(affine), .. } => {
                 affine.scales.len() * 2 + affine.shifts.len() * 4
@@ -647,8 +677,8 @@ impl IntOp {
                 weighted.bias = Vec::new();
                 weighted.multipliers = Vec::new();
             }
-            IntOp::Table8 { table } => *table = Vec::new(),
-            IntOp::Table16 { table } => *table = Vec::new(),
+            IntOp::Table8 { table } | IntOp::Lookup8 { table, .. } => *table = Vec::new(),
+            IntOp::Table16 { table } | IntOp::Lookup16 { table, .. } => *table = Vec::new(),
             IntOp::LogSoftmax { exponentials, .. } => *exponentials = Vec::new(),
             IntOp::Normalize { affine: Some(affine), .. } => {
                 affine.scales = Vec::new();

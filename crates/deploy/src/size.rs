@@ -97,6 +97,7 @@ pub const fn parameter_bytes(op: &IntOp) -> usize {
         IntOp::TopK { .. } => 5,
         IntOp::Rearrange { .. } => 1 + 3 * MAX_AXES,
         IntOp::ResizeLinear { .. } => 7,
+        IntOp::Lookup8 { .. } | IntOp::Lookup16 { .. } => 5,
         IntOp::Table8 { .. }
         | IntOp::Table16 { .. }
         | IntOp::Concat { .. }

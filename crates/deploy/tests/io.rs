@@ -11,7 +11,7 @@ use burn_ptq_deploy::preprocess::{DataLayout, Element, Preprocessing};
 use burn_ptq_deploy::program::{DType, Program};
 use burn_ptq_deploy::run::{dequantize_outputs, preprocess, quantize_inputs, tensor_integers};
 use burn_ptq_deploy::target::{HOST, Kernels};
-use network::{channels_first, placed, proven};
+use network::{channels_first, placed, proven, several};
 
 mod network;
 #[allow(dead_code)]
@@ -492,4 +492,89 @@ fn readmes_say_where_elements_lie() {
         assert!(text.contains(raw), "{text}");
         assert!(!text.contains('@'), "{text}");
     }
+}
+
+/// Reads raw samples of all inputs, then bytes of all outputs; writes input bytes, then values.
+const SEVERAL: &str = "#include <stdio.h>
+#include \"net_io.h\"
+static uint8_t image[NET_RAW_IMAGE_LENGTH];
+static int16_t meta[NET_RAW_META_IN_0_LENGTH];
+static float passed[NET_RAW_IMAGE_2_LENGTH];
+static float values[NET_OUTPUT_MAP_LENGTH];
+static int8_t s8[NET_OUTPUT_MAP_LENGTH];
+static int16_t s16[NET_OUTPUT_X_INT_LENGTH];
+int main(void)
+{
+    static int8_t in_image[NET_RAW_IMAGE_LENGTH], in_passed[NET_RAW_IMAGE_2_LENGTH];
+    static int16_t in_meta[NET_RAW_META_IN_0_LENGTH];
+    if (fread(image, sizeof image, 1, stdin) + fread(meta, sizeof meta, 1, stdin)
+        + fread(passed, sizeof passed, 1, stdin) != 3) {
+        return 1;
+    }
+    net_quantize_input_image(image, in_image);
+    net_quantize_input_meta_in_0(meta, in_meta);
+    net_quantize_input_image_2(passed, in_passed);
+    fwrite(in_image, sizeof in_image, 1, stdout);
+    fwrite(in_meta, sizeof in_meta, 1, stdout);
+    fwrite(in_passed, sizeof in_passed, 1, stdout);
+    if (fread(s8, 1, 288, stdin) + fread(s16, 2, 45, stdin) != 333) {
+        return 1;
+    }
+    net_dequantize_output_map(s8, values);
+    fwrite(values, sizeof(float), 288, stdout);
+    net_dequantize_output_x_int(s16, values);
+    fwrite(values, sizeof(float), 45, stdout);
+    if (fread(s8, 1, 7, stdin) != 7) {
+        return 1;
+    }
+    net_dequantize_output_x(s8, values);
+    fwrite(values, sizeof(float), 7, stdout);
+    if (net_argmax_x(s8) >= 7 || net_class_name_x(6) == NULL || net_class_name_x(7) != NULL) {
+        return 1;
+    }
+    if (fread(s8, 1, 4, stdin) != 4) {
+        return 1;
+    }
+    net_dequantize_output_passed(s8, values);
+    fwrite(values, sizeof(float), 4, stdout);
+    if (fread(s8, 1, 288, stdin) != 288) {
+        return 1;
+    }
+    net_dequantize_output_map_flat(s8, values);
+    fwrite(values, sizeof(float), 288, stdout);
+    return 0;
+}
+";
+
+#[test]
+fn every_one_of_several_inputs_and_outputs_means_what_it_does_on_the_host() {
+    let Some(compiler) = ["gcc", "clang"].into_iter().find(|compiler| available(compiler)) else {
+        return;
+    };
+    let (model, self_test) = several("net");
+    let mut random = Random(5);
+    let elements = [(108, Element::U8), (45, Element::I16), (4, Element::F32)];
+    let (bytes, floats): (Vec<_>, Vec<_>) = elements
+        .into_iter()
+        .flat_map(|(count, element)| vec![element; count])
+        .map(|element| random.raw(element, 0.5))
+        .unzip();
+    let outputs = &self_test.samples[0].1;
+    let mut expected = quantize_inputs(&model, &preprocess(&model, &floats));
+    expected.extend(dequantize_outputs(&model, outputs).iter().flat_map(|x| x.to_le_bytes()));
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let rendered = exporter("c").expect("known");
+    let rendered = rendered.render(&model, &self_test, &Options::new(&HOST)).expect("an export");
+    burn_ptq_deploy::export::write_folder(folder.path(), "c", &rendered.files).expect("written");
+    fs::write(folder.path().join("driver.c"), SEVERAL).expect("written");
+    let output = Command::new(compiler)
+        .current_dir(folder.path())
+        .args(["-std=c99", "-Wall", "-Werror", "-I.", "-o", "driver", "driver.c", "net_io.c"])
+        .output()
+        .expect("the compiler runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let fed = [&bytes.concat()[..], outputs].concat();
+    let found = run(&folder.path().join("driver"), "", &fed, folder.path());
+    assert_eq!(found, expected);
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn_ptq::graph::{Graph, Op, ValueId};
 use burn_ptq::warning::Warning;
-use burn_ptq_deploy::preprocess::{DataLayout, Preprocessing, PreprocessingError};
+use burn_ptq_deploy::preprocess::{DataLayout, Element, Preprocessing, PreprocessingError};
 use burn_ptq_deploy::program::Program;
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +77,15 @@ pub enum InputError {
         /// The names that there are.
         known: Vec<String>,
     },
+    /// An input of whole numbers would be scaled.
+    #[error(
+        "the input '{name}' takes whole numbers, which are not scaled outside of the model: leave out its \
+         input scale, mean and std"
+    )]
+    Whole {
+        /// The input.
+        name: String,
+    },
     /// Settings of no particular input, of which there are several.
     #[error(
         "the model has {} inputs, {known:?}: say which one is scaled, with --input-scale NAME=F (and the like \
@@ -102,6 +111,8 @@ pub struct ModelInput {
     pub window_step: usize,
     /// The names of the classes, if known; otherwise empty.
     pub classes: Vec<String>,
+    /// Whether it takes whole numbers alone: fractions of samples are dropped.
+    pub whole: bool,
 }
 
 impl ModelInput {
@@ -113,6 +124,7 @@ impl ModelInput {
             preprocessing: Preprocessing::default(),
             window_step: 1,
             classes: Vec::new(),
+            whole: false,
         }
     }
 
@@ -133,13 +145,14 @@ impl ModelInput {
     /// # Errors
     /// If the settings do not fit them.
     pub fn all_of_graph(graph: &Graph, settings: &InputSettings) -> Result<Vec<Self>, InputError> {
-        let input = |&id: &ValueId| {
+        let input = |(place, &id): (usize, &ValueId)| {
             let value = graph.value(id);
             let mut input = Self::new(&value.name, &value.shape);
             input.preprocessing.channel_axis = channel_axis_of(graph, id).unwrap_or(0);
+            input.whole = graph.integers.get(place).copied().flatten().is_some();
             input
         };
-        let mut inputs: Vec<Self> = graph.inputs.iter().map(input).collect();
+        let mut inputs: Vec<Self> = graph.inputs.iter().enumerate().map(input).collect();
         apply_to_all(&mut inputs, settings)?;
         Ok(inputs)
     }
@@ -157,6 +170,8 @@ impl ModelInput {
         let input = |input: &burn_ptq_deploy::program::Input| {
             let mut own = Self::new(&input.name, &input.border.source_shape);
             own.preprocessing = input.preprocessing.clone();
+            own.whole = program.input_tensor(input).grid.scale == 1.0
+                && input.preprocessing.element != Element::F32;
             own
         };
         let mut inputs: Vec<Self> = program.inputs.iter().map(input).collect();
@@ -258,6 +273,9 @@ fn apply_to_all(inputs: &mut [ModelInput], settings: &InputSettings) -> Result<(
             own.mean = named.mean.clone().or(own.mean);
             own.std = named.std.clone().or(own.std);
             own.layout = named.layout.or(own.layout);
+        }
+        if input.whole && (own.scale.is_some() || own.mean.is_some() || own.std.is_some()) {
+            return Err(InputError::Whole { name: input.name.clone() });
         }
         let name = if several { input.name.clone() } else { String::new() };
         input.apply(&own).map_err(|source| InputError::Preprocessing { name, source })?;

@@ -27,6 +27,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("reference/elementwise.rs", include_str!("reference/elementwise.rs")),
     ("reference/layout.rs", include_str!("reference/layout.rs")),
     ("reference/log_softmax.rs", include_str!("reference/log_softmax.rs")),
+    ("reference/lookup.rs", include_str!("reference/lookup.rs")),
     ("reference/matmul.rs", include_str!("reference/matmul.rs")),
     ("reference/mod.rs", include_str!("reference/mod.rs")),
     ("reference/normalize.rs", include_str!("reference/normalize.rs")),

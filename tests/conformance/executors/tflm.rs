@@ -462,6 +462,9 @@ fn describe_node(
             file.operator(("L2_NORMALIZATION", 2), "L2NormOptions", json!({}), &[x], y);
             Ok(y)
         }
+        IntOp::Lookup8 { .. } | IntOp::Lookup16 { .. } => {
+            Err("GATHER takes ids of 32 bits, none of them negative or too large".into())
+        }
         IntOp::TopK { selection, rows, depth, k } => {
             if !selection.indices || *k != 1 || selection.last {
                 return Err("only the places of first extremes exist".into());

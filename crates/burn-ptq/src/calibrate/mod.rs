@@ -147,6 +147,12 @@ pub fn calibrate(
             // The padding must be representable in the grid that the output shares.
             values[node.output.0].add(&[pad.value]);
         }
+        if let Op::Lookup(lookup) = &node.op {
+            // Rows that no sample asked for must be representable too.
+            let data = &lookup.table.data;
+            let ends = [f32::min, f32::max].map(|end| data.iter().copied().fold(data[0], end));
+            values[node.output.0].add(&ends);
+        }
     }
     Ok(Calibration { values, samples: first, seen: samples, distinct: different.len() })
 }

@@ -48,6 +48,15 @@ pub enum SynthesizeError {
          has no batch normalization; give calibration data instead"
     )]
     NoStatistics,
+    /// Samples of whole numbers cannot be learned.
+    #[error(
+        "data-free calibration synthesizes real numbers, but the input '{input}' holds whole ones; give \
+         calibration data instead"
+    )]
+    Integers {
+        /// The input.
+        input: String,
+    },
     /// The caller cancelled.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -90,6 +99,9 @@ pub fn synthesize(
     device: &Device,
     progress: Progress,
 ) -> Result<Batch, SynthesizeError> {
+    if let Some(&id) = graph.inputs.iter().find(|&&id| graph.integer_grid(id).is_some()) {
+        return Err(SynthesizeError::Integers { input: graph.value(id).name.clone() });
+    }
     let targets = Targets::new(graph, device)?;
     let autodiff = device.clone().autodiff();
     let mut random = ChaCha8Rng::seed_from_u64(seed);

@@ -94,7 +94,7 @@ fn shifts(node: &Node) -> bool {
         | Op::Reduce(_)
         | Op::Normalize(_)
         | Op::TopK(_) => false,
-        Op::Dilate(_) => false,
+        Op::Dilate(_) | Op::Lookup(_) => false,
     };
     op && node.clamp.is_none_or(|clamp| clamp.min <= 0.0 && clamp.max == f32::INFINITY)
 }

@@ -99,7 +99,8 @@ pub(super) fn scales(node: &Node, accepts: impl Fn(Clamp) -> bool) -> bool {
         | Op::TopK(_)
         | Op::Rearrange(_)
         | Op::Dilate(_)
-        | Op::ResizeLinear(_) => true,
+        | Op::ResizeLinear(_)
+        | Op::Lookup(_) => true,
     };
     op && node.clamp.is_none_or(accepts)
 }

@@ -137,7 +137,8 @@ impl Expected {
             | Op::MatMul(_)
             | Op::Reduce(_)
             | Op::Normalize(_)
-            | Op::TopK(_) => None,
+            | Op::TopK(_)
+            | Op::Lookup(_) => None,
         }
     }
 

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use burn_ptq_kernels::grid::{Grid, signed_range};
 use ops::OutputGrid;
 
 mod array;
@@ -39,8 +40,19 @@ pub struct Graph {
     /// The values that the caller reads, at least one and none twice. Nodes may read them too, and an
     /// input may be one.
     pub outputs: Vec<ValueId>,
+    /// For each input, the whole numbers that it may hold, if it holds no others.
+    pub integers: Vec<Option<Integers>>,
     /// The module that it was captured from; `None` for graphs from files.
     pub origin: Option<Arc<Origin>>,
+}
+
+/// The whole numbers of an integer type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Integers {
+    /// The smallest.
+    pub min: i64,
+    /// The largest.
+    pub max: i64,
 }
 
 /// Index into [`Graph::values`].
@@ -203,6 +215,37 @@ impl Graph {
     /// The softmax and log-softmax nodes that outputs end in, by index.
     pub(crate) fn final_softmaxes(&self) -> impl Iterator<Item = usize> {
         self.outputs.iter().filter_map(|&output| self.final_softmax(output))
+    }
+
+    /// The bits and the grid of an input that holds whole numbers and loses none of them: ids of rows,
+    /// and integers of 8 bits. `None` for others, whose grid follows from what is observed.
+    pub(crate) fn integer_grid(&self, input: ValueId) -> Option<(u8, Grid)> {
+        let grid = |bits: u8, zero_point: i32| {
+            let (min, max) = signed_range(bits, false);
+            Some((bits, Grid { scale: 1.0, zero_point, min, max }))
+        };
+        if let Some(rows) = self.rows_looked_up(input) {
+            return grid(if rows <= 1 << 7 { 8 } else { 16 }, 0);
+        }
+        let place = self.inputs.iter().position(|&id| id == input)?;
+        match self.integers.get(place).copied().flatten()? {
+            Integers { min: 0, max: 255 } => grid(8, -128),
+            Integers { min: -128, max: 127 } => grid(8, 0),
+            _ => None,
+        }
+    }
+
+    /// The most rows of a table that `value`, perhaps moved, holds ids of.
+    fn rows_looked_up(&self, value: ValueId) -> Option<usize> {
+        let reader = |index: usize| {
+            let node = &self.nodes[index];
+            match &node.op {
+                Op::Lookup(lookup) => Some(lookup.rows()),
+                op if op.operator().moves_elements() => self.rows_looked_up(node.output),
+                _ => None,
+            }
+        };
+        self.consumers(value).into_iter().filter_map(reader).max()
     }
 
     /// The values that share one grid, as the index of a representative for each value.

@@ -47,6 +47,7 @@ impl Graph {
             nodes: Vec::new(),
             inputs: vec![ValueId(0)],
             outputs: vec![ValueId(0)],
+            integers: vec![None],
             origin: None,
         }
     }
@@ -56,6 +57,7 @@ impl Graph {
         let id = ValueId(self.values.len());
         self.values.push(Value { name: name.into(), shape });
         self.inputs.push(id);
+        self.integers.push(None);
         id
     }
 

@@ -27,6 +27,7 @@ use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::{AddParams, Clamp};
 use burn_ptq_kernels::reference::{self as kernels};
 
+use crate::graph::ops::Lookup;
 use crate::graph::{Graph, Node, Op, ValueId};
 use crate::quant::{QuantizedGraph, QuantizedWeights};
 
@@ -392,6 +393,7 @@ impl Lowering<'_> {
             Op::Reduce(op) => self.reduce(node, op)?,
             Op::Normalize(op) => self.normalize(node, op)?,
             Op::TopK(op) => self.top_k(node, op)?,
+            Op::Lookup(op) => self.lookup(node, op)?,
         }
         Ok(())
     }
@@ -438,6 +440,29 @@ impl Lowering<'_> {
         let multiplier = self.multiplier(node, scale(node.inputs[0]) / scale(node.output))?;
         let multiplier = self.rounding_as_needed(node, multiplier);
         self.pointwise(node, IntOp::Requantize { multiplier, clamp });
+        Ok(())
+    }
+
+    /// The ids in the source's order, and the rows behind them.
+    fn lookup(&mut self, node: &Node, op: &Lookup) -> Result<(), LowerError> {
+        if self.grid(node.inputs[0]).scale != 1.0 {
+            let problem =
+                "its ids share a grid with values that are no ids; feed them by an input of \
+                           their own"
+                    .into();
+            return Err(LowerError::Unsupported { node: node.name.clone(), problem });
+        }
+        let (grid, width) = (self.grid(node.output), op.width());
+        let table = op.table.data.iter().map(|&x| grid.quantize(x));
+        let int = match self.is_wide(node.output) {
+            false => IntOp::Lookup8 { width, table: table.map(|q| q as i8).collect() },
+            true => IntOp::Lookup16 { width, table: table.map(|q| q as i16).collect() },
+        };
+        let ids = self.arranged(node.inputs[0], SOURCE).tensor;
+        let dims = self.graph.value(node.output).dims();
+        let view = self.tensor(node.output, dims, SOURCE);
+        self.push(&node.name, int, vec![ids], view.tensor);
+        self.views[node.output.0] = Some(view);
         Ok(())
     }
 }

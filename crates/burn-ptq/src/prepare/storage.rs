@@ -33,7 +33,10 @@ pub(crate) fn insert_requantize(mut graph: Graph, plan: BitPlan) -> (Graph, BitP
             continue;
         }
         // Places of elements have 16 bits, whatever the elements have.
-        if node.op.operator().output_grid() == OutputGrid::Places {
+        // Nor have rows of a table the bits of their ids.
+        if node.op.operator().output_grid() == OutputGrid::Places
+            || matches!(node.op, Op::Lookup(_))
+        {
             nodes.push(node);
             continue;
         }

@@ -236,7 +236,7 @@ fn fixed_grids(
 ) -> Vec<Option<Grid>> {
     let mut sources: Vec<Vec<Option<Grid>>> = vec![Vec::new(); graph.values.len()];
     for input in &graph.inputs {
-        sources[groups[input.0]].push(None);
+        sources[groups[input.0]].push(graph.integer_grid(*input).map(|(_, grid)| grid));
     }
     for node in &graph.nodes {
         let grid = match node.op.operator().output_grid() {

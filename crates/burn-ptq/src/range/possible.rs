@@ -55,6 +55,7 @@ pub(crate) fn possible(node: &Node, inputs: &[Range]) -> Range {
             }
         }
         Op::Normalize(op) => (-op.largest(), op.largest()),
+        Op::Lookup(op) => hull(op.table.data.iter().map(|&x| f64::from(x))),
         Op::TopK(op) if op.indices => (0.0, f64::from(i16::MAX)),
         Op::Unary(op) => {
             // Monotone except for HardSwish, whose minimum is at -1.5.
@@ -126,7 +127,8 @@ pub(crate) fn smallest_scale(node: &Node, inputs: &[Grid]) -> f64 {
         | Op::TopK(_)
         | Op::Rearrange(_)
         | Op::Dilate(_)
-        | Op::ResizeLinear(_) => 0.0,
+        | Op::ResizeLinear(_)
+        | Op::Lookup(_) => 0.0,
     };
     smallest.max(largest / LARGEST_RESULT)
 }

@@ -106,6 +106,11 @@ impl Recipe {
                 members.for_each(|v| values[v] = 16);
             }
         }
+        for &input in &graph.inputs {
+            if let Some((bits, _)) = graph.integer_grid(input) {
+                values[input.0] = bits;
+            }
+        }
         BitPlan {
             weights: graph.nodes.iter().filter_map(of_weights).collect(),
             values,

@@ -431,6 +431,10 @@ impl<'a> Part<'a> {
         quantized: &QuantizedGraph,
         random: &mut ChaCha8Rng,
     ) {
+        // Sums of ids are no ids.
+        if self.graph.inputs.iter().any(|&id| self.graph.integer_grid(id).is_some()) {
+            return;
+        }
         let inputs = self.graph.inputs.iter();
         let inputs: Vec<(ValueId, Tensor<4>)> =
             inputs.filter_map(|id| Some((*id, float.get(id)?.clone()))).collect();

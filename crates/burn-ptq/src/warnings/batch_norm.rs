@@ -60,7 +60,8 @@ impl<'a> FirstNorm<'a> {
     /// one scaling fits.
     pub fn of(graph: &'a Arc<Graph>, device: &'a Device) -> Option<Self> {
         let node = graph.nodes.iter().position(|n| n.batch_norm.is_some());
-        let node = node.filter(|_| graph.inputs.len() == 1)?;
+        let node = node
+            .filter(|_| graph.inputs.len() == 1 && graph.integer_grid(graph.input()).is_none())?;
         let statistics = graph.nodes[node].batch_norm.as_ref()?;
         let layers =
             graph.nodes.iter().map(|n| Parameters::new(n.op.parameters(), device)).collect();

@@ -2,6 +2,7 @@
 
 mod build;
 mod external;
+mod integers;
 mod messages;
 mod movement;
 mod shapes;
@@ -240,7 +241,11 @@ fn inputs_have_fixed_float_samples() {
     let integers = spoilt(|m| {
         kind(m).type_.mut_or_insert_default().mut_tensor_type().elem_type = 2;
     });
-    assert_says(integers, &["expected a tensor of floats, found UINT8"]);
+    assert_says(integers, &["computes with integers", "cast them to floats"]);
+    let strings = spoilt(|m| {
+        kind(m).type_.mut_or_insert_default().mut_tensor_type().elem_type = 8;
+    });
+    assert_says(strings, &["expected a tensor of numbers, found STRING"]);
     let flat = spoilt(|m| {
         let kind = kind(m).type_.mut_or_insert_default().mut_tensor_type();
         kind.shape.mut_or_insert_default().dim.truncate(1);

@@ -7,6 +7,7 @@ mod bad_input;
 mod cluster;
 mod commands;
 mod data;
+mod ends;
 mod measured;
 mod metrics;
 #[cfg(target_os = "linux")]

@@ -262,6 +262,15 @@ typedef struct {
     bptq_steps axes[BPTQ_MOVE_AXES];
 } bptq_rearrange;
 
+/* `rows` rows of `row_bytes` each, and `length` ids. */
+typedef struct {
+    const void *table;
+    int32_t rows;
+    int32_t row_bytes;
+    int32_t length;
+    int32_t zero_point;
+} bptq_lookup;
+
 /* `scratch` is only touched when weights are packed; see BPTQ_FILTERS and BPTQ_CHANNELS. */
 void bptq_conv2d_s8(const bptq_conv2d *op, const int8_t *input, int8_t *output, int8_t *scratch);
 void bptq_conv2d_s16(const bptq_conv2d *op, const int16_t *input, int16_t *output,
@@ -301,6 +310,10 @@ void bptq_top_k_s8(const bptq_top_k *op, const int8_t *input, int8_t *output);
 void bptq_top_k_s16(const bptq_top_k *op, const int16_t *input, int16_t *output);
 void bptq_top_k_s8_s16(const bptq_top_k *op, const int8_t *input, int16_t *output);
 void bptq_top_k_s16_s16(const bptq_top_k *op, const int16_t *input, int16_t *output);
+
+/* The rows of a table that ids name. */
+void bptq_lookup_s8(const bptq_lookup *op, const int8_t *ids, void *output);
+void bptq_lookup_s16(const bptq_lookup *op, const int16_t *ids, void *output);
 
 /* table[x + 128] for each of `length` inputs x. */
 void bptq_table_s8(const int8_t *table, int32_t length, const int8_t *input, int8_t *output);

@@ -145,7 +145,9 @@ fn runs_on_mve(program: &Program, node: &IntNode) -> bool {
         | IntOp::TopK { .. }
         | IntOp::Rearrange { .. }
         | IntOp::TransposeConv2d { .. }
-        | IntOp::ResizeLinear { .. } => false,
+        | IntOp::ResizeLinear { .. }
+        | IntOp::Lookup8 { .. }
+        | IntOp::Lookup16 { .. } => false,
     }
 }
 

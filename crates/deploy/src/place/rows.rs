@@ -227,7 +227,9 @@ fn rows_of(program: &Program, node: &IntNode) -> Result<(usize, usize, usize), V
         | IntOp::Normalize { .. }
         | IntOp::TopK { .. }
         | IntOp::Rearrange { .. }
-        | IntOp::ResizeLinear { .. } => {
+        | IntOp::ResizeLinear { .. }
+        | IntOp::Lookup8 { .. }
+        | IntOp::Lookup16 { .. } => {
             return Err(Violation {
                 subject: Subject::from(node),
                 expected: "an operation that runs row by row".into(),

@@ -237,8 +237,31 @@ impl<'p> Interpreter<'p> {
                 let output: &mut [i16] = bytemuck::cast_slice_mut(output);
                 reference::top_k(*selection, *depth, *k, input, output);
             }
+            (IntOp::Lookup8 { width, table }, _, _) => self.lookup(node, piece, *width, table),
+            (IntOp::Lookup16 { width, table }, _, _) => self.lookup(node, piece, *width, table),
             (_, false, _) => self.execute_as::<i8>(index, piece),
             (_, true, _) => self.execute_as::<i16>(index, piece),
+        }
+    }
+
+    fn lookup<T: Storage + Pod + Into<i32>>(
+        &mut self,
+        node: &IntNode,
+        piece: &Piece,
+        width: usize,
+        table: &[T],
+    ) {
+        let input = &self.program.tensors[node.inputs[0].0];
+        let output: &mut [T] =
+            bytemuck::cast_slice_mut(&mut arena_bytes(&mut self.arena)[piece.output.clone()]);
+        let (zero_point, ids) = (input.grid.zero_point, &self.inputs[0]);
+        match input.dtype {
+            DType::I16 => {
+                reference::lookup(width, table, zero_point, ids.elements::<i16>(), output)
+            }
+            DType::I8 | DType::I4 => {
+                reference::lookup(width, table, zero_point, ids.elements::<i8>(), output);
+            }
         }
     }
 
@@ -466,6 +489,8 @@ impl<'p> Interpreter<'p> {
             IntOp::TopK { selection, depth, k, .. } => {
                 reference::top_k(*selection, *depth, *k, input(0), output);
             }
+            // They have element types of their own: see `execute`.
+            IntOp::Lookup8 { .. } | IntOp::Lookup16 { .. } => {}
         }
     }
 }

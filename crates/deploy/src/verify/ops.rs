@@ -5,6 +5,7 @@ use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::{AddParams, Clamp};
 use burn_ptq_kernels::reference::{POSITION_BITS, log_softmax_integer_bits};
 
+use super::MAX_ARENA_BYTES;
 use super::matmul::verify_matmul;
 use super::movement::verify_rearrange;
 use super::normalize::verify_normalize;
@@ -234,6 +235,16 @@ pub(super) fn verify_op(program: &Program, node: &IntNode) -> Result<(), Violati
             verify_normalize(node, geometry, params, affine.as_ref(), input, output)?;
             verify_clamp(node, *clamp, output)
         }
+        IntOp::Lookup8 { width, table } => {
+            verify_lookup(node, *width, table.len(), input, output)?;
+            let elements = table.iter().map(|&value| i32::from(value));
+            verify_table(node, table.len(), elements, output)
+        }
+        IntOp::Lookup16 { width, table } => {
+            verify_lookup(node, *width, table.len(), input, output)?;
+            let elements = table.iter().map(|&value| i32::from(value));
+            verify_table(node, table.len(), elements, output)
+        }
         IntOp::TopK { selection, rows, depth, k } => {
             verify_length(node, "input", input, &[*rows, *depth])?;
             verify_length(node, "output", output, &[*rows, *k])?;
@@ -281,6 +292,35 @@ pub(super) fn magnitude(tensor: &IntTensor) -> i64 {
         DType::I8 | DType::I4 => 128 + i64::from(tensor.grid.zero_point.abs()),
         DType::I16 => 1 << 15,
     }
+}
+
+/// Checks a table of rows, and that ids of scale 1 choose among them.
+fn verify_lookup(
+    node: &IntNode,
+    width: usize,
+    elements: usize,
+    input: &IntTensor,
+    output: &IntTensor,
+) -> Result<(), Violation> {
+    ensure(
+        width > 0 && elements > 0 && elements.is_multiple_of(width),
+        node,
+        format_args!("whole rows of {width} elements"),
+        format_args!("{elements} elements"),
+    )?;
+    ensure(
+        elements / width <= MAX_INDEXED && elements <= MAX_ARENA_BYTES,
+        node,
+        format_args!("at most {MAX_INDEXED} rows"),
+        format_args!("{}", elements / width),
+    )?;
+    ensure(
+        input.grid.scale == 1.0,
+        node,
+        "ids on a grid of scale 1",
+        format_args!("scale {}", input.grid.scale),
+    )?;
+    verify_length(node, "output", output, &[input.len(), width])
 }
 
 fn verify_dtypes(program: &Program, node: &IntNode, output: &IntTensor) -> Result<(), Violation> {

@@ -56,7 +56,7 @@ fn node_steps(program: &Program, node: &IntNode) -> u64 {
         }
         IntOp::FullyConnected { in_features, .. } => product(&[outputs, *in_features]),
         IntOp::BatchMatMul { geometry, .. } => product(&[outputs, geometry.inner]),
-        IntOp::Reduce { .. } => 0,
+        IntOp::Reduce { .. } | IntOp::Lookup8 { .. } | IntOp::Lookup16 { .. } => 0,
         IntOp::Normalize { .. } => product(&[2, outputs]),
         IntOp::TopK { depth, .. } => product(&[outputs, *depth]),
         IntOp::Add { .. }

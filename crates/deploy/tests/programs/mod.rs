@@ -325,6 +325,22 @@ pub(crate) fn rearrange() -> Program {
     program(op, &[tensor("x", [3, 3, 4])], tensor("y", [2, 4, 8]))
 }
 
+/// Rows of 4 elements for ids of 16 bits.
+pub(crate) fn lookup8() -> Program {
+    let op = IntOp::Lookup8 { width: 4, table: (0..20).collect() };
+    let mut ids = tensor16("x", [1, 1, 6]);
+    ids.grid.scale = 1.0;
+    program(op, &[ids], tensor("y", [1, 6, 4]))
+}
+
+/// Rows of 3 elements of 16 bits for ids of 8 bits.
+pub(crate) fn lookup16() -> Program {
+    let op = IntOp::Lookup16 { width: 3, table: (0..15).collect() };
+    let mut ids = tensor("x", [1, 1, 6]);
+    ids.grid.scale = 1.0;
+    program(op, &[ids], tensor16("y", [1, 6, 3]))
+}
+
 /// Three tensors `x -> y -> z` of 8 bytes each; `y` comes of a table, `z` of a transposition.
 pub(crate) fn chain() -> Program {
     let mut model = table8();
@@ -413,6 +429,8 @@ pub(crate) fn valid_parts() -> Vec<Parts> {
         normalize(),
         top_k(),
         rearrange(),
+        lookup8(),
+        lookup16(),
         chain(),
         packed(),
         transpose_conv(),

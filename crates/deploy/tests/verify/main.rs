@@ -6,7 +6,9 @@ mod programs;
 mod streams;
 
 use burn_ptq_deploy::place::{Placed, Region};
-use burn_ptq_deploy::program::{Broadcast, IntOp, MoveAxis, Program, TensorId, Weighted};
+use burn_ptq_deploy::program::{
+    Broadcast, Input, IntOp, MoveAxis, Output, Program, TensorId, Weighted,
+};
 use burn_ptq_deploy::target::Kernels;
 use burn_ptq_deploy::verify::{LISTED, verify};
 use burn_ptq_kernels::geometry::{ConvGeometry, PoolGeometry, Window};
@@ -140,6 +142,28 @@ fn tensors_are_written_once_and_before_they_are_read() {
     breaks(chain(), "tensor `orphan`: expected a node that writes it, found none", |m| {
         m.tensors.push(tensor("orphan", [1, 1, 1]));
     });
+}
+
+#[test]
+fn inputs_and_outputs_have_names_and_inputs_tensors_of_their_own() {
+    breaks(table8(), "expected 1 to 64 inputs, found 0", |m| m.inputs.clear());
+    breaks(table8(), "expected 1 to 64 outputs, found 0", |m| m.outputs.clear());
+    breaks(table8(), "expected 1 to 64 outputs, found 65", |m| {
+        m.outputs = vec![m.outputs[0].clone(); 65];
+    });
+    breaks(table8(), "inputs with names of their own, found two called `x`", |m| {
+        m.inputs.push(m.inputs[0].clone());
+    });
+    breaks(table8(), "inputs of tensors of their own, found tensor 0 twice", |m| {
+        let again = Input { name: "again".into(), ..m.inputs[0].clone() };
+        m.inputs.push(again);
+    });
+    // One activation may be several outputs, an input among them.
+    let mut model = table8();
+    for (name, tensor) in [("again", TensorId(1)), ("passed", TensorId(0))] {
+        model.outputs.push(Output { name: name.into(), tensor, ..model.outputs[0].clone() });
+    }
+    verify(&model).unwrap();
 }
 
 #[test]
@@ -317,6 +341,17 @@ fn geometry_agrees_with_the_lengths_of_tensors() {
         }
     });
     breaks(top_k(), "places on a grid of scale 1", |m| m.tensors[1].grid.scale = 2.0);
+    breaks(lookup8(), "whole rows of 3 elements, found 20 elements", |m| match op(m) {
+        IntOp::Lookup8 { width, .. } => *width = 3,
+        _ => unreachable!(),
+    });
+    breaks(lookup16(), "whole rows of 0 elements", |m| match op(m) {
+        IntOp::Lookup16 { width, .. } => *width = 0,
+        _ => unreachable!(),
+    });
+    breaks(lookup16(), "ids on a grid of scale 1, found scale 2", |m| {
+        m.tensors[0].grid.scale = 2.0
+    });
     breaks(rearrange(), "an output of [2, 4, 4, 3] elements", |m| match op(m) {
         IntOp::Rearrange { axes, .. } => axes[3] = MoveAxis::Even { count: 3, step: 0 },
         _ => unreachable!(),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use burn_ptq::graph::Batch;
-use burn_ptq_deploy::preprocess::{DataLayout, Preprocessing};
+use burn_ptq_deploy::preprocess::{DataLayout, Element, Preprocessing};
 use sha2::{Digest, Sha256};
 
 use super::dense::{Dense, DenseReader};
@@ -165,6 +165,16 @@ impl Samples {
         let fit = fit(&location.path, &dense.shape, input)?;
         notes.extend(fit.note);
         input.preprocessing.element = dense.storage().kind.element();
+        if input.whole && input.preprocessing.element == Element::F32 {
+            if dense.storage().is_float() {
+                notes.push(format!(
+                    "{}: the input '{}' takes whole numbers: fractions are dropped",
+                    location.path.display(),
+                    input.name
+                ));
+            }
+            input.preprocessing.element = Element::I32;
+        }
         if let Some(found) = dense.first_inexact()? {
             notes.push(rounded(&location.path.display().to_string(), &found.to_string()));
         }
@@ -430,6 +440,9 @@ impl Samples {
         match &self.places {
             None => inputs.extend(raw),
             Some(places) => inputs.extend(places.iter().map(|&place| raw[place])),
+        }
+        if self.input.whole {
+            inputs[begin..].iter_mut().for_each(|x| *x = x.trunc());
         }
         self.input.preprocessing.apply(&mut inputs[begin..], &self.input.shape);
     }

@@ -135,6 +135,8 @@ impl ModelOutput {
                     Ending::of_bounds(*clamp, program.tensors[node.output.0].grid)
                 }
                 IntOp::TopK { .. }
+                | IntOp::Lookup8 { .. }
+                | IntOp::Lookup16 { .. }
                 | IntOp::AveragePool { .. }
                 | IntOp::MaxPool { .. }
                 | IntOp::Concat { .. }

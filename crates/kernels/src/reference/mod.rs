@@ -11,6 +11,7 @@
 mod elementwise;
 mod layout;
 mod log_softmax;
+mod lookup;
 mod matmul;
 mod normalize;
 mod pool;
@@ -26,6 +27,7 @@ mod weighted;
 pub use elementwise::{add, add_in_place, mul, mul_in_place, requantize, requantize_in_place};
 pub use layout::{concat, pack_nibbles, pad, transpose, unpack_nibbles};
 pub use log_softmax::{log_softmax, log_softmax_exponentials, log_softmax_integer_bits};
+pub use lookup::lookup;
 pub use matmul::batch_matmul;
 pub use normalize::{SHIFT_BITS, ScalesAndShifts, inverse_root, normalize};
 pub use pool::{average_pool, max_pool};

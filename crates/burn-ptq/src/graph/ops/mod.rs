@@ -17,6 +17,7 @@ mod conv2d;
 mod dilate;
 mod linear;
 mod log_softmax;
+mod lookup;
 mod mat_mul;
 mod max_pool;
 mod mul;
@@ -42,6 +43,7 @@ pub use conv2d::Conv2d;
 pub use dilate::Dilate;
 pub use linear::Linear;
 pub use log_softmax::LogSoftmax;
+pub use lookup::{Lookup, MAX_ROWS};
 pub use mat_mul::MatMul;
 pub use max_pool::MaxPool;
 pub use mul::Mul;
@@ -147,7 +149,7 @@ macro_rules! ops {
 ops! {
     Conv2d, Linear, ChannelAffine, Add, Mul, AveragePool, MaxPool, Clip, Unary, Reshape, Permute,
     Concat, Pad, Requantize, Softmax, LogSoftmax, MatMul, Reduce,
-    Dilate, ResizeLinear, Normalize, Rearrange, TopK,
+    Dilate, ResizeLinear, Normalize, Rearrange, TopK, Lookup,
 }
 
 impl Op {
@@ -181,7 +183,8 @@ impl Op {
             | Op::Normalize(_)
             | Op::TopK(_)
             | Op::Dilate(_)
-            | Op::ResizeLinear(_) => false,
+            | Op::ResizeLinear(_)
+            | Op::Lookup(_) => false,
         }
     }
 
@@ -211,7 +214,8 @@ impl Op {
             | Op::Normalize(_)
             | Op::TopK(_)
             | Op::Dilate(_)
-            | Op::ResizeLinear(_) => false,
+            | Op::ResizeLinear(_)
+            | Op::Lookup(_) => false,
         }
     }
 
@@ -246,7 +250,8 @@ impl Op {
             | Op::TopK(_)
             | Op::Rearrange(_)
             | Op::Dilate(_)
-            | Op::ResizeLinear(_) => None,
+            | Op::ResizeLinear(_)
+            | Op::Lookup(_) => None,
         }
     }
 
@@ -275,7 +280,8 @@ impl Op {
             | Op::TopK(_)
             | Op::Rearrange(_)
             | Op::Dilate(_)
-            | Op::ResizeLinear(_) => None,
+            | Op::ResizeLinear(_)
+            | Op::Lookup(_) => None,
         }
     }
 }

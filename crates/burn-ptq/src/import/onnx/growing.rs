@@ -41,6 +41,8 @@ pub(super) struct Importer<'m> {
     pub unbatched: HashSet<ValueId>,
     /// The outputs of the node at hand behind the first one, by their place.
     pub further: Vec<(usize, ValueId)>,
+    /// What holds integers in the file, by name.
+    pub integers: HashSet<&'m str>,
 }
 
 /// One node of the file, with its inputs looked up.

@@ -13,6 +13,7 @@ use super::growing::{Binding, Importer, Site};
 use super::interface::Interface;
 use super::options::Options;
 use super::order::{display_name, needed_nodes};
+use super::tensor::data_type;
 use super::{interface, is_standard_domain, legacy, operators, tensor};
 use crate::graph::ops::Reshape;
 use crate::graph::{Graph, GraphError, Value, ValueId};
@@ -63,6 +64,7 @@ pub(super) fn import(
         stated: interface::stated_shapes(graph),
         unbatched: HashSet::new(),
         further: Vec::new(),
+        integers: HashSet::new(),
     };
     importer.bind_inputs(&interface);
     importer.bind_initializers(graph, &mut missing, &mut problems);
@@ -85,6 +87,24 @@ pub(super) fn import(
         }
     }
     if problems.is_empty() { importer.finish(&interface.outputs) } else { Err(problems) }
+}
+
+/// Whether a node that reads integers gives some: what moves them does; they are computed with as floats
+/// alone.
+fn integers_given(site: &Site) -> Result<bool, Refusal> {
+    match site.op {
+        "Gather" => Ok(false),
+        "Cast" => {
+            let to = site.attributes.int("to", 0)?;
+            Ok(i32::try_from(to).is_ok_and(|to| data_type::integers(to).is_some()))
+        }
+        "Concat" | "Dropout" | "Expand" | "Flatten" | "Identity" | "Reshape" | "Slice"
+        | "Split" | "Squeeze" | "Tile" | "Transpose" | "Unsqueeze" => Ok(true),
+        _ => Err(Refusal::new(
+            "it computes with integers",
+            "cast them to floats in front of it, or feed floats",
+        )),
+    }
 }
 
 /// The operator with its domain where it is not a standard one.
@@ -119,6 +139,13 @@ impl<'m> Importer<'m> {
             };
             if let (Binding::Value(id), false) = (&binding, input.has_batch) {
                 self.unbatched.insert(*id);
+            }
+            if let (Binding::Value(id), Some(integers)) = (&binding, input.integers) {
+                let place = self.graph.inputs.iter().position(|other| other == id);
+                if let Some(place) = place.and_then(|place| self.graph.integers.get_mut(place)) {
+                    *place = Some(integers);
+                }
+                self.integers.insert(input.name);
             }
             self.bind(input.name, binding);
         }
@@ -227,7 +254,15 @@ impl<'m> Importer<'m> {
         } else {
             let unbatched = self.check_batch(&site)?;
             self.further.clear();
-            bindings[0] = operators::import(self, &site)?;
+            let holds = node.input.iter().any(|name| self.integers.contains(name.as_str()));
+            if holds && integers_given(&site)? {
+                self.integers.extend(node.output.iter().map(String::as_str));
+            }
+            // Whole numbers are the same as floats.
+            bindings[0] = match (holds, site.op) {
+                (true, "Cast") => Binding::Value(site.value(0)?),
+                _ => operators::import(self, &site)?,
+            };
             for (output, id) in std::mem::take(&mut self.further) {
                 bindings[output] = Binding::Value(id);
             }

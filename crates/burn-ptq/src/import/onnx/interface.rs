@@ -9,6 +9,7 @@ use super::MAX_VALUE_ELEMENTS;
 use super::error::{Problem, Refusal, Source};
 use super::options::{InputShape, Options};
 use super::tensor::data_type;
+use crate::graph::Integers;
 use crate::graph::MAX_AXES;
 
 /// What the file says about the model's inputs and outputs.
@@ -25,6 +26,8 @@ pub(super) struct Input<'m> {
     pub name: &'m str,
     /// The shape of one sample; `None` where it is not known, which is a problem.
     pub sample: Option<Vec<usize>>,
+    /// The whole numbers of its type, if it is one of integers.
+    pub integers: Option<Integers>,
     /// Whether the first axis is the batch; otherwise the model is one for single samples.
     pub has_batch: bool,
 }
@@ -88,7 +91,8 @@ pub(super) fn read<'m>(
                 None
             }
         };
-        inputs.push(Input { name: &input.name, sample, has_batch: shape.dim.len() != 1 });
+        let integers = data_type::integers(input.type_.tensor_type().elem_type);
+        inputs.push(Input { name: &input.name, sample, integers, has_batch: shape.dim.len() != 1 });
     }
     let mut outputs: Vec<&str> = Vec::new();
     for output in &graph.output {
@@ -162,10 +166,10 @@ fn sample_shape(
     source: Source,
 ) -> Result<(Option<usize>, Vec<usize>), Refusal> {
     let kind = input.type_.tensor_type();
-    if !data_type::is_float(kind.elem_type) {
+    if !data_type::is_float(kind.elem_type) && data_type::integers(kind.elem_type).is_none() {
         return Err(Refusal::new(
-            format!("expected a tensor of floats, found {}", data_type::name(kind.elem_type)),
-            "export the model with a float input; scale integer data before it",
+            format!("expected a tensor of numbers, found {}", data_type::name(kind.elem_type)),
+            "export the model with an input of floats or integers",
         ));
     }
     let (file, shown) = (extents(&kind.shape), shown(&kind.shape));

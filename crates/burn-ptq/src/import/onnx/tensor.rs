@@ -14,6 +14,8 @@ pub(super) fn is_external(tensor: &TensorProto) -> bool {
 
 /// `TensorProto.DataType`, as far as it is read.
 pub(in crate::import) mod data_type {
+    use crate::graph::Integers;
+
     pub(crate) const FLOAT: i32 = 1;
     pub(crate) const UINT8: i32 = 2;
     pub(crate) const INT8: i32 = 3;
@@ -31,6 +33,23 @@ pub(in crate::import) mod data_type {
     /// Whether values of the type are real numbers.
     pub(crate) fn is_float(data_type: i32) -> bool {
         [FLOAT, FLOAT16, DOUBLE, BFLOAT16].contains(&data_type)
+    }
+
+    /// The numbers of an integer type.
+    pub(crate) fn integers(data_type: i32) -> Option<Integers> {
+        let (min, max) = match data_type {
+            BOOL => (0, 1),
+            UINT8 => (0, u8::MAX.into()),
+            INT8 => (i8::MIN.into(), i8::MAX.into()),
+            UINT16 => (0, u16::MAX.into()),
+            INT16 => (i16::MIN.into(), i16::MAX.into()),
+            UINT32 => (0, u32::MAX.into()),
+            INT32 => (i32::MIN.into(), i32::MAX.into()),
+            UINT64 => (0, i64::MAX),
+            INT64 => (i64::MIN, i64::MAX),
+            _ => return None,
+        };
+        Some(Integers { min, max })
     }
 
     /// The name of a type in the standard.

@@ -29,7 +29,9 @@ pub(super) fn windowed(op: &IntOp) -> Option<&'static str> {
         | IntOp::Normalize { .. }
         | IntOp::TopK { .. }
         | IntOp::Rearrange { .. }
-        | IntOp::ResizeLinear { .. } => None,
+        | IntOp::ResizeLinear { .. }
+        | IntOp::Lookup8 { .. }
+        | IntOp::Lookup16 { .. } => None,
     }
 }
 

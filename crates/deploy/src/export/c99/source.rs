@@ -247,6 +247,14 @@ impl Printer<'_> {
             IntOp::Reduce { reduction, outer, reduced, inner, multiplier, clamp } => {
                 self.reduce(*reduction, [*outer, *reduced, *inner], *multiplier, *clamp)
             }
+            IntOp::Lookup8 { width, table } => {
+                let array = array("int8_t", &self.name("table"), table);
+                self.lookup(*width, table.len() / width, *width, array)
+            }
+            IntOp::Lookup16 { width, table } => {
+                let array = array("int16_t", &self.name("table"), table);
+                self.lookup(*width, table.len() / width, 2 * width, array)
+            }
             IntOp::TopK { selection, rows, depth, k } => {
                 self.top_k(*selection, [*rows, *depth, *k])
             }
@@ -447,6 +455,21 @@ impl Printer<'_> {
         let length = self.length().to_string();
         let arguments = [self.name("table"), length, self.source(0), self.target()];
         Printed { constants, calls: self.call("bptq_table", &arguments) }
+    }
+
+    /// A lookup in `table`, the definition of an array of `rows` rows of `row_bytes` each.
+    fn lookup(&self, width: usize, rows: usize, row_bytes: usize, table: String) -> Printed {
+        let fields = [
+            field("table", self.name("table")),
+            field("rows", rows),
+            field("row_bytes", row_bytes),
+            field("length", self.output().len() / width),
+            field("zero_point", self.input(0).grid.zero_point),
+        ];
+        let constants = table + &self.parameters("bptq_lookup", &fields);
+        let function = format!("bptq_lookup_{}", suffix(self.input(0).dtype));
+        let arguments = [self.op(), self.source(0), self.target()].join(", ");
+        Printed { constants, calls: format!("    {function}({arguments});\n") }
     }
 
     fn requantize(&self, factor: Multiplier, clamp: Clamp) -> Printed {

@@ -82,7 +82,9 @@ const fn parameter_bytes(op: &IntOp) -> usize {
         | IntOp::Unpack
         | IntOp::Reduce { .. }
         | IntOp::TopK { .. }
-        | IntOp::ResizeLinear { .. } => 0,
+        | IntOp::ResizeLinear { .. }
+        | IntOp::Lookup8 { .. }
+        | IntOp::Lookup16 { .. } => 0,
         IntOp::Rearrange { .. } => 3 * MAX_AXES,
     }
 }

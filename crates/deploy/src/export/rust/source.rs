@@ -272,6 +272,8 @@ impl Printer<'_> {
             IntOp::Normalize { geometry: g, params, affine, clamp } => {
                 self.normalize(g, params, affine.as_ref(), *clamp)
             }
+            IntOp::Lookup8 { width, table } => self.lookup(*width, "i8", table),
+            IntOp::Lookup16 { width, table } => self.lookup(*width, "i16", table),
             IntOp::TopK { selection, depth, k, .. } => {
                 let Selection { smallest, last, indices } = selection;
                 let own = format!(
@@ -400,6 +402,12 @@ impl Printer<'_> {
         ];
         let own = format!("{}, {}", self.geometry(), full_clamp(clamp));
         self.unary(function, &own, geometry("PoolGeometry", &fields))
+    }
+
+    fn lookup<T: ToString>(&self, width: usize, rust_type: &str, table: &[T]) -> Printed {
+        let zero_point = self.input(0).grid.zero_point;
+        let own = format!("{width}, &nodes::{}::TABLE, {zero_point}", self.id);
+        self.unary("lookup", &own, array("TABLE", rust_type, table))
     }
 
     fn table<T: ToString>(&self, function: &str, rust_type: &str, table: &[T]) -> Printed {

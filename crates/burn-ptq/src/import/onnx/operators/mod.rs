@@ -9,6 +9,7 @@ mod blocks;
 mod convolution;
 mod einsum;
 mod linear;
+mod lookup;
 mod lp_pool;
 mod matmul;
 mod movement;
@@ -120,7 +121,8 @@ pub(super) const OPERATORS: &[Operator] = &[
         "Gather",
         13,
         movement::gather,
-        "of computed values by constant indices, along any axis but the batch",
+        "of computed values by constant indices, along any axis but the batch; of a table by an input of \
+         integers",
     ),
     operator("Gemm", 13, linear::gemm, "with a constant weight and bias; transA is 0"),
     operator("GlobalAveragePool", 22, pooling::global_average_pool, "over one or two axes"),

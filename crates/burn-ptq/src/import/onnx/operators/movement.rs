@@ -3,7 +3,8 @@
 
 use super::super::constants::{Extent, Span, normalize_axis};
 use super::super::error::Refusal;
-use super::super::growing::{Importer, Site, check_elements};
+use super::super::growing::{Binding, Importer, Site, check_elements};
+use super::lookup;
 use super::shape::{check_rank, moves_batch};
 use crate::graph::ops::{Rearrange, Reshape};
 use crate::graph::{Op, ValueId};
@@ -168,6 +169,9 @@ pub(super) fn split(importer: &mut Importer, site: &Site) -> Result<ValueId, Ref
 }
 
 pub(super) fn gather(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    if let Some(Some(Binding::Constant(_))) = site.inputs.first() {
+        return lookup::gather(importer, site);
+    }
     let input = site.value(0)?;
     let sample = importer.shape(input).to_vec();
     let chosen = site.constant(1, "indices")?;
