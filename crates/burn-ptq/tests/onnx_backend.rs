@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use burn_ptq::graph::{FloatModel, ValueId, dims3};
+use burn_ptq::graph::{FloatModel, dims3};
 use burn_ptq::import::onnx::{self, ImportError};
 
 /// The largest error, relative to the output's largest magnitude (at least 1).
@@ -119,8 +119,9 @@ enum Outcome {
 }
 
 fn judge(folder: &Path, case: &Case, data: &[f32]) -> Outcome {
-    let run = || match onnx::read(&folder.join(format!("{}.onnx", case.name))) {
-        Ok(graph) => compare(graph, case, data),
+    let path = folder.join(format!("{}.onnx", case.name));
+    let run = || match onnx::read_with(&path, &onnx::Options::default()) {
+        Ok(model) => compare(model, case, data),
         Err(ImportError::Unsupported { problems, .. }) => {
             let vague = problems.iter().find(|p| p.problem.is_empty() || p.hint.is_empty());
             assert!(vague.is_none(), "{vague:?} says too little");
@@ -136,39 +137,65 @@ fn judge(folder: &Path, case: &Case, data: &[f32]) -> Outcome {
     })
 }
 
-fn compare(graph: burn_ptq::graph::Graph, case: &Case, data: &[f32]) -> Outcome {
+/// The elements of an array with the axis of the batch in front, and the extent of that axis: so many
+/// copies, if there is none.
+fn batch_first(data: &[f32], shape: &[usize], axis: Option<usize>, copies: usize) -> Vec<f32> {
+    let Some(axis) = axis else { return data.repeat(copies) };
+    let (batch, behind) = (shape[axis], shape[axis + 1..].iter().product::<usize>());
+    let front: usize = shape[..axis].iter().product();
+    let row = |i: usize| {
+        let (sample, outer) = (i / front, i % front);
+        let start = (outer * batch + sample) * behind;
+        &data[start..start + behind]
+    };
+    (0..batch * front).flat_map(row).copied().collect()
+}
+
+fn compare(model: onnx::Model, case: &Case, data: &[f32]) -> Outcome {
+    let kinds = "its inputs or outputs are of another kind";
+    let (Some(inputs), Some(expected)) = (&case.inputs, case.outputs.as_deref()) else {
+        return Outcome::Differs(kinds.into());
+    };
     let device = Device::flex();
-    let (Some(inputs), Some(outputs)) = (&case.inputs, &case.outputs) else {
-        return Outcome::Differs("its inputs or outputs are of another kind".into());
-    };
-    let tensor = |&id: &ValueId| {
-        let value = graph.value(id);
-        let input = inputs.iter().find(|input| input.name == value.name).expect("its array");
-        let samples = input.shape.iter().product::<usize>() / value.len();
-        let [a, b, c] = dims3(&value.shape);
-        let tensor = TensorData::new(input.of(data).to_vec(), [samples, a, b, c]);
-        Tensor::<4>::from_data(tensor, &device)
-    };
-    let tensors = graph.inputs.iter().map(tensor).collect();
-    let names: Vec<String> =
-        graph.outputs.iter().map(|&output| graph.value(output).name.clone()).collect();
-    let model = FloatModel::new(Arc::new(graph), &device);
-    for (name, output) in names.iter().zip(model.forward_all(tensors)) {
-        let expected = match &outputs[..] {
-            [only] => only,
-            many => many.iter().find(|place| place.name == *name).expect("its array"),
-        };
+    let graph = Arc::new(model.graph);
+    let fed: Vec<&Place> = (graph.inputs.iter())
+        .filter_map(|&id| inputs.iter().find(|place| place.name == graph.value(id).name))
+        .collect();
+    if fed.len() != graph.inputs.len() || graph.outputs.len() != expected.len() {
+        return Outcome::Differs(kinds.into());
+    }
+    let axes = model.input_batch_axes.iter();
+    let samples = fed.iter().zip(axes).find_map(|(place, axis)| Some(place.shape[(*axis)?]));
+    let samples = samples.unwrap_or(1);
+    let tensors = fed.iter().zip(&model.input_batch_axes).zip(&graph.inputs);
+    let tensors = tensors.map(|((place, axis), &id)| {
+        let elements = batch_first(place.of(data), &place.shape, *axis, samples);
+        let dims = run_time_dims(&graph.value(id).shape);
+        let shape = [&[samples][..], &dims].concat();
+        Tensor::<4>::from_data(TensorData::new(elements, shape), &device)
+    });
+    let tensors: Vec<Tensor<4>> = tensors.collect();
+    let outputs = FloatModel::new(graph.clone(), &device).forward_all(tensors);
+    for ((output, place), axis) in outputs.into_iter().zip(expected).zip(&model.output_batch_axes) {
         let output: Vec<f32> = output.into_data().try_to_vec().expect("outputs are floats");
-        let outcome = compare_output(&output, expected, data);
-        if outcome != Outcome::Equal {
-            return outcome;
+        let numbers = batch_first(place.of(data), &place.shape, *axis, samples);
+        match difference(&output, &numbers, place) {
+            Outcome::Equal => {}
+            differs => return differs,
         }
     }
     Outcome::Equal
 }
 
-fn compare_output(output: &[f32], expected: &Place, data: &[f32]) -> Outcome {
-    let numbers = expected.of(data);
+/// The extents at run time of a sample: three, with the first two of four merged.
+fn run_time_dims(shape: &[usize]) -> [usize; 3] {
+    match *shape {
+        [a, b, c, d] => [a * b, c, d],
+        _ => dims3(shape),
+    }
+}
+
+fn difference(output: &[f32], numbers: &[f32], expected: &Place) -> Outcome {
     if output.len() != numbers.len() {
         return Outcome::Differs(format!("{} elements, not {}", output.len(), numbers.len()));
     }

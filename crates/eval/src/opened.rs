@@ -47,7 +47,7 @@ impl OpenTask {
     /// If a file cannot be read, or does not fit the model.
     pub fn open(task: &Task, with_calibration: bool) -> Result<Self, Error> {
         let clock = Instant::now();
-        let onnx::Model { graph, sha256 } = task.read_model()?;
+        let onnx::Model { graph, sha256, .. } = task.read_model()?;
         let import_seconds = clock.elapsed().as_secs_f64();
         let mut inputs = ModelInput::all_of_graph(&graph, &task.input)?;
         // Which output the classes are those of matters only where there are some, or a metric.

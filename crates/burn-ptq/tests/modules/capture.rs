@@ -333,7 +333,7 @@ fn unsupported_layers_are_one_line_each_in_words_about_the_module() {
         ["'lstm' (Lstm): the operator is not supported", "use convolutions over time"],
         ["'gru' (Gru): the operator is not supported", "use convolutions over time"],
         ["'norm' (BiLstm): the operator is not supported", "use convolutions over time"],
-        ["(Softmax): it normalizes over the batch axis", "write `forward` with the axis"],
+        ["(Softmax): it normalizes over the batch axis", "write `forward` so that every sample"],
     ]) {
         assert!(parts.iter().all(|part| line.contains(part)), "{line}");
     }

@@ -116,15 +116,14 @@ fn other_versions_are_named_with_those_that_are_supported() {
 fn all_unsupported_nodes_are_listed_at_once() {
     let mut custom = node("Fancy", &["b"], &["c"], vec![]);
     custom.domain = "com.example".into();
-    let mut unnamed = node("GridSample", &["d"], &["e"], vec![]);
+    let mut unnamed = node("GridSample", &["x", "x"], &["e"], vec![]);
     unnamed.name.clear();
     let nodes = vec![
         node("LSTM", &["x"], &["a"], vec![]),
         node("Relu", &["a"], &["b"], vec![]),
         custom,
-        node("Sigmoid", &["c"], &["d"], vec![]),
         unnamed,
-        node("Relu", &["e"], &["y"], vec![]),
+        node("Add", &["c", "e"], &["y"], vec![]),
     ];
     let model = model(&[3, 8, 8], nodes, vec![]);
     let found = problems(&model);
@@ -273,24 +272,16 @@ fn shapes_that_do_not_fit_are_told_with_node_expected_and_found() {
     );
     let reshape = node("Reshape", &["x", "s"], &["y"], vec![]);
     assert_says(
-        refusal(vec![reshape.clone()], vec![list("s", &[-1, 3])]),
-        &["[3, 8, 8] to [-1, 3]", "the first extent must be the batch"],
-    );
-    assert_says(
-        refusal(vec![reshape], vec![list("s", &[0, 3, 2, 2, 2, 2, 2, 2])]),
-        &["2 to 7 extents, found 8"],
+        refusal(vec![reshape], vec![list("s", &[-1, 128])]),
+        &["[3, 8, 8] to [-1, 128]", "the first extent must be the batch"],
     );
 }
 
 #[test]
 fn what_mixes_the_samples_of_a_batch_is_refused() {
     let cases = [
-        node("Transpose", &["x"], &["y"], vec![ints("perm", &[1, 0, 2, 3])]),
-        node("Flatten", &["x"], &["y"], vec![int("axis", 0)]),
-        node("Flatten", &["x"], &["y"], vec![int("axis", 2)]),
         node("Concat", &["x", "x"], &["y"], vec![int("axis", 0)]),
         node("Softmax", &["x"], &["y"], vec![int("axis", 0)]),
-        node("Unsqueeze", &["x", "zero"], &["y"], vec![]),
         node("Squeeze", &["x", "zero"], &["y"], vec![]),
         node("ReduceMean", &["x"], &["y"], vec![]),
     ];

@@ -3,7 +3,7 @@
 use burn_ptq::import::onnx::{self, InputShape, Options};
 use onnx_ir::ModelProto;
 
-use crate::build::{bytes, ints, list, model, node, weights};
+use crate::build::{bytes, int, ints, list, model, node, weights};
 use crate::{assert_says, error};
 
 /// A convolution over a sequence of 4 channels and any length.
@@ -67,14 +67,16 @@ fn single_vector(op: &str) -> ModelProto {
 }
 
 #[test]
-fn models_of_single_vectors_are_read_as_far_as_no_axis_counts() {
+fn models_of_single_vectors_are_read_as_far_as_no_node_wants_a_batch() {
     let graph = onnx::parse(&bytes(&single_vector("Relu")), "vector").expect("a good model");
     graph.verify().expect("a valid graph");
     assert_eq!(graph.value(graph.input()).shape, [4]);
     assert_eq!(graph.value(graph.output()).shape, [3]);
-    for op in ["Softmax", "Flatten"] {
-        assert_says(error(&single_vector(op)), &["its input has no batch axis", "squeeze()"]);
-    }
+    // Axes count without a batch axis too.
+    let graph = onnx::parse(&bytes(&single_vector("Softmax")), "vector").expect("a good model");
+    assert_eq!(graph.value(graph.output()).shape, [3]);
+    let pool = single_vector("GlobalAveragePool");
+    assert_says(error(&pool), &["its input has no batch axis", "squeeze()"]);
 }
 
 #[test]
@@ -96,6 +98,9 @@ fn a_squeeze_of_everything_drops_a_batch_of_one() {
     let graph = onnx::parse(&bytes(&product), "squeezed").expect("a good model");
     graph.verify().expect("a valid graph");
     assert_eq!(graph.value(graph.output()).shape, [2]);
-    let mean = squeezed(node("ReduceMean", &["s"], &["y"], vec![ints("axes", &[0])]));
-    assert_says(error(&mean), &["'ReduceMean_y' (ReduceMean)", "its input has no batch axis"]);
+    // Axis 0 is that of the channels then, and no axis is left of their mean.
+    let mean = vec![ints("axes", &[0]), int("keepdims", 0)];
+    let mean = squeezed(node("ReduceMean", &["s"], &["y"], mean));
+    let graph = onnx::parse(&bytes(&mean), "squeezed").expect("a good model");
+    assert_eq!(graph.value(graph.output()).shape, [1]);
 }

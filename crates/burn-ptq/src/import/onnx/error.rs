@@ -176,15 +176,17 @@ pub(in crate::import) enum Source {
 }
 
 /// Why a node or tensor cannot be imported; the importer adds which one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Refusal {
     /// What was found, and what was expected.
     pub problem: String,
     hint: Hint,
+    /// Whether the batch may be in another place than was thought.
+    across_batch: bool,
 }
 
 /// What can be done.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Hint {
     Text(String),
     /// The file contradicts the ONNX standard.
@@ -194,12 +196,22 @@ enum Hint {
 impl Refusal {
     /// A hint that begins with "export the model" holds for a Burn module's `forward` alike.
     pub(super) fn new(problem: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { problem: problem.into(), hint: Hint::Text(hint.into()) }
+        Self { problem: problem.into(), hint: Hint::Text(hint.into()), across_batch: false }
     }
 
     /// A file that contradicts the ONNX standard.
     pub(super) fn invalid(problem: impl Into<String>) -> Self {
-        Self { problem: problem.into(), hint: Hint::Invalid }
+        Self { problem: problem.into(), hint: Hint::Invalid, across_batch: false }
+    }
+
+    /// The same of a node that does not keep the samples of a batch apart.
+    pub(super) fn across_batch(self) -> Self {
+        Self { across_batch: true, ..self }
+    }
+
+    /// Whether the node does not keep the samples of a batch apart.
+    pub(super) fn is_across_batch(&self) -> bool {
+        self.across_batch
     }
 
     pub(super) fn of(

@@ -138,7 +138,8 @@ impl<'a> Pieces<'a> {
             let elements = tensor.dims.iter().try_fold(1_i64, |n, &d| n.checked_mul(d))?;
             return (elements <= MAX_ELEMENTS).then(|| decode(tensor, &mut budget).ok())?;
         }
-        fold(self.node(name, "Constant")?, self.opset, &[], &mut budget).ok()?
+        let folded = fold(self.node(name, "Constant")?, self.opset, &[], &mut budget).ok()??;
+        folded.into_iter().next()
     }
 
     fn number(&self, name: &str) -> Option<f32> {

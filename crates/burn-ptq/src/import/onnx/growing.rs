@@ -8,6 +8,7 @@ use super::attributes::Attributes;
 use super::budget::Budget;
 use super::constants::Constant;
 use super::error::{Refusal, Source};
+use super::layout::Layout;
 use super::operators::find;
 use crate::graph::{Array, BatchNormStatistics, Graph, GraphError, Op, ValueId, ops};
 
@@ -26,19 +27,21 @@ pub(super) enum Binding {
 pub(super) struct Importer<'m> {
     pub graph: Graph,
     pub budget: Budget,
-    /// The extent of the batch axis where the file fixes it.
+    /// The extent of the batch axis where the file fixes it; 1 where its values are single samples.
     pub batch: Option<usize>,
     pub source: Source,
     pub opset: i64,
     pub bindings: HashMap<&'m str, Binding>,
+    /// Where the batch is in the values of the file.
+    pub layouts: HashMap<&'m str, Layout>,
+    /// Where the node at hand puts the batch, if it says so.
+    pub placed: Option<Layout>,
     /// How many needed nodes read a name; the model's output counts as one.
     pub readers: HashMap<&'m str, usize>,
     /// How many needed nodes read a value under any of its names.
     pub value_readers: HashMap<ValueId, usize>,
     /// The shapes of samples that the file states.
     pub stated: HashMap<&'m str, Vec<usize>>,
-    /// Values that have no batch axis in the file.
-    pub unbatched: HashSet<ValueId>,
     /// The outputs of the node at hand behind the first one, by their place.
     pub further: Vec<(usize, ValueId)>,
     /// What holds integers in the file, by name.
@@ -46,6 +49,10 @@ pub(super) struct Importer<'m> {
 }
 
 /// One node of the file, with its inputs looked up.
+///
+/// Operators see the batch in front of every value, whatever the file says: attributes and inputs that
+/// count axes are rewritten for that. The operators of `operators/reshape.rs` see those of the file.
+#[derive(Clone)]
 pub(super) struct Site<'m> {
     pub name: String,
     pub op: &'m str,
@@ -56,14 +63,11 @@ pub(super) struct Site<'m> {
     pub outputs: Vec<&'m str>,
     /// The inputs; omitted ones are `None`.
     pub inputs: Vec<Option<Binding>>,
+    /// Where the batch is in the file's inputs.
+    pub layouts: Vec<Layout>,
 }
 
 impl Importer<'_> {
-    /// Drops the batch axis of a value, which had an extent of 1.
-    pub(super) fn drop_batch(&mut self, id: ValueId) {
-        self.unbatched.insert(id);
-    }
-
     /// Appends the node for `site` and returns its value.
     pub(super) fn push(
         &mut self,
@@ -153,11 +157,6 @@ impl Importer<'_> {
         &self.graph.value(id).shape
     }
 
-    /// How many axes a value has in the file.
-    pub(super) fn rank(&self, id: ValueId) -> usize {
-        self.shape(id).len() + usize::from(!self.unbatched.contains(&id))
-    }
-
     /// A copy of a constant as a parameter of a node.
     pub(super) fn array(&mut self, constant: &Constant) -> Result<Array, Refusal> {
         self.budget.allocate(&constant.shape, size_of::<f32>())?;
@@ -195,6 +194,11 @@ impl Site<'_> {
     /// The operator's name.
     pub(super) fn operator(&self) -> &'static str {
         find(self.op).map_or("Move", |operator| operator.name)
+    }
+
+    /// Where the batch is in input `index`.
+    pub(super) fn layout(&self, index: usize) -> Layout {
+        self.layouts.get(index).copied().unwrap_or(Layout::FIRST)
     }
 
     fn input(&self, index: usize) -> Option<&Binding> {

@@ -7,12 +7,14 @@ use onnx_ir::{GraphProto, NodeProto};
 
 use super::attributes::Attributes;
 use super::budget::Budget;
-use super::constants::{Extent, fold, shape_of};
+use super::canonical::canonical;
+use super::constants::{Constant, Elements, Extent, fold, reduce, shape_of};
 use super::error::{Problem, Refusal, Source};
 use super::growing::{Binding, Importer, Site};
-use super::interface::Interface;
+use super::interface::{Interface, Place};
+use super::layout::{Batch, Layout};
 use super::options::Options;
-use super::order::{display_name, needed_nodes};
+use super::order::{display_name, needed_nodes, reads};
 use super::tensor::data_type;
 use super::{interface, is_standard_domain, legacy, operators, tensor};
 use crate::graph::ops::Reshape;
@@ -26,10 +28,13 @@ const KEEP_SHAPE: &str = "Abs Ceil Celu Cos DequantizeLinear Elu Erf Exp Floor G
     LRN LayerNormalization Log LpNormalization MeanVarianceNormalization Mish PRelu Pow QuantizeLinear \
     Reciprocal Round Selu Shrink Sign Sin Softplus Softsign Sqrt Swish ThresholdedRelu";
 
-/// Operators that mean the same for values without a batch axis: they do not depend on axes, or
-/// count them from the last.
-const WITHOUT_BATCH: &str = "Add Cast Clip Div Dropout HardSigmoid HardSwish Identity LeakyRelu MatMul Max \
-    Min Mul Neg Relu Sigmoid Sub Tanh";
+/// A model that was imported.
+pub(super) struct Imported {
+    pub graph: Graph,
+    /// Where the batch is among the axes of each input and output in the file.
+    pub inputs: Vec<Layout>,
+    pub outputs: Vec<Layout>,
+}
 
 /// Makes the graph called `name`; `missing` says why initializers have no data.
 ///
@@ -41,52 +46,101 @@ pub(super) fn import(
     name: &str,
     source: Source,
     options: &Options,
-    mut missing: BTreeMap<String, Refusal>,
-) -> Result<Graph, Vec<Problem>> {
-    let mut outputs: Vec<&str> = graph.output.iter().map(|o| o.name.as_str()).collect();
-    outputs.dedup();
+    missing: &BTreeMap<String, Refusal>,
+) -> Result<Imported, Vec<Problem>> {
+    let outputs: Vec<&str> = graph.output.iter().map(|o| o.name.as_str()).collect();
     let nodes = needed_nodes(&graph.node, &outputs, source)?;
-    let mut readers: HashMap<&str, usize> = HashMap::new();
-    for name in nodes.iter().flat_map(|n| &n.input).map(String::as_str).chain(outputs) {
-        *readers.entry(name).or_default() += 1;
-    }
-    let reads = readers.keys().copied().collect();
-    let (interface, mut problems) = interface::read(graph, options, &reads, source);
-    let mut importer = Importer {
-        graph: Graph::new(name, "", vec![1]),
-        budget: Budget::new(),
-        batch: interface.batch,
-        source,
-        opset,
-        bindings: HashMap::new(),
-        readers,
-        value_readers: HashMap::new(),
-        stated: interface::stated_shapes(graph),
-        unbatched: HashSet::new(),
-        further: Vec::new(),
-        integers: HashSet::new(),
-    };
-    importer.bind_inputs(&interface);
-    importer.bind_initializers(graph, &mut missing, &mut problems);
-    for node in nodes {
-        if problems.len() > MAX_PROBLEMS {
+    let mut fewest: Option<Vec<Problem>> = None;
+    // The file says for no axis that it is the batch: the first place that fits is taken.
+    for place in interface::places(graph, options, source) {
+        let attempt =
+            Attempt { graph, opset, name, source, options, missing, nodes: &nodes, place };
+        let (problems, across) = match attempt.run() {
+            Ok(imported) => return Ok(imported),
+            Err(failed) => failed,
+        };
+        if fewest.as_ref().is_none_or(|fewest| problems.len() < fewest.len()) {
+            fewest = Some(problems);
+        }
+        if !across {
             break;
         }
-        match importer.import_node(node) {
-            Ok(bindings) => {
-                // Outputs that have none are not read.
-                let bindings = bindings.into_iter().chain(std::iter::repeat(Binding::Unknown));
-                for (output, binding) in node.output.iter().zip(bindings) {
-                    importer.bind(output, binding);
+    }
+    Err(fewest.unwrap_or_default())
+}
+
+/// An import with the batch in one place.
+struct Attempt<'m, 'a> {
+    graph: &'m GraphProto,
+    opset: i64,
+    name: &'a str,
+    source: Source,
+    options: &'a Options,
+    missing: &'a BTreeMap<String, Refusal>,
+    nodes: &'a [&'m NodeProto],
+    place: Place,
+}
+
+impl<'m> Attempt<'m, '_> {
+    /// The problems, and whether one of them is that samples of a batch are not kept apart.
+    fn run(&self) -> Result<Imported, (Vec<Problem>, bool)> {
+        let Self { graph, source, .. } = *self;
+        let mut outputs: Vec<&str> = graph.output.iter().map(|o| o.name.as_str()).collect();
+        outputs.dedup();
+        let mut readers: HashMap<&str, usize> = HashMap::new();
+        let inputs = self.nodes.iter().flat_map(|node| reads(node));
+        for name in inputs.chain(outputs) {
+            *readers.entry(name).or_default() += 1;
+        }
+        let reads = readers.keys().copied().collect();
+        let (interface, mut problems) =
+            interface::read(graph, self.options, &reads, source, self.place);
+        let mut importer = Importer {
+            graph: Graph::new(self.name, "", vec![1]),
+            budget: Budget::new(),
+            batch: interface.batch,
+            source,
+            opset: self.opset,
+            bindings: HashMap::new(),
+            layouts: HashMap::new(),
+            placed: None,
+            further: Vec::new(),
+            integers: HashSet::new(),
+            readers,
+            value_readers: HashMap::new(),
+            stated: interface::stated_shapes(graph),
+        };
+        importer.bind_inputs(&interface);
+        importer.bind_initializers(graph, self.missing, &mut problems);
+        let mut across = false;
+        for node in self.nodes {
+            if problems.len() > MAX_PROBLEMS {
+                break;
+            }
+            match importer.import_node(node) {
+                Ok(()) => {}
+                Err(refusal) => {
+                    across |= refusal.is_across_batch();
+                    let operator = operator_name(node, source);
+                    problems.push(refusal.of(display_name(node), operator, source));
+                    importer.bind_refused(node);
                 }
             }
-            Err(refusal) => {
-                problems.push(refusal.of(display_name(node), operator_name(node, source), source));
-                importer.bind_refused(node);
-            }
         }
+        if !problems.is_empty() {
+            return Err((problems, across));
+        }
+        importer.finish(&interface).map_err(|problems| (problems, false))
     }
-    if problems.is_empty() { importer.finish(&interface.outputs) } else { Err(problems) }
+}
+
+/// The operator with its domain where it is not a standard one.
+fn operator_name(node: &NodeProto, source: Source) -> String {
+    if is_standard_domain(&node.domain) || source == Source::Module {
+        node.op_type.clone()
+    } else {
+        format!("{}.{}", node.domain, node.op_type)
+    }
 }
 
 /// Whether a node that reads integers gives some: what moves them does; they are computed with as floats
@@ -107,20 +161,30 @@ fn integers_given(site: &Site) -> Result<bool, Refusal> {
     }
 }
 
-/// The operator with its domain where it is not a standard one.
-fn operator_name(node: &NodeProto, source: Source) -> String {
-    if is_standard_domain(&node.domain) || source == Source::Module {
-        node.op_type.clone()
-    } else {
-        format!("{}.{}", node.domain, node.op_type)
-    }
+/// The branch that an `If` always takes.
+fn branch_of<'m>(site: &Site<'m>) -> Result<&'m GraphProto, Refusal> {
+    let condition = site.constant(0, "condition").map_err(|_| {
+        Refusal::new(
+            "its condition depends on the model's input, expected a constant",
+            "export the model without control flow, or simplify it",
+        )
+    })?;
+    let name = match condition.to_extents()? {
+        [Extent::Known(0)] => "else_branch",
+        [_] => "then_branch",
+        _ => return Err(Refusal::invalid("expected one condition")),
+    };
+    let missing = || Refusal::invalid(format!("its {name} is missing"));
+    let attribute = site.attributes.0.iter().find(|a| a.name == name).ok_or_else(missing)?;
+    attribute.g.as_ref().ok_or_else(missing)
 }
 
 impl<'m> Importer<'m> {
-    fn bind(&mut self, name: &'m str, binding: Binding) {
+    fn bind(&mut self, name: &'m str, binding: Binding, layout: Layout) {
         if let Binding::Value(id) = binding {
             let readers = self.readers.get(name).copied().unwrap_or(0);
             *self.value_readers.entry(id).or_default() += readers;
+            self.layouts.insert(name, layout);
         }
         self.bindings.insert(name, binding);
     }
@@ -137,9 +201,6 @@ impl<'m> Importer<'m> {
                 }
                 Some(sample) => Binding::Value(self.graph.add_input(input.name, sample.clone())),
             };
-            if let (Binding::Value(id), false) = (&binding, input.has_batch) {
-                self.unbatched.insert(*id);
-            }
             if let (Binding::Value(id), Some(integers)) = (&binding, input.integers) {
                 let place = self.graph.inputs.iter().position(|other| other == id);
                 if let Some(place) = place.and_then(|place| self.graph.integers.get_mut(place)) {
@@ -147,7 +208,7 @@ impl<'m> Importer<'m> {
                 }
                 self.integers.insert(input.name);
             }
-            self.bind(input.name, binding);
+            self.bind(input.name, binding, input.layout);
         }
     }
 
@@ -155,7 +216,7 @@ impl<'m> Importer<'m> {
     fn bind_initializers(
         &mut self,
         graph: &'m GraphProto,
-        missing: &mut BTreeMap<String, Refusal>,
+        missing: &BTreeMap<String, Refusal>,
         problems: &mut Vec<Problem>,
     ) {
         for name in graph.sparse_initializer.iter().map(|s| s.values.name.as_str()) {
@@ -164,15 +225,15 @@ impl<'m> Importer<'m> {
             }
             let refusal = Refusal::new("it is sparse", "store the tensor as a dense one");
             problems.push(refusal.of(name, "initializer", self.source));
-            self.bind(name, Binding::Unknown);
+            self.bind(name, Binding::Unknown, Layout::FIRST);
         }
         for tensor in &graph.initializer {
             let name = tensor.name.as_str();
             if !self.readers.contains_key(name) {
                 continue;
             }
-            let decoded = match missing.remove(name) {
-                Some(refusal) => Err(refusal),
+            let decoded = match missing.get(name) {
+                Some(refusal) => Err(refusal.clone()),
                 None if self.bindings.contains_key(name) => {
                     Err(Refusal::invalid("two tensors of the model have this name"))
                 }
@@ -185,7 +246,7 @@ impl<'m> Importer<'m> {
                     Binding::Unknown
                 }
             };
-            self.bind(name, binding);
+            self.bind(name, binding, Layout::FIRST);
         }
     }
 
@@ -204,7 +265,7 @@ impl<'m> Importer<'m> {
                 Some(shape) => self.stand_in(output, shape),
                 None => Binding::Unknown,
             };
-            self.bind(output, binding);
+            self.bind(output, binding, Layout::FIRST);
         }
     }
 
@@ -214,17 +275,21 @@ impl<'m> Importer<'m> {
         Binding::Value(ValueId(self.graph.values.len() - 1))
     }
 
-    /// What the outputs of `node` stand for, as far as they are known.
-    fn import_node(&mut self, node: &'m NodeProto) -> Result<Vec<Binding>, Refusal> {
+    fn import_node(&mut self, node: &'m NodeProto) -> Result<(), Refusal> {
         let standard = is_standard_domain(&node.domain);
         if !standard || operators::find(&node.op_type).is_none() {
             return Err(operators::unsupported(&node.domain, &node.op_type));
         }
         let mut inputs = Vec::with_capacity(node.input.len());
+        let mut layouts = Vec::with_capacity(node.input.len());
         for name in &node.input {
+            layouts.push(self.layouts.get(name.as_str()).copied().unwrap_or(Layout::FIRST));
             inputs.push(match self.bindings.get(name.as_str()) {
                 _ if name.is_empty() => None,
-                Some(Binding::Unknown) => return Ok(Vec::new()),
+                Some(Binding::Unknown) => {
+                    self.bind_outputs(node, &[], Layout::FIRST);
+                    return Ok(());
+                }
                 Some(binding) => Some(binding.clone()),
                 None => {
                     return Err(Refusal::invalid(format!(
@@ -233,45 +298,56 @@ impl<'m> Importer<'m> {
                 }
             });
         }
-        let Some(output) = node.output.first().filter(|o| !o.is_empty()) else {
-            return Err(Refusal::invalid("it has no first output"));
-        };
         let mut site = Site {
             name: display_name(node),
             op: &node.op_type,
             opset: self.opset,
             attributes: Attributes(&node.attribute),
-            output,
+            output: node.output.first().map_or("", String::as_str),
             outputs: node.output.iter().map(String::as_str).collect(),
             inputs,
+            layouts,
         };
         if self.opset < 7 {
-            legacy::modernize(self, &mut site)?;
+            legacy::modernize(&self.graph, &mut site)?;
         }
+        if site.op == "If" {
+            let branch = branch_of(&site)?;
+            return self.import_branch(node, branch);
+        }
+        if let Some(constants) = self.fold(node, &site)? {
+            self.bind_outputs(node, &constants, Layout::FIRST);
+            return Ok(());
+        }
+        if site.output.is_empty() {
+            return Err(Refusal::invalid("it has no first output"));
+        }
+        self.placed = None;
+        self.further.clear();
+        let holds = node.input.iter().any(|name| self.integers.contains(name.as_str()));
+        if holds && integers_given(&site)? {
+            self.integers.extend(node.output.iter().map(String::as_str));
+        }
+        let canonical = canonical(self, &site)?;
+        // Whole numbers are the same as floats.
+        let first = match (holds, site.op) {
+            (true, "Cast") => site.value(0)?,
+            _ => operators::import(self, &canonical.site(&site))?,
+        };
+        let mut layout = self.placed.take().unwrap_or(canonical.layout);
         let mut bindings = vec![Binding::Unknown; site.outputs.len()];
-        if let Some(constant) = self.fold(node, &site)? {
-            bindings[0] = constant;
-        } else {
-            let unbatched = self.check_batch(&site)?;
-            self.further.clear();
-            let holds = node.input.iter().any(|name| self.integers.contains(name.as_str()));
-            if holds && integers_given(&site)? {
-                self.integers.extend(node.output.iter().map(String::as_str));
-            }
-            // Whole numbers are the same as floats.
-            bindings[0] = match (holds, site.op) {
-                (true, "Cast") => Binding::Value(site.value(0)?),
-                _ => operators::import(self, &site)?,
-            };
-            for (output, id) in std::mem::take(&mut self.further) {
-                bindings[output] = Binding::Value(id);
-            }
-            for binding in &bindings {
-                if let (Binding::Value(id), true) = (binding, unbatched) {
-                    self.unbatched.insert(*id);
+        bindings[0] = Binding::Value(first);
+        for (output, id) in std::mem::take(&mut self.further) {
+            bindings[output] = Binding::Value(id);
+        }
+        if canonical.scalar {
+            for (index, binding) in bindings.iter_mut().enumerate() {
+                if let Binding::Value(id) = binding {
+                    *id = self.as_scalar(&site, index, *id)?;
                 }
             }
         }
+        layout.scalar |= canonical.scalar;
         let unknown = |(name, binding): &(&&str, &Binding)| {
             matches!(binding, Binding::Unknown) && self.readers.contains_key(**name)
         };
@@ -281,48 +357,94 @@ impl<'m> Importer<'m> {
                 "export the model without the use of that output",
             ));
         }
-        Ok(bindings)
+        self.bind_outputs(node, &bindings, layout);
+        Ok(())
     }
 
-    /// Whether the node's values have no batch axis in the file, where axes count from another place:
-    /// few operators mean the same with and without it.
-    fn check_batch(&self, site: &Site) -> Result<bool, Refusal> {
-        let mut values = site.inputs.iter().flatten().filter_map(|binding| match binding {
-            Binding::Value(id) => Some(*id),
-            _ => None,
-        });
-        if !values.any(|id| self.unbatched.contains(&id)) {
-            return Ok(false);
+    /// Puts the graph of the branch that is always taken in place of the node.
+    fn import_branch(
+        &mut self,
+        node: &'m NodeProto,
+        branch: &'m GraphProto,
+    ) -> Result<(), Refusal> {
+        let outputs: Vec<&str> = branch.output.iter().map(|o| o.name.as_str()).collect();
+        let within = |problem: &Problem| {
+            Refusal::new(format!("in its branch, {problem}"), "export the model without branches")
+        };
+        let nodes = needed_nodes(&branch.node, &outputs, self.source);
+        let nodes = nodes.map_err(|problems| within(&problems[0]))?;
+        let mut problems = Vec::new();
+        for name in nodes.iter().flat_map(|node| reads(node)).chain(outputs.iter().copied()) {
+            *self.readers.entry(name).or_default() += 1;
         }
-        let mut values = site.inputs.iter().flatten();
-        let same = values.all(|binding| match binding {
-            Binding::Value(id) => self.unbatched.contains(id),
-            Binding::Constant(constant) => site.op == "MatMul" || constant.shape.len() <= 1,
-            Binding::Unknown => true,
-        });
-        if same && WITHOUT_BATCH.split(' ').any(|name| name == site.op) {
-            return Ok(true);
+        // Branches may use the names of other branches.
+        for tensor in &branch.initializer {
+            self.bindings.remove(tensor.name.as_str());
         }
-        Err(Refusal::new(
-            "its input has no batch axis",
-            "export the model with a batch as the first axis of its input, and without dropping it \
-             (`x.squeeze()` drops every axis of extent 1: give it the axis)",
-        ))
+        self.bind_initializers(branch, &BTreeMap::new(), &mut problems);
+        if let Some(problem) = problems.first() {
+            return Err(within(problem));
+        }
+        for inner in nodes {
+            if let Err(refusal) = self.import_node(inner) {
+                let across = refusal.is_across_batch();
+                let problem =
+                    refusal.of(display_name(inner), operator_name(inner, self.source), self.source);
+                let refusal = within(&problem);
+                return Err(if across { refusal.across_batch() } else { refusal });
+            }
+        }
+        for (index, output) in node.output.iter().enumerate().filter(|(_, o)| !o.is_empty()) {
+            let name = outputs.get(index).copied().unwrap_or_default();
+            let binding = self.bindings.get(name).cloned().ok_or_else(|| {
+                Refusal::invalid(format!("nothing writes the output '{name}' of its branch"))
+            })?;
+            let layout = self.layouts.get(name).copied().unwrap_or(Layout::FIRST);
+            self.bind(output, binding, layout);
+        }
+        Ok(())
+    }
+
+    /// A value whose samples have one element, as one axis.
+    fn as_scalar(&mut self, site: &Site, index: usize, id: ValueId) -> Result<ValueId, Refusal> {
+        if self.shape(id) == [1] {
+            return Ok(id);
+        }
+        let part = format!("scalar{index}");
+        self.push_part(site, &part, Reshape { shape: vec![1] }, &[id])
+    }
+
+    /// Binds what a node writes; outputs without a binding are read only behind what was refused.
+    fn bind_outputs(&mut self, node: &'m NodeProto, bindings: &[Binding], layout: Layout) {
+        for (index, output) in node.output.iter().enumerate().filter(|(_, o)| !o.is_empty()) {
+            let binding = bindings.get(index).cloned().unwrap_or(Binding::Unknown);
+            self.bind(output, binding, layout);
+        }
     }
 
     /// Computes a node that depends on constants or shapes alone.
-    fn fold(&mut self, node: &NodeProto, site: &Site) -> Result<Option<Binding>, Refusal> {
-        if let ("Shape", Some(Some(Binding::Value(id)))) = (site.op, site.inputs.first()) {
-            let sample = self.graph.value(*id).shape.iter().map(|&d| Extent::Known(d as i64));
-            let batch = (!self.unbatched.contains(id)).then_some(Extent::Batch);
-            let extents: Vec<Extent> = batch.into_iter().chain(sample).collect();
-            let constant = shape_of(&extents, site.attributes)?;
-            return Ok(Some(Binding::Constant(Rc::new(constant))));
+    fn fold(&mut self, node: &NodeProto, site: &Site) -> Result<Option<Vec<Binding>>, Refusal> {
+        let constant = |constant: Constant| Some(vec![Binding::Constant(Rc::new(constant))]);
+        if let ("Shape" | "Size", Some(Some(Binding::Value(id)))) = (site.op, site.inputs.first()) {
+            let known = |d| Extent::Known(d as i64);
+            let sample = self.shape(*id);
+            let extents = site.layout(0).whole(sample, known, |d| Extent::Batch(d as i64));
+            let shape = shape_of(&extents, site.attributes)?;
+            if site.op == "Shape" {
+                return Ok(constant(shape));
+            }
+            return reduce("ReduceProd", &shape, &[], false, &mut self.budget).map(constant);
         }
-        if let ("Identity" | "Dropout", Some(Some(binding @ Binding::Constant(_)))) =
-            (site.op, site.inputs.first())
-        {
-            return Ok(Some(binding.clone()));
+        match (site.op, &site.inputs[..]) {
+            ("Identity" | "Dropout", [Some(binding @ Binding::Constant(_)), ..]) => {
+                return Ok(Some(vec![binding.clone()]));
+            }
+            // Values are floats.
+            ("CastLike", [Some(Binding::Constant(input)), Some(Binding::Value(_))]) => {
+                let elements = Elements::Float(input.to_floats()?);
+                return Ok(constant(Constant { shape: input.shape.clone(), elements }));
+            }
+            _ => {}
         }
         let mut constants = Vec::with_capacity(site.inputs.len());
         for input in &site.inputs {
@@ -333,12 +455,15 @@ impl<'m> Importer<'m> {
             });
         }
         let folded = fold(node, self.opset, &constants, &mut self.budget)?;
-        Ok(folded.map(|c| Binding::Constant(Rc::new(c))))
+        let bind = |constant| Binding::Constant(Rc::new(constant));
+        Ok(folded.map(|constants| constants.into_iter().map(bind).collect()))
     }
 
-    fn finish(mut self, outputs: &[&str]) -> Result<Graph, Vec<Problem>> {
+    fn finish(mut self, interface: &Interface) -> Result<Imported, Vec<Problem>> {
+        let outputs = &interface.outputs;
         let mut problems = Vec::new();
         let mut ends: Vec<ValueId> = Vec::new();
+        let mut layouts = Vec::new();
         for &output in outputs {
             let source = self.source;
             let mut error = |problem: &str| {
@@ -347,7 +472,10 @@ impl<'m> Importer<'m> {
             };
             match self.bindings.get(output) {
                 Some(Binding::Value(id)) => match self.end(*id, output, outputs.len(), &ends) {
-                    Ok(id) => ends.push(id),
+                    Ok((id, layout)) => {
+                        ends.push(id);
+                        layouts.push(layout);
+                    }
                     Err(graph_error) => error(&graph_error.to_string()),
                 },
                 Some(Binding::Constant(_)) => error("it is a constant, expected a computed value"),
@@ -355,27 +483,48 @@ impl<'m> Importer<'m> {
             }
         }
         self.graph.outputs = ends;
-        if problems.is_empty() { Ok(self.graph) } else { Err(problems) }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let inputs = interface.inputs.iter().map(|input| input.layout).collect();
+        Ok(Imported { graph: self.graph, inputs, outputs: layouts })
     }
 
     /// The value of the output called `name`, which `id` is; `others` are outputs already.
     fn end(
         &mut self,
-        id: ValueId,
+        mut id: ValueId,
         name: &str,
         outputs: usize,
         others: &[ValueId],
-    ) -> Result<ValueId, GraphError> {
+    ) -> Result<(ValueId, Layout), GraphError> {
+        let mut layout = self.layouts.get(name).copied().unwrap_or(Layout::FIRST);
+        let mut shape = self.shape(id).to_vec();
+        // A sample whose first axis is a batch of 1 is one of a batch.
+        if layout.batch == Batch::Absent
+            && self.batch == Some(1)
+            && shape.len() > 1
+            && shape[0] == 1
+        {
+            shape.remove(0);
+            layout = Layout::FIRST;
+            id = self.graph.push(
+                format!("{name}/sample"),
+                Reshape { shape: shape.clone() },
+                &[id],
+                name,
+            )?;
+        }
         let is_input = self.graph.inputs.contains(&id);
         // Each of several outputs has a name of its own, though it may hold what another holds.
         if outputs > 1 && (is_input || others.contains(&id)) {
-            let shape = self.graph.value(id).shape.clone();
-            return self.graph.push(name, Reshape { shape }, &[id], name);
+            id = self.graph.push(name, Reshape { shape }, &[id], name)?;
+            return Ok((id, layout));
         }
         // An `Identity` at the end leaves no node, but its name is the one users know.
         if !is_input {
             self.graph.values[id.0].name = name.into();
         }
-        Ok(id)
+        Ok((id, layout))
     }
 }

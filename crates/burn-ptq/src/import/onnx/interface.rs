@@ -7,18 +7,27 @@ use onnx_ir::{GraphProto, TensorShapeProto, ValueInfoProto};
 
 use super::MAX_VALUE_ELEMENTS;
 use super::error::{Problem, Refusal, Source};
+use super::layout::{Batch, Layout};
 use super::options::{InputShape, Options};
 use super::tensor::data_type;
-use crate::graph::Integers;
-use crate::graph::MAX_AXES;
+use crate::graph::{Integers, MAX_AXES};
 
 /// What the file says about the model's inputs and outputs.
 pub(super) struct Interface<'m> {
     pub inputs: Vec<Input<'m>>,
     /// The names of the outputs, none twice.
     pub outputs: Vec<&'m str>,
-    /// The extent of the batch axis where the file fixes it.
+    /// The extent of the batch axis where the file fixes it; 1 where values are single samples.
     pub batch: Option<usize>,
+}
+
+/// Where the batch is among the axes of the inputs. The file does not say.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Place {
+    /// At this axis of every input that has it and another one.
+    Axis(usize),
+    /// Nowhere: inputs are single samples.
+    Absent,
 }
 
 /// An input that is not a constant.
@@ -28,8 +37,115 @@ pub(super) struct Input<'m> {
     pub sample: Option<Vec<usize>>,
     /// The whole numbers of its type, if it is one of integers.
     pub integers: Option<Integers>,
-    /// Whether the first axis is the batch; otherwise the model is one for single samples.
-    pub has_batch: bool,
+    /// Where the batch is in the file.
+    pub layout: Layout,
+}
+
+/// The inputs that are no constants: files of IR version 3 list the initializers among them.
+fn fed(graph: &GraphProto) -> Vec<&ValueInfoProto> {
+    let constants: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
+    graph.input.iter().filter(|i| !constants.contains(i.name.as_str())).collect()
+}
+
+/// Where the batch may be, the likeliest first.
+pub(super) fn places(graph: &GraphProto, options: &Options, source: Source) -> Vec<Place> {
+    // Modules are captured with the batch in front.
+    if source == Source::Module {
+        return vec![Place::Axis(0)];
+    }
+    let inputs = fed(graph);
+    let shapes: Vec<&TensorShapeProto> =
+        inputs.iter().map(|input| &*input.type_.tensor_type().shape).collect();
+    let batched: Vec<Vec<Option<usize>>> =
+        shapes.iter().map(|shape| extents(shape)).filter(|extents| extents.len() > 1).collect();
+    let named = shapes.iter().filter(|shape| shape.dim.len() > 1).find_map(|shape| {
+        shape.dim.iter().position(|dim| {
+            let name = dim.dim_param().to_lowercase();
+            name.contains("batch") || name == "n"
+        })
+    });
+    let mut places = Vec::new();
+    places.extend(named.map(Place::Axis));
+    // One axis is open in all inputs, behind others that are fixed.
+    let open = batched.first().and_then(|extents| extents.iter().position(Option::is_none));
+    if let Some(axis) = open
+        && batched.iter().all(|extents| {
+            extents.get(axis) == Some(&None)
+                && extents.iter().flatten().count() + 1 == extents.len()
+        })
+        && batched.iter().all(|extents| extents[0] != Some(1))
+    {
+        places.push(Place::Axis(axis));
+    }
+    places.push(Place::Axis(0));
+    // Recurrent networks have it second.
+    let second = |fits: &dyn Fn(usize) -> bool| {
+        let fixed =
+            |extents: &Vec<Option<usize>>| extents.get(1).copied().flatten().is_some_and(fits);
+        !batched.is_empty() && batched.iter().all(|e| e.len() > 2 && fixed(e))
+    };
+    let is_one = |extent: usize| extent == 1;
+    if second(&is_one) {
+        places.push(Place::Axis(1));
+    }
+    // A batch of 1 is told apart from single samples by what reads it.
+    let is_fixed = |extents: &Vec<Option<usize>>| extents.iter().all(Option::is_some);
+    let is_batch_of_one = batched.iter().all(|extents| extents[0] == Some(1));
+    if batched.iter().all(is_fixed) && !is_batch_of_one {
+        places.push(Place::Absent);
+    }
+    if batched.iter().all(is_fixed) && second(&|extent| extent > 1) {
+        places.push(Place::Axis(1));
+    }
+    let mut distinct: Vec<Place> = Vec::new();
+    for place in places {
+        if !distinct.contains(&place) {
+            distinct.push(place);
+        }
+    }
+    // The samples of a single input may say it.
+    if let (Some(own), [extents]) = (&options.sample, &batched[..])
+        && inputs.len() == 1
+    {
+        let fits = |place: &Place| {
+            let mut sample = extents.clone();
+            if let Place::Axis(axis) = *place {
+                sample.remove(axis);
+            }
+            let same = |(file, own): (&Option<usize>, &usize)| file.is_none_or(|f| f == *own);
+            sample.len() == own.len() && sample.iter().zip(own).all(same)
+        };
+        if Place::Axis(0) != distinct[0] || !fits(&Place::Axis(0)) {
+            if is_fixed(extents) && !distinct.contains(&Place::Absent) {
+                distinct.push(Place::Absent);
+            }
+            distinct.sort_by_key(|place| !fits(place));
+        }
+    }
+    distinct
+}
+
+/// The place of the batch in an input of these extents.
+fn layout_of(
+    shape: &TensorShapeProto,
+    place: Place,
+    batch: Option<usize>,
+    symbol: Option<&str>,
+) -> Layout {
+    let (rank, extents) = (shape.dim.len(), extents(shape));
+    let Place::Axis(axis) = place else {
+        return Layout { scalar: rank == 0, ..Layout::ABSENT };
+    };
+    // One number a sample, beside inputs of more.
+    if rank == 1 && symbol.is_some_and(|name| shape.dim[0].dim_param() == name) {
+        return Layout { scalar: true, ..Layout::FIRST };
+    }
+    // An input with another extent there is the same for every sample.
+    let differs = |extent: usize| batch.is_some_and(|batch| batch != extent);
+    if rank < 2 || axis >= rank || extents[axis].is_some_and(differs) {
+        return Layout { scalar: rank == 0, ..Layout::ABSENT };
+    }
+    Layout::axis(axis)
 }
 
 /// Reads inputs and outputs; inputs that `reads` does not hold are left out.
@@ -38,15 +154,13 @@ pub(super) fn read<'m>(
     options: &Options,
     reads: &HashSet<&str>,
     source: Source,
+    place: Place,
 ) -> (Interface<'m>, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut refuse = |refusal: Refusal, names: &[&str], kind: &str| {
         problems.push(refusal.of(names.join("', '"), kind, source));
     };
-    // Files of IR version 3 list the initializers among the inputs.
-    let constants: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
-    let all: Vec<&ValueInfoProto> =
-        graph.input.iter().filter(|i| !constants.contains(i.name.as_str())).collect();
+    let all = fed(graph);
     let names: Vec<&str> = all.iter().map(|i| i.name.as_str()).collect();
     for unknown in options.shapes.iter().filter_map(|s| s.input.as_deref()) {
         if !names.contains(&unknown) {
@@ -56,8 +170,16 @@ pub(super) fn read<'m>(
     }
 
     let mut inputs: Vec<Input> = Vec::new();
-    let mut batch: Option<(Option<usize>, &str)> = None;
     let is_read = |i: &&&ValueInfoProto| reads.contains(i.name.as_str());
+    // The largest batch that an input fixes: others may have 1 there.
+    let (mut batch, mut symbol) = (None, None);
+    for shape in all.iter().filter(is_read).map(|input| &input.type_.tensor_type().shape) {
+        let Place::Axis(axis) = place else { break };
+        if shape.dim.len() > axis.max(1) {
+            batch = batch.max(extents(shape)[axis]);
+            symbol = symbol.or(Some(shape.dim[axis].dim_param()).filter(|name| !name.is_empty()));
+        }
+    }
     for input in all.iter().filter(is_read) {
         if inputs.iter().any(|other| other.name == input.name) {
             refuse(Refusal::invalid("two inputs have this name"), &[&input.name], "input");
@@ -70,29 +192,16 @@ pub(super) fn read<'m>(
         let shape = &input.type_.tensor_type().shape;
         // Of several inputs it isn't known which the samples are for.
         let samples = options.sample.as_deref().filter(|_| all.iter().filter(is_read).count() == 1);
-        let sample = match sample_shape(input, given, samples, source) {
-            Ok((extent, sample)) => {
-                let first = *batch.get_or_insert((extent, input.name.as_str()));
-                match (first, extent) {
-                    ((Some(one), name), Some(other)) if one != other => {
-                        let problem = format!(
-                            "its batch is {other}, but that of the input '{name}' is {one}"
-                        );
-                        let hint = "export the model with one batch, the first axis of every input";
-                        refuse(Refusal::new(problem, hint), &[&input.name], "input");
-                    }
-                    ((None, _), Some(_)) => batch = Some((extent, &input.name)),
-                    _ => {}
-                }
-                Some(sample)
-            }
+        let layout = layout_of(shape, place, batch, symbol);
+        let sample = match sample_shape(input, layout, given, samples, source) {
+            Ok(sample) => Some(sample),
             Err(refusal) => {
                 refuse(refusal, &[&input.name], "input");
                 None
             }
         };
         let integers = data_type::integers(input.type_.tensor_type().elem_type);
-        inputs.push(Input { name: &input.name, sample, integers, has_batch: shape.dim.len() != 1 });
+        inputs.push(Input { name: &input.name, sample, integers, layout });
     }
     let mut outputs: Vec<&str> = Vec::new();
     for output in &graph.output {
@@ -113,7 +222,11 @@ pub(super) fn read<'m>(
             );
         }
     }
-    (Interface { inputs, outputs, batch: batch.and_then(|(extent, _)| extent) }, problems)
+    // Without a batch axis anywhere, values are single samples.
+    if inputs.iter().all(|input| input.layout.batch == Batch::Absent) {
+        batch = Some(1);
+    }
+    (Interface { inputs, outputs, batch }, problems)
 }
 
 /// The shapes of one sample that the file states for values, the batch left out.
@@ -158,13 +271,14 @@ fn shown(shape: &TensorShapeProto) -> String {
     format!("[{}]", dims.join(", "))
 }
 
-/// The batch, if it is fixed, and the shape of one sample.
+/// The shape of one sample.
 fn sample_shape(
     input: &ValueInfoProto,
+    layout: Layout,
     given: Option<&InputShape>,
     samples: Option<&[usize]>,
     source: Source,
-) -> Result<(Option<usize>, Vec<usize>), Refusal> {
+) -> Result<Vec<usize>, Refusal> {
     let kind = input.type_.tensor_type();
     if !data_type::is_float(kind.elem_type) && data_type::integers(kind.elem_type).is_none() {
         return Err(Refusal::new(
@@ -173,29 +287,40 @@ fn sample_shape(
         ));
     }
     let (file, shown) = (extents(&kind.shape), shown(&kind.shape));
-    // Files may hold models of single vectors; modules are captured with a batch.
-    let fewest = if source == Source::File { 1 } else { 2 };
-    if !(fewest..=4).contains(&file.len()) {
+    let batch = layout.batch_axis();
+    let own = file.len() - usize::from(batch.is_some());
+    // Files may hold models of single samples; modules are captured with a batch.
+    let is_module = source == Source::Module && batch.is_none();
+    if own > MAX_AXES || is_module {
         return Err(Refusal::new(
-            format!("expected a batch axis and one to three more, found {shown}"),
+            format!("expected a batch axis and one to {MAX_AXES} more, found {shown}"),
             "export the model with an input such as [batch, channels, height, width]",
         ));
     }
-    let has_batch = file.len() > 1;
-    let (batch, mut sample) = match file.split_first() {
-        Some((batch, sample)) if has_batch => (*batch, sample.to_vec()),
-        _ => (None, file.clone()),
+    if layout.scalar {
+        return Ok(vec![1]);
+    }
+    let behind = |shape: &[Option<usize>]| {
+        let mut sample = shape.to_vec();
+        if let Some(axis) = batch {
+            sample.remove(axis);
+        }
+        sample
     };
+    let mut sample = behind(&file);
     if let Some(InputShape { shape, .. }) = given {
-        let own = shape.get(usize::from(has_batch)..).unwrap_or_default();
-        let contradicts = |(file, own): (&Option<usize>, &usize)| file.is_some_and(|f| f != *own);
-        if shape.len() != file.len() || sample.iter().zip(own).any(contradicts) {
+        let whole: Vec<Option<usize>> = shape.iter().map(|&extent| Some(extent)).collect();
+        let contradicts =
+            |(file, own): (&Option<usize>, &Option<usize>)| file.is_some() && file != own;
+        let fits = whole.len() == file.len();
+        let own = if fits { behind(&whole) } else { Vec::new() };
+        if !fits || sample.iter().zip(&own).any(contradicts) {
             return Err(Refusal::new(
                 format!("--shape says {shape:?}, but the file says {shown}"),
                 "give every extent, the batch first, and leave those that the file fixes as they are",
             ));
         }
-        sample = own.iter().map(|&extent| Some(extent)).collect();
+        sample = own;
     }
     if let Some(own) = samples.filter(|own| own.len() == sample.len()) {
         // Samples may have their channels last where the model has them first.
@@ -211,7 +336,7 @@ fn sample_shape(
         let example: Vec<String> = (file.iter().enumerate())
             .map(|(axis, extent)| match extent {
                 Some(extent) => extent.to_string(),
-                None if axis == 0 => "1".into(),
+                None if batch == Some(axis) => "1".into(),
                 None => "96".into(),
             })
             .collect();
@@ -230,5 +355,5 @@ fn sample_shape(
             "models for microcontrollers are smaller",
         ));
     }
-    Ok((batch, sample))
+    Ok(sample)
 }

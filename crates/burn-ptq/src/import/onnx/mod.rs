@@ -2,6 +2,7 @@
 //!
 //! - `wire` bounds what parsing may cost, `budget` what a model may cost;
 //! - `external` reads weights from files beside the model;
+//! - `functions` puts the functions of a model in place of their calls;
 //! - `interface` says what goes in and out, with what `options` add to the file;
 //! - `order` keeps the nodes that the output needs, sorted;
 //! - `fuse` finds normalizations that are written in pieces;
@@ -12,19 +13,24 @@
 //! - `legacy` reads the oldest opset as the one after it;
 //! - `importer` walks the nodes and gathers all problems before it gives up.
 //!
-//! The first axis of the model's input is the batch, whatever extent the file gives it, and stays
-//! the first axis of every value. Sizes in a file are checked before anything is allocated for
-//! them, so that a hostile file costs neither memory nor time.
+//! In the graph the batch is the first axis of every value. In the file it may be any axis of an input,
+//! of any extent, or none: `interface` guesses where it is, `layout` says where it is in every value,
+//! and `canonical` shows operators the nodes as if it were in front. A guess that makes a node compute
+//! across the samples of a batch is wrong, and the next is tried. Sizes in a file are checked before
+//! anything is allocated for them, so that a hostile file costs neither memory nor time.
 
 mod attributes;
 mod budget;
+mod canonical;
 mod constants;
 mod error;
 mod external;
+mod functions;
 mod fuse;
 mod growing;
 mod importer;
 mod interface;
+mod layout;
 mod legacy;
 mod operators;
 mod options;
@@ -46,6 +52,8 @@ pub(super) use tensor::data_type;
 
 use crate::graph::Graph;
 use external::External;
+use importer::Imported;
+use layout::Layout;
 
 /// The versions of the file format that are read.
 pub const IR_VERSIONS: RangeInclusive<i64> = 3..=14;
@@ -67,6 +75,11 @@ pub struct Model {
     /// The SHA-256 of the file, in hexadecimal digits; of the file's bytes and those of the files with
     /// its weights, by name, if there are any.
     pub sha256: String,
+    /// The axis of the file that the batch is in, for each input of the graph; `None` where the file
+    /// has single samples.
+    pub input_batch_axes: Vec<Option<usize>>,
+    /// The same for each output.
+    pub output_batch_axes: Vec<Option<usize>>,
 }
 
 /// An ONNX operator that can be imported.
@@ -136,7 +149,9 @@ pub(super) fn from_proto(
 ) -> Result<Graph, Vec<Problem>> {
     let options = Options::default();
     fuse::fuse(graph, opset);
-    importer::import(graph, opset, name, Source::Module, &options, Default::default())
+    let missing = Default::default();
+    let imported = importer::import(graph, opset, name, Source::Module, &options, &missing)?;
+    Ok(imported.graph)
 }
 
 /// Reads a model, whose weights may be in other files of `folder`; errors call it `file`.
@@ -174,6 +189,7 @@ fn parse_as(
     if !OPSETS.contains(&opset) {
         return Err(ImportError::Opset { name: file.into(), found: opset });
     }
+    functions::inline(&mut model, &mut graph).map_err(not_onnx)?;
     let mut hash = Sha256::new();
     hash.update(&bytes);
     drop(bytes);
@@ -183,8 +199,12 @@ fn parse_as(
     }
     let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     fuse::fuse(&mut graph, opset);
-    match importer::import(&graph, opset, name, Source::File, options, refusals) {
-        Ok(graph) => Ok(Model { graph, sha256 }),
+    match importer::import(&graph, opset, name, Source::File, options, &refusals) {
+        Ok(Imported { graph, inputs, outputs }) => {
+            let axes = |layouts: Vec<Layout>| layouts.iter().map(|l| l.batch_axis()).collect();
+            let (input_batch_axes, output_batch_axes) = (axes(inputs), axes(outputs));
+            Ok(Model { graph, sha256, input_batch_axes, output_batch_axes })
+        }
         Err(problems) => Err(ImportError::Unsupported { name: file.into(), problems }),
     }
 }

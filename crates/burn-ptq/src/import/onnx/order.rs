@@ -16,6 +16,23 @@ pub(super) fn display_name(node: &NodeProto) -> String {
     }
 }
 
+/// The names that a node reads, those in the graphs of its branches too.
+pub(super) fn reads(node: &NodeProto) -> Vec<&str> {
+    let mut names: Vec<&str> = node.input.iter().map(String::as_str).collect();
+    // Only control flow has graphs.
+    for graph in node.attribute.iter().filter_map(|attribute| attribute.g.as_ref()) {
+        let own: HashSet<&str> = (graph.node.iter())
+            .flat_map(|node| node.output.iter().map(String::as_str))
+            .chain(graph.initializer.iter().map(|tensor| tensor.name.as_str()))
+            .chain(graph.input.iter().map(|value| value.name.as_str()))
+            .collect();
+        let outputs = graph.output.iter().map(|output| output.name.as_str());
+        let inner = graph.node.iter().flat_map(reads).chain(outputs);
+        names.extend(inner.filter(|name| !own.contains(name)));
+    }
+    names
+}
+
 /// The nodes that `outputs` depend on, every node after those that it reads. The standard wants
 /// files sorted; files that are not are sorted here.
 ///
@@ -40,6 +57,7 @@ pub(super) fn needed_nodes<'m>(
         return Err(problems);
     }
 
+    let read: Vec<Vec<&str>> = nodes.iter().map(reads).collect();
     let mut sorted = Vec::new();
     let mut visited = HashSet::new();
     let mut open = HashSet::new();
@@ -53,15 +71,14 @@ pub(super) fn needed_nodes<'m>(
         }
         while let Some((index, next)) = stack.pop() {
             let node = &nodes[index];
-            let Some(input) = node.input.get(next) else {
+            let Some(&input) = read[index].get(next) else {
                 open.remove(&index);
                 visited.insert(index);
                 sorted.push(index);
                 continue;
             };
             stack.push((index, next + 1));
-            let Some(&writer) = writers.get(input.as_str()).filter(|w| !visited.contains(*w))
-            else {
+            let Some(&writer) = writers.get(input).filter(|w| !visited.contains(*w)) else {
                 continue;
             };
             if !open.insert(writer) {
@@ -79,8 +96,8 @@ pub(super) fn needed_nodes<'m>(
     let mut place = vec![0; nodes.len()];
     in_file.iter().enumerate().for_each(|(i, &index)| place[index] = i);
     let written_before = |index: usize| {
-        let writer = |input: &String| writers.get(input.as_str()).copied();
-        nodes[index].input.iter().filter_map(writer).all(|w| place[w] < place[index])
+        let writer = |input: &&str| writers.get(input).copied();
+        read[index].iter().filter_map(writer).all(|w| place[w] < place[index])
     };
     let order = if in_file.iter().all(|&i| written_before(i)) { in_file } else { sorted };
     Ok(order.into_iter().map(|i| &nodes[i]).collect())

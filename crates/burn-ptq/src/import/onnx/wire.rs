@@ -14,6 +14,7 @@ const MAX_DEPTH: usize = 32;
 enum Message {
     Model,
     Graph,
+    Function,
     Node,
     Attribute,
     Tensor,
@@ -75,7 +76,12 @@ fn child(message: Message, field: u64) -> Option<Message> {
     match (message, field) {
         (Message::Model, 7) => Some(Message::Graph),
         (Message::Model, 8 | 14) => Some(Message::Flat),
-        (Message::Model, 20 | 25 | 26) => Some(Message::Opaque),
+        (Message::Model, 25) => Some(Message::Function),
+        (Message::Model, 20 | 26) => Some(Message::Opaque),
+        (Message::Function, 7) => Some(Message::Node),
+        (Message::Function, 9 | 14) => Some(Message::Flat),
+        (Message::Function, 11) => Some(Message::Attribute),
+        (Message::Function, 12) => Some(Message::Opaque),
         (Message::Graph, 1) => Some(Message::Node),
         (Message::Graph, 5) => Some(Message::Tensor),
         (Message::Graph, 11..=16) => Some(match field {

@@ -7,12 +7,25 @@ use super::super::budget::Budget;
 use super::super::error::Refusal;
 use super::super::tensor::{data_type, decode};
 use super::elementwise::{binary, unary};
-use super::indexing::{self, Axes};
-use super::{Constant, Elements, Extent};
+use super::indexing::{self, Axes, normalize_axis};
+use super::{Constant, Elements, Extent, generate, reduce};
 
-/// Computes `node` from constants; `None` if the operator is not one that is computed at import.
-/// An omitted input is `None`.
+/// Computes the outputs of `node` from constants; `None` if the operator is not one that is computed
+/// at import. An omitted input is `None`.
 pub(crate) fn fold(
+    node: &NodeProto,
+    opset: i64,
+    inputs: &[Option<&Constant>],
+    budget: &mut Budget,
+) -> Result<Option<Vec<Constant>>, Refusal> {
+    if node.op_type == "Split" {
+        return split(node, opset, inputs, budget).map(Some);
+    }
+    Ok(fold_one(node, opset, inputs, budget)?.map(|constant| vec![constant]))
+}
+
+/// Computes the first output of `node`.
+fn fold_one(
     node: &NodeProto,
     opset: i64,
     inputs: &[Option<&Constant>],
@@ -34,15 +47,53 @@ pub(crate) fn fold(
     };
     let result = match node.op_type.as_str() {
         "Constant" => constant_node(attributes, budget)?,
-        "ConstantOfShape" => constant_of_shape(attributes, input(0)?, budget)?,
+        "ConstantOfShape" => generate::constant_of_shape(attributes, input(0)?, budget)?,
+        "Range" => generate::range([input(0)?, input(1)?, input(2)?], budget)?,
+        "Trilu" => {
+            let diagonal = match optional(1) {
+                Some(diagonal) => diagonal.to_integers()?.first().copied().unwrap_or(0),
+                None => 0,
+            };
+            generate::triangle(input(0)?, attributes.flag("upper", true)?, diagonal, budget)?
+        }
         "Cast" => cast(input(0)?, attributes.int("to", 0)?, budget)?,
-        "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Min" | "Max" | "Equal" => {
+        "CastLike" => match input(1)?.elements {
+            Elements::Float(_) => cast(input(0)?, data_type::FLOAT.into(), budget)?,
+            Elements::Integer(_) => cast(input(0)?, data_type::INT64.into(), budget)?,
+        },
+        "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Mod" | "Equal" | "Greater" | "GreaterOrEqual"
+        | "Less" | "LessOrEqual" | "And" | "Or" | "Xor" => {
             binary(&node.op_type, input(0)?, input(1)?, budget)?
         }
-        "Neg" | "Sqrt" | "Reciprocal" | "Floor" | "Ceil" | "Abs" | "Exp" => {
+        "Min" | "Max" | "Sum" => {
+            let mut result = input(0)?.clone();
+            for index in 1..inputs.len() {
+                result = binary(&node.op_type, &result, input(index)?, budget)?;
+            }
+            result
+        }
+        "Neg" | "Sqrt" | "Reciprocal" | "Floor" | "Ceil" | "Abs" | "Exp" | "Round" | "Log"
+        | "Sin" | "Cos" | "Sign" | "Not" | "Relu" | "Sigmoid" | "Tanh" => {
             unary(&node.op_type, input(0)?, budget)?
         }
-        "ReduceProd" => product(input(0)?, attributes, integers("axes", 1)?)?,
+        "MatMul" => reduce::matmul(input(0)?, input(1)?, budget)?,
+        "CumSum" => {
+            let order = (attributes.flag("exclusive", false)?, attributes.flag("reverse", false)?);
+            let axis = input(1)?.to_integers()?.first().copied().unwrap_or(0);
+            reduce::running_sum(input(0)?, axis, order, budget)?
+        }
+        op if reduce::REDUCTIONS.contains(&op) => {
+            let axes = integers("axes", 1)?.unwrap_or_default();
+            if axes.is_empty() && attributes.flag("noop_with_empty_axes", false)? {
+                return Ok(Some(input(0)?.clone()));
+            }
+            reduce::reduce(op, input(0)?, &axes, attributes.flag("keepdims", true)?, budget)?
+        }
+        "Size" => {
+            let elements = Elements::Integer(vec![Extent::Known(input(0)?.len() as i64)]);
+            Constant { shape: Vec::new(), elements }
+        }
+        "Tile" => indexing::tile(input(0)?, &input(1)?.to_integers()?, budget)?,
         "Where" => indexing::select(input(0)?, input(1)?, input(2)?, budget)?,
         "Gather" => indexing::gather(input(0)?, input(1)?, attributes.int("axis", 0)?, budget)?,
         "Concat" => {
@@ -57,7 +108,13 @@ pub(crate) fn fold(
         }
         "Flatten" => indexing::flatten(input(0)?, attributes.int("axis", 1)?, budget)?,
         "Transpose" => indexing::transpose(input(0)?, attributes.ints("perm")?, budget)?,
-        "Expand" => indexing::expand(input(0)?, &input(1)?.to_integers()?, budget)?,
+        // A constant that is the same for every sample of a batch needs no batch axis.
+        "Expand" => {
+            let extents = input(1)?.to_extents()?.iter().map(|extent| match extent {
+                Extent::Known(n) | Extent::Batch(n) => *n,
+            });
+            indexing::expand(input(0)?, &extents.collect::<Vec<i64>>(), budget)?
+        }
         "Shape" => {
             let extents: Vec<Extent> =
                 input(0)?.shape.iter().map(|&d| Extent::Known(d as i64)).collect();
@@ -78,6 +135,48 @@ pub(crate) fn fold(
         _ => return Ok(None),
     };
     Ok(Some(result))
+}
+
+/// The parts of a constant.
+fn split(
+    node: &NodeProto,
+    opset: i64,
+    inputs: &[Option<&Constant>],
+    budget: &mut Budget,
+) -> Result<Vec<Constant>, Refusal> {
+    let attributes = Attributes(&node.attribute);
+    let Some(Some(input)) = inputs.first() else {
+        return Err(Refusal::invalid("input 0 is missing"));
+    };
+    let axis = normalize_axis(attributes.int("axis", 0)?, input.shape.len())?;
+    let given = match inputs.get(1).copied().flatten() {
+        Some(sizes) => Some(sizes.to_integers()?),
+        None if opset < 13 => attributes.ints("split")?.map(<[i64]>::to_vec),
+        None => None,
+    };
+    let (extent, parts) = (input.shape[axis], node.output.len().max(1));
+    let even = || {
+        let size = extent.div_ceil(parts);
+        (0..parts).map(|i| size.min(extent.saturating_sub(i * size)) as i64).collect()
+    };
+    let sizes: Vec<i64> = given.unwrap_or_else(even);
+    let mut start = 0_i64;
+    let mut outputs = Vec::with_capacity(sizes.len());
+    for size in &sizes {
+        let end = start.saturating_add(*size);
+        let bounds = Axes {
+            starts: vec![start],
+            ends: vec![end],
+            axes: Some(vec![axis as i64]),
+            steps: None,
+        };
+        outputs.push(indexing::slice(input, &bounds, budget)?);
+        start = end;
+    }
+    if start != extent as i64 || sizes.len() < node.output.len() {
+        return Err(Refusal::invalid(format!("parts of {sizes:?} do not make up {extent}")));
+    }
+    Ok(outputs)
 }
 
 /// The value of a `Constant` node.
@@ -115,50 +214,6 @@ pub(crate) fn shape_of(extents: &[Extent], attributes: Attributes) -> Result<Con
     let end = bound(attributes.int("end", rank)?) as usize;
     let extents = extents.get(start..end).unwrap_or_default().to_vec();
     Ok(Constant { shape: vec![extents.len()], elements: Elements::Integer(extents) })
-}
-
-fn constant_of_shape(
-    attributes: Attributes,
-    shape: &Constant,
-    budget: &mut Budget,
-) -> Result<Constant, Refusal> {
-    let negative = || Refusal::invalid("a shape has negative extents");
-    let shape: Vec<usize> = shape
-        .to_integers()?
-        .into_iter()
-        .map(|d| usize::try_from(d).map_err(|_| negative()))
-        .collect::<Result<_, _>>()?;
-    let value = match attributes.tensor("value")? {
-        Some(tensor) => decode(tensor, budget)?,
-        None => Constant { shape: vec![1], elements: Elements::Float(vec![0.0]) },
-    };
-    let elements = match &value.elements {
-        Elements::Float(data) if data.len() == 1 => {
-            Elements::Float(vec![data[0]; budget.allocate(&shape, size_of::<f32>())?])
-        }
-        Elements::Integer(data) if data.len() == 1 => {
-            Elements::Integer(vec![data[0]; budget.allocate(&shape, size_of::<Extent>())?])
-        }
-        _ => return Err(Refusal::invalid("attribute 'value' must hold one element")),
-    };
-    Ok(Constant { shape, elements })
-}
-
-/// The product of all elements, as exporters compute the number of elements of a shape.
-fn product(
-    input: &Constant,
-    attributes: Attributes,
-    axes: Option<Vec<i64>>,
-) -> Result<Constant, Refusal> {
-    let all = axes.is_none_or(|axes| axes.is_empty() || matches!(axes[..], [0 | -1]));
-    if input.shape.len() != 1 || !all {
-        return Err(Refusal::new("only shapes are multiplied up", "simplify the model's shapes"));
-    }
-    let factors = input.to_integers()?;
-    let product = factors.iter().try_fold(1_i64, |n, &d| n.checked_mul(d));
-    let product = product.ok_or_else(|| Refusal::invalid("the product of a shape overflows"))?;
-    let shape = if attributes.flag("keepdims", true)? { vec![1] } else { Vec::new() };
-    Ok(Constant { shape, elements: Elements::Integer(vec![Extent::Known(product)]) })
 }
 
 fn cast(input: &Constant, to: i64, budget: &mut Budget) -> Result<Constant, Refusal> {

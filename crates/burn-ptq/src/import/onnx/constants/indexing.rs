@@ -62,7 +62,7 @@ fn take(source: &Constant, shape: Vec<usize>, indices: impl Iterator<Item = usiz
 }
 
 /// The distance of neighbours along each axis.
-fn strides(shape: &[usize]) -> Vec<usize> {
+pub(super) fn strides(shape: &[usize]) -> Vec<usize> {
     let mut strides = vec![1; shape.len()];
     for axis in (1..shape.len()).rev() {
         strides[axis - 1] = strides[axis] * shape[axis];
@@ -107,7 +107,7 @@ pub(super) fn broadcast(
     Ok((shape, a.into_iter().zip(b).collect()))
 }
 
-fn broadcast_shape(a: &[usize], b: &[usize]) -> Result<Vec<usize>, Refusal> {
+pub(super) fn broadcast_shape(a: &[usize], b: &[usize]) -> Result<Vec<usize>, Refusal> {
     let rank = a.len().max(b.len());
     let extent = |shape: &[usize], axis: usize| {
         (axis + shape.len()).checked_sub(rank).map_or(1, |axis| shape[axis])
@@ -148,24 +148,60 @@ fn extents(shape: &[i64]) -> Result<Vec<usize>, Refusal> {
     shape.iter().map(|&d| usize::try_from(d).map_err(|_| negative())).collect()
 }
 
-/// `Where`, for the integer chains that exporters put in front of `Expand`.
+/// `Where`, with broadcasting.
 pub(super) fn select(
     condition: &Constant,
     yes: &Constant,
     no: &Constant,
     budget: &mut Budget,
 ) -> Result<Constant, Refusal> {
-    if condition.shape != yes.shape || yes.shape != no.shape {
-        return Err(Refusal::new(
-            "its constant inputs have different shapes",
-            "simplify the model's shapes before importing it",
-        ));
+    let shape = broadcast_shape(&broadcast_shape(&condition.shape, &yes.shape)?, &no.shape)?;
+    budget.allocate(&shape, 3 * size_of::<[usize; 2]>())?;
+    let places = |c: &Constant| walk(&shape, &broadcast_steps(&c.shape, &shape), 0);
+    let Elements::Integer(truth) = &condition.elements else {
+        return Err(Refusal::invalid("expected a condition of truth values, found floats"));
+    };
+    let (from_yes, from_no) = (places(yes), places(no));
+    let chosen = places(condition).into_iter().enumerate();
+    let chosen = chosen.map(|(at, place)| match truth[place] {
+        Extent::Known(0) => (false, from_no[at]),
+        _ => (true, from_yes[at]),
+    });
+    let elements = match (&yes.elements, &no.elements) {
+        (Elements::Integer(yes), Elements::Integer(no)) => {
+            Elements::Integer(chosen.map(|(first, i)| if first { yes[i] } else { no[i] }).collect())
+        }
+        _ => {
+            let (yes, no) = (yes.to_floats()?, no.to_floats()?);
+            Elements::Float(chosen.map(|(first, i)| if first { yes[i] } else { no[i] }).collect())
+        }
+    };
+    Ok(Constant { shape, elements })
+}
+
+/// Copies along each axis.
+pub(super) fn tile(
+    input: &Constant,
+    repeats: &[i64],
+    budget: &mut Budget,
+) -> Result<Constant, Refusal> {
+    if repeats.len() != input.shape.len() {
+        let problem = format!("expected {} repeats, found {}", input.shape.len(), repeats.len());
+        return Err(Refusal::invalid(problem));
     }
-    budget.allocate(&yes.shape, size_of::<[usize; 2]>())?;
-    let condition = condition.to_extents()?;
-    let chosen = condition.iter().zip(yes.to_extents()?.iter().zip(no.to_extents()?));
-    let elements = chosen.map(|(c, (y, n))| if *c == Extent::Known(0) { *n } else { *y }).collect();
-    Ok(Constant { shape: yes.shape.clone(), elements: Elements::Integer(elements) })
+    let overflows = || Refusal::invalid(format!("repeats of {repeats:?} are out of range"));
+    let extent = |(&extent, &n): (&usize, &i64)| {
+        usize::try_from(n).ok().and_then(|n| extent.checked_mul(n)).ok_or_else(overflows)
+    };
+    let shape = input.shape.iter().zip(repeats).map(extent).collect::<Result<Vec<usize>, _>>()?;
+    let elements = budget.allocate(&shape, size_of::<[usize; 2]>())?;
+    let (from, to) = (strides(&input.shape), strides(&shape));
+    let place = |at: usize| {
+        let along = |axis: usize| (at / to[axis] % shape[axis]) % input.shape[axis] * from[axis];
+        (0..shape.len()).map(along).sum()
+    };
+    let positions: Vec<usize> = (0..elements).map(place).collect();
+    Ok(take(input, shape, positions.into_iter()))
 }
 
 pub(super) fn gather(

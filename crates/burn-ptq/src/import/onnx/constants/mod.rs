@@ -2,13 +2,18 @@
 
 mod elementwise;
 mod fold;
+mod generate;
 mod indexing;
+mod reduce;
+
+use std::fmt;
 
 use super::error::Refusal;
 use crate::graph::Array;
 
 pub(super) use fold::{fold, shape_of};
 pub(super) use indexing::{Span, normalize_axis, permute_axes, unsqueezed};
+pub(super) use reduce::reduce;
 
 /// The longest list of integers that shapes and their like may have.
 const MAX_LIST: usize = 4096;
@@ -31,8 +36,18 @@ pub(super) enum Elements {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Extent {
     Known(i64),
-    /// The extent of the batch axis, which only the run knows.
-    Batch,
+    /// So many times the extent of the batch axis, which only the run knows.
+    Batch(i64),
+}
+
+impl fmt::Display for Extent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Extent::Known(value) => write!(f, "{value}"),
+            Extent::Batch(1) => write!(f, "batch"),
+            Extent::Batch(times) => write!(f, "{times}*batch"),
+        }
+    }
 }
 
 impl Constant {
@@ -115,7 +130,7 @@ impl Extent {
     pub(super) fn known(self) -> Result<i64, Refusal> {
         match self {
             Extent::Known(value) => Ok(value),
-            Extent::Batch => Err(depends_on_batch()),
+            Extent::Batch(_) => Err(depends_on_batch()),
         }
     }
 }

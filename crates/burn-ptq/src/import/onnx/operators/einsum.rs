@@ -22,10 +22,9 @@ pub(super) fn einsum(importer: &mut Importer, site: &Site) -> Result<ValueId, Re
     let ranks: Vec<usize> = site
         .inputs
         .iter()
-        .map(|input| match input {
-            Some(Binding::Value(id)) => {
-                importer.shape(*id).len() + usize::from(!importer.unbatched.contains(id))
-            }
+        .enumerate()
+        .map(|(index, input)| match input {
+            Some(Binding::Value(id)) => site.layout(index).rank(importer.shape(*id)),
             Some(Binding::Constant(constant)) => constant.shape.len(),
             Some(Binding::Unknown) | None => 0,
         })
@@ -49,10 +48,7 @@ pub(super) fn einsum(importer: &mut Importer, site: &Site) -> Result<ValueId, Re
     let Some(&first) = values.first() else {
         return Err(Refusal::invalid("expected a computed value among the inputs"));
     };
-    let Some(Some(Binding::Value(id))) = site.inputs.get(first) else {
-        return Err(Refusal::invalid("expected a computed value among the inputs"));
-    };
-    let batched = !importer.unbatched.contains(id);
+    let batched = site.layout(first).batch_axis().is_some();
     let batch = terms[first].first().copied().filter(|_| batched);
     let mut operands = Vec::with_capacity(terms.len());
     for (input, labels) in site.inputs.iter().zip(&terms) {

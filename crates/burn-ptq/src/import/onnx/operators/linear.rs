@@ -3,22 +3,27 @@
 use super::super::error::Refusal;
 use super::super::growing::{Importer, Site};
 use super::activation::finite;
-use crate::graph::ops::Linear;
+use crate::graph::ops::{Linear, Permute};
 use crate::graph::{Array, ValueId};
 
 pub(super) fn gemm(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
-    let input = site.value(0)?;
-    if importer.shape(input).len() != 1 {
+    let mut input = site.value(0)?;
+    // Samples are rows; a single sample is a matrix of rows.
+    let axis = importer.shape(input).len() - 1;
+    if axis > 1 {
         return Err(Refusal::invalid(format!(
             "expected samples of one axis, found {:?}",
             importer.shape(input)
         )));
     }
     if site.attributes.flag("transA", false)? {
-        return Err(Refusal::new(
-            "transA = 1 contracts over the batch axis",
-            "export the layer with the batch as the first axis of its input",
-        ));
+        if axis == 0 {
+            return Err(Refusal::new(
+                "transA = 1 contracts over the batch axis",
+                "export the layer with the batch as the first axis of its input",
+            ));
+        }
+        input = importer.push_part(site, "rows", Permute { axes: vec![1, 0] }, &[input])?;
     }
     let alpha = finite(site, "alpha", 1.0)?;
     let beta = finite(site, "beta", 1.0)?;
@@ -44,7 +49,7 @@ pub(super) fn gemm(importer: &mut Importer, site: &Site) -> Result<ValueId, Refu
     if alpha != 1.0 {
         weight.data.iter_mut().for_each(|w| *w *= alpha);
     }
-    let op = Linear { weight, bias: Array::new([out], bias), axis: 0 };
+    let op = Linear { weight, bias: Array::new([out], bias), axis };
     importer.push(site, op, &[input])
 }
 

@@ -113,23 +113,13 @@ fn of_values(
     operands: [ValueId; 2],
 ) -> Result<ValueId, Refusal> {
     let [a, b] = operands.map(|v| importer.shape(v).to_vec());
-    let unbatched = importer.unbatched.contains(&operands[0]);
     if a.len() < 2 || b.len() < 2 {
         return Err(Refusal::new(
             format!("a product of samples of {a:?} and {b:?} contracts over the batch axis"),
             "express it by Mul and ReduceSum, or give the vectors an axis of 1",
         ));
     }
-    if a.len() != b.len() && !unbatched {
-        return Err(Refusal::new(
-            format!(
-                "samples of {a:?} and {b:?} have different ranks, and ONNX aligns the batch axis of \
-                 one with another axis of the other"
-            ),
-            "reshape the smaller one first",
-        ));
-    }
-    // Without a batch axis in the file, the shorter one has leading axes of 1.
+    // The shorter one has leading axes of 1.
     let axes = a.len().max(b.len());
     let mut inputs = operands;
     for (input, shape) in inputs.iter_mut().zip([&a, &b]) {

@@ -17,6 +17,7 @@ mod normalization;
 mod pad;
 mod pooling;
 mod reduce;
+mod reshape;
 mod resize;
 mod shape;
 mod transposed;
@@ -24,9 +25,10 @@ mod unsupported;
 mod window;
 
 use super::error::Refusal;
-use super::growing::{Binding, Importer, Site};
+use super::growing::{Importer, Site};
 use crate::graph::ValueId;
 
+pub(super) use shape::check_rank;
 pub(super) use unsupported::unsupported;
 
 /// Appends the nodes for one ONNX node and returns the value that stands for its first output.
@@ -70,6 +72,7 @@ pub(super) const OPERATORS: &[Operator] = &[
          one in all; or one value and a constant with one element, or one for each step along \
          one axis",
     ),
+    folded("And", 7),
     operator("ArgMax", 13, reduce::arg_max, "along any axis but the batch"),
     operator("ArgMin", 13, reduce::arg_min, "along any axis but the batch"),
     operator(
@@ -86,6 +89,7 @@ pub(super) const OPERATORS: &[Operator] = &[
         "for inference, with constant parameters",
     ),
     operator("Cast", 28, shape::cast, "between float types; any type on constants"),
+    folded("CastLike", 25),
     folded("Ceil", 13),
     operator("Clip", 13, activation::clip, "with constant bounds"),
     operator("Concat", 13, shape::concat, "of computed values, along any axis but the batch"),
@@ -103,6 +107,8 @@ pub(super) const OPERATORS: &[Operator] = &[
         transposed::conv_transpose,
         "over one or two axes, with constant weights; any stride, dilation, padding and groups",
     ),
+    folded("Cos", 22),
+    folded("CumSum", 14),
     operator("DepthToSpace", 28, blocks::depth_to_space, "of images"),
     operator("Div", 14, arithmetic::div, "by a constant, as for Add"),
     operator("Dropout", 22, normalization::dropout, "for inference, where it does nothing"),
@@ -115,7 +121,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     folded("Equal", 19),
     folded("Exp", 13),
     operator("Expand", 13, movement::expand, "of axes behind the batch, to a constant shape"),
-    operator("Flatten", 25, shape::flatten, "behind the batch"),
+    operator("Flatten", 25, reshape::flatten, "that keeps the samples of a batch apart"),
     folded("Floor", 13),
     operator(
         "Gather",
@@ -128,6 +134,8 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator("GlobalAveragePool", 22, pooling::global_average_pool, "over one or two axes"),
     operator("GlobalLpPool", 22, lp_pool::global_lp_pool, "over one or two axes; p is 1 or 2"),
     operator("GlobalMaxPool", 22, pooling::global_max_pool, "over one or two axes"),
+    folded("Greater", 13),
+    folded("GreaterOrEqual", 16),
     operator(
         "GroupNormalization",
         21,
@@ -137,6 +145,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator("HardSigmoid", 22, activation::hard_sigmoid, "any"),
     operator("HardSwish", 22, activation::hard_swish, "any"),
     operator("Identity", 25, shape::identity, "any"),
+    Operator { name: "If", reviewed: 25, condition: "with a constant condition", translate: None },
     operator(
         "InstanceNormalization",
         22,
@@ -150,6 +159,9 @@ pub(super) const OPERATORS: &[Operator] = &[
         "over axes behind the batch, with constant scales and shifts; also in pieces",
     ),
     operator("LeakyRelu", 16, activation::leaky_relu, "any"),
+    folded("Less", 13),
+    folded("LessOrEqual", 16),
+    folded("Log", 13),
     operator("LogSoftmax", 13, normalization::log_softmax, "along any axis but the batch"),
     operator(
         "LpNormalization",
@@ -169,8 +181,11 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator("MaxPool", 22, pooling::max_pool, "over one or two axes; without indices"),
     operator("MeanVarianceNormalization", 13, normalization::mean_variance, "not over the batch"),
     operator("Min", 13, activation::min, "of a computed value and a constant with one element"),
+    folded("Mod", 28),
     operator("Mul", 14, arithmetic::mul, "as Add"),
     operator("Neg", 13, arithmetic::neg, "any"),
+    folded("Not", 1),
+    folded("Or", 7),
     operator(
         "Pad",
         25,
@@ -184,6 +199,7 @@ pub(super) const OPERATORS: &[Operator] = &[
         normalization::root_mean_square,
         "over axes behind the batch, with constant scales; also in pieces",
     ),
+    folded("Range", 27),
     folded("Reciprocal", 13),
     operator("ReduceL1", 18, reduce::l1, "not over the batch"),
     operator("ReduceL2", 18, reduce::l2, "not over the batch"),
@@ -194,7 +210,12 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator("ReduceSum", 13, reduce::sum, "not over the batch"),
     operator("ReduceSumSquare", 18, reduce::sum_square, "not over the batch"),
     operator("Relu", 14, activation::relu, "any"),
-    operator("Reshape", 25, shape::reshape, "to a constant shape that keeps the batch in front"),
+    operator(
+        "Reshape",
+        25,
+        reshape::reshape,
+        "to a constant shape that keeps the samples of a batch apart",
+    ),
     operator(
         "Resize",
         19,
@@ -202,8 +223,12 @@ pub(super) const OPERATORS: &[Operator] = &[
         "to the nearest element or linearly, by constant scales or sizes; linearly over one or two axes \
          and without antialiasing; not to parts of images, and not of the batch",
     ),
+    folded("Round", 22),
     folded("Shape", 25),
     operator("Sigmoid", 13, activation::sigmoid, "any"),
+    folded("Sign", 13),
+    folded("Sin", 22),
+    folded("Size", 25),
     operator("Slice", 13, movement::slice, "with constant bounds; not of the batch"),
     operator("Softmax", 13, normalization::softmax, "along any axis but the batch"),
     operator("SpaceToDepth", 28, blocks::space_to_depth, "of images"),
@@ -214,13 +239,15 @@ pub(super) const OPERATORS: &[Operator] = &[
         "into parts of constant sizes, along any axis but the batch",
     ),
     folded("Sqrt", 13),
-    operator("Squeeze", 25, shape::squeeze, "of axes behind the batch"),
+    operator("Squeeze", 25, reshape::squeeze, "any; of a batch only where the file fixes it at 1"),
     operator("Sub", 14, arithmetic::sub, "as Add"),
+    folded("Sum", 13),
     operator("Tanh", 13, activation::tanh, "any"),
     operator("Tile", 13, movement::tile, "by constant numbers, behind the batch"),
     operator("TopK", 24, reduce::top_k, "along any axis but the batch, with a constant k"),
-    operator("Transpose", 25, shape::transpose, "of axes behind the batch"),
-    operator("Unsqueeze", 25, shape::unsqueeze, "behind the batch"),
+    operator("Transpose", 25, reshape::transpose, "any"),
+    folded("Trilu", 14),
+    operator("Unsqueeze", 25, reshape::unsqueeze, "any"),
     operator(
         "Upsample",
         10,
@@ -228,6 +255,7 @@ pub(super) const OPERATORS: &[Operator] = &[
         "to the nearest element or linearly; not of the batch",
     ),
     folded("Where", 16),
+    folded("Xor", 7),
 ];
 
 /// The operator of the standard that is called `name`, if it can be imported.
@@ -236,12 +264,12 @@ pub(super) fn find(name: &str) -> Option<&'static Operator> {
 }
 
 /// Translates a node that reads computed values.
-pub(super) fn import(importer: &mut Importer, site: &Site) -> Result<Binding, Refusal> {
+pub(super) fn import(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
     let translate = find(site.op).and_then(|operator| operator.translate).ok_or_else(|| {
         Refusal::new(
             format!("{} is supported only on constants and shapes", site.op),
             unsupported::advice("", site.op),
         )
     })?;
-    translate(importer, site).map(Binding::Value)
+    translate(importer, site)
 }

@@ -104,7 +104,7 @@ pub(super) fn slice(importer: &mut Importer, site: &Site) -> Result<ValueId, Ref
 /// Whether a slice of the batch axis takes all of it.
 fn keeps_batch(importer: &Importer, start: Extent, end: Extent, step: i64) -> bool {
     let to_the_end = match end {
-        Extent::Batch => true,
+        Extent::Batch(_) => true,
         // Exporters write the largest number that there is, or the batch that they exported with.
         Extent::Known(end) => {
             end >= i64::from(i32::MAX) || importer.batch.is_some_and(|b| end == b as i64)
@@ -234,7 +234,7 @@ pub(super) fn expand(importer: &mut Importer, site: &Site) -> Result<ValueId, Re
     for (i, &extent) in target.iter().enumerate() {
         let Some(axis) = (skipped + i).checked_sub(1) else {
             let batch = importer.batch.map_or(1, |batch| batch as i64);
-            if extent == Extent::Batch
+            if matches!(extent, Extent::Batch(_))
                 || extent == Extent::Known(1)
                 || extent == Extent::Known(batch)
             {

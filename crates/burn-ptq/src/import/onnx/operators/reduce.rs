@@ -14,16 +14,14 @@ pub(super) struct Reduced {
     pub keep: bool,
 }
 
-/// The axis of a sample that `axis` of the file means, counted with the batch where the file has one;
-/// `None` for the batch.
+/// The axis of a sample that `axis` of a node means; `None` for the batch.
 pub(super) fn sample_axis(
     importer: &Importer,
     input: ValueId,
     axis: i64,
 ) -> Result<Option<usize>, Refusal> {
-    let batch = usize::from(!importer.unbatched.contains(&input));
-    let axis = normalize_axis(axis, importer.shape(input).len() + batch)?;
-    Ok(axis.checked_sub(batch))
+    let axis = normalize_axis(axis, importer.shape(input).len() + 1)?;
+    Ok(axis.checked_sub(1))
 }
 
 /// Reads which axes a node reduces; `None` if none.
@@ -42,13 +40,9 @@ pub(super) fn reduced(
             "export the model with a reduction over the axes behind the batch",
         )
     };
-    let rank = importer.shape(input).len();
     let mut axes = Vec::with_capacity(given.len());
     if given.is_empty() {
-        if !importer.unbatched.contains(&input) {
-            return Err(over_batch());
-        }
-        axes.extend(0..rank);
+        return Err(over_batch());
     }
     for axis in given {
         axes.push(sample_axis(importer, input, axis)?.ok_or_else(over_batch)?);

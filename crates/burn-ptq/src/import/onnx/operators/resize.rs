@@ -183,7 +183,7 @@ fn sized(
     for (&axis, &size) in axes.iter().zip(sizes) {
         let Some(axis) = axis.checked_sub(1) else {
             let batch = importer.batch.map_or(1, |batch| batch as i64);
-            if size == Extent::Batch || size == Extent::Known(batch) {
+            if matches!(size, Extent::Batch(_)) || size == Extent::Known(batch) {
                 continue;
             }
             return Err(moves_batch("it resizes the batch axis".into()));

@@ -9,7 +9,7 @@ const FAMILIES: &[(&str, &str)] = &[
         "LSTM GRU RNN Lstm BiLstm Gru BiGru Rnn BiRnn CausalConvWithState",
         "use convolutions over time instead of recurrent layers, or cut the model before it",
     ),
-    ("If Loop Scan", "export the model without control flow, or simplify it"),
+    ("Loop Scan", "export the model without control flow, or simplify it"),
     (
         "Gelu Elu Selu Celu Mish Softplus Softsign PRelu PReluParam Swish SwiGLU SwiGlu \
          ThresholdedRelu Shrink Erf Sign Hardmax",
@@ -18,6 +18,11 @@ const FAMILIES: &[(&str, &str)] = &[
     (
         "LRN LayerNorm GroupNorm InstanceNorm RmsNorm LocalResponseNorm",
         "train with batch normalization instead, which folds into the layer before it",
+    ),
+    (
+        "SequenceAt SequenceConstruct SequenceEmpty SequenceErase SequenceInsert SequenceLength SequenceMap \
+         ConcatFromSequence Optional OptionalGetElement OptionalHasElement",
+        "export the model with tensors instead of sequences and optional values",
     ),
     (
         "Random RandomNormal RandomNormalLike RandomUniform RandomUniformLike Bernoulli Multinomial",
