@@ -55,7 +55,7 @@ fn layer_norm(draw: &mut Draw) -> Normalize {
 
 /// Attention over tokens and a layer for each, both beside the input.
 fn block(graph: &mut Graph, draw: &mut Draw, x: ValueId, name: &str) -> ValueId {
-    let mut push = |graph: &mut Graph, what: &str, op: burn_ptq::graph::Op, inputs: &[ValueId]| {
+    let push = |graph: &mut Graph, what: &str, op: burn_ptq::graph::Op, inputs: &[ValueId]| {
         let name = format!("{name}.{what}");
         graph.push(name.clone(), op, inputs, name).expect("it fits")
     };

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 use burn_ptq::graph::ops::{
-    Add, AveragePool, Clip, Conv2d, Linear, LogSoftmax, Permute, Reshape, Softmax, Window,
+    Add, AveragePool, Clip, Conv2d, Linear, LogSoftmax, Permute, Rearrange, Reshape, Softmax,
+    Window,
 };
 use burn_ptq::graph::{Array, Batch, Clamp, FloatModel, Graph, Op, dims3};
 use burn_ptq::network::compare_layers;
@@ -242,6 +243,41 @@ fn moves_that_are_no_order_of_axes_run_on_the_device() {
         push(&mut graph, &format!("turn{i}"), Permute { axes: vec![1, 0] });
     }
     assert!(check(graph).0 > 0);
+}
+
+/// Places of 2 rows and 3 columns out of the 6 channels of the map, through five axes.
+fn push_pixel_shuffle(graph: &mut Graph) {
+    push(graph, "apart", Reshape { shape: vec![1, 2, 3, 5, 4] });
+    let turn = Rearrange::permuted("Transpose", &[1, 2, 3, 5, 4], &[0, 3, 1, 4, 2]);
+    push(graph, "turn", turn);
+    push(graph, "together", Reshape { shape: vec![1, 10, 12] });
+}
+
+#[test]
+fn pixels_out_of_channels_cost_nothing_at_the_end_even_behind_a_function() {
+    let mut graph = network(Kind::Map);
+    push_pixel_shuffle(&mut graph);
+    assert_eq!(check(graph.clone()).0, 0);
+    push(&mut graph, "bounded", Clip { bounds: Clamp { min: 0.0, max: 1.0 } });
+    assert_eq!(check(graph).0, 0);
+}
+
+#[test]
+fn movements_in_a_row_are_one_copy() {
+    let draw = &mut Draw(11);
+    let mut graph = network(Kind::Map);
+    push_pixel_shuffle(&mut graph);
+    let indices = [vec![0, 0], (1..9).rev().collect(), (0..12).step_by(2).collect()];
+    push(&mut graph, "slice", Rearrange::at("Slice", &[1, 10, 12], &indices));
+    push(&mut graph, "across", Permute { axes: vec![0, 2, 1] });
+    let conv = Conv2d {
+        weight: Array::new([3, 2, 3, 3], draw.floats(54)),
+        bias: Array::new([3], draw.floats(3)),
+        window: Window::new([3, 3]),
+        groups: 1,
+    };
+    push(&mut graph, "conv", conv);
+    assert_eq!(check(graph).0, 1);
 }
 
 #[test]
