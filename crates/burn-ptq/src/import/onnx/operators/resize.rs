@@ -19,6 +19,20 @@ pub(super) struct Axis {
     pub scale: f32,
 }
 
+impl Axis {
+    /// The length of the output before it was rounded down, which aligned corners are at in the
+    /// standard's tests.
+    fn length(self) -> f32 {
+        let (scaled, rounded) = (self.input as f32 * self.scale, self.output as f32);
+        if self.is_whole() { rounded } else { scaled }
+    }
+
+    /// Whether the scale leads to the output's extent without rounding, as it does from sizes.
+    fn is_whole(self) -> bool {
+        (self.input as f32 * self.scale - self.output as f32).abs() < 1e-3
+    }
+}
+
 /// How an output index becomes a coordinate of the input.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Coordinates {
@@ -62,7 +76,7 @@ impl Coordinates {
             Self::PytorchHalfPixel if output <= 1 => 0.0,
             Self::PytorchHalfPixel => half_pixel(),
             Self::AlignCorners if output <= 1 => 0.0,
-            Self::AlignCorners => x * (input - 1) as f32 / (output - 1) as f32,
+            Self::AlignCorners => x * (input - 1) as f32 / (axis.length() - 1.0),
             Self::Asymmetric => x / scale,
             Self::TfHalfPixelForNearest => (x + 0.5) / scale,
         }
@@ -319,7 +333,7 @@ fn positions_of(axis: Axis, coordinates: Coordinates) -> Positions {
     // TensorFlow Lite knows extents alone.
     let plain = scale == output as f32 / input as f32;
     let alignment = match coordinates {
-        Coordinates::AlignCorners => Some(Alignment::Corners),
+        Coordinates::AlignCorners => Some(Alignment::Corners).filter(|_| axis.is_whole()),
         Coordinates::Asymmetric => Some(Alignment::Start).filter(|_| plain),
         Coordinates::PytorchHalfPixel if output == 1 => None,
         Coordinates::HalfPixel
