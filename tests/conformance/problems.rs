@@ -16,17 +16,19 @@ mod values;
 mod weighted;
 
 use burn_ptq_deploy::place::Placed;
-use burn_ptq_deploy::program::{Broadcast, IntOp, TensorId};
+use burn_ptq_deploy::program::{BinaryFunction, Broadcast, DType, IntOp, TensorId};
 use burn_ptq_kernels::geometry::PoolGeometry;
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::multiplier::Multiplier;
-use burn_ptq_kernels::params::AddParams;
+use burn_ptq_kernels::params::{AddParams, Clamp, PreluParams};
 use burn_ptq_kernels::reference::{
     Alignment, log_softmax_exponentials, resize_position, softmax_params, table8 as table8_of,
     table16 as table16_of,
 };
 use draw::Draw;
-use program::{Program, clamp, random_table8, random_table16, tensor, tensor_like, window};
+use program::{
+    Program, clamp, constant_of, random_table8, random_table16, tensor, tensor_like, window,
+};
 
 /// A program and its input.
 pub(crate) struct Problem {
@@ -68,13 +70,21 @@ const CHAINS: usize = 192;
 
 /// Lists every operation with the function that makes its problems. The match has no other arm, so
 /// that a new operation does not compile until it is listed here.
+///
+/// The functions of two values are listed one by one.
 macro_rules! generators {
-    ($($variant:ident => $generator:path),* $(,)?) => {
+    ($($variant:ident => $generator:path),* $(,)?; $($function:ident => $of_two:path),* $(,)?) => {
         /// The operations' names and the functions that make their problems.
-        pub(crate) const GENERATORS: &[(&str, Generator)] = &[$((stringify!($variant), $generator)),*];
+        pub(crate) const GENERATORS: &[(&str, Generator)] = &[
+            $((stringify!($variant), $generator),)*
+            $((stringify!($function), $of_two)),*
+        ];
 
         const _: fn(&IntOp) = |op| match op {
             $(IntOp::$variant { .. } => (),)*
+            IntOp::Binary { function, .. } => match function {
+                $(BinaryFunction::$function { .. } => (),)*
+            },
         };
     };
 }
@@ -106,6 +116,12 @@ generators! {
     ResizeLinear => resize_linear,
     Lookup8 => lookup::lookup8,
     Lookup16 => lookup::lookup16,
+    Constant => constant;
+    Sub => sub,
+    Div => div,
+    Minimum => minimum,
+    Maximum => maximum,
+    Prelu => prelu,
 }
 
 /// The problems of all operations, or of those that `BURN_PTQ_OPERATIONS` lists with commas.
@@ -159,12 +175,13 @@ pub(crate) fn of_operation(op: &str, generator: Generator) -> Vec<Problem> {
     problems
 }
 
-/// The two inputs of an element-wise operation, of independent values on independent grids.
-fn operands(program: &mut Program) -> (Broadcast, [TensorId; 2]) {
+/// The two inputs of an element-wise operation, of independent values on independent grids, and the
+/// shape of its output.
+fn operands(program: &mut Program) -> (Broadcast, [TensorId; 2], [usize; 3]) {
     let x = program.input();
     let shape = program.tensor(x).shape;
     let [height, width, channels] = shape;
-    match program.draw.below(6) {
+    let (broadcast, inputs) = match program.draw.below(9) {
         0 => {
             let pooled = program.max_pool(x, [height, width], channels);
             (Broadcast::Channels, [x, program.scrambled(pooled)])
@@ -175,14 +192,36 @@ fn operands(program: &mut Program) -> (Broadcast, [TensorId; 2]) {
         }
         2 => (Broadcast::None, [program.scrambled(x), x]),
         3 => (Broadcast::None, [x, x]),
+        4 => return repeating(program, true),
+        5 => return repeating(program, false),
         _ => (Broadcast::None, [x, program.scrambled(x)]),
+    };
+    (broadcast, inputs, shape)
+}
+
+/// Inputs that repeat along random axes: the input and a constant, or two constants.
+fn repeating(program: &mut Program, reads_input: bool) -> (Broadcast, [TensorId; 2], [usize; 3]) {
+    let x = program.input();
+    let (full, wide) = (program.tensor(x).shape, program.tensor(x).dtype == DType::I16);
+    let constant = |program: &mut Program| {
+        let shape = full.map(|extent| if program.draw.chance(50) { 1 } else { extent });
+        let tensor = tensor(program.draw, wide, shape);
+        let data = constant_of(program.draw, &tensor);
+        program.push(IntOp::Constant { data }, &[], tensor)
+    };
+    let mut inputs = [if reads_input { x } else { constant(program) }, constant(program)];
+    if program.draw.chance(30) {
+        inputs.reverse();
     }
+    let [a, b] = inputs.map(|id| program.tensor(id).shape);
+    let output = [0, 1, 2].map(|axis| a[axis].max(b[axis]));
+    (Broadcast::Shapes { a, b }, inputs, output)
 }
 
 fn add(draw: &mut Draw) -> Option<Problem> {
     let (wide, shape) = (draw.chance(25), draw.shape(6, 9));
     let mut program = Program::new(draw, wide, shape);
-    let (broadcast, inputs) = operands(&mut program);
+    let (broadcast, inputs, shape) = operands(&mut program);
     let grids = inputs.map(|id| program.tensor(id).grid);
     let [a, b] = grids.map(|grid| grid.scale);
     let mut output = tensor(program.draw, wide, shape);
@@ -202,7 +241,7 @@ fn add(draw: &mut Draw) -> Option<Problem> {
 fn mul(draw: &mut Draw) -> Option<Problem> {
     let (wide, shape) = (draw.chance(25), draw.shape(6, 9));
     let mut program = Program::new(draw, wide, shape);
-    let (broadcast, inputs) = operands(&mut program);
+    let (broadcast, inputs, shape) = operands(&mut program);
     let [a, b] = inputs.map(|id| program.tensor(id).grid);
     let mut output = tensor(program.draw, wide, shape);
     let steps = |grid: Grid| (grid.max - grid.min) as f32;
@@ -211,6 +250,92 @@ fn mul(draw: &mut Draw) -> Option<Problem> {
     let multiplier = Multiplier::of_scales(a.scale, b.scale, output.grid.scale)?;
     let clamp = clamp(program.draw, output.grid);
     program.finish(IntOp::Mul { multiplier, broadcast, clamp }, &inputs, output)
+}
+
+fn sub(draw: &mut Draw) -> Option<Problem> {
+    let (wide, shape) = (draw.chance(25), draw.shape(6, 9));
+    let mut program = Program::new(draw, wide, shape);
+    let (broadcast, inputs, shape) = operands(&mut program);
+    let [a, b] = inputs.map(|id| program.tensor(id).grid);
+    let mut output = tensor(program.draw, wide, shape);
+    output.grid.scale = a.scale.max(b.scale) * program.draw.scale(0.3, 4.0);
+    if !wide && program.draw.chance(60) {
+        let Grid { scale, min, max, .. } = output.grid;
+        let middle = |grid: Grid| grid.dequantize((grid.min + grid.max) / 2);
+        let difference = middle(a) - middle(b);
+        output.grid.zero_point = ((min + max) / 2 - (difference / scale) as i32).clamp(min, max);
+    }
+    let params = AddParams::new(a.scale, b.scale, output.grid.scale, wide)?;
+    let clamp = clamp(program.draw, output.grid);
+    let function = BinaryFunction::Sub(params);
+    program.finish(IntOp::Binary { function, broadcast, clamp }, &inputs, output)
+}
+
+fn div(draw: &mut Draw) -> Option<Problem> {
+    let (wide, shape) = (draw.chance(15), draw.shape(7, 20));
+    let mut program = Program::new(draw, wide, shape);
+    let (broadcast, inputs, shape) = operands(&mut program);
+    let [a, b] = inputs.map(|id| program.tensor(id).grid);
+    let mut output = tensor(program.draw, wide, shape);
+    // Quotients are positive as often as negative, most of them small.
+    if !wide && program.draw.chance(80) {
+        (output.bits, output.grid.min, output.grid.max) = (8, -128, 127);
+        output.grid.zero_point = program.draw.within(-20, 20);
+    }
+    // Quotients about 1 are many steps of a fine grid, and few of a coarse one.
+    let step = if program.draw.chance(70) { [0.002, 0.006] } else { [0.006, 0.2] };
+    output.grid.scale = a.scale / b.scale * program.draw.scale(step[0], step[1]);
+    let real = f64::from(a.scale) / (f64::from(b.scale) * f64::from(output.grid.scale));
+    let function = BinaryFunction::Div(Multiplier::from_real(real)?);
+    let whole = Clamp { min: output.grid.min, max: output.grid.max };
+    let clamp = if program.draw.chance(60) { whole } else { clamp(program.draw, output.grid) };
+    program.finish(IntOp::Binary { function, broadcast, clamp }, &inputs, output)
+}
+
+fn prelu(draw: &mut Draw) -> Option<Problem> {
+    let (wide, shape) = (draw.chance(25), draw.shape(6, 9));
+    let mut program = Program::new(draw, wide, shape);
+    let (broadcast, inputs, shape) = operands(&mut program);
+    let [a, b] = inputs.map(|id| program.tensor(id).grid);
+    let mut output = tensor(program.draw, wide, shape);
+    let steps = (a.max - a.min) as f32 / (output.grid.max - output.grid.min) as f32;
+    output.grid.scale = a.scale * steps * program.draw.scale(0.3, 4.0);
+    let function = BinaryFunction::Prelu(PreluParams::new(a.scale, b.scale, output.grid.scale)?);
+    let clamp = clamp(program.draw, output.grid);
+    program.finish(IntOp::Binary { function, broadcast, clamp }, &inputs, output)
+}
+
+fn minimum(draw: &mut Draw) -> Option<Problem> {
+    extremum(draw, BinaryFunction::Minimum)
+}
+
+fn maximum(draw: &mut Draw) -> Option<Problem> {
+    extremum(draw, BinaryFunction::Maximum)
+}
+
+/// Inputs and output have one grid.
+fn extremum(draw: &mut Draw, function: BinaryFunction) -> Option<Problem> {
+    let (wide, shape) = (draw.chance(25), draw.shape(6, 9));
+    let mut program = Program::new(draw, wide, shape);
+    let x = program.input();
+    let repeated = shape.map(|extent| if program.draw.chance(30) { 1 } else { extent });
+    let other = tensor_like(program.tensor(x), repeated);
+    let data = constant_of(program.draw, &other);
+    let constant = program.push(IntOp::Constant { data }, &[], other);
+    let (broadcast, mut inputs) = match repeated == shape {
+        true => (Broadcast::None, [x, constant]),
+        false => (Broadcast::Shapes { a: shape, b: repeated }, [x, constant]),
+    };
+    let mut broadcast = broadcast;
+    if program.draw.chance(30) {
+        inputs.reverse();
+        if let Broadcast::Shapes { a, b } = &mut broadcast {
+            std::mem::swap(a, b);
+        }
+    }
+    let output = tensor_like(program.tensor(x), shape);
+    let clamp = Clamp { min: output.grid.min, max: output.grid.max };
+    program.finish(IntOp::Binary { function, broadcast, clamp }, &inputs, output)
 }
 
 fn average_pool(draw: &mut Draw) -> Option<Problem> {
@@ -321,6 +446,14 @@ fn unpack(draw: &mut Draw) -> Option<Problem> {
     let (packed, unpacked) = (program.packed_like(x), program.tensor(x).clone());
     let packed = program.push(IntOp::Pack, &[scrambled], packed);
     program.finish(IntOp::Unpack, &[packed], unpacked)
+}
+
+fn constant(draw: &mut Draw) -> Option<Problem> {
+    let (wide, shape) = (draw.chance(25), draw.shape(6, 9));
+    let program = Program::new(draw, wide, shape);
+    let output = tensor(program.draw, wide, shape);
+    let data = constant_of(program.draw, &output);
+    program.finish(IntOp::Constant { data }, &[], output)
 }
 
 fn requantize(draw: &mut Draw) -> Option<Problem> {

@@ -9,7 +9,9 @@ use burn_ptq_kernels::geometry::{
 };
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::packing::PackedWeights;
-use burn_ptq_kernels::params::{AddParams, Clamp, NormalizeParams, Reduction, Selection};
+use burn_ptq_kernels::params::{
+    AddParams, Clamp, NormalizeParams, PreluParams, Reduction, Selection, Strides,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::movement::MoveAxis;
@@ -103,6 +105,45 @@ pub enum Broadcast {
     Channels,
     /// The second has a single element.
     Scalar,
+    /// Extents of both, `[height, width, channels]`, that are equal or 1 on each axis: an input
+    /// repeats where it has one step and the other has more.
+    Shapes {
+        /// Of the first input.
+        a: [usize; 3],
+        /// Of the second input.
+        b: [usize; 3],
+    },
+}
+
+impl Broadcast {
+    /// Where inputs meet that give `length` elements of the output, the second of `b_length`.
+    pub const fn strides(self, length: usize, b_length: usize) -> Strides {
+        match self {
+            Broadcast::None => Strides::of_shapes([1, 1, length], [1, 1, length]),
+            Broadcast::Channels => {
+                let rows = length.checked_div(b_length);
+                let rows = if let Some(rows) = rows { rows } else { 0 };
+                Strides::of_shapes([1, rows, b_length], [1, 1, b_length])
+            }
+            Broadcast::Scalar => Strides::of_shapes([1, 1, length], [1, 1, 1]),
+            Broadcast::Shapes { a, b } => Strides::of_shapes(a, b),
+        }
+    }
+}
+
+/// What an operation of two values computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BinaryFunction {
+    /// The first less the second.
+    Sub(AddParams),
+    /// The first divided by the second; the multiplier is `scale_a / (scale_b * scale_output)`.
+    Div(Multiplier),
+    /// The smaller one; inputs and output share the grid, which bounds the output.
+    Minimum,
+    /// The larger one; inputs and output share the grid, which bounds the output.
+    Maximum,
+    /// The first where it is not negative, otherwise its product with the second.
+    Prelu(PreluParams),
 }
 
 /// Scales and shifts of normalized elements; see
@@ -336,6 +377,20 @@ pub enum IntOp {
         /// The rows, one after the other.
         table: Vec<i16>,
     },
+    /// Copies constant elements from flash into the output; it has no input.
+    Constant {
+        /// The elements as memory holds them: one byte each, or two, the low one first.
+        data: Vec<u8>,
+    },
+    /// A function of two values, element by element.
+    Binary {
+        /// The function.
+        function: BinaryFunction,
+        /// How the second input meets the first.
+        broadcast: Broadcast,
+        /// Bounds of the output.
+        clamp: Clamp,
+    },
 }
 
 /// The operations without weights, as a pattern: the last arm of matches that are about weights.
@@ -363,6 +418,8 @@ macro_rules! weightless {
             | $crate::op::IntOp::ResizeLinear { .. }
             | $crate::op::IntOp::Lookup8 { .. }
             | $crate::op::IntOp::Lookup16 { .. }
+            | $crate::op::IntOp::Constant { .. }
+            | $crate::op::IntOp::Binary { .. }
     };
 }
 pub(crate) use weightless;
@@ -412,6 +469,14 @@ impl IntOp {
             IntOp::ResizeLinear { .. } => "ResizeLinear",
             IntOp::Lookup8 { .. } => "Lookup8",
             IntOp::Lookup16 { .. } => "Lookup16",
+            IntOp::Constant { .. } => "Constant",
+            IntOp::Binary { function, .. } => match function {
+                BinaryFunction::Sub(_) => "Sub",
+                BinaryFunction::Div(_) => "Div",
+                BinaryFunction::Minimum => "Minimum",
+                BinaryFunction::Maximum => "Maximum",
+                BinaryFunction::Prelu(_) => "Prelu",
+            },
         }
     }
 
@@ -429,7 +494,11 @@ impl IntOp {
     /// The number of inputs.
     pub fn arity(&self) -> usize {
         match self {
-            IntOp::Add { .. } | IntOp::Mul { .. } | IntOp::BatchMatMul { .. } => 2,
+            IntOp::Constant { .. } => 0,
+            IntOp::Add { .. }
+            | IntOp::Mul { .. }
+            | IntOp::Binary { .. }
+            | IntOp::BatchMatMul { .. } => 2,
             // At least one: without inputs there is nothing to join.
             IntOp::Concat { chunks, .. } => chunks.len().max(1),
             IntOp::Conv2d { .. }
@@ -482,7 +551,9 @@ impl IntOp {
             | IntOp::Reduce { .. }
             | IntOp::Normalize { .. }
             | IntOp::Rearrange { .. }
-            | IntOp::ResizeLinear { .. } => ElementTypes::Same,
+            | IntOp::ResizeLinear { .. }
+            | IntOp::Constant { .. }
+            | IntOp::Binary { .. } => ElementTypes::Same,
             IntOp::Lookup8 { .. } => ElementTypes::To(DType::I8),
             IntOp::Lookup16 { .. } => ElementTypes::To(DType::I16),
             IntOp::TopK { selection, .. } => {
@@ -525,7 +596,9 @@ impl IntOp {
             | IntOp::Rearrange { .. }
             | IntOp::ResizeLinear { .. }
             | IntOp::Lookup8 { .. }
-            | IntOp::Lookup16 { .. } => 0,
+            | IntOp::Lookup16 { .. }
+            | IntOp::Constant { .. }
+            | IntOp::Binary { .. } => 0,
         }
     }
 
@@ -537,7 +610,8 @@ impl IntOp {
             | IntOp::Mul { .. }
             | IntOp::Table8 { .. }
             | IntOp::Table16 { .. }
-            | IntOp::Requantize { .. } => true,
+            | IntOp::Requantize { .. }
+            | IntOp::Binary { .. } => true,
             IntOp::Conv2d { .. }
             | IntOp::DepthwiseConv2d { .. }
             | IntOp::TransposeConv2d { .. }
@@ -558,7 +632,8 @@ impl IntOp {
             | IntOp::Rearrange { .. }
             | IntOp::ResizeLinear { .. }
             | IntOp::Lookup8 { .. }
-            | IntOp::Lookup16 { .. } => false,
+            | IntOp::Lookup16 { .. }
+            | IntOp::Constant { .. } => false,
         }
     }
 
@@ -577,7 +652,11 @@ impl IntOp {
             | IntOp::Requantize { .. }
             | IntOp::BatchMatMul { .. }
             | IntOp::Reduce { .. }
-            | IntOp::Normalize { .. } => true,
+            | IntOp::Normalize { .. }
+            | IntOp::Constant { .. } => true,
+            IntOp::Binary { function, .. } => {
+                !matches!(function, BinaryFunction::Minimum | BinaryFunction::Maximum)
+            }
             // Table16 interpolates; the others write grids of their own, or what they read.
             IntOp::Table16 { .. }
             | IntOp::Softmax { .. }
@@ -598,11 +677,16 @@ impl IntOp {
     /// The number of inputs that it reads row by row where it runs so; it reads others as a whole.
     pub fn inputs_by_rows(&self) -> usize {
         match self {
-            IntOp::Add { broadcast, .. } | IntOp::Mul { broadcast, .. } => match broadcast {
+            IntOp::Add { broadcast, .. }
+            | IntOp::Mul { broadcast, .. }
+            | IntOp::Binary { broadcast, .. } => match broadcast {
                 Broadcast::None => 2,
                 Broadcast::Channels | Broadcast::Scalar => 1,
+                // It does not run so.
+                Broadcast::Shapes { .. } => 0,
             },
             IntOp::Concat { chunks, .. } => chunks.len(),
+            IntOp::Constant { .. } => 0,
             IntOp::Conv2d { .. }
             | IntOp::DepthwiseConv2d { .. }
             | IntOp::TransposeConv2d { .. }
@@ -641,6 +725,7 @@ impl IntOp {
             }
             IntOp::Table8 { table } | IntOp::Lookup8 { table, .. } => table.len(),
             IntOp::Table16 { table } | IntOp::Lookup16 { table, .. } => table.len() * 2,
+            IntOp::Constant { data } => data.len(),
             IntOp::LogSoftmax { exponentials, .. } => exponentials.len() * 4,
             IntOp::Normalize { affine: Some(affine), .. } => {
                 affine.scales.len() * 2 + affine.shifts.len() * 4
@@ -648,6 +733,7 @@ impl IntOp {
             IntOp::Rearrange { axes, .. } => axes.iter().map(|a| a.listed().len() * 4).sum(),
             IntOp::Add { .. }
             | IntOp::Mul { .. }
+            | IntOp::Binary { .. }
             | IntOp::AveragePool { .. }
             | IntOp::MaxPool { .. }
             | IntOp::Softmax { .. }
@@ -679,6 +765,7 @@ impl IntOp {
             }
             IntOp::Table8 { table } | IntOp::Lookup8 { table, .. } => *table = Vec::new(),
             IntOp::Table16 { table } | IntOp::Lookup16 { table, .. } => *table = Vec::new(),
+            IntOp::Constant { data } => *data = Vec::new(),
             IntOp::LogSoftmax { exponentials, .. } => *exponentials = Vec::new(),
             IntOp::Normalize { affine: Some(affine), .. } => {
                 affine.scales = Vec::new();
@@ -686,6 +773,7 @@ impl IntOp {
             }
             IntOp::Add { .. }
             | IntOp::Mul { .. }
+            | IntOp::Binary { .. }
             | IntOp::AveragePool { .. }
             | IntOp::MaxPool { .. }
             | IntOp::Softmax { .. }

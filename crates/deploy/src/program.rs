@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::border::Border;
 pub use crate::movement::MoveAxis;
-pub use crate::op::{Broadcast, DType, IntOp, NormalizeAffine, Weighted, Weights};
+pub use crate::op::{BinaryFunction, Broadcast, DType, IntOp, NormalizeAffine, Weighted, Weights};
 use crate::preprocess::Preprocessing;
 
 /// The most operations, and the most tensors, streams and classes, that a program may have.

@@ -6,7 +6,7 @@
 use burn_ptq_kernels::reference::MAX_AXES;
 use serde::Serialize;
 
-use crate::op::IntOp;
+use crate::op::{BinaryFunction, Broadcast, IntOp};
 use crate::place::Placed;
 use crate::place::lifetime::{held_bytes, live_spans, spans};
 use crate::place::plan::ALIGNMENT;
@@ -80,11 +80,22 @@ pub fn ram_bytes(program: &Placed) -> usize {
 pub const fn parameter_bytes(op: &IntOp) -> usize {
     const WINDOW: usize = 12;
     const WEIGHTED: usize = 9;
+    const ELEMENTWISE: usize = 14;
+    const STRIDES: usize = 9;
     let words = match op {
         IntOp::Conv2d { .. } | IntOp::TransposeConv2d { .. } => WINDOW + 3 + WEIGHTED,
         IntOp::DepthwiseConv2d { .. } => WINDOW + 2 + WEIGHTED,
         IntOp::FullyConnected { .. } => 3 + WEIGHTED,
-        IntOp::Add { .. } | IntOp::Mul { .. } => 14,
+        IntOp::Add { broadcast, .. } | IntOp::Mul { broadcast, .. } => match broadcast {
+            Broadcast::None | Broadcast::Channels | Broadcast::Scalar => ELEMENTWISE,
+            Broadcast::Shapes { .. } => ELEMENTWISE + STRIDES,
+        },
+        IntOp::Binary { function, .. } => match function {
+            BinaryFunction::Sub(_) | BinaryFunction::Div(_) | BinaryFunction::Prelu(_) => {
+                ELEMENTWISE + STRIDES
+            }
+            BinaryFunction::Minimum | BinaryFunction::Maximum => STRIDES,
+        },
         IntOp::AveragePool { .. } | IntOp::MaxPool { .. } => WINDOW + 3,
         IntOp::Softmax { .. } => 5,
         IntOp::LogSoftmax { .. } => 6,
@@ -102,7 +113,8 @@ pub const fn parameter_bytes(op: &IntOp) -> usize {
         | IntOp::Table16 { .. }
         | IntOp::Concat { .. }
         | IntOp::Pack
-        | IntOp::Unpack => 0,
+        | IntOp::Unpack
+        | IntOp::Constant { .. } => 0,
     };
     4 * words
 }

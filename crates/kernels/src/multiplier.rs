@@ -140,6 +140,12 @@ impl Multiplier {
     }
 }
 
+/// `a * b / 2^31`, rounded half up.
+#[inline(always)]
+pub fn high_product(a: i32, b: i32) -> i32 {
+    ((i64::from(a) * i64::from(b) + (1 << 30)) >> 31) as i32
+}
+
 /// Divides by `2^exponent`, rounding half away from zero. `exponent` lies in `0..=31`.
 #[inline(always)]
 pub fn divide_by_power_of_two(x: i32, exponent: u32) -> i32 {

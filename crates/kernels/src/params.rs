@@ -50,6 +50,68 @@ impl Requantize<'_> {
     }
 }
 
+/// Multipliers of a rectifier with slopes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize))]
+pub struct PreluParams {
+    /// `scale_input / scale_output`, for inputs of at least 0.
+    pub positive: Multiplier,
+    /// `scale_input * scale_slope / scale_output`, for negative inputs.
+    pub negative: Multiplier,
+}
+
+impl PreluParams {
+    /// Derives the multipliers from f32 scales as TensorFlow Lite does; `None` if a ratio of the
+    /// scales cannot be represented.
+    pub fn new(input: f32, slope: f32, output: f32) -> Option<Self> {
+        Some(Self {
+            positive: Multiplier::from_real(f64::from(input) / f64::from(output))?,
+            negative: Multiplier::of_scales(input, slope, output)?,
+        })
+    }
+}
+
+/// Where two values of three axes meet: element `(i, j, k)` of the output is made of element
+/// `i * a[0] + j * a[1] + k * a[2]` of the first, and likewise of the second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Strides {
+    /// The extents of the output.
+    pub extents: [usize; 3],
+    /// The steps of the first input; 0 where it repeats.
+    pub a: [usize; 3],
+    /// The steps of the second input; 0 where it repeats.
+    pub b: [usize; 3],
+}
+
+impl Strides {
+    /// Of inputs of these extents, which are equal or 1 on each axis.
+    pub const fn of_shapes(a: [usize; 3], b: [usize; 3]) -> Self {
+        let mut extents = a;
+        let mut axis = 0;
+        while axis < 3 {
+            if b[axis] > extents[axis] {
+                extents[axis] = b[axis];
+            }
+            axis += 1;
+        }
+        Self { extents, a: steps(a), b: steps(b) }
+    }
+}
+
+/// The steps of an input of `shape`: 0 along axes of one element, which repeats.
+const fn steps(shape: [usize; 3]) -> [usize; 3] {
+    let full = [shape[1].saturating_mul(shape[2]), shape[2], 1];
+    let mut steps = [0; 3];
+    let mut axis = 0;
+    while axis < 3 {
+        if shape[axis] != 1 {
+            steps[axis] = full[axis];
+        }
+        axis += 1;
+    }
+    steps
+}
+
 /// Multipliers of an element-wise addition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(Serialize, Deserialize))]

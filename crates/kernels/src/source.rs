@@ -24,6 +24,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("multiplier.rs", include_str!("multiplier.rs")),
     ("packing.rs", include_str!("packing.rs")),
     ("params.rs", include_str!("params.rs")),
+    ("reference/binary.rs", include_str!("reference/binary.rs")),
     ("reference/elementwise.rs", include_str!("reference/elementwise.rs")),
     ("reference/layout.rs", include_str!("reference/layout.rs")),
     ("reference/log_softmax.rs", include_str!("reference/log_softmax.rs")),

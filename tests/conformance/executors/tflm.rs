@@ -12,12 +12,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use burn_ptq_deploy::place::Placed;
-use burn_ptq_deploy::program::{Broadcast, DType, IntNode, IntOp, IntTensor, TensorId, Weighted};
+use burn_ptq_deploy::program::{
+    BinaryFunction, Broadcast, DType, IntNode, IntOp, IntTensor, TensorId, Weighted,
+};
 use burn_ptq_deploy::run::{self, Interpreter};
 use burn_ptq_kernels::geometry::{MatMulGeometry, Window};
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::multiplier::Multiplier;
-use burn_ptq_kernels::params::{AddParams, Clamp, Reduction};
+use burn_ptq_kernels::params::{AddParams, Clamp, PreluParams, Reduction};
 use burn_ptq_kernels::reference::{Alignment, resize_position, softmax_params};
 use serde_json::{Value, json};
 
@@ -121,12 +123,19 @@ fn describe(problem: &Problem) -> Result<Value, String> {
     let inputs: Vec<&IntTensor> = node.inputs.iter().map(|&id| tensor(id)).collect();
     let mut file = File::default();
     let output = describe_node(&mut file, node, &inputs, tensor(node.output))?;
+    let samples = inputs_of_last(program, &problem.input);
+    if let (IntOp::Binary { function: BinaryFunction::Div(_), .. }, [_, divisors]) =
+        (&node.op, &samples[..])
+        && divisors.contains(&inputs[1].grid.zero_point)
+    {
+        return Err("DIV by 0 is undefined".into());
+    }
     Ok(json!({
         "tensors": file.tensors,
         "operators": file.operators,
         "inputs": file.inputs,
         "output": output,
-        "samples": [inputs_of_last(program, &problem.input)],
+        "samples": [samples],
     }))
 }
 
@@ -219,14 +228,18 @@ impl File {
         inputs: &[usize],
         output: usize,
     ) {
-        self.operators.push(json!({
+        let mut operator = json!({
             "builtin": builtin,
             "version": version,
-            "options_type": options_type,
-            "options": options,
             "inputs": inputs,
             "outputs": [output],
-        }));
+        });
+        // Some operators have no options.
+        if !options_type.is_empty() {
+            operator["options_type"] = options_type.into();
+            operator["options"] = options;
+        }
+        self.operators.push(operator);
     }
 }
 
@@ -236,7 +249,7 @@ fn describe_node(
     inputs: &[&IntTensor],
     output: &IntTensor,
 ) -> Result<usize, String> {
-    let input = inputs[0];
+    let Some(&input) = inputs.first() else { return Err("constants are no operation".into()) };
     match &node.op {
         IntOp::Conv2d { geometry: g, weighted } => {
             ensure_multipliers(weighted, input, output)?;
@@ -334,6 +347,14 @@ fn describe_node(
             let (pair, y) = describe_pair(file, *broadcast, inputs, output);
             let options = json!({ "fusedActivationFunction": activation(*clamp, output)? });
             file.operator(("MUL", 2), "MulOptions", options, &pair, y);
+            Ok(y)
+        }
+        IntOp::Binary { function, broadcast, clamp } => {
+            let scales = [input, inputs[1], output].map(|tensor| tensor.grid.scale);
+            let operator = describe_function(*function, scales, *clamp, output)?;
+            let (pair, y) = describe_pair(file, *broadcast, inputs, output);
+            let (builtin, options_type, options) = operator;
+            file.operator(builtin, options_type, options, &pair, y);
             Ok(y)
         }
         IntOp::AveragePool { geometry: g, clamp } | IntOp::MaxPool { geometry: g, clamp } => {
@@ -509,8 +530,55 @@ fn describe_node(
         IntOp::Table8 { .. } | IntOp::Table16 { .. } => Err("there are no tables".into()),
         IntOp::Rearrange { first, axes } => movement::describe(file, *first, axes, input, output),
         IntOp::Pack | IntOp::Unpack => Err("activations are not packed".into()),
+        IntOp::Constant { .. } => Err("constants are no operation".into()),
         IntOp::LogSoftmax { .. } => Err("LOG_SOFTMAX approximates the logarithm otherwise".into()),
     }
+}
+
+/// The operator of a function of two values, of the scales of both and of the output.
+fn describe_function(
+    function: BinaryFunction,
+    [a, b, y]: [f32; 3],
+    clamp: Clamp,
+    output: &IntTensor,
+) -> Result<((&'static str, i32), &'static str, Value), String> {
+    let wide = output.dtype == DType::I16;
+    let narrow = |what: &str| if wide { Err(format!("{what} is 8-bit only")) } else { Ok(()) };
+    let unbounded = || match activation(clamp, output)? {
+        NONE => Ok(()),
+        _ => Err("it has no fused activation".to_owned()),
+    };
+    let fused =
+        || Ok::<_, String>(json!({ "fusedActivationFunction": activation(clamp, output)? }));
+    Ok(match function {
+        BinaryFunction::Sub(params) => {
+            if AddParams::new(a, b, y, wide) != Some(params) {
+                return Err(NOT_DERIVED.into());
+            }
+            (("SUB", 2), "SubOptions", fused()?)
+        }
+        BinaryFunction::Div(multiplier) => {
+            narrow("DIV")?;
+            let real = f64::from(a) / (f64::from(b) * f64::from(y));
+            ensure_derived(&[multiplier], Multiplier::from_real(real))?;
+            // It shifts by what it finds, and by 32 and more the result is undefined.
+            if multiplier.exponent < 8 {
+                return Err("DIV of small quotients shifts by more than 31".into());
+            }
+            (("DIV", 2), "DivOptions", fused()?)
+        }
+        BinaryFunction::Prelu(params) => {
+            narrow("PRELU")?;
+            unbounded()?;
+            if PreluParams::new(a, b, y) != Some(params) {
+                return Err(NOT_DERIVED.into());
+            }
+            (("PRELU", 1), "", json!({}))
+        }
+        // They know no narrower grids, but the bytes stay within the inputs'.
+        BinaryFunction::Minimum => (("MINIMUM", 2), "MaximumMinimumOptions", json!({})),
+        BinaryFunction::Maximum => (("MAXIMUM", 2), "MaximumMinimumOptions", json!({})),
+    })
 }
 
 /// Both inputs and the output of an element-wise operation.
@@ -520,15 +588,16 @@ fn describe_pair(
     inputs: &[&IntTensor],
     output: &IntTensor,
 ) -> ([usize; 2], usize) {
-    let [height, width, channels] = inputs[0].shape;
-    let first = [1, height, width, channels];
-    let second = match broadcast {
-        Broadcast::None => first,
-        Broadcast::Channels => [1, 1, 1, channels],
-        Broadcast::Scalar => [1; 4],
+    let first = with_batch(inputs[0].shape);
+    let (first, second) = match broadcast {
+        Broadcast::None => (first, first),
+        Broadcast::Channels => (first, [1, 1, 1, first[3]]),
+        Broadcast::Scalar => (first, [1; 4]),
+        Broadcast::Shapes { a, b } => (with_batch(a), with_batch(b)),
     };
     let pair = [file.input(inputs[0], &first), file.input(inputs[1], &second)];
-    (pair, file.activation(output, &first))
+    let larger: Vec<usize> = first.iter().zip(second).map(|(&a, b)| a.max(b)).collect();
+    (pair, file.activation(output, &larger))
 }
 
 /// A product of matrices whose axes are put in order first, and the product's afterwards.

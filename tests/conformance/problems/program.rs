@@ -13,6 +13,14 @@ use burn_ptq_kernels::params::Clamp;
 use super::Problem;
 use super::draw::Draw;
 
+/// Random elements of `tensor` as memory holds them.
+pub(super) fn constant_of(draw: &mut Draw, tensor: &IntTensor) -> Vec<u8> {
+    let Grid { min, max, .. } = tensor.grid;
+    let bytes = tensor.dtype.bytes();
+    let values = (0..tensor.len()).map(|_| draw.within(min, max));
+    values.flat_map(|value| value.to_le_bytes().into_iter().take(bytes)).collect()
+}
+
 /// A program that grows node by node; tensor 0 is its input.
 pub(super) struct Program<'d> {
     pub draw: &'d mut Draw,

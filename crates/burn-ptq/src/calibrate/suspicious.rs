@@ -18,6 +18,10 @@ pub(crate) fn suspicious_values(graph: &Graph, statistics: &[Stats]) -> Vec<Warn
             continue;
         }
         let node = graph.producer(ValueId(index)).map(|n| &graph.nodes[n]);
+        // What is constant by itself is no news.
+        if node.is_some_and(|node| node.inputs.is_empty()) {
+            continue;
+        }
         let name = node.map_or_else(
             || format!("the input '{}'", value.name),
             |node| format!("'{}'", node.name),

@@ -93,8 +93,10 @@ fn shifts(node: &Node) -> bool {
         | Op::MatMul(_)
         | Op::Reduce(_)
         | Op::Normalize(_)
-        | Op::TopK(_) => false,
-        Op::Dilate(_) | Op::Lookup(_) => false,
+        | Op::TopK(_)
+        | Op::Dilate(_)
+        | Op::Lookup(_)
+        | Op::Constant(_) => false,
     };
     op && node.clamp.is_none_or(|clamp| clamp.min <= 0.0 && clamp.max == f32::INFINITY)
 }

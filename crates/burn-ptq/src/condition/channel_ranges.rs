@@ -30,7 +30,8 @@ impl ChannelRanges {
             axes[node.output.0] = channel_axis(&node.op);
         }
         for node in &graph.nodes {
-            let axis = &mut axes[node.inputs[0].0];
+            let Some(input) = node.inputs.first() else { continue };
+            let axis = &mut axes[input.0];
             *axis = axis.or(channel_axis(&node.op));
         }
         let channels = |(value, axis): (&crate::graph::Value, Option<usize>)| {

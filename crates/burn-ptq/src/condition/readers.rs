@@ -100,7 +100,8 @@ pub(super) fn scales(node: &Node, accepts: impl Fn(Clamp) -> bool) -> bool {
         | Op::Rearrange(_)
         | Op::Dilate(_)
         | Op::ResizeLinear(_)
-        | Op::Lookup(_) => true,
+        | Op::Lookup(_)
+        | Op::Constant(_) => true,
     };
     op && node.clamp.is_none_or(accepts)
 }

@@ -8,7 +8,7 @@ use super::clipped_normal::clipped_normal;
 use super::statistics::ChannelStatistics;
 use super::{Correction, QuantizedGraph};
 use crate::graph::ops::{BatchNormStatistics, Pad};
-use crate::graph::{Array, Batch, Clamp, Graph, Node, Op, Parameters, to_vec};
+use crate::graph::{Array, Batch, Clamp, Graph, Node, Op, Parameters, ValueId, to_vec};
 use crate::quant::QuantizedWeights;
 
 /// Shifts each layer's biases by what the rounded weights do to the mean that theory expects.
@@ -39,17 +39,18 @@ impl Correction for AnalyticBias {
         let graph = Arc::clone(&quantized.graph);
         let expected = expected_values(&graph, device);
         for (index, node) in graph.nodes.iter().enumerate() {
-            let input = quantized.activations[node.inputs[0].0].grid.scale;
+            let Some(&ValueId(input)) = node.inputs.first() else { continue };
+            let scale = quantized.activations[input].grid.scale;
             let weights = quantized.weights[index].as_mut().filter(|w| w.bits <= self.max_bits);
             let (Some(weights), Some((weight, bias)), Some(expected)) =
-                (weights, node.op.weight_and_bias(), &expected[node.inputs[0].0])
+                (weights, node.op.weight_and_bias(), &expected[input])
             else {
                 continue;
             };
             let shifts = shifts(node, weight, weights, &expected.mean);
             let pairs = bias.data.iter().zip(shifts);
             let corrected: Vec<f64> = pairs.map(|(&bias, shift)| f64::from(bias) - shift).collect();
-            weights.set_bias(&corrected, input);
+            weights.set_bias(&corrected, scale);
         }
     }
 }
@@ -82,7 +83,9 @@ fn expected_values(graph: &Graph, device: &Device) -> Vec<Option<Expected>> {
             Some(statistics) => {
                 Some(Expected::normalized(statistics, graph.value(node.output).dims(), device))
             }
-            None => inputs.collect::<Option<Vec<_>>>().and_then(|x| Expected::through(node, &x)),
+            None => {
+                inputs.collect::<Option<Vec<_>>>().and_then(|x| Expected::through(node, &x, device))
+            }
         };
         values[node.output.0] = match node.clamp {
             Some(bounds) => before.map(|x| x.clipped(bounds)),
@@ -105,7 +108,7 @@ impl Expected {
     }
 
     /// Of the output of `node` before its activation function, if it moves, adds or averages.
-    fn through(node: &Node, inputs: &[&Self]) -> Option<Self> {
+    fn through(node: &Node, inputs: &[&Self], device: &Device) -> Option<Self> {
         let means: Vec<Tensor<4>> = inputs.iter().map(|x| x.mean.clone()).collect();
         let variances: Vec<Tensor<4>> = inputs.iter().map(|x| x.variance.clone()).collect();
         let mean = |op: &Op| op.operator().forward(&means, &[]);
@@ -126,6 +129,11 @@ impl Expected {
                 Some(Self { mean: mean(&node.op), variance: variance(&constant) })
             }
             Op::Clip(clip) => Some(inputs[0].clipped(clip.bounds)),
+            Op::Constant(constant) => {
+                let mean = Parameters::new([&constant.array], device).values();
+                let mean = node.op.operator().forward(&[], &mean);
+                Some(Self { variance: mean.zeros_like(), mean })
+            }
             Op::Conv2d(_)
             | Op::Linear(_)
             | Op::ChannelAffine(_)

@@ -30,9 +30,9 @@ pub(super) fn match_channels(
     let mut networks = SideBySide::new(samples, true, quantized, device);
     for (index, node) in graph.nodes.iter().enumerate() {
         let mut outputs = networks.outputs(index, quantized);
-        let input = quantized.activations[node.inputs[0].0].grid.scale;
-        let weights = quantized.weights[index].as_mut();
-        if let Some(weights) = weights.filter(|w| w.bits <= max_bits) {
+        let input = node.inputs.first().map(|input| quantized.activations[input.0].grid.scale);
+        let weights = quantized.weights[index].as_mut().zip(input);
+        if let Some((weights, input)) = weights.filter(|(w, _)| w.bits <= max_bits) {
             let [mut float, mut found] = [0, 1].map(|_| ChannelStatistics::default());
             for [x, y] in &outputs {
                 float.add(node, x);

@@ -21,7 +21,7 @@ mod verify;
 pub use array::Array;
 pub use host::{Batch, interleaved, to_vec};
 pub use model::FloatModel;
-pub(crate) use model::{Parameters, execute, single};
+pub(crate) use model::{Parameters, execute, for_batch, single};
 pub use ops::{BatchNormStatistics, Op};
 pub use origin::Origin;
 pub use verify::GraphError;

@@ -118,6 +118,7 @@ pub(crate) fn execute(
         last_use[output.0] = usize::MAX;
     }
     let mut values: Vec<Option<Tensor<4>>> = vec![None; graph.values.len()];
+    let batch = inputs.first().map_or(1, |input| input.dims()[0]);
     for (&id, input) in graph.inputs.iter().zip(inputs) {
         values[id.0] = Some(hook(id, input));
     }
@@ -132,7 +133,8 @@ pub(crate) fn execute(
                 values[value.0] = None;
             }
         }
-        let mut output = compute(index, node, &inputs, &parameters.values());
+        let output = compute(index, node, &inputs, &parameters.values());
+        let mut output = for_batch(node, output, batch);
         if let Some(clamp) = node.clamp {
             output = clamp.forward(output);
         }
@@ -140,6 +142,15 @@ pub(crate) fn execute(
     }
     let output = |id: &ValueId| values[id.0].take().expect("a verified graph writes its outputs");
     graph.outputs.iter().map(output).collect()
+}
+
+/// What `node` gives for `batch` samples: `output`, which a constant has once.
+pub(crate) fn for_batch(node: &Node, output: Tensor<4>, batch: usize) -> Tensor<4> {
+    if !node.inputs.is_empty() {
+        return output;
+    }
+    let [_, a, b, c] = output.dims();
+    output.expand([batch, a, b, c])
 }
 
 impl Clamp {

@@ -125,21 +125,23 @@ impl Lowering<'_> {
     /// Pushes an operation whose elements meet those at the same place alone, in the order of its
     /// first input, or else the usual one.
     pub(super) fn pointwise(&mut self, node: &Node, op: IntOp) {
-        let view = self.view(node.inputs[0]).clone();
-        if let ([_], None) = (&node.inputs[..], view.order)
-            && view.elements().is_some()
-        {
-            // Whatever its elements are, and wherever they were moved to.
-            let shape = self.tensors[view.tensor.0].shape;
-            let tensor = self.tensor_of_shape(node.output, shape);
-            self.push(&node.name, op, vec![view.tensor], tensor);
-            self.views[node.output.0] = Some(view.on(tensor));
-            return;
-        }
-        let order = match view.is_in(HWC) || !self.runs_in_any_order(node) {
-            true => HWC,
-            false => view.order.unwrap_or(HWC),
+        // A constant has no order yet: it takes that of the other input.
+        let view = node.inputs.iter().find_map(|input| self.views[input.0].clone());
+        let order = match view {
+            Some(view)
+                if node.inputs.len() == 1 && view.order.is_none() && view.elements().is_some() =>
+            {
+                // Whatever its elements are, and wherever they were moved to.
+                let shape = self.tensors[view.tensor.0].shape;
+                let tensor = self.tensor_of_shape(node.output, shape);
+                self.push(&node.name, op, vec![view.tensor], tensor);
+                self.views[node.output.0] = Some(view.on(tensor));
+                return;
+            }
+            Some(view) if !view.is_in(HWC) && self.runs_in_any_order(node) => view.order,
+            _ => None,
         };
+        let order = order.unwrap_or(HWC);
         self.along(node, order, op);
     }
 }

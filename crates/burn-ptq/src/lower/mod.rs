@@ -259,6 +259,23 @@ impl Lowering<'_> {
         self.views[value.0] = Some(self.tensor(value, dims, order));
     }
 
+    /// Writes a constant where its first reader stands, in the order that it wants.
+    pub(super) fn constant(&mut self, value: ValueId, order: [usize; 3]) {
+        if self.views[value.0].is_some() {
+            return;
+        }
+        let producer = self.graph.producer(value).map(|index| &self.graph.nodes[index]);
+        let Some(Node { name, op: Op::Constant(op), .. }) = producer else { return };
+        let dims = self.graph.value(value).dims();
+        let view = self.tensor(value, dims, order);
+        let (grid, bytes) = (self.grid(value), if self.is_wide(value) { 2 } else { 1 });
+        let elements = view.elements().into_iter().flatten().map(|i| op.array.data[i]);
+        let integers = elements.map(|x| grid.quantize(x).to_le_bytes());
+        let data = integers.flat_map(|q| q.into_iter().take(bytes)).collect();
+        self.push(name, IntOp::Constant { data }, Vec::new(), view.tensor);
+        self.views[value.0] = Some(view);
+    }
+
     fn hwc(&mut self, value: ValueId) -> TensorId {
         self.arranged(value, HWC).tensor
     }
@@ -293,6 +310,10 @@ impl Lowering<'_> {
     fn node(&mut self, index: usize, node: &Node) -> Result<(), LowerError> {
         let quantized = self.quantized;
         let weights = quantized.weights[index].as_ref();
+        // Elementwise operations take constants in whatever order; others look at what there is.
+        if !matches!(node.op, Op::Add(_) | Op::Mul(_) | Op::Concat(_)) {
+            node.inputs.iter().for_each(|&input| self.constant(input, HWC));
+        }
         match &node.op {
             Op::Conv2d(op) => self.conv2d(node, op, expect_weights(weights))?,
             Op::Dilate(op) => self.dilate(node, op)?,
@@ -319,6 +340,8 @@ impl Lowering<'_> {
                 let (broadcast, clamp) = (self.broadcast(node), self.clamp(node));
                 self.pointwise(node, IntOp::Mul { multiplier, broadcast, clamp });
             }
+            // Its first reader writes it.
+            Op::Constant(_) => {}
             Op::Clip(op) => {
                 let grid = self.grid(node.output);
                 let clamp =

@@ -7,6 +7,7 @@ use crate::graph::{Node, Op, ValueId};
 impl Lowering<'_> {
     /// The tensor that holds `value` in `order`, copied if need be.
     pub(super) fn arranged(&mut self, value: ValueId, order: [usize; 3]) -> View {
+        self.constant(value, order);
         let view = self.view(value).clone();
         let copies = self.copies.iter().filter(|(of, _)| *of == value).map(|(_, copy)| copy);
         if let Some(found) = std::iter::once(&view).chain(copies).find(|v| v.is_in(order)) {

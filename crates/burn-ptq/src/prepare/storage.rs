@@ -25,6 +25,7 @@ pub(crate) fn insert_requantize(mut graph: Graph, plan: BitPlan) -> (Graph, BitP
             bits[dilate.output.0] = 16;
         }
     }
+    fit_constants(&graph, &mut bits);
     let mut nodes = Vec::with_capacity(graph.nodes.len());
     let mut converted: HashMap<ValueId, ValueId> = HashMap::new();
     for mut node in std::mem::take(&mut graph.nodes) {
@@ -109,16 +110,39 @@ fn free_fixed_grids(graph: &mut Graph, bits: &mut Vec<u8>) {
     }
 }
 
+/// Constants that only wide operations read are stored as their readers want them: nothing is
+/// requantized on the device.
+fn fit_constants(graph: &Graph, bits: &mut [u8]) {
+    let groups = graph.grid_groups();
+    for node in graph.nodes.iter().filter(|node| node.inputs.is_empty()) {
+        let constant = node.output;
+        let alone = (0..groups.len()).filter(|&v| groups[v] == groups[constant.0]).count() == 1;
+        let readers = graph.consumers(constant);
+        let wide = |&reader: &usize| {
+            let Node { op, inputs, output, .. } = &graph.nodes[reader];
+            let mut others = inputs.iter().filter(|&&v| v != constant).chain([output]);
+            op.operator().class_axis().is_none() && others.any(|v| bits[v.0] == 16)
+        };
+        if alone && !readers.is_empty() {
+            let all_wide = readers.iter().all(wide);
+            if all_wide {
+                bits[constant.0] = 16;
+            }
+        }
+    }
+}
+
 /// A mean of values on a grid of few bits lies between its levels: an average pool of fewer than 8
 /// bits runs on a grid of 8, between two requantize nodes, and its output gets a grid of its own.
 fn refine_means(graph: &mut Graph, bits: &mut Vec<u8>) {
     let mut nodes = Vec::with_capacity(graph.nodes.len());
     for mut node in std::mem::take(&mut graph.nodes) {
-        let (input, output) = (node.inputs[0], node.output);
-        if !node.op.operator().averages() || bits[input.0] >= 8 {
+        let coarse = node.op.operator().averages() && bits[node.inputs[0].0] < 8;
+        if !coarse {
             nodes.push(node);
             continue;
         }
+        let (input, output) = (node.inputs[0], node.output);
         let fine = |graph: &mut Graph, bits: &mut Vec<u8>, id: ValueId| {
             let value = graph.value(id).clone();
             push_value(graph, bits, Value { name: format!("{}.mean", value.name), ..value }, 8)

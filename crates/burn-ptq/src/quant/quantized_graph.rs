@@ -123,8 +123,8 @@ impl QuantizedGraph {
     pub fn set_scale(&mut self, value: ValueId, scale: f32) {
         let groups = self.graph.grid_groups();
         for (index, node) in self.graph.nodes.iter().enumerate() {
-            let input = node.inputs[0].0;
             if let Some(weights) = &mut self.weights[index]
+                && let Some(&ValueId(input)) = node.inputs.first()
                 && groups[input] == groups[value.0]
             {
                 let real = weights.dequantize_bias(self.activations[input].grid.scale).data;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor};
 
 use super::{FakeQuantize, QuantizedGraph};
-use crate::graph::{Batch, Graph, Parameters, ValueId};
+use crate::graph::{Batch, Graph, Parameters, ValueId, for_batch};
 
 /// Samples that run at once.
 const CHUNK: usize = 64;
@@ -15,6 +15,8 @@ pub(crate) struct SideBySide {
     graph: Arc<Graph>,
     device: Device,
     samples: usize,
+    /// The samples of each batch.
+    batches: Vec<usize>,
     /// Whether the two differ.
     two: bool,
     values: Vec<Option<Vec<Pair>>>,
@@ -34,14 +36,16 @@ impl SideBySide {
         device: &Device,
     ) -> Self {
         let graph = Arc::clone(&quantized.graph);
+        let mut batches = Vec::new();
         let mut values: Vec<Option<Vec<Pair>>> = vec![None; graph.values.len()];
         for chunk in samples.chunks(CHUNK) {
+            batches.push(chunk.count);
             for (&id, x) in graph.inputs.iter().zip(chunk.into_tensors(&graph, device)) {
                 let rounded = if two { rounded(quantized, id, &x) } else { x.clone() };
                 values[id.0].get_or_insert_default().push([x, rounded]);
             }
         }
-        Self { graph, device: device.clone(), samples: samples.count, two, values }
+        Self { graph, device: device.clone(), samples: samples.count, batches, two, values }
     }
 
     /// The number of samples.
@@ -81,9 +85,10 @@ impl SideBySide {
                 0 => Parameters::new(node.op.parameters(), &self.device),
                 _ => quantized.parameters(index, &self.device),
             };
-            node.op.operator().forward(&inputs, &parameters.values())
+            let output = node.op.operator().forward(&inputs, &parameters.values());
+            for_batch(node, output, self.batches[chunk])
         };
-        (0..inputs[0].len())
+        (0..self.batches.len())
             .map(|chunk| {
                 let float = compute(chunk, 0);
                 let simulated = if self.two { compute(chunk, 1) } else { float.clone() };

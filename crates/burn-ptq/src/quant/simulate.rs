@@ -133,7 +133,7 @@ impl SimulatedModel {
         parameters: &[Tensor<1>],
     ) -> Tensor<4> {
         let operator = node.op.operator();
-        let input = self.quantizers[node.inputs[0].0].grid();
+        let input = || self.quantizers[node.inputs[0].0].grid();
         match &self.arithmetic[index] {
             Arithmetic::Float => operator.forward(inputs, parameters),
             Arithmetic::Mean | Arithmetic::Interpolation(_) => {
@@ -143,7 +143,7 @@ impl SimulatedModel {
                 };
                 // Means of a few integers fall on exact ties often. The kernel rounds them away from
                 // the integer zero, not from the zero point, so the mean is taken over integers.
-                let Grid { scale, zero_point, .. } = input;
+                let Grid { scale, zero_point, .. } = input();
                 let levels = (inputs[0].clone() / scale).round();
                 let mean = operator.forward(&[levels], parameters) + zero_point as f32;
                 (round_half_away(mean) - zero_point as f32) * scale
@@ -152,7 +152,7 @@ impl SimulatedModel {
                 // Between two entries the kernel's line differs from the function: by many steps of
                 // a grid of 16 bits where the function has a kink.
                 let output = self.quantizers[node.output.0].grid();
-                let x = to_vec(inputs[0].clone());
+                let (x, input) = (to_vec(inputs[0].clone()), input());
                 let levels: Vec<i16> = x.into_iter().map(|x| input.quantize(x) as i16).collect();
                 let mut found = vec![0_i16; levels.len()];
                 table_lookup16(table, &levels, &mut found);

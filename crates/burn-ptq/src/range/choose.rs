@@ -202,10 +202,8 @@ fn widen_unreachable(
         for node in &graph.nodes {
             let inputs: Vec<Grid> =
                 node.inputs.iter().map(|v| quantized.activations[v.0].grid).collect();
-            let needed = [
-                (node.output, smallest_scale(node, &inputs)),
-                (node.inputs[0], smallest_input_scale(node)),
-            ];
+            let needed = std::iter::once((node.output, smallest_scale(node, &inputs)))
+                .chain(node.inputs.first().map(|&input| (input, smallest_input_scale(node))));
             for (value, smallest) in needed {
                 let found = quantized.activations[value.0].grid.scale;
                 if f64::from(found) >= smallest || fixed[value.0].is_some() {

@@ -27,7 +27,10 @@ pub(crate) fn is_zero(range: Range) -> bool {
 
 /// An interval that holds what `node` gives for inputs within `inputs`.
 pub(crate) fn possible(node: &Node, inputs: &[Range]) -> Range {
-    let [low, high] = [f64::from(inputs[0].min), f64::from(inputs[0].max)];
+    let [low, high] = match inputs.first() {
+        Some(first) => [f64::from(first.min), f64::from(first.max)],
+        None => [0.0, 0.0],
+    };
     let (low, high) = match &node.op {
         Op::Conv2d(_) | Op::Linear(_) | Op::ChannelAffine(_) => weighted(node, low, high),
         Op::Add(_) => (low + f64::from(inputs[1].min), high + f64::from(inputs[1].max)),
@@ -68,6 +71,7 @@ pub(crate) fn possible(node: &Node, inputs: &[Range]) -> Range {
         Op::Softmax(_) => (0.0, 1.0),
         Op::LogSoftmax(_) => (-16.0, 0.0),
         Op::Concat(_) => hull(inputs.iter().flat_map(|r| [r.min.into(), r.max.into()])),
+        Op::Constant(op) => hull(op.array.data.iter().map(|&x| f64::from(x))),
         Op::AveragePool(_)
         | Op::ResizeLinear(_)
         | Op::MaxPool(_)
@@ -128,7 +132,8 @@ pub(crate) fn smallest_scale(node: &Node, inputs: &[Grid]) -> f64 {
         | Op::Rearrange(_)
         | Op::Dilate(_)
         | Op::ResizeLinear(_)
-        | Op::Lookup(_) => 0.0,
+        | Op::Lookup(_)
+        | Op::Constant(_) => 0.0,
     };
     smallest.max(largest / LARGEST_RESULT)
 }

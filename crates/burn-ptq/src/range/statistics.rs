@@ -7,10 +7,13 @@ use crate::observe::Stats;
 /// node's observed output: both have its distribution.
 pub(super) fn follow_narrowing(graph: &Graph, statistics: &mut [Stats]) {
     for node in &graph.nodes {
+        if !matches!(node.op, Op::Requantize(_)) {
+            continue;
+        }
         let (from, to) = (node.inputs[0].0, node.output.0);
         let source = graph.producer(node.inputs[0]).map(|n| graph.nodes[n].op.operator());
         let mean = source.is_some_and(|operator| operator.averages());
-        if matches!(node.op, Op::Requantize(_)) && !mean && statistics[from].batches == 0 {
+        if !mean && statistics[from].batches == 0 {
             statistics[from] = statistics[to].clone();
         }
     }

@@ -86,6 +86,14 @@ impl Recipe {
                     .unwrap_or(self.activations.bits),
             };
         }
+        // Elements are stored in whole bytes: those of a constant with a grid of its own use them.
+        let groups = graph.grid_groups();
+        for node in graph.nodes.iter().filter(|n| n.inputs.is_empty()) {
+            let alone = (0..groups.len()).filter(|&v| groups[v] == groups[node.output.0]).count();
+            if alone == 1 && exception(node, |l| l.activations).is_none() {
+                values[node.output.0] = values[node.output.0].max(8);
+            }
+        }
         // The logits are the model's output as much as the softmax that it ends in.
         let logits = graph.final_softmaxes().map(|index| graph.nodes[index].inputs[0]);
         let borders = graph.inputs.iter().chain(&graph.outputs).copied();

@@ -125,7 +125,9 @@ fn values_across(graph: &Graph, end: usize) -> usize {
     let later: HashSet<ValueId> =
         graph.nodes[end..].iter().flat_map(|n| n.inputs.iter().copied()).collect();
     let inputs = graph.inputs.iter().filter(|&input| later.contains(input)).count();
-    inputs + graph.nodes[..end].iter().filter(|n| later.contains(&n.output)).count()
+    // A constant is read where it is needed: no block is cut through it.
+    let written = graph.nodes[..end].iter().filter(|n| !n.inputs.is_empty());
+    inputs + written.filter(|n| later.contains(&n.output)).count()
 }
 
 /// Blocks that end with the nodes of these names.

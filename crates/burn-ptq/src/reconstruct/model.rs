@@ -10,7 +10,7 @@ use super::Reconstruction;
 use super::blocks::Segment;
 use super::variables::{ActivationVariables, LayerVariables};
 use crate::graph::ops::OutputGrid;
-use crate::graph::{Graph, Node, Parameters, ValueId};
+use crate::graph::{Graph, Node, Parameters, ValueId, for_batch};
 use crate::quant::QuantizedGraph;
 
 /// A segment whose weights, biases and scales are variables: a Burn module on an autodiff device.
@@ -29,6 +29,8 @@ struct Plan {
     segment: Segment,
     /// The layer of each node of the segment that has weights.
     layer_of: Vec<Option<usize>>,
+    /// Where constants are.
+    device: Device,
     /// The activation variables that round each value, by the value's index.
     rounding_of: Vec<Option<usize>>,
 }
@@ -80,7 +82,8 @@ impl SegmentModel {
                 rounding_of[node.output.0] = Some(at);
             }
         }
-        let plan = Plan { graph, segment: segment.clone(), layer_of, rounding_of };
+        let device = device.clone();
+        let plan = Plan { graph, segment: segment.clone(), layer_of, device, rounding_of };
         Self { layers, activations, plan: Arc::new(plan) }
     }
 
@@ -100,7 +103,10 @@ impl SegmentModel {
                     let parameters = self.layers[layer].parameters();
                     node.op.operator().forward(inputs, &parameters)
                 }
-                None => node.op.operator().forward(inputs, &[]),
+                None => {
+                    let parameters = Parameters::new(node.op.parameters(), &plan.device).values();
+                    node.op.operator().forward(inputs, &parameters)
+                }
             };
             let value = node.clamp.map_or(value.clone(), |clamp| clamp.forward(value));
             let rounded = plan.rounding_of[node.output.0].map(|at| {
@@ -147,11 +153,15 @@ fn run(
     mut compute: impl FnMut(usize, &Node, &[Tensor<4>]) -> (Tensor<4>, Option<Tensor<4>>),
 ) -> Vec<Tensor<4>> {
     let mut values = inputs.clone();
+    // A part without inputs is all constants.
+    let batch = inputs.values().next().map_or(1, |value| value.dims()[0]);
     let mut targets = vec![None; segment.targets.len()];
     for (at, index) in segment.nodes.clone().enumerate() {
         let node = &graph.nodes[index];
         let inputs: Vec<Tensor<4>> = node.inputs.iter().map(|v| values[v].clone()).collect();
         let (value, rounded) = compute(at, node, &inputs);
+        let value = for_batch(node, value, batch);
+        let rounded = rounded.map(|rounded| for_batch(node, rounded, batch));
         if let Some(place) = segment.targets.iter().position(|t| *t == node.output) {
             targets[place] = Some(value.clone());
         }

@@ -484,6 +484,20 @@ def arithmetic():
              {"c": rand(5, low=0.5, high=2.0)})
         case(f"{op.lower()}_constant_uniform", node(op, ["x", "c"]), (3, 4, 5),
              {"c": np.full((3, 4, 5), 0.75, np.float32)})
+    for op in ("Add", "Sub", "Mul", "Div"):
+        value = rand(1, 3, 4, 5, low=0.5, high=2.0)
+        case(f"{op.lower()}_constant_whole", node(op, ["x", "c"]), (3, 4, 5), {"c": value})
+        case(f"{op.lower()}_constant_whole_without_batch", node(op, ["x", "c"]), (3, 4, 5),
+             {"c": value[0]})
+        if op != "Div":
+            case(f"{op.lower()}_constant_whole_first", node(op, ["c", "x"]), (3, 4, 5), {"c": value})
+    case("positional_embedding", [node("Add", ["x", "c"], "a"), node("MatMul", ["a", "w"])], (8, 12),
+         {"c": rand(1, 8, 12), "w": rand(12, 4)})
+    for name, axis, shape in (("channels", 1, (2, 4, 5)), ("height", 2, (3, 2, 5)), ("width", 3, (3, 4, 2))):
+        case(f"concat_constant_{name}", node("Concat", ["x", "c"], axis=axis), (3, 4, 5),
+             {"c": rand(1, *shape)}, batch=1)
+    case("class_token", [node("Concat", ["c", "x"], "t", axis=1), node("MatMul", ["t", "w"])], (8, 12),
+         {"c": rand(1, 1, 12), "w": rand(12, 4)}, batch=1)
     case("neg", node("Neg", "x"), (3, 4))
     case("residual", [node("Conv", ["x", "w"], "c", pads=[1] * 4), node("Add", ["c", "x"], "a"),
                       node("Relu", "a")], (3, 4, 5), {"w": rand(3, 3, 3, 3)})

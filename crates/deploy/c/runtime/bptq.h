@@ -116,6 +116,15 @@ typedef struct {
     bptq_clamp clamp;
 } bptq_elementwise;
 
+/* Where two values meet: element (i, j, k) of the output is made of element
+ * i * a_step[0] + j * a_step[1] + k * a_step[2] of the first, and likewise of the second. A step is 0
+ * where a value repeats. */
+typedef struct {
+    int32_t extent[3];
+    int32_t a_step[3];
+    int32_t b_step[3];
+} bptq_strides;
+
 /* Moves values to another grid. The output may take the place of an input that is as wide. */
 typedef struct {
     int32_t length;
@@ -310,6 +319,38 @@ void bptq_top_k_s8(const bptq_top_k *op, const int8_t *input, int8_t *output);
 void bptq_top_k_s16(const bptq_top_k *op, const int16_t *input, int16_t *output);
 void bptq_top_k_s8_s16(const bptq_top_k *op, const int8_t *input, int16_t *output);
 void bptq_top_k_s16_s16(const bptq_top_k *op, const int16_t *input, int16_t *output);
+/* The same and others of values that may repeat along any axis. A difference has the parameters of a
+ * sum. A quotient uses the multiplier `output` alone; that by 0 is a bound. bptq_prelu multiplies
+ * negative elements of `a` by those of `b`, with the multiplier `b`, others with the multiplier `a`
+ * alone. Minimum and maximum are of values on one grid. */
+void bptq_add_strided_s8(const bptq_elementwise *op, const bptq_strides *strides,
+                         const int8_t *a, const int8_t *b, int8_t *output);
+void bptq_add_strided_s16(const bptq_elementwise *op, const bptq_strides *strides,
+                          const int16_t *a, const int16_t *b, int16_t *output);
+void bptq_mul_strided_s8(const bptq_elementwise *op, const bptq_strides *strides,
+                         const int8_t *a, const int8_t *b, int8_t *output);
+void bptq_mul_strided_s16(const bptq_elementwise *op, const bptq_strides *strides,
+                          const int16_t *a, const int16_t *b, int16_t *output);
+void bptq_sub_s8(const bptq_elementwise *op, const bptq_strides *strides,
+                 const int8_t *a, const int8_t *b, int8_t *output);
+void bptq_sub_s16(const bptq_elementwise *op, const bptq_strides *strides,
+                  const int16_t *a, const int16_t *b, int16_t *output);
+void bptq_div_s8(const bptq_elementwise *op, const bptq_strides *strides,
+                 const int8_t *a, const int8_t *b, int8_t *output);
+void bptq_div_s16(const bptq_elementwise *op, const bptq_strides *strides,
+                  const int16_t *a, const int16_t *b, int16_t *output);
+void bptq_prelu_s8(const bptq_elementwise *op, const bptq_strides *strides,
+                   const int8_t *a, const int8_t *b, int8_t *output);
+void bptq_prelu_s16(const bptq_elementwise *op, const bptq_strides *strides,
+                    const int16_t *a, const int16_t *b, int16_t *output);
+void bptq_minimum_s8(const bptq_strides *strides,
+                     const int8_t *a, const int8_t *b, int8_t *output);
+void bptq_minimum_s16(const bptq_strides *strides,
+                      const int16_t *a, const int16_t *b, int16_t *output);
+void bptq_maximum_s8(const bptq_strides *strides,
+                     const int8_t *a, const int8_t *b, int8_t *output);
+void bptq_maximum_s16(const bptq_strides *strides,
+                      const int16_t *a, const int16_t *b, int16_t *output);
 
 /* The rows of a table that ids name. */
 void bptq_lookup_s8(const bptq_lookup *op, const int8_t *ids, void *output);

@@ -50,6 +50,28 @@ static inline int32_t bptq_divide_by_power_of_two(int32_t x, int32_t exponent)
     return bptq_shift_right(x, exponent) + (remainder > threshold ? 1 : 0);
 }
 
+/* Saturates to 32 bits. */
+static inline int32_t bptq_saturated(int64_t x)
+{
+    return x > INT32_MAX ? INT32_MAX : x < INT32_MIN ? INT32_MIN : (int32_t)x;
+}
+
+/* 1 / (1 + x) in Q0.31 for x in Q0.31 between 0 and 1: three steps of Newton's method in Q2.29. */
+static inline int32_t bptq_reciprocal_of_one_plus(int32_t x)
+{
+    const int32_t constant_48_over_17 = 1515870810;
+    const int32_t constant_minus_32_over_17 = -1010580540;
+    const int32_t one = (int32_t)1 << 29;
+    const int32_t half_denominator = (int32_t)(((int64_t)x + INT32_MAX + 1) / 2);
+    int32_t y = constant_48_over_17 +
+                bptq_high_product(half_denominator, constant_minus_32_over_17);
+    for (int32_t i = 0; i < 3; i++) {
+        const int32_t error = one - bptq_high_product(half_denominator, y);
+        y += bptq_saturated((int64_t)bptq_high_product(y, error) * 4);
+    }
+    return bptq_saturated((int64_t)y * 2);
+}
+
 /* x * multiplier with double rounding. */
 static inline int32_t bptq_rescale(int32_t x, bptq_multiplier multiplier)
 {

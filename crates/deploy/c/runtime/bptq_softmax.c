@@ -3,12 +3,6 @@
 /* Softmax in gemmlowp's fixed-point arithmetic, and its logarithm. */
 #include "bptq_math.h"
 
-/* Saturates to 32 bits. */
-static int32_t saturated(int64_t x)
-{
-    return x > INT32_MAX ? INT32_MAX : x < INT32_MIN ? INT32_MIN : (int32_t)x;
-}
-
 /* exp(x) in Q0.31 for x in Q0.31 between -1/4 and 0: Taylor's series about -1/8. */
 static int32_t exp_of_quarter(int32_t x)
 {
@@ -45,22 +39,6 @@ static int32_t exp_of_negative(int32_t x)
     return result;
 }
 
-/* 1 / (1 + x) in Q0.31 for x in Q0.31 between 0 and 1: three steps of Newton's method in Q2.29. */
-static int32_t reciprocal_of_one_plus(int32_t x)
-{
-    const int32_t constant_48_over_17 = 1515870810;
-    const int32_t constant_minus_32_over_17 = -1010580540;
-    const int32_t one = (int32_t)1 << 29;
-    const int32_t half_denominator = (int32_t)(((int64_t)x + INT32_MAX + 1) / 2);
-    int32_t y = constant_48_over_17 +
-                bptq_high_product(half_denominator, constant_minus_32_over_17);
-    for (int32_t i = 0; i < 3; i++) {
-        const int32_t error = one - bptq_high_product(half_denominator, y);
-        y += saturated((int64_t)bptq_high_product(y, error) * 4);
-    }
-    return saturated((int64_t)y * 2);
-}
-
 static int32_t leading_zeros(uint32_t x)
 {
     int32_t count = 0;
@@ -94,7 +72,7 @@ static void softmax_row(const bptq_softmax *op, const int8_t *input, int8_t *out
     }
     const int32_t headroom = leading_zeros((uint32_t)sum);
     const int32_t fraction = bptq_wrap(((uint32_t)sum << headroom) - 0x80000000U);
-    const int32_t scale = reciprocal_of_one_plus(fraction);
+    const int32_t scale = bptq_reciprocal_of_one_plus(fraction);
     const int32_t shift = (12 - headroom) + 31 - 8;
     /* Past a shift of 31 every share is below half a step. */
     const int representable = shift < 32;

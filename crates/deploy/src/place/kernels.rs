@@ -147,7 +147,9 @@ fn runs_on_mve(program: &Program, node: &IntNode) -> bool {
         | IntOp::TransposeConv2d { .. }
         | IntOp::ResizeLinear { .. }
         | IntOp::Lookup8 { .. }
-        | IntOp::Lookup16 { .. } => false,
+        | IntOp::Lookup16 { .. }
+        | IntOp::Constant { .. }
+        | IntOp::Binary { .. } => false,
     }
 }
 

@@ -190,7 +190,8 @@ fn verify_closed(program: &Program, stream: &Stream) -> Result<(), Violation> {
 /// Reach, stride and padding along the height.
 fn rows_of(program: &Program, node: &IntNode) -> Result<(usize, usize, usize), Violation> {
     let shape = |id: TensorId| program.tensors[id.0].shape;
-    let (input, output) = (shape(node.inputs[0]), shape(node.output));
+    let output = shape(node.output);
+    let input = node.inputs.first().map_or(output, |&id| shape(id));
     let with_channels = |plane: [usize; 2], channels| [plane[0], plane[1], channels];
     // Tensors carry any shape of the right length: rows need the operation's own.
     let (own, window) = match &node.op {
@@ -207,9 +208,13 @@ fn rows_of(program: &Program, node: &IntNode) -> Result<(usize, usize, usize), V
             Some(g.window),
         ),
         IntOp::Add { broadcast: Broadcast::None, .. }
-        | IntOp::Mul { broadcast: Broadcast::None, .. } => ([shape(node.inputs[1]), input], None),
-        IntOp::Add { .. }
-        | IntOp::Mul { .. }
+        | IntOp::Mul { broadcast: Broadcast::None, .. }
+        | IntOp::Binary { broadcast: Broadcast::None, .. } => {
+            ([shape(node.inputs[1]), input], None)
+        }
+        IntOp::Add { broadcast: Broadcast::Channels | Broadcast::Scalar, .. }
+        | IntOp::Mul { broadcast: Broadcast::Channels | Broadcast::Scalar, .. }
+        | IntOp::Binary { broadcast: Broadcast::Channels | Broadcast::Scalar, .. }
         | IntOp::Table8 { .. }
         | IntOp::Table16 { .. }
         | IntOp::Requantize { .. }
@@ -229,7 +234,11 @@ fn rows_of(program: &Program, node: &IntNode) -> Result<(usize, usize, usize), V
         | IntOp::Rearrange { .. }
         | IntOp::ResizeLinear { .. }
         | IntOp::Lookup8 { .. }
-        | IntOp::Lookup16 { .. } => {
+        | IntOp::Lookup16 { .. }
+        | IntOp::Add { broadcast: Broadcast::Shapes { .. }, .. }
+        | IntOp::Mul { broadcast: Broadcast::Shapes { .. }, .. }
+        | IntOp::Binary { broadcast: Broadcast::Shapes { .. }, .. }
+        | IntOp::Constant { .. } => {
             return Err(Violation {
                 subject: Subject::from(node),
                 expected: "an operation that runs row by row".into(),

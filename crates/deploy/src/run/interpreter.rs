@@ -18,7 +18,7 @@ use bytemuck::Pod;
 use rayon::prelude::*;
 
 use crate::movement::MoveAxis;
-use crate::op::{DType, IntOp, Weighted};
+use crate::op::{BinaryFunction, Broadcast, DType, IntOp, Weighted};
 use crate::place::rows::RowProgram;
 use crate::place::{Placed, Stream};
 use crate::program::{IntNode, IntTensor, TensorId};
@@ -228,7 +228,8 @@ impl<'p> Interpreter<'p> {
             copy.fill(&bytemuck::cast_slice(&self.arena)[source.clone()]);
         }
         let wide = |id: TensorId| program.tensors[id.0].dtype == DType::I16;
-        match (&node.op, wide(node.inputs[0]), wide(node.output)) {
+        let input = node.inputs.first().copied().unwrap_or(node.output);
+        match (&node.op, wide(input), wide(node.output)) {
             (IntOp::Requantize { .. }, false, true) => self.requantize::<i8, i16>(node, piece),
             (IntOp::Requantize { .. }, true, false) => self.requantize::<i16, i8>(node, piece),
             (IntOp::TopK { selection, depth, k, .. }, false, true) => {
@@ -387,6 +388,35 @@ impl<'p> Interpreter<'p> {
                     }
                 }
             }
+            IntOp::Add { params, broadcast: shapes @ Broadcast::Shapes { .. }, clamp } => {
+                let strides = shapes.strides(output.len(), input(1).len());
+                let zero_points = zero_points(0, 1);
+                let (a, b) = (input(0), input(1));
+                reference::add_strided(params, zero_points, *clamp, &strides, a, b, output);
+            }
+            IntOp::Mul { multiplier, broadcast: shapes @ Broadcast::Shapes { .. }, clamp } => {
+                let strides = shapes.strides(output.len(), input(1).len());
+                let zero_points = zero_points(0, 1);
+                let (a, b) = (input(0), input(1));
+                reference::mul_strided(*multiplier, zero_points, *clamp, &strides, a, b, output);
+            }
+            IntOp::Binary { function, broadcast, clamp } => {
+                let (a, b, clamp, points) = (input(0), input(1), *clamp, zero_points(0, 1));
+                let strides = &broadcast.strides(output.len(), b.len());
+                match function {
+                    BinaryFunction::Sub(params) => {
+                        reference::sub(params, points, clamp, strides, a, b, output);
+                    }
+                    BinaryFunction::Div(multiplier) => {
+                        reference::div(*multiplier, points, clamp, strides, a, b, output);
+                    }
+                    BinaryFunction::Prelu(params) => {
+                        reference::prelu(params, points, clamp, strides, a, b, output);
+                    }
+                    BinaryFunction::Minimum => reference::minimum(strides, a, b, output),
+                    BinaryFunction::Maximum => reference::maximum(strides, a, b, output),
+                }
+            }
             IntOp::Add { params, clamp, .. } => {
                 reference::add(params, zero_points(0, 1), *clamp, input(0), input(1), output);
             }
@@ -491,6 +521,9 @@ impl<'p> Interpreter<'p> {
             }
             // They have element types of their own: see `execute`.
             IntOp::Lookup8 { .. } | IntOp::Lookup16 { .. } => {}
+            IntOp::Constant { data } => {
+                reference::constant(data, bytemuck::cast_slice_mut::<S, u8>(output));
+            }
         }
     }
 }

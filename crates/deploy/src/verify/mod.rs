@@ -32,9 +32,9 @@
 //!    - strides: every element that a product of matrices or a normalization reads lies in its input,
 //!      and each of its output is written once;
 //!    - sums of reductions and normalizations fit their types, also rescaled;
-//!    - clamps, tables and pad values lie within the output's grid;
+//!    - clamps, tables, constants and pad values lie within the output's grid;
 //!    - `Rearrange` has 1 to 6 axes, and its places lie in the input, whatever the indices along them;
-//!    - pools, `Concat`, `Pad`, `Transpose` and `Rearrange` have the same grid in and out; softmax has output
+//!    - pools, `Concat`, `Pad`, `Transpose`, `Rearrange`, minima and maxima have the same grid in and out; softmax has output
 //!      scale 1/256 and zero point -128, log-softmax 16/256 and 127.
 //! 5. Streams: in the order of the nodes, without a node in two of them; their nodes run row by row
 //!    and read what they pass on to each other, which no other node and no caller reads; memory holds

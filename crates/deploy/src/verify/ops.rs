@@ -14,9 +14,10 @@ use super::violation::{Violation, ensure};
 use super::weighted::{scaled_bound, verify_multiplier, verify_weighted};
 use super::window::{verify_transposed_window, verify_window};
 use super::{element_count, is_permutation};
-use crate::op::{Broadcast, DType, ElementTypes, IntOp};
+use crate::op::{BinaryFunction, Broadcast, DType, ElementTypes, IntOp};
 use crate::printable::name;
 use crate::program::{IntNode, IntTensor, Program};
+use crate::run::tensor_integers;
 
 /// Rows of a softmax are shorter than this: the sum of their exponentials, each at most 1, has 12
 /// integer bits.
@@ -36,8 +37,9 @@ const MAX_DIFFERENCE: i64 = 255;
 
 /// Checks `node`, whose tensors are valid by themselves.
 pub(super) fn verify_op(program: &Program, node: &IntNode) -> Result<(), Violation> {
-    let input = &program.tensors[node.inputs[0].0];
     let output = &program.tensors[node.output.0];
+    // An operation without inputs looks at its output alone.
+    let input = node.inputs.first().map_or(output, |id| &program.tensors[id.0]);
     verify_dtypes(program, node, output)?;
     match &node.op {
         IntOp::Conv2d { geometry: g, weighted } => {
@@ -106,6 +108,35 @@ pub(super) fn verify_op(program: &Program, node: &IntNode) -> Result<(), Violati
             verify_broadcast(node, *broadcast, input, other, output)?;
             let product = magnitude(input) * magnitude(other);
             verify_rescaling(node, *multiplier, product, output)?;
+            verify_clamp(node, *clamp, output)
+        }
+        IntOp::Binary { function, broadcast, clamp } => {
+            let other = &program.tensors[node.inputs[1].0];
+            verify_broadcast(node, *broadcast, input, other, output)?;
+            match function {
+                // The difference is as large as the sum of the magnitudes.
+                BinaryFunction::Sub(params) => verify_add(node, params, input, other, output)?,
+                // The divisor is at least one step.
+                BinaryFunction::Div(multiplier) => {
+                    verify_rescaling(node, *multiplier, magnitude(input), output)?;
+                }
+                BinaryFunction::Minimum | BinaryFunction::Maximum => {
+                    verify_same_grid(node, input, output)?;
+                    verify_same_grid(node, other, output)?;
+                    let Clamp { min, max } = *clamp;
+                    ensure(
+                        [min, max] == [output.grid.min, output.grid.max],
+                        node,
+                        "the bounds of the grid",
+                        format_args!("{min} to {max}"),
+                    )?;
+                }
+                BinaryFunction::Prelu(params) => {
+                    let product = magnitude(input) * magnitude(other);
+                    verify_rescaling(node, params.positive, magnitude(input), output)?;
+                    verify_rescaling(node, params.negative, product, output)?;
+                }
+            }
             verify_clamp(node, *clamp, output)
         }
         IntOp::AveragePool { geometry, clamp } => {
@@ -266,6 +297,18 @@ pub(super) fn verify_op(program: &Program, node: &IntNode) -> Result<(), Violati
                 format_args!("{grid:?}"),
             )
         }
+        IntOp::Constant { data } => {
+            ensure(
+                data.len() == output.bytes(),
+                node,
+                format_args!("{} bytes of elements", output.bytes()),
+                format_args!("{}", data.len()),
+            )?;
+            for value in tensor_integers(output, data) {
+                verify_clamp(node, Clamp { min: value, max: value }, output)?;
+            }
+            Ok(())
+        }
     }
 }
 
@@ -410,12 +453,25 @@ fn verify_broadcast(
     second: &IntTensor,
     output: &IntTensor,
 ) -> Result<(), Violation> {
-    verify_length(node, "output", output, &[first.len()])?;
     let elements = match broadcast {
         Broadcast::None => first.len(),
         Broadcast::Channels => first.shape[2],
         Broadcast::Scalar => 1,
+        Broadcast::Shapes { a, b } => {
+            let meet = a.iter().zip(&b).all(|(a, b)| a == b || *a == 1 || *b == 1);
+            ensure(
+                meet,
+                node,
+                "extents that are equal or 1 on each axis",
+                format_args!("{a:?} and {b:?}"),
+            )?;
+            let larger = [0, 1, 2].map(|axis| a[axis].max(b[axis]));
+            verify_length(node, "input", first, &a)?;
+            verify_length(node, "input", second, &b)?;
+            return verify_length(node, "output", output, &larger);
+        }
     };
+    verify_length(node, "output", output, &[first.len()])?;
     ensure(
         second.len() == elements,
         node,

@@ -71,7 +71,9 @@ fn node_steps(program: &Program, node: &IntNode) -> u64 {
         | IntOp::Transpose { .. }
         | IntOp::Pack
         | IntOp::Unpack
-        | IntOp::Rearrange { .. } => 0,
+        | IntOp::Rearrange { .. }
+        | IntOp::Constant { .. }
+        | IntOp::Binary { .. } => 0,
         IntOp::ResizeLinear { .. } => product(&[outputs, 4]),
     };
     worked.saturating_add(moved)

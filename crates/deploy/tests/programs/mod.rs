@@ -3,8 +3,8 @@
 use burn_ptq_deploy::place::plan::plan;
 use burn_ptq_deploy::place::{Memory, Placed, Placement, Region, Stream};
 use burn_ptq_deploy::program::{
-    Border, Broadcast, DType, Input, IntNode, IntOp, IntTensor, MoveAxis, NormalizeAffine, Output,
-    Program, Provenance, TensorId, Weighted, Weights,
+    BinaryFunction, Border, Broadcast, DType, Input, IntNode, IntOp, IntTensor, MoveAxis,
+    NormalizeAffine, Output, Program, Provenance, TensorId, Weighted, Weights,
 };
 use burn_ptq_deploy::target::Kernels;
 use burn_ptq_deploy::verify::VerifyError;
@@ -14,7 +14,9 @@ use burn_ptq_kernels::geometry::{
 };
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::multiplier::Multiplier;
-use burn_ptq_kernels::params::{AddParams, Clamp, NormalizeParams, Reduction, Selection};
+use burn_ptq_kernels::params::{
+    AddParams, Clamp, NormalizeParams, PreluParams, Reduction, Selection,
+};
 
 pub(crate) const INT8: Clamp = Clamp { min: -128, max: 127 };
 pub(crate) const INT16: Clamp = Clamp { min: -32768, max: 32767 };
@@ -405,6 +407,41 @@ pub(crate) fn packed() -> Program {
     model
 }
 
+/// The sum of the input and a constant, which is written before it is read.
+pub(crate) fn constant() -> Program {
+    let mut model = add();
+    let IntNode { op, inputs, .. } = &mut model.nodes[0];
+    *op = IntOp::Constant { data: (0..12).collect() };
+    inputs.clear();
+    model
+}
+
+/// A function of two values, the second of which repeats along the height.
+pub(crate) fn binary(function: BinaryFunction) -> Program {
+    let broadcast = Broadcast::Shapes { a: [2, 2, 3], b: [1, 2, 3] };
+    let op = IntOp::Binary { function, broadcast, clamp: INT8 };
+    let inputs = [tensor("a", [2, 2, 3]), tensor("b", [1, 2, 3])];
+    let mut model = program(op, &inputs, tensor("y", [2, 2, 3]));
+    let IntNode { op, inputs, .. } = &mut model.nodes[0];
+    *op = IntOp::Constant { data: (0..6).collect() };
+    inputs.clear();
+    model
+}
+
+/// All functions of two values.
+pub(crate) fn binaries() -> impl Iterator<Item = Program> {
+    let params = AddParams::new(0.05, 0.05, 0.05, false).expect("equal scales");
+    let slopes = PreluParams::new(0.05, 0.05, 0.05).expect("equal scales");
+    let functions = [
+        BinaryFunction::Sub(params),
+        BinaryFunction::Div(scale(20.0)),
+        BinaryFunction::Minimum,
+        BinaryFunction::Maximum,
+        BinaryFunction::Prelu(slopes),
+    ];
+    functions.into_iter().map(binary)
+}
+
 /// Programs of every operation, in places side by side, and one whose nodes run row by row.
 pub(crate) fn valid_parts() -> Vec<Parts> {
     let whole = [
@@ -435,8 +472,9 @@ pub(crate) fn valid_parts() -> Vec<Parts> {
         packed(),
         transpose_conv(),
         resize_linear(),
+        constant(),
     ];
-    whole.into_iter().map(Parts::side_by_side).chain([streamed()]).collect()
+    whole.into_iter().chain(binaries()).map(Parts::side_by_side).chain([streamed()]).collect()
 }
 
 /// The same, placed.

@@ -128,7 +128,8 @@ impl ModelOutput {
                 }
                 IntOp::Add { clamp, .. }
                 | IntOp::Mul { clamp, .. }
-                | IntOp::BatchMatMul { clamp, .. } => {
+                | IntOp::BatchMatMul { clamp, .. }
+                | IntOp::Binary { clamp, .. } => {
                     Ending::of_bounds(*clamp, program.tensors[node.output.0].grid)
                 }
                 IntOp::Reduce { clamp, .. } | IntOp::Normalize { clamp, .. } => {
@@ -142,7 +143,8 @@ impl ModelOutput {
                 | IntOp::Concat { .. }
                 | IntOp::Pad { .. }
                 | IntOp::ResizeLinear { .. }
-                | IntOp::Pack => Ending::Other,
+                | IntOp::Pack
+                | IntOp::Constant { .. } => Ending::Other,
             };
             break;
         }

@@ -86,7 +86,13 @@ pub fn requantize_in_place<S: Storage>(
 }
 
 #[inline(always)]
-fn sum<S: Storage>(params: &AddParams, zero_points: [i32; 3], clamp: Clamp, x: S, y: S) -> S {
+pub(super) fn sum<S: Storage>(
+    params: &AddParams,
+    zero_points: [i32; 3],
+    clamp: Clamp,
+    x: S,
+    y: S,
+) -> S {
     let scaled = |x: S, zero_point: i32, multiplier: Multiplier| {
         multiplier.apply((x.integer() - zero_point).wrapping_shl(params.left_shift))
     };
@@ -97,7 +103,7 @@ fn sum<S: Storage>(params: &AddParams, zero_points: [i32; 3], clamp: Clamp, x: S
 }
 
 #[inline(always)]
-fn product<S: Storage>(
+pub(super) fn product<S: Storage>(
     multiplier: Multiplier,
     zero_points: [i32; 3],
     clamp: Clamp,

@@ -54,6 +54,11 @@ pub fn transpose<T: Copy>(extents: [usize; 3], axes: [usize; 3], input: &[T], ou
     }
 }
 
+/// Copies constant elements.
+pub fn constant<T: Copy>(values: &[T], output: &mut [T]) {
+    copy(values, output.iter_mut());
+}
+
 /// Stores pairs of elements, of which the low 4 bits count, in one byte each, the first in the low bits.
 pub fn pack_nibbles(input: &[i8], output: &mut [i8]) {
     for (byte, pair) in output.iter_mut().zip(input.as_chunks().0) {

@@ -8,6 +8,7 @@
 //! [`embedded`](crate::embedded) has their twins for microcontrollers. All others have no panic path,
 //! and run there as they are; a wrong length gives wrong outputs.
 
+mod binary;
 mod elementwise;
 mod layout;
 mod log_softmax;
@@ -24,8 +25,12 @@ mod table;
 mod top_k;
 mod weighted;
 
+pub use binary::{
+    add_strided, add_strided_in_place, div, div_in_place, maximum, maximum_in_place, minimum,
+    minimum_in_place, mul_strided, mul_strided_in_place, prelu, prelu_in_place, sub, sub_in_place,
+};
 pub use elementwise::{add, add_in_place, mul, mul_in_place, requantize, requantize_in_place};
-pub use layout::{concat, pack_nibbles, pad, transpose, unpack_nibbles};
+pub use layout::{concat, constant, pack_nibbles, pad, transpose, unpack_nibbles};
 pub use log_softmax::{log_softmax, log_softmax_exponentials, log_softmax_integer_bits};
 pub use lookup::lookup;
 pub use matmul::batch_matmul;

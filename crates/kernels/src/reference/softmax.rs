@@ -2,7 +2,7 @@
 // Copyright (c) 2026 The burn-ptq authors
 //! Softmax in gemmlowp's fixed-point arithmetic.
 
-use crate::multiplier::{Multiplier, divide_by_power_of_two};
+use crate::multiplier::{Multiplier, divide_by_power_of_two, high_product};
 use crate::rows::{rows, rows_mut};
 
 /// Bits left of the binary point of the exponential's argument.
@@ -60,11 +60,6 @@ pub fn softmax(
     }
 }
 
-/// `a * b / 2^31`, rounded half up.
-fn high_product(a: i32, b: i32) -> i32 {
-    ((i64::from(a) * i64::from(b) + (1 << 30)) >> 31) as i32
-}
-
 /// `exp(x)` in Q0.31, for `x <= 0` in Q5.26.
 fn exp_of_negative(x: i32) -> i32 {
     /// `exp(-2^i)` in Q0.31 for `i` of -2..=4.
@@ -100,7 +95,7 @@ fn exp_of_quarter(x: i32) -> i32 {
 }
 
 /// `1 / (1 + x)` in Q0.31, for `x` in Q0.31 between 0 and 1: three steps of Newton's method in Q2.29.
-fn reciprocal_of_one_plus(x: i32) -> i32 {
+pub(super) fn reciprocal_of_one_plus(x: i32) -> i32 {
     const C48_OVER_17: i32 = 1_515_870_810;
     const C_MINUS_32_OVER_17: i32 = -1_010_580_540;
     let half_denominator = ((i64::from(x) + i64::from(i32::MAX) + 1) / 2) as i32;

@@ -13,6 +13,7 @@ mod broadcast;
 mod channel_affine;
 mod clip;
 mod concat;
+mod constant;
 mod conv2d;
 mod dilate;
 mod linear;
@@ -39,6 +40,7 @@ pub use average_pool::AveragePool;
 pub use channel_affine::{BatchNormStatistics, ChannelAffine};
 pub use clip::Clip;
 pub use concat::Concat;
+pub use constant::Constant;
 pub use conv2d::Conv2d;
 pub use dilate::Dilate;
 pub use linear::Linear;
@@ -149,7 +151,7 @@ macro_rules! ops {
 ops! {
     Conv2d, Linear, ChannelAffine, Add, Mul, AveragePool, MaxPool, Clip, Unary, Reshape, Permute,
     Concat, Pad, Requantize, Softmax, LogSoftmax, MatMul, Reduce,
-    Dilate, ResizeLinear, Normalize, Rearrange, TopK, Lookup,
+    Dilate, ResizeLinear, Normalize, Rearrange, TopK, Lookup, Constant,
 }
 
 impl Op {
@@ -184,7 +186,8 @@ impl Op {
             | Op::TopK(_)
             | Op::Dilate(_)
             | Op::ResizeLinear(_)
-            | Op::Lookup(_) => false,
+            | Op::Lookup(_)
+            | Op::Constant(_) => false,
         }
     }
 
@@ -198,7 +201,8 @@ impl Op {
             | Op::Unary(_)
             | Op::Requantize(_)
             | Op::Add(_)
-            | Op::Mul(_) => true,
+            | Op::Mul(_)
+            | Op::Constant(_) => true,
             Op::Conv2d(_)
             | Op::Linear(_)
             | Op::ChannelAffine(_)
@@ -220,8 +224,11 @@ impl Op {
     }
 
     /// The constants that [`Operator::forward`] expects, in order: weight, then bias (or scale,
-    /// then shift).
+    /// then shift); the elements of a constant.
     pub fn parameters(&self) -> Vec<&Array> {
+        if let Op::Constant(constant) = self {
+            return vec![&constant.array];
+        }
         self.weight_and_bias().map_or(Vec::new(), |(weight, bias)| vec![weight, bias])
     }
 
@@ -251,7 +258,8 @@ impl Op {
             | Op::Rearrange(_)
             | Op::Dilate(_)
             | Op::ResizeLinear(_)
-            | Op::Lookup(_) => None,
+            | Op::Lookup(_)
+            | Op::Constant(_) => None,
         }
     }
 
@@ -281,7 +289,8 @@ impl Op {
             | Op::Rearrange(_)
             | Op::Dilate(_)
             | Op::ResizeLinear(_)
-            | Op::Lookup(_) => None,
+            | Op::Lookup(_)
+            | Op::Constant(_) => None,
         }
     }
 }

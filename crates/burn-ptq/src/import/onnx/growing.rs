@@ -138,6 +138,24 @@ impl Importer<'_> {
         Ok(id)
     }
 
+    /// Appends a constant as a value; samples of the node at hand have `rank` axes, with which the
+    /// constant's last axes are aligned.
+    pub(super) fn push_constant(
+        &mut self,
+        site: &Site,
+        constant: &Constant,
+        rank: usize,
+    ) -> Result<ValueId, Refusal> {
+        let shape = sample_shape(constant, rank)?;
+        let mut array = self.array(constant)?;
+        if let Some(x) = array.data.iter().find(|x| !x.is_finite()) {
+            let problem = format!("a constant that it computes with holds {x}");
+            return Err(Refusal::new(problem, "train or export the model again"));
+        }
+        array.shape = shape;
+        self.push_part(site, "constant", ops::Constant { array }, &[])
+    }
+
     /// Appends a batch normalization, whose statistics stay with the node.
     pub(super) fn push_batch_norm(
         &mut self,
@@ -176,6 +194,24 @@ impl Importer<'_> {
         let index = index.filter(|_| self.value_readers.get(&id) == Some(&1))?;
         self.graph.nodes.get_mut(index).filter(|n| n.output == id)
     }
+}
+
+/// The shape of a constant beside samples of `rank` axes: numpy aligns the last axes, and the batch
+/// axis in front is 1.
+pub(super) fn sample_shape(constant: &Constant, rank: usize) -> Result<Vec<usize>, Refusal> {
+    let leading = constant.shape.len().saturating_sub(rank);
+    if constant.shape[..leading].iter().any(|&extent| extent != 1) || constant.len() == 0 {
+        return Err(Refusal::new(
+            format!(
+                "a constant of shape {:?} meets samples of {rank} axes: it differs from sample to \
+                 sample of a batch, or adds an axis in front of it",
+                constant.shape
+            ),
+            "export the model so that every sample is computed on its own",
+        ));
+    }
+    let missing = rank.saturating_sub(constant.shape.len());
+    Ok([&vec![1; missing], &constant.shape[leading..]].concat())
 }
 
 /// Refuses values that no device of the kind this is made for could hold.

@@ -31,7 +31,9 @@ pub(super) fn windowed(op: &IntOp) -> Option<&'static str> {
         | IntOp::Rearrange { .. }
         | IntOp::ResizeLinear { .. }
         | IntOp::Lookup8 { .. }
-        | IntOp::Lookup16 { .. } => None,
+        | IntOp::Lookup16 { .. }
+        | IntOp::Constant { .. }
+        | IntOp::Binary { .. } => None,
     }
 }
 

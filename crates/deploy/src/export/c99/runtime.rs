@@ -6,6 +6,7 @@ use crate::target::Kernels;
 const RUNTIME: &[(&str, &str)] = &[
     ("bptq.h", include_str!("../../../c/runtime/bptq.h")),
     ("bptq_batch_matmul.c", include_str!("../../../c/runtime/bptq_batch_matmul.c")),
+    ("bptq_binary.c", include_str!("../../../c/runtime/bptq_binary.c")),
     ("bptq_conv2d_s16.c", include_str!("../../../c/runtime/bptq_conv2d_s16.c")),
     ("bptq_conv2d_s8.c", include_str!("../../../c/runtime/bptq_conv2d_s8.c")),
     ("bptq_depthwise_s16.c", include_str!("../../../c/runtime/bptq_depthwise_s16.c")),

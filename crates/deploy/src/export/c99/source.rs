@@ -2,18 +2,19 @@
 
 use burn_ptq_kernels::geometry::{PoolGeometry, Window};
 use burn_ptq_kernels::multiplier::Multiplier;
-use burn_ptq_kernels::params::Clamp;
+use burn_ptq_kernels::params::{AddParams, Clamp, Strides};
 
-use super::data::{array, int32, multiplier};
+use super::data::{array, c_type, int32, multiplier};
 use super::{ends, movement, rows};
 use crate::export::shared::describe::describe;
 use crate::export::shared::names::{comment, unique_identifiers};
 use crate::export::shared::packing::{pack_dsp, pack_mve};
 use crate::movement::MoveAxis;
-use crate::op::{Broadcast, DType, IntOp, Weighted};
+use crate::op::{BinaryFunction, Broadcast, DType, IntOp, Weighted};
 use crate::place::Placed;
 use crate::place::kernels::{MVE_PADDING, biases, chosen, packed_bits};
 use crate::program::{IntNode, IntTensor, TensorId};
+use crate::run::tensor_integers;
 use crate::target::Kernels;
 
 /// `{id}.c`.
@@ -164,21 +165,18 @@ impl Printer<'_> {
                 self.weighted("bptq_fully_connected", &fields, weighted)
             }
             IntOp::Add { params, broadcast, clamp } => {
-                let fields = [
-                    field("left_shift", params.left_shift),
-                    field("a", multiplier(params.a)),
-                    field("b", multiplier(params.b)),
-                    field("output", multiplier(params.output)),
-                ];
                 let function = match self.kernels() {
                     Kernels::Mve => "bptq_mve_add",
                     Kernels::Portable | Kernels::Dsp => "bptq_add",
                 };
-                self.elementwise(function, &fields, *broadcast, *clamp)
+                self.elementwise((function, false), &sum_fields(*params), *broadcast, *clamp)
             }
             IntOp::Mul { multiplier: factor, broadcast, clamp } => {
                 let fields = [field("output", multiplier(*factor))];
-                self.elementwise("bptq_mul", &fields, *broadcast, *clamp)
+                self.elementwise(("bptq_mul", false), &fields, *broadcast, *clamp)
+            }
+            IntOp::Binary { function, broadcast, clamp } => {
+                self.binary(*function, *broadcast, *clamp)
             }
             IntOp::AveragePool { geometry, clamp } => {
                 self.pool("bptq_average_pool", geometry, *clamp)
@@ -261,6 +259,7 @@ impl Printer<'_> {
             IntOp::Normalize { geometry, params, affine, clamp } => {
                 self.normalize(geometry, params, affine.as_ref(), *clamp)
             }
+            IntOp::Constant { data } => self.constant(data),
         }
     }
 
@@ -305,6 +304,13 @@ impl Printer<'_> {
         let (length, input, output) = (self.length(), self.source(0), self.target());
         let calls = format!("    {function}({length}, {input}, {output});\n");
         Printed { constants: String::new(), calls }
+    }
+
+    fn constant(&self, data: &[u8]) -> Printed {
+        let (values, output) = (self.name("values"), self.output());
+        let constants = array(c_type(output.dtype), &values, tensor_integers(output, data));
+        let calls = format!("    memcpy({}, {values}, sizeof {values});\n", self.target());
+        Printed { constants, calls }
     }
 
     /// The kernels that the node runs on.
@@ -414,18 +420,20 @@ impl Printer<'_> {
         Printed { constants: constants.concat(), calls: self.call(&layer.kernel, &arguments) }
     }
 
+    /// A function of two values; whether it takes strides even where nothing repeats.
     fn elementwise(
         &self,
-        function: &str,
+        (function, always_strided): (&str, bool),
         fields: &[String],
         broadcast: Broadcast,
         clamp: Clamp,
     ) -> Printed {
         let (a, b, output) = (self.input(0), self.input(1), self.output());
-        let b_length = match broadcast {
-            Broadcast::None => self.length(),
-            Broadcast::Channels => b.len(),
-            Broadcast::Scalar => 1,
+        let (b_length, strided) = match broadcast {
+            Broadcast::None => (self.length(), false),
+            Broadcast::Channels => (b.len(), false),
+            Broadcast::Scalar => (1, false),
+            Broadcast::Shapes { .. } => (b.len(), true),
         };
         let own = [
             field("length", self.length()),
@@ -435,11 +443,51 @@ impl Printer<'_> {
             field("output_zero_point", output.grid.zero_point),
             clamp_field(clamp),
         ];
-        let arguments = [self.op(), self.source(0), self.source(1), self.target()];
-        Printed {
-            constants: self.parameters("bptq_elementwise", &[&own, fields].concat()),
-            calls: self.call(function, &arguments),
+        let mut constants = self.parameters("bptq_elementwise", &[&own, fields].concat());
+        let mut arguments = vec![self.op(), self.source(0), self.source(1), self.target()];
+        if strided || always_strided {
+            constants.push_str(&self.strides(broadcast));
+            arguments.insert(1, format!("&{}", self.name("strides")));
         }
+        let function = if strided && !always_strided {
+            format!("{function}_strided")
+        } else {
+            function.to_owned()
+        };
+        Printed { constants, calls: self.call(&function, &arguments) }
+    }
+
+    /// `static const bptq_strides {id}_strides = {...};`
+    fn strides(&self, broadcast: Broadcast) -> String {
+        let Strides { extents: output, a, b } =
+            broadcast.strides(self.length(), self.input(1).len());
+        let fields = [
+            field("extent", extents(output)),
+            field("a_step", extents(a)),
+            field("b_step", extents(b)),
+        ];
+        let lines: String = fields.iter().map(|field| format!("    {field}\n")).collect();
+        format!("static const bptq_strides {} = {{\n{lines}}};\n", self.name("strides"))
+    }
+
+    fn binary(&self, function: BinaryFunction, broadcast: Broadcast, clamp: Clamp) -> Printed {
+        let (name, fields) = match function {
+            BinaryFunction::Sub(params) => ("bptq_sub", sum_fields(params).to_vec()),
+            BinaryFunction::Div(factor) => ("bptq_div", vec![field("output", multiplier(factor))]),
+            BinaryFunction::Prelu(params) => {
+                let positive = field("a", multiplier(params.positive));
+                ("bptq_prelu", vec![positive, field("b", multiplier(params.negative))])
+            }
+            BinaryFunction::Minimum => return self.extremum("bptq_minimum", broadcast),
+            BinaryFunction::Maximum => return self.extremum("bptq_maximum", broadcast),
+        };
+        self.elementwise((name, true), &fields, broadcast, clamp)
+    }
+
+    fn extremum(&self, function: &str, broadcast: Broadcast) -> Printed {
+        let strides = format!("&{}", self.name("strides"));
+        let arguments = [strides, self.source(0), self.source(1), self.target()];
+        Printed { constants: self.strides(broadcast), calls: self.call(function, &arguments) }
     }
 
     fn pool(&self, function: &str, geometry: &PoolGeometry, clamp: Clamp) -> Printed {
@@ -525,6 +573,15 @@ fn group(name: &str, fields: &[String]) -> String {
     let lines: String =
         fields.iter().flat_map(|f| f.lines()).map(|line| format!("    {line}\n")).collect();
     format!(".{name} = {{\n{lines}}},")
+}
+
+fn sum_fields(params: AddParams) -> [String; 4] {
+    [
+        field("left_shift", params.left_shift),
+        field("a", multiplier(params.a)),
+        field("b", multiplier(params.b)),
+        field("output", multiplier(params.output)),
+    ]
 }
 
 pub(super) fn clamp_field(clamp: Clamp) -> String {

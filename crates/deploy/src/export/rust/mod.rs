@@ -22,7 +22,7 @@ use super::shared::template::Values;
 use super::shared::{describe, license};
 use super::{ExportError, ExportFile, Exporter, Figures, Options, Rendered, SelfTest};
 use crate::board::board;
-use crate::op::{DType, IntOp};
+use crate::op::{BinaryFunction, Broadcast, DType, IntOp};
 use crate::place::plan::ALIGNMENT;
 use crate::place::{Memory, Placed};
 use crate::program::{IntNode, IntTensor};
@@ -58,6 +58,7 @@ fn flash_constant_bytes(program: &Placed) -> usize {
 
 /// Bytes of the structures of `burn-ptq-kernels` that describe an operation.
 const fn parameter_bytes(op: &IntOp) -> usize {
+    const STRIDES: usize = 9;
     const PLANES_AND_WINDOW: usize = 12;
     const REQUANTIZE: usize = 8;
     4 * match op {
@@ -65,9 +66,19 @@ const fn parameter_bytes(op: &IntOp) -> usize {
         IntOp::DepthwiseConv2d { .. } => PLANES_AND_WINDOW + 2 + REQUANTIZE,
         IntOp::FullyConnected { .. } => REQUANTIZE,
         IntOp::AveragePool { .. } | IntOp::MaxPool { .. } => PLANES_AND_WINDOW + 1,
+        IntOp::Add { broadcast: Broadcast::Shapes { .. }, .. } => 7 + STRIDES,
         IntOp::Add { .. } => 7,
         IntOp::BatchMatMul { .. } => 13,
         IntOp::Normalize { .. } => 9 + 6,
+        IntOp::Mul { broadcast: Broadcast::Shapes { .. }, .. } => STRIDES,
+        IntOp::Binary { function, .. } => {
+            STRIDES
+                + match function {
+                    BinaryFunction::Sub(_) => 7,
+                    BinaryFunction::Prelu(_) => 4,
+                    BinaryFunction::Div(_) | BinaryFunction::Minimum | BinaryFunction::Maximum => 0,
+                }
+        }
         // Their parameters are arguments of the call, or tables.
         IntOp::Mul { .. }
         | IntOp::Table8 { .. }
@@ -84,7 +95,8 @@ const fn parameter_bytes(op: &IntOp) -> usize {
         | IntOp::TopK { .. }
         | IntOp::ResizeLinear { .. }
         | IntOp::Lookup8 { .. }
-        | IntOp::Lookup16 { .. } => 0,
+        | IntOp::Lookup16 { .. }
+        | IntOp::Constant { .. } => 0,
         IntOp::Rearrange { .. } => 3 * MAX_AXES,
     }
 }

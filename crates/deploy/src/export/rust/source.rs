@@ -1,7 +1,7 @@
 //! The network's source file: constants, and one call for each node.
 
 use burn_ptq_kernels::geometry::PoolGeometry;
-use burn_ptq_kernels::params::{Clamp, Selection};
+use burn_ptq_kernels::params::{AddParams, Clamp, Selection, Strides};
 
 use super::literals::{
     array, array_literal, field, full_clamp, geometry, indented, multiplier, pair,
@@ -12,7 +12,7 @@ use crate::export::shared::describe::describe;
 use crate::export::shared::names::{comment, unique_identifiers};
 use crate::export::shared::packing::pack_dsp;
 use crate::movement::MoveAxis;
-use crate::op::{DType, IntOp, Weighted};
+use crate::op::{BinaryFunction, Broadcast, DType, IntOp, Weighted};
 use crate::place::kernels::{biases, chosen, packed_bits};
 use crate::place::{Placed, Region};
 use crate::program::{IntNode, IntTensor, TensorId};
@@ -189,26 +189,56 @@ impl Printer<'_> {
                 let extents = format!("{in_features}, {out_features}");
                 self.layer("fully_connected", None, &extents, weighted)
             }
-            IntOp::Add { params, clamp, .. } => {
-                let parameters = format!(
-                    "burn_ptq_kernels::params::AddParams {{\n    left_shift: {},\n    a: {},\n    \
-                     b: {},\n    output: {},\n}}",
-                    params.left_shift,
-                    multiplier(params.a),
-                    multiplier(params.b),
-                    multiplier(params.output)
-                );
-                let constants = format!(
-                    "pub static ADD: burn_ptq_kernels::params::AddParams = {parameters};\n"
-                );
+            IntOp::Add { params, broadcast, clamp } => {
                 let clamp = full_clamp(*clamp);
                 let own = format!("&nodes::{}::ADD, {}, {clamp}", self.id, zero_points());
-                self.binary("add", &own, constants)
+                let constants = sum_parameters("ADD", *params);
+                match broadcast {
+                    Broadcast::Shapes { .. } => {
+                        self.strided("add_strided", Some(&own), constants, *broadcast)
+                    }
+                    _ => self.binary("add", &own, constants),
+                }
             }
-            IntOp::Mul { multiplier: factor, clamp, .. } => {
+            IntOp::Mul { multiplier: factor, broadcast, clamp } => {
                 let clamp = full_clamp(*clamp);
                 let own = format!("{}, {}, {clamp}", multiplier(*factor), zero_points());
-                self.binary("mul", &own, String::new())
+                match broadcast {
+                    Broadcast::Shapes { .. } => {
+                        self.strided("mul_strided", Some(&own), String::new(), *broadcast)
+                    }
+                    _ => self.binary("mul", &own, String::new()),
+                }
+            }
+            IntOp::Binary { function, broadcast, clamp } => {
+                let own = |parameters: &str| {
+                    let clamp = full_clamp(*clamp);
+                    format!("{parameters}, {}, {clamp}", zero_points())
+                };
+                let id = self.id;
+                let (name, own, constants) = match function {
+                    BinaryFunction::Sub(params) => {
+                        let own = own(&format!("&nodes::{id}::SUB"));
+                        ("sub", Some(own), sum_parameters("SUB", *params))
+                    }
+                    BinaryFunction::Div(factor) => {
+                        ("div", Some(own(&multiplier(*factor))), String::new())
+                    }
+                    BinaryFunction::Prelu(params) => {
+                        let own = own(&format!("&nodes::{id}::PRELU"));
+                        let path = "burn_ptq_kernels::params::PreluParams";
+                        let constants = format!(
+                            "pub static PRELU: {path} = {path} {{\n    positive: {},\n    \
+                             negative: {},\n}};\n",
+                            multiplier(params.positive),
+                            multiplier(params.negative)
+                        );
+                        ("prelu", Some(own), constants)
+                    }
+                    BinaryFunction::Minimum => ("minimum", None, String::new()),
+                    BinaryFunction::Maximum => ("maximum", None, String::new()),
+                };
+                self.strided(name, own.as_deref(), constants, *broadcast)
             }
             IntOp::AveragePool { geometry, clamp } => self.pool("average_pool", geometry, *clamp),
             IntOp::MaxPool { geometry, clamp } => self.pool("max_pool", geometry, *clamp),
@@ -282,6 +312,7 @@ impl Printer<'_> {
                 );
                 self.unary("top_k", &own, String::new())
             }
+            IntOp::Constant { data } => self.constant(data),
         }
     }
 
@@ -308,8 +339,8 @@ impl Printer<'_> {
 
     /// Whether the output overwrites the first input.
     fn in_place(&self) -> bool {
-        let [input, output] = [self.node.inputs[0], self.node.output];
-        !self.by_rows && self.program.offset(output) == self.program.offset(input)
+        let Some(&input) = self.node.inputs.first() else { return false };
+        !self.by_rows && self.program.offset(self.node.output) == self.program.offset(input)
     }
 
     /// First byte and end of `place`, as an expression.
@@ -366,6 +397,27 @@ impl Printer<'_> {
         let y = elements("y", self.output());
         let call = call(&format!("reference::{function}_in_place"), &[own, &y]);
         Printed { constants, calls: parts + &call }
+    }
+
+    /// The same for two inputs, of which either may repeat.
+    fn strided(
+        &self,
+        function: &str,
+        own: Option<&str>,
+        constants: String,
+        broadcast: Broadcast,
+    ) -> Printed {
+        let [height, width, channels] = self.output().shape;
+        let length = width * channels * if self.by_rows { 1 } else { height };
+        let Strides { extents, a, b } = broadcast.strides(length, self.input(1).len());
+        let path = "burn_ptq_kernels::params::Strides";
+        let strides = format!(
+            "pub static STRIDES: {path} = {path} {{\n    extents: {extents:?},\n    a: {a:?},\n    \
+             b: {b:?},\n}};\n"
+        );
+        let reference = format!("&nodes::{}::STRIDES", self.id);
+        let own = own.map_or(reference.clone(), |own| format!("{own}, {reference}"));
+        self.binary(function, &own, constants + &strides)
     }
 
     /// The same for two inputs.
@@ -485,6 +537,14 @@ impl Printer<'_> {
         Printed { constants, calls }
     }
 
+    fn constant(&self, data: &[u8]) -> Printed {
+        let bytes: Vec<i8> = data.iter().map(|&byte| byte as i8).collect();
+        let parts = self.parts(&[("y", Place::Output)]);
+        let own = format!("&nodes::{}::VALUES", self.id);
+        let call = call("reference::constant", &[&own, "y"]);
+        Printed { constants: array("VALUES", "i8", &bytes), calls: parts + &call }
+    }
+
     fn concat(&self, chunks: &[usize]) -> Printed {
         let step: usize = chunks.iter().sum();
         let (mut offset, mut calls) = (0, String::new());
@@ -500,6 +560,19 @@ impl Printer<'_> {
         }
         Printed { constants: String::new(), calls }
     }
+}
+
+/// `pub static {name}: AddParams = {...};`
+fn sum_parameters(name: &str, params: AddParams) -> String {
+    let parameters = format!(
+        "burn_ptq_kernels::params::AddParams {{\n    left_shift: {},\n    a: {},\n    \
+         b: {},\n    output: {},\n}}",
+        params.left_shift,
+        multiplier(params.a),
+        multiplier(params.b),
+        multiplier(params.output)
+    );
+    format!("pub static {name}: burn_ptq_kernels::params::AddParams = {parameters};\n")
 }
 
 /// The part `name` as elements of the tensor's type.

@@ -1,6 +1,6 @@
 //! Sums, differences, products and quotients: of two values, or of a value and a constant.
 
-use super::super::constants::Constant;
+use super::super::constants::{Constant, Elements};
 use super::super::error::Refusal;
 use super::super::growing::{Binding, Importer, Site};
 use crate::graph::ops::{self, ChannelAffine, Permute};
@@ -12,7 +12,7 @@ pub(super) fn add(importer: &mut Importer, site: &Site) -> Result<ValueId, Refus
         (Binding::Value(x), Binding::Constant(c)) | (Binding::Constant(c), Binding::Value(x)) => {
             match add_to_bias(importer, *x, c)? {
                 Some(merged) => Ok(importer.merge(site, merged)),
-                None => affine(importer, site, *x, c, |c| (1.0, c)),
+                None => with_constant(importer, site, *x, c, ops::Add, |c| (1.0, c)),
             }
         }
         _ => Err(two_constants()),
@@ -26,8 +26,12 @@ pub(super) fn sub(importer: &mut Importer, site: &Site) -> Result<ValueId, Refus
             let negated = push_negation(importer, site, b)?;
             push_pair(importer, site, ops::Add, a, negated)
         }
-        (Binding::Value(x), Binding::Constant(c)) => affine(importer, site, *x, c, |c| (1.0, -c)),
-        (Binding::Constant(c), Binding::Value(x)) => affine(importer, site, *x, c, |c| (-1.0, c)),
+        (Binding::Value(x), Binding::Constant(c)) => {
+            with_constant(importer, site, *x, c, ops::Add, |c| (1.0, -c))
+        }
+        (Binding::Constant(c), Binding::Value(x)) => {
+            with_constant(importer, site, *x, c, ops::Add, |c| (-1.0, c))
+        }
         _ => Err(two_constants()),
     }
 }
@@ -36,7 +40,7 @@ pub(super) fn mul(importer: &mut Importer, site: &Site) -> Result<ValueId, Refus
     match site.pair()? {
         (Binding::Value(a), Binding::Value(b)) => push_pair(importer, site, ops::Mul, *a, *b),
         (Binding::Value(x), Binding::Constant(c)) | (Binding::Constant(c), Binding::Value(x)) => {
-            affine(importer, site, *x, c, |c| (c, 0.0))
+            with_constant(importer, site, *x, c, ops::Mul, |c| (c, 0.0))
         }
         _ => Err(two_constants()),
     }
@@ -45,7 +49,7 @@ pub(super) fn mul(importer: &mut Importer, site: &Site) -> Result<ValueId, Refus
 pub(super) fn div(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
     match site.pair()? {
         (Binding::Value(x), Binding::Constant(c)) => {
-            affine(importer, site, *x, c, |c| (1.0 / c, 0.0))
+            with_constant(importer, site, *x, c, ops::Mul, |c| (1.0 / c, 0.0))
         }
         _ => Err(Refusal::new(
             "the divisor is computed at run time, expected a constant",
@@ -107,16 +111,45 @@ fn uniform(
     })
 }
 
-/// An operation with a constant, as a scale and shift a channel that `coefficients` makes of each
-/// element of the constant.
-fn affine(
+/// A sum or product with a constant: a scale and shift a channel that `coefficients` makes of each
+/// element of the constant, or `op` on two values where the constant varies along several axes.
+fn with_constant(
     importer: &mut Importer,
     site: &Site,
     input: ValueId,
     constant: &Constant,
+    op: impl Into<Op>,
     coefficients: impl Fn(f64) -> (f64, f64),
 ) -> Result<ValueId, Refusal> {
-    let (axis, elements) = along_one_axis(importer, input, constant)?;
+    if let Some((axis, elements)) = along_one_axis(importer, input, constant)? {
+        return affine(importer, site, input, (axis, &elements), coefficients);
+    }
+    let op = op.into();
+    let product = matches!(op, Op::Mul(_));
+    let mut elements = importer.array(constant)?.data;
+    let mut negated = false;
+    for element in &mut elements {
+        let (scale, shift) = coefficients(f64::from(*element));
+        negated = scale < 0.0 && !product;
+        *element = if product { scale } else { shift } as f32;
+    }
+    let shape = constant.shape.clone();
+    let constant = Constant { shape, elements: Elements::Float(elements) };
+    let input = if negated { push_negation(importer, site, input)? } else { input };
+    let rank = importer.shape(input).len();
+    let constant = importer.push_constant(site, &constant, rank)?;
+    push_pair(importer, site, op, input, constant)
+}
+
+/// An operation with a constant along one axis, as a scale and shift a channel that `coefficients`
+/// makes of each element of the constant.
+fn affine(
+    importer: &mut Importer,
+    site: &Site,
+    input: ValueId,
+    (axis, elements): (usize, &[f32]),
+    coefficients: impl Fn(f64) -> (f64, f64),
+) -> Result<ValueId, Refusal> {
     let extent = importer.shape(input)[axis];
     importer.budget.allocate(&[2, extent], size_of::<f32>())?;
     let (mut scales, mut shifts) = (Vec::with_capacity(extent), Vec::with_capacity(extent));
@@ -147,12 +180,12 @@ fn affine(
 }
 
 /// The axis of a sample of `input` along which `constant` varies, and its elements there: as many
-/// as the axis has, or one.
+/// as the axis has, or one; `None` if it varies along several axes or enlarges the value.
 fn along_one_axis(
     importer: &mut Importer,
     input: ValueId,
     constant: &Constant,
-) -> Result<(usize, Vec<f32>), Refusal> {
+) -> Result<Option<(usize, Vec<f32>)>, Refusal> {
     let data = importer.array(constant)?.data;
     let shape = importer.shape(input);
     // Numpy's broadcasting aligns the last axes; the constant must not enlarge the value.
@@ -163,26 +196,18 @@ fn along_one_axis(
     });
     let extent = |axis: usize| constant.shape[axis - missing.unwrap_or(0)];
     match axes.as_deref() {
-        Some([]) => return Ok((0, data)),
-        Some(&[axis]) if axis > 0 && data.len() == shape[axis - 1] => return Ok((axis - 1, data)),
+        Some([]) => Ok(Some((0, data))),
+        Some(&[axis]) if axis > 0 && data.len() == shape[axis - 1] => Ok(Some((axis - 1, data))),
         // An exporter may have expanded a scalar.
         Some(axes)
             if !data.is_empty()
                 && data.iter().all(|v| *v == data[0])
                 && axes.iter().all(|&axis| axis > 0 && extent(axis) == shape[axis - 1]) =>
         {
-            return Ok((0, vec![data[0]]));
+            Ok(Some((0, vec![data[0]])))
         }
-        _ => {}
+        _ => Ok(None),
     }
-    Err(Refusal::new(
-        format!(
-            "a constant of shape {:?} meets samples of {shape:?}; expected one element, or one for \
-             each step along one axis",
-            constant.shape
-        ),
-        "express it by a convolution or move it out of the model",
-    ))
 }
 
 /// Adds a constant to the bias of the fully connected layer in front: ONNX writes such layers as

@@ -44,19 +44,31 @@ pub(super) fn moves_batch(what: String) -> Refusal {
 }
 
 pub(super) fn concat(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    let value = site.inputs.iter().flatten().find_map(|binding| match binding {
+        Binding::Value(id) => Some(*id),
+        _ => None,
+    });
+    let Some(value) = value else {
+        return Err(Refusal::invalid("expected a computed value among the inputs"));
+    };
+    let rank = importer.shape(value).len() + 1;
     let mut inputs = Vec::with_capacity(site.inputs.len());
-    for binding in &site.inputs {
+    for binding in site.inputs.iter().flatten() {
         match binding {
-            Some(Binding::Value(id)) => inputs.push(*id),
-            _ => {
-                return Err(Refusal::new(
-                    "it joins constants with computed values",
-                    "append the constants outside of the model",
-                ));
+            Binding::Value(id) => inputs.push(*id),
+            Binding::Constant(constant) if constant.len() == 0 => {}
+            Binding::Constant(constant) if constant.shape.len() == rank => {
+                inputs.push(importer.push_constant(site, constant, rank - 1)?);
             }
+            Binding::Constant(constant) => {
+                return Err(Refusal::invalid(format!(
+                    "a constant of shape {:?} cannot be joined with values of {rank} axes",
+                    constant.shape
+                )));
+            }
+            Binding::Unknown => return Err(Refusal::invalid("an input is unknown")),
         }
     }
-    let rank = importer.shape(inputs[0]).len() + 1;
     let axis = normalize_axis(site.attributes.int("axis", 1)?, rank)?;
     let Some(axis) = axis.checked_sub(1) else {
         return Err(moves_batch("it joins values along the batch axis".into()));
