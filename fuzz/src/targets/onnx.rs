@@ -31,6 +31,7 @@ fn seeds() -> Vec<Vec<u8>> {
         build::sequence_model(),
         build::elementwise_model(),
         build::movement_model(),
+        build::groups_model(),
     ];
     let mut files = built.map(|model| build::bytes(&model)).to_vec();
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/cli/demo/model.onnx");

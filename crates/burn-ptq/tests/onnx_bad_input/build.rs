@@ -239,6 +239,46 @@ pub(crate) fn movement_model() -> ModelProto {
     model(&[3, 6, 6], nodes, tensors)
 }
 
+/// Products of values, reductions, normalizations and selections.
+pub(crate) fn groups_model() -> ModelProto {
+    let equation = AttributeProto {
+        name: "equation".into(),
+        type_: AttributeType::STRING.into(),
+        s: b"nij,jk->nik".to_vec().into(),
+        ..Default::default()
+    };
+    let nodes = vec![
+        node("LayerNormalization", &["x", "s8", "b8"], &["a"], vec![]),
+        node("Transpose", &["a"], &["t"], vec![ints("perm", &[0, 2, 1])]),
+        node("MatMul", &["a", "t"], &["p"], vec![]),
+        node("Softmax", &["p"], &["q"], vec![int("axis", 2)]),
+        node("MatMul", &["q", "a"], &["c"], vec![]),
+        node("Einsum", &["c", "w"], &["e"], vec![equation]),
+        node("InstanceNormalization", &["e", "s6", "b6"], &["i"], vec![]),
+        node("ReduceL2", &["i"], &["l"], vec![ints("axes", &[2])]),
+        node("Div", &["i", "l"], &["n"], vec![]),
+        node("Reshape", &["n", "heads"], &["r"], vec![]),
+        node("MatMul", &["r", "wh"], &["h"], vec![]),
+        node("ReduceMax", &["h"], &["m"], vec![ints("axes", &[1]), int("keepdims", 0)]),
+        node("TopK", &["m", "k"], &["v", "places"], vec![int("axis", 1)]),
+        node("LpNormalization", &["v"], &["u"], vec![int("axis", 2)]),
+        node("GroupNormalization", &["u", "s2", "b2"], &["y"], vec![int("num_groups", 2)]),
+    ];
+    let tensors = vec![
+        weights("s8", &[8]),
+        weights("b8", &[8]),
+        weights("w", &[8, 4]),
+        weights("s6", &[6]),
+        weights("b6", &[6]),
+        list("heads", &[0, 2, 3, 4]),
+        weights("wh", &[2, 4, 4]),
+        list("k", &[2]),
+        weights("s2", &[2]),
+        weights("b2", &[2]),
+    ];
+    model(&[6, 8], nodes, tensors)
+}
+
 /// The element-wise and constant operators that the other models leave out.
 pub(crate) fn elementwise_model() -> ModelProto {
     let value = |tensor: TensorProto| AttributeProto {

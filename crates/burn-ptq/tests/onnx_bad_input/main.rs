@@ -16,8 +16,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use build::{
-    bytes, elementwise_model, image_model, int, ints, list, model, movement_model, node,
-    sequence_model, weights,
+    bytes, elementwise_model, groups_model, image_model, int, ints, list, model, movement_model,
+    node, sequence_model, weights,
 };
 
 #[global_allocator]
@@ -51,7 +51,9 @@ fn assert_says(message: impl ToString, parts: &[&str]) {
 
 #[test]
 fn the_models_that_are_spoilt_here_are_good() {
-    for model in [image_model(), sequence_model(), elementwise_model(), movement_model()] {
+    for model in
+        [image_model(), sequence_model(), elementwise_model(), movement_model(), groups_model()]
+    {
         let graph = onnx::parse(&bytes(&model), "good").expect("a good model");
         graph.verify().expect("a valid graph");
     }
