@@ -32,6 +32,7 @@ fn seeds() -> Vec<Vec<u8>> {
         build::elementwise_model(),
         build::movement_model(),
         build::groups_model(),
+        build::upsampling_model(),
     ];
     let mut files = built.map(|model| build::bytes(&model)).to_vec();
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/cli/demo/model.onnx");

@@ -71,6 +71,15 @@ pub(crate) fn int(name: &str, value: i64) -> AttributeProto {
     }
 }
 
+pub(crate) fn string(name: &str, value: &str) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        type_: AttributeType::STRING.into(),
+        s: value.as_bytes().to_vec().into(),
+        ..Default::default()
+    }
+}
+
 pub(crate) fn float(name: &str, value: f32) -> AttributeProto {
     AttributeProto {
         name: name.into(),
@@ -185,14 +194,42 @@ pub(crate) fn sequence_model() -> ModelProto {
     model(&[12, 4], nodes, tensors)
 }
 
-/// The operators that copy some elements of a value, perhaps several times.
-pub(crate) fn movement_model() -> ModelProto {
-    let mode = AttributeProto {
-        name: "mode".into(),
-        type_: AttributeType::STRING.into(),
-        s: b"reflect".to_vec().into(),
+/// The operators that make images larger, and pools of norms.
+pub(crate) fn upsampling_model() -> ModelProto {
+    let spread = vec![
+        ints("strides", &[2, 2]),
+        ints("pads", &[1, 1, 1, 1]),
+        ints("output_padding", &[1, 1]),
+    ];
+    let grouped = vec![int("group", 2), ints("strides", &[1, 3]), ints("dilations", &[2, 1])];
+    let norms = vec![ints("kernel_shape", &[2, 3]), ints("strides", &[2, 3]), int("p", 1)];
+    let nodes = vec![
+        node("ConvTranspose", &["x", "w1", "b1"], &["a"], spread),
+        node("Relu", &["a"], &["b"], vec![]),
+        node("Resize", &["b", "", "scales"], &["c"], vec![string("mode", "linear")]),
+        node("ConvTranspose", &["c", "w2"], &["d"], grouped),
+        node("LpPool", &["d"], &["e"], norms),
+        node("GlobalLpPool", &["e"], &["y"], vec![int("p", 2)]),
+    ];
+    let scales = TensorProto {
+        name: "scales".into(),
+        dims: vec![4],
+        data_type: 1,
+        float_data: vec![1.0, 1.0, 0.5, 1.7],
         ..Default::default()
     };
+    let tensors = vec![
+        weights("w1", &[3, 4, 3, 3]),
+        weights("b1", &[4]),
+        weights("w2", &[4, 2, 2, 2]),
+        scales,
+    ];
+    model(&[3, 6, 6], nodes, tensors)
+}
+
+/// The operators that copy some elements of a value, perhaps several times.
+pub(crate) fn movement_model() -> ModelProto {
+    let mode = string("mode", "reflect");
     let block = || vec![int("blocksize", 2)];
     let along = |axis| vec![int("axis", axis)];
     let nodes = vec![

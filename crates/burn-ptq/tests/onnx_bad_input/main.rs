@@ -17,7 +17,7 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use build::{
     bytes, elementwise_model, groups_model, image_model, int, ints, list, model, movement_model,
-    node, sequence_model, weights,
+    node, sequence_model, string, upsampling_model, weights,
 };
 
 #[global_allocator]
@@ -51,9 +51,14 @@ fn assert_says(message: impl ToString, parts: &[&str]) {
 
 #[test]
 fn the_models_that_are_spoilt_here_are_good() {
-    for model in
-        [image_model(), sequence_model(), elementwise_model(), movement_model(), groups_model()]
-    {
+    for model in [
+        image_model(),
+        sequence_model(),
+        elementwise_model(),
+        movement_model(),
+        groups_model(),
+        upsampling_model(),
+    ] {
         let graph = onnx::parse(&bytes(&model), "good").expect("a good model");
         graph.verify().expect("a valid graph");
     }
@@ -454,4 +459,34 @@ fn hostile_sizes_cost_neither_memory_nor_time() {
     let long_pools = bytes(&model(&[1, 1 << 22, 1], pools(200), vec![]));
     let error = onnx::parse(&long_pools, "hostile").expect_err("a hostile model");
     assert_says(error, &["the pools visit more than"]);
+}
+
+#[test]
+fn upsampling_that_has_no_integer_kernel_is_refused_in_words() {
+    let resize = |attributes| {
+        let nodes = vec![node("Resize", &["x", "", "", "s"], &["y"], attributes)];
+        refusal(nodes, vec![list("s", &[1, 3, 16, 16])])
+    };
+    assert_says(resize(vec![string("mode", "cubic")]), &["(Resize)", "mode 'cubic'", "'linear'"]);
+    let smooth = vec![string("mode", "linear"), int("antialias", 1)];
+    assert_says(resize(smooth), &["(Resize)", "'antialias'", "average by a pool"]);
+    let pool = vec![ints("kernel_shape", &[2, 2]), int("p", 3)];
+    let pool = refusal(vec![node("LpPool", &["x"], &["y"], pool)], vec![]);
+    assert_says(pool, &["(LpPool)", "expected 1 or 2, found 3"]);
+    let transposed = |dims: &[i64], attributes| {
+        let nodes = vec![node("ConvTranspose", &["x", "w"], &["y"], attributes)];
+        refusal(nodes, vec![weights("w", dims)])
+    };
+    assert_says(
+        transposed(&[4, 2, 3, 3], vec![]),
+        &["(ConvTranspose)", "[3, output channels / groups, height, width]", "found [4, 2, 3, 3]"],
+    );
+    assert_says(
+        transposed(&[3, 2, 3, 3], vec![int("group", 2)]),
+        &["a divisor of the 3 input channels, found 2"],
+    );
+    assert_says(
+        transposed(&[3, 2, 1, 1], vec![ints("pads", &[4, 0, 4, 0])]),
+        &["nothing is left of 8 outputs along axis 0"],
+    );
 }

@@ -46,9 +46,11 @@ impl Operator for Conv2d {
             return Err(format!("expected a weight of four axes, found {:?}", self.weight.shape));
         };
         if self.groups == 0 || channels != per_group * self.groups || out % self.groups != 0 {
+            // Over sequences, a kernel has one axis.
+            let axes = (inputs[0].len() + 1).clamp(3, 4);
             return Err(format!(
                 "the weight {:?} in {} groups wants {} input channels, found {channels}",
-                self.weight.shape,
+                &self.weight.shape[..axes],
                 self.groups,
                 per_group * self.groups
             ));
