@@ -317,12 +317,7 @@ impl Lowering<'_> {
         match &node.op {
             Op::Conv2d(op) => self.conv2d(node, op, expect_weights(weights))?,
             Op::Dilate(op) => self.dilate(node, op)?,
-            Op::ResizeLinear(op) => {
-                let dims = self.graph.value(node.inputs[0]).dims();
-                let [rows, columns] = op.axes.each_ref().map(|axis| axis.fixed.clone());
-                let input = HWC.map(|axis| dims[axis]);
-                self.elementwise(node, IntOp::ResizeLinear { input, rows, columns });
-            }
+            Op::ResizeLinear(op) => self.resize_linear(node, op),
             Op::Linear(op) => self.linear(node, op, expect_weights(weights))?,
             Op::ChannelAffine(_) => self.channel_affine(node, expect_weights(weights))?,
             Op::Add(_) => {

@@ -1,4 +1,4 @@
-//! Lowering of pools and of padding.
+//! Lowering of pools, of padding and of interpolation.
 
 use burn_ptq_deploy::program::IntOp;
 use burn_ptq_kernels::geometry::{PoolGeometry, Window};
@@ -52,6 +52,13 @@ impl Lowering<'_> {
         let output = self.output(node);
         self.push(&node.name, IntOp::AveragePool { geometry, clamp }, vec![between.tensor], output);
         Ok(())
+    }
+
+    pub(super) fn resize_linear(&mut self, node: &Node, op: &ops::ResizeLinear) {
+        let dims = self.graph.value(node.inputs[0]).dims();
+        let [rows, columns] = op.axes.each_ref().map(|axis| axis.fixed.clone());
+        let input = HWC.map(|axis| dims[axis]);
+        self.elementwise(node, IntOp::ResizeLinear { input, rows, columns });
     }
 
     pub(super) fn pad(&mut self, node: &Node, op: &ops::Pad, value: i32) {
