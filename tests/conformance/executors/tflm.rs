@@ -249,7 +249,7 @@ fn describe_node(
     inputs: &[&IntTensor],
     output: &IntTensor,
 ) -> Result<usize, String> {
-    let Some(&input) = inputs.first() else { return Err("constants are no operation".into()) };
+    let Some(&input) = inputs.first() else { return Err("constants are not an operation".into()) };
     match &node.op {
         IntOp::Conv2d { geometry: g, weighted } => {
             ensure_multipliers(weighted, input, output)?;
@@ -530,7 +530,7 @@ fn describe_node(
         IntOp::Table8 { .. } | IntOp::Table16 { .. } => Err("there are no tables".into()),
         IntOp::Rearrange { first, axes } => movement::describe(file, *first, axes, input, output),
         IntOp::Pack | IntOp::Unpack => Err("activations are not packed".into()),
-        IntOp::Constant { .. } => Err("constants are no operation".into()),
+        IntOp::Constant { .. } => Err("constants are not an operation".into()),
         IntOp::LogSoftmax { .. } => Err("LOG_SOFTMAX approximates the logarithm otherwise".into()),
     }
 }

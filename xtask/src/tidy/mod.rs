@@ -24,6 +24,7 @@ const EMPTY_NAMES: &[&str] = &["utils", "helpers", "common", "manager", "engine"
 /// program.
 const ROUNDING: &[(&str, &str)] = &[
     ("crates/burn-ptq/src/correct/affine.rs", "factors on scales that are powers of two"),
+    ("crates/burn-ptq/src/graph/ops/lookup.rs", "ids that floats stand for"),
     ("crates/burn-ptq/src/quant/fake_quantize.rs", "equal to the kernels by a property test"),
     ("crates/burn-ptq/src/quant/qparams.rs", "zero points, and scales that are powers of two"),
     ("crates/burn-ptq/src/range/on_grid.rs", "looks for a grid on which weights lie already"),

@@ -18,7 +18,7 @@ pub(crate) fn suspicious_values(graph: &Graph, statistics: &[Stats]) -> Vec<Warn
             continue;
         }
         let node = graph.producer(ValueId(index)).map(|n| &graph.nodes[n]);
-        // What is constant by itself is no news.
+        // What is constant by itself needs no warning.
         if node.is_some_and(|node| node.inputs.is_empty()) {
             continue;
         }

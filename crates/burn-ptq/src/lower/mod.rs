@@ -465,7 +465,7 @@ impl Lowering<'_> {
     fn lookup(&mut self, node: &Node, op: &Lookup) -> Result<(), LowerError> {
         if self.grid(node.inputs[0]).scale != 1.0 {
             let problem =
-                "its ids share a grid with values that are no ids; feed them by an input of \
+                "its ids share a grid with values that are not ids; feed them by an input of \
                            their own"
                     .into();
             return Err(LowerError::Unsupported { node: node.name.clone(), problem });

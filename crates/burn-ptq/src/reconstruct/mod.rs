@@ -4,15 +4,16 @@
 //! Starts from the integers that the layer-wise rounding found.
 
 mod blocks;
+mod error;
 mod loss;
 mod model;
 mod train;
 mod variables;
 
 pub use blocks::{Segment, segments};
+pub use error::ReconstructError;
 pub use loss::{Compared, Fisher, Loss, LossChoice, Mse, PredictionDifference};
 pub use model::SegmentModel;
-pub use train::ReconstructError;
 pub(crate) use train::reconstruct;
 pub use variables::{ActivationVariables, LayerVariables};
 

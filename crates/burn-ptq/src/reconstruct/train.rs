@@ -12,31 +12,12 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use super::blocks::{Segment, segments};
 use super::loss::Compared;
 use super::model::{FloatSegment, SegmentModel, Values};
-use super::{LearnedRounding, Reconstruction};
+use super::{LearnedRounding, ReconstructError, Reconstruction};
 use crate::event::{Cancelled, Event, Progress};
 use crate::graph::prediction::{Prediction, logits};
 use crate::graph::{Batch, Graph, ValueId};
 use crate::quant::{FakeQuantize, QuantizedGraph, SideBySide};
 use crate::round::adaround::annealed;
-
-/// Why a network could not be reconstructed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReconstructError {
-    /// There is no node that a block could end with.
-    #[error(
-        "layer '{block}' in reconstruction.blocks is not a node of the model: {}", nodes.join(", ")
-    )]
-    Block {
-        /// The name that was given.
-        block: String,
-        /// The nodes of the model.
-        nodes: Vec<String>,
-    },
-    /// The caller cancelled.
-    #[error(transparent)]
-    Cancelled(#[from] Cancelled),
-}
 
 /// Tunes the parts of `quantized` that `how` names, in order, each on the inputs that the parts before
 /// it give.
@@ -360,7 +341,7 @@ impl<'a> Part<'a> {
                     tail.forward(&batch)
                 })
             });
-            // The tail gives the predictions that are no target of the part, in order.
+            // The tail gives the predictions that are not targets of the part, in order.
             let mut behind = 0;
             for prediction in &self.predictions {
                 let within = targets.iter().position(|t| *t == prediction.value);
@@ -431,7 +412,7 @@ impl<'a> Part<'a> {
         quantized: &QuantizedGraph,
         random: &mut ChaCha8Rng,
     ) {
-        // Sums of ids are no ids.
+        // Sums of ids are not ids.
         if self.graph.inputs.iter().any(|&id| self.graph.integer_grid(id).is_some()) {
             return;
         }

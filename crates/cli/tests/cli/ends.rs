@@ -110,7 +110,7 @@ fn data_of_missing_and_unknown_inputs_are_refused_by_name() {
     place.refuses(&["--calib", &alone], &["one array, but the model has 2 inputs", "NAME=PATH"]);
     place.refuses(&["--calib", &features, "--calib", &alone], &["NAME=PATH", "'features' [3]"]);
     let other = format!("other={alone}");
-    place.refuses(&["--calib", &other], &["'other' is no input of the model", "'meta' [3]"]);
+    place.refuses(&["--calib", &other], &["'other' is not an input of the model", "'meta' [3]"]);
     place.refuses(&["--calib", &features, "--calib", &features], &["given twice"]);
     let both = ["--calib", &features, "--calib", &meta];
     place.refuses(&[&both[..], &["--input-scale", "2"]].concat(), &["--input-scale NAME=F"]);

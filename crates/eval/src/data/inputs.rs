@@ -239,7 +239,7 @@ fn locate(
         let index = inputs.iter().position(|input| input.name == name);
         let Some(index) = index else {
             let problem = format!(
-                "'{}' is no input of the model: its inputs are {}",
+                "'{}' is not an input of the model: its inputs are {}",
                 printable(name),
                 known()
             );
@@ -342,7 +342,7 @@ fn spread(
             let unused = names.iter().filter(|name| inputs.iter().all(|i| i.name != **name));
             for name in unused {
                 let name = printable(name);
-                notes.push(format!("{}: the array '{name}' is no input", path.display()));
+                notes.push(format!("{}: the array '{name}' is not an input", path.display()));
             }
             let at = |input: &ModelInput| {
                 let name = Some(input.name.clone());

@@ -258,7 +258,7 @@ impl<'a> Pieces<'a> {
         Some((self.square(squares)?, axes, epsilon))
     }
 
-    /// The normalization whose last piece `node` is, but for a scale and a shift.
+    /// The normalization whose last piece `node` is, except for a scale and a shift.
     fn normalization(&self, node: &'a NodeProto) -> Option<Found<'a>> {
         if !is_standard_domain(&node.domain) {
             return None;

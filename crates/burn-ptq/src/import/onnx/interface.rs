@@ -41,7 +41,7 @@ pub(super) struct Input<'m> {
     pub layout: Layout,
 }
 
-/// The inputs that are no constants: files of IR version 3 list the initializers among them.
+/// The inputs that are not constants: files of IR version 3 list the initializers among them.
 fn fed(graph: &GraphProto) -> Vec<&ValueInfoProto> {
     let constants: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
     graph.input.iter().filter(|i| !constants.contains(i.name.as_str())).collect()

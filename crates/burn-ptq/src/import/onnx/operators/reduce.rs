@@ -8,7 +8,7 @@ use crate::graph::ops::{Reduce, ReduceFunction, Reshape, TopK};
 
 /// The axes of a sample that a node reduces.
 pub(super) struct Reduced {
-    /// Ascending.
+    /// The axes, in ascending order.
     pub axes: Vec<usize>,
     /// Whether they stay with an extent of 1.
     pub keep: bool,
