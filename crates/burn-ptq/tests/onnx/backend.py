@@ -1,4 +1,4 @@
-"""The backend tests of the ONNX standard, as the installed `onnx` package holds them.
+"""The backend tests of the ONNX standard, as the installed `onnx` package holds them, and our own.
 
 Usage: backend.py OUT. For each test writes OUT/<name>.onnx, with the model as it is, and where it has
 inputs besides the first of floats, OUT/<name>.bound.onnx, with those as initializers, because node
@@ -11,6 +11,7 @@ import pathlib
 import sys
 import warnings
 
+import batch_axes
 import numpy as np
 import onnx
 from onnx import numpy_helper
@@ -140,5 +141,7 @@ for kind in ("node", "simple", "pytorch-converted", "pytorch-operator", "real"):
         variant = bound(model, inputs)
         if variant is not None:
             write(f"{name}.bound", variant, inputs, outputs)
+for name, model, inputs, outputs in batch_axes.cases():
+    write(name, model, inputs, outputs)
 DATA.close()
 INDEX.close()
