@@ -9,7 +9,7 @@ use super::MAX_ARENA_BYTES;
 use super::matmul::verify_matmul;
 use super::movement::verify_rearrange;
 use super::normalize::verify_normalize;
-use super::reduce::verify_reduce;
+use super::reduce::{MAX_INDEXED, verify_reduce, verify_top_k};
 use super::violation::{Violation, ensure};
 use super::weighted::{scaled_bound, verify_multiplier, verify_weighted};
 use super::window::{verify_transposed_window, verify_window};
@@ -22,9 +22,6 @@ use crate::run::tensor_integers;
 /// Rows of a softmax are shorter than this: the sum of their exponentials, each at most 1, has 12
 /// integer bits.
 const MAX_SOFTMAX_DEPTH: usize = 1 << 12;
-
-/// Rows of which places are told are at most as long as 16 bits can count.
-const MAX_INDEXED: usize = 1 << 15;
 
 /// 1.0 in the Q0.20 numbers of log-softmax.
 const EXPONENTIAL_OF_ZERO: u32 = 1 << 20;
@@ -277,25 +274,7 @@ pub(super) fn verify_op(program: &Program, node: &IntNode) -> Result<(), Violati
             verify_table(node, table.len(), elements, output)
         }
         IntOp::TopK { selection, rows, depth, k } => {
-            verify_length(node, "input", input, &[*rows, *depth])?;
-            verify_length(node, "output", output, &[*rows, *k])?;
-            let most = MAX_INDEXED.min(*depth);
-            ensure(
-                *k <= most && *depth <= MAX_INDEXED,
-                node,
-                format_args!("at most {most} elements of rows of at most {MAX_INDEXED}"),
-                format_args!("{k} of {depth}"),
-            )?;
-            if !selection.indices {
-                return verify_same_grid(node, input, output);
-            }
-            let grid = output.grid;
-            ensure(
-                grid.scale == 1.0 && grid.max == i32::from(i16::MAX),
-                node,
-                "places on a grid of scale 1 that holds them all",
-                format_args!("{grid:?}"),
-            )
+            verify_top_k(node, *selection, [*rows, *depth, *k], input, output)
         }
         IntOp::Constant { data } => {
             ensure(
@@ -563,7 +542,7 @@ fn verify_pool(
     verify_same_grid(node, input, output)
 }
 
-fn verify_same_grid(
+pub(super) fn verify_same_grid(
     node: &IntNode,
     input: &IntTensor,
     output: &IntTensor,

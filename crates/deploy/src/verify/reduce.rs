@@ -1,12 +1,15 @@
-//! Invariants of reductions.
+//! Invariants of reductions and selections.
 
 use burn_ptq_kernels::multiplier::{MAX_EXPONENT, Multiplier};
-use burn_ptq_kernels::params::Reduction;
+use burn_ptq_kernels::params::{Reduction, Selection};
 
-use super::ops::{magnitude, verify_length, verify_scaled};
+use super::ops::{magnitude, verify_length, verify_same_grid, verify_scaled};
 use super::violation::{Violation, ensure};
 use super::weighted::verify_sums;
 use crate::program::{IntNode, IntTensor};
+
+/// Rows of which places are told are at most as long as 16 bits can count.
+pub(super) const MAX_INDEXED: usize = 1 << 15;
 
 /// Sums of squares stay below this, so that their roots with 8 fraction bits have 30 bits.
 const MAX_SQUARES: i64 = 1 << 44;
@@ -58,4 +61,33 @@ pub(super) fn verify_reduce(
             fits(((squares as f64).sqrt() as i64 + 1) << 8)
         }
     }
+}
+
+/// Checks a selection of `k` of the `depth` elements of each of `rows` rows.
+pub(super) fn verify_top_k(
+    node: &IntNode,
+    selection: Selection,
+    [rows, depth, k]: [usize; 3],
+    input: &IntTensor,
+    output: &IntTensor,
+) -> Result<(), Violation> {
+    verify_length(node, "input", input, &[rows, depth])?;
+    verify_length(node, "output", output, &[rows, k])?;
+    let most = MAX_INDEXED.min(depth);
+    ensure(
+        k <= most && depth <= MAX_INDEXED,
+        node,
+        format_args!("at most {most} elements of rows of at most {MAX_INDEXED}"),
+        format_args!("{k} of {depth}"),
+    )?;
+    if !selection.indices {
+        return verify_same_grid(node, input, output);
+    }
+    let grid = output.grid;
+    ensure(
+        grid.scale == 1.0 && grid.max == i32::from(i16::MAX),
+        node,
+        "places on a grid of scale 1 that holds them all",
+        format_args!("{grid:?}"),
+    )
 }
