@@ -51,7 +51,7 @@ static inline int32_t bptq_divide_by_power_of_two(int32_t x, int32_t exponent)
 }
 
 /* Saturates to 32 bits. */
-static inline int32_t bptq_saturated(int64_t x)
+static inline int32_t bptq_saturated_wide(int64_t x)
 {
     return x > INT32_MAX ? INT32_MAX : x < INT32_MIN ? INT32_MIN : (int32_t)x;
 }
@@ -67,9 +67,9 @@ static inline int32_t bptq_reciprocal_of_one_plus(int32_t x)
                 bptq_high_product(half_denominator, constant_minus_32_over_17);
     for (int32_t i = 0; i < 3; i++) {
         const int32_t error = one - bptq_high_product(half_denominator, y);
-        y += bptq_saturated((int64_t)bptq_high_product(y, error) * 4);
+        y += bptq_saturated_wide((int64_t)bptq_high_product(y, error) * 4);
     }
-    return bptq_saturated((int64_t)y * 2);
+    return bptq_saturated_wide((int64_t)y * 2);
 }
 
 /* x * multiplier with double rounding. */
