@@ -77,7 +77,9 @@ pub(super) fn links(graph: &Graph, commutes: &dyn Fn(&Node) -> bool) -> Vec<Link
 /// `s > 0`; `accepts` judges its clamps.
 pub(super) fn scales(node: &Node, accepts: impl Fn(Clamp) -> bool) -> bool {
     let op = match &node.op {
-        Op::Unary(unary) => matches!(unary.function, UnaryFunction::LeakyRelu { .. }),
+        Op::Unary(unary) => {
+            matches!(unary.function, UnaryFunction::LeakyRelu { .. } | UnaryFunction::Abs)
+        }
         Op::Clip(clip) => accepts(clip.bounds),
         Op::Pad(pad) => pad.value == 0.0,
         Op::Conv2d(_)

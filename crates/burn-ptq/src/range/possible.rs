@@ -61,9 +61,10 @@ pub(crate) fn possible(node: &Node, inputs: &[Range]) -> Range {
         Op::Lookup(op) => hull(op.table.data.iter().map(|&x| f64::from(x))),
         Op::TopK(op) if op.indices => (0.0, f64::from(i16::MAX)),
         Op::Unary(op) => {
-            // Monotone except for HardSwish, whose minimum is at -1.5.
-            let ends = [low, -1.5_f64.clamp(low, high), high];
-            hull(ends.into_iter().map(|x| f64::from(op.function.apply(x as f32))))
+            // Few are not monotone, and those bend slowly; the minimum of HardSwish is at -1.5.
+            let steps = (0..=64).map(|i| low + (high - low) * f64::from(i) / 64.0);
+            let ends = steps.chain([-1.5_f64.clamp(low, high), high]);
+            hull(ends.map(|x| f64::from(op.function.apply(x as f32))))
         }
         Op::Clip(op) => bounded(op.bounds, low, high),
         Op::Dilate(_) => (low.min(0.0), high.max(0.0)),

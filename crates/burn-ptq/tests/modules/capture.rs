@@ -286,17 +286,16 @@ fn transposed_convolutions_keep_their_options() {
 fn unsupported_operations_are_listed_all_at_once_with_their_place() {
     let net = Net::new(&Device::flex());
     let forward = |net: &Net, x: Tensor<4>| {
-        let x = burn::tensor::activation::gelu(net.stem.forward(x));
-        let x = net.blocks[0].forward(x).sin();
-        x.abs()
+        let x = net.stem.forward(x).tan();
+        let x = net.blocks[0].forward(x).sinh();
+        x.cosh()
     };
     let error = capture(&net, Tensor::zeros([1, 2, 8, 8], &Device::flex()), forward).unwrap_err();
     let text = error.to_string();
     for part in [
-        "Gelu",
-        "after stem.norm",
-        "sin after blocks.0.norm",
-        "abs after blocks.0.norm",
+        "tan after stem.norm",
+        "sinh after blocks.0.norm",
+        "cosh after blocks.0.norm",
         "module 'Net': 3 operations cannot be imported",
     ] {
         assert!(text.contains(part), "{part} is not in:\n{text}");

@@ -422,6 +422,28 @@ def activations():
         case(f"tanh_{opset}", node("Tanh", "x"), shape, opset=opset)
         case(f"leaky_relu_{opset}", node("LeakyRelu", "x", alpha=0.2), shape, opset=opset)
         case(f"hard_sigmoid_{opset}", node("HardSigmoid", "x"), shape, opset=opset)
+    for op in ("Abs", "Sin", "Cos", "Erf", "Softplus", "Softsign", "Sign", "Floor", "Ceil", "Exp"):
+        case(f"{op.lower()}_function", node(op, "x"), shape)
+    for op in ("Sqrt", "Log", "Reciprocal"):
+        case(f"{op.lower()}_function", node(op, "x"), shape, low=0.1, high=4.0)
+    case("round_function", node("Round", "x"), shape)
+    case("mish_function", node("Mish", "x"), shape, opset=18)
+    for form in ("none", "tanh"):
+        case(f"gelu_{form}", node("Gelu", "x", approximate=form), shape, opset=20)
+    case("gelu_default", node("Gelu", "x"), shape, opset=20)
+    for op in ("Elu", "Celu", "ThresholdedRelu"):
+        case(f"{op.lower()}_default", node(op, "x"), shape)
+        case(f"{op.lower()}_attributes", node(op, "x", alpha=0.7), shape)
+    case("selu_default", node("Selu", "x"), shape)
+    case("selu_attributes", node("Selu", "x", alpha=1.3, gamma=0.8), shape)
+    for exponent in (0.5, 2.0, 3.0, -1.0):
+        case(f"pow_{exponent}".replace("-", "m"), node("Pow", ["x", "e"]), shape,
+             {"e": scalar(exponent)}, low=0.2, high=3.0)
+    case("pow_square_of_negative", node("Pow", ["x", "e"]), shape, {"e": scalar(2.0)})
+    case("gelu_in_pieces",
+         [node("Div", ["x", "r"], "d"), node("Erf", "d", "e"), node("Add", ["e", "one"], "a"),
+          node("Mul", ["x", "a"], "m"), node("Mul", ["m", "half"])], shape,
+         {"r": scalar(2 ** 0.5), "one": scalar(1), "half": scalar(0.5)})
     case("leaky_relu_default", node("LeakyRelu", "x"), shape)
     case("leaky_relu_steep", node("LeakyRelu", "x", alpha=1.5), shape)
     case("leaky_relu_negative", node("LeakyRelu", "x", alpha=-0.5), shape)

@@ -75,9 +75,20 @@ operations! {
     Repeat, "Tensor::repeat_dim, repeat", "Tile", "not along the batch";
     Interpolate, "module::interpolate, nn::interpolate", "Resize",
         "to the nearest element or bilinear";
-    Exp, "Tensor::exp", "Exp", "of parameters and constants";
-    Sqrt, "Tensor::sqrt", "Sqrt", "of parameters and constants";
-    Recip, "Tensor::recip", "Reciprocal", "of parameters and constants";
+    Exp, "Tensor::exp", "Exp", "any";
+    Log, "Tensor::log", "Log", "any";
+    Abs, "Tensor::abs", "Abs", "any";
+    Erf, "Tensor::erf", "Erf", "any";
+    Sin, "Tensor::sin", "Sin", "any";
+    Cos, "Tensor::cos", "Cos", "any";
+    Sign, "Tensor::sign", "Sign", "any";
+    Floor, "Tensor::floor", "Floor", "any";
+    Ceil, "Tensor::ceil", "Ceil", "any";
+    Round, "Tensor::round", "Round", "any";
+    Power, "Tensor::powf_scalar", "Pow", "any";
+    Gelu, "nn::Gelu, activation::gelu", "Gelu", "any";
+    Sqrt, "Tensor::sqrt", "Sqrt", "any";
+    Recip, "Tensor::recip", "Reciprocal", "any";
     Expand, "Tensor::expand", "Expand", "not along the batch";
 }
 

@@ -72,6 +72,17 @@ pub(super) fn translation(operation: &OperationIr) -> Option<Translation<'_>> {
             Float::Tanh(o) => Some(simple(Operation::Tanh, [Tensor(&o.input)], &o.out)),
             Float::Exp(o) => Some(simple(Operation::Exp, [Tensor(&o.input)], &o.out)),
             Float::Sqrt(o) => Some(simple(Operation::Sqrt, [Tensor(&o.input)], &o.out)),
+            Float::Log(o) => Some(simple(Operation::Log, [Tensor(&o.input)], &o.out)),
+            Float::Erf(o) => Some(simple(Operation::Erf, [Tensor(&o.input)], &o.out)),
+            Float::Sin(o) => Some(simple(Operation::Sin, [Tensor(&o.input)], &o.out)),
+            Float::Cos(o) => Some(simple(Operation::Cos, [Tensor(&o.input)], &o.out)),
+            Float::Floor(o) => Some(simple(Operation::Floor, [Tensor(&o.input)], &o.out)),
+            Float::Ceil(o) => Some(simple(Operation::Ceil, [Tensor(&o.input)], &o.out)),
+            Float::Round(o) => Some(simple(Operation::Round, [Tensor(&o.input)], &o.out)),
+            Float::PowfScalar(o) => {
+                let inputs = [Tensor(&o.lhs), Scalar(number(o.rhs))];
+                Some(simple(Operation::Power, inputs, &o.out))
+            }
             Float::Recip(o) => Some(simple(Operation::Recip, [Tensor(&o.input)], &o.out)),
             _ => None,
         },
@@ -141,6 +152,8 @@ fn numeric(operation: &Numeric) -> Option<Translation<'_>> {
         Numeric::DivScalar(o) => {
             simple(Operation::Div, [Tensor(&o.lhs), Scalar(number(o.rhs))], &o.out)
         }
+        Numeric::Abs(o) => simple(Operation::Abs, [Tensor(&o.input)], &o.out),
+        Numeric::Sign(o) => simple(Operation::Sign, [Tensor(&o.input)], &o.out),
         Numeric::Neg(o) => simple(Operation::Neg, [Tensor(&o.input)], &o.out),
         Numeric::Clamp(o) => bounds(&o.tensor, number(o.min), number(o.max), &o.out),
         Numeric::ClampMin(o) => bounds(&o.lhs, number(o.rhs), f32::MAX.into(), &o.out),
@@ -188,6 +201,7 @@ fn activation(operation: &Activation) -> Option<Translation<'_>> {
         Activation::LeakyRelu(o) => {
             with(Operation::LeakyRelu, [Tensor(&o.lhs)], [float("alpha", number(o.rhs))], &o.out)
         }
+        Activation::Gelu(o) => simple(Operation::Gelu, [Tensor(&o.input)], &o.out),
         Activation::Sigmoid(o) => simple(Operation::Sigmoid, [Tensor(&o.input)], &o.out),
         Activation::HardSigmoid(o) => {
             let slope = [float("alpha", number(o.alpha)), float("beta", number(o.beta))];

@@ -93,6 +93,71 @@ pub(super) fn hard_sigmoid(importer: &mut Importer, site: &Site) -> Result<Value
     unary(importer, site, UnaryFunction::HardSigmoid { alpha, beta })
 }
 
+/// A function without attributes.
+macro_rules! plain {
+    ($($name:ident => $function:ident),* $(,)?) => {
+        $(pub(super) fn $name(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+            unary(importer, site, UnaryFunction::$function)
+        })*
+    };
+}
+
+plain! {
+    abs => Abs, exp => Exp, log => Log, sqrt => Sqrt, reciprocal => Reciprocal, sin => Sin, cos => Cos,
+    sign => Sign, floor => Floor, ceil => Ceil, round => Round, erf => Erf, softplus => Softplus,
+    softsign => Softsign, mish => Mish,
+}
+
+pub(super) fn gelu(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    let tanh = match site.attributes.string("approximate", "none")? {
+        "none" => false,
+        "tanh" => true,
+        other => {
+            let problem = format!("attribute 'approximate': expected none or tanh, found {other}");
+            return Err(Refusal::invalid(problem));
+        }
+    };
+    unary(importer, site, UnaryFunction::Gelu { tanh })
+}
+
+pub(super) fn swish(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    let alpha = finite(site, "alpha", 1.0)?;
+    unary(importer, site, UnaryFunction::Swish { alpha })
+}
+
+pub(super) fn elu(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    let alpha = finite(site, "alpha", 1.0)?;
+    unary(importer, site, UnaryFunction::Elu { alpha, scale: 1.0, width: 1.0 })
+}
+
+pub(super) fn selu(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    let alpha = finite(site, "alpha", 1.673_263_2)?;
+    let scale = finite(site, "gamma", 1.050_701)?;
+    unary(importer, site, UnaryFunction::Elu { alpha, scale, width: 1.0 })
+}
+
+pub(super) fn celu(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    let alpha = finite(site, "alpha", 1.0)?;
+    if alpha == 0.0 {
+        return Err(Refusal::invalid("attribute 'alpha' is 0, by which it divides"));
+    }
+    unary(importer, site, UnaryFunction::Elu { alpha, scale: 1.0, width: alpha })
+}
+
+pub(super) fn thresholded_relu(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    let alpha = finite(site, "alpha", 1.0)?;
+    unary(importer, site, UnaryFunction::ThresholdedRelu { alpha })
+}
+
+pub(super) fn pow(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    let exponent = site.constant(1, "exponent")?.to_scalar()?;
+    if !exponent.is_finite() {
+        let problem = format!("expected a finite exponent, found {exponent}");
+        return Err(Refusal::new(problem, "train or export the model again"));
+    }
+    unary(importer, site, UnaryFunction::Pow { exponent })
+}
+
 /// A float attribute that must be a number.
 pub(super) fn finite(site: &Site, name: &str, default: f32) -> Result<f32, Refusal> {
     let value = site.attributes.float(name, default)?;
