@@ -440,7 +440,7 @@ def activations():
         case(f"pow_{exponent}".replace("-", "m"), node("Pow", ["x", "e"]), shape,
              {"e": scalar(exponent)}, low=0.2, high=3.0)
     case("pow_square_of_negative", node("Pow", ["x", "e"]), shape, {"e": scalar(2.0)})
-    case("gelu_in_pieces",
+    case("gelu_by_erf",
          [node("Div", ["x", "r"], "d"), node("Erf", "d", "e"), node("Add", ["e", "one"], "a"),
           node("Mul", ["x", "a"], "m"), node("Mul", ["m", "half"])], shape,
          {"r": scalar(2 ** 0.5), "one": scalar(1), "half": scalar(0.5)})
