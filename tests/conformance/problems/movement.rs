@@ -111,9 +111,9 @@ fn enlarged(draw: &mut Draw, input: [usize; 3]) -> Walk {
 /// Axes of extent 1, repeated.
 fn broadcast(draw: &mut Draw, shape: [usize; 3]) -> Walk {
     let mut input = shape;
-    for axis in 0..3 {
+    for extent in &mut input {
         if draw.chance(50) {
-            input[axis] = 1;
+            *extent = 1;
         }
     }
     let strides = strides(input);

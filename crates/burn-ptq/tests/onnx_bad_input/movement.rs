@@ -6,6 +6,9 @@ use onnx_ir::{AttributeProto, NodeProto, TensorProto};
 use crate::build::{bytes, float, int, ints, list, model, node};
 use crate::{ALLOCATOR, assert_says, refusal};
 
+/// The constant inputs of a node.
+type Integers<'a> = &'a [&'a [i64]];
+
 /// The message for one node that reads `x`, samples of `[3, 8, 8]`, and lists of integers.
 fn refused(op: &str, lists: &[&[i64]], attributes: Vec<AttributeProto>) -> String {
     let (nodes, tensors) = with_lists(op, lists, attributes);
@@ -29,7 +32,7 @@ fn with_lists(
 fn movements_that_leave_no_elements_or_mix_samples_are_refused() {
     let along = |axis: usize| vec![int("axis", axis as i64)];
     let block = |block: i64| vec![int("blocksize", block)];
-    let cases: &[(&str, &[&[i64]], Vec<AttributeProto>, &str)] = &[
+    let cases: &[(&str, Integers, Vec<AttributeProto>, &str)] = &[
         ("Slice", &[&[4], &[4], &[2]], vec![], "samples of [3, 0, 8], without an element"),
         ("Slice", &[&[0], &[2], &[0]], vec![], "slices the batch axis"),
         ("Slice", &[&[0, 0], &[2, 2], &[2, 2]], vec![], "names an axis twice"),
@@ -68,7 +71,7 @@ fn movements_do_not_cost_more_than_values_may_have() {
         type_: onnx_ir::AttributeType::STRING.into(),
         ..float("mode", 0.0)
     };
-    let cases: &[(&str, &[&[i64]], Vec<AttributeProto>)] = &[
+    let cases: &[(&str, Integers, Vec<AttributeProto>)] = &[
         ("Tile", &[&[1, 1 << 20, 1 << 20, 1 << 20]], vec![]),
         ("Tile", &[&[1, huge, huge, huge]], vec![]),
         ("Pad", &[&[0, 0, 0, 0, 0, huge, huge, huge]], vec![]),

@@ -322,7 +322,7 @@ fn spread(
 ) -> Result<Vec<(PathBuf, Location)>, DataError> {
     let location = Location::of(path);
     let known = || inputs.iter().map(described).collect::<Vec<_>>().join(", ");
-    let each = format!("give NAME=PATH for each, or an .npz file with one array of each name");
+    let each = "give NAME=PATH for each, or an .npz file with one array of each name";
     match location.form()? {
         Form::Npz if location.name.is_none() => {
             let names = npz::names(path)?;

@@ -150,7 +150,7 @@ mod tests {
                     expected[y as usize * output[1] + x_place as usize] = x as f32;
                 }
             }
-            assert_eq!(to_vec(op.forward(&[input.clone()], &[])), expected, "{op:?}");
+            assert_eq!(to_vec(op.forward(std::slice::from_ref(&input), &[])), expected, "{op:?}");
         }
     }
 

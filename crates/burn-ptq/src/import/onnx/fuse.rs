@@ -271,10 +271,10 @@ impl<'a> Pieces<'a> {
             if let Some((of, axes, epsilon)) = self.mean_of_squares(inner) {
                 let found = |op, x, axes| Found { op, x, axes, epsilon, scale: "", shift: "" };
                 match (self.centered(deviation), self.centered(of)) {
-                    (Some((x, mean)), Some(other)) if (x, &mean) == (other.0, &other.1) => {
-                        if mean == axes {
-                            return usable(found("LayerNormalization", x, axes));
-                        }
+                    (Some((x, mean)), Some(other))
+                        if (x, &mean) == (other.0, &other.1) && mean == axes =>
+                    {
+                        return usable(found("LayerNormalization", x, axes));
                     }
                     _ => {}
                 }

@@ -38,11 +38,10 @@ pub(super) fn broadcast(
     for (index, counted) in values.iter().enumerate() {
         let rank = rank_of(index);
         match (&site.inputs[index], counted) {
-            (_, Some(counted)) if counted.layout.batch != Batch::Absent => {
-                if !same(counted) {
-                    return Err(Fault::Mixes(meets));
-                }
+            (_, Some(counted)) if counted.layout.batch != Batch::Absent && !same(counted) => {
+                return Err(Fault::Mixes(meets));
             }
+            (_, Some(counted)) if counted.layout.batch != Batch::Absent => {}
             (Some(Binding::Value(id)), Some(counted)) if rank >= from_end => {
                 let axis = rank - from_end;
                 if counted.sample[axis] != 1 {
