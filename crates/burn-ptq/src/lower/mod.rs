@@ -449,7 +449,8 @@ impl Lowering<'_> {
         match b {
             _ if a == b => Broadcast::None,
             [1, 1, 1] => Broadcast::Scalar,
-            _ => Broadcast::Channels,
+            [channels, 1, 1] if channels == a[0] => Broadcast::Channels,
+            _ => Broadcast::Shapes { a: HWC.map(|axis| a[axis]), b: HWC.map(|axis| b[axis]) },
         }
     }
 

@@ -520,6 +520,19 @@ def arithmetic():
              {"c": rand(1, *shape)}, batch=1)
     case("class_token", [node("Concat", ["c", "x"], "t", axis=1), node("MatMul", ["t", "w"])], (8, 12),
          {"c": rand(1, 1, 12), "w": rand(12, 4)}, batch=1)
+    # Every axis of extent 1 is repeated, of either value.
+    for op in ("Add", "Mul", "Sub"):
+        case(f"{op.lower()}_map_to_all_channels",
+             [node("ReduceMean", "x", "m", axes=[1]), node(op, ["x", "m"])], (3, 4, 5), opset=13)
+        case(f"{op.lower()}_row_and_column",
+             [node("ReduceMean", "x", "r", axes=[2]), node("ReduceMean", "x", "c", axes=[3]),
+              node(op, ["r", "c"])], (3, 4, 5), opset=13)
+    case("add_constant_that_enlarges", node("Add", ["x", "c"]), (3, 1, 5), {"c": rand(3, 4, 1)})
+    for op in ("Sum", "Mean"):
+        case(f"{op.lower()}_of_one", [node(op, "x", "s"), node("Relu", "s")], (3, 4))
+        case(f"{op.lower()}_of_three", [node("Relu", "x", "r"), node("Sigmoid", "x", "s"),
+                                        node(op, ["x", "r", "s"])], (3, 4))
+        case(f"{op.lower()}_with_a_constant", node(op, ["x", "c"]), (3, 4), {"c": rand(3, 1)})
     case("neg", node("Neg", "x"), (3, 4))
     case("residual", [node("Conv", ["x", "w"], "c", pads=[1] * 4), node("Add", ["c", "x"], "a"),
                       node("Relu", "a")], (3, 4, 5), {"w": rand(3, 3, 3, 3)})

@@ -73,7 +73,67 @@ fn two_constants() -> Refusal {
     Refusal::invalid("expected a computed value among the inputs")
 }
 
-/// An element-wise operation that commutes; the graph wants the larger value first.
+/// The sum of any number of values and constants.
+pub(super) fn sum(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    let terms = terms(importer, site)?;
+    let (Some((&last, others)), Some(&first)) = (terms.split_last(), terms.first()) else {
+        return Err(Refusal::invalid("it has no inputs"));
+    };
+    let Some((_, between)) = others.split_first() else {
+        return Ok(last);
+    };
+    let first = add_all(importer, site, first, between)?;
+    push_pair(importer, site, ops::Add, first, last)
+}
+
+/// The mean of any number of values and constants: their sum, scaled.
+pub(super) fn mean(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    let terms = terms(importer, site)?;
+    let Some((&first, others)) = terms.split_first() else {
+        return Err(Refusal::invalid("it has no inputs"));
+    };
+    if others.is_empty() {
+        return Ok(first);
+    }
+    let sum = add_all(importer, site, first, others)?;
+    let op = uniform(importer, sum, (1.0 / terms.len() as f64) as f32, 0.0)?;
+    importer.push(site, op, &[sum])
+}
+
+/// Adds `others` to `first`, one after the other.
+fn add_all(
+    importer: &mut Importer,
+    site: &Site,
+    first: ValueId,
+    others: &[ValueId],
+) -> Result<ValueId, Refusal> {
+    let mut sum = first;
+    for (index, &other) in others.iter().enumerate() {
+        let pair = meeting(importer, sum, other)?;
+        sum = importer.push_part(site, &format!("sum{index}"), ops::Add, &pair)?;
+    }
+    Ok(sum)
+}
+
+/// The inputs as values, of which constants become some too.
+fn terms(importer: &mut Importer, site: &Site) -> Result<Vec<ValueId>, Refusal> {
+    let rank = site.inputs.iter().flatten().find_map(|binding| match binding {
+        Binding::Value(id) => Some(importer.shape(*id).len()),
+        _ => None,
+    });
+    let rank = rank.ok_or_else(two_constants)?;
+    let mut terms = Vec::with_capacity(site.inputs.len());
+    for binding in site.inputs.iter().flatten() {
+        terms.push(match binding {
+            Binding::Value(id) => *id,
+            Binding::Constant(constant) => importer.push_constant(site, constant, rank)?,
+            Binding::Unknown => return Err(two_constants()),
+        });
+    }
+    Ok(terms)
+}
+
+/// An element-wise operation that commutes.
 fn push_pair(
     importer: &mut Importer,
     site: &Site,
@@ -81,6 +141,12 @@ fn push_pair(
     a: ValueId,
     b: ValueId,
 ) -> Result<ValueId, Refusal> {
+    let pair = meeting(importer, a, b)?;
+    importer.push(site, op, &pair)
+}
+
+/// The inputs of an element-wise operation that commutes; the graph wants the larger value first.
+fn meeting(importer: &Importer, a: ValueId, b: ValueId) -> Result<[ValueId; 2], Refusal> {
     let (first, second) = (importer.shape(a), importer.shape(b));
     if first.len() != second.len() {
         return Err(Refusal::new(
@@ -92,8 +158,7 @@ fn push_pair(
         ));
     }
     let len = |id| importer.graph.value(id).len();
-    let pair = if len(a) >= len(b) { [a, b] } else { [b, a] };
-    importer.push(site, op, &pair)
+    Ok(if len(a) >= len(b) { [a, b] } else { [b, a] })
 }
 
 /// One scale and shift for all channels of `input`.

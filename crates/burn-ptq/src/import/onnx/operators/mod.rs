@@ -68,9 +68,8 @@ pub(super) const OPERATORS: &[Operator] = &[
         "Add",
         14,
         arithmetic::add,
-        "two computed values of as many axes, the smaller one with one element a channel or \
-         one in all; or one value and a constant with one element, or one for each step along \
-         one axis",
+        "two computed values of as many axes, whose extents are equal or 1 on each; or one value \
+         and a constant of any shape",
     ),
     folded("And", 7),
     operator("ArgMax", 13, reduce::arg_max, "along any axis but the batch"),
@@ -183,6 +182,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     ),
     operator("Max", 13, activation::max, "of a computed value and a constant with one element"),
     operator("MaxPool", 22, pooling::max_pool, "over one or two axes; without indices"),
+    operator("Mean", 13, arithmetic::mean, "as Add, of any number"),
     operator("MeanVarianceNormalization", 13, normalization::mean_variance, "not over the batch"),
     operator("Min", 13, activation::min, "of a computed value and a constant with one element"),
     operator("Mish", 22, activation::mish, "any"),
@@ -249,7 +249,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator("Sqrt", 13, activation::sqrt, "any"),
     operator("Squeeze", 25, reshape::squeeze, "any; of a batch only where the file fixes it at 1"),
     operator("Sub", 14, arithmetic::sub, "as Add"),
-    folded("Sum", 13),
+    operator("Sum", 13, arithmetic::sum, "as Add, of any number"),
     operator("Swish", 24, activation::swish, "any"),
     operator("Tanh", 13, activation::tanh, "any"),
     operator("ThresholdedRelu", 22, activation::thresholded_relu, "any"),

@@ -42,7 +42,6 @@ const FAMILIES: &[(&str, &str)] = &[
          TransformerEncoder TransformerDecoder CrossAttention",
         "products of two computed values have no integer kernel: use layers with constant weights",
     ),
-    ("Sum Mean", "write it as a chain of Add, with a Mul by a constant for a mean"),
     (
         "SplitToSequence SliceAssign Select Unfold Flip ReverseSequence",
         "choose channels by a convolution with constant weights, or cut the input outside of the model",
