@@ -27,6 +27,7 @@ const NETS: &[&str] = &[
     "unet_resize",
     "detector",
     "dscnn_se",
+    "vit",
 ];
 
 /// Samples of calibration, and others that are judged.
@@ -175,6 +176,10 @@ fn networks_from_pytorch_keep_their_outputs_in_integers() {
             let model = FloatModel::new(Arc::new(graph.clone()), &Device::flex());
             let (calibration, judged) = (samples(&graph, 1), samples(&graph, 2));
             for (preset, floor) in FLOORS {
+                // Both files hold the same network: few bits are judged once.
+                if way == "legacy" && preset == "w4a8" {
+                    continue;
+                }
                 let quantizer = Quantizer::new(Recipe::preset(preset).unwrap());
                 let batches = calibration.chunks(16).map(Ok::<_, Infallible>);
                 let quantized =
@@ -185,7 +190,7 @@ fn networks_from_pytorch_keep_their_outputs_in_integers() {
                 if ratios.iter().any(|&ratio| ratio < floor) {
                     below.push(format!("{name} {way} {preset}: {} dB", shown.join(", ")));
                 }
-                if has_compiler && (way == "dynamo" || preset == "w8a8") {
+                if has_compiler {
                     self_test(&quantized, name);
                 }
                 if let Some(out) = &out {
