@@ -103,7 +103,7 @@ pub const fn parameter_bytes(op: &IntOp) -> usize {
         IntOp::Pad { .. } => 10,
         IntOp::Transpose { .. } => 6,
         IntOp::BatchMatMul { .. } => 20,
-        IntOp::Reduce { .. } => 9,
+        IntOp::Reduce { .. } => 10,
         IntOp::Normalize { .. } => 22,
         IntOp::TopK { .. } => 5,
         IntOp::Rearrange { .. } => 1 + 3 * MAX_AXES,
