@@ -4,13 +4,15 @@
 //! shows that the plan is right. It copies the inputs of an operation out before the operation
 //! writes, where generated C works truly in place.
 
+mod pieces;
+mod types;
+
 use std::ops::Range;
 use std::sync::Arc;
 
 use burn_ptq_kernels::fast;
 use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, PoolGeometry};
 use burn_ptq_kernels::grid::Grid;
-use burn_ptq_kernels::packing::PackedWeights;
 use burn_ptq_kernels::params::Requantize;
 use burn_ptq_kernels::reference::{self, Storage};
 use burn_ptq_kernels::stream::{Rows, Step};
@@ -21,7 +23,9 @@ use crate::movement::MoveAxis;
 use crate::op::{BinaryFunction, Broadcast, DType, IntOp, Weighted};
 use crate::place::rows::RowProgram;
 use crate::place::{Placed, Stream};
-use crate::program::{IntNode, IntTensor, TensorId};
+use crate::program::{IntNode, TensorId};
+
+use pieces::{Copied, Piece};
 
 /// Which kernels run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,50 +47,6 @@ pub struct InputSizeError {
     pub expected: usize,
     /// Bytes found.
     pub found: usize,
-}
-
-/// The part of a node's work that is done at once: all of it, or a row.
-struct Piece {
-    /// The bytes of each input.
-    inputs: Vec<Range<usize>>,
-    /// The bytes of the output.
-    output: Range<usize>,
-    /// What the window sees of the first input, if this is a row.
-    rows: Option<Rows>,
-}
-
-impl Piece {
-    fn conv(&self, whole: &ConvGeometry) -> ConvGeometry {
-        self.rows.map_or(*whole, |rows| whole.row(rows))
-    }
-
-    fn depthwise(&self, whole: &DepthwiseGeometry) -> DepthwiseGeometry {
-        self.rows.map_or(*whole, |rows| whole.row(rows))
-    }
-
-    fn pool(&self, whole: &PoolGeometry) -> PoolGeometry {
-        self.rows.map_or(*whole, |rows| whole.row(rows))
-    }
-}
-
-/// Bytes copied out of the arena, in 64-bit words, so that elements of every type are aligned.
-#[derive(Clone, Debug, Default)]
-struct Copied {
-    words: Vec<u64>,
-    bytes: usize,
-}
-
-impl Copied {
-    fn fill(&mut self, source: &[u8]) {
-        self.bytes = source.len();
-        self.words.resize(source.len().div_ceil(8), 0);
-        bytemuck::cast_slice_mut::<u64, u8>(&mut self.words)[..source.len()]
-            .copy_from_slice(source);
-    }
-
-    fn elements<S: Pod>(&self) -> &[S] {
-        &bytemuck::cast_slice(&self.words)[..self.bytes / size_of::<S>()]
-    }
 }
 
 /// A program, ready to run sample after sample.
@@ -243,37 +203,6 @@ impl<'p> Interpreter<'p> {
             (_, false, _) => self.execute_as::<i8>(index, piece),
             (_, true, _) => self.execute_as::<i16>(index, piece),
         }
-    }
-
-    fn lookup<T: Storage + Pod + Into<i32>>(
-        &mut self,
-        node: &IntNode,
-        piece: &Piece,
-        width: usize,
-        table: &[T],
-    ) {
-        let input = &self.program.tensors[node.inputs[0].0];
-        let output: &mut [T] =
-            bytemuck::cast_slice_mut(&mut arena_bytes(&mut self.arena)[piece.output.clone()]);
-        let (zero_point, ids) = (input.grid.zero_point, &self.inputs[0]);
-        match input.dtype {
-            DType::I16 => {
-                reference::lookup(width, table, zero_point, ids.elements::<i16>(), output)
-            }
-            DType::I8 | DType::I4 => {
-                reference::lookup(width, table, zero_point, ids.elements::<i8>(), output);
-            }
-        }
-    }
-
-    fn requantize<S: Storage + Pod, T: Storage + Pod>(&mut self, node: &IntNode, piece: &Piece) {
-        let IntOp::Requantize { multiplier, clamp } = node.op else { return };
-        let [from, to] = [node.inputs[0], node.output].map(|id| self.program.tensors[id.0].grid);
-        let zero_points = [from.zero_point, to.zero_point];
-        let output =
-            bytemuck::cast_slice_mut(&mut arena_bytes(&mut self.arena)[piece.output.clone()]);
-        let input = self.inputs[0].elements::<S>();
-        reference::requantize::<S, T>(multiplier, zero_points, clamp, input, output);
     }
 
     fn execute_as<S: Storage + Pod>(&mut self, index: usize, piece: &Piece) {
@@ -551,24 +480,6 @@ pub fn run_batch(program: &Placed, path: Path, inputs: &[u8]) -> Result<Vec<u8>,
         },
     )?;
     Ok(outputs)
-}
-
-/// The integers in the bytes of a tensor, or of some of its rows.
-pub fn tensor_integers<'a>(
-    tensor: &IntTensor,
-    bytes: &'a [u8],
-) -> Box<dyn Iterator<Item = i32> + 'a> {
-    match tensor.dtype {
-        DType::I8 => Box::new(bytes.iter().map(|&b| i32::from(b as i8))),
-        DType::I4 => {
-            let packed = PackedWeights { bytes, storage: 4 };
-            Box::new((0..2 * bytes.len()).map(move |i| packed.get(i)))
-        }
-        DType::I16 => {
-            let pairs = bytes.chunks_exact(2);
-            Box::new(pairs.map(|b| i32::from(i16::from_le_bytes([b[0], b[1]]))))
-        }
-    }
 }
 
 fn requantize_of(weighted: &Weighted, input: Grid, output: Grid) -> Requantize<'_> {

@@ -1,9 +1,10 @@
 //! What a program reads and writes, and what that means: raw samples, values of the source model,
 //! integers of the program.
 
-use super::interpreter::tensor_integers;
+use burn_ptq_kernels::packing::PackedWeights;
+
 use crate::op::DType;
-use crate::program::Program;
+use crate::program::{IntTensor, Program};
 
 /// Input bytes of the program for preprocessed samples of the source model, one after the other; a
 /// sample is the elements of all inputs, one input after the other.
@@ -63,4 +64,22 @@ pub fn preprocess(program: &Program, raw: &[f32]) -> Vec<f32> {
         }
     }
     preprocessed
+}
+
+/// The integers in the bytes of a tensor, or of some of its rows.
+pub fn tensor_integers<'a>(
+    tensor: &IntTensor,
+    bytes: &'a [u8],
+) -> Box<dyn Iterator<Item = i32> + 'a> {
+    match tensor.dtype {
+        DType::I8 => Box::new(bytes.iter().map(|&b| i32::from(b as i8))),
+        DType::I4 => {
+            let packed = PackedWeights { bytes, storage: 4 };
+            Box::new((0..2 * bytes.len()).map(move |i| packed.get(i)))
+        }
+        DType::I16 => {
+            let pairs = bytes.chunks_exact(2);
+            Box::new(pairs.map(|b| i32::from(i16::from_le_bytes([b[0], b[1]]))))
+        }
+    }
 }

@@ -3,5 +3,5 @@
 mod interpreter;
 mod io;
 
-pub use interpreter::{InputSizeError, Interpreter, Path, run_batch, tensor_integers};
-pub use io::{dequantize_outputs, preprocess, quantize_inputs};
+pub use interpreter::{InputSizeError, Interpreter, Path, run_batch};
+pub use io::{dequantize_outputs, preprocess, quantize_inputs, tensor_integers};

@@ -1,5 +1,7 @@
 //! Invariants of single operations: element types, geometry, grids and bounds.
 
+mod elementwise;
+
 use burn_ptq_kernels::geometry::PoolGeometry;
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::{AddParams, Clamp};
@@ -18,6 +20,8 @@ use crate::op::{BinaryFunction, Broadcast, DType, ElementTypes, IntOp};
 use crate::printable::name;
 use crate::program::{IntNode, IntTensor, Program};
 use crate::run::tensor_integers;
+
+use elementwise::{verify_add, verify_broadcast, verify_lookup, verify_table};
 
 /// Rows of a softmax are shorter than this: the sum of their exponentials, each at most 1, has 12
 /// integer bits.
@@ -316,35 +320,6 @@ pub(super) fn magnitude(tensor: &IntTensor) -> i64 {
     }
 }
 
-/// Checks a table of rows, and that ids of scale 1 choose among them.
-fn verify_lookup(
-    node: &IntNode,
-    width: usize,
-    elements: usize,
-    input: &IntTensor,
-    output: &IntTensor,
-) -> Result<(), Violation> {
-    ensure(
-        width > 0 && elements > 0 && elements.is_multiple_of(width),
-        node,
-        format_args!("whole rows of {width} elements"),
-        format_args!("{elements} elements"),
-    )?;
-    ensure(
-        elements / width <= MAX_INDEXED && elements <= MAX_ARENA_BYTES,
-        node,
-        format_args!("at most {MAX_INDEXED} rows"),
-        format_args!("{}", elements / width),
-    )?;
-    ensure(
-        input.grid.scale == 1.0,
-        node,
-        "ids on a grid of scale 1",
-        format_args!("scale {}", input.grid.scale),
-    )?;
-    verify_length(node, "output", output, &[input.len(), width])
-}
-
 fn verify_dtypes(program: &Program, node: &IntNode, output: &IntTensor) -> Result<(), Violation> {
     let types = node.op.element_types();
     if let ElementTypes::Nibbles(from, to) = types {
@@ -423,73 +398,6 @@ fn verify_rows(
         format_args!("rows of less than {MAX_SOFTMAX_DEPTH} elements"),
         format_args!("{depth}"),
     )
-}
-
-fn verify_broadcast(
-    node: &IntNode,
-    broadcast: Broadcast,
-    first: &IntTensor,
-    second: &IntTensor,
-    output: &IntTensor,
-) -> Result<(), Violation> {
-    let elements = match broadcast {
-        Broadcast::None => first.len(),
-        Broadcast::Channels => first.shape[2],
-        Broadcast::Scalar => 1,
-        Broadcast::Shapes { a, b } => {
-            let meet = a.iter().zip(&b).all(|(a, b)| a == b || *a == 1 || *b == 1);
-            ensure(
-                meet,
-                node,
-                "extents that are equal or 1 on each axis",
-                format_args!("{a:?} and {b:?}"),
-            )?;
-            let larger = [0, 1, 2].map(|axis| a[axis].max(b[axis]));
-            verify_length(node, "input", first, &a)?;
-            verify_length(node, "input", second, &b)?;
-            return verify_length(node, "output", output, &larger);
-        }
-    };
-    verify_length(node, "output", output, &[first.len()])?;
-    ensure(
-        second.len() == elements,
-        node,
-        format_args!("a second input of {elements} elements for broadcast {broadcast:?}"),
-        format_args!("`{}` of shape {:?}", name(&second.name), second.shape),
-    )
-}
-
-fn verify_add(
-    node: &IntNode,
-    params: &AddParams,
-    first: &IntTensor,
-    second: &IntTensor,
-    output: &IntTensor,
-) -> Result<(), Violation> {
-    let left_shift = match output.dtype {
-        DType::I8 | DType::I4 => 20,
-        DType::I16 => 15,
-    };
-    ensure(
-        params.left_shift == left_shift,
-        node,
-        format_args!("a left shift of {left_shift} for {:?}", output.dtype),
-        format_args!("{}", params.left_shift),
-    )?;
-    for multiplier in [params.a, params.b] {
-        verify_multiplier(node, multiplier)?;
-    }
-    let sum = [(params.a, first), (params.b, second)]
-        .into_iter()
-        .map(|(multiplier, tensor)| scaled_bound(multiplier, magnitude(tensor) << left_shift))
-        .sum::<Option<i64>>();
-    ensure(
-        sum.is_some(),
-        node,
-        "inputs whose rescaling fits 32 bits",
-        format_args!("multipliers {:?} and {:?}", params.a, params.b),
-    )?;
-    verify_rescaling(node, params.output, sum.unwrap_or(i64::MAX), output)
 }
 
 /// Checks a multiplier that is applied to values of at most `bound` and whose results get the
@@ -583,22 +491,4 @@ pub(super) fn verify_clamp(
         format_args!("output bounds within the grid's {} to {}", grid.min, grid.max),
         format_args!("{} to {}", clamp.min, clamp.max),
     )
-}
-
-fn verify_table(
-    node: &IntNode,
-    entries: usize,
-    values: impl ExactSizeIterator<Item = i32>,
-    output: &IntTensor,
-) -> Result<(), Violation> {
-    ensure(
-        values.len() == entries,
-        node,
-        format_args!("a table of {entries} entries"),
-        format_args!("{}", values.len()),
-    )?;
-    for value in values {
-        verify_clamp(node, Clamp { min: value, max: value }, output)?;
-    }
-    Ok(())
 }

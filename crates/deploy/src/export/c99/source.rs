@@ -1,8 +1,13 @@
 //! The network's source file: constants, one call for each node, and the interface.
 
+mod binary;
+mod weighted;
+
 use burn_ptq_kernels::geometry::{PoolGeometry, Window};
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::{AddParams, Clamp, Strides};
+
+use binary::sum_fields;
 
 use super::data::{array, c_type, int32, multiplier};
 use super::{ends, movement, rows};
@@ -355,141 +360,6 @@ impl Printer<'_> {
         }
     }
 
-    /// The constants of a layer in the form of the kernel that reads them.
-    fn layer(&self, name: &str, c_type: &str, weighted: &Weighted) -> Layer {
-        let kernels = self.kernels();
-        let bits = packed_bits(&self.node.op, weighted, kernels);
-        let kernel = |set: &str| format!("{}_w{bits}", c_type.replacen("bptq_", set, 1));
-        let (weights, kernel) = match kernels {
-            Kernels::Portable => {
-                (array("uint8_t", name, &weighted.weights.data), c_type.to_owned())
-            }
-            Kernels::Dsp => {
-                let words = pack_dsp(&self.node.op).into_iter().map(|w| format!("0x{w:08x}"));
-                (array("uint32_t", name, words), kernel("bptq_dsp_"))
-            }
-            Kernels::Mve => (array("uint8_t", name, pack_mve(&self.node.op)), kernel("bptq_mve_")),
-        };
-        let zero_point = self.input(0).grid.zero_point;
-        let mut layer = Layer {
-            weights,
-            bits,
-            kernel,
-            biases: biases(self.node, weighted, kernels, zero_point),
-            multipliers: weighted.multipliers.clone(),
-        };
-        if kernels == Kernels::Mve {
-            let channels = weighted.bias.len();
-            if let [only] = weighted.multipliers[..] {
-                layer.multipliers = vec![only; channels];
-            }
-            let none = Multiplier { quantized: 0, exponent: 0 };
-            layer.biases.resize(channels + MVE_PADDING, 0);
-            layer.multipliers.resize(channels + MVE_PADDING, none);
-        }
-        layer
-    }
-
-    fn weighted(&self, c_type: &str, fields: &[String], weighted: &Weighted) -> Printed {
-        let (weights, bias) = (self.name("weights"), self.name("bias"));
-        let multipliers = self.name("multipliers");
-        let layer = self.layer(&weights, c_type, weighted);
-        let nested = [
-            field("weights", &weights),
-            field("storage", layer.bits),
-            field("bias", &bias),
-            field("multipliers", &multipliers),
-            field("per_channel", u8::from(layer.multipliers.len() > 1)),
-            field("input_zero_point", self.input(0).grid.zero_point),
-            field("output_zero_point", self.output().grid.zero_point),
-            clamp_field(weighted.clamp),
-        ];
-        let fields = [fields, &[group("weighted", &nested)]].concat();
-        let constants = [
-            layer.weights,
-            array("int32_t", &bias, layer.biases.into_iter().map(int32)),
-            array("bptq_multiplier", &multipliers, layer.multipliers.into_iter().map(multiplier)),
-            self.parameters(c_type, &fields),
-        ];
-        let scratch = self.program.scratch(self.index);
-        let scratch = match scratch.bytes {
-            0 => "NULL".to_owned(),
-            _ => format!("arena.s8 + {}", scratch.offset),
-        };
-        let arguments = [self.op(), self.source(0), self.target(), scratch];
-        Printed { constants: constants.concat(), calls: self.call(&layer.kernel, &arguments) }
-    }
-
-    /// A function of two values; whether it takes strides even where nothing repeats.
-    fn elementwise(
-        &self,
-        (function, always_strided): (&str, bool),
-        fields: &[String],
-        broadcast: Broadcast,
-        clamp: Clamp,
-    ) -> Printed {
-        let (a, b, output) = (self.input(0), self.input(1), self.output());
-        let (b_length, strided) = match broadcast {
-            Broadcast::None => (self.length(), false),
-            Broadcast::Channels => (b.len(), false),
-            Broadcast::Scalar => (1, false),
-            Broadcast::Shapes { .. } => (b.len(), true),
-        };
-        let own = [
-            field("length", self.length()),
-            field("b_length", b_length),
-            field("a_zero_point", a.grid.zero_point),
-            field("b_zero_point", b.grid.zero_point),
-            field("output_zero_point", output.grid.zero_point),
-            clamp_field(clamp),
-        ];
-        let mut constants = self.parameters("bptq_elementwise", &[&own, fields].concat());
-        let mut arguments = vec![self.op(), self.source(0), self.source(1), self.target()];
-        if strided || always_strided {
-            constants.push_str(&self.strides(broadcast));
-            arguments.insert(1, format!("&{}", self.name("strides")));
-        }
-        let function = if strided && !always_strided {
-            format!("{function}_strided")
-        } else {
-            function.to_owned()
-        };
-        Printed { constants, calls: self.call(&function, &arguments) }
-    }
-
-    /// `static const bptq_strides {id}_strides = {...};`
-    fn strides(&self, broadcast: Broadcast) -> String {
-        let Strides { extents: output, a, b } =
-            broadcast.strides(self.length(), self.input(1).len());
-        let fields = [
-            field("extent", extents(output)),
-            field("a_step", extents(a)),
-            field("b_step", extents(b)),
-        ];
-        let lines: String = fields.iter().map(|field| format!("    {field}\n")).collect();
-        format!("static const bptq_strides {} = {{\n{lines}}};\n", self.name("strides"))
-    }
-
-    fn binary(&self, function: BinaryFunction, broadcast: Broadcast, clamp: Clamp) -> Printed {
-        let (name, fields) = match function {
-            BinaryFunction::Sub(params) => ("bptq_sub", sum_fields(params).to_vec()),
-            BinaryFunction::Div(factor) => ("bptq_div", vec![field("output", multiplier(factor))]),
-            BinaryFunction::Prelu(params) => {
-                let positive = field("a", multiplier(params.positive));
-                ("bptq_prelu", vec![positive, field("b", multiplier(params.negative))])
-            }
-            BinaryFunction::Minimum => return self.extremum("bptq_minimum", broadcast),
-            BinaryFunction::Maximum => return self.extremum("bptq_maximum", broadcast),
-        };
-        self.elementwise((name, true), &fields, broadcast, clamp)
-    }
-
-    fn extremum(&self, function: &str, broadcast: Broadcast) -> Printed {
-        let strides = format!("&{}", self.name("strides"));
-        let arguments = [strides, self.source(0), self.source(1), self.target()];
-        Printed { constants: self.strides(broadcast), calls: self.call(function, &arguments) }
-    }
-
     fn pool(&self, function: &str, geometry: &PoolGeometry, clamp: Clamp) -> Printed {
         let fields = [
             window_field(geometry.window, geometry.input, geometry.output),
@@ -573,15 +443,6 @@ fn group(name: &str, fields: &[String]) -> String {
     let lines: String =
         fields.iter().flat_map(|f| f.lines()).map(|line| format!("    {line}\n")).collect();
     format!(".{name} = {{\n{lines}}},")
-}
-
-fn sum_fields(params: AddParams) -> [String; 4] {
-    [
-        field("left_shift", params.left_shift),
-        field("a", multiplier(params.a)),
-        field("b", multiplier(params.b)),
-        field("output", multiplier(params.output)),
-    ]
 }
 
 pub(super) fn clamp_field(clamp: Clamp) -> String {
