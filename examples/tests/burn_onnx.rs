@@ -27,6 +27,8 @@ fn program(task: &Task, graph: Graph) -> (Program, Placement) {
     program.name = String::new();
     program.tensors.iter_mut().for_each(|tensor| tensor.name = String::new());
     program.nodes.iter_mut().for_each(|node| node.name = String::new());
+    program.inputs.iter_mut().for_each(|input| input.name = String::new());
+    program.outputs.iter_mut().for_each(|output| output.name = String::new());
     (program, placement)
 }
 
