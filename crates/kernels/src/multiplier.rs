@@ -146,6 +146,11 @@ pub fn high_product(a: i32, b: i32) -> i32 {
     ((i64::from(a) * i64::from(b) + (1 << 30)) >> 31) as i32
 }
 
+/// `x * 2^exponent`, saturated.
+pub(crate) fn saturating_shift(x: i32, exponent: u32) -> i32 {
+    (i64::from(x) << exponent).clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32
+}
+
 /// Divides by `2^exponent`, rounding half away from zero. `exponent` lies in `0..=31`.
 #[inline(always)]
 pub fn divide_by_power_of_two(x: i32, exponent: u32) -> i32 {

@@ -18,7 +18,7 @@
 
 use super::Storage;
 use crate::geometry::NormalizeGeometry;
-use crate::multiplier::{Multiplier, divide_by_power_of_two};
+use crate::multiplier::{Multiplier, divide_by_power_of_two, high_product, saturating_shift};
 use crate::params::{Clamp, NormalizeParams};
 
 /// Fraction bits of shifts.
@@ -141,14 +141,4 @@ pub fn inverse_root(x: u64) -> Multiplier {
         Ok(left) => Multiplier { quantized: quantized.wrapping_shl(left), exponent: 0 },
         Err(_) => Multiplier { quantized, exponent: -shift },
     }
-}
-
-/// `a * b / 2^31`, rounded half up.
-fn high_product(a: i32, b: i32) -> i32 {
-    ((i64::from(a) * i64::from(b) + (1 << 30)) >> 31) as i32
-}
-
-/// `x * 2^exponent`, saturated.
-fn saturating_shift(x: i32, exponent: u32) -> i32 {
-    (i64::from(x) << exponent).max(i64::from(i32::MIN)).min(i64::from(i32::MAX)) as i32
 }

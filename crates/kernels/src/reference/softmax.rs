@@ -2,7 +2,7 @@
 // Copyright (c) 2026 The burn-ptq authors
 //! Softmax in gemmlowp's fixed-point arithmetic.
 
-use crate::multiplier::{Multiplier, divide_by_power_of_two, high_product};
+use crate::multiplier::{Multiplier, divide_by_power_of_two, high_product, saturating_shift};
 use crate::rows::{rows, rows_mut};
 
 /// Bits left of the binary point of the exponential's argument.
@@ -105,9 +105,4 @@ pub(super) fn reciprocal_of_one_plus(x: i32) -> i32 {
         y = y.wrapping_add(saturating_shift(high_product(y, error), 2));
     }
     saturating_shift(y, 1)
-}
-
-/// `x * 2^exponent`, saturated.
-fn saturating_shift(x: i32, exponent: u32) -> i32 {
-    (i64::from(x) << exponent).clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32
 }
