@@ -103,7 +103,7 @@ pub mod warnings;
 
 pub use error::{CalibratedError, Error};
 pub use event::{Cancelled, Event, Progress};
-pub use import::{capture, onnx};
+pub use import::{capture, capture_named, onnx};
 pub use network::{Quantized, WriteBackError};
 pub use pipeline::{Calibrated, Quantizer};
 pub use recipe::Recipe;

@@ -103,6 +103,7 @@ pub(super) fn scales(node: &Node, accepts: impl Fn(Clamp) -> bool) -> bool {
         | Op::Dilate(_)
         | Op::ResizeLinear(_)
         | Op::Lookup(_)
+        | Op::Binary(_)
         | Op::Constant(_) => true,
     };
     op && node.clamp.is_none_or(accepts)

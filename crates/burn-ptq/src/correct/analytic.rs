@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::clipped_normal::clipped_normal;
 use super::statistics::ChannelStatistics;
 use super::{Correction, QuantizedGraph};
-use crate::graph::ops::{BatchNormStatistics, Pad};
+use crate::graph::ops::{Add, BatchNormStatistics, Binary, BinaryFunction, Pad};
 use crate::graph::{Array, Batch, Clamp, Graph, Node, Op, Parameters, ValueId, to_vec};
 use crate::quant::QuantizedWeights;
 
@@ -128,6 +128,9 @@ impl Expected {
                 let constant = Op::from(Pad { value: 0.0, ..pad.clone() });
                 Some(Self { mean: mean(&node.op), variance: variance(&constant) })
             }
+            Op::Binary(Binary { function: BinaryFunction::Sub }) => {
+                Some(Self { mean: mean(&node.op), variance: variance(&Add.into()) })
+            }
             Op::Clip(clip) => Some(inputs[0].clipped(clip.bounds)),
             Op::Constant(constant) => {
                 let mean = Parameters::new([&constant.array], device).values();
@@ -146,6 +149,7 @@ impl Expected {
             | Op::Reduce(_)
             | Op::Normalize(_)
             | Op::TopK(_)
+            | Op::Binary(_)
             | Op::Lookup(_) => None,
         }
     }

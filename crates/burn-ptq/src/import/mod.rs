@@ -4,6 +4,8 @@ mod capture;
 pub mod onnx;
 mod support;
 
-pub use capture::{CaptureError, SupportedOperation, capture, supported_operations};
+pub use capture::{
+    CaptureError, SupportedOperation, Tensors, capture, capture_named, supported_operations,
+};
 pub(crate) use capture::{Fingerprint, is_statistic};
 pub use support::supported_markdown;

@@ -118,7 +118,7 @@ impl Lowering<'_> {
     /// Whether elements meet those at the same place alone.
     fn runs_in_any_order(&self, node: &Node) -> bool {
         let unary = matches!(node.op, Op::Unary(_) | Op::Clip(_) | Op::Requantize(_));
-        let binary = matches!(node.op, Op::Add(_) | Op::Mul(_));
+        let binary = matches!(node.op, Op::Add(_) | Op::Mul(_) | Op::Binary(_));
         unary || (binary && self.broadcast(node) == Broadcast::None)
     }
 

@@ -6,6 +6,7 @@
 //! front of it. What only moves elements at the end of a network becomes part of the output's border
 //! (`ending`).
 
+mod binary;
 mod ending;
 mod groups;
 mod lookup;
@@ -19,13 +20,12 @@ mod window;
 use std::collections::HashSet;
 
 use burn_ptq_deploy::program::{
-    Border, Broadcast, DType, Input, IntNode, IntOp, IntTensor, Output, Program, Provenance,
-    TensorId,
+    Border, DType, Input, IntNode, IntOp, IntTensor, Output, Program, Provenance, TensorId,
 };
 use burn_ptq_deploy::verify::VerifyError;
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::multiplier::Multiplier;
-use burn_ptq_kernels::params::{AddParams, Clamp};
+use burn_ptq_kernels::params::Clamp;
 use burn_ptq_kernels::reference::{self as kernels};
 
 use crate::graph::ops::Lookup;
@@ -312,7 +312,7 @@ impl Lowering<'_> {
         let quantized = self.quantized;
         let weights = quantized.weights[index].as_ref();
         // Elementwise operations take constants in whatever order; others look at what there is.
-        if !matches!(node.op, Op::Add(_) | Op::Mul(_) | Op::Concat(_)) {
+        if !matches!(node.op, Op::Add(_) | Op::Mul(_) | Op::Binary(_) | Op::Concat(_)) {
             node.inputs.iter().for_each(|&input| self.constant(input, HWC));
         }
         match &node.op {
@@ -322,10 +322,7 @@ impl Lowering<'_> {
             Op::Linear(op) => self.linear(node, op, expect_weights(weights))?,
             Op::ChannelAffine(_) => self.channel_affine(node, expect_weights(weights))?,
             Op::Add(_) => {
-                let [a, b, out] = [node.inputs[0], node.inputs[1], node.output];
-                let scale = |v| self.grid(v).scale;
-                let params = AddParams::new(scale(a), scale(b), scale(out), self.is_wide(out))
-                    .ok_or_else(|| no_multiplier(node))?;
+                let params = self.add_params(node)?;
                 let (broadcast, clamp) = (self.broadcast(node), self.clamp(node));
                 self.pointwise(node, IntOp::Add { params, broadcast, clamp });
             }
@@ -335,6 +332,11 @@ impl Lowering<'_> {
                 let multiplier = self.rounding_as_needed(node, self.multiplier(node, real)?);
                 let (broadcast, clamp) = (self.broadcast(node), self.clamp(node));
                 self.pointwise(node, IntOp::Mul { multiplier, broadcast, clamp });
+            }
+            Op::Binary(op) => {
+                let function = self.binary_function(node, op.function)?;
+                let (broadcast, clamp) = (self.broadcast(node), self.clamp(node));
+                self.pointwise(node, IntOp::Binary { function, broadcast, clamp });
             }
             // Its first reader writes it.
             Op::Constant(_) => {}
@@ -443,16 +445,6 @@ impl Lowering<'_> {
             return Err(LowerError::Unsupported { node: node.name.clone(), problem });
         }
         Ok((dims.iter().product::<usize>() / depth, depth))
-    }
-
-    fn broadcast(&self, node: &Node) -> Broadcast {
-        let [a, b] = [0, 1].map(|i| self.graph.value(node.inputs[i]).dims());
-        match b {
-            _ if a == b => Broadcast::None,
-            [1, 1, 1] => Broadcast::Scalar,
-            [channels, 1, 1] if channels == a[0] => Broadcast::Channels,
-            _ => Broadcast::Shapes { a: HWC.map(|axis| a[axis]), b: HWC.map(|axis| b[axis]) },
-        }
     }
 
     fn requantize(&mut self, node: &Node, clamp: Clamp) -> Result<(), LowerError> {

@@ -7,6 +7,7 @@ mod fold_affine_after;
 mod fold_affine_before;
 mod fold_factor;
 mod fold_normalize;
+mod fuse_activation;
 mod fuse_clip;
 mod merge_affine;
 mod remove_dead;
@@ -28,6 +29,8 @@ pub struct Pass {
 
 /// The passes, in the order in which they run; the list is repeated until nothing changes.
 pub const PASSES: &[Pass] = &[
+    // First: others fold factors of the pieces into the layers around.
+    Pass { name: "fuse-activation", run: fuse_activation::run },
     Pass { name: "merge-affine", run: merge_affine::run },
     Pass { name: "fold-affine-after", run: fold_affine_after::run },
     Pass { name: "fold-affine-before", run: fold_affine_before::run },

@@ -6,8 +6,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::*;
 use crate::graph::ops::{
-    Add, AveragePool, ChannelAffine, Clip, Conv2d, Linear, MatMul, MaxPool, Normalize, NormalizeBy,
-    Permute, Reshape, Window,
+    Add, AveragePool, ChannelAffine, Clip, Conv2d, Linear, MatMul, MaxPool, Mul, Normalize,
+    NormalizeBy, Permute, Reshape, Unary, UnaryFunction, Window,
 };
 use crate::graph::{Array, Clamp, FloatModel, ValueId};
 
@@ -234,4 +234,94 @@ fn factors_around_a_product_become_part_of_it() {
     let (graph, names) = prepared(g);
     assert_eq!(names, ["Transpose", "MatMul"]);
     assert!(matches!(graph.nodes[1].op, Op::MatMul(MatMul { factor: 1.5, .. })));
+}
+
+/// `push` appends the pieces of a function of value 0 to a graph and gives its output.
+fn fused(push: impl FnOnce(&mut Graph) -> ValueId) -> (Vec<&'static str>, Graph) {
+    let mut g = Graph::new("g", "x", vec![3, 4, 5]);
+    let y = push(&mut g);
+    g.outputs = vec![y];
+    let (graph, names) = prepared(g);
+    (names, graph)
+}
+
+fn unary(g: &mut Graph, function: UnaryFunction, x: ValueId) -> ValueId {
+    g.push("unary", Unary { function }, &[x], "u").unwrap()
+}
+
+fn uniform(g: &mut Graph, scale: f32, shift: f32, x: ValueId) -> ValueId {
+    let op = ChannelAffine { scale: Array::full([3], scale), shift: Array::full([3], shift) };
+    g.push("affine", op, &[x], "a").unwrap()
+}
+
+#[test]
+fn activation_functions_in_pieces_become_one() {
+    let x = ValueId(0);
+    let root = std::f32::consts::FRAC_1_SQRT_2;
+    let (names, _) = fused(|g| {
+        let inner = uniform(g, root, 0.0, x);
+        let erf = unary(g, UnaryFunction::Erf, inner);
+        let gate = uniform(g, 1.0, 1.0, erf);
+        let product = g.push("mul", Mul, &[x, gate], "m").unwrap();
+        uniform(g, 0.5, 0.0, product)
+    });
+    assert_eq!(names, ["Gelu"]);
+    let (names, graph) = fused(|g| {
+        let half = uniform(g, 0.5, 0.0, x);
+        let cube = unary(g, UnaryFunction::Pow { exponent: 3.0 }, x);
+        let cube = uniform(g, 0.044715, 0.0, cube);
+        let sum = g.push("add", Add, &[x, cube], "s").unwrap();
+        let inner = uniform(g, 0.797_884_6, 0.0, sum);
+        let tanh = unary(g, UnaryFunction::Tanh, inner);
+        let gate = uniform(g, 1.0, 1.0, tanh);
+        g.push("mul", Mul, &[half, gate], "m").unwrap()
+    });
+    assert_eq!(names, ["Gelu"]);
+    let Op::Unary(op) = &graph.nodes[0].op else { unreachable!() };
+    assert_eq!(op.function, UnaryFunction::Gelu { tanh: true });
+    let (names, _) = fused(|g| {
+        let soft = unary(g, UnaryFunction::Softplus, x);
+        let gate = unary(g, UnaryFunction::Tanh, soft);
+        g.push("mul", Mul, &[gate, x], "m").unwrap()
+    });
+    assert_eq!(names, ["Mish"]);
+    for alpha in [1.0, 1.702] {
+        let (names, graph) = fused(|g| {
+            let inner = uniform(g, alpha, 0.0, x);
+            let gate = unary(g, UnaryFunction::Sigmoid, inner);
+            g.push("mul", Mul, &[x, gate], "m").unwrap()
+        });
+        assert_eq!(names, ["Swish"]);
+        let Op::Unary(Unary { function: UnaryFunction::Swish { alpha: found } }) =
+            graph.nodes[0].op
+        else {
+            unreachable!()
+        };
+        assert!((found - alpha).abs() < 1e-5, "{found}");
+    }
+    let (names, _) = fused(|g| {
+        let moved = uniform(g, 1.0, 3.0, x);
+        let bounds = Clamp { min: 0.0, max: 6.0 };
+        let clipped = g.push("clip", Clip { bounds }, &[moved], "c").unwrap();
+        let product = g.push("mul", Mul, &[x, clipped], "m").unwrap();
+        uniform(g, 1.0 / 6.0, 0.0, product)
+    });
+    assert_eq!(names, ["HardSwish"]);
+}
+
+#[test]
+fn products_that_are_no_known_function_stay() {
+    let x = ValueId(0);
+    let (names, _) = fused(|g| {
+        let gate = unary(g, UnaryFunction::Tanh, x);
+        g.push("mul", Mul, &[x, gate], "m").unwrap()
+    });
+    assert_eq!(names, ["Tanh", "Mul"]);
+    // The gate is another one for each channel.
+    let (names, _) = fused(|g| {
+        let inner = g.push("affine", affine(3, 5), &[x], "a").unwrap();
+        let gate = unary(g, UnaryFunction::Sigmoid, inner);
+        g.push("mul", Mul, &[x, gate], "m").unwrap()
+    });
+    assert_eq!(names.len(), 3);
 }

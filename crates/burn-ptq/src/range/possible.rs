@@ -4,7 +4,7 @@
 use burn_ptq_kernels::grid::Grid;
 
 use super::Range;
-use crate::graph::ops::ReduceFunction;
+use crate::graph::ops::{BinaryFunction, ReduceFunction};
 use crate::graph::{Clamp, Node, Op};
 
 /// Magnitudes below this count as zero: their steps would leave the normal 32-bit floats.
@@ -39,6 +39,7 @@ pub(crate) fn possible(node: &Node, inputs: &[Range]) -> Range {
                 .into_iter()
                 .flat_map(|a| [inputs[1].min, inputs[1].max].map(|b| a * f64::from(b))),
         ),
+        Op::Binary(op) => binary(op.function, (low, high), inputs[1]),
         Op::MatMul(op) => {
             let ends = [low, high]
                 .into_iter()
@@ -98,13 +99,20 @@ pub(crate) fn smallest_scale(node: &Node, inputs: &[Grid]) -> f64 {
     let largest = match &node.op {
         Op::Conv2d(_) | Op::Linear(_) | Op::ChannelAffine(_) => largest_result(node, reach(0)),
         Op::Add(_) => {
-            // Terms are rounded to fractions of the coarser input's step before they are added.
-            let fractions = if inputs[0].max > 127 { 1 << 13 } else { 1 << 18 };
-            let coarser = inputs[0].scale.max(inputs[1].scale);
-            smallest = f64::from(coarser) / f64::from(fractions);
+            smallest = smallest_term(inputs);
             reach(0) + reach(1)
         }
         Op::Mul(_) => reach(0) * reach(1),
+        Op::Binary(op) => match op.function {
+            BinaryFunction::Sub => {
+                smallest = smallest_term(inputs);
+                reach(0) + reach(1)
+            }
+            // The divisor is at least one step.
+            BinaryFunction::Div => reach(0) / f64::from(inputs[1].scale),
+            BinaryFunction::Prelu => reach(0) * reach(1).max(1.0),
+            BinaryFunction::Minimum | BinaryFunction::Maximum => 0.0,
+        },
         Op::MatMul(op) => reach(0) * reach(1) * op.inner as f64 * f64::from(op.factor),
         Op::Clip(_) | Op::Requantize(_) => reach(0),
         Op::Reduce(op) => {
@@ -139,6 +147,13 @@ pub(crate) fn smallest_scale(node: &Node, inputs: &[Grid]) -> f64 {
     smallest.max(largest / LARGEST_RESULT)
 }
 
+/// The smallest scale of a sum or difference: terms are rounded to fractions of the coarser input's
+/// step before they meet.
+fn smallest_term(inputs: &[Grid]) -> f64 {
+    let fractions = if inputs[0].max > 127 { 1 << 13 } else { 1 << 18 };
+    f64::from(inputs[0].scale.max(inputs[1].scale)) / f64::from(fractions)
+}
+
 /// The smallest scale of an input of `node`; 0 where any will do.
 pub(crate) fn smallest_input_scale(node: &Node) -> f64 {
     node.op.operator().class_axis().map_or(0.0, |_| SMALLEST_LOGIT_SCALE)
@@ -171,6 +186,26 @@ fn largest_result(node: &Node, reach: f64) -> f64 {
         f64::from(bias.abs()) + reach * row.iter().map(|&w| f64::from(w.abs())).sum::<f64>()
     });
     rows.fold(0.0, f64::max)
+}
+
+/// The interval of a function of two values; of quotients, that by the largest divisors there are:
+/// small ones have no bound.
+fn binary(function: BinaryFunction, (low, high): (f64, f64), second: Range) -> (f64, f64) {
+    let [min, max] = [f64::from(second.min), f64::from(second.max)];
+    match function {
+        BinaryFunction::Sub => (low - max, high - min),
+        BinaryFunction::Div => {
+            let divisor = min.abs().max(max.abs()).max(f64::from(SMALLEST_MAGNITUDE));
+            let largest = low.abs().max(high.abs()) / divisor;
+            (-largest, largest)
+        }
+        BinaryFunction::Minimum => (low.min(min), high.min(max)),
+        BinaryFunction::Maximum => (low.max(min), high.max(max)),
+        BinaryFunction::Prelu => {
+            let negative = low.min(0.0);
+            hull([low.max(0.0), high.max(0.0), negative * min, negative * max].into_iter())
+        }
+    }
 }
 
 fn bounded(bounds: Clamp, low: f64, high: f64) -> (f64, f64) {

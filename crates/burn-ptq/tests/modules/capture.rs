@@ -13,17 +13,18 @@ use burn::nn::pool::{
     AdaptiveAvgPool2dConfig, AvgPool1dConfig, AvgPool2dConfig, MaxPool1dConfig, MaxPool2dConfig,
 };
 use burn::nn::{
-    BiLstm, BiLstmConfig, DropoutConfig, GroupNormConfig, InstanceNormConfig, LayerNormConfig,
-    Linear, LinearConfig, Lstm, LstmConfig, PaddingConfig2d, RmsNormConfig,
+    BiLstm, BiLstmConfig, DropoutConfig, Embedding, EmbeddingConfig, GroupNormConfig,
+    InstanceNormConfig, LayerNormConfig, Linear, LinearConfig, Lstm, LstmConfig, PaddingConfig2d,
+    RmsNormConfig,
 };
 use burn::tensor::activation::{
-    hard_sigmoid, hard_swish, leaky_relu, log_softmax, relu, sigmoid, softmax,
+    hard_sigmoid, hard_swish, leaky_relu, log_softmax, prelu, relu, sigmoid, softmax,
 };
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions, PadMode};
 use burn::tensor::{Device, Distribution, Int, Tensor, TensorData, s};
-use burn_ptq::graph::{FloatModel, Graph, Op};
-use burn_ptq::import::{CaptureError, capture};
+use burn_ptq::graph::{FloatModel, Graph, Op, ValueId};
+use burn_ptq::import::{CaptureError, Tensors, capture, capture_named};
 use burn_ptq::prepare::prepare;
 
 use crate::net::{Draws, Net, host};
@@ -125,6 +126,17 @@ fn every_supported_operation_computes_what_burn_computes() {
         ("mul_scalar", |_, x| x * 0.3),
         ("div_scalar", |_, x| x / 3.0),
         ("sub", |_, x| sigmoid(x.clone()) - x),
+        ("div", |_, x| x.clone() / (relu(x) + 0.5)),
+        ("max_pair", |_, x| x.clone().max_pair(x.mean_dim(1))),
+        ("min_pair", |_, x| sigmoid(x.clone()).min_pair(x)),
+        ("prelu", |_, x| {
+            let slopes = Tensor::<1>::from_floats([0.1, -0.3, 0.7, 1.5], &x.device());
+            prelu(x, slopes)
+        }),
+        ("prelu of one slope", |_, x| {
+            let slope = Tensor::<1>::from_floats([0.25], &x.device());
+            prelu(x, slope)
+        }),
         ("cat", |_, x| Tensor::cat(vec![relu(x.clone()), x], 1)),
         ("pad", |_, x| x.pad((1, 2, 0, 3), 0.0)),
         ("reshape", |_, x| {
@@ -410,4 +422,52 @@ fn a_module_and_a_sample_on_different_devices_are_refused() {
     let sample = Tensor::zeros([1, 2, 8, 8], &Device::flex());
     let here = capture(&net, sample, Net::forward).unwrap();
     assert_eq!(format!("{:?}", moved.nodes), format!("{:?}", here.nodes));
+}
+
+#[test]
+fn several_inputs_and_outputs_keep_the_names_that_they_are_given() {
+    let device = Device::flex();
+    let net = Net::new(&device);
+    let image = || Draws::new(2).tensor([3, 2, 12, 10], [-2.0, 2.0], &device);
+    let gain = || Draws::new(3).tensor([3, 2, 1, 1], [0.5, 2.0], &device);
+    // An output of a layer's name, one twice, and an input.
+    let forward = |net: &Net, (image, gain): (Tensor<4>, Tensor<4>)| {
+        let scores = net.forward(image * gain.clone());
+        (scores.clone(), gain, scores)
+    };
+    let outputs = ["stem.conv", "gain again", "scores"];
+    let graph =
+        capture_named(&net, (image(), gain()), &["image", "gain"], &outputs, forward).unwrap();
+    let names = |ids: &[ValueId]| -> Vec<String> {
+        ids.iter().map(|&id| graph.value(id).name.clone()).collect()
+    };
+    assert_eq!(names(&graph.inputs), ["image", "gain"]);
+    assert_eq!(names(&graph.outputs), outputs);
+    assert!(graph.nodes.iter().any(|node| node.name == "stem.conv"));
+    let expected = forward(&net, (image(), gain()));
+    let model = FloatModel::new(Arc::new(prepare(graph).unwrap()), &device);
+    let found = model.forward_all(vec![image(), gain()]);
+    assert_close(&host(found[0].clone()), &host(expected.0), "scores");
+    assert_close(&host(found[1].clone()), &host(expected.1), "gain");
+    assert_close(&host(found[2].clone()), &host(expected.2), "scores again");
+
+    for names in [&["image"][..], &["image", "image"], &["image", ""]] {
+        let error = capture_named(&net, (image(), gain()), names, &outputs, forward).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("names of inputs, expected 2, each another one"), "{text}");
+    }
+}
+
+#[test]
+fn an_embedding_reads_ids() {
+    let device = Device::flex();
+    let words: Embedding = EmbeddingConfig::new(10, 4).init(&device);
+    let ids = || Tensor::<2, Int>::from_ints([[3, 9, 0], [1, 1, 7]], &device);
+    let forward = |words: &Embedding, ids: Tensor<2, Int>| words.forward(ids).mean_dim(1);
+    let graph = capture_named(&words, ids(), &["ids"], &["mean"], forward).unwrap();
+    assert!(graph.nodes.iter().any(|node| matches!(node.op, Op::Lookup(_))));
+    let expected = host(forward(&words, ids()));
+    let samples = ids().into_batch();
+    let inputs = samples.into_tensors(&graph, &device).remove(0);
+    assert_close(&run(&graph, inputs), &expected, "mean");
 }

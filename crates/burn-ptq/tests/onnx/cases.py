@@ -499,9 +499,9 @@ def arithmetic():
         for name, shape in constants.items():
             value = rand(*shape, low=0.5, high=2.0)
             case(f"{op.lower()}_constant_{name}", node(op, ["x", "c"]), (3, 4, 5), {"c": value})
-            if op != "Div":
-                case(f"{op.lower()}_constant_{name}_first", node(op, ["c", "x"]), (3, 4, 5),
-                     {"c": value})
+            low = 0.5 if op == "Div" else -2.0
+            case(f"{op.lower()}_constant_{name}_first", node(op, ["c", "x"]), (3, 4, 5),
+                 {"c": value}, low=low)
         case(f"{op.lower()}_constant_flat", node(op, ["x", "c"]), (5,),
              {"c": rand(5, low=0.5, high=2.0)})
         case(f"{op.lower()}_constant_uniform", node(op, ["x", "c"]), (3, 4, 5),
@@ -511,8 +511,9 @@ def arithmetic():
         case(f"{op.lower()}_constant_whole", node(op, ["x", "c"]), (3, 4, 5), {"c": value})
         case(f"{op.lower()}_constant_whole_without_batch", node(op, ["x", "c"]), (3, 4, 5),
              {"c": value[0]})
-        if op != "Div":
-            case(f"{op.lower()}_constant_whole_first", node(op, ["c", "x"]), (3, 4, 5), {"c": value})
+        low = 0.5 if op == "Div" else -2.0
+        case(f"{op.lower()}_constant_whole_first", node(op, ["c", "x"]), (3, 4, 5), {"c": value},
+             low=low)
     case("positional_embedding", [node("Add", ["x", "c"], "a"), node("MatMul", ["a", "w"])], (8, 12),
          {"c": rand(1, 8, 12), "w": rand(12, 4)})
     for name, axis, shape in (("channels", 1, (2, 4, 5)), ("height", 2, (3, 2, 5)), ("width", 3, (3, 4, 2))):
@@ -527,6 +528,39 @@ def arithmetic():
         case(f"{op.lower()}_row_and_column",
              [node("ReduceMean", "x", "r", axes=[2]), node("ReduceMean", "x", "c", axes=[3]),
               node(op, ["r", "c"])], (3, 4, 5), opset=13)
+    for op in ("Div", "Max", "Min", "PRelu"):
+        for name, nodes, shape in (
+                ("values", [], (3, 4, 5)),
+                ("a_mean_a_channel", [node("GlobalAveragePool", "b", "m")], (3, 4, 5)),
+                ("a_map", [node("ReduceMean", "b", "m", axes=[1])], (3, 4, 5)),
+                ("a_vector", [], (6,))):
+            other = "m" if nodes else "b"
+            both = [node("Tanh", "x", "a"), node("Exp", "x", "b")]
+            case(f"{op.lower()}_of_{name}", [*both, *nodes, node(op, ["a", other])], shape, opset=13)
+            if op != "PRelu":
+                case(f"{op.lower()}_of_{name}_last", [*both, *nodes, node(op, ["b", other])]
+                     if name == "values" else [*both, *nodes, node("Exp", other, "e"),
+                                               node(op, ["e", "b"])], shape, opset=13)
+    for op in ("Max", "Min", "PRelu"):
+        for name, shape in constants.items():
+            value = rand(*shape, low=-0.5, high=0.5)
+            case(f"{op.lower()}_constant_{name}", node(op, ["x", "c"]), (3, 4, 5), {"c": value})
+            if op != "PRelu":
+                case(f"{op.lower()}_constant_{name}_first", node(op, ["c", "x"]), (3, 4, 5),
+                     {"c": value})
+    for op in ("Max", "Min"):
+        case(f"{op.lower()}_of_one", [node(op, "x", "s"), node("Tanh", "s")], (3, 4))
+        case(f"{op.lower()}_of_many", [node("Tanh", "x", "a"), node("Neg", "x", "b"),
+                                       node(op, ["a", "k", "b", "c", "l", "x", "d"])], (3, 4),
+             {"k": scalar(0.2), "l": scalar(0.1), "c": rand(4, low=0, high=0.3),
+              "d": rand(3, 1, low=0, high=0.3)})
+    case("prelu_1d", node("PRelu", ["x", "s"]), (4, 9), {"s": rand(4, 1)})
+    case("prelu_of_samples", node("PRelu", ["x", "s"]), (6,), {"s": rand(6)})
+    case("prelu_uniform", node("PRelu", ["x", "s"]), (3, 4, 5), {"s": np.full((3, 1, 1), 0.25, np.float32)})
+    case("softmax_by_hand",
+         [node("ReduceMax", "x", "m", axes=[-1]), node("Sub", ["x", "m"], "d"),
+          node("Exp", "d", "e"), node("ReduceSum", ["e", "axes"], "s"), node("Div", ["e", "s"])], (4, 6),
+         {"axes": np.array([-1], np.int64)}, opset=13)
     case("add_constant_that_enlarges", node("Add", ["x", "c"]), (3, 1, 5), {"c": rand(3, 4, 1)})
     for op in ("Sum", "Mean"):
         case(f"{op.lower()}_of_one", [node(op, "x", "s"), node("Relu", "s")], (3, 4))
@@ -1154,15 +1188,15 @@ class Network:
     def affine(self, x, shape):
         axis = int(RNG.integers(len(shape)))
         form = [d if i == axis else 1 for i, d in enumerate(shape)] if RNG.random() < 0.7 else []
-        op = str(RNG.choice(["Add", "Sub", "Mul", "Div"]))
+        op = str(RNG.choice(["Add", "Sub", "Mul", "Div", "Max", "Min", "PRelu"]))
         inputs = [x, self.constant(rand(*form, low=0.5, high=2))]
-        self.add(op, inputs[::-1] if op != "Div" and RNG.random() < 0.5 else inputs, shape)
+        self.add(op, inputs[::-1] if op not in ("Div", "PRelu") and RNG.random() < 0.5 else inputs, shape)
 
     def pair(self, x, shape):
         fits = [v for v, s in self.values.items()
                 if s == shape or (len(s) == len(shape) and s in ((shape[0], 1, 1), (1, 1, 1)))]
         inputs = [x, str(RNG.choice(fits))]
-        self.add(str(RNG.choice(["Add", "Mul", "Sub"])),
+        self.add(str(RNG.choice(["Add", "Mul", "Sub", "Max", "Min"])),
                  inputs[::-1] if RNG.random() < 0.5 else inputs, shape)
 
     def dense(self, x, shape):

@@ -74,12 +74,12 @@ fn a_quantized_model_is_called_so_in_one_line() {
 
 #[test]
 fn files_that_keep_to_the_standard_are_not_called_broken() {
-    let bound = node("Max", &["x", "w"], &["y"], vec![]);
+    let bound = node("Clip", &["x", "w"], &["y"], vec![]);
     let per_channel = refusal(vec![bound], vec![weights("w", &[3, 1, 1])]);
     assert_says(&per_channel, &["one element, found the shape [3, 1, 1]", "one number"]);
-    let three = node("Min", &["x", "w", "w"], &["y"], vec![]);
+    let three = node("Sub", &["x", "w", "w"], &["y"], vec![]);
     let three = refusal(vec![three], vec![weights("w", &[])]);
-    assert_says(&three, &["expected 2 inputs, found 3", "chain"]);
+    assert_says(&three, &["expected 2 inputs, found 3"]);
     for message in [per_channel, three] {
         assert!(!message.contains("standard"), "{message}");
     }
@@ -91,8 +91,8 @@ fn only_what_is_the_same_idea_is_suggested() {
         let message = refusal(vec![node(op, &["x"], &["y"], vec![])], vec![]);
         assert!(!message.contains("nearest"), "{message}");
     }
-    let sum = refusal(vec![node("Sum", &["x", "x"], &["y"], vec![])], vec![]);
-    assert_says(sum, &["chain of Add"]);
+    let shrunk = refusal(vec![node("Shrink", &["x"], &["y"], vec![])], vec![]);
+    assert_says(shrunk, &["train with Relu"]);
 }
 
 #[test]

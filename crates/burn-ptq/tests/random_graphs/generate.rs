@@ -373,12 +373,12 @@ impl Builder {
             dims[0] = shape[axis];
         }
         let c = self.floats(&dims, 1.0);
-        let op = *self.random.pick(&["Add", "Sub", "Mul", "Div"]);
+        let op = *self.random.pick(&["Add", "Sub", "Mul", "Div", "Max", "Min", "PRelu"]);
         if op == "Div" {
             let data = &mut self.tensors.last_mut().expect("the constant").float_data;
             data.iter_mut().for_each(|x| *x = 0.5f32.max(x.abs()).copysign(*x));
         }
-        let turned = op != "Div" && self.random.once_in(3);
+        let turned = !["Div", "PRelu"].contains(&op) && self.random.once_in(3);
         let inputs = if turned { [c.as_str(), &x] } else { [x.as_str(), &c] };
         self.push(op, &inputs, vec![], shape)
     }
@@ -414,7 +414,7 @@ impl Builder {
             1 if x.1.len() == 3 => self.squeeze_and_excite(x),
             1 | 2 => self.push("Add", &[&x.0, &other.0], vec![], x.1),
             _ => {
-                let op = *self.random.pick(&["Sub", "Mul"]);
+                let op = *self.random.pick(&["Sub", "Mul", "Max", "Min", "PRelu"]);
                 self.push(op, &[&other.0, &x.0], vec![], x.1)
             }
         }

@@ -9,6 +9,7 @@ use burn::tensor::Tensor;
 
 mod add;
 mod average_pool;
+mod binary;
 mod broadcast;
 mod channel_affine;
 mod clip;
@@ -37,6 +38,7 @@ mod window;
 
 pub use add::Add;
 pub use average_pool::AveragePool;
+pub use binary::{Binary, BinaryFunction};
 pub use channel_affine::{BatchNormStatistics, ChannelAffine};
 pub use clip::Clip;
 pub use concat::Concat;
@@ -151,7 +153,7 @@ macro_rules! ops {
 ops! {
     Conv2d, Linear, ChannelAffine, Add, Mul, AveragePool, MaxPool, Clip, Unary, Reshape, Permute,
     Concat, Pad, Requantize, Softmax, LogSoftmax, MatMul, Reduce,
-    Dilate, ResizeLinear, Normalize, Rearrange, TopK, Lookup, Constant,
+    Dilate, ResizeLinear, Normalize, Rearrange, TopK, Lookup, Constant, Binary,
 }
 
 impl Op {
@@ -187,7 +189,8 @@ impl Op {
             | Op::Dilate(_)
             | Op::ResizeLinear(_)
             | Op::Lookup(_)
-            | Op::Constant(_) => false,
+            | Op::Constant(_)
+            | Op::Binary(_) => false,
         }
     }
 
@@ -202,6 +205,7 @@ impl Op {
             | Op::Requantize(_)
             | Op::Add(_)
             | Op::Mul(_)
+            | Op::Binary(_)
             | Op::Constant(_) => true,
             Op::Conv2d(_)
             | Op::Linear(_)
@@ -259,7 +263,8 @@ impl Op {
             | Op::Dilate(_)
             | Op::ResizeLinear(_)
             | Op::Lookup(_)
-            | Op::Constant(_) => None,
+            | Op::Constant(_)
+            | Op::Binary(_) => None,
         }
     }
 
@@ -290,7 +295,8 @@ impl Op {
             | Op::Dilate(_)
             | Op::ResizeLinear(_)
             | Op::Lookup(_)
-            | Op::Constant(_) => None,
+            | Op::Constant(_)
+            | Op::Binary(_) => None,
         }
     }
 }

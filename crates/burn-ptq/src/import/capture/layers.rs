@@ -11,8 +11,8 @@ use burn::backend::ir::{OperationIr, TensorId};
 
 /// The types of layers with parameters that are not supported.
 const UNSUPPORTED: &str = "Lstm BiLstm Gru BiGru Rnn BiRnn CrossAttention \
-    TransformerDecoder RotaryEncoding Embedding \
-    ConvTranspose3d Conv3d DeformConv2d PRelu SwiGlu";
+    TransformerDecoder RotaryEncoding \
+    ConvTranspose3d Conv3d DeformConv2d SwiGlu";
 
 /// A layer that is not supported.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -9,14 +9,14 @@ mod fingerprint;
 mod layers;
 mod operations;
 mod proto;
+mod tensors;
 mod translate;
 mod vocabulary;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use burn::backend::Capture;
 use burn::backend::ir::TensorId;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
@@ -25,8 +25,11 @@ pub(crate) use self::fingerprint::{Fingerprint, is_statistic};
 use super::onnx::{self, Problem};
 use crate::graph::Graph;
 use layers::{Layer, unsupported_layer};
+use tensors::{Part, id_of};
+use translate::End;
 
 pub use operations::{SupportedOperation, supported_operations};
+pub use tensors::Tensors;
 
 /// Why a module could not be captured.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +65,16 @@ pub enum CaptureError {
         shape: Vec<usize>,
         /// The message of the panic.
         message: String,
+    },
+    /// Not every input or output has a name of its own.
+    #[error("{names:?} are the names of {role}s, expected {expected}, each another one")]
+    Names {
+        /// `input` or `output`.
+        role: &'static str,
+        /// How many there are.
+        expected: usize,
+        /// What was given.
+        names: Vec<String>,
     },
     /// Layers and operations that are not supported: all of them.
     #[error("module '{module}': {}", onnx::list(problems, "operation", "operations"))]
@@ -121,19 +134,94 @@ pub fn capture<M: Module, const I: usize, const O: usize>(
     sample: Tensor<I>,
     forward: impl FnOnce(&M, Tensor<I>) -> Tensor<O>,
 ) -> Result<Graph, CaptureError> {
+    capture_ends(module, (sample, &[None]), &[None], forward)
+}
+
+/// Turns a Burn module of several inputs or outputs, or one that reads integers, into a [`Graph`].
+///
+/// As [`capture`], with a tuple of samples, one for each input, and what the inputs and outputs are
+/// called in reports and in exported code. Inputs of kind `Int` are ids of an `nn::Embedding`.
+///
+/// ```
+/// use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
+/// use burn::module::Module;
+/// use burn::tensor::{Device, Int, Tensor};
+///
+/// #[derive(Module, Debug)]
+/// struct Net {
+///     words: Embedding,
+///     score: Linear,
+/// }
+///
+/// let device = Device::flex();
+/// let net = Net {
+///     words: EmbeddingConfig::new(20, 8).init(&device),
+///     score: LinearConfig::new(8, 3).init(&device),
+/// };
+/// let ids = Tensor::<2, Int>::zeros([1, 6], &device);
+/// let gain = Tensor::<3>::zeros([1, 6, 1], &device);
+/// let graph = burn_ptq::import::capture_named(
+///     &net,
+///     (ids, gain),
+///     &["ids", "gain"],
+///     &["scores", "mean"],
+///     |net, (ids, gain)| {
+///         let scores = net.score.forward(net.words.forward(ids) * gain);
+///         (scores.clone(), scores.mean_dim(1))
+///     },
+/// )?;
+/// let names = |values: &[_]| values.iter().map(|&v| graph.value(v).name.clone()).collect::<Vec<_>>();
+/// assert_eq!(names(&graph.inputs), ["ids", "gain"]);
+/// assert_eq!(names(&graph.outputs), ["scores", "mean"]);
+/// # Ok::<(), burn_ptq::import::CaptureError>(())
+/// ```
+///
+/// # Shapes
+/// - `samples`: each `[batch, ..]`, one to three axes behind the batch, which all have in common
+///
+/// # Errors
+/// As [`capture`], and if there is not one name for each input and output, or one is given twice.
+pub fn capture_named<M: Module, I: Tensors, O: Tensors>(
+    module: &M,
+    samples: I,
+    inputs: &[&str],
+    outputs: &[&str],
+    forward: impl FnOnce(&M, I) -> O,
+) -> Result<Graph, CaptureError> {
+    for (role, names, expected) in [("input", inputs, I::COUNT), ("output", outputs, O::COUNT)] {
+        let unique: HashSet<&&str> = names.iter().collect();
+        if names.len() != expected || unique.len() != expected || unique.contains(&"") {
+            let names = names.iter().map(|name| name.to_string()).collect();
+            return Err(CaptureError::Names { role, expected, names });
+        }
+    }
+    let [inputs, outputs] =
+        [inputs, outputs].map(|names| names.iter().copied().map(Some).collect::<Vec<_>>());
+    capture_ends(module, (samples, &inputs), &outputs, forward)
+}
+
+fn capture_ends<M: Module, I: Tensors, O: Tensors>(
+    module: &M,
+    (samples, input_names): (I, &[Option<&str>]),
+    output_names: &[Option<&str>],
+    forward: impl FnOnce(&M, I) -> O,
+) -> Result<Graph, CaptureError> {
     let mut parameters = TrainedParameters::default();
     module.visit(&mut parameters);
     if let Some(parameter) = parameters.first {
         return Err(CaptureError::Training { parameter });
     }
-    let sample = sample.without_autodiff();
-    let place = sample.device();
-    if let Some(other) = module.devices().into_iter().find(|device| *device != place) {
-        let [module, sample] = [other, place].map(|device| format!("{device:?}"));
-        return Err(CaptureError::Devices { module, sample });
+    let samples = samples.without_autodiff();
+    let parts = samples.parts();
+    let devices = module.devices();
+    for part in &parts {
+        if let Some(other) = devices.iter().find(|device| **device != part.device) {
+            let [module, sample] = [other, &part.device].map(|device| format!("{device:?}"));
+            return Err(CaptureError::Devices { module, sample });
+        }
     }
 
-    let shape = sample.dims().to_vec();
+    let shape: Vec<usize> = parts.first().map_or(Vec::new(), |part| part.shape.clone());
     let failed = |message: String| CaptureError::Forward { shape: shape.clone(), message };
     // One device a capture: a scope must not see tensors of an earlier one.
     let device = Device::capture();
@@ -143,13 +231,16 @@ pub fn capture<M: Module, const I: usize, const O: usize>(
             let module = module.valid().materialize().to_device(&device);
             let mut paths = Paths::default();
             module.visit(&mut paths);
-            let input = sample.to_device(&device);
-            let input_id = id_of(input.clone());
-            let output_id = id_of(forward(&module, input));
-            match (input_id, output_id) {
-                (Ok(input), Ok(output)) => {
-                    border = Some((input, output, paths.names, paths.layers));
-                    scope.complete([input], [output])
+            let inputs = samples.to_device(&device);
+            let input_ids = inputs.clone().ids();
+            let outputs = forward(&module, inputs);
+            let output_parts = outputs.parts();
+            match (input_ids, outputs.ids()) {
+                (Ok(inputs), Ok(outputs)) => {
+                    let ids = (inputs.clone(), outputs.clone());
+                    border = Some((ids, output_parts, paths.names, paths.layers));
+                    let unique: BTreeSet<TensorId> = outputs.into_iter().collect();
+                    scope.complete(inputs, unique)
                 }
                 _ => scope.complete([], []),
             }
@@ -158,20 +249,27 @@ pub fn capture<M: Module, const I: usize, const O: usize>(
     let captured = catch_unwind(AssertUnwindSafe(run))
         .map_err(|panic| failed(message_of(panic.as_ref())))?
         .map_err(|error| failed(error.to_string()))?;
-    let (input, output, names, layers) =
+    let ((input_ids, output_ids), output_parts, names, layers) =
         border.ok_or_else(|| failed("its output was computed on another device".into()))?;
+    let ends = |ids: Vec<TensorId>, parts: Vec<Part>, names: &[Option<&str>]| -> Vec<End> {
+        let ends = ids.into_iter().zip(parts).zip(names);
+        ends.map(|((id, part), name)| End {
+            id,
+            name: name.map(str::to_string),
+            shape: part.shape,
+            is_integer: part.is_integer,
+        })
+        .collect()
+    };
+    let inputs = ends(input_ids, parts, input_names);
+    let outputs = ends(output_ids, output_parts, output_names);
     let name = std::any::type_name::<M>();
     let name = name.split('<').next().and_then(|n| n.rsplit("::").next()).unwrap_or("module");
-    let mut model = translate::translate(&captured, (input, &shape), output, &names, &layers);
+    let mut model = translate::translate(&captured, &inputs, &outputs, &names, &layers);
     let unsupported = |problems| CaptureError::Unsupported { module: name.into(), problems };
     let mut graph = onnx::from_proto(&mut model, proto::OPSET, name).map_err(unsupported)?;
     graph.origin = Some(Arc::new(Fingerprint::of(module).into_origin()));
     Ok(graph)
-}
-
-fn id_of<const D: usize>(tensor: Tensor<D>) -> Result<TensorId, String> {
-    let primitive = tensor.try_into_primitive::<Capture>().map_err(|e| format!("{e:?}"))?;
-    Ok(primitive.id())
 }
 
 /// What a panic said.

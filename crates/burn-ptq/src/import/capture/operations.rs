@@ -55,7 +55,10 @@ operations! {
     Add, "Tensor + Tensor, Tensor + number", "Add", "as ONNX's Add";
     Sub, "Tensor - Tensor, Tensor - number", "Sub", "as ONNX's Add";
     Mul, "Tensor * Tensor, Tensor * number", "Mul", "as ONNX's Add";
-    Div, "Tensor / number, Tensor / constant", "Div", "as ONNX's Add";
+    Div, "Tensor / Tensor, Tensor / number", "Div", "as ONNX's Add";
+    Larger, "Tensor::max_pair", "Max", "as ONNX's Add";
+    Smaller, "Tensor::min_pair", "Min", "as ONNX's Add";
+    Prelu, "nn::PRelu, activation::prelu", "PRelu", "any";
     Neg, "-Tensor", "Neg", "any";
     Clamp, "Tensor::clamp, clamp_min, clamp_max", "Clip", "any";
     Matmul, "Tensor::matmul", "MatMul", "as ONNX's MatMul";
@@ -71,6 +74,7 @@ operations! {
     Cat, "Tensor::cat", "Concat", "not along the batch, and not with constants";
     Pad, "Tensor::pad", "Pad", "any";
     Slice, "Tensor::slice, narrow, chunk, split, flip", "Slice", "not of the batch";
+    Embedding, "nn::Embedding", "Gather", "of an input of integers";
     Select, "Tensor::select", "Gather", "by constant indices, not along the batch";
     Repeat, "Tensor::repeat_dim, repeat", "Tile", "not along the batch";
     Interpolate, "module::interpolate, nn::interpolate", "Resize",

@@ -1,7 +1,7 @@
 //! Parts of ONNX models, in memory.
 
 use burn::tensor::TensorData;
-use onnx_ir::{AttributeProto, AttributeType, GraphProto, TensorProto, ValueInfoProto};
+use onnx_ir::{AttributeProto, AttributeType, TensorProto, ValueInfoProto};
 
 use crate::import::onnx::data_type;
 
@@ -58,22 +58,16 @@ pub(super) fn tensor(name: &str, data: &TensorData) -> TensorProto {
     TensorProto { name: name.into(), dims, data_type, raw_data: raw.into(), ..Default::default() }
 }
 
-/// A graph without nodes whose input has `shape`, the batch fixed.
-pub(super) fn graph(input: &str, shape: &[usize], output: &str) -> GraphProto {
-    let mut graph = GraphProto::default();
-    for values in [&mut graph.input, &mut graph.output] {
-        values.push(Default::default());
-    }
-    graph.output[0].name = output.into();
-    graph.input[0] = value_info(input, shape);
-    graph
-}
-
 /// A tensor of floats, by name.
 pub(super) fn value_info(name: &str, shape: &[usize]) -> ValueInfoProto {
+    typed_value(name, data_type::FLOAT, shape)
+}
+
+/// A tensor, by name.
+pub(super) fn typed_value(name: &str, element: i32, shape: &[usize]) -> ValueInfoProto {
     let mut info = ValueInfoProto { name: name.into(), ..Default::default() };
     let kind = info.type_.mut_or_insert_default().mut_tensor_type();
-    kind.elem_type = data_type::FLOAT;
+    kind.elem_type = element;
     let dims = kind.shape.mut_or_insert_default();
     dims.dim.resize(shape.len(), Default::default());
     for (dim, &extent) in dims.dim.iter_mut().zip(shape) {

@@ -11,33 +11,50 @@ use burn::backend::ir::{
     ModuleOperationIr as Layer, NumericOperationIr as Numeric, OperationIr, TensorId, TensorIr,
 };
 use burn::tensor::TensorData;
-use onnx_ir::{AttributeProto, GraphProto, NodeProto};
+use onnx_ir::{AttributeProto, GraphProto, NodeProto, ValueInfoProto};
 
 use super::layers::{Layer as UnsupportedLayer, calls};
 use super::operations::Operation;
-use super::proto::{graph, ints, tensor, value_info};
+use super::proto::{ints, tensor, typed_value, value_info};
 use super::vocabulary::Input::{self, Integers, Nothing, Scalar, Tensor};
+use crate::import::onnx::data_type;
+
 use super::vocabulary::{Translation, has_translation, number, simple, translation, with};
 
-/// The model that `captured` is: `input` with its shape, `output`, the paths of parameters, and the
-/// unsupported layers that some of them belong to.
+/// An input or output of a captured `forward`.
+#[derive(Clone, Debug)]
+pub(super) struct End {
+    pub id: TensorId,
+    /// An output without one is called as what computes it.
+    pub name: Option<String>,
+    pub shape: Vec<usize>,
+    pub is_integer: bool,
+}
+
+/// The model that `captured` is: its ends, the paths of parameters, and the unsupported layers that
+/// some of them belong to.
 pub(super) fn translate(
     captured: &CapturedGraph,
-    (input, shape): (TensorId, &[usize]),
-    output: TensorId,
+    inputs: &[End],
+    outputs: &[End],
     paths: &HashMap<TensorId, String>,
     layers: &HashMap<TensorId, UnsupportedLayer>,
 ) -> GraphProto {
+    let name = |input: &End| input.name.clone().unwrap_or_else(|| "input".into());
+    let is_input = |id: &TensorId| inputs.iter().any(|input| input.id == *id);
+    let element = |is_integer| if is_integer { data_type::INT64 } else { data_type::FLOAT };
+    let value = |input: &End| typed_value(&name(input), element(input.is_integer), &input.shape);
     let mut writer = Writer {
         captured,
         paths,
-        graph: graph("input", shape, ""),
-        names: HashMap::from([(input, "input".to_string())]),
-        taken: HashSet::from(["input".to_string()]),
+        graph: GraphProto { input: inputs.iter().map(value).collect(), ..Default::default() },
+        names: inputs.iter().map(|input| (input.id, name(input))).collect(),
+        taken: inputs.iter().map(name).collect(),
         owners: HashMap::new(),
-        constants: captured.values.keys().copied().filter(|id| *id != input).collect(),
+        constants: captured.values.keys().copied().filter(|id| !is_input(id)).collect(),
         hard_sigmoids: HashMap::new(),
         means: HashMap::new(),
+        comparisons: HashMap::new(),
     };
     let operations = &captured.graph.operations;
     let is_parameter = |id| paths.contains_key(&id);
@@ -48,7 +65,9 @@ pub(super) fn translate(
         writer.push_layer(layer, &operations[call]);
     }
     operations[next..].iter().for_each(|operation| writer.write(operation));
-    writer.graph.output[0].name = writer.names.get(&output).cloned().unwrap_or_default();
+    for output in outputs {
+        writer.end_with(output);
+    }
     writer.graph
 }
 
@@ -67,6 +86,8 @@ struct Writer<'a> {
     hard_sigmoids: HashMap<TensorId, TensorId>,
     /// Of what a tensor is the mean, and over which axes.
     means: HashMap<TensorId, (&'a TensorIr, Vec<usize>)>,
+    /// Which tensor a mask finds below which other one.
+    comparisons: HashMap<TensorId, (TensorId, TensorId)>,
 }
 
 impl<'a> Writer<'a> {
@@ -84,6 +105,45 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// Makes `output` one of the graph's.
+    fn end_with(&mut self, output: &End) {
+        let written = self.names.get(&output.id).cloned().unwrap_or_default();
+        let name = output.name.clone().unwrap_or_else(|| written.clone());
+        let ends = |values: &[ValueInfoProto]| values.iter().any(|value| value.name == written);
+        if name != written && (ends(&self.graph.input) || ends(&self.graph.output)) {
+            // It has a name already: an input's or another output's.
+            self.graph.node.push(NodeProto {
+                name: name.clone(),
+                op_type: "Identity".into(),
+                input: vec![written],
+                output: vec![name.clone()],
+                ..Default::default()
+            });
+        } else if name != written {
+            if self.taken.contains(&name) {
+                let other = self.unique(&name);
+                self.rename(&name, &other);
+            }
+            self.rename(&written, &name);
+            self.names.insert(output.id, name.clone());
+        }
+        self.taken.insert(name.clone());
+        self.graph.output.push(ValueInfoProto { name, ..Default::default() });
+    }
+
+    /// Gives a value another name; nodes keep theirs.
+    fn rename(&mut self, from: &str, to: &str) {
+        let graph = &mut self.graph;
+        let of_nodes = graph.node.iter_mut().flat_map(|n| n.input.iter_mut().chain(&mut n.output));
+        let constants = graph.initializer.iter_mut().map(|tensor| &mut tensor.name);
+        let known = graph.value_info.iter_mut().map(|value| &mut value.name);
+        for name in of_nodes.chain(constants).chain(known).chain(self.names.values_mut()) {
+            if name == from {
+                *name = to.into();
+            }
+        }
+    }
+
     /// What takes several operations in Burn and one in ONNX.
     fn peephole(&mut self, operation: &'a OperationIr) -> Option<Translation<'a>> {
         match operation {
@@ -91,6 +151,21 @@ impl<'a> Writer<'a> {
                 let [alpha, beta] = [o.alpha, o.beta].map(number);
                 if (alpha - 1.0 / 6.0).abs() < 1e-6 && beta == 0.5 {
                     self.hard_sigmoids.insert(o.out.id, o.tensor.id);
+                }
+                None
+            }
+            OperationIr::NumericFloat(_, Numeric::Lower(o)) => {
+                self.comparisons.insert(o.out.id, (o.lhs.id, o.rhs.id));
+                None
+            }
+            OperationIr::BaseFloat(Base::MaskWhere(o)) => {
+                let (below, above) = *self.comparisons.get(&o.mask.id)?;
+                let (kept, other) = (&o.tensor, &o.value);
+                if [below, above] == [kept.id, other.id] {
+                    return Some(simple(Operation::Larger, [Tensor(kept), Tensor(other)], &o.out));
+                }
+                if [below, above] == [other.id, kept.id] {
+                    return Some(simple(Operation::Smaller, [Tensor(kept), Tensor(other)], &o.out));
                 }
                 None
             }

@@ -198,6 +198,7 @@ fn reduction<'a>(
 fn activation(operation: &Activation) -> Option<Translation<'_>> {
     Some(match operation {
         Activation::Relu(o) => simple(Operation::Relu, [Tensor(&o.input)], &o.out),
+        Activation::PRelu(o) => simple(Operation::Prelu, [Tensor(&o.lhs), Tensor(&o.rhs)], &o.out),
         Activation::LeakyRelu(o) => {
             with(Operation::LeakyRelu, [Tensor(&o.lhs)], [float("alpha", number(o.rhs))], &o.out)
         }
@@ -267,6 +268,10 @@ fn layer(operation: &Layer) -> Option<Translation<'_>> {
             }
             None => simple(Operation::LinearProduct, [Tensor(&o.x), Tensor(&o.weight)], &o.out),
         },
+        Layer::Embedding(o) => {
+            let inputs = [Tensor(&o.weights), Tensor(&o.indices)];
+            with(Operation::Embedding, inputs, [int("axis", 0)], &o.out)
+        }
         Layer::BatchNorm(o) => {
             let inputs = [&o.x, &o.gamma, &o.beta, &o.mean, &o.variance].map(Tensor);
             with(Operation::BatchNorm, inputs, [float("epsilon", number(o.epsilon))], &o.out)

@@ -91,12 +91,30 @@ pub struct Problem {
     pub problem: String,
     /// What can be done.
     pub hint: String,
+    /// How many nodes depend on it, or on others with the same cause.
+    pub blocks: usize,
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (node, op) = (short(&self.node), short(&self.op));
-        write!(f, "'{node}' ({op}): {}; {}", self.problem, self.hint)
+        write!(f, "'{node}' ({op}): {}; {}{}", self.problem, self.hint, self.blocked("it"))
+    }
+}
+
+impl Problem {
+    /// Whether both are told in one line.
+    pub(super) fn has_cause_of(&self, other: &Self) -> bool {
+        (&self.problem, &self.hint) == (&other.problem, &other.hint)
+            && (self.op == other.op || self.problem == QUANTIZED)
+    }
+
+    fn blocked(&self, whom: &str) -> String {
+        match self.blocks {
+            0 => String::new(),
+            1 => format!(" (1 node waits for {whom})"),
+            n => format!(" ({n} nodes wait for {whom})"),
+        }
     }
 }
 
@@ -125,11 +143,8 @@ pub(in crate::import) fn list(problems: &[Problem], one: &str, many: &str) -> St
         n => format!("{n} {many} cannot be imported:"),
     };
     let mut groups: Vec<Vec<&Problem>> = Vec::new();
-    let alike = |a: &Problem, b: &Problem| {
-        (&a.problem, &a.hint) == (&b.problem, &b.hint) && (a.op == b.op || a.problem == QUANTIZED)
-    };
     for problem in problems {
-        match groups.iter_mut().find(|group| alike(group[0], problem)) {
+        match groups.iter_mut().find(|group| group[0].has_cause_of(problem)) {
             Some(group) => group.push(problem),
             None => groups.push(vec![problem]),
         }
@@ -163,7 +178,8 @@ fn line(group: &[&Problem]) -> String {
             format!("{} {} ({shown}{more})", names.len(), short(op))
         })
         .collect();
-    format!("{}: {}; {}", nodes.join(", "), first.problem, first.hint)
+    let blocked = first.blocked("them");
+    format!("{}: {}; {}{blocked}", nodes.join(", "), first.problem, first.hint)
 }
 
 /// Where a model comes from, which determines how it can be changed.
@@ -233,7 +249,8 @@ impl Refusal {
                 "this is a fault of the capture: please report it with the module".into()
             }
         };
-        Problem { node: node.into(), op: op.into(), problem: self.problem, hint }
+        let (node, op, problem) = (node.into(), op.into(), self.problem);
+        Problem { node, op, problem, hint, blocks: 0 }
     }
 }
 
@@ -243,7 +260,7 @@ mod tests {
 
     fn problem(node: &str, op: &str, problem: &str) -> Problem {
         let [node, op, problem] = [node, op, problem].map(String::from);
-        Problem { node, op, problem, hint: "do something".into() }
+        Problem { node, op, problem, hint: "do something".into(), blocks: 0 }
     }
 
     #[test]

@@ -153,7 +153,17 @@ impl Importer<'_> {
             return Err(Refusal::new(problem, "train or export the model again"));
         }
         array.shape = shape;
-        self.push_part(site, "constant", ops::Constant { array }, &[])
+        let is_taken = |part: &str| {
+            let name = format!("{}/{part}", site.output);
+            self.graph.values.iter().any(|value| value.name == name)
+        };
+        let mut part = "constant".to_string();
+        let mut count = 1;
+        while is_taken(&part) {
+            count += 1;
+            part = format!("constant{count}");
+        }
+        self.push_part(site, &part, ops::Constant { array }, &[])
     }
 
     /// Appends a batch normalization, whose statistics stay with the node.

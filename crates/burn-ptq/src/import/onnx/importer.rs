@@ -18,7 +18,7 @@ use super::layout::{Batch, Layout};
 use super::options::Options;
 use super::order::{display_name, needed_nodes, reads};
 use super::tensor::data_type;
-use super::{interface, is_standard_domain, legacy, operators, tensor};
+use super::{blocked, interface, is_standard_domain, legacy, operators, tensor};
 use crate::graph::ops::Reshape;
 use crate::graph::{Graph, GraphError, Value, ValueId};
 
@@ -26,9 +26,7 @@ use crate::graph::{Graph, GraphError, Value, ValueId};
 const MAX_PROBLEMS: usize = 1000;
 
 /// Operators whose output has the shape of their first input, though they cannot be imported.
-const KEEP_SHAPE: &str = "Abs Ceil Celu Cos DequantizeLinear Elu Erf Exp Floor Gelu InstanceNormalization \
-    LRN LayerNormalization Log LpNormalization MeanVarianceNormalization Mish PRelu Pow QuantizeLinear \
-    Reciprocal Round Selu Shrink Sign Sin Softplus Softsign Sqrt Swish ThresholdedRelu";
+const KEEP_SHAPE: &str = "DequantizeLinear LRN QuantizeLinear Shrink";
 
 /// A model that was imported.
 pub(super) struct Imported {
@@ -115,6 +113,8 @@ impl<'m> Attempt<'m, '_> {
         importer.bind_inputs(&interface);
         importer.bind_initializers(graph, self.missing, &mut problems);
         let mut across = false;
+        let known = problems.len();
+        let mut written = Vec::new();
         for node in self.nodes {
             if problems.len() > MAX_PROBLEMS {
                 break;
@@ -125,11 +125,17 @@ impl<'m> Attempt<'m, '_> {
                     across |= refusal.is_across_batch();
                     let operator = operator_name(node, source);
                     problems.push(refusal.of(display_name(node), operator, source));
+                    written.push(node.output.iter().map(String::as_str).collect());
                     importer.bind_refused(node);
                 }
             }
         }
         if !problems.is_empty() {
+            // Those of the interface are about what they name.
+            let ends: Vec<String> = problems[..known].iter().map(|p| p.node.clone()).collect();
+            let mut names: Vec<Vec<&str>> = ends.iter().map(|name| vec![name.as_str()]).collect();
+            names.extend(written);
+            blocked::count(self.nodes, &mut problems, &names);
             return Err((problems, across));
         }
         importer.finish(&interface).map_err(|problems| (problems, false))

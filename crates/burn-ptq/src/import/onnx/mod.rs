@@ -20,6 +20,7 @@
 //! anything is allocated for them, so that a hostile file costs neither memory nor time.
 
 mod attributes;
+mod blocked;
 mod budget;
 mod canonical;
 mod constants;
@@ -32,6 +33,7 @@ mod importer;
 mod interface;
 mod layout;
 mod legacy;
+mod ml;
 mod operators;
 mod options;
 mod order;
@@ -198,6 +200,7 @@ fn parse_as(
         hash.update(&content);
     }
     let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    ml::express(&mut graph);
     fuse::fuse(&mut graph, opset);
     match importer::import(&graph, opset, name, Source::File, options, &refusals) {
         Ok(Imported { graph, inputs, outputs }) => {

@@ -2,7 +2,8 @@
 
 use super::super::error::Refusal;
 use super::super::growing::{Binding, Importer, Site};
-use crate::graph::ops::{Clip, Unary, UnaryFunction};
+use super::arithmetic::{meeting, terms, two_constants};
+use crate::graph::ops::{Binary, BinaryFunction, Clip, Unary, UnaryFunction};
 use crate::graph::{Clamp, ValueId};
 
 pub(super) fn relu(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
@@ -21,27 +22,55 @@ pub(super) fn clip(importer: &mut Importer, site: &Site) -> Result<ValueId, Refu
     push_clip(importer, site, site.value(0)?, Clamp { min, max })
 }
 
-/// `Min` with a constant is an upper bound.
+/// The smallest of any number of values and constants.
 pub(super) fn min(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
-    let (value, bound) = value_and_bound(site)?;
-    push_clip(importer, site, value, Clamp { min: f32::MIN, max: bound })
+    let bounds = |bound| Clamp { min: f32::MIN, max: bound };
+    extreme(importer, site, BinaryFunction::Minimum, f32::min, bounds)
 }
 
-/// `Max` with a constant is a lower bound.
+/// The largest of any number of values and constants.
 pub(super) fn max(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
-    let (value, bound) = value_and_bound(site)?;
-    push_clip(importer, site, value, Clamp { min: bound, max: f32::MAX })
+    let bounds = |bound| Clamp { min: bound, max: f32::MAX };
+    extreme(importer, site, BinaryFunction::Maximum, f32::max, bounds)
 }
 
-fn value_and_bound(site: &Site) -> Result<(ValueId, f32), Refusal> {
-    match site.pair()? {
-        (Binding::Value(id), Binding::Constant(c)) | (Binding::Constant(c), Binding::Value(id)) => {
-            Ok((*id, c.to_scalar()?))
+/// The extreme of values and constants; those of one element become a bound.
+fn extreme(
+    importer: &mut Importer,
+    site: &Site,
+    function: BinaryFunction,
+    of_two: fn(f32, f32) -> f32,
+    bounds: impl Fn(f32) -> Clamp,
+) -> Result<ValueId, Refusal> {
+    let mut bound: Option<f32> = None;
+    let mut others = site.clone();
+    let mut kept = Vec::with_capacity(site.inputs.len());
+    for binding in &site.inputs {
+        match binding {
+            Some(Binding::Constant(constant)) if constant.shape.iter().all(|&d| d == 1) => {
+                let constant = constant.to_scalar()?;
+                bound = Some(bound.map_or(constant, |bound| of_two(bound, constant)));
+            }
+            _ => kept.push(binding.clone()),
         }
-        _ => Err(Refusal::new(
-            format!("{} of two computed values is not supported, only with a constant", site.op),
-            "express it by Relu, Add and Sub",
-        )),
+    }
+    others.inputs = kept;
+    let terms = terms(importer, &others)?;
+    let Some((&first, rest)) = terms.split_first() else {
+        return Err(two_constants());
+    };
+    let mut result = first;
+    for (index, &term) in rest.iter().enumerate() {
+        let pair = meeting(importer, result, term)?;
+        result = if index + 1 == rest.len() && bound.is_none() {
+            importer.push(site, Binary { function }, &pair)?
+        } else {
+            importer.push_part(site, &format!("of{}", index + 2), Binary { function }, &pair)?
+        };
+    }
+    match bound {
+        Some(bound) => push_clip(importer, site, result, bounds(bound)),
+        None => Ok(result),
     }
 }
 

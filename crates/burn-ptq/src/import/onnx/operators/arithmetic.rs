@@ -3,7 +3,9 @@
 use super::super::constants::{Constant, Elements};
 use super::super::error::Refusal;
 use super::super::growing::{Binding, Importer, Site};
-use crate::graph::ops::{self, ChannelAffine, Permute};
+use crate::graph::ops::{
+    self, Binary, BinaryFunction, ChannelAffine, Permute, Unary, UnaryFunction,
+};
 use crate::graph::{Array, Op, ValueId, dims3};
 
 pub(super) fn add(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
@@ -22,15 +24,18 @@ pub(super) fn add(importer: &mut Importer, site: &Site) -> Result<ValueId, Refus
 pub(super) fn sub(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
     match site.pair()? {
         (Binding::Value(a), Binding::Value(b)) => {
-            let (a, b) = (*a, *b);
-            let negated = push_negation(importer, site, b)?;
-            push_pair(importer, site, ops::Add, a, negated)
+            push_in_order(importer, site, BinaryFunction::Sub, *a, *b)
         }
         (Binding::Value(x), Binding::Constant(c)) => {
             with_constant(importer, site, *x, c, ops::Add, |c| (1.0, -c))
         }
         (Binding::Constant(c), Binding::Value(x)) => {
-            with_constant(importer, site, *x, c, ops::Add, |c| (-1.0, c))
+            let x = *x;
+            if let Some((axis, elements)) = along_one_axis(importer, x, c)? {
+                return affine(importer, site, x, (axis, &elements), |c| (-1.0, c));
+            }
+            let constant = importer.push_constant(site, c, importer.shape(x).len())?;
+            push_in_order(importer, site, BinaryFunction::Sub, constant, x)
         }
         _ => Err(two_constants()),
     }
@@ -48,13 +53,24 @@ pub(super) fn mul(importer: &mut Importer, site: &Site) -> Result<ValueId, Refus
 
 pub(super) fn div(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
     match site.pair()? {
+        (Binding::Value(a), Binding::Value(b)) => {
+            push_in_order(importer, site, BinaryFunction::Div, *a, *b)
+        }
         (Binding::Value(x), Binding::Constant(c)) => {
             with_constant(importer, site, *x, c, ops::Mul, |c| (1.0 / c, 0.0))
         }
-        _ => Err(Refusal::new(
-            "the divisor is computed at run time, expected a constant",
-            "integer programs do not divide: train without the division, or cut the model before it",
-        )),
+        (Binding::Constant(c), Binding::Value(x)) => {
+            let x = *x;
+            if let Some((_, elements)) = along_one_axis(importer, x, c)?
+                && elements.iter().all(|element| *element == 1.0)
+            {
+                let function = UnaryFunction::Reciprocal;
+                return importer.push(site, Unary { function }, &[x]);
+            }
+            let constant = importer.push_constant(site, c, importer.shape(x).len())?;
+            push_in_order(importer, site, BinaryFunction::Div, constant, x)
+        }
+        _ => Err(two_constants()),
     }
 }
 
@@ -64,12 +80,35 @@ pub(super) fn neg(importer: &mut Importer, site: &Site) -> Result<ValueId, Refus
     importer.push(site, op, &[input])
 }
 
-fn push_negation(importer: &mut Importer, site: &Site, input: ValueId) -> Result<ValueId, Refusal> {
-    let op = uniform(importer, input, -1.0, 0.0)?;
-    importer.push_part(site, "negated", op, &[input])
+/// The input where it is not negative, otherwise its product with a slope, often one a channel.
+pub(super) fn prelu(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    let x = site.value(0)?;
+    match site.pair()? {
+        (_, Binding::Value(slope)) => {
+            push_in_order(importer, site, BinaryFunction::Prelu, x, *slope)
+        }
+        (_, Binding::Constant(slopes)) => {
+            let elements = importer.array(slopes)?.data;
+            if let Some((&alpha, others)) = elements.split_first()
+                && others.iter().all(|other| *other == alpha)
+            {
+                let function = UnaryFunction::LeakyRelu { alpha };
+                return importer.push(site, Unary { function }, &[x]);
+            }
+            let rank = importer.shape(x).len();
+            let mut slopes = Constant::clone(slopes);
+            // Of old models, they lie along the channels.
+            if site.opset < 7 && slopes.shape.len() == 1 {
+                slopes.shape.resize(rank, 1);
+            }
+            let slopes = importer.push_constant(site, &slopes, rank)?;
+            push_in_order(importer, site, BinaryFunction::Prelu, x, slopes)
+        }
+        _ => Err(two_constants()),
+    }
 }
 
-fn two_constants() -> Refusal {
+pub(super) fn two_constants() -> Refusal {
     Refusal::invalid("expected a computed value among the inputs")
 }
 
@@ -116,7 +155,7 @@ fn add_all(
 }
 
 /// The inputs as values, of which constants become some too.
-fn terms(importer: &mut Importer, site: &Site) -> Result<Vec<ValueId>, Refusal> {
+pub(super) fn terms(importer: &mut Importer, site: &Site) -> Result<Vec<ValueId>, Refusal> {
     let rank = site.inputs.iter().flatten().find_map(|binding| match binding {
         Binding::Value(id) => Some(importer.shape(*id).len()),
         _ => None,
@@ -145,8 +184,30 @@ fn push_pair(
     importer.push(site, op, &pair)
 }
 
+/// An element-wise operation whose first input is not its second.
+fn push_in_order(
+    importer: &mut Importer,
+    site: &Site,
+    function: BinaryFunction,
+    a: ValueId,
+    b: ValueId,
+) -> Result<ValueId, Refusal> {
+    same_ranks(importer, a, b)?;
+    importer.push(site, Binary { function }, &[a, b])
+}
+
 /// The inputs of an element-wise operation that commutes; the graph wants the larger value first.
-fn meeting(importer: &Importer, a: ValueId, b: ValueId) -> Result<[ValueId; 2], Refusal> {
+pub(super) fn meeting(
+    importer: &Importer,
+    a: ValueId,
+    b: ValueId,
+) -> Result<[ValueId; 2], Refusal> {
+    same_ranks(importer, a, b)?;
+    let len = |id| importer.graph.value(id).len();
+    Ok(if len(a) >= len(b) { [a, b] } else { [b, a] })
+}
+
+fn same_ranks(importer: &Importer, a: ValueId, b: ValueId) -> Result<(), Refusal> {
     let (first, second) = (importer.shape(a), importer.shape(b));
     if first.len() != second.len() {
         return Err(Refusal::new(
@@ -157,8 +218,7 @@ fn meeting(importer: &Importer, a: ValueId, b: ValueId) -> Result<[ValueId; 2], 
             "reshape the smaller one first",
         ));
     }
-    let len = |id| importer.graph.value(id).len();
-    Ok(if len(a) >= len(b) { [a, b] } else { [b, a] })
+    Ok(())
 }
 
 /// One scale and shift for all channels of `input`.
@@ -192,15 +252,12 @@ fn with_constant(
     let op = op.into();
     let product = matches!(op, Op::Mul(_));
     let mut elements = importer.array(constant)?.data;
-    let mut negated = false;
     for element in &mut elements {
         let (scale, shift) = coefficients(f64::from(*element));
-        negated = scale < 0.0 && !product;
         *element = if product { scale } else { shift } as f32;
     }
     let shape = constant.shape.clone();
     let constant = Constant { shape, elements: Elements::Float(elements) };
-    let input = if negated { push_negation(importer, site, input)? } else { input };
     let rank = importer.shape(input).len();
     let constant = importer.push_constant(site, &constant, rank)?;
     push_pair(importer, site, op, input, constant)

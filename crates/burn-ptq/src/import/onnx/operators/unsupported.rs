@@ -11,7 +11,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ),
     ("Loop Scan", "export the model without control flow, or simplify it"),
     (
-        "PRelu PReluParam SwiGLU SwiGlu Shrink Hardmax",
+        "SwiGLU SwiGlu Shrink Hardmax",
         "train with Relu, LeakyRelu, HardSwish, Sigmoid or Tanh instead",
     ),
     (
@@ -63,7 +63,7 @@ const FAMILIES: &[(&str, &str)] = &[
         "use convolutions over one or two axes",
     ),
     (
-        "Scaler Normalizer Imputer FeatureVectorizer",
+        "Normalizer Imputer FeatureVectorizer",
         "prepare the data before the model: --input-mean and --input-std subtract and divide",
     ),
     (
