@@ -27,7 +27,8 @@ use crate::explain;
 use crate::metric::{Judgement, Metric};
 use crate::opened::{OpenTask, is_data_free};
 use crate::report::{
-    ExplainReport, ExportedSize, InputReport, LayerReport, OutputReport, Report, SCHEMA_VERSION,
+    ExplainReport, ExportedSize, InputReport, LayerReport, MetricReport, OutputReport, Report,
+    SCHEMA_VERSION,
 };
 use crate::sampling_error::standard_error;
 use crate::spread::Spread;
@@ -74,6 +75,9 @@ pub fn run(job: &Job, device: &Device, progress: Progress) -> Result<(Report, Qu
         Some(evaluation) => Some(judge(evaluation, &mut quantized, &mut report, device, progress)?),
         None => None,
     };
+    for evaluation in &opened.further {
+        report.further.push(judge_further(evaluation, &quantized, device, progress)?);
+    }
     if let Some(calibration) = &mut quantized.facts.calibration
         && let Some(fit) = &mut calibration.batch_norm
     {
@@ -144,6 +148,7 @@ fn begin(job: &Job, opened: &OpenTask, quantized: &Quantized) -> Result<Report, 
         integer_ci: None,
         figures: Vec::new(),
         confusion: None,
+        further: Vec::new(),
         seconds: Default::default(),
         exported: ExportedSize::default(),
         flash_bytes: 0,
@@ -226,6 +231,26 @@ fn judge(
         quantized.measure_noise(inputs.samples(), MeasuredOn::Evaluation, device, progress)?;
     }
     Ok(facts)
+}
+
+/// Judges a further output of the float, the simulated and the integer network.
+fn judge_further(
+    evaluation: &Evaluation,
+    quantized: &Quantized,
+    device: &Device,
+    progress: Progress,
+) -> Result<MetricReport, Error> {
+    let output = &evaluation.output().name;
+    let judge = |network: &str, predict: Predict| {
+        evaluation.judge_samples(&format!("evaluate {network} {output}"), predict, progress)
+    };
+    let judgements = [
+        judge("float", &mut float_predictor(&quantized.float, device))?,
+        judge("simulated", &mut simulated_predictor(&quantized.graph, device))?,
+        judge("integer", &mut integer_predictor(&quantized.program))?,
+    ];
+    let (metric, note) = (evaluation.metric.name(), evaluation.note()?);
+    Ok(MetricReport::new(output, metric, note, &judgements))
 }
 
 /// The most evaluation samples on which `--explain` judges each layer.

@@ -14,8 +14,8 @@ use crate::data::{DataError, Inputs};
 use crate::error::Error;
 use crate::evaluate::Evaluation;
 use crate::input::ModelInput;
-use crate::metric::ModelOutput;
-use crate::task::Task;
+use crate::metric::{ChoiceError, ModelOutput};
+use crate::task::{EvaluationFiles, JudgedOutput, Task};
 
 /// A task with its model read and its data opened.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub struct OpenTask {
     pub calibration_sha256: String,
     /// Evaluation samples and how they are judged.
     pub evaluation: Option<Evaluation>,
+    /// The evaluations of further outputs, on the same samples.
+    pub further: Vec<Evaluation>,
     /// How data were read, where that is not evident.
     pub notes: Vec<String>,
     /// Seconds that reading the model took.
@@ -75,6 +77,8 @@ impl OpenTask {
         if let Some(evaluation) = &evaluation {
             set_classes(&mut inputs, &evaluation.samples.input().classes);
         }
+        let output_of = |name: &str| ModelOutput::of_graph(&graph, Some(name));
+        let further = open_further(task, evaluation.as_ref(), &inputs, output_of)?;
         let mut notes = Vec::new();
         for samples in calibration.iter().chain(evaluation.as_ref().map(|e| &*e.samples)) {
             notes.extend(samples.notes().cloned());
@@ -95,6 +99,7 @@ impl OpenTask {
             calibration,
             calibration_sha256,
             evaluation,
+            further,
             notes,
             import_seconds,
         })
@@ -221,4 +226,26 @@ pub fn open_evaluation(
 ) -> Result<Option<Evaluation>, Error> {
     let Some(files) = &task.evaluation else { return Ok(None) };
     Ok(Some(Evaluation::open(files, (task.metric, task.metric_options), inputs, output)?))
+}
+
+/// Opens the evaluations of the outputs of `task` beside the one of the headline, whose samples they
+/// share; `output_of` finds an output by its name.
+///
+/// # Errors
+/// If there is no such output, it is the headline's, or files do not fit.
+pub fn open_further(
+    task: &Task,
+    headline: Option<&Evaluation>,
+    inputs: &[ModelInput],
+    output_of: impl Fn(&str) -> Result<ModelOutput, ChoiceError>,
+) -> Result<Vec<Evaluation>, Error> {
+    let (Some(files), Some(headline)) = (&task.evaluation, headline) else { return Ok(Vec::new()) };
+    let open = |judged: &JudgedOutput| {
+        let output = output_of(&judged.output)?;
+        let files = EvaluationFiles { labels: judged.labels.clone(), ..files.clone() };
+        let metric = (judged.metric, judged.metric_options);
+        Evaluation::open(&files, metric, inputs, &output)
+    };
+    let others = task.further.iter().filter(|judged| judged.output != headline.output().name);
+    others.map(open).collect()
 }

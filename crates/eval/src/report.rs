@@ -71,6 +71,9 @@ pub struct Report {
     /// How often each class is taken for each other one; absent unless classes are judged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confusion: Option<ConfusionReport>,
+    /// The metrics of further outputs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub further: Vec<MetricReport>,
     /// Seconds of each stage.
     pub seconds: BTreeMap<String, f64>,
     /// What exported code takes: the figures to plan with.
@@ -207,23 +210,82 @@ impl Report {
         (self.float, self.float_ci) = (Some(float.metric), float.interval);
         (self.simulated, self.simulated_ci) = (Some(simulated.metric), simulated.interval);
         (self.integer, self.integer_ci) = (Some(integer.metric), integer.interval);
-        let in_both = float.figures.iter().filter_map(|figure| {
-            let other = integer.figures.iter().find(|other| other.name == figure.name)?;
-            Some(FigureReport {
-                name: figure.name,
-                float: figure.value,
-                float_ci: figure.interval,
-                integer: other.value,
-                integer_ci: other.interval,
-            })
-        });
-        self.figures = in_both.collect();
+        self.figures = figures_of_both(float, integer);
         let counts = |judgement: &Judgement| judgement.confusion.clone().map(|c| c.counts);
         self.confusion = counts(float).zip(counts(integer)).map(|(float, integer)| {
             let known = classes.len() == float.len();
             let classes = if known { classes.to_vec() } else { Vec::new() };
             ConfusionReport { classes, float, integer }
         });
+    }
+}
+
+/// The figures that both judgements have.
+fn figures_of_both(float: &Judgement, integer: &Judgement) -> Vec<FigureReport> {
+    let in_both = float.figures.iter().filter_map(|figure| {
+        let other = integer.figures.iter().find(|other| other.name == figure.name)?;
+        Some(FigureReport {
+            name: figure.name,
+            float: figure.value,
+            float_ci: figure.interval,
+            integer: other.value,
+            integer_ci: other.interval,
+        })
+    });
+    in_both.collect()
+}
+
+/// The metric of an output beside the headline's.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MetricReport {
+    /// The output.
+    pub output: String,
+    /// The metric's name.
+    pub metric: &'static str,
+    /// How the metric judges, where that does not follow from its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric_note: Option<String>,
+    /// The metric of the float network.
+    pub float: f64,
+    /// Its 95 % confidence interval over evaluation samples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub float_ci: Option<Interval>,
+    /// The metric of the simulated network.
+    pub simulated: f64,
+    /// Its 95 % confidence interval over evaluation samples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub simulated_ci: Option<Interval>,
+    /// The metric of the integer program.
+    pub integer: f64,
+    /// Its 95 % confidence interval over evaluation samples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub integer_ci: Option<Interval>,
+    /// Further figures that belong to the metric.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub figures: Vec<FigureReport>,
+}
+
+impl MetricReport {
+    /// What the evaluation of the three networks found out of the output called `output`.
+    pub fn new(
+        output: &str,
+        metric: &'static str,
+        metric_note: Option<String>,
+        [float, simulated, integer]: &[Judgement; 3],
+    ) -> Self {
+        Self {
+            output: output.into(),
+            metric,
+            metric_note,
+            float: float.metric,
+            float_ci: float.interval,
+            simulated: simulated.metric,
+            simulated_ci: simulated.interval,
+            integer: integer.metric,
+            integer_ci: integer.interval,
+            figures: figures_of_both(float, integer),
+        }
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Task {
     pub metric_options: MetricOptions,
     /// The output that the metric judges; the only one if left out.
     pub output: Option<String>,
+    /// How further outputs are judged.
+    pub further: Vec<JudgedOutput>,
     /// How raw samples become inputs.
     pub input: InputSettings,
     /// Shapes of the model's inputs, for axes that its file leaves open.
@@ -46,6 +48,19 @@ pub struct EvaluationFiles {
     pub labels: Option<PathBuf>,
     /// The file of the groups.
     pub groups: Option<PathBuf>,
+}
+
+/// How an output is judged beside the one that the headline is of.
+#[derive(Clone, Debug)]
+pub struct JudgedOutput {
+    /// The output's name.
+    pub output: String,
+    /// The metric.
+    pub metric: Metric,
+    /// What is chosen about it.
+    pub metric_options: MetricOptions,
+    /// Labels or targets.
+    pub labels: Option<PathBuf>,
 }
 
 /// A task description that is wrong.
@@ -75,6 +90,9 @@ pub(crate) struct TaskFile {
     #[serde(default)]
     classes: Vec<String>,
     output: Option<String>,
+    /// How outputs other than `output` are judged, by their names.
+    #[serde(default)]
+    outputs: BTreeMap<String, OutputTable>,
     #[serde(default)]
     inputs: BTreeMap<String, NamedInput>,
     #[serde(rename = "float_metric")]
@@ -87,9 +105,22 @@ pub(crate) struct TaskFile {
     _source: Option<String>,
 }
 
+/// A table `[outputs.NAME]`.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OutputTable {
+    metric: Metric,
+    threshold: Option<f64>,
+    class_axis: Option<ClassAxis>,
+    /// The file of its labels, in the folder of the task; `eval_y_NAME` with an ending if left out.
+    labels: Option<PathBuf>,
+}
+
 impl Task {
     /// Reads `dir/task.toml` and finds `model.onnx`, `calib_x`, `eval_x`, `eval_y` and
     /// `eval_machine` beside it, each .npy, .npz or .csv; samples may also be folders of that name.
+    /// Labels of an output that has a table of its own are `eval_y_NAME`.
     ///
     /// # Errors
     /// If the folder lacks the description or the model, or the description is wrong.
@@ -117,6 +148,22 @@ impl Task {
             let file = candidates.into_iter().find(|p| p.is_file());
             file.or_else(|| Some(dir.join(stem)).filter(|p| p.is_dir()))
         };
+        if let Some(name) = file.output.as_ref().filter(|name| file.outputs.contains_key(*name)) {
+            return Err(wrong(format!(
+                "the output '{name}' is judged twice: `metric` judges it, since `output` names it, and so \
+                 does [outputs.{name}]; leave one of them out"
+            )));
+        }
+        let mut further = Vec::with_capacity(file.outputs.len());
+        for (output, table) in file.outputs {
+            let OutputTable { metric, threshold, class_axis, labels } = table;
+            let metric_options = MetricOptions { threshold, class_axis };
+            let own = |problem| wrong(format!("[outputs.{output}]: {problem}"));
+            metric_options.check().map_err(own)?;
+            let labels = labels.map(|file| dir.join(file));
+            let labels = labels.or_else(|| array(&format!("eval_y_{output}")));
+            further.push(JudgedOutput { output, metric, metric_options, labels });
+        }
         let evaluation = array("eval_x").map(|samples| EvaluationFiles {
             samples: samples.into(),
             labels: array("eval_y"),
@@ -131,6 +178,7 @@ impl Task {
             metric: file.metric,
             metric_options: options,
             output: file.output,
+            further,
             input: InputSettings {
                 scale: file.input_scale,
                 mean: file.input_mean,
@@ -143,6 +191,18 @@ impl Task {
             },
             shapes: Vec::new(),
         })
+    }
+
+    /// Makes `output` the one of the headline; a table of its own says how it is judged.
+    pub fn judge(&mut self, output: &str) {
+        if let Some(place) = self.further.iter().position(|judged| judged.output == output) {
+            let JudgedOutput { metric, metric_options, labels, .. } = self.further.remove(place);
+            (self.metric, self.metric_options) = (metric, metric_options);
+            if let Some(files) = &mut self.evaluation {
+                files.labels = labels;
+            }
+        }
+        self.output = Some(output.into());
     }
 
     /// Reads the model. Axes that neither its file nor [`shapes`](Self::shapes) fix have the extents

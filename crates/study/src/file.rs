@@ -378,6 +378,7 @@ impl TaskEntry {
                 metric: Metric::Top1,
                 metric_options: MetricOptions::default(),
                 output: None,
+                further: Vec::new(),
                 input: InputSettings::default(),
                 shapes: Vec::new(),
             },

@@ -13,11 +13,13 @@ use burn_ptq_deploy::file;
 use burn_ptq_deploy::output::write_atomically;
 use burn_ptq_deploy::printable;
 use burn_ptq_deploy::program::{IntTensor, Program};
-use burn_ptq_eval::evaluate::{Evaluation, Predict, float_predictor, observed_integer_predictor};
+use burn_ptq_eval::evaluate::{
+    Evaluation, Predict, float_predictor, integer_predictor, observed_integer_predictor,
+};
 use burn_ptq_eval::input::ModelInput;
 use burn_ptq_eval::job::Clipped;
 use burn_ptq_eval::metric::{Judgement, Metric, ModelOutput};
-use burn_ptq_eval::opened::open_evaluation;
+use burn_ptq_eval::opened::{open_evaluation, open_further};
 use burn_ptq_eval::warnings::{EvaluationFacts, SCALING_SAMPLES, check};
 
 use super::{is_integer_model, task};
@@ -67,7 +69,11 @@ pub(crate) fn run(args: Evaluate) -> anyhow::Result<()> {
             Ok(facts)
         };
         let classes = evaluation.classes_of(&model);
-        judge(&args, &evaluation, &task.model, "integer", classes, predict, &facts)?;
+        let output_of = |name: &str| ModelOutput::of_program(&model, Some(name));
+        let further = open_further(&task, Some(&evaluation), &inputs, output_of)?;
+        let further = judge_all(&further, &mut integer_predictor(&model))?;
+        let judged = Judged { evaluation: &evaluation, further, classes };
+        judge(&args, &judged, &task.model, "integer", predict, &facts)?;
         drop(run);
         if let Some(folder) = &args.dump {
             dump.write(folder, &model)?;
@@ -89,19 +95,52 @@ pub(crate) fn run(args: Evaluate) -> anyhow::Result<()> {
         facts.look_for_scaling(&part, None, &graph, &device, &|_| true)?;
         anyhow::Ok(facts)
     };
-    judge(&args, &evaluation, &task.model, "float", &[], predict, &facts)
+    let output_of = |name: &str| ModelOutput::of_graph(&graph, Some(name));
+    let further = open_further(&task, Some(&evaluation), &inputs, output_of)?;
+    let further = judge_all(&further, &mut float_predictor(&graph, &device))?;
+    let judged = Judged { evaluation: &evaluation, further, classes: &[] };
+    judge(&args, &judged, &task.model, "float", predict, &facts)
+}
+
+/// What is judged, and what is known of it before.
+struct Judged<'a> {
+    evaluation: &'a Evaluation,
+    further: Vec<Further>,
+    classes: &'a [String],
+}
+
+/// A further output that was judged.
+struct Further {
+    output: String,
+    metric: Metric,
+    note: Option<String>,
+    judgement: Judgement,
+}
+
+fn judge_all(evaluations: &[Evaluation], predict: Predict) -> anyhow::Result<Vec<Further>> {
+    let reporter = Reporter::new();
+    let mut further = Vec::with_capacity(evaluations.len());
+    for evaluation in evaluations {
+        let output = evaluation.output().name.clone();
+        let stage = format!("evaluate {output}");
+        let judgement =
+            evaluation.judge_samples(&stage, &mut *predict, &|event| reporter.show(event))?;
+        let (metric, note) = (evaluation.metric, evaluation.note()?);
+        further.push(Further { output, metric, note, judgement });
+    }
+    Ok(further)
 }
 
 /// Judges a model and prints what was found, with warnings about its `facts`.
 fn judge(
     args: &Evaluate,
-    evaluation: &Evaluation,
+    judged: &Judged,
     model: &Path,
     kind: &str,
-    classes: &[String],
     predict: Predict,
     facts: &dyn Fn(&Judgement) -> anyhow::Result<EvaluationFacts>,
 ) -> anyhow::Result<()> {
+    let Judged { evaluation, further, classes } = judged;
     let reporter = Reporter::new();
     let found = evaluation.judge_samples("evaluate", predict, &|event| reporter.show(event))?;
     drop(reporter);
@@ -120,6 +159,7 @@ fn judge(
             "ci": found.interval,
             "figures": found.figures,
             "confusion": confusion(&found, classes, evaluation),
+            "further": further.iter().map(Further::json).collect::<Vec<_>>(),
             "warnings": warnings,
         });
         return output::json(&result);
@@ -135,13 +175,39 @@ fn judge(
     if let Some(note) = note {
         outln!("  {note}")?;
     }
-    for figure in &found.figures {
-        outln!("  {} {}", figure.name, Metric::Binary.text(figure.value, figure.interval))?;
+    figures(&found)?;
+    for Further { output, metric, note, judgement } in further {
+        let value = metric.text(judgement.metric, judgement.interval);
+        outln!("  {metric} of the output '{}' {value}", printable::line(output))?;
+        if let Some(note) = note {
+            outln!("  {note}")?;
+        }
+        figures(judgement)?;
     }
     for warning in &warnings {
         outln!("warning: {warning}")?;
     }
     Ok(())
+}
+
+fn figures(judgement: &Judgement) -> anyhow::Result<()> {
+    for figure in &judgement.figures {
+        outln!("  {} {}", figure.name, Metric::Binary.text(figure.value, figure.interval))?;
+    }
+    Ok(())
+}
+
+impl Further {
+    fn json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "output": self.output,
+            "metric": self.metric.name(),
+            "metric_note": self.note,
+            "value": self.judgement.metric,
+            "ci": self.judgement.interval,
+            "figures": self.judgement.figures,
+        })
+    }
 }
 
 /// Counts by label and prediction, with the names of the classes if they are known.

@@ -133,30 +133,39 @@ fn float(args: &Inspect) -> anyhow::Result<Inspected> {
 fn integer(args: &Inspect) -> anyhow::Result<Inspected> {
     let model = file::read(&args.model)?;
     let size = size_report(&model);
+    let in_one_dimension = model.inputs.iter().all(|input| input.border.source_shape.len() <= 2);
     let layers = model.nodes.iter().zip(size.nodes).map(|(node, size)| {
         let output = &model.tensors[node.output.0];
         Layer {
             name: size.name,
             op: size.op.into(),
-            output_shape: output.shape.to_vec(),
+            output_shape: layer_shape(output.shape, in_one_dimension),
             weight_bits: size.weight_bits,
             activation_bits: Some(output.bits),
             bytes: size.flash_bytes,
             macs: size.macs,
         }
     });
-    let input = model.input_tensor(&model.inputs[0]);
-    let inputs = model.inputs.iter().zip(model.input_tensors());
-    let outputs = model.outputs.iter().zip(model.output_tensors());
+    let (inputs, outputs) = (model.inputs.iter(), model.outputs.iter());
     Ok(Inspected {
         model: args.model.display().to_string(),
         input: model.inputs[0].name.clone(),
-        input_shape: input.shape.to_vec(),
-        inputs: inputs.map(|(input, tensor)| End::new(&input.name, &tensor.shape)).collect(),
-        outputs: outputs.map(|(output, tensor)| End::new(&output.name, &tensor.shape)).collect(),
+        input_shape: model.inputs[0].border.source_shape.clone(),
+        inputs: inputs.map(|i| End::new(&i.name, &i.border.source_shape)).collect(),
+        outputs: outputs.map(|o| End::new(&o.name, &o.border.source_shape)).collect(),
         flash_bytes: size.flash_bytes,
         ram_bytes: Some(size.ram_bytes),
         macs: size.macs,
         layers: layers.collect(),
     })
+}
+
+/// The shape of a layer's output: `[height, width, channels]` as it lies in memory, of networks in one
+/// dimension `[channels, steps]`, and of vectors their length.
+fn layer_shape([height, width, channels]: [usize; 3], in_one_dimension: bool) -> Vec<usize> {
+    match (height, width) {
+        (1, 1) => vec![channels],
+        (1, steps) | (steps, 1) if in_one_dimension => vec![channels, steps],
+        _ => vec![height, width, channels],
+    }
 }

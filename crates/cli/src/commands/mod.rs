@@ -33,6 +33,7 @@ fn task(data: &Data, model: Option<&PathBuf>, calibration: &[PathBuf]) -> anyhow
             metric: Metric::Top1,
             metric_options: MetricOptions::default(),
             output: None,
+            further: Vec::new(),
             input: InputSettings::default(),
             shapes: Vec::new(),
         },
@@ -48,8 +49,11 @@ fn task(data: &Data, model: Option<&PathBuf>, calibration: &[PathBuf]) -> anyhow
         // Labels belong to their samples: those of the task no longer count.
         let samples = SamplePaths(data.eval.clone());
         task.evaluation = Some(EvaluationFiles { samples, ..Default::default() });
+        task.further.clear();
     }
-    task.output = data.output.clone().or(task.output);
+    if let Some(output) = &data.output {
+        task.judge(output);
+    }
     match (&mut task.evaluation, &data.labels, &data.groups) {
         (Some(files), labels, groups) => {
             files.labels = labels.clone().or(files.labels.take());

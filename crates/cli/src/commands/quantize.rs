@@ -7,10 +7,11 @@ use burn_ptq::recipe::{LayerOverride, MAX_RECIPE_BYTES, Recipe, Source};
 use burn_ptq_deploy::bounded;
 use burn_ptq_deploy::export::check_name;
 use burn_ptq_deploy::preprocess::{DataLayout, Preprocessing};
+use burn_ptq_deploy::printable;
 use burn_ptq_eval::explain::LayerCost;
 use burn_ptq_eval::job::{Job, run as run_job};
 use burn_ptq_eval::metric::{Interval, Metric};
-use burn_ptq_eval::report::{ExplainReport, Report};
+use burn_ptq_eval::report::{ExplainReport, FigureReport, Report};
 use burn_ptq_eval::task::Task;
 
 use super::task;
@@ -183,8 +184,12 @@ fn metrics(report: &Report) -> String {
         return "not evaluated: add --eval X.npy --labels Y.npy, or --task DIR\n".into();
     };
     let shown = |value, interval| shown(metric, value, interval);
+    let of = match (&report.output, report.outputs.len()) {
+        (Some(output), 2..) => format!(" of the output '{}'", printable::line(output)),
+        _ => String::new(),
+    };
     let mut text = format!(
-        "{metric} on {} sample{}: integer {}, simulated {}, float {}\n",
+        "{metric}{of} on {} sample{}: integer {}, simulated {}, float {}\n",
         report.samples,
         if report.samples == 1 { "" } else { "s" },
         shown(integer, report.integer_ci),
@@ -194,13 +199,33 @@ fn metrics(report: &Report) -> String {
     if let Some(note) = &report.metric_note {
         text.push_str(&format!("  {note}\n"));
     }
-    for figure in &report.figures {
-        let share = |value, interval| Metric::Binary.text(value, interval);
-        let integer = share(figure.integer, figure.integer_ci);
-        let float = share(figure.float, figure.float_ci);
-        text.push_str(&format!("  {}: integer {integer}, float {float}\n", figure.name));
+    text.push_str(&figures(&report.figures));
+    for further in &report.further {
+        let shown = |value, interval| self::shown(further.metric, value, interval);
+        text.push_str(&format!(
+            "{} of the output '{}': integer {}, simulated {}, float {}\n",
+            further.metric,
+            printable::line(&further.output),
+            shown(further.integer, further.integer_ci),
+            shown(further.simulated, further.simulated_ci),
+            shown(further.float, further.float_ci),
+        ));
+        if let Some(note) = &further.metric_note {
+            text.push_str(&format!("  {note}\n"));
+        }
+        text.push_str(&figures(&further.figures));
     }
     text
+}
+
+fn figures(figures: &[FigureReport]) -> String {
+    let share = |value, interval| Metric::Binary.text(value, interval);
+    let line = |figure: &FigureReport| {
+        let integer = share(figure.integer, figure.integer_ci);
+        let float = share(figure.float, figure.float_ci);
+        format!("  {}: integer {integer}, float {float}\n", figure.name)
+    };
+    figures.iter().map(line).collect()
 }
 
 /// A value of the metric of this name, with its confidence interval.

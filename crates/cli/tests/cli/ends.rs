@@ -182,3 +182,56 @@ fn token_ids_are_exact_and_looked_up() {
     assert_eq!(scaled.status.code(), Some(2));
     assert!(stderr(&scaled).contains("takes whole numbers"), "{}", stderr(&scaled));
 }
+
+#[test]
+fn a_task_judges_each_of_its_outputs() {
+    let place = Place::new();
+    let task = place.path("task");
+    std::fs::create_dir_all(task.join("calib_x")).unwrap();
+    std::fs::create_dir_all(task.join("eval_x")).unwrap();
+    std::fs::copy(model("ends.onnx"), task.join("model.onnx")).unwrap();
+    for folder in ["calib_x", "eval_x"] {
+        for name in ["features.npy", "meta.npy"] {
+            std::fs::copy(place.path(name), task.join(folder).join(name)).unwrap();
+        }
+    }
+    let labels: Vec<u8> = (0..32).map(|i| i % 3).collect();
+    write_npy(&task.join("eval_y.npy"), "|u1", false, &[32], &labels);
+    let targets = f32_bytes(&numbers(32, 3, 5));
+    write_npy(&task.join("eval_y_sum.npy"), "<f4", false, &[32, 3], &targets);
+    let describe = |text: &str| std::fs::write(task.join("task.toml"), text).unwrap();
+    describe("metric = \"top1\"\noutput = \"scores\"\n[outputs.sum]\nmetric = \"mae\"\n");
+    let (folder, out) = (task.display().to_string(), place.text("out"));
+    let output = run(&["quantize", "--task", &folder, "--out", &out]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = stdout(&output);
+    assert!(text.contains("top1 of the output 'scores' on 32 samples: integer"), "{text}");
+    assert!(text.contains("\nmae of the output 'sum': integer"), "{text}");
+    let report = std::fs::read_to_string(place.path("out/report.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let further = &report["further"][0];
+    assert_eq!(
+        (further["output"].as_str(), further["metric"].as_str()),
+        (Some("sum"), Some("mae"))
+    );
+    let bptq = place.text("out/model.bptq");
+    for model in [None, Some(&bptq)] {
+        let mut arguments = vec!["evaluate", "--task", &folder, "--json"];
+        arguments.extend(model.map(String::as_str));
+        let output = run(&arguments);
+        assert!(output.status.success(), "{}", stderr(&output));
+        let found: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+        let expected = if model.is_some() { &further["integer"] } else { &further["float"] };
+        assert_eq!(found["output"], "scores");
+        assert_eq!(&found["further"][0]["value"], expected);
+        let alone = run(&[&arguments[..], &["--output", "sum"]].concat());
+        let alone: serde_json::Value = serde_json::from_str(&stdout(&alone)).unwrap();
+        assert_eq!((&alone["metric"], &alone["value"]), (&"mae".into(), expected));
+    }
+    describe("metric = \"top1\"\noutput = \"scores\"\n[outputs.scores]\nmetric = \"mae\"\n");
+    let output = run(&["quantize", "--task", &folder, "--out", &out]);
+    assert!(stderr(&output).contains("judged twice"), "{}", stderr(&output));
+    describe("metric = \"top1\"\noutput = \"scores\"\n[outputs.none]\nmetric = \"mae\"\n");
+    let output = run(&["quantize", "--task", &folder, "--out", &out]);
+    assert!(stderr(&output).contains("no output 'none'"), "{}", stderr(&output));
+}
