@@ -21,7 +21,7 @@ use std::fmt::Write as _;
 use burn_ptq_deploy::export::{self, SelfTest};
 use burn_ptq_deploy::place::rows::replaceable_inputs;
 use burn_ptq_deploy::place::{Memory, Placed};
-use burn_ptq_deploy::program::{DType, IntOp, IntTensor};
+use burn_ptq_deploy::program::{DType, IntOp};
 use burn_ptq_deploy::run::{Interpreter, Path, tensor_integers};
 use burn_ptq_deploy::size::size_report;
 use burn_ptq_deploy::target::Kernels;
@@ -111,13 +111,13 @@ fn compare(
     let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
     let mut supported = Vec::new();
     for (problem, expected) in problems.iter().zip(expected) {
-        let tally = tallies.entry(problem.op_name()).or_default();
+        let tally = tallies.entry(problem.family()).or_default();
         tally.problems += 1;
         match executor.supports(problem) {
             Ok(()) => supported.push((problem, expected)),
             Err(reason) => {
                 tally.skipped += 1;
-                *reasons.entry(format!("{}: {reason}", problem.op_name())).or_default() += 1;
+                *reasons.entry(format!("{}: {reason}", problem.family())).or_default() += 1;
             }
         }
     }
@@ -135,11 +135,10 @@ fn compare(
         }
     };
     for ((problem, expected), found) in supported.into_iter().zip(&found) {
-        let tally = tallies.entry(problem.op_name()).or_default();
-        let output = &problem.program.tensors[problem.program.outputs[0].tensor.0];
-        match differences(output, expected, found, executor.agreement()) {
+        let tally = tallies.entry(problem.family()).or_default();
+        match differences(&problem.program, expected, found, executor.agreement()) {
             Ok(differing) => {
-                tally.outputs += output.len();
+                tally.outputs += problem.program.output_len();
                 tally.differing += differing;
             }
             Err(difference) => failures.push(format!("{name}, {}: {difference}", problem.name)),
@@ -157,7 +156,7 @@ fn compare(
 /// The number of elements that differ within what the agreement grants, or the first difference
 /// that it does not.
 fn differences(
-    output: &IntTensor,
+    program: &Placed,
     expected: &[u8],
     found: &[u8],
     agreement: Agreement,
@@ -170,7 +169,7 @@ fn differences(
         Agreement::WithinLsb(steps) => steps,
     };
     let mut differing = 0;
-    let pairs = tensor_integers(output, expected).zip(tensor_integers(output, found));
+    let pairs = output_integers(program, expected).zip(output_integers(program, found));
     for (place, (expected, found)) in pairs.enumerate() {
         if expected.abs_diff(found) > allowed {
             return Err(format!("expected {expected}, found {found} at output {place}"));
@@ -178,6 +177,16 @@ fn differences(
         differing += usize::from(expected != found);
     }
     Ok(differing)
+}
+
+/// The elements of all outputs, one output after the other.
+fn output_integers<'a>(program: &'a Placed, bytes: &'a [u8]) -> impl Iterator<Item = i32> + 'a {
+    let mut rest = bytes;
+    program.output_tensors().flat_map(move |tensor| {
+        let (own, others) = rest.split_at(tensor.bytes());
+        rest = others;
+        tensor_integers(tensor, own)
+    })
 }
 
 fn write_rows(
@@ -225,6 +234,7 @@ fn reported_flash_and_ram_are_those_of_the_linkers_map() {
             let problems = problems::of_operation(op, *generator).into_iter();
             problems.filter(|problem| !copies_few_bytes(&problem.program)).take(2)
         })
+        .chain(problems::of_several_ends().into_iter().take(6))
         .chain(by_rows)
         .collect();
     for name in ["cortex-m0", "cortex-m4", "cortex-m55", "rv32"] {
@@ -262,8 +272,7 @@ fn problems_reach_every_bit_width_element_type_and_extreme() {
     let rows = |storages: &[u8], odd: bool| {
         problems.iter().any(|problem| match problem.op() {
             IntOp::FullyConnected { rows: 1, in_features, out_features, weighted } => {
-                let wide = problem.program.tensors[problem.program.outputs[0].tensor.0].dtype
-                    == DType::I16;
+                let wide = problem.last_output().dtype == DType::I16;
                 let packed = storages.contains(&weighted.weights.storage) && in_features % 8 == 0;
                 !wide && packed && (!odd || out_features % 2 == 1)
             }
@@ -288,15 +297,48 @@ fn problems_reach_every_bit_width_element_type_and_extreme() {
 }
 
 #[test]
+fn problems_of_several_ends_reach_every_kind_of_them() {
+    let mut found: BTreeMap<&str, usize> = BTreeMap::new();
+    for Problem { program, .. } in &problems::of_several_ends() {
+        let mut count = |what, is| *found.entry(what).or_default() += usize::from(is);
+        let both = |inputs: bool| {
+            let of = |wide: DType| match inputs {
+                true => program.input_tensors().any(|tensor| tensor.dtype == wide),
+                false => program.output_tensors().any(|tensor| tensor.dtype == wide),
+            };
+            of(DType::I8) && of(DType::I16)
+        };
+        count("inputs of 8 and of 16 bits", both(true));
+        count("outputs of 8 and of 16 bits", both(false));
+        count("three inputs", program.inputs.len() == 3);
+        count("three outputs", program.outputs.len() == 3);
+        let read = |id| program.nodes.iter().any(|node| node.inputs.contains(&id));
+        let outputs = || program.outputs.iter().map(|output| output.tensor);
+        count("an output that is read", outputs().any(|id| !program.is_input(id) && read(id)));
+        count("an output that is an input", outputs().any(|id| program.is_input(id)));
+        let all: BTreeSet<_> = outputs().collect();
+        count("an output twice", all.len() < program.outputs.len());
+        let is_wide = |id| program.is_input(id) && program.tensors[id.0].dtype == DType::I16;
+        let looks_up = |op: &IntOp| matches!(op, IntOp::Lookup8 { .. } | IntOp::Lookup16 { .. });
+        let ids = program.nodes.iter().filter(|node| looks_up(&node.op));
+        count("ids of 16 bits", ids.clone().any(|node| is_wide(node.inputs[0])));
+        let places = program.nodes.iter().filter(|node| matches!(node.op, IntOp::TopK { .. }));
+        count("places at an output", places.clone().any(|node| program.is_output(node.output)));
+    }
+    assert_eq!(found.len(), 9);
+    assert!(found.values().all(|&count| count >= 8), "{found:?}");
+}
+
+#[test]
 fn most_outputs_lie_within_their_grids_and_vary() {
     let problems = problems::all();
     let outputs =
         executors::reference().run(&problems.iter().collect::<Vec<_>>()).expect("the reference");
     for (op, _) in problems::GENERATORS {
         let [mut problems_of_op, mut varied, mut elements, mut within] = [0; 4];
-        let pairs = problems.iter().zip(&outputs).filter(|(problem, _)| problem.op_name() == *op);
+        let pairs = problems.iter().zip(&outputs).filter(|(problem, _)| problem.family() == *op);
         for (problem, output) in pairs {
-            let tensor = &problem.program.tensors[problem.program.outputs[0].tensor.0];
+            let tensor = problem.last_output();
             let values: Vec<i32> = tensor_integers(tensor, output).collect();
             problems_of_op += 1;
             varied += usize::from(values.iter().collect::<BTreeSet<_>>().len() > 3);
@@ -313,7 +355,7 @@ fn most_outputs_lie_within_their_grids_and_vary() {
 #[test]
 fn programs_of_reduced_memory_give_the_same_outputs() {
     let mut reduced = 0;
-    for problem in problems::chains() {
+    for problem in problems::chains().into_iter().chain(problems::of_several_ends()) {
         let mut interpreter = Interpreter::new(&problem.program, Path::Reference);
         let expected = interpreter.run(&problem.input).expect("an input that fits").to_vec();
         for kernels in [Kernels::Portable, Kernels::Dsp, Kernels::Mve] {

@@ -1,11 +1,12 @@
 //! Seeded random problems for every integer operation.
 //!
-//! Every problem is a small valid program that ends in the operation under test. Multipliers are
-//! derived from the scales of grids and weights by the kernels' functions, so that an executor may
-//! derive them again.
+//! Every problem is a small valid program that ends in the operation under test, or one of several
+//! operations with several inputs and outputs. Multipliers are derived from the scales of grids and
+//! weights by the kernels' functions, so that an executor may derive them again.
 
 mod chain;
 mod draw;
+mod ends;
 mod groups;
 pub(crate) mod layers;
 mod lookup;
@@ -16,7 +17,7 @@ mod values;
 mod weighted;
 
 use burn_ptq_deploy::place::Placed;
-use burn_ptq_deploy::program::{BinaryFunction, Broadcast, DType, IntOp, TensorId};
+use burn_ptq_deploy::program::{BinaryFunction, Broadcast, DType, IntOp, IntTensor, TensorId};
 use burn_ptq_kernels::geometry::PoolGeometry;
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::multiplier::Multiplier;
@@ -30,14 +31,14 @@ use program::{
     Program, clamp, constant_of, random_table8, random_table16, tensor, tensor_like, window,
 };
 
-/// A program and its input.
+/// A program and its inputs.
 pub(crate) struct Problem {
     /// The operation and the number of the problem.
     pub name: String,
-    /// The program; the operation under test is its last node, which writes its output, or a `Pack`
+    /// The program; the operation under test is its last node, which writes an output, or a `Pack`
     /// before that.
     pub program: Placed,
-    /// Bytes of the input tensor.
+    /// Bytes of the inputs, one after the other.
     pub input: Vec<u8>,
 }
 
@@ -57,6 +58,23 @@ impl Problem {
     pub(crate) fn op_name(&self) -> &'static str {
         self.op().name()
     }
+
+    /// What reports call it: the operation under test, or [`SEVERAL_ENDS`].
+    pub(crate) fn family(&self) -> &'static str {
+        let several = self.program.inputs.len() + self.program.outputs.len() > 2;
+        if several { SEVERAL_ENDS } else { self.op_name() }
+    }
+
+    /// What the operation under test writes.
+    pub(crate) fn last_output(&self) -> &IntTensor {
+        let last = self.program.nodes.last().expect("a program has a node");
+        &self.program.tensors[last.output.0]
+    }
+
+    /// Whether any operation has weights.
+    pub(crate) fn has_weights(&self) -> bool {
+        self.program.nodes.iter().any(|node| node.op.weighted().is_some())
+    }
 }
 
 /// Makes a problem; `None` if the random parameters do not fit together.
@@ -67,6 +85,13 @@ const PROBLEMS: usize = 96;
 
 /// Problems of several layers.
 const CHAINS: usize = 192;
+
+/// What `BURN_PTQ_OPERATIONS` and reports call problems of several inputs and outputs.
+pub(crate) const SEVERAL_ENDS: &str = "several ends";
+
+/// How many times as many of them there are as of an operation; most end in operations that TensorFlow
+/// Lite Micro has not.
+const TIMES_SEVERAL_ENDS: usize = 2;
 
 /// Lists every operation with the function that makes its problems. The match has no other arm, so
 /// that a new operation does not compile until it is listed here.
@@ -124,12 +149,26 @@ generators! {
     Prelu => prelu,
 }
 
-/// The problems of all operations, or of those that `BURN_PTQ_OPERATIONS` lists with commas.
+/// The problems of all operations and of several ends, or of those that `BURN_PTQ_OPERATIONS` lists
+/// with commas.
 pub(crate) fn all() -> Vec<Problem> {
-    let chosen = std::env::var("BURN_PTQ_OPERATIONS").ok();
-    let is_chosen = |op: &str| chosen.as_ref().is_none_or(|list| list.split(',').any(|o| o == op));
+    let several = if is_chosen(SEVERAL_ENDS) { of_several_ends() } else { Vec::new() };
+    of_operations().chain(several).collect()
+}
+
+fn of_operations() -> impl Iterator<Item = Problem> {
     let generators = GENERATORS.iter().filter(|(op, _)| is_chosen(op));
-    generators.flat_map(|(op, generator)| of_operation(op, *generator)).collect()
+    generators.flat_map(|(op, generator)| of_operation(op, *generator))
+}
+
+fn is_chosen(op: &str) -> bool {
+    let chosen = std::env::var("BURN_PTQ_OPERATIONS");
+    chosen.map_or(true, |list| list.split(',').any(|o| o == op))
+}
+
+/// Problems of several inputs and outputs.
+pub(crate) fn of_several_ends() -> Vec<Problem> {
+    made(SEVERAL_ENDS, ends::several, TIMES_SEVERAL_ENDS * count())
 }
 
 /// How many problems of each operation to make.
@@ -155,16 +194,21 @@ pub(crate) fn chains() -> Vec<Problem> {
 /// Problems that run row by row, each with the program that does not.
 pub(crate) fn streamed() -> Vec<(Problem, Problem)> {
     let mut draw = Draw::new(8);
-    let problems = chains().into_iter().chain(all().into_iter().step_by(8));
+    let several = chains().into_iter().chain(of_several_ends());
+    let problems = several.chain(of_operations().step_by(8));
     let pairs = problems.filter_map(|whole| Some((streamed::streamed(&mut draw, &whole)?, whole)));
     pairs.collect()
 }
 
 /// The problems of one operation, the same in every run.
 pub(crate) fn of_operation(op: &str, generator: Generator) -> Vec<Problem> {
+    made(op, generator, count())
+}
+
+/// As many problems as asked for, the same in every run.
+fn made(op: &str, generator: Generator, count: usize) -> Vec<Problem> {
     let seed = op.bytes().fold(0, |seed: u64, byte| seed.wrapping_mul(31) + u64::from(byte));
     let mut draw = Draw::new(seed);
-    let count = count();
     let attempts = (0..4 * count).filter_map(|_| generator(&mut draw));
     let problems: Vec<Problem> = attempts
         .take(count)
@@ -401,7 +445,7 @@ fn logits<'d>(draw: &'d mut Draw, scales: [f32; 2]) -> (Program<'d>, [usize; 2])
     let rows = draw.within(1, 12) as usize;
     let scale = draw.scale(scales[0], scales[1]);
     let mut program = Program::new(draw, false, [1, rows, depth]);
-    program.set_input_scale(scale);
+    program.set_scale(TensorId(0), scale);
     (program, [rows, depth])
 }
 

@@ -1,7 +1,7 @@
 /*
  * Streams samples through programs. The host's file "inputs" holds, for each program, a 32-bit
- * number of samples and the samples; "outputs" gets the outputs, back to back; "counts" gets, for
- * each program, the 64-bit ticks of each node over all samples, and the bytes of stack used.
+ * number of samples and the samples, of each the bytes of all inputs; "outputs" gets the outputs,
+ * back to back; "counts" gets, for each program, the 64-bit ticks of each node over all samples, and the bytes of stack used.
  */
 #include "counter.h"
 #include "driver.h"
@@ -58,12 +58,12 @@ static int stream(const driver_program *program)
         counter_nodes[node] = 0;
     }
     for (uint32_t sample = 0; sample < samples; sample++) {
-        if (!host_read(inputs, program->input(), program->input_bytes)) {
+        if (!program->read(inputs)) {
             return 0;
         }
         const uint64_t used = run(program);
         stack = used > stack ? used : stack;
-        if (!host_write(outputs, program->output(), program->output_bytes)) {
+        if (!program->write(outputs)) {
             return 0;
         }
     }

@@ -5,11 +5,10 @@
 #include <stdint.h>
 
 typedef struct {
-    void *(*input)(void);
-    const void *(*output)(void);
+    /* Fill all inputs from a file and write all outputs to one; whether all bytes were moved. */
+    int (*read)(int32_t file);
+    int (*write)(int32_t file);
     void (*run)(void);
-    uint32_t input_bytes;
-    uint32_t output_bytes;
     uint32_t nodes;
 } driver_program;
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use burn_ptq_deploy::board::{Board, board};
-use burn_ptq_deploy::export::{ExportFile, Exporter, Options, Rust, SelfTest};
+use burn_ptq_deploy::export::{ExportFile, Exporter, Options, Rust, SelfTest, end_names};
 use burn_ptq_deploy::place::Placed;
 use burn_ptq_deploy::program::DType;
 use burn_ptq_deploy::target::Target;
@@ -103,14 +103,7 @@ impl RustToolchain {
                 }
             }
             let _ = writeln!(modules, "#[allow(dead_code)]\nmod p{index};");
-            let (input, set) = match model.tensors[model.inputs[0].tensor.0].dtype {
-                DType::I8 | DType::I4 => ("i8", "*model.input() = *sample"),
-                DType::I16 => ("i16", "model.set_input(sample)"),
-            };
-            let _ = write!(
-                calls,
-                "\n        && stream!(p{index}, files, {input}, |model, sample| {set})"
-            );
+            let _ = write!(calls, "\n        && {}", call(index, model));
         }
         let driver = DRIVER.replace("@MODULES@", &modules).replace("@CALLS@", &calls);
         write(folder.path(), "src/main.rs", driver.as_bytes())?;
@@ -170,6 +163,22 @@ impl RustToolchain {
         let kept = folder.join("firmware.elf");
         std::fs::copy(&built, &kept).map(drop).map_err(crate::error::failed("copy", &built))
     }
+}
+
+/// The expression that streams samples through the program at an index.
+fn call(index: usize, model: &Placed) -> String {
+    let [inputs, outputs] = end_names(model);
+    let read = inputs.iter().zip(model.input_tensors()).map(|(name, tensor)| match tensor.dtype {
+        DType::I8 | DType::I4 => format!("read(files.inputs, bytes_mut(model.{name}()))"),
+        DType::I16 => {
+            let length = format!("p{index}::{}_LENGTH", name.to_ascii_uppercase());
+            format!("read_words!(files.inputs, {length}, |words| model.set_{name}(words))")
+        }
+    });
+    let write = outputs.iter().map(|name| format!("write(files.outputs, bytes(model.{name}()))"));
+    let [read, write] =
+        [read.collect::<Vec<_>>(), write.collect()].map(|each| each.join("\n            && "));
+    format!("stream!(p{index}, files, |model| {read}, {write})")
 }
 
 fn contains(file: &ExportFile, text: &str) -> bool {

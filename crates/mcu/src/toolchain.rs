@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use burn_ptq_deploy::board::{Board, board};
-use burn_ptq_deploy::export::{C99, ExportError, ExportFile, Exporter, Options, SelfTest};
+use burn_ptq_deploy::export::{
+    C99, ExportError, ExportFile, Exporter, Options, SelfTest, end_names,
+};
 use burn_ptq_deploy::place::Placed;
 use burn_ptq_deploy::target::Target;
 use tempfile::TempDir;
@@ -243,21 +245,34 @@ fn table(models: &[&Placed]) -> String {
     let (mut functions, mut rows) = (String::new(), String::new());
     for (index, model) in models.iter().enumerate() {
         let nodes = model.nodes.len();
+        let moves = |function: &str, names: &[String]| {
+            let each = names.iter().map(|name| {
+                let bytes = format!("P{index}_{}_BYTES", name.to_ascii_uppercase());
+                format!("{function}(file, p{index}_{name}(), {bytes})")
+            });
+            each.collect::<Vec<_>>().join(" &&\n           ")
+        };
+        let [inputs, outputs] = end_names(model);
         let _ = write!(
             functions,
             "#include \"p{index}.h\"
-static void *input_{index}(void) {{ return p{index}_input(); }}
-static const void *output_{index}(void) {{ return p{index}_output(); }}
-"
+static int read_{index}(int32_t file)
+{{
+    return {};
+}}
+static int write_{index}(int32_t file)
+{{
+    return {};
+}}
+",
+            moves("host_read", &inputs),
+            moves("host_write", &outputs)
         );
-        let _ = writeln!(
-            rows,
-            "    {{input_{index}, output_{index}, p{index}_run, P{index}_INPUT_BYTES, \
-             P{index}_OUTPUT_BYTES, {nodes}}},"
-        );
+        let _ = writeln!(rows, "    {{read_{index}, write_{index}, p{index}_run, {nodes}}},");
     }
     format!(
         "#include \"driver.h\"
+#include \"semihosting.h\"
 {functions}
 const driver_program driver_programs[] = {{
 {rows}}};

@@ -59,7 +59,8 @@ fn images<'p, 'q>(problems: &'q [&'p Problem]) -> Vec<&'q [&'p Problem]> {
     let (mut first, mut flash, mut ram) = (0, 0, 0);
     for (index, problem) in problems.iter().enumerate() {
         let size = size_report(&problem.program);
-        let channels = problem.op().weighted().map_or(0, |weighted| weighted.bias.len());
+        let weighted = problem.program.nodes.iter().filter_map(|node| node.op.weighted());
+        let channels: usize = weighted.map(|weighted| weighted.bias.len()).sum();
         // Filters are padded for some kernels; on top, there is a call, and a row of a table.
         let needed = size.flash_bytes * 5 / 4 + 64 * channels + 400;
         if flash + needed > FLASH_BYTES || ram + size.ram_bytes > RAM_BYTES {
@@ -162,7 +163,7 @@ impl Executor for &'static EmulatedRust {
         let number =
             problem.name.rsplit(' ').next().and_then(|number| number.parse::<usize>().ok());
         let by_rows = !problem.program.streams().is_empty();
-        let own = by_rows || problem.op().weighted().is_some();
+        let own = by_rows || problem.has_weights();
         match own || number.is_some_and(|number| number % 4 == 0) {
             true => Ok(()),
             false => Err("the same code runs on this machine".into()),

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use burn_ptq_deploy::export::{C99, ExportFile, Exporter, Options, SelfTest, target};
+use burn_ptq_deploy::export::{C99, ExportFile, Exporter, Options, SelfTest, end_names, target};
 use burn_ptq_deploy::place::Placed;
 use tempfile::TempDir;
 
@@ -117,7 +117,7 @@ fn write_bundle(folder: &TempDir, problems: &[&Problem], target_name: &str) -> R
     let mut driver = Driver::default();
     for (index, problem) in problems.iter().enumerate() {
         let files = render(index, problem, target_name)?;
-        driver.add(index, &files);
+        driver.add(index, &problem.program, &files);
         for file in files.iter().filter(|_| index == 0) {
             if let Some(name) = file.path.strip_prefix("runtime/") {
                 write(name, &file.contents)?;
@@ -146,7 +146,7 @@ fn render(index: usize, problem: &Problem, target_name: &str) -> Result<Vec<Expo
     rendered.map(|export| export.files).map_err(|error| format!("{}: {error}", problem.name))
 }
 
-/// One translation unit with every program, a function that streams its sample, and `main`.
+/// One translation unit with every program, a function that streams its sample through, and `main`.
 #[derive(Default)]
 struct Driver {
     programs: String,
@@ -154,7 +154,7 @@ struct Driver {
 }
 
 impl Driver {
-    fn add(&mut self, index: usize, files: &[ExportFile]) {
+    fn add(&mut self, index: usize, program: &Placed, files: &[ExportFile]) {
         let text = |name: String| {
             let file = files.iter().find(|file| file.path == name).expect("an exported file");
             String::from_utf8_lossy(&file.contents).into_owned()
@@ -162,18 +162,28 @@ impl Driver {
         let header = text(format!("p{index}.h"));
         let include = format!("#include \"p{index}.h\"\n");
         let source = text(format!("p{index}.c")).replace(&include, &header);
+        let moves = |function: &str, names: &[String], stream: &str| -> String {
+            let each = names.iter().map(|name| {
+                let bytes = format!("P{index}_{}_BYTES", name.to_ascii_uppercase());
+                format!(
+                    "    failed |= {function}(p{index}_{name}(), 1, {bytes}, {stream}) != {bytes};\n"
+                )
+            });
+            each.collect()
+        };
+        let [inputs, outputs] = end_names(program);
         self.programs.push_str(&format!(
             "#define arena arena_{index}
 {source}#undef arena
 static int run_{index}(void)
 {{
-    if (fread(p{index}_input(), 1, P{index}_INPUT_BYTES, stdin) != P{index}_INPUT_BYTES) {{
-        return 1;
-    }}
-    p{index}_run();
-    return fwrite(p{index}_output(), 1, P{index}_OUTPUT_BYTES, stdout) != P{index}_OUTPUT_BYTES;
+    int failed = 0;
+{}    p{index}_run();
+{}    return failed;
 }}
-"
+",
+            moves("fread", &inputs, "stdin"),
+            moves("fwrite", &outputs, "stdout")
         ));
         self.calls.push_str(&format!("    failed |= run_{index}();\n"));
     }

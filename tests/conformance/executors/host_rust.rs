@@ -5,7 +5,8 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
 
-use burn_ptq_deploy::export::{ExportFile, Exporter, Options, Rust, SelfTest, target};
+use burn_ptq_deploy::export::{ExportFile, Exporter, Options, Rust, SelfTest, end_names, target};
+use burn_ptq_deploy::place::Placed;
 use burn_ptq_deploy::program::DType;
 use tempfile::TempDir;
 
@@ -39,7 +40,8 @@ impl Executor for &'static HostRust {
     }
 
     fn supports(&self, problem: &Problem) -> Result<(), String> {
-        match self.target == "host" || problem.op().weighted().is_some() {
+        let by_rows = !problem.program.streams().is_empty();
+        match self.target == "host" || by_rows || problem.has_weights() {
             true => Ok(()),
             false => Err("the portable kernels run it".into()),
         }
@@ -85,23 +87,27 @@ exclude = [\"kernels\"]
 const MAIN: &str = "\
 use std::io::{Read, Write, stdin, stdout};
 
-macro_rules! run {
-    ($program:ident, $input:ty) => {{
-        #[inline(never)]
-        fn run() {
-            let mut bytes = [0; $program::INPUT_BYTES];
-            stdin().read_exact(&mut bytes).expect(\"a sample\");
-            let mut input = [0; $program::INPUT_LENGTH];
-            for (place, bytes) in input.iter_mut().zip(bytes.as_chunks().0) {
-                *place = <$input>::from_le_bytes(*bytes);
-            }
-            let mut model = Box::new($program::Model::new());
-            let output = model.infer(&input).iter().flat_map(|x| x.to_le_bytes());
-            stdout().write_all(&output.collect::<Vec<u8>>()).expect(\"standard output\");
+macro_rules! element {
+    ($element:ty, $read:ident, $write:ident) => {
+        #[allow(dead_code)]
+        fn $read<const N: usize>() -> [$element; N] {
+            [(); N].map(|()| {
+                let mut bytes = <$element>::default().to_le_bytes();
+                stdin().read_exact(&mut bytes).expect(\"a sample\");
+                <$element>::from_le_bytes(bytes)
+            })
         }
-        run();
-    }};
+
+        #[allow(dead_code)]
+        fn $write(elements: &[$element]) {
+            let bytes: Vec<u8> = elements.iter().flat_map(|x| x.to_le_bytes()).collect();
+            stdout().write_all(&bytes).expect(\"standard output\");
+        }
+    };
 }
+
+element!(i8, read_i8, write_i8);
+element!(i16, read_i16, write_i16);
 ";
 
 /// Writes the kernels, all programs, a `main` that streams their samples, and the inputs.
@@ -112,7 +118,7 @@ fn write_bundle(folder: &TempDir, problems: &[&Problem], target_name: &str) -> R
             .and_then(|()| fs::write(path, contents))
             .map_err(|error| error.to_string())
     };
-    let (mut modules, mut calls) = (String::new(), String::new());
+    let [mut modules, mut functions, mut calls] = [(); 3].map(|()| String::new());
     for (index, problem) in problems.iter().enumerate() {
         let files = render(problem, target_name)?;
         for file in &files {
@@ -124,17 +130,39 @@ fn write_bundle(folder: &TempDir, problems: &[&Problem], target_name: &str) -> R
                 write(&file.path, &file.contents)?;
             }
         }
-        let input = match problem.program.tensors[problem.program.inputs[0].tensor.0].dtype {
-            DType::I8 | DType::I4 => "i8",
-            DType::I16 => "i16",
-        };
         modules.push_str(&format!("#[allow(dead_code)]\nmod p{index};\n"));
-        calls.push_str(&format!("    run!(p{index}, {input});\n"));
+        functions.push_str(&function(index, &problem.program));
+        calls.push_str(&format!("    run_{index}();\n"));
     }
     write("Cargo.toml", MANIFEST.as_bytes())?;
-    write("src/main.rs", format!("{MAIN}\n{modules}\nfn main() {{\n{calls}}}\n").as_bytes())?;
+    let main = format!("{MAIN}\n{modules}\n{functions}\nfn main() {{\n{calls}}}\n");
+    write("src/main.rs", main.as_bytes())?;
     let inputs: Vec<u8> = problems.iter().flat_map(|problem| &problem.input).copied().collect();
     write(INPUTS, &inputs)
+}
+
+/// The function that streams the sample of the program at an index through it.
+fn function(index: usize, program: &Placed) -> String {
+    let element = |dtype: DType| match dtype {
+        DType::I8 | DType::I4 => "i8",
+        DType::I16 => "i16",
+    };
+    let [_, outputs] = end_names(program);
+    let inputs = program.input_tensors().map(|tensor| format!("&read_{}()", element(tensor.dtype)));
+    let writes = outputs
+        .iter()
+        .zip(program.output_tensors())
+        .map(|(name, tensor)| format!("    write_{}(model.{name}());\n", element(tensor.dtype)));
+    format!(
+        "#[inline(never)]
+fn run_{index}() {{
+    let mut model = Box::new(p{index}::Model::new());
+    model.infer({});
+{}}}
+",
+        inputs.collect::<Vec<_>>().join(", "),
+        writes.collect::<String>()
+    )
 }
 
 fn render(problem: &Problem, target_name: &str) -> Result<Vec<ExportFile>, String> {

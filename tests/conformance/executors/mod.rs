@@ -32,7 +32,8 @@ pub(crate) trait Executor {
     /// `Err` with the reason if it cannot run `problem`.
     fn supports(&self, problem: &Problem) -> Result<(), String>;
 
-    /// The bytes of the last node's output of each problem, 16-bit elements low byte first.
+    /// The bytes of all outputs of each problem, one output after the other, 16-bit elements low byte
+    /// first.
     fn run(&mut self, problems: &[&Problem]) -> Result<Vec<Vec<u8>>, String>;
 }
 

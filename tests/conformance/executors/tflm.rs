@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 
 use burn_ptq_deploy::place::Placed;
 use burn_ptq_deploy::program::{
-    BinaryFunction, Broadcast, DType, IntNode, IntOp, IntTensor, TensorId, Weighted,
+    BinaryFunction, Broadcast, DType, IntNode, IntOp, IntTensor, Output, TensorId, Weighted,
 };
 use burn_ptq_deploy::run::{self, Interpreter};
 use burn_ptq_kernels::geometry::{MatMulGeometry, Window};
@@ -60,24 +60,52 @@ impl Executor for TensorFlowLiteMicro {
         describe(problem).map(|_| ())
     }
 
-    /// Runs the last node of each program on the inputs that the reference interpreter feeds it.
+    /// Runs the nodes that write outputs on the inputs that the reference interpreter feeds them.
     fn run(&mut self, problems: &[&Problem]) -> Result<Vec<Vec<u8>>, String> {
-        let models: Result<Vec<Value>, String> =
-            problems.iter().map(|problem| describe(problem)).collect();
-        let answers = answers(&models?)?;
-        let output = |(problem, answer): (&&Problem, &Value)| {
-            if let Some(refusal) = answer.get("error") {
-                return Err(format!("{}: refused, {refusal}", problem.name));
-            }
-            let values: Vec<i32> = serde_json::from_value(answer["outputs"][0].clone())
-                .map_err(|error| format!("{}: {error}", problem.name))?;
-            Ok(to_bytes(
-                problem.program.tensors[problem.program.outputs[0].tensor.0].dtype,
-                &values,
-            ))
+        let sources = problems.iter().map(|problem| describe(problem));
+        let sources = sources.collect::<Result<Vec<Vec<Source>>, String>>()?;
+        let models: Vec<&Value> = sources.iter().flatten().filter_map(Source::model).collect();
+        let answers = answers(&models)?;
+        let mut answers = answers.iter();
+        let mut bytes = |tensor: &IntTensor, source: &Source| match source {
+            Source::Input(bytes) => Ok(bytes.clone()),
+            Source::Model(_) => of_answer(tensor, answers.next().ok_or("too few answers")?),
         };
-        problems.iter().zip(&answers).map(output).collect()
+        let mut outputs = |(problem, sources): (&&Problem, &Vec<Source>)| {
+            let pairs = problem.program.output_tensors().zip(sources);
+            let outputs: Result<Vec<_>, _> = pairs.map(|(tensor, of)| bytes(tensor, of)).collect();
+            let outputs = outputs.map_err(|error| format!("{}: {error}", problem.name))?;
+            Ok(outputs.concat())
+        };
+        problems.iter().zip(&sources).map(&mut outputs).collect()
     }
+}
+
+/// Where the bytes of an output come from.
+enum Source {
+    /// A model of the node that writes it.
+    Model(Value),
+    /// No node: the output is an input.
+    Input(Vec<u8>),
+}
+
+impl Source {
+    fn model(&self) -> Option<&Value> {
+        match self {
+            Source::Model(model) => Some(model),
+            Source::Input(_) => None,
+        }
+    }
+}
+
+/// The bytes of an output that a model gave.
+fn of_answer(tensor: &IntTensor, answer: &Value) -> Result<Vec<u8>, String> {
+    if let Some(refusal) = answer.get("error") {
+        return Err(format!("refused, {refusal}"));
+    }
+    let values: Vec<i32> =
+        serde_json::from_value(answer["outputs"][0].clone()).map_err(|error| error.to_string())?;
+    Ok(to_bytes(tensor.dtype, &values))
 }
 
 fn to_bytes(dtype: DType, values: &[i32]) -> Vec<u8> {
@@ -88,7 +116,7 @@ fn to_bytes(dtype: DType, values: &[i32]) -> Vec<u8> {
 }
 
 /// What `tflm.py` says of each model.
-fn answers(models: &[Value]) -> Result<Vec<Value>, String> {
+fn answers(models: &[&Value]) -> Result<Vec<Value>, String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracles/tflm.py");
     let mut child = Command::new(python())
         .arg(script)
@@ -115,15 +143,29 @@ fn answers(models: &[Value]) -> Result<Vec<Value>, String> {
     Ok(answers)
 }
 
-/// The last node of the program as a model for `tflm.py`, with the inputs that the node gets.
-fn describe(problem: &Problem) -> Result<Value, String> {
+/// What each output comes from.
+fn describe(problem: &Problem) -> Result<Vec<Source>, String> {
     let program = &problem.program;
-    let node = program.nodes.last().ok_or("a program without nodes")?;
+    let contents = contents(program, &problem.input);
+    let source = |output: &Output| {
+        let writes = |node: &&IntNode| node.output == output.tensor;
+        match program.nodes.iter().find(writes) {
+            Some(node) => describe_model(program, node, &contents).map(Source::Model),
+            None => Ok(Source::Input(contents[output.tensor.0].clone())),
+        }
+    };
+    program.outputs.iter().map(source).collect()
+}
+
+/// A node of the program as a model for `tflm.py`, with the inputs that the node gets; `contents` are
+/// the bytes of all tensors.
+fn describe_model(program: &Placed, node: &IntNode, contents: &[Vec<u8>]) -> Result<Value, String> {
     let tensor = |id: TensorId| &program.tensors[id.0];
     let inputs: Vec<&IntTensor> = node.inputs.iter().map(|&id| tensor(id)).collect();
     let mut file = File::default();
     let output = describe_node(&mut file, node, &inputs, tensor(node.output))?;
-    let samples = inputs_of_last(program, &problem.input);
+    let values = |id: &TensorId| run::tensor_integers(tensor(*id), &contents[id.0]).collect();
+    let samples: Vec<Vec<i32>> = node.inputs.iter().map(values).collect();
     if let (IntOp::Binary { function: BinaryFunction::Div(_), .. }, [_, divisors]) =
         (&node.op, &samples[..])
         && divisors.contains(&inputs[1].grid.zero_point)
@@ -139,8 +181,8 @@ fn describe(problem: &Problem) -> Result<Value, String> {
     }))
 }
 
-/// The values of the last node's inputs when the program runs on `sample`.
-fn inputs_of_last(program: &Placed, sample: &[u8]) -> Vec<Vec<i32>> {
+/// The bytes of every tensor when the program runs on `sample`.
+fn contents(program: &Placed, sample: &[u8]) -> Vec<Vec<u8>> {
     let mut interpreter = Interpreter::new(program, run::Path::Reference);
     let mut contents = vec![Vec::new(); program.tensors.len()];
     let mut rest = sample;
@@ -153,9 +195,7 @@ fn inputs_of_last(program: &Placed, sample: &[u8]) -> Vec<Vec<i32>> {
         contents[program.nodes[node].output.0] = output.to_vec();
     };
     interpreter.run_observed(sample, keep).expect("a sample of the program");
-    let values =
-        |id: &TensorId| run::tensor_integers(&program.tensors[id.0], &contents[id.0]).collect();
-    program.nodes.last().map_or(&[][..], |node| &node.inputs).iter().map(values).collect()
+    contents
 }
 
 /// Tensors and operators of a model under construction.

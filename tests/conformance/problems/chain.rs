@@ -10,7 +10,7 @@ use super::program::{Program, clamp, random_table8, tensor, tensor_like, window}
 use super::weighted::weighted;
 
 /// What a layer computes, from what, to what.
-type Layer = (IntOp, Vec<TensorId>, IntTensor);
+pub(super) type Layer = (IntOp, Vec<TensorId>, IntTensor);
 
 /// Two to six layers, with shortcuts around some and packed values between others.
 pub(super) fn chain(draw: &mut Draw) -> Option<Problem> {
@@ -33,7 +33,8 @@ pub(super) fn chain(draw: &mut Draw) -> Option<Problem> {
     program.finish(op, &inputs, output)
 }
 
-fn layer(program: &mut Program, from: TensorId, wide: bool) -> Option<Layer> {
+/// A random layer that reads `from`, a tensor of 16 bits if `wide`.
+pub(super) fn layer(program: &mut Program, from: TensorId, wide: bool) -> Option<Layer> {
     match program.draw.below(8) {
         0..=2 => conv2d(program, from, wide),
         3..=4 => depthwise(program, from, wide),

@@ -21,11 +21,15 @@ pub(super) fn constant_of(draw: &mut Draw, tensor: &IntTensor) -> Vec<u8> {
     values.flat_map(|value| value.to_le_bytes().into_iter().take(bytes)).collect()
 }
 
-/// A program that grows node by node; tensor 0 is its input.
+/// Names of several inputs or outputs: alike in exported code, reserved there, or none.
+const NAMES: [&str; 6] = ["Image", "image", "im/age:0", "", "int", "boxes"];
+
+/// A program that grows node by node; tensor 0 is its first input.
 pub(super) struct Program<'d> {
     pub draw: &'d mut Draw,
     tensors: Vec<IntTensor>,
     nodes: Vec<IntNode>,
+    inputs: Vec<TensorId>,
 }
 
 impl<'d> Program<'d> {
@@ -36,7 +40,7 @@ impl<'d> Program<'d> {
 
     pub(super) fn with_input(draw: &'d mut Draw, input: IntTensor) -> Self {
         let input = IntTensor { name: "x".into(), ..input };
-        Self { draw, tensors: vec![input], nodes: Vec::new() }
+        Self { draw, tensors: vec![input], nodes: Vec::new(), inputs: vec![TensorId(0)] }
     }
 
     /// A program whose input has 4 bits, in rows of an even length.
@@ -56,6 +60,15 @@ impl<'d> Program<'d> {
         IntTensor { dtype: DType::I4, ..self.tensor(id).clone() }
     }
 
+    /// A further input.
+    pub(super) fn add_input(&mut self, wide: bool, shape: [usize; 3]) -> TensorId {
+        let id = TensorId(self.tensors.len());
+        let input = tensor(self.draw, wide, shape);
+        self.tensors.push(IntTensor { name: format!("x{}", id.0), ..input });
+        self.inputs.push(id);
+        id
+    }
+
     /// The tensors so far.
     pub(super) fn len(&self) -> usize {
         self.tensors.len()
@@ -69,8 +82,17 @@ impl<'d> Program<'d> {
         &self.tensors[id.0]
     }
 
-    pub(super) fn set_input_scale(&mut self, scale: f32) {
-        self.tensors[0].grid.scale = scale;
+    pub(super) fn inputs(&self) -> &[TensorId] {
+        &self.inputs
+    }
+
+    /// What nodes write, in their order.
+    pub(super) fn written(&self) -> Vec<TensorId> {
+        self.nodes.iter().map(|node| node.output).collect()
+    }
+
+    pub(super) fn set_scale(&mut self, id: TensorId, scale: f32) {
+        self.tensors[id.0].grid.scale = scale;
     }
 
     pub(super) fn push(&mut self, op: IntOp, inputs: &[TensorId], output: IntTensor) -> TensorId {
@@ -139,7 +161,7 @@ impl<'d> Program<'d> {
         self.push(op, &[from], output)
     }
 
-    /// The program that ends in `op`, placed, with a random input; `None` if it is invalid.
+    /// The program that ends in `op`, placed, with random inputs; `None` if it is invalid.
     pub(super) fn finish(
         mut self,
         op: IntOp,
@@ -147,12 +169,31 @@ impl<'d> Program<'d> {
         output: IntTensor,
     ) -> Option<Problem> {
         let output = self.push(op, inputs, output);
-        let border = |tensor: &IntTensor| Border::plain(&tensor.shape);
-        let input = input_bytes(self.draw, &self.tensors[0]);
+        self.finish_with(&[output])
+    }
+
+    /// The program with these outputs, placed, with random inputs; `None` if it is invalid.
+    pub(super) fn finish_with(self, outputs: &[TensorId]) -> Option<Problem> {
+        let border = |id: TensorId| Border::plain(&self.tensors[id.0].shape);
+        let input = self.inputs.iter().flat_map(|id| input_bytes(self.draw, &self.tensors[id.0]));
+        let input = input.collect();
+        // As many names as there are ends, from anywhere in the list.
+        let mut names = |only: &'static str, count: usize| {
+            let first = if count > 1 { self.draw.below(NAMES.len()) } else { 0 };
+            let name = move |place: usize| match count {
+                1 => only,
+                _ => NAMES[(first + place) % NAMES.len()],
+            };
+            (0..count).map(name)
+        };
+        let inputs = names("x", self.inputs.len()).zip(&self.inputs);
+        let inputs = inputs.map(|(name, &id)| Input::new(name, id, border(id))).collect();
+        let outputs = names("y", outputs.len()).zip(outputs);
+        let outputs = outputs.map(|(name, &id)| Output::new(name, id, border(id))).collect();
         let program = program::Program {
             name: "problem".into(),
-            inputs: vec![Input::new("x", TensorId(0), border(&self.tensors[0]))],
-            outputs: vec![Output::new("y", output, border(&self.tensors[output.0]))],
+            inputs,
+            outputs,
             tensors: self.tensors,
             nodes: self.nodes,
             provenance: Provenance::default(),

@@ -20,6 +20,7 @@ pub use c99::C99;
 pub use error::ExportError;
 pub use folder::{ExportFile, Kept, Written, check_folder, stage_folder, write_folder};
 pub use rust::{Rust, shared_kernels};
+pub use shared::ends::end_names;
 pub use shared::names::{comment, identifier, unique_identifiers};
 pub use shared::self_test::SelfTest;
 

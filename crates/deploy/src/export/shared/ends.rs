@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::describe::layout;
 use super::names::identifier;
 use crate::op::DType;
+use crate::place::Placed;
 use crate::program::{IntTensor, Program, TensorId};
 
 /// An input or an output of a program, as exported code names it.
@@ -54,6 +55,13 @@ impl End<'_> {
     pub(crate) fn layout(&self, name_of: impl Fn(DType) -> &'static str) -> String {
         layout(self.tensor, name_of(self.tensor.dtype))
     }
+}
+
+/// What exported code calls the inputs and the outputs of `program`, each in their order: `input`, or
+/// `input_image` if there are several. Functions end in these words, constants begin with them in
+/// capitals.
+pub fn end_names(program: &Placed) -> [Vec<String>; 2] {
+    [inputs(program), outputs(program)].map(|ends| ends.iter().map(End::lower).collect())
 }
 
 /// The inputs of a program.
