@@ -2,20 +2,16 @@
 // Copyright (c) 2026 The burn-ptq authors
 //! Convolution and fully connected layer: four filters at a time.
 
+use super::blocks::{Block, BlockKernel, FILTERS, Filters, for_each_block, scratch_len};
 use super::dot::{Weight, add_products};
 use crate::geometry::{ConvGeometry, Window};
 use crate::packing::{PackedWeights, field, joined};
 use crate::params::Requantize;
 use crate::reference::{Storage, finish};
 
-/// Filters that are decoded and multiplied at once.
-pub const FILTERS: usize = 4;
-
 /// Elements of scratch that [`conv2d`] needs for weights in `storage` bits.
 pub const fn conv2d_scratch_len(geometry: &ConvGeometry, storage: u8) -> usize {
-    let filters = geometry.filters_per_group();
-    let filters = if filters < FILTERS { filters } else { FILTERS };
-    if storage == 8 { 0 } else { filters * geometry.weights_per_channel() }
+    scratch_len(geometry.filters_per_group(), geometry.weights_per_channel(), storage)
 }
 
 /// See [`reference::conv2d`](crate::reference::conv2d).
@@ -27,26 +23,13 @@ pub fn conv2d<S: Storage>(
     scratch: &mut [i8],
     output: &mut [S],
 ) {
-    let g = geometry;
-    let (filters, length) = (g.filters_per_group(), g.weights_per_channel());
-    for group in 0..g.groups {
-        for first in (0..filters).step_by(FILTERS) {
-            let block = Block {
-                group,
-                first: group * filters + first,
-                count: (filters - first).min(FILTERS),
-            };
-            let (start, len) = (block.first * length, block.count * length);
-            if weights.storage == 8 {
-                let rows = weights.bytes.get(start..start + len).unwrap_or(&[]);
-                run_block(g, &block, rows, input, requantize, output);
-            } else {
-                let rows = scratch.get_mut(..len).unwrap_or(&mut []);
-                weights.unpack(start, rows);
-                run_block(g, &block, &*rows, input, requantize, output);
-            }
-        }
-    }
+    let filters = Filters {
+        groups: geometry.groups,
+        per_group: geometry.filters_per_group(),
+        length: geometry.weights_per_channel(),
+    };
+    let mut kernel = Conv2d { geometry, input, requantize, output };
+    for_each_block(&filters, weights, scratch, &mut kernel);
 }
 
 /// See [`reference::fully_connected`](crate::reference::fully_connected). `scratch` holds
@@ -113,63 +96,44 @@ fn row<S: Storage, const BITS: usize, const BYTES: usize, const FIELDS: usize>(
     }
 }
 
-/// Filters that are computed at once.
-struct Block {
-    group: usize,
-    /// The first output channel.
-    first: usize,
-    count: usize,
+struct Conv2d<'a, S> {
+    geometry: &'a ConvGeometry,
+    input: &'a [S],
+    requantize: &'a Requantize<'a>,
+    output: &'a mut [S],
 }
 
-/// The outputs of a block of filters, whose weights stand back to back in `weights`.
-fn run_block<S: Storage, W: Weight>(
-    g: &ConvGeometry,
-    block: &Block,
-    weights: &[W],
-    input: &[S],
-    requantize: &Requantize,
-    output: &mut [S],
-) {
-    let length = g.weights_per_channel();
-    // A block of fewer filters computes its last one several times.
-    let filters: [&[W]; FILTERS] = core::array::from_fn(|i| {
-        let start = i.min(block.count - 1) * length;
-        weights.get(start..start + length).unwrap_or(&[])
-    });
-    let bias = requantize.bias.get(block.first..).unwrap_or(&[]);
-    let zero_point = requantize.input_zero_point;
-    let depth = g.inputs_per_group();
-    // Where the taps of a kernel row are neighbours in the input, the row is one run.
-    let joined = g.groups == 1 && g.window.dilation[1] == 1;
-    let mut pixels = output.chunks_mut(g.out_channels.max(1));
-    for y in 0..g.output[0] {
-        let rows = g.window.taps(0, y, g.input[0]);
-        for x in 0..g.output[1] {
-            let columns = g.window.taps(1, x, g.input[1]);
-            let step = if joined { columns.len() } else { 1 };
-            let run_len = step * depth;
-            let mut sums = [S::Accumulator::from(0); FILTERS];
-            for (sum, &bias) in sums.iter_mut().zip(bias) {
-                *sum = bias.into();
-            }
-            for tap_y in rows.clone() {
-                let row = g.window.input(0, y, tap_y, g.input[0]).unwrap_or(0);
-                let mut tap_x = columns.start;
-                while tap_x < columns.end {
-                    let column = g.window.input(1, x, tap_x, g.input[1]).unwrap_or(0);
-                    let place = (row * g.input[1] + column) * g.in_channels + block.group * depth;
-                    let run = input.get(place..place + run_len).unwrap_or(&[]);
-                    let start = (tap_y * g.window.kernel[1] + tap_x) * depth;
-                    let part = filters.map(|filter| filter.get(start..).unwrap_or(&[]));
-                    add_products(run, zero_point, part, &mut sums);
-                    tap_x += step;
+impl<S: Storage> BlockKernel for Conv2d<'_, S> {
+    fn run<W: Weight>(&mut self, block: &Block, filters: [&[W]; FILTERS]) {
+        let &mut Self { geometry: g, input, requantize, ref mut output } = self;
+        let zero_point = requantize.input_zero_point;
+        let depth = g.inputs_per_group();
+        // Where the taps of a kernel row are neighbours in the input, the row is one run.
+        let joined = g.groups == 1 && g.window.dilation[1] == 1;
+        let mut pixels = output.chunks_mut(g.out_channels.max(1));
+        for y in 0..g.output[0] {
+            let rows = g.window.taps(0, y, g.input[0]);
+            for x in 0..g.output[1] {
+                let columns = g.window.taps(1, x, g.input[1]);
+                let step = if joined { columns.len() } else { 1 };
+                let run_len = step * depth;
+                let mut sums = block.biases::<S>(requantize);
+                for tap_y in rows.clone() {
+                    let row = g.window.input(0, y, tap_y, g.input[0]).unwrap_or(0);
+                    let mut tap_x = columns.start;
+                    while tap_x < columns.end {
+                        let column = g.window.input(1, x, tap_x, g.input[1]).unwrap_or(0);
+                        let place =
+                            (row * g.input[1] + column) * g.in_channels + block.group * depth;
+                        let run = input.get(place..place + run_len).unwrap_or(&[]);
+                        let start = (tap_y * g.window.kernel[1] + tap_x) * depth;
+                        let part = filters.map(|filter| filter.get(start..).unwrap_or(&[]));
+                        add_products(run, zero_point, part, &mut sums);
+                        tap_x += step;
+                    }
                 }
-            }
-            let Some(output) = pixels.next().and_then(|pixel| pixel.get_mut(block.first..)) else {
-                return;
-            };
-            for (i, (output, sum)) in output.iter_mut().zip(sums).take(block.count).enumerate() {
-                *output = finish(requantize, block.first + i, sum);
+                let Some(pixel) = pixels.next() else { return };
+                block.write(requantize, sums, pixel);
             }
         }
     }

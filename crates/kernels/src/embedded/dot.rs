@@ -2,7 +2,7 @@
 // Copyright (c) 2026 The burn-ptq authors
 //! Dot products of one run of inputs with several filters at once.
 
-use super::FILTERS;
+use super::blocks::FILTERS;
 use crate::reference::Storage;
 
 /// A weight of a byte: decoded, or as it stands in flash.

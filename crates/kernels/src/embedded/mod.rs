@@ -8,11 +8,13 @@
 //! `_scratch_len` says; a fully connected layer with a single row of a multiple of eight 8-bit inputs
 //! multiplies them as they are packed.
 
+mod blocks;
 mod conv2d;
 mod depthwise;
 mod dot;
 mod transpose_conv2d;
 
-pub use conv2d::{FILTERS, conv2d, conv2d_scratch_len, fully_connected};
+pub use blocks::FILTERS;
+pub use conv2d::{conv2d, conv2d_scratch_len, fully_connected};
 pub use depthwise::{CHANNELS, depthwise_conv2d, depthwise_conv2d_scratch_len};
 pub use transpose_conv2d::{transpose_conv2d, transpose_conv2d_scratch_len};
