@@ -14,6 +14,7 @@
 mod executors;
 mod problems;
 mod random;
+mod real;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -80,6 +81,47 @@ fn row_by_row_every_executor_agrees_with_the_whole_program() {
     }
     println!("{report}");
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn numbers_at_their_edges_are_refused_in_words_or_agree_on_every_executor() {
+    let (problems, refusals) = problems::at_their_edges();
+    assert!(!refusals.is_empty(), "the verifier refuses nothing");
+    for refusal in &refusals {
+        let text = refusal.to_string();
+        assert!(text.contains("expected") && text.contains("found"), "{text}");
+    }
+    let mut truth = executors::reference();
+    let expected = truth.run(&problems.iter().collect::<Vec<_>>()).expect("the reference runs");
+    let mut report = format!("{} problems were refused\n", refusals.len());
+    let mut failures = Vec::new();
+    for mut executor in executors::running_programs().into_iter().filter(|e| is_chosen(e.name())) {
+        if let Err(how_to_install) = executor.available() {
+            eprintln!("SKIPPED {} at the edges: {how_to_install}", executor.name());
+            continue;
+        }
+        compare(executor.as_mut(), &problems, &expected, &mut report, &mut failures);
+    }
+    println!("{report}");
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn operations_of_two_values_and_sums_come_close_to_real_numbers_at_every_edge() {
+    let mut compared: BTreeMap<&str, usize> = BTreeMap::new();
+    for problem in problems::at_their_edges().0.iter().chain(&problems::all()) {
+        let Some((expected, clamp)) = real::stated(problem) else { continue };
+        let output = problem.program.nodes.last().expect("a node").output;
+        let contents = problem.contents();
+        let found: Vec<i32> = tensor_integers(problem.last_output(), &contents[output.0]).collect();
+        assert_eq!(expected.len(), found.len(), "{}", problem.name);
+        for (place, (near, &found)) in expected.iter().zip(&found).enumerate() {
+            let name = &problem.name;
+            assert!(near.allows(clamp, found), "{name}: {found} at {place} is not {near:?}");
+        }
+        *compared.entry(problem.op_name()).or_default() += found.len();
+    }
+    println!("{compared:?}");
 }
 
 /// Whether `BURN_PTQ_EXECUTORS`, a list with semicolons, names the executor or is not set.

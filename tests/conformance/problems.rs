@@ -6,6 +6,7 @@
 
 mod chain;
 mod draw;
+mod edges;
 mod ends;
 mod groups;
 pub(crate) mod layers;
@@ -18,6 +19,8 @@ mod weighted;
 
 use burn_ptq_deploy::place::Placed;
 use burn_ptq_deploy::program::{BinaryFunction, Broadcast, DType, IntOp, IntTensor, TensorId};
+use burn_ptq_deploy::run::{Interpreter, Path};
+use burn_ptq_deploy::verify::VerifyError;
 use burn_ptq_kernels::geometry::PoolGeometry;
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::multiplier::Multiplier;
@@ -71,6 +74,24 @@ impl Problem {
         &self.program.tensors[last.output.0]
     }
 
+    /// The bytes of every tensor when the reference runs the program on its inputs.
+    pub(crate) fn contents(&self) -> Vec<Vec<u8>> {
+        let program = &self.program;
+        let mut interpreter = Interpreter::new(program, Path::Reference);
+        let mut contents = vec![Vec::new(); program.tensors.len()];
+        let mut rest = self.input.as_slice();
+        for (input, tensor) in program.inputs.iter().zip(program.input_tensors()) {
+            let (own, others) = rest.split_at(tensor.bytes());
+            contents[input.tensor.0] = own.to_vec();
+            rest = others;
+        }
+        let keep = |node: usize, output: &[u8]| {
+            contents[program.nodes[node].output.0] = output.to_vec();
+        };
+        interpreter.run_observed(&self.input, keep).expect("inputs of the program");
+        contents
+    }
+
     /// Whether any operation has weights.
     pub(crate) fn has_weights(&self) -> bool {
         self.program.nodes.iter().any(|node| node.op.weighted().is_some())
@@ -85,6 +106,12 @@ const PROBLEMS: usize = 96;
 
 /// Problems of several layers.
 const CHAINS: usize = 192;
+
+/// There are as many problems at the edges of an operation as others, divided by this.
+const PARTS_EDGED: usize = 6;
+
+/// Problems tried for each of them, some of which the verifier refuses.
+const EDGE_ATTEMPTS: usize = 5;
 
 /// What `BURN_PTQ_OPERATIONS` and reports call problems of several inputs and outputs.
 pub(crate) const SEVERAL_ENDS: &str = "several ends";
@@ -189,6 +216,51 @@ pub(crate) fn chains() -> Vec<Problem> {
         .collect();
     assert_eq!(chains.len(), CHAINS, "most random chains are not valid programs");
     chains
+}
+
+/// The operations of two values and those after the first releases, whose numbers are tried at their
+/// edges.
+const EDGED: [&str; 16] = [
+    "BatchMatMul",
+    "Reduce",
+    "Normalize",
+    "TopK",
+    "TransposeConv2d",
+    "ResizeLinear",
+    "Rearrange",
+    "Lookup8",
+    "Lookup16",
+    "Add",
+    "Mul",
+    "Sub",
+    "Div",
+    "Minimum",
+    "Maximum",
+    "Prelu",
+];
+
+/// Problems whose numbers lie at their edges, and what the verifier said of those that it refused.
+pub(crate) fn at_their_edges() -> (Vec<Problem>, Vec<VerifyError>) {
+    let count = count() / PARTS_EDGED;
+    let (mut problems, mut refusals) = (Vec::new(), Vec::new());
+    let edged = |(op, _): &&(&str, Generator)| EDGED.contains(op) && is_chosen(op);
+    for (op, generator) in GENERATORS.iter().filter(edged) {
+        let mut draw = Draw::new(9);
+        let whole = made(op, *generator, EDGE_ATTEMPTS * count).into_iter();
+        let mut found = 0;
+        for whole in whole {
+            match edges::edged(&mut draw, whole) {
+                Ok(problem) if found < count => {
+                    problems.push(problem);
+                    found += 1;
+                }
+                Ok(_) => {}
+                Err(refusal) => refusals.push(refusal),
+            }
+        }
+        assert_eq!(found, count, "{op}: the verifier refuses most edges");
+    }
+    (problems, refusals)
 }
 
 /// Problems that run row by row, each with the program that does not.

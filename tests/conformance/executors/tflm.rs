@@ -15,7 +15,7 @@ use burn_ptq_deploy::place::Placed;
 use burn_ptq_deploy::program::{
     BinaryFunction, Broadcast, DType, IntNode, IntOp, IntTensor, Output, TensorId, Weighted,
 };
-use burn_ptq_deploy::run::{self, Interpreter};
+use burn_ptq_deploy::run::tensor_integers;
 use burn_ptq_kernels::geometry::{MatMulGeometry, Window};
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::multiplier::Multiplier;
@@ -146,7 +146,7 @@ fn answers(models: &[&Value]) -> Result<Vec<Value>, String> {
 /// What each output comes from.
 fn describe(problem: &Problem) -> Result<Vec<Source>, String> {
     let program = &problem.program;
-    let contents = contents(program, &problem.input);
+    let contents = problem.contents();
     let source = |output: &Output| {
         let writes = |node: &&IntNode| node.output == output.tensor;
         match program.nodes.iter().find(writes) {
@@ -164,7 +164,7 @@ fn describe_model(program: &Placed, node: &IntNode, contents: &[Vec<u8>]) -> Res
     let inputs: Vec<&IntTensor> = node.inputs.iter().map(|&id| tensor(id)).collect();
     let mut file = File::default();
     let output = describe_node(&mut file, node, &inputs, tensor(node.output))?;
-    let values = |id: &TensorId| run::tensor_integers(tensor(*id), &contents[id.0]).collect();
+    let values = |id: &TensorId| tensor_integers(tensor(*id), &contents[id.0]).collect();
     let samples: Vec<Vec<i32>> = node.inputs.iter().map(values).collect();
     if let (IntOp::Binary { function: BinaryFunction::Div(_), .. }, [_, divisors]) =
         (&node.op, &samples[..])
@@ -179,23 +179,6 @@ fn describe_model(program: &Placed, node: &IntNode, contents: &[Vec<u8>]) -> Res
         "output": output,
         "samples": [samples],
     }))
-}
-
-/// The bytes of every tensor when the program runs on `sample`.
-fn contents(program: &Placed, sample: &[u8]) -> Vec<Vec<u8>> {
-    let mut interpreter = Interpreter::new(program, run::Path::Reference);
-    let mut contents = vec![Vec::new(); program.tensors.len()];
-    let mut rest = sample;
-    for (input, tensor) in program.inputs.iter().zip(program.input_tensors()) {
-        let (own, others) = rest.split_at(tensor.bytes());
-        contents[input.tensor.0] = own.to_vec();
-        rest = others;
-    }
-    let keep = |node: usize, output: &[u8]| {
-        contents[program.nodes[node].output.0] = output.to_vec();
-    };
-    interpreter.run_observed(sample, keep).expect("a sample of the program");
-    contents
 }
 
 /// Tensors and operators of a model under construction.
