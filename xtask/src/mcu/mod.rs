@@ -29,8 +29,8 @@ pub(crate) struct Arguments {
     /// What to run.
     #[arg(value_enum, default_value_t = What::Networks)]
     what: What,
-    /// Networks as NAME.bptq, with raw input samples in NAME.inputs; by default they are made of the
-    /// four tasks in BURN_PTQ_ASSETS.
+    /// Networks as NAME.bptq, with input samples in NAME.inputs, of each the bytes of all inputs one
+    /// after the other; by default they are made of the four tasks in BURN_PTQ_ASSETS.
     #[arg(long, value_name = "DIR")]
     programs: Option<PathBuf>,
     /// Targets instead of every microcontroller, which leaves docs/results/kernels.md as it is; for

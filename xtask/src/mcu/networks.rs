@@ -57,7 +57,9 @@ pub(super) fn run(request: &Request) -> Result<bool> {
     let differing = all.iter().flatten().map(|measured| measured.differing).sum::<usize>();
     let bytes = all.iter().flatten().map(|measured| measured.run.outputs.len()).sum::<usize>();
     let samples = all.iter().flatten().map(|measured| measured.run.samples).max().unwrap_or(0);
-    let mut text = format!("{HEAD}\n{}", document::tools(&request.targets));
+    let are_the_tasks = programs::are_the_tasks(&programs);
+    let tasks = if are_the_tasks { TASKS } else { "" };
+    let mut text = format!("{tasks}{HEAD}\n{}", document::tools(&request.targets));
     writeln!(
         text,
         "\n{samples} samples of each program on each core: {differing} of {bytes} output bytes \
@@ -69,7 +71,7 @@ pub(super) fn run(request: &Request) -> Result<bool> {
         sizes(&mut text, target, column, &measured)?;
     }
     print!("{text}");
-    if differing == 0 && (request.out.is_some() || programs::are_the_tasks(&programs)) {
+    if differing == 0 && (request.out.is_some() || are_the_tasks) {
         document::write(request, Part::Networks, &text)?;
     }
     Ok(differing == 0 && missed == 0)
@@ -201,9 +203,11 @@ const COLUMNS: &str = "\
 | program | constants | kernels -O2 | code -O2 | flash -O2 | code -Os | flash -Os | RAM, whole layers | RAM | stack |
 |---|---|---|---|---|---|---|---|---|---|";
 
-const HEAD: &str = "
+const TASKS: &str = "
 The four MLPerf Tiny tasks by the presets w8a8, w4a8, w3a8, w2a8 and w4a4, all layers at these widths.
+";
 
+const HEAD: &str = "
 Bytes are those of the linker's map. Constants are weights, biases, multipliers, tables and parameters of
 operations; kernels, the functions of the runtime that the program uses; code, these with the calls, one
 a node, the C library's memcpy and memset, and padding; flash is constants and code. The start-up code and
