@@ -116,8 +116,8 @@ const EDGE_ATTEMPTS: usize = 5;
 /// What `BURN_PTQ_OPERATIONS` and reports call problems of several inputs and outputs.
 pub(crate) const SEVERAL_ENDS: &str = "several ends";
 
-/// How many times as many of them there are as of an operation; most end in operations that TensorFlow
-/// Lite Micro has not.
+/// How many times as many of them there are as of an operation: TensorFlow Lite Micro has every operation
+/// that writes an output in a quarter of them only.
 const TIMES_SEVERAL_ENDS: usize = 2;
 
 /// Lists every operation with the function that makes its problems. The match has no other arm, so

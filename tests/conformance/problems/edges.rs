@@ -56,7 +56,7 @@ fn move_grids(draw: &mut Draw, program: &mut Program) {
     }
 }
 
-/// Tables and constants of nothing but the least and the largest elements.
+/// Tables and constants of only the least and the largest elements.
 fn spread_elements(draw: &mut Draw, program: &mut Program) {
     for node in &mut program.nodes {
         let IntTensor { grid: Grid { min, max, .. }, dtype, .. } = program.tensors[node.output.0];

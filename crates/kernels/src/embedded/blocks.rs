@@ -77,7 +77,7 @@ impl Block {
         })
     }
 
-    /// Sums with nothing but biases.
+    /// The sums before any product: the biases.
     #[inline(always)]
     pub fn biases<S: Storage>(&self, requantize: &Requantize) -> [S::Accumulator; FILTERS] {
         let mut sums = [S::Accumulator::from(0); FILTERS];
