@@ -1,6 +1,6 @@
 //! Operations of two values that meet element by element.
 
-use burn_ptq_deploy::program::{BinaryFunction, Broadcast};
+use burn_ptq_deploy::program::{BinaryFunction, Broadcast, IntOp, TensorId};
 use burn_ptq_kernels::params::{AddParams, PreluParams};
 
 use super::{HWC, LowerError, Lowering, no_multiplier};
@@ -14,7 +14,27 @@ impl Lowering<'_> {
             _ if a == b => Broadcast::None,
             [1, 1, 1] => Broadcast::Scalar,
             [channels, 1, 1] if channels == a[0] => Broadcast::Channels,
-            _ => Broadcast::Shapes { a: HWC.map(|axis| a[axis]), b: HWC.map(|axis| b[axis]) },
+            _ => self.broadcast_of_shapes(node),
+        }
+    }
+
+    fn broadcast_of_shapes(&self, node: &Node) -> Broadcast {
+        let [a, b] = [0, 1].map(|i| self.graph.value(node.inputs[i]).dims());
+        Broadcast::Shapes { a: HWC.map(|axis| a[axis]), b: HWC.map(|axis| b[axis]) }
+    }
+
+    /// One element a channel meets the last axis of the tensor that is read, which may hold the same
+    /// memory with other axes: then the shapes are stated.
+    pub(super) fn widen_broadcast(&self, node: &Node, op: &mut IntOp, inputs: &[TensorId]) {
+        let (IntOp::Add { broadcast, .. }
+        | IntOp::Mul { broadcast, .. }
+        | IntOp::Binary { broadcast, .. }) = op
+        else {
+            return;
+        };
+        let shapes = [0, 1].map(|i| self.tensors[inputs[i].0].shape);
+        if *broadcast == Broadcast::Channels && shapes[0][2] != shapes[1].iter().product::<usize>() {
+            *broadcast = self.broadcast_of_shapes(node);
         }
     }
 

@@ -425,8 +425,10 @@ impl Lowering<'_> {
     }
 
     /// Pushes an operation whose inputs and output have the given order.
-    fn along(&mut self, node: &Node, order: [usize; 3], op: IntOp) {
-        let inputs = node.inputs.iter().map(|&v| self.arranged(v, order).tensor).collect();
+    fn along(&mut self, node: &Node, order: [usize; 3], mut op: IntOp) {
+        let inputs: Vec<TensorId> =
+            node.inputs.iter().map(|&v| self.arranged(v, order).tensor).collect();
+        self.widen_broadcast(node, &mut op, &inputs);
         let dims = self.graph.value(node.output).dims();
         let view = self.tensor(node.output, dims, order);
         self.push(&node.name, op, inputs, view.tensor);
