@@ -100,8 +100,14 @@ impl Quantized {
     /// [`QatModel`](crate::qat::QatModel) learned.
     ///
     /// # Errors
-    /// If a layer cannot be lowered.
+    /// If a layer cannot be lowered, or a scale is not a positive number because training diverged.
     pub fn refined(&self, quantized: QuantizedGraph) -> Result<Self, Error> {
+        if let Some((node, scale)) = quantized.diverged() {
+            let problem = format!(
+                "its learned scale is {scale}: training diverged; train with a lower learning rate"
+            );
+            return Err(LowerError::Unsupported { node, problem }.into());
+        }
         let (mut program, layouts) = lower(&quantized, self.program.provenance.clone())?;
         for (new, old) in program.inputs.iter_mut().zip(&self.program.inputs) {
             new.preprocessing.clone_from(&old.preprocessing);

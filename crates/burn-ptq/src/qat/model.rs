@@ -132,7 +132,7 @@ impl QatModel {
     }
 
     /// The quantized graph with what was learned, ready for
-    /// [`lower`](crate::lower::lower).
+    /// [`refined`](crate::Quantized::refined), which refuses it if training diverged.
     pub fn quantized(&self) -> QuantizedGraph {
         let mut quantized = self.quantized.as_ref().clone();
         self.network.store(&mut quantized);

@@ -118,6 +118,20 @@ impl QuantizedGraph {
         }
     }
 
+    /// The first layer or value whose scale is not a positive number, and that scale.
+    pub(crate) fn diverged(&self) -> Option<(String, f32)> {
+        let is_wrong = |scale: &f32| !(scale.is_finite() && *scale > 0.0);
+        let of_weights = self.graph.nodes.iter().zip(&self.weights).find_map(|(node, weights)| {
+            let scale = weights.as_ref()?.scales.iter().find(|scale| is_wrong(scale))?;
+            Some((node.name.clone(), *scale))
+        });
+        of_weights.or_else(|| {
+            let mut values = self.graph.values.iter().zip(&self.activations);
+            let (value, activation) = values.find(|(_, a)| is_wrong(&a.grid.scale))?;
+            Some((value.name.clone(), activation.grid.scale))
+        })
+    }
+
     /// Gives `value`, and all values that share its grid, another scale; the biases of layers that
     /// read them keep their real values.
     pub fn set_scale(&mut self, value: ValueId, scale: f32) {

@@ -124,23 +124,29 @@ impl SegmentModel {
         costs.into_iter().reduce(|a, b| a + b).map(|sum| sum / count)
     }
 
-    /// Writes what was learned into `quantized`.
-    pub fn store(&self, quantized: &mut QuantizedGraph) {
+    /// Writes what was learned into `quantized`, and says whether all of it is finite.
+    pub fn store(&self, quantized: &mut QuantizedGraph) -> bool {
         let plan = &self.plan;
+        let is_scale = |scale: &f32| scale.is_finite() && *scale > 0.0;
+        let mut finite = true;
         for (value, at) in plan.rounding_of.iter().enumerate() {
             if let Some(at) = at {
-                quantized.set_scale(ValueId(value), self.activations[*at].scale());
+                let scale = self.activations[*at].scale();
+                finite &= is_scale(&scale);
+                quantized.set_scale(ValueId(value), scale);
             }
         }
         for (index, layer) in plan.segment.nodes.clone().zip(&plan.layer_of) {
             let Some(layer) = layer else { continue };
             let (values, scales, bias) = self.layers[*layer].hardened();
+            finite &= scales.iter().all(is_scale) && bias.iter().all(|bias| bias.is_finite());
             let input = quantized.activations[plan.graph.nodes[index].inputs[0].0].grid.scale;
             if let Some(weights) = &mut quantized.weights[index] {
                 (weights.values, weights.scales) = (values, scales);
                 weights.set_bias(&bias, input);
             }
         }
+        finite
     }
 }
 

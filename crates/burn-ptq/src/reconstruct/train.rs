@@ -273,12 +273,13 @@ impl<'a> Part<'a> {
             let mut found = None;
             if last || (iteration + 1) % how.iterations.div_ceil(CHECKS) == 0 {
                 let mut candidate = quantized.clone();
-                variables.store(&mut candidate);
-                let loss = self.judge(&candidate, &judged);
-                found = Some(loss);
-                // On the way the learning rate is too high for a judgement.
-                if last && loss < before {
-                    *quantized = candidate;
+                if variables.store(&mut candidate) {
+                    let loss = self.judge(&candidate, &judged);
+                    found = Some(loss);
+                    // On the way the learning rate is too high for a judgement.
+                    if last && loss < before {
+                        *quantized = candidate;
+                    }
                 }
             }
             if !tell(iteration + 1, found) {
