@@ -33,7 +33,8 @@ impl Lowering<'_> {
             return;
         };
         let shapes = [0, 1].map(|i| self.tensors[inputs[i].0].shape);
-        if *broadcast == Broadcast::Channels && shapes[0][2] != shapes[1].iter().product::<usize>() {
+        if *broadcast == Broadcast::Channels && shapes[0][2] != shapes[1].iter().product::<usize>()
+        {
             *broadcast = self.broadcast_of_shapes(node);
         }
     }

@@ -9,7 +9,7 @@ use burn_ptq_kernels::reference::{ROOT_BITS, SHIFT_BITS};
 
 use super::{ENDING_IN, HWC, LowerError, Lowering, SOURCE, View};
 use crate::graph::ops::{Normalize, NormalizeBy, Rearrange, Reduce, ReduceFunction, TopK};
-use crate::graph::{Array, Node};
+use crate::graph::{Array, Node, dims3};
 
 /// The most bits of fraction that a product of a normalized element and its scale gets.
 const LARGEST_FRACTION: u32 = 24;
@@ -103,10 +103,15 @@ impl Lowering<'_> {
     pub(super) fn normalize(&mut self, node: &Node, op: &Normalize) -> Result<(), LowerError> {
         let value = node.inputs[0];
         let view = self.view(value).clone();
-        let walks = |order: [usize; 3]| geometry(op, &view, order);
         let orders = [view.order.unwrap_or(HWC), HWC, SOURCE, [0, 2, 1], [1, 0, 2]];
-        let fitting = orders.into_iter().find_map(|order| Some((order, walks(order)?)));
-        let Some((order, geometry)) = fitting else {
+        let fitting = |op: &Normalize| {
+            orders.into_iter().find_map(|order| Some((order, geometry(op, &view, order)?)))
+        };
+        // With parameters for every group, groups may follow each other along several axes.
+        let (mut found, expanded) = (fitting(op), with_parameters_of_groups(op, view.dims));
+        let op = if found.is_some() { op } else { &expanded };
+        found = found.or_else(|| fitting(op));
+        let Some((order, geometry)) = found else {
             let problem = format!(
                 "it normalizes axes {:?} of samples of {:?} together, which lie apart in memory: \
                  transpose them to its end",
@@ -257,6 +262,28 @@ fn geometry(op: &Normalize, view: &View, order: [usize; 3]) -> Option<NormalizeG
         steps: [group.step, outer.step, inner.step],
         parameters: [group.parameter, outer.parameter, inner.parameter],
     })
+}
+
+/// The same normalization with its scales and shifts repeated along all axes that tell groups apart.
+fn with_parameters_of_groups(op: &Normalize, dims: [usize; 3]) -> Normalize {
+    let repeated = |array: &Array| {
+        let own = dims3(&array.shape);
+        let full = [0, 1, 2].map(|axis| match op.axes.contains(&axis) {
+            true => own[axis],
+            false => dims[axis],
+        });
+        let places = (0..full.iter().product()).map(|i: usize| {
+            let index = [i / (full[1] * full[2]), i / full[2] % full[1], i % full[2]];
+            let [a, b, c] = [0, 1, 2].map(|axis| index[axis].min(own[axis] - 1));
+            (a * own[1] + b) * own[2] + c
+        });
+        Array::new(full, places.map(|place| array.data[place]).collect())
+    };
+    Normalize {
+        scale: op.scale.as_ref().map(repeated),
+        shift: op.shift.as_ref().map(repeated),
+        ..op.clone()
+    }
 }
 
 /// Walks of which one steps over the whole of the next become one.

@@ -270,6 +270,7 @@ def groups():
          {"s": rand(5, 6)}, 23)
     for axis in (1, 2, -1):
         case(f"lp_norm_{axis % 4}", node("LpNormalization", "x", axis=axis), (3, 5, 6))
+        case(f"l1_norm_{axis % 4}", node("LpNormalization", "x", axis=axis, p=1), (3, 5, 6))
     case("mean_variance_norm", node("MeanVarianceNormalization", "x", axes=[2, 3]), (3, 5, 6))
 
 
@@ -557,6 +558,10 @@ def arithmetic():
     case("prelu_1d", node("PRelu", ["x", "s"]), (4, 9), {"s": rand(4, 1)})
     case("prelu_of_samples", node("PRelu", ["x", "s"]), (6,), {"s": rand(6)})
     case("prelu_uniform", node("PRelu", ["x", "s"]), (3, 4, 5), {"s": np.full((3, 1, 1), 0.25, np.float32)})
+    case("l2_norm_of_one", node("LpNormalization", "x", axis=1), (1, 5, 6))
+    case("l2_norm_then_scaled",
+         [node("LpNormalization", "x", "n", axis=2), node("Mul", ["n", "s"])], (3, 5, 6),
+         {"s": rand(3, 1, 1)})
     case("softmax_by_hand",
          [node("ReduceMax", "x", "m", axes=[-1]), node("Sub", ["x", "m"], "d"),
           node("Exp", "d", "e"), node("ReduceSum", ["e", "axes"], "s"), node("Div", ["e", "s"])], (4, 6),

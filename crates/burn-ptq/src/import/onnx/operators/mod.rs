@@ -170,7 +170,7 @@ pub(super) const OPERATORS: &[Operator] = &[
         "LpNormalization",
         22,
         normalization::lp,
-        "with p = 2, not over the batch; also in pieces",
+        "not over the batch; with p = 2 also in pieces",
     ),
     operator("LpPool", 22, lp_pool::lp_pool, "over one or two axes; p is 1 or 2"),
     operator(

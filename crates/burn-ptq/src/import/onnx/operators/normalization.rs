@@ -5,7 +5,10 @@ use super::super::error::Refusal;
 use super::super::growing::{Importer, Site};
 use super::activation::finite;
 use super::reduce::sample_axis;
-use crate::graph::ops::{LogSoftmax, Normalize, NormalizeBy, Reshape, Softmax};
+use crate::graph::ops::{
+    Binary, BinaryFunction, LogSoftmax, Normalize, NormalizeBy, Reduce, ReduceFunction, Reshape,
+    Softmax, Unary, UnaryFunction,
+};
 use crate::graph::{Array, BatchNormStatistics, Op, ValueId, dims3};
 
 pub(super) fn batch_normalization(
@@ -206,18 +209,26 @@ fn channels(
 pub(super) fn lp(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
     let input = site.value(0)?;
     let p = site.attributes.int("p", 2)?;
-    if p != 2 {
-        return Err(Refusal::new(
-            format!("p = {p} divides by the sum of magnitudes, expected p = 2"),
-            "normalize by the root of the sum of squares, or divide by ReduceL1",
-        ));
-    }
     let axes = match site.attributes.ints("axes")? {
         Some(axes) => sample_axes(importer, input, axes)?,
         None => sample_axes(importer, input, &[site.attributes.int("axis", -1)?])?,
     };
     let epsilon = finite(site, "epsilon", 0.0)?;
-    push_normalize(importer, site, input, NormalizeBy::Norm, axes, 1, epsilon, [None, None])
+    let elements: usize = axes.iter().map(|&axis| importer.shape(input)[axis]).product();
+    if elements == 1 && epsilon == 0.0 {
+        return importer.push(site, Unary { function: UnaryFunction::Sign }, &[input]);
+    }
+    match p {
+        1 => {
+            let sum = Reduce { function: ReduceFunction::L1, axes, elements };
+            let sum = importer.push_part(site, "sum", sum, &[input])?;
+            importer.push(site, Binary { function: BinaryFunction::Div }, &[input, sum])
+        }
+        2 => {
+            push_normalize(importer, site, input, NormalizeBy::Norm, axes, 1, epsilon, [None, None])
+        }
+        _ => Err(Refusal::invalid(format!("expected p = 1 or 2, found {p}"))),
+    }
 }
 
 /// Mean and variance over given axes.
