@@ -15,6 +15,7 @@ mod executors;
 mod problems;
 mod random;
 mod real;
+mod simplified;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -5,7 +5,8 @@
 //! weights by the kernels' functions, so that an executor may derive them again.
 
 mod chain;
-mod draw;
+mod constant;
+pub(crate) mod draw;
 mod edges;
 mod ends;
 mod groups;
@@ -261,6 +262,19 @@ pub(crate) fn at_their_edges() -> (Vec<Problem>, Vec<VerifyError>) {
         assert_eq!(found, count, "{op}: the verifier refuses most edges");
     }
     (problems, refusals)
+}
+
+/// Problems with channels that are constant or dead, as many as `BURN_PTQ_PROBLEMS` asks for.
+pub(crate) fn with_constants() -> Vec<Problem> {
+    let (mut draw, count) = (Draw::new(9), 2 * count());
+    let problems: Vec<Problem> = (0..12 * count)
+        .filter_map(|_| constant::with_constants(&mut draw))
+        .take(count)
+        .enumerate()
+        .map(|(i, problem)| Problem { name: format!("constants {i}"), ..problem })
+        .collect();
+    assert_eq!(problems.len(), count, "most random programs are not valid");
+    problems
 }
 
 /// Problems that run row by row, each with the program that does not.

@@ -18,6 +18,7 @@ pub mod preprocess;
 pub mod printable;
 pub mod program;
 pub mod run;
+pub mod simplify;
 pub mod size;
 pub mod target;
 pub mod verify;

@@ -45,5 +45,4 @@ pub use table::{
     table_lookup8, table_lookup8_in_place, table_lookup16, table_lookup16_in_place, table8, table16,
 };
 pub use top_k::top_k;
-pub(crate) use weighted::finish;
-pub use weighted::{conv2d, depthwise_conv2d, fully_connected, transpose_conv2d};
+pub use weighted::{conv2d, depthwise_conv2d, finish, fully_connected, transpose_conv2d};

@@ -160,7 +160,7 @@ pub fn fully_connected<S: Storage>(
 
 /// An accumulator, rescaled to the output of channel `channel`.
 #[inline(always)]
-pub(crate) fn finish<S: Storage>(
+pub fn finish<S: Storage>(
     requantize: &Requantize,
     channel: usize,
     sum: S::Accumulator,

@@ -1,0 +1,119 @@
+//! Operations and bounds that cannot act.
+
+use super::interval::Interval;
+use super::intervals::{Function, intervals, node_intervals};
+use super::links::{Link, links};
+use crate::op::{BinaryFunction, IntOp};
+use crate::program::{IntNode, Program, TensorId};
+use burn_ptq_kernels::params::Clamp;
+
+/// The program without nodes that write what they read; adds their names to `dropped`.
+pub(super) fn pass_over(program: &Program, dropped: &mut Vec<String>) -> Program {
+    let intervals = intervals(program);
+    // What stands for each tensor.
+    let mut stand_ins: Vec<TensorId> = (0..program.tensors.len()).map(TensorId).collect();
+    let mut left = program.clone();
+    left.nodes.clear();
+    for node in &program.nodes {
+        let mut node = node.clone();
+        if writes_what_it_reads(program, &node, &intervals) {
+            stand_ins[node.output.0] = stand_ins[node.inputs[0].0];
+            dropped.push(node.name);
+            continue;
+        }
+        for input in &mut node.inputs {
+            *input = stand_ins[input.0];
+        }
+        left.nodes.push(node);
+    }
+    // Every tensor has a node that writes it.
+    let stays = |id: usize| stand_ins[id] == TensorId(id);
+    let mut places = vec![TensorId(0); program.tensors.len()];
+    left.tensors.clear();
+    for (id, tensor) in program.tensors.iter().enumerate().filter(|&(id, _)| stays(id)) {
+        places[id] = TensorId(left.tensors.len());
+        left.tensors.push(tensor.clone());
+    }
+    let inputs = left.inputs.iter_mut().map(|input| &mut input.tensor);
+    let outputs = left.outputs.iter_mut().map(|output| &mut output.tensor);
+    let of_nodes =
+        left.nodes.iter_mut().flat_map(|node| node.inputs.iter_mut().chain([&mut node.output]));
+    for id in inputs.chain(outputs).chain(of_nodes) {
+        *id = places[id.0];
+    }
+    left
+}
+
+/// Whether a node gives back every value that its input can hold, in a tensor of the same kind.
+fn writes_what_it_reads(program: &Program, node: &IntNode, intervals: &[Vec<Interval>]) -> bool {
+    let [input] = node.inputs[..] else { return false };
+    let (from, to) = (&program.tensors[input.0], &program.tensors[node.output.0]);
+    let alike =
+        (from.shape, from.dtype, from.bits, from.grid) == (to.shape, to.dtype, to.bits, to.grid);
+    // The caller reads what it declared.
+    if !alike || program.is_output(node.output) {
+        return false;
+    }
+    let by_channel = matches!(links(program, node).inputs[0], Link::Paired(_));
+    by_channel
+        && Function::of(program, node)
+            .is_some_and(|function| intervals[input.0].iter().all(|&x| function.keeps(x)))
+}
+
+/// Gives the grid's bounds to operations whose own cannot act; adds their names to `unbounded`.
+pub(super) fn unbound(program: &mut Program, unbounded: &mut Vec<String>) {
+    let intervals = intervals(program);
+    for index in 0..program.nodes.len() {
+        let grid = program.tensors[program.nodes[index].output.0].grid;
+        let whole = Clamp { min: grid.min, max: grid.max };
+        let mut node = program.nodes[index].clone();
+        let Some(clamp) = clamp_of(&mut node.op).filter(|clamp| **clamp != whole) else { continue };
+        let bounds = Interval::of(std::mem::replace(clamp, whole));
+        let found = node_intervals(program, &node, &intervals);
+        if found.into_iter().all(|interval| interval.lies_in(bounds)) {
+            unbounded.push(node.name.clone());
+            program.nodes[index] = node;
+        }
+    }
+}
+
+/// The bounds of an operation that has any.
+fn clamp_of(op: &mut IntOp) -> Option<&mut Clamp> {
+    match op {
+        IntOp::Conv2d { weighted, .. }
+        | IntOp::DepthwiseConv2d { weighted, .. }
+        | IntOp::TransposeConv2d { weighted, .. }
+        | IntOp::FullyConnected { weighted, .. } => Some(&mut weighted.clamp),
+        IntOp::Add { clamp, .. }
+        | IntOp::Mul { clamp, .. }
+        | IntOp::AveragePool { clamp, .. }
+        | IntOp::MaxPool { clamp, .. }
+        | IntOp::Requantize { clamp, .. }
+        | IntOp::BatchMatMul { clamp, .. }
+        | IntOp::Reduce { clamp, .. }
+        | IntOp::Normalize { clamp, .. } => Some(clamp),
+        IntOp::Binary { function, clamp, .. } => match function {
+            // A quotient by 0 is a bound.
+            BinaryFunction::Div(_) => None,
+            BinaryFunction::Sub(_)
+            | BinaryFunction::Minimum
+            | BinaryFunction::Maximum
+            | BinaryFunction::Prelu(_) => Some(clamp),
+        },
+        IntOp::Table8 { .. }
+        | IntOp::Table16 { .. }
+        | IntOp::Softmax { .. }
+        | IntOp::LogSoftmax { .. }
+        | IntOp::Concat { .. }
+        | IntOp::Pad { .. }
+        | IntOp::Transpose { .. }
+        | IntOp::Pack
+        | IntOp::Unpack
+        | IntOp::TopK { .. }
+        | IntOp::Rearrange { .. }
+        | IntOp::ResizeLinear { .. }
+        | IntOp::Lookup8 { .. }
+        | IntOp::Lookup16 { .. }
+        | IntOp::Constant { .. } => None,
+    }
+}
