@@ -8,7 +8,7 @@
 use super::interval::Interval;
 use super::intervals::intervals;
 use super::layer::{Layer, Unweighted};
-use super::links::{Link, Links, links};
+use super::links::{Link, Links, Pairs, links};
 use crate::op::{IntOp, Weighted};
 use crate::program::Program;
 
@@ -157,51 +157,79 @@ impl<'p> Analysis<'p> {
                 }
             }
         }
-        self.join_partners(&mut kept);
-        for node in &program.nodes {
-            if chooses_its_channels(&node.op) {
-                self.fill(&mut kept, node.output.0, TOGETHER);
-            }
+        let mut keeping = Keeping { partners: self.partners(), kept };
+        for tensor in 0..program.tensors.len() {
+            keeping.join_partners(tensor);
+        }
+        for node in program.nodes.iter().filter(|node| chooses_its_channels(&node.op)) {
+            keeping.fill(node.output.0, TOGETHER);
         }
         // No tensor is empty.
-        for tensor in 0..kept.len() {
-            self.fill(&mut kept, tensor, 1);
+        for tensor in 0..program.tensors.len() {
+            keeping.fill(tensor, 1);
         }
-        kept
+        keeping.kept
     }
 
+    /// For each tensor, the others whose channels go with its own.
+    fn partners(&self) -> Vec<Vec<(usize, Pairs, Side)>> {
+        let mut partners = vec![Vec::new(); self.program.tensors.len()];
+        for (node, links) in self.program.nodes.iter().zip(&self.links) {
+            for (id, link) in node.inputs.iter().zip(&links.inputs) {
+                if let Link::Paired(pairs) = *link {
+                    partners[id.0].push((node.output.0, pairs, Side::Input));
+                    partners[node.output.0].push((id.0, pairs, Side::Output));
+                }
+            }
+        }
+        partners
+    }
+}
+
+/// Which of two tensors' channels come first in pairs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Input,
+    Output,
+}
+
+/// The channels that are kept so far.
+struct Keeping {
+    partners: Vec<Vec<(usize, Pairs, Side)>>,
+    kept: Vec<Vec<bool>>,
+}
+
+impl Keeping {
     /// Keeps whole groups of channels of a tensor, at least one.
-    fn fill(&self, kept: &mut [Vec<bool>], tensor: usize, group: usize) {
-        let channels = &mut kept[tensor];
+    fn fill(&mut self, tensor: usize, group: usize) {
+        let channels = &mut self.kept[tensor];
         let count = channels.iter().filter(|&&kept| kept).count();
         let wanted = count.max(1).next_multiple_of(group);
         let gone = channels.iter_mut().filter(|kept| !**kept);
-        let mut changed = false;
         for kept in gone.take(wanted - count) {
             *kept = true;
-            changed = true;
         }
-        if changed {
-            self.join_partners(kept);
-        }
+        self.join_partners(tensor);
     }
 
-    /// Keeps the partners of kept channels, and theirs.
-    fn join_partners(&self, kept: &mut [Vec<bool>]) {
-        let mut changed = true;
-        while changed {
-            changed = false;
-            for (node, links) in self.program.nodes.iter().zip(&self.links) {
-                for (id, link) in node.inputs.iter().zip(&links.inputs) {
-                    let Link::Paired(pairs) = link else { continue };
-                    for (input, output) in pairs.iter() {
-                        let [a, b] = [kept[id.0][input], kept[node.output.0][output]];
-                        if a != b {
-                            kept[id.0][input] = true;
-                            kept[node.output.0][output] = true;
-                            changed = true;
-                        }
+    /// Keeps the partners of a tensor's kept channels, and theirs.
+    fn join_partners(&mut self, tensor: usize) {
+        let mut changed = vec![tensor];
+        while let Some(tensor) = changed.pop() {
+            for &(partner, pairs, side) in &self.partners[tensor] {
+                let mut grew = false;
+                for (input, output) in pairs.iter() {
+                    let (own, other) = match side {
+                        Side::Input => (input, output),
+                        Side::Output => (output, input),
+                    };
+                    if self.kept[tensor][own] && !self.kept[partner][other] {
+                        self.kept[partner][other] = true;
+                        grew = true;
                     }
+                }
+                if grew {
+                    changed.push(partner);
                 }
             }
         }

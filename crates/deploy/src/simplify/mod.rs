@@ -5,7 +5,7 @@
 //! of its readers. A table that gives back all that it can meet is passed over, and bounds that cannot
 //! act become those of the grid. What cannot go exactly stays:
 //!
-//! - what the caller fills and reads;
+//! - what the caller fills and reads, with the bounds that it has;
 //! - a constant other than the zero point where a window with padding reads it: its share is another at
 //!   the border;
 //! - channels that an operation reads as a whole (softmax, normalization, products of matrices, groups);

@@ -1,11 +1,12 @@
 //! Operations and bounds that cannot act.
 
+use burn_ptq_kernels::params::Clamp;
+
 use super::interval::Interval;
 use super::intervals::{Function, intervals, node_intervals};
 use super::links::{Link, links};
 use crate::op::{BinaryFunction, IntOp};
 use crate::program::{IntNode, Program, TensorId};
-use burn_ptq_kernels::params::Clamp;
 
 /// The program without nodes that write what they read; adds their names to `dropped`.
 pub(super) fn pass_over(program: &Program, dropped: &mut Vec<String>) -> Program {
@@ -63,7 +64,10 @@ fn writes_what_it_reads(program: &Program, node: &IntNode, intervals: &[Vec<Inte
 /// Gives the grid's bounds to operations whose own cannot act; adds their names to `unbounded`.
 pub(super) fn unbound(program: &mut Program, unbounded: &mut Vec<String>) {
     let intervals = intervals(program);
-    for index in 0..program.nodes.len() {
+    // What the caller reads says by its bounds what it is.
+    let inner = |index: &usize| !program.is_output(program.nodes[*index].output);
+    let inner: Vec<usize> = (0..program.nodes.len()).filter(inner).collect();
+    for index in inner {
         let grid = program.tensors[program.nodes[index].output.0].grid;
         let whole = Clamp { min: grid.min, max: grid.max };
         let mut node = program.nodes[index].clone();

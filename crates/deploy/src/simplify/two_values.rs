@@ -94,3 +94,69 @@ fn rising(a: Interval, b: Interval) -> Vec<[i32; 2]> {
 fn corners(a: Interval, b: Interval) -> Vec<[i32; 2]> {
     vec![[a.min, b.min], [a.min, b.max], [a.max, b.min], [a.max, b.max]]
 }
+
+#[cfg(test)]
+mod tests {
+    use burn_ptq_kernels::params::PreluParams;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn clamp() -> impl Strategy<Value = Clamp> {
+        (-128..128, -128..128).prop_map(|(a, b): (i32, i32)| Clamp { min: a.min(b), max: a.max(b) })
+    }
+
+    fn interval() -> impl Strategy<Value = Interval> {
+        (-128..128, 0..12)
+            .prop_map(|(min, steps): (i32, i32)| Interval { min, max: (min + steps).min(127) })
+    }
+
+    fn scale() -> impl Strategy<Value = f32> {
+        0.003_f32..0.3
+    }
+
+    /// The functions of all kinds.
+    fn function() -> impl Strategy<Value = BinaryFunction> {
+        (scale(), scale(), scale(), 0..5).prop_filter_map("a ratio", |(a, b, output, kind)| {
+            Some(match kind {
+                0 => BinaryFunction::Sub(AddParams::new(a, b, output, false)?),
+                1 => BinaryFunction::Minimum,
+                2 => BinaryFunction::Maximum,
+                3 => BinaryFunction::Prelu(PreluParams::new(a, b, output)?),
+                _ => BinaryFunction::Div(Multiplier::from_real(f64::from(a))?),
+            })
+        })
+    }
+
+    /// Checks that `found` of two values holds what it gives of each pair of single ones.
+    fn check(two: &TwoValues, found: impl Fn(&TwoValues) -> Vec<Interval>) {
+        let [a, b] = [two.values[0][0], two.values[1][0]];
+        let interval = found(two)[0];
+        for x in a.min..=a.max {
+            for y in b.min..=b.max {
+                let values = [x, y].map(|value| vec![Interval::point(value)]);
+                let single = found(&TwoValues { values, ..*two });
+                assert!(single[0].lies_in(interval), "{x} and {y}: {single:?}, not {interval:?}");
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn intervals_hold_the_outputs_of_every_pair(
+            (a, b, clamp) in (interval(), interval(), clamp()),
+            zero_points in [-128..128, -128..128, -128..128],
+            (scale_a, scale_b, function) in (scale(), scale(), function()),
+        ) {
+            let values = [vec![a], vec![b]];
+            let two = TwoValues { dtype: DType::I8, zero_points, values };
+            let params = AddParams::new(scale_a, scale_b, 0.1, false).expect("usual scales");
+            check(&two, |two| two.sum(&params, clamp));
+            let multiplier = Multiplier::from_real(f64::from(scale_a)).expect("a usual factor");
+            check(&two, |two| two.product(multiplier, clamp));
+            check(&two, |two| two.function(&function, clamp));
+        }
+    }
+}

@@ -160,11 +160,7 @@ pub fn fully_connected<S: Storage>(
 
 /// An accumulator, rescaled to the output of channel `channel`.
 #[inline(always)]
-pub fn finish<S: Storage>(
-    requantize: &Requantize,
-    channel: usize,
-    sum: S::Accumulator,
-) -> S {
+pub fn finish<S: Storage>(requantize: &Requantize, channel: usize, sum: S::Accumulator) -> S {
     let scaled = S::rescale(requantize.multiplier(channel), sum);
     S::from_integer(requantize.clamp.apply(scaled.wrapping_add(requantize.output_zero_point)))
 }
