@@ -26,8 +26,17 @@ pub(super) struct Analysis<'p> {
     pub intervals: Vec<Vec<Interval>>,
     /// Of each channel of each tensor, whether the program's outputs depend on it.
     pub needed: Vec<Vec<bool>>,
-    /// Of each output channel of each node with weights, what it is if it is constant.
-    constants: Vec<Vec<Option<Unweighted>>>,
+    /// Of each node.
+    unweighted: Vec<UnweightedChannels>,
+}
+
+/// The output channels of a node that need no weights.
+#[derive(Default)]
+struct UnweightedChannels {
+    /// Of each output channel, what it is if it is constant.
+    constants: Vec<Option<Unweighted>>,
+    /// A channel that varies, whose scale and multiplier others may have.
+    typical: Option<usize>,
 }
 
 impl<'p> Analysis<'p> {
@@ -39,10 +48,10 @@ impl<'p> Analysis<'p> {
             layers: program.nodes.iter().map(|node| Layer::of(program, node)).collect(),
             intervals: intervals(program),
             needed: none,
-            constants: Vec::new(),
+            unweighted: Vec::new(),
         };
-        analysis.constants =
-            (0..program.nodes.len()).map(|node| analysis.constants(node)).collect();
+        let nodes = 0..program.nodes.len();
+        analysis.unweighted = nodes.map(|node| analysis.unweighted_channels(node)).collect();
         for output in &program.outputs {
             analysis.needed[output.tensor.0].fill(true);
         }
@@ -109,15 +118,13 @@ impl<'p> Analysis<'p> {
         }
     }
 
-    /// The constant output channels of a node.
-    fn constants(&self, index: usize) -> Vec<Option<Unweighted>> {
+    /// What the output channels of a node are that need no weights: those that are constant, and those
+    /// that may be anything.
+    fn unweighted_channels(&self, index: usize) -> UnweightedChannels {
         let node = &self.program.nodes[index];
-        let Some(layer) = &self.layers[index] else { return Vec::new() };
+        let Some(layer) = &self.layers[index] else { return UnweightedChannels::default() };
         let inputs = &self.intervals[node.inputs[0].0];
-        let varies = |&output: &usize| {
-            let interval = layer.output_interval(output, inputs);
-            interval.constant().is_none()
-        };
+        let varies = |&output: &usize| layer.output_interval(output, inputs).constant().is_none();
         let Weighted { weights, multipliers, .. } = layer.weighted;
         let scales = &weights.scales;
         let apart = [scales.len(), multipliers.len()] == [layer.outputs; 2];
@@ -126,7 +133,8 @@ impl<'p> Analysis<'p> {
             .filter(|_| apart)
             .filter(varies)
             .max_by(|&a, &b| scales[a].total_cmp(&scales[b]));
-        (0..layer.outputs).map(|output| layer.constant(output, inputs, typical)).collect()
+        let constant = |output: usize| layer.constant(output, inputs, typical);
+        UnweightedChannels { constants: (0..layer.outputs).map(constant).collect(), typical }
     }
 
     /// What becomes of an output channel of a node with weights that needs none of them; `None` if it
@@ -134,10 +142,11 @@ impl<'p> Analysis<'p> {
     pub(super) fn unweighted(&self, index: usize, output: usize) -> Option<Unweighted> {
         let id = self.program.nodes[index].output;
         let channel = self.layers[index].as_ref().and_then(|layer| layer.output_channel(output));
+        let UnweightedChannels { constants, typical } = &self.unweighted[index];
         // What nobody needs may be anything.
-        let anything = Unweighted { bias: 0, like: output };
+        let anything = Unweighted { bias: 0, like: typical.unwrap_or(output) };
         let needed = channel.is_none_or(|channel| self.needed[id.0][channel]);
-        if needed { self.constants[index][output] } else { Some(anything) }
+        if needed { constants[output] } else { Some(anything) }
     }
 
     /// For each channel of each tensor, whether it stays.
