@@ -303,7 +303,11 @@ fn tables_that_give_back_what_they_meet_are_passed_over() {
         saved.dropped
     };
     assert_eq!(net(INT8, false), ["Table82"]);
-    assert_eq!(net(Clamp { min: 3, max: 127 }, false), ["Table82"], "what it bounds is no value");
+    assert_eq!(
+        net(Clamp { min: 3, max: 127 }, false),
+        ["Table82"],
+        "no value lies beyond its bounds"
+    );
     assert_eq!(net(Clamp { min: 4, max: 127 }, false), [""; 0], "it acts");
     assert_eq!(net(INT8, true), [""; 0], "the caller reads what it writes");
 }

@@ -21,7 +21,7 @@ use super::weighted::weighted;
 /// A bias beyond all that the weights of these layers add up to.
 const FAR: i32 = 1 << 22;
 
-/// A layer with weights, one to three operations of any kind, and another layer with weights or none.
+/// A layer with weights, one to three operations of any kind, and another layer with weights.
 pub(super) fn with_constants(draw: &mut Draw) -> Option<Problem> {
     let (wide, shape) = (draw.chance(20), draw.shape(6, 6));
     let mut program = Program::new(draw, wide, shape);
@@ -30,10 +30,9 @@ pub(super) fn with_constants(draw: &mut Draw) -> Option<Problem> {
     for _ in 0..1 + program.draw.below(3) {
         current = operation(&mut program, current)?;
     }
-    let (op, inputs, output) = match program.draw.below(4) {
-        0 => any_convolution(&mut program, current, None)?,
-        1 | 2 => fully_connected(&mut program, current)?,
-        _ => table(&mut program, current),
+    let (op, inputs, output) = match program.draw.chance(40) {
+        true => any_convolution(&mut program, current, None)?,
+        false => fully_connected(&mut program, current)?,
     };
     program.finish(op, &inputs, output)
 }
