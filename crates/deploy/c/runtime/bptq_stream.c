@@ -27,12 +27,13 @@ static range window(const bptq_stage *stage, int32_t y, int32_t height)
     return rows;
 }
 
-/* The first row of `buffer` that a stage still reads; its height if none does. */
+/* The first row of a stage's output `buffer` that a stage still reads; its height if none does. */
 static int32_t needed_from(const bptq_stream *stream, const progress *at, int32_t buffer)
 {
     const int32_t height = stream->buffers[buffer].height;
     int32_t needed = height;
-    for (int32_t i = 0; i < stream->stage_count; i++) {
+    /* Stages read what stages before them make. */
+    for (int32_t i = buffer - stream->externals + 1; i < stream->stage_count; i++) {
         const bptq_stage *stage = &stream->stages[i];
         const int32_t output = stream->externals + i;
         if ((stage->input[0] == buffer || stage->input[1] == buffer) &&
@@ -44,26 +45,20 @@ static int32_t needed_from(const bptq_stream *stream, const progress *at, int32_
     return needed;
 }
 
-/* The stage that must run for the last one to come to its next row. */
-static int32_t due(const bptq_stream *stream, const progress *at)
+/* The stage whose next row `stage` lacks for its own; -1 if it lacks none. */
+static int32_t lacking(const bptq_stream *stream, const progress *at, int32_t stage)
 {
-    int32_t stage = stream->stage_count - 1;
-    for (;;) {
-        const bptq_stage *reader = &stream->stages[stage];
-        const int32_t next = at->made[stream->externals + stage];
-        int32_t lacking = -1;
-        for (int32_t i = 1; i >= 0; i--) {
-            const int32_t buffer = reader->input[i];
-            if (buffer >= 0 &&
-                at->made[buffer] < window(reader, next, stream->buffers[buffer].height).end) {
-                lacking = buffer;
-            }
+    const bptq_stage *reader = &stream->stages[stage];
+    const int32_t end =
+        at->made[stream->externals + stage] * reader->stride - reader->pad + reader->reach;
+    for (int32_t i = 0; i < 2; i++) {
+        const int32_t buffer = reader->input[i];
+        if (buffer >= 0 && at->made[buffer] < end &&
+            at->made[buffer] < stream->buffers[buffer].height) {
+            return buffer - stream->externals;
         }
-        if (lacking < 0) {
-            return stage;
-        }
-        stage = lacking - stream->externals;
     }
+    return -1;
 }
 
 /* Makes room in the output of `stage` and computes its next row. */
@@ -105,7 +100,19 @@ void bptq_stream_run(const bptq_stream *stream)
     for (int32_t i = 0; i < stream->externals; i++) {
         at.made[i] = stream->buffers[i].height;
     }
+    /* The stages that wait for each other, from the last one to the one that is looked at. Only
+     * the next row of the following one changes what a stage waits for. */
+    int32_t waiting[BPTQ_STREAM_BUFFERS];
+    int32_t depth = 0;
+    waiting[0] = stream->stage_count - 1;
     while (at.made[last] < stream->buffers[last].height) {
-        step(stream, &at, due(stream, &at));
+        const int32_t needed = lacking(stream, &at, waiting[depth]);
+        if (needed >= 0) {
+            depth++;
+            waiting[depth] = needed;
+        } else {
+            step(stream, &at, waiting[depth]);
+            depth -= depth > 0 ? 1 : 0;
+        }
     }
 }
