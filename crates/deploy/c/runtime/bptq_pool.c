@@ -32,23 +32,41 @@ static inline int32_t rounded_mean(int32_t sum, int32_t count)
     return (sum > 0 ? sum + count / 2 : sum - count / 2) / count;
 }
 
+/* The means of `channels` channels, whose elements begin at `input`. A constant number keeps the sums in
+ * registers. */
+static inline void means(const bptq_pool *op, area a, const int8_t *input, int32_t channels,
+                         int8_t *output)
+{
+    int32_t sums[4] = {0};
+    int32_t count = 0;
+    for (int32_t row = a.top; row < a.bottom; row += a.row_step) {
+        const int8_t *at = input + (row * op->window.input_width + a.left) * op->channels;
+        for (int32_t column = a.left; column < a.right; column += a.column_step) {
+            for (int32_t i = 0; i < channels; i++) {
+                sums[i] += at[i];
+            }
+            at += a.column_step * op->channels;
+            count++;
+        }
+    }
+    for (int32_t i = 0; i < channels; i++) {
+        output[i] = (int8_t)bptq_clamped(rounded_mean(sums[i], count), op->clamp);
+    }
+}
+
 void bptq_average_pool_s8(const bptq_pool *op, const int8_t *input, int8_t *output)
 {
-    const int32_t width = op->window.input_width;
     for (int32_t y = 0; y < op->window.output_height; y++) {
         for (int32_t x = 0; x < op->window.output_width; x++) {
             const area a = covered(&op->window, y, x);
-            for (int32_t channel = 0; channel < op->channels; channel++) {
-                int32_t sum = 0;
-                int32_t count = 0;
-                for (int32_t row = a.top; row < a.bottom; row += a.row_step) {
-                    for (int32_t column = a.left; column < a.right; column += a.column_step) {
-                        sum += input[(row * width + column) * op->channels + channel];
-                        count++;
-                    }
-                }
-                *output++ = (int8_t)bptq_clamped(rounded_mean(sum, count), op->clamp);
+            int32_t channel = 0;
+            for (; channel + 4 <= op->channels; channel += 4) {
+                means(op, a, input + channel, 4, output + channel);
             }
+            for (; channel < op->channels; channel++) {
+                means(op, a, input + channel, 1, output + channel);
+            }
+            output += op->channels;
         }
     }
 }
