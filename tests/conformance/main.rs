@@ -21,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use burn_ptq_deploy::export::{self, SelfTest};
+use burn_ptq_deploy::place::kernels::chosen;
 use burn_ptq_deploy::place::rows::replaceable_inputs;
 use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::program::{DType, IntOp};
@@ -73,7 +74,7 @@ fn row_by_row_every_executor_agrees_with_the_whole_program() {
     let expected = truth.run(&whole.iter().collect::<Vec<_>>()).expect("the reference runs");
     let mut report = String::new();
     let mut failures = Vec::new();
-    for mut executor in executors::running_programs() {
+    for mut executor in executors::running_programs().into_iter().filter(|e| is_chosen(e.name())) {
         if let Err(how_to_install) = executor.available() {
             eprintln!("SKIPPED {} row by row: {how_to_install}", executor.name());
             continue;
@@ -373,6 +374,25 @@ fn problems_of_several_ends_reach_every_kind_of_them() {
 }
 
 #[test]
+fn tiles_have_problems_of_every_operation_and_form() {
+    let problems = problems::all();
+    let in_tiles = |problem: &&Problem| {
+        let node = problem.program.nodes.last().expect("a node");
+        chosen(&problem.program, node, Kernels::Tiles) == Kernels::Tiles
+    };
+    let mut found: BTreeMap<(&str, u8), usize> = BTreeMap::new();
+    for problem in problems.iter().filter(in_tiles) {
+        let storage = problem.op().weighted().map_or(0, |weighted| weighted.weights.storage);
+        *found.entry((problem.op_name(), storage)).or_default() += 1;
+    }
+    let depthwise = [8, 4, 3, 2].map(|storage| ("DepthwiseConv2d", storage));
+    let others = [("Conv2d", 8), ("Conv2d", 4), ("FullyConnected", 8), ("Add", 0)];
+    for form in depthwise.into_iter().chain(others) {
+        assert!(found.get(&form).is_some_and(|&count| count >= 3), "{form:?} of {found:?}");
+    }
+}
+
+#[test]
 fn most_outputs_lie_within_their_grids_and_vary() {
     let problems = problems::all();
     let outputs =
@@ -401,7 +421,7 @@ fn programs_of_reduced_memory_give_the_same_outputs() {
     for problem in problems::chains().into_iter().chain(problems::of_several_ends()) {
         let mut interpreter = Interpreter::new(&problem.program, Path::Reference);
         let expected = interpreter.run(&problem.input).expect("an input that fits").to_vec();
-        for kernels in [Kernels::Portable, Kernels::Dsp, Kernels::Mve] {
+        for kernels in [Kernels::Portable, Kernels::Dsp, Kernels::Tiles, Kernels::Mve] {
             let [whole, less] = [Memory::Whole, Memory::Reduced].map(|memory| {
                 problem.program.place_again(kernels, memory).expect("a valid program")
             });

@@ -15,6 +15,7 @@ mod lookup;
 mod movement;
 mod program;
 mod streamed;
+mod tiles;
 mod values;
 mod weighted;
 
@@ -349,6 +350,9 @@ fn repeating(program: &mut Program, reads_input: bool) -> (Broadcast, [TensorId;
 }
 
 fn add(draw: &mut Draw) -> Option<Problem> {
+    if draw.chance(30) {
+        return tiles::add(draw);
+    }
     let (wide, shape) = (draw.chance(25), draw.shape(6, 9));
     let mut program = Program::new(draw, wide, shape);
     let (broadcast, inputs, shape) = operands(&mut program);

@@ -10,6 +10,9 @@ pub enum Kernels {
     Portable,
     /// The DSP extension of Armv7E-M and Armv8-M: pairs of 16-bit products (SMLAD).
     Dsp,
+    /// The DSP extension in tiles, in C: layers that do not meet their conditions run on those of
+    /// [`Dsp`](Self::Dsp).
+    Tiles,
     /// The M-profile vector extension (Helium).
     Mve,
 }
@@ -65,7 +68,7 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "cortex-m4",
         description: "Arm Cortex-M4 and M4F",
-        kernels: Kernels::Dsp,
+        kernels: Kernels::Tiles,
         compiler: ARM,
         flags: "-mcpu=cortex-m4 -mthumb",
         rust: "thumbv7em-none-eabi",
@@ -73,7 +76,7 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "cortex-m7",
         description: "Arm Cortex-M7",
-        kernels: Kernels::Dsp,
+        kernels: Kernels::Tiles,
         compiler: ARM,
         flags: "-mcpu=cortex-m7 -mthumb",
         rust: "thumbv7em-none-eabi",
@@ -81,7 +84,7 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "cortex-m33",
         description: "Arm Cortex-M33 with the DSP extension",
-        kernels: Kernels::Dsp,
+        kernels: Kernels::Tiles,
         compiler: ARM,
         flags: "-mcpu=cortex-m33 -mthumb -mfloat-abi=soft",
         rust: "thumbv8m.main-none-eabi",

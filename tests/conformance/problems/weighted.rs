@@ -6,9 +6,9 @@ use burn_ptq_kernels::grid::{Grid, weight_range};
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::packing::{pack, packed_len, storage_bits};
 
-use super::Problem;
 use super::draw::Draw;
 use super::program::{Program, clamp, tensor, window};
+use super::{Problem, tiles};
 
 pub(super) fn conv2d(draw: &mut Draw) -> Option<Problem> {
     let wide = draw.chance(25);
@@ -21,6 +21,7 @@ pub(super) fn conv2d(draw: &mut Draw) -> Option<Problem> {
     match draw.below(12) {
         0 => return as_many_groups_as_taps(draw),
         1 => return pointwise(draw),
+        2..=4 => return tiles::conv2d(draw),
         _ => {}
     }
     let geometry = ConvGeometry {
@@ -135,6 +136,9 @@ pub(super) fn transpose_conv2d(draw: &mut Draw) -> Option<Problem> {
 }
 
 pub(super) fn depthwise_conv2d(draw: &mut Draw) -> Option<Problem> {
+    if draw.chance(50) {
+        return tiles::depthwise_conv2d(draw);
+    }
     let wide = draw.chance(25);
     // Some have more channels than the blocks of the C runtime.
     let many = draw.chance(20);
@@ -153,6 +157,9 @@ pub(super) fn depthwise_conv2d(draw: &mut Draw) -> Option<Problem> {
 }
 
 pub(super) fn fully_connected(draw: &mut Draw) -> Option<Problem> {
+    if draw.chance(20) {
+        return tiles::fully_connected(draw);
+    }
     let wide = draw.chance(25);
     // Packed weights of a single row are read in groups of eight, if there are only whole ones.
     let groups = draw.chance(50);

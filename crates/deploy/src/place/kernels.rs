@@ -5,7 +5,7 @@
 
 pub use burn_ptq_kernels::dsp::filter_len as dsp_filter_len;
 
-use super::scratch;
+use super::{scratch, tiles};
 use crate::op::{Broadcast, DType, IntOp, Weighted, weightless};
 use crate::program::{IntNode, IntTensor, Program, TensorId};
 use crate::target::Kernels;
@@ -22,6 +22,8 @@ pub fn chosen(program: &Program, node: &IntNode, available: Kernels) -> Kernels 
     let fits = match available {
         Kernels::Portable => false,
         Kernels::Dsp => runs_on_dsp(program, node),
+        Kernels::Tiles if tiles::fits(program, node) => true,
+        Kernels::Tiles => return chosen(program, node, Kernels::Dsp),
         Kernels::Mve => runs_on_mve(program, node),
     };
     if fits { available } else { Kernels::Portable }
@@ -35,6 +37,7 @@ pub fn scratch_bytes(program: &Program, node: &IntNode, available: Kernels) -> u
             scratch::scratch_bytes(&node.op, node.inputs.first().is_some_and(wide))
         }
         Kernels::Dsp => dsp_scratch_bytes(&node.op),
+        Kernels::Tiles => tiles::scratch_bytes(&node.op),
         Kernels::Mve => mve_scratch_bytes(&node.op),
     }
 }
@@ -48,7 +51,7 @@ pub fn packed_bits(op: &IntOp, weighted: &Weighted, kernels: Kernels) -> u8 {
     let filters = !is_depthwise(op);
     match (weighted.weights.storage, kernels) {
         (3, Kernels::Dsp) if filters => 3,
-        (3, Kernels::Dsp | Kernels::Mve) => 4,
+        (3, Kernels::Dsp | Kernels::Tiles | Kernels::Mve) => 4,
         (storage, _) => storage,
     }
 }
@@ -73,7 +76,7 @@ pub fn biases(node: &IntNode, weighted: &Weighted, kernels: Kernels, zero_point:
 }
 
 /// Whether the channels of an operation's weights lie along their last axis.
-fn is_depthwise(op: &IntOp) -> bool {
+pub(super) fn is_depthwise(op: &IntOp) -> bool {
     match op {
         IntOp::DepthwiseConv2d { .. } => true,
         IntOp::Conv2d { .. }

@@ -8,6 +8,7 @@ pub mod plan;
 mod reduce;
 pub mod rows;
 pub mod scratch;
+pub mod tiles;
 
 pub use placed::{Memory, Placed};
 pub use placement::{Placement, Region, Stream};

@@ -159,7 +159,9 @@ fn rows(self_test: &SelfTest, end: &End) -> String {
 fn language(kernels: Kernels) -> &'static str {
     match kernels {
         Kernels::Portable => "portable C99",
-        Kernels::Dsp => "C99, with kernels for the DSP extension of Arm's M profile",
+        Kernels::Dsp | Kernels::Tiles => {
+            "C99, with kernels for the DSP extension of Arm's M profile"
+        }
         Kernels::Mve => "C99, with kernels for the vector extension of Arm's M profile (Helium)",
     }
 }

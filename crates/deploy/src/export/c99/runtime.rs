@@ -46,6 +46,23 @@ const DSP: &[(&str, &str)] = &[
     ("bptq_dsp_patch.h", include_str!("../../../c/dsp/bptq_dsp_patch.h")),
 ];
 
+/// What tiles add to these: every file of `c/tile`.
+const TILE: &[(&str, &str)] = &[
+    ("bptq_tile.h", include_str!("../../../c/tile/bptq_tile.h")),
+    ("bptq_tile_add.c", include_str!("../../../c/tile/bptq_tile_add.c")),
+    ("bptq_tile_conv2d.c", include_str!("../../../c/tile/bptq_tile_conv2d.c")),
+    ("bptq_tile_depthwise.c", include_str!("../../../c/tile/bptq_tile_depthwise.c")),
+    ("bptq_tile_fully_connected.c", include_str!("../../../c/tile/bptq_tile_fully_connected.c")),
+    ("bptq_tile_gather.c", include_str!("../../../c/tile/bptq_tile_gather.c")),
+    ("bptq_tile_gather.h", include_str!("../../../c/tile/bptq_tile_gather.h")),
+    ("bptq_tile_lines.c", include_str!("../../../c/tile/bptq_tile_lines.c")),
+    ("bptq_tile_lines.h", include_str!("../../../c/tile/bptq_tile_lines.h")),
+    ("bptq_tile_math.h", include_str!("../../../c/tile/bptq_tile_math.h")),
+    ("bptq_tile_sums.h", include_str!("../../../c/tile/bptq_tile_sums.h")),
+    ("bptq_tile_w4.c", include_str!("../../../c/tile/bptq_tile_w4.c")),
+    ("bptq_tile_w8.c", include_str!("../../../c/tile/bptq_tile_w8.c")),
+];
+
 /// What the vector kernels add: every file of `c/mve`.
 const MVE: &[(&str, &str)] = &[
     ("bptq_mve.h", include_str!("../../../c/mve/bptq_mve.h")),
@@ -69,12 +86,13 @@ pub(super) const HOSTED: &[(&str, &str)] = &[
 pub(super) fn files(
     kernels: Kernels,
 ) -> impl Iterator<Item = &'static (&'static str, &'static str)> {
-    let own = match kernels {
-        Kernels::Portable => &[][..],
-        Kernels::Dsp => DSP,
-        Kernels::Mve => MVE,
+    let own: &[&[(&str, &str)]] = match kernels {
+        Kernels::Portable => &[],
+        Kernels::Dsp => &[DSP],
+        Kernels::Tiles => &[DSP, TILE],
+        Kernels::Mve => &[MVE],
     };
-    RUNTIME.iter().chain(own)
+    RUNTIME.iter().chain(own.iter().copied().flatten())
 }
 
 #[cfg(test)]
@@ -85,7 +103,9 @@ mod tests {
 
     #[test]
     fn every_runtime_file_is_exported() {
-        for (folder, files) in [("c/runtime", RUNTIME), ("c/dsp", DSP), ("c/mve", MVE)] {
+        for (folder, files) in
+            [("c/runtime", RUNTIME), ("c/dsp", DSP), ("c/tile", TILE), ("c/mve", MVE)]
+        {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
             let mut found: Vec<String> = std::fs::read_dir(folder)
                 .expect("the runtime is part of the crate")

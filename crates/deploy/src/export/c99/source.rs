@@ -13,7 +13,7 @@ use super::data::{array, c_type, int32, multiplier};
 use super::{ends, movement, rows};
 use crate::export::shared::describe::describe;
 use crate::export::shared::names::{comment, unique_identifiers};
-use crate::export::shared::packing::{pack_dsp, pack_mve};
+use crate::export::shared::packing::{pack_dsp, pack_mve, pack_tiles};
 use crate::movement::MoveAxis;
 use crate::op::{BinaryFunction, Broadcast, DType, IntOp, Weighted};
 use crate::place::Placed;
@@ -57,6 +57,7 @@ pub(super) fn source(program: &Placed, id: &str) -> String {
     let header = match program.kernels() {
         Kernels::Portable => "bptq.h",
         Kernels::Dsp => "bptq_dsp.h",
+        Kernels::Tiles => "bptq_dsp.h\"\n#include \"bptq_tile.h",
         Kernels::Mve => "bptq_mve.h",
     };
     let version = comment(&program.provenance.version);
@@ -172,6 +173,7 @@ impl Printer<'_> {
             IntOp::Add { params, broadcast, clamp } => {
                 let function = match self.kernels() {
                     Kernels::Mve => "bptq_mve_add",
+                    Kernels::Tiles => "bptq_tile_add",
                     Kernels::Portable | Kernels::Dsp => "bptq_add",
                 };
                 self.elementwise((function, false), &sum_fields(*params), *broadcast, *clamp)

@@ -117,11 +117,12 @@ impl Exporter for Rust {
         "no_std Rust: a crate, its kernels, example, self-test and firmware"
     }
 
-    /// There are none for the vector extension, but those for the DSP extension run wherever it is.
+    /// There are neither tiles nor any for the vector extension, but those for the DSP extension run
+    /// wherever it is.
     fn kernels(&self, target: &Target) -> Kernels {
         match target.kernels {
-            Kernels::Mve => Kernels::Dsp,
-            other => other,
+            Kernels::Tiles | Kernels::Mve => Kernels::Dsp,
+            other @ (Kernels::Portable | Kernels::Dsp) => other,
         }
     }
 

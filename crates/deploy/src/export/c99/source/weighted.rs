@@ -16,6 +16,11 @@ impl Printer<'_> {
                 let words = pack_dsp(&self.node.op).into_iter().map(|w| format!("0x{w:08x}"));
                 (array("uint32_t", name, words), kernel("bptq_dsp_"))
             }
+            Kernels::Tiles => {
+                let words = pack_tiles(self.program, self.node, self.by_rows);
+                let words = words.into_iter().map(|w| format!("0x{w:08x}"));
+                (array("uint32_t", name, words), kernel("bptq_tile_"))
+            }
             Kernels::Mve => (array("uint8_t", name, pack_mve(&self.node.op)), kernel("bptq_mve_")),
         };
         let zero_point = self.input(0).grid.zero_point;
@@ -42,23 +47,27 @@ impl Printer<'_> {
         let (weights, bias) = (self.name("weights"), self.name("bias"));
         let multipliers = self.name("multipliers");
         let layer = self.layer(&weights, c_type, weighted);
+        // The constants of tiles stand with their weights.
+        let tiles = self.kernels() == Kernels::Tiles;
+        let own = |name: &str| if tiles { "NULL".to_owned() } else { name.to_owned() };
         let nested = [
             field("weights", &weights),
             field("storage", layer.bits),
-            field("bias", &bias),
-            field("multipliers", &multipliers),
+            field("bias", own(&bias)),
+            field("multipliers", own(&multipliers)),
             field("per_channel", u8::from(layer.multipliers.len() > 1)),
             field("input_zero_point", self.input(0).grid.zero_point),
             field("output_zero_point", self.output().grid.zero_point),
             clamp_field(weighted.clamp),
         ];
         let fields = [fields, &[group("weighted", &nested)]].concat();
-        let constants = [
-            layer.weights,
-            array("int32_t", &bias, layer.biases.into_iter().map(int32)),
-            array("bptq_multiplier", &multipliers, layer.multipliers.into_iter().map(multiplier)),
-            self.parameters(c_type, &fields),
-        ];
+        let mut constants = vec![layer.weights];
+        if !tiles {
+            let factors = layer.multipliers.into_iter().map(multiplier);
+            constants.push(array("int32_t", &bias, layer.biases.into_iter().map(int32)));
+            constants.push(array("bptq_multiplier", &multipliers, factors));
+        }
+        constants.push(self.parameters(c_type, &fields));
         let scratch = self.program.scratch(self.index);
         let scratch = match scratch.bytes {
             0 => "NULL".to_owned(),

@@ -25,8 +25,8 @@ impl Printer<'_> {
                     ),
                 )
             }
-            // There are none for the vector extension in Rust: `Exporter::kernels` names none.
-            Kernels::Dsp | Kernels::Mve => {
+            // `Exporter::kernels` names no others.
+            Kernels::Dsp | Kernels::Tiles | Kernels::Mve => {
                 let words = pack_dsp(&self.node.op).into_iter().map(|word| format!("0x{word:08x}"));
                 let words = array_literal("u32", &words.collect::<Vec<_>>());
                 (

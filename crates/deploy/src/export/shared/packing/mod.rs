@@ -2,9 +2,11 @@
 
 mod dsp;
 mod mve;
+mod tiles;
 
 pub(crate) use dsp::pack as pack_dsp;
 pub(crate) use mve::pack as pack_mve;
+pub(crate) use tiles::pack as pack_tiles;
 
 use crate::place::kernels::{MVE_PADDING, chosen};
 use crate::program::{IntNode, Program};
@@ -19,6 +21,7 @@ pub(crate) fn constant_bytes(program: &Program, node: &IntNode, kernels: Kernels
         Kernels::Dsp => {
             node.op.constant_bytes() - weighted.weights.data.len() + 4 * dsp::pack(&node.op).len()
         }
+        Kernels::Tiles => 4 * tiles::pack(program, node, false).len(),
         Kernels::Mve => mve::pack(&node.op).len() + 12 * (channels + MVE_PADDING),
     }
 }

@@ -1,0 +1,238 @@
+//! Which layers run in tiles, with how much scratch, and what their channels need there.
+//!
+//! `bptq_tile.h` of the C runtime says what a tile is, and how it makes outputs of sums.
+
+use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry};
+use burn_ptq_kernels::multiplier::Multiplier;
+use burn_ptq_kernels::params::{AddParams, Clamp};
+
+use super::kernels::is_depthwise;
+use crate::op::{Broadcast, DType, IntOp, Weighted, weightless};
+use crate::program::{IntNode, Program};
+
+/// What makes the outputs of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// The bias less the zero point of the input times the sum of the weights.
+    pub bias: i32,
+    /// The multiplier's significand.
+    pub quantized: i32,
+    /// `(2 * zero_point + 1) << (shift - 1)`: the zero point of the output and the half of a rounding, at
+    /// the multiplier's right shift, which the zeros below its lowest bit tell.
+    pub offset: i32,
+}
+
+/// The clamp of outputs that 8 bits alone bound.
+const FULL: Clamp = Clamp { min: -128, max: 127 };
+
+/// Bits of the largest right shift: the offset of a larger one leaves 32 bits.
+const MAX_SHIFT: i32 = 23;
+
+/// Bits of the largest right shift of a sum's input: the offset holds the other one's zero point, too.
+const MAX_SUM_SHIFT: i32 = 3;
+
+/// Bytes that two columns of a depthwise line take: `BPTQ_TILE_SLOTS`, and `BPTQ_TILE_PLANE_1` and
+/// `_2` by stride.
+const SLOTS: usize = 48;
+const PLANES: [usize; 2] = [224, 288];
+/// `BPTQ_TILE_ROWS` and `BPTQ_TILE_PLANE_WIDTH`.
+const ROWS: usize = 12;
+const PLANE_WIDTH: usize = 16;
+
+/// Whether `node` meets all conditions of its tile.
+pub fn fits(program: &Program, node: &IntNode) -> bool {
+    let narrow = || program.tensors[node.inputs[0].0].dtype == DType::I8;
+    if let IntOp::Add { params, broadcast: Broadcast::None, clamp } = &node.op {
+        return narrow() && *clamp == FULL && sum_fits(program, node, params);
+    }
+    let Some(weighted) = node.op.weighted() else { return false };
+    narrow()
+        && weighted.clamp == FULL
+        && shape_fits(program, node, weighted)
+        && channels(program, node).is_some()
+}
+
+/// Bytes of scratch of an operation that runs in tiles.
+pub fn scratch_bytes(op: &IntOp) -> usize {
+    match op {
+        IntOp::Conv2d { geometry, .. } => {
+            // Four pixels of 16-bit elements, four sums, and one window over an edge.
+            let edge = !geometry.in_channels.is_multiple_of(4);
+            let taps = geometry.weights_per_channel();
+            8 * elements(geometry).len() + 16 + if edge { taps } else { 0 }
+        }
+        IntOp::DepthwiseConv2d { geometry, .. } => depthwise_scratch_bytes(geometry),
+        IntOp::FullyConnected { in_features, .. } => 2 * in_features,
+        IntOp::TransposeConv2d { .. } | weightless!() => 0,
+    }
+}
+
+/// The weights of a filter in the order in which a tile gathers a window: in fours within each row,
+/// then what is left of each row, then zeros up to a multiple of four.
+pub fn elements(geometry: &ConvGeometry) -> Vec<Option<usize>> {
+    let [height, width] = geometry.window.kernel;
+    let row = width * geometry.in_channels;
+    let full = row - row % 4;
+    let fours = (0..height).flat_map(|y| (0..full).step_by(4).map(move |x| y * row + x));
+    let rest = (0..height).flat_map(|y| (full..row).map(move |x| y * row + x));
+    let mut order: Vec<_> = fours.flat_map(in_fours).chain(rest).map(Some).collect();
+    order.resize(order.len().next_multiple_of(4), None);
+    order
+}
+
+/// The order of four elements from `first` on: SXTB16 unpacks bytes 0 and 2, then 1 and 3.
+pub fn in_fours(first: usize) -> [usize; 4] {
+    [0, 2, 1, 3].map(|i| first + i)
+}
+
+/// The channels of `node`; `None` if one of them breaks a condition.
+///
+/// A channel that has the same output for every input gets it whatever its sums are: such channels carry
+/// biases and shifts that would exclude the whole layer.
+pub fn channels(program: &Program, node: &IntNode) -> Option<Vec<Channel>> {
+    let weighted = node.op.weighted()?;
+    let input = program.tensors[node.inputs[0].0].grid.zero_point;
+    let output = program.tensors[node.output.0].grid.zero_point;
+    let limit = 1_i64 << sum_bits(&node.op, weighted);
+    let sums = sums(&node.op, weighted, input);
+    let channel = |(index, (bias, low, high)): (usize, (i64, i64, i64))| {
+        let factor = weighted.multipliers[if weighted.multipliers.len() == 1 { 0 } else { index }];
+        let rescaled = |sum: i64| {
+            let sum = i32::try_from(sum).ok()?;
+            // Nothing is lost by the multiplier's left shift.
+            sum.checked_mul(1 << factor.exponent.max(0))?;
+            Some(FULL.apply(factor.apply(sum) + output))
+        };
+        let [least, most] = [rescaled(low)?, rescaled(high)?];
+        if least == most {
+            return Some(Channel { bias: 0, quantized: 0, offset: 2 * least + 1 });
+        }
+        let shift = -factor.exponent;
+        let within = -limit < low && high < limit && (1..=MAX_SHIFT).contains(&shift);
+        within.then(|| Channel {
+            bias: bias as i32,
+            quantized: factor.quantized,
+            offset: (2 * output + 1) << (shift - 1),
+        })
+    };
+    sums.into_iter().enumerate().map(channel).collect()
+}
+
+/// Bits of the largest sum: those that are packed above another one have fewer.
+fn sum_bits(op: &IntOp, weighted: &Weighted) -> u32 {
+    match (is_depthwise(op), weighted.weights.storage) {
+        (true, _) => 30,
+        (false, 8) => 23,
+        (false, _) => 27,
+    }
+}
+
+/// For each channel, its bias for inputs as they are, and the least and the largest sum with any input.
+fn sums(op: &IntOp, weighted: &Weighted, zero_point: i32) -> Vec<(i64, i64, i64)> {
+    let channels = weighted.bias.len();
+    let values = weighted.weights.unpack();
+    let taps = values.len() / channels;
+    let mut biases: Vec<i64> = weighted.bias.iter().map(|&bias| i64::from(bias)).collect();
+    let mut spans = vec![(0_i64, 0_i64); channels];
+    let last = is_depthwise(op);
+    for (i, &value) in values.iter().enumerate() {
+        let (channel, value) = (if last { i % channels } else { i / taps }, i64::from(value));
+        biases[channel] -= value * i64::from(zero_point);
+        let ends = [-128 * value, 127 * value];
+        spans[channel].0 += ends[0].min(ends[1]);
+        spans[channel].1 += ends[0].max(ends[1]);
+    }
+    biases
+        .into_iter()
+        .zip(spans)
+        .map(|(bias, (low, high))| (bias, bias + low, bias + high))
+        .collect()
+}
+
+fn shape_fits(program: &Program, node: &IntNode, weighted: &Weighted) -> bool {
+    let storage = weighted.weights.storage;
+    match &node.op {
+        IntOp::Conv2d { geometry: g, .. } => {
+            g.groups == 1
+                && g.window.dilation == [1; 2]
+                && g.out_channels.is_multiple_of(2)
+                && (storage == 4 || (storage == 8 && pairs_fit(weighted)))
+        }
+        IntOp::DepthwiseConv2d { geometry: g, .. } => {
+            let [stride, other] = g.window.stride;
+            g.multiplier == 1
+                && g.channels.is_multiple_of(4)
+                && g.window.kernel == [3; 2]
+                && g.window.dilation == [1; 2]
+                && stride == other
+                && stride <= 2
+                && g.window.pad[1] <= 1
+                && program.tensors[node.output.0].grid.zero_point == FULL.min
+        }
+        IntOp::FullyConnected { rows, in_features, out_features, .. } => {
+            *rows == 1
+                && in_features.is_multiple_of(4)
+                && out_features.is_multiple_of(8)
+                && storage == 8
+                && pairs_fit(weighted)
+        }
+        IntOp::TransposeConv2d { .. } | weightless!() => false,
+    }
+}
+
+/// Whether a sum has one input that is only shifted, and the other one by little; by rows as a whole.
+fn sum_fits(program: &Program, node: &IntNode, params: &AddParams) -> bool {
+    let output = &program.tensors[node.output.0];
+    let plain = Multiplier { quantized: 1 << 30, exponent: 0 };
+    let few = |factor: Multiplier| (-MAX_SUM_SHIFT..=-1).contains(&factor.exponent);
+    let AddParams { left_shift, a, b, output: factor } = *params;
+    left_shift == 20
+        && ((a == plain && few(b)) || (b == plain && few(a)))
+        && (-MAX_SHIFT..=-1).contains(&factor.exponent)
+        && output.grid.zero_point == FULL.min
+        && output.row_bytes().is_multiple_of(4)
+}
+
+/// Whether the weights of every two filters fit 16 bits together: they do between -127 and 127.
+fn pairs_fit(weighted: &Weighted) -> bool {
+    weighted.weights.unpack().iter().all(|&weight| weight != i8::MIN)
+}
+
+/// Whether a call that makes the whole plane takes columns for rows.
+pub fn turned(geometry: &DepthwiseGeometry) -> bool {
+    let [height, width] = geometry.output;
+    height > width && height > ROWS && geometry.window.pad[0] <= 1
+}
+
+/// What one row at a time or the whole plane needs, whichever is more.
+fn depthwise_scratch_bytes(geometry: &DepthwiseGeometry) -> usize {
+    let [height, width] = geometry.output;
+    let stride = geometry.window.stride[0];
+    let bytes = |[height, width]: [usize; 2]| {
+        let pairs = match stride {
+            1 => width.div_ceil(2) + 1,
+            _ => width.next_multiple_of(2) + 1,
+        };
+        let lines = (height - 1) * stride + 3;
+        let plane = PLANES[stride - 1];
+        let small = height > 1 && width <= PLANE_WIDTH && 16 * lines <= plane;
+        pairs * if small { plane } else { SLOTS }
+    };
+    let whole = if turned(geometry) { [width, height] } else { [height, width] };
+    bytes(whole).max(bytes([1, width]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_as_long_as_those_of_the_c_runtime() {
+        let header = include_str!("../../c/tile/bptq_tile.h");
+        let sizes = [("SLOTS", SLOTS), ("PLANE_1", PLANES[0]), ("PLANE_2", PLANES[1])];
+        for (name, bytes) in sizes.into_iter().chain([("ROWS", ROWS), ("PLANE_WIDTH", PLANE_WIDTH)])
+        {
+            assert!(header.contains(&format!("#define BPTQ_TILE_{name} {bytes}\n")), "{name}");
+        }
+    }
+}
