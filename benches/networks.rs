@@ -23,7 +23,14 @@ fn main() {
         None => Task::open(&root.join("crates/cli/demo")).expect("part of the repository"),
     };
     let recipe = Recipe::preset("w8a8").expect("a preset");
-    let job = Job { task: task.clone(), recipe, exports: Vec::new(), explain: false, out: None };
+    let job = Job {
+        task: task.clone(),
+        recipe,
+        exports: Vec::new(),
+        explain: false,
+        keep_all_channels: false,
+        out: None,
+    };
 
     let clock = Instant::now();
     let (report, quantized) = job::run(&job, &Device::flex(), &|_| true).expect("the job runs");

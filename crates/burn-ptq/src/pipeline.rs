@@ -6,10 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor};
-use burn_ptq_deploy::place::Memory;
 use burn_ptq_deploy::preprocess::Preprocessing;
 use burn_ptq_deploy::program::{Output, Program, Provenance};
-use burn_ptq_deploy::target::Kernels;
 
 use crate::bits::BitPlan;
 use crate::calibrate::suspicious::suspicious_values;
@@ -19,8 +17,8 @@ use crate::condition::ChannelRanges;
 use crate::error::{CalibratedError, Error};
 use crate::event::{Event, Progress};
 use crate::graph::{Batch, FloatModel, Graph, Value};
-use crate::lower::{LowerError, lower};
-use crate::network::{FEWEST_NOISE_SAMPLES, MeasuredOn, NOISE_SAMPLES, Noise, Quantized};
+use crate::lower::lower;
+use crate::network::{Deployed, FEWEST_NOISE_SAMPLES, MeasuredOn, NOISE_SAMPLES, Noise, Quantized};
 use crate::observe::{HistogramObserver, Observer};
 use crate::prepare::{insert_requantize, prepare};
 use crate::range::{GridChoice, choose_grids};
@@ -51,6 +49,8 @@ pub struct Quantizer {
     classes: (Option<String>, Vec<String>),
     /// In place of the recipe's.
     rounding: Option<Arc<dyn Rounding + Send>>,
+    /// Whether the program has the channels that cannot change its outputs, too.
+    keeps_all_channels: bool,
     watch: Watch,
 }
 
@@ -323,7 +323,8 @@ impl Quantizer {
 
         let (mut program, layouts) = lower(&quantized, self.provenance.clone())?;
         self.record(&mut program)?;
-        let program = program.place(Kernels::Portable, Memory::Whole).map_err(LowerError::from)?;
+        let Deployed { program, lowered, simplification } =
+            Deployed::new(program, self.keeps_all_channels)?;
         stage("lower", &mut clock);
 
         if let Some(origin) = &float.origin {
@@ -354,7 +355,9 @@ impl Quantizer {
             float,
             graph: quantized,
             program,
+            lowered,
             layouts,
+            simplification,
             probes,
             noise,
             facts,

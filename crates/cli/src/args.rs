@@ -162,6 +162,10 @@ pub(crate) struct Quantize {
     /// with evaluation data, also show the loss in the metric.
     #[arg(long)]
     pub explain: bool,
+    /// Keep channels and operations that cannot change the outputs; without this flag, the integer
+    /// program goes without them, and its outputs are the same for every input.
+    #[arg(long)]
+    pub keep_all_channels: bool,
     /// Print the report as JSON instead of a table.
     #[arg(long)]
     pub json: bool,

@@ -46,6 +46,8 @@ pub struct Job {
     pub exports: Vec<String>,
     /// Whether to find out what quantizing each layer alone costs.
     pub explain: bool,
+    /// Whether the program keeps channels that cannot change its outputs.
+    pub keep_all_channels: bool,
     /// The output folder; nothing is written without one.
     pub out: Option<PathBuf>,
 }
@@ -62,7 +64,10 @@ pub fn run(job: &Job, device: &Device, progress: Progress) -> Result<(Report, Qu
     let folder = job.out.as_deref().map(|out| OutputFolder::open(out, &job.exports)).transpose()?;
     let recipe = &job.recipe;
     let opened = OpenTask::open(&job.task, !is_data_free(recipe))?;
-    let quantizer = opened.quantizer(recipe, device)?;
+    let mut quantizer = opened.quantizer(recipe, device)?;
+    if job.keep_all_channels {
+        quantizer = quantizer.keeping_all_channels();
+    }
     let kept = quantizer.samples_kept();
     let calibrated = opened.calibrate(&quantizer, recipe, None, kept, progress)?;
     let mut quantized = quantizer.quantize_calibrated(calibrated, progress)?;
@@ -154,6 +159,8 @@ fn begin(job: &Job, opened: &OpenTask, quantized: &Quantized) -> Result<Report, 
         flash_bytes: 0,
         ram_bytes: 0,
         macs: 0,
+        weights: quantized.lowered.weights(),
+        kept_weights: quantized.program.weights(),
         layers: Vec::new(),
         preprocessing: quantized.program.inputs[0].preprocessing.clone(),
         inputs: quantized.program.inputs.iter().map(InputReport::new).collect(),

@@ -17,6 +17,7 @@
 //!     recipe: Recipe::preset("w4a8")?,
 //!     exports: vec!["c".into()],
 //!     explain: false,
+//!     keep_all_channels: false,
 //!     out: Some("out".into()),
 //! };
 //! let (report, _) = job::run(&job, &Device::default(), &|_| true)?;

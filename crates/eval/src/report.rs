@@ -85,6 +85,10 @@ pub struct Report {
     pub ram_bytes: usize,
     /// Multiply-accumulates of one inference.
     pub macs: usize,
+    /// Weights of the network.
+    pub weights: usize,
+    /// Weights of the program, which does without channels that cannot change its outputs.
+    pub kept_weights: usize,
     /// The operations of the program, in order.
     pub layers: Vec<LayerReport>,
     /// Which samples the layers' `sqnr_db` were measured on.

@@ -26,7 +26,14 @@ fn tasks() -> Vec<Task> {
 
 fn quantize(task: &Task, recipe: &str, device: &Device) -> (Report, Quantized) {
     let recipe = Recipe::preset(recipe).unwrap();
-    let job = Job { task: task.clone(), recipe, exports: Vec::new(), explain: false, out: None };
+    let job = Job {
+        task: task.clone(),
+        recipe,
+        exports: Vec::new(),
+        explain: false,
+        keep_all_channels: false,
+        out: None,
+    };
     run(&job, device, &|_| true).unwrap()
 }
 

@@ -33,7 +33,7 @@ pub fn compare_layers(
     device: &Device,
     samples: &Batch,
 ) -> Result<Vec<Option<Agreement>>, InputSizeError> {
-    let program = &quantized.program;
+    let program = &quantized.lowered;
     let graph = &quantized.graph.graph;
     let inputs = quantize_inputs(program, &samples.values);
     let batch = samples.count;

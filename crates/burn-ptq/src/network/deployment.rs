@@ -7,8 +7,10 @@ use burn_ptq_deploy::export::{
     ExportError, Exported, Exporter, Options, Rendered, SelfTest, exporter, target, write_folder,
 };
 use burn_ptq_deploy::file;
-use burn_ptq_deploy::place::Memory;
+use burn_ptq_deploy::place::{Memory, Placed};
+use burn_ptq_deploy::program::Program;
 use burn_ptq_deploy::run::{Path as KernelPath, dequantize_outputs, quantize_inputs, run_batch};
+use burn_ptq_deploy::simplify::Simplification;
 use burn_ptq_deploy::target::{HOST, Kernels};
 
 use crate::calibrate::{BatchShapeError, SeveralEnds};
@@ -19,6 +21,29 @@ use crate::lower::{LowerError, lower};
 use crate::network::{MeasuredOn, Noise, Quantized};
 use crate::quant::{QuantizedGraph, SimulatedModel};
 use crate::warnings::{Facts, check, layer_facts};
+
+/// A lowered program, ready to be used.
+pub(crate) struct Deployed {
+    pub program: Placed,
+    pub lowered: Placed,
+    pub simplification: Option<Simplification>,
+}
+
+impl Deployed {
+    /// Simplifies the program, unless it is to keep all channels, and gives it places in memory.
+    ///
+    /// This is the only place where that happens: whatever uses the program sees the same one.
+    pub(crate) fn new(lowered: Program, keeps_all_channels: bool) -> Result<Self, LowerError> {
+        let place = |program: Program| program.place(Kernels::Portable, Memory::Whole);
+        if keeps_all_channels {
+            let lowered = place(lowered)?;
+            return Ok(Self { program: lowered.clone(), lowered, simplification: None });
+        }
+        let (program, simplification) = lowered.simplified()?;
+        let (program, lowered) = (place(program)?, place(lowered)?);
+        Ok(Self { program, lowered, simplification: Some(simplification) })
+    }
+}
 
 impl Quantized {
     /// Runs the integer program, bit for bit what the exported code computes, on a batch.
@@ -115,7 +140,8 @@ impl Quantized {
         for (new, old) in program.outputs.iter_mut().zip(&self.program.outputs) {
             new.classes.clone_from(&old.classes);
         }
-        let program = program.place(Kernels::Portable, Memory::Whole).map_err(LowerError::from)?;
+        let Deployed { program, lowered, simplification } =
+            Deployed::new(program, self.simplification.is_none())?;
         let (inputs, on) = (self.noise.inputs.clone(), self.noise.on);
         let device = Device::default();
         let noise = Noise::measure(&self.float, &quantized, inputs, on, &device, &|_| true)?;
@@ -125,7 +151,9 @@ impl Quantized {
             float: self.float.clone(),
             graph: quantized,
             program,
+            lowered,
             layouts,
+            simplification,
             probes: self.probes.clone(),
             noise,
             facts,

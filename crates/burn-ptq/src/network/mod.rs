@@ -7,12 +7,14 @@ mod noise;
 mod write_back;
 
 pub use agreement::{Agreement, compare_layers};
+pub(crate) use deployment::Deployed;
 pub use noise::{FEWEST_NOISE_SAMPLES, MeasuredOn, NOISE_SAMPLES, Noise, ValueNoise, weight_sqnr};
 pub use write_back::WriteBackError;
 
 use std::sync::Arc;
 
 use burn_ptq_deploy::place::Placed;
+use burn_ptq_deploy::simplify::Simplification;
 
 use crate::graph::{Batch, Graph};
 use crate::lower::Layout;
@@ -28,10 +30,16 @@ pub struct Quantized {
     pub float: Arc<Graph>,
     /// The float graph with grids and integer weights.
     pub graph: QuantizedGraph,
-    /// The integer program.
+    /// The integer program, without what cannot change its outputs: what runs, is saved and exported.
     pub program: Placed,
-    /// Where the program keeps each value of the quantized graph.
+    /// The same with all channels and operations of the quantized graph, whose values the layers of the
+    /// simulation are compared with.
+    pub lowered: Placed,
+    /// Where [`lowered`](Self::lowered) keeps each value of the quantized graph.
     pub layouts: Vec<Option<Layout>>,
+    /// What [`program`](Self::program) has less than [`lowered`](Self::lowered); `None` if it was to keep
+    /// everything.
+    pub simplification: Option<Simplification>,
     /// The first calibration samples.
     pub probes: Batch,
     /// How far the values are from the float network's; see [`MeasuredOn`] for the samples.

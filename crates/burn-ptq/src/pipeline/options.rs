@@ -14,7 +14,16 @@ impl Quantizer {
         let watch = |_: &Value| Box::new(HistogramObserver::default()) as Box<dyn Observer>;
         let (device, watch) = (Device::default(), Arc::new(watch));
         let (preprocessings, classes) = (Vec::new(), (None, Vec::new()));
-        Self { recipe, device, provenance, preprocessings, classes, rounding: None, watch }
+        Self {
+            recipe,
+            device,
+            provenance,
+            preprocessings,
+            classes,
+            rounding: None,
+            keeps_all_channels: false,
+            watch,
+        }
     }
 
     /// Computes on `device`.
@@ -61,6 +70,13 @@ impl Quantizer {
     pub fn with_rounding(mut self, name: &str, rounding: impl Rounding + Send + 'static) -> Self {
         self.provenance.recipe.push_str(&format!("# rounding by a custom component: {name}\n"));
         self.rounding = Some(Arc::new(rounding));
+        self
+    }
+
+    /// Keeps channels and operations in the integer program that cannot change its outputs, which
+    /// [`simplified`](burn_ptq_deploy::program::Program::simplified) programs do without.
+    pub fn keeping_all_channels(mut self) -> Self {
+        self.keeps_all_channels = true;
         self
     }
 

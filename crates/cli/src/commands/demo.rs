@@ -39,6 +39,7 @@ pub(crate) fn run(args: Demo) -> anyhow::Result<()> {
             recipe: Recipe::preset(preset)?,
             exports: vec!["c".into()],
             explain: false,
+            keep_all_channels: false,
             out: Some(out.clone()),
         };
         let (report, _) = run_job(&job, &Device::flex(), &|event| reporter.show(event))?;

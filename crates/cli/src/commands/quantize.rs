@@ -27,6 +27,7 @@ pub(crate) fn run(args: Quantize) -> anyhow::Result<()> {
         recipe: recipe(&args)?,
         exports: args.export.clone(),
         explain: args.explain,
+        keep_all_channels: args.keep_all_channels,
         out: Some(args.out.clone()),
     };
     let reporter = Reporter::new();
@@ -161,7 +162,7 @@ pub(crate) fn summary(report: &Report) -> String {
     let seconds: f64 = report.seconds.values().sum();
     text.push_str(&format!(
         "exported: flash {} of constants (plus code), RAM {}{}; model.bptq without streaming: {} and {}\n\
-         {} MACs; {seconds:.1} s\n",
+         {} MACs{}; {seconds:.1} s\n",
         table::bytes(report.exported.flash_bytes),
         table::bytes(report.exported.ram_bytes),
         match report.exported.row_by_row {
@@ -171,7 +172,12 @@ pub(crate) fn summary(report: &Report) -> String {
         },
         table::bytes(report.flash_bytes),
         table::bytes(report.ram_bytes),
-        report.macs
+        report.macs,
+        // The others multiply channels that cannot change the outputs.
+        match report.weights - report.kept_weights {
+            0 => String::new(),
+            _ => format!("; {} weights, {} kept", report.weights, report.kept_weights),
+        }
     ));
     text
 }
