@@ -274,7 +274,11 @@ fn apply_to_all(inputs: &mut [ModelInput], settings: &InputSettings) -> Result<(
             own.std = named.std.clone().or(own.std);
             own.layout = named.layout.or(own.layout);
         }
-        if input.whole && (own.scale.is_some() || own.mean.is_some() || own.std.is_some()) {
+        let differs = |values: &Option<Vec<f32>>, neutral: f32| {
+            values.iter().flatten().any(|value| *value != neutral)
+        };
+        let scales = own.scale.is_some_and(|scale| scale != 1.0);
+        if input.whole && (scales || differs(&own.mean, 0.0) || differs(&own.std, 1.0)) {
             return Err(InputError::Whole { name: input.name.clone() });
         }
         let name = if several { input.name.clone() } else { String::new() };

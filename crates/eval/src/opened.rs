@@ -228,11 +228,11 @@ pub fn open_evaluation(
     Ok(Some(Evaluation::open(files, (task.metric, task.metric_options), inputs, output)?))
 }
 
-/// Opens the evaluations of the outputs of `task` beside the one of the headline, whose samples they
-/// share; `output_of` finds an output by its name.
+/// Opens the evaluations of the outputs of `task` beside the one of the headline, on the same samples;
+/// `output_of` finds an output by its name. A table of the headline's own output is left out.
 ///
 /// # Errors
-/// If there is no such output, it is the headline's, or files do not fit.
+/// If there is no such output, or files do not fit.
 pub fn open_further(
     task: &Task,
     headline: Option<&Evaluation>,

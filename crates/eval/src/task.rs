@@ -193,7 +193,8 @@ impl Task {
         })
     }
 
-    /// Makes `output` the one of the headline; a table of its own says how it is judged.
+    /// Makes `output` the one of the headline, in place of the one before; a table of its own says how it
+    /// is judged.
     pub fn judge(&mut self, output: &str) {
         if let Some(place) = self.further.iter().position(|judged| judged.output == output) {
             let JudgedOutput { metric, metric_options, labels, .. } = self.further.remove(place);

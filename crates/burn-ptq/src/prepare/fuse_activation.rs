@@ -38,7 +38,8 @@ fn recognize(
     index: usize,
 ) -> Option<(ValueId, UnaryFunction)> {
     let end = &graph.nodes[index];
-    let may_end = matches!(end.op, Op::Mul(_) | Op::ChannelAffine(_)) && is_pointwise(&end.op);
+    let joins = matches!(end.op, Op::Mul(_) | Op::ChannelAffine(_) | Op::Binary(_));
+    let may_end = joins && is_pointwise(&end.op);
     if !may_end || end.clamp.is_some() {
         return None;
     }
@@ -66,8 +67,10 @@ fn known(f: &dyn Fn(f32) -> Option<f32>) -> Option<UnaryFunction> {
         UnaryFunction::HardSwish,
     ];
     let equals = |function: &UnaryFunction| {
-        (-40..=40).all(|step| {
-            let x = step as f32 / 5.0;
+        // Bounds in the pieces may lie far out.
+        let far = [9.0, 12.0, 20.0, 50.0, 100.0, 1e3, 1e4];
+        let points = (-40..=40).map(|step| step as f32 / 5.0);
+        points.chain(far).chain(far.map(|x: f32| -x)).all(|x| {
             let expected = function.apply(x);
             f(x).is_some_and(|y| (y - expected).abs() <= TOLERANCE * (1.0 + expected.abs()))
         })

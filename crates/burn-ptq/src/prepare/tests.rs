@@ -6,8 +6,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::*;
 use crate::graph::ops::{
-    Add, AveragePool, ChannelAffine, Clip, Conv2d, Linear, MatMul, MaxPool, Mul, Normalize,
-    NormalizeBy, Permute, Reshape, Unary, UnaryFunction, Window,
+    Add, AveragePool, Binary, BinaryFunction, ChannelAffine, Clip, Conv2d, Linear, MatMul, MaxPool,
+    Mul, Normalize, NormalizeBy, Permute, Reshape, Unary, UnaryFunction, Window,
 };
 use crate::graph::{Array, Clamp, FloatModel, ValueId};
 
@@ -307,6 +307,15 @@ fn activation_functions_in_pieces_become_one() {
         uniform(g, 1.0 / 6.0, 0.0, product)
     });
     assert_eq!(names, ["HardSwish"]);
+    // x / (1 + exp(-x))
+    let (names, _) = fused(|g| {
+        let negated = uniform(g, -1.0, 0.0, x);
+        let power = unary(g, UnaryFunction::Exp, negated);
+        let divisor = uniform(g, 1.0, 1.0, power);
+        let div = Binary { function: BinaryFunction::Div };
+        g.push("div", div, &[x, divisor], "d").unwrap()
+    });
+    assert_eq!(names, ["Swish"]);
 }
 
 #[test]
@@ -324,4 +333,12 @@ fn products_that_are_no_known_function_stay() {
         g.push("mul", Mul, &[x, gate], "m").unwrap()
     });
     assert_eq!(names.len(), 3);
+    // It is a Swish up to 10 only.
+    let (names, _) = fused(|g| {
+        let bounds = Clamp { min: -10.0, max: 10.0 };
+        let clipped = g.push("clip", Clip { bounds }, &[x], "c").unwrap();
+        let gate = unary(g, UnaryFunction::Sigmoid, x);
+        g.push("mul", Mul, &[clipped, gate], "m").unwrap()
+    });
+    assert_eq!(names, ["Clip", "Sigmoid", "Mul"]);
 }

@@ -454,8 +454,12 @@ fn several_inputs_and_outputs_keep_the_names_that_they_are_given() {
     for names in [&["image"][..], &["image", "image"], &["image", ""]] {
         let error = capture_named(&net, (image(), gain()), names, &outputs, forward).unwrap_err();
         let text = error.to_string();
-        assert!(text.contains("names of inputs, expected 2, each another one"), "{text}");
+        assert!(text.contains("expected 2 distinct, non-empty names for the inputs"), "{text}");
     }
+    let shared = ["image", "a", "b"];
+    let error =
+        capture_named(&net, (image(), gain()), &["image", "gain"], &shared, forward).unwrap_err();
+    assert!(error.to_string().contains("names for the outputs"), "{error}");
 }
 
 #[test]

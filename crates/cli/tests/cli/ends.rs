@@ -178,6 +178,12 @@ fn token_ids_are_exact_and_looked_up() {
         let text = stdout(&make.unwrap());
         assert!(text.contains("0 differing bytes"), "{text}");
     }
+    // A task may say that nothing is scaled.
+    let neutral = ["--input-scale", "1", "--input-mean", "0", "--input-std", "1"];
+    for model in [&tokens, &place.text("out/model.bptq")] {
+        let output = run(&[&["evaluate", model], &data[2..], &neutral].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
     let scaled = run(&[&all[..], &["--input-scale", "0.5"]].concat());
     assert_eq!(scaled.status.code(), Some(2));
     assert!(stderr(&scaled).contains("takes whole numbers"), "{}", stderr(&scaled));

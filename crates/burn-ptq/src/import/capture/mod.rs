@@ -66,8 +66,11 @@ pub enum CaptureError {
         /// The message of the panic.
         message: String,
     },
-    /// Not every input or output has a name of its own.
-    #[error("{names:?} are the names of {role}s, expected {expected}, each another one")]
+    /// Not every input and output has a name of its own.
+    #[error(
+        "expected {expected} distinct, non-empty names for the {role}s, found {names:?}; an input and an \
+         output cannot share a name either"
+    )]
     Names {
         /// `input` or `output`.
         role: &'static str,
@@ -180,7 +183,7 @@ pub fn capture<M: Module, const I: usize, const O: usize>(
 /// - `samples`: each `[batch, ..]`, one to three axes behind the batch, which all have in common
 ///
 /// # Errors
-/// As [`capture`], and if there is not one name for each input and output, or one is given twice.
+/// As [`capture`], and if there is not one name for each input and output, or one is empty or given twice.
 pub fn capture_named<M: Module, I: Tensors, O: Tensors>(
     module: &M,
     samples: I,
@@ -188,9 +191,10 @@ pub fn capture_named<M: Module, I: Tensors, O: Tensors>(
     outputs: &[&str],
     forward: impl FnOnce(&M, I) -> O,
 ) -> Result<Graph, CaptureError> {
+    let mut taken = HashSet::from([""]);
     for (role, names, expected) in [("input", inputs, I::COUNT), ("output", outputs, O::COUNT)] {
-        let unique: HashSet<&&str> = names.iter().collect();
-        if names.len() != expected || unique.len() != expected || unique.contains(&"") {
+        let distinct = names.iter().all(|name| taken.insert(name));
+        if names.len() != expected || !distinct {
             let names = names.iter().map(|name| name.to_string()).collect();
             return Err(CaptureError::Names { role, expected, names });
         }

@@ -17,9 +17,8 @@ use super::layers::{Layer as UnsupportedLayer, calls};
 use super::operations::Operation;
 use super::proto::{ints, tensor, typed_value, value_info};
 use super::vocabulary::Input::{self, Integers, Nothing, Scalar, Tensor};
-use crate::import::onnx::data_type;
-
 use super::vocabulary::{Translation, has_translation, number, simple, translation, with};
+use crate::import::onnx::data_type;
 
 /// An input or output of a captured `forward`.
 #[derive(Clone, Debug)]
@@ -107,7 +106,7 @@ impl<'a> Writer<'a> {
 
     /// Makes `output` one of the graph's.
     fn end_with(&mut self, output: &End) {
-        let written = self.names.get(&output.id).cloned().unwrap_or_default();
+        let written = self.tensor(output.id);
         let name = output.name.clone().unwrap_or_else(|| written.clone());
         let ends = |values: &[ValueInfoProto]| values.iter().any(|value| value.name == written);
         if name != written && (ends(&self.graph.input) || ends(&self.graph.output)) {

@@ -153,16 +153,16 @@ impl Importer<'_> {
             return Err(Refusal::new(problem, "train or export the model again"));
         }
         array.shape = shape;
-        let is_taken = |part: &str| {
-            let name = format!("{}/{part}", site.output);
-            self.graph.values.iter().any(|value| value.name == name)
+        // Those of one node follow each other.
+        let own = format!("{}/constant", site.output);
+        let earlier = self.graph.nodes.iter().rev().map_while(|node| {
+            let name = &self.graph.value(node.output).name;
+            name.starts_with(&own).then_some(())
+        });
+        let part = match earlier.count() {
+            0 => "constant".to_string(),
+            count => format!("constant{}", count + 1),
         };
-        let mut part = "constant".to_string();
-        let mut count = 1;
-        while is_taken(&part) {
-            count += 1;
-            part = format!("constant{count}");
-        }
         self.push_part(site, &part, ops::Constant { array }, &[])
     }
 

@@ -90,6 +90,7 @@ pub(super) fn prelu(importer: &mut Importer, site: &Site) -> Result<ValueId, Ref
         (_, Binding::Constant(slopes)) => {
             let elements = importer.array(slopes)?.data;
             if let Some((&alpha, others)) = elements.split_first()
+                && alpha.is_finite()
                 && others.iter().all(|other| *other == alpha)
             {
                 let function = UnaryFunction::LeakyRelu { alpha };
