@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn_ptq_deploy::place::Memory;
+use burn_ptq_deploy::program::IntTensor;
 use burn_ptq_deploy::run::{Interpreter, Path};
 use burn_ptq_deploy::simplify::Simplification;
 use burn_ptq_deploy::target::Kernels;
@@ -26,24 +27,28 @@ fn simplified(whole: Problem) -> Simplified {
     Simplified { whole, simple, saved }
 }
 
-/// Every operation alone, chains, and programs with constant and dead channels.
+/// Every operation alone, chains, programs of several ends, and with constant and dead channels.
 fn all() -> Vec<Simplified> {
     let problems = problems::all().into_iter().chain(problems::chains());
+    let problems = problems.chain(problems::of_several_ends());
     problems.chain(problems::with_constants()).map(simplified).collect()
 }
 
 /// The least and the largest bytes, the zero point, and any bytes at all: also those that lie outside
-/// of the input's grid.
+/// of the inputs' grids.
 fn inputs(problem: &Problem, seed: u64) -> Vec<Vec<u8>> {
     let len = problem.input.len();
-    let tensor = &problem.program.tensors[problem.program.inputs[0].tensor.0];
-    let filled = |value: i32| {
-        let element = value.to_le_bytes();
-        (0..len).map(|i| element[i % tensor.dtype.bytes()]).collect::<Vec<u8>>()
+    let half = |tensor: &IntTensor| 1 << (8 * tensor.dtype.bytes() - 1);
+    let values: [&dyn Fn(&IntTensor) -> i32; 3] =
+        [&|tensor| -half(tensor), &|tensor| half(tensor) - 1, &|tensor| tensor.grid.zero_point];
+    let filled = |value: &dyn Fn(&IntTensor) -> i32| {
+        let of_input = |tensor: &IntTensor| {
+            let element = value(tensor).to_le_bytes();
+            element[..tensor.dtype.bytes()].repeat(tensor.bytes() / tensor.dtype.bytes())
+        };
+        problem.program.input_tensors().flat_map(of_input).collect::<Vec<u8>>()
     };
-    let half = 1 << (8 * tensor.dtype.bytes() - 1);
-    let mut inputs: Vec<Vec<u8>> =
-        [-half, half - 1, tensor.grid.zero_point].into_iter().map(filled).collect();
+    let mut inputs: Vec<Vec<u8>> = values.into_iter().map(filled).collect();
     inputs.push(problem.input.clone());
     let mut draw = Draw::new(seed);
     inputs.extend((0..4).map(|_| (0..len).map(|_| draw.below(256) as u8).collect()));
