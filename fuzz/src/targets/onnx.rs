@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
-use burn_ptq::graph::{FloatModel, Graph, dims3};
+use burn_ptq::graph::{FloatModel, Graph, ValueId, dims3};
 use burn_ptq::import::onnx;
 use burn_ptq::prepare::prepare;
 use onnx_ir::{Message, ModelProto};
@@ -69,12 +69,18 @@ fn execute(graph: Graph) {
     if graph.macs() > MAX_MACS || elements > MAX_ELEMENTS {
         return;
     }
-    let [a, b, c] = dims3(&graph.value(graph.input()).shape);
-    let expected = dims3(&graph.value(graph.output()).shape);
     let device = Device::flex();
-    let input = Tensor::<4>::zeros([1, a, b, c], &device);
-    let output = FloatModel::new(Arc::new(graph), &device).forward(input);
-    assert_eq!(output.dims()[1..], expected);
+    let dims = |ids: &[ValueId]| -> Vec<[usize; 3]> {
+        ids.iter().map(|&id| dims3(&graph.value(id).shape)).collect()
+    };
+    let zeros = |[a, b, c]: [usize; 3]| Tensor::<4>::zeros([1, a, b, c], &device);
+    let inputs = dims(&graph.inputs).into_iter().map(zeros).collect();
+    let expected = dims(&graph.outputs);
+    let outputs = FloatModel::new(Arc::new(graph), &device).forward_all(inputs);
+    assert_eq!(outputs.len(), expected.len());
+    for (output, expected) in outputs.into_iter().zip(expected) {
+        assert_eq!(output.dims()[1..], expected);
+    }
 }
 
 /// A number at the edges of what attributes hold.
