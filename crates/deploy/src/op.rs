@@ -480,6 +480,40 @@ impl IntOp {
         }
     }
 
+    /// The bounds of the output, of operations that have any.
+    pub const fn clamp_mut(&mut self) -> Option<&mut Clamp> {
+        match self {
+            IntOp::Conv2d { weighted, .. }
+            | IntOp::DepthwiseConv2d { weighted, .. }
+            | IntOp::TransposeConv2d { weighted, .. }
+            | IntOp::FullyConnected { weighted, .. } => Some(&mut weighted.clamp),
+            IntOp::Add { clamp, .. }
+            | IntOp::Mul { clamp, .. }
+            | IntOp::Binary { clamp, .. }
+            | IntOp::AveragePool { clamp, .. }
+            | IntOp::MaxPool { clamp, .. }
+            | IntOp::Requantize { clamp, .. }
+            | IntOp::BatchMatMul { clamp, .. }
+            | IntOp::Reduce { clamp, .. }
+            | IntOp::Normalize { clamp, .. } => Some(clamp),
+            IntOp::Table8 { .. }
+            | IntOp::Table16 { .. }
+            | IntOp::Softmax { .. }
+            | IntOp::LogSoftmax { .. }
+            | IntOp::Concat { .. }
+            | IntOp::Pad { .. }
+            | IntOp::Transpose { .. }
+            | IntOp::Pack
+            | IntOp::Unpack
+            | IntOp::TopK { .. }
+            | IntOp::Rearrange { .. }
+            | IntOp::ResizeLinear { .. }
+            | IntOp::Lookup8 { .. }
+            | IntOp::Lookup16 { .. }
+            | IntOp::Constant { .. } => None,
+        }
+    }
+
     /// Weights and rescaling, for the operations that have them.
     pub const fn weighted(&self) -> Option<&Weighted> {
         match self {

@@ -109,7 +109,7 @@ fn change(draw: &mut Draw, op: &mut IntOp, read: &IntTensor, written: Grid) {
         }
     }
     let wide = read.dtype == DType::I16;
-    if let Some(clamp) = clamp_of(op)
+    if let Some(clamp) = op.clamp_mut()
         && draw.chance(30)
     {
         let bound = draw.pick(&[written.min, written.max, written.zero_point]);
@@ -324,39 +324,5 @@ fn multipliers(op: &mut IntOp) -> Vec<&mut Multiplier> {
         | IntOp::Binary { function: BinaryFunction::Minimum | BinaryFunction::Maximum, .. } => {
             Vec::new()
         }
-    }
-}
-
-/// The bounds of an operation.
-fn clamp_of(op: &mut IntOp) -> Option<&mut Clamp> {
-    match op {
-        IntOp::Conv2d { weighted, .. }
-        | IntOp::DepthwiseConv2d { weighted, .. }
-        | IntOp::TransposeConv2d { weighted, .. }
-        | IntOp::FullyConnected { weighted, .. } => Some(&mut weighted.clamp),
-        IntOp::Add { clamp, .. }
-        | IntOp::Mul { clamp, .. }
-        | IntOp::Binary { clamp, .. }
-        | IntOp::AveragePool { clamp, .. }
-        | IntOp::MaxPool { clamp, .. }
-        | IntOp::Requantize { clamp, .. }
-        | IntOp::BatchMatMul { clamp, .. }
-        | IntOp::Reduce { clamp, .. }
-        | IntOp::Normalize { clamp, .. } => Some(clamp),
-        IntOp::Table8 { .. }
-        | IntOp::Table16 { .. }
-        | IntOp::Softmax { .. }
-        | IntOp::LogSoftmax { .. }
-        | IntOp::Concat { .. }
-        | IntOp::Pad { .. }
-        | IntOp::Transpose { .. }
-        | IntOp::Pack
-        | IntOp::Unpack
-        | IntOp::TopK { .. }
-        | IntOp::Rearrange { .. }
-        | IntOp::ResizeLinear { .. }
-        | IntOp::Lookup8 { .. }
-        | IntOp::Lookup16 { .. }
-        | IntOp::Constant { .. } => None,
     }
 }

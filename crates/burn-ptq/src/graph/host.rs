@@ -36,9 +36,17 @@ impl Batch {
     /// # Panics
     /// If their batches are not equally large.
     pub fn of_inputs(tensors: Vec<Tensor<4>>) -> Self {
-        let count = tensors.first().map_or(0, |tensor| tensor.dims()[0]);
-        assert!(tensors.iter().all(|t| t.dims()[0] == count), "every input has the same batch");
-        let parts: Vec<Vec<f32>> = tensors.into_iter().map(to_vec).collect();
+        let counts: Vec<usize> = tensors.iter().map(|tensor| tensor.dims()[0]).collect();
+        Self::of_parts(tensors.into_iter().map(to_vec).collect(), &counts)
+    }
+
+    /// The samples of several parts, of which each has as many as `counts` says.
+    ///
+    /// # Panics
+    /// If these are not equal.
+    pub(crate) fn of_parts(parts: Vec<Vec<f32>>, counts: &[usize]) -> Self {
+        let count = counts.first().copied().unwrap_or(0);
+        assert!(counts.iter().all(|other| *other == count), "every input has the same batch");
         Self { values: interleaved(&parts, count), count }
     }
 

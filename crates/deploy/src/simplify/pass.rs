@@ -71,53 +71,15 @@ pub(super) fn unbound(program: &mut Program, unbounded: &mut Vec<String>) {
         let grid = program.tensors[program.nodes[index].output.0].grid;
         let whole = Clamp { min: grid.min, max: grid.max };
         let mut node = program.nodes[index].clone();
-        let Some(clamp) = clamp_of(&mut node.op).filter(|clamp| **clamp != whole) else { continue };
+        // A quotient by 0 is a bound.
+        let divides = matches!(node.op, IntOp::Binary { function: BinaryFunction::Div(_), .. });
+        let clamp = node.op.clamp_mut().filter(|clamp| !divides && **clamp != whole);
+        let Some(clamp) = clamp else { continue };
         let bounds = Interval::of(std::mem::replace(clamp, whole));
         let found = node_intervals(program, &node, &intervals);
         if found.into_iter().all(|interval| interval.lies_in(bounds)) {
             unbounded.push(node.name.clone());
             program.nodes[index] = node;
         }
-    }
-}
-
-/// The bounds of an operation that has any.
-fn clamp_of(op: &mut IntOp) -> Option<&mut Clamp> {
-    match op {
-        IntOp::Conv2d { weighted, .. }
-        | IntOp::DepthwiseConv2d { weighted, .. }
-        | IntOp::TransposeConv2d { weighted, .. }
-        | IntOp::FullyConnected { weighted, .. } => Some(&mut weighted.clamp),
-        IntOp::Add { clamp, .. }
-        | IntOp::Mul { clamp, .. }
-        | IntOp::AveragePool { clamp, .. }
-        | IntOp::MaxPool { clamp, .. }
-        | IntOp::Requantize { clamp, .. }
-        | IntOp::BatchMatMul { clamp, .. }
-        | IntOp::Reduce { clamp, .. }
-        | IntOp::Normalize { clamp, .. } => Some(clamp),
-        IntOp::Binary { function, clamp, .. } => match function {
-            // A quotient by 0 is a bound.
-            BinaryFunction::Div(_) => None,
-            BinaryFunction::Sub(_)
-            | BinaryFunction::Minimum
-            | BinaryFunction::Maximum
-            | BinaryFunction::Prelu(_) => Some(clamp),
-        },
-        IntOp::Table8 { .. }
-        | IntOp::Table16 { .. }
-        | IntOp::Softmax { .. }
-        | IntOp::LogSoftmax { .. }
-        | IntOp::Concat { .. }
-        | IntOp::Pad { .. }
-        | IntOp::Transpose { .. }
-        | IntOp::Pack
-        | IntOp::Unpack
-        | IntOp::TopK { .. }
-        | IntOp::Rearrange { .. }
-        | IntOp::ResizeLinear { .. }
-        | IntOp::Lookup8 { .. }
-        | IntOp::Lookup16 { .. }
-        | IntOp::Constant { .. } => None,
     }
 }

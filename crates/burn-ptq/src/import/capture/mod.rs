@@ -25,8 +25,7 @@ pub(crate) use self::fingerprint::{Fingerprint, is_statistic};
 use super::onnx::{self, Problem};
 use crate::graph::Graph;
 use layers::{Layer, unsupported_layer};
-use tensors::{Part, id_of};
-use translate::End;
+use translate::CapturedInput;
 
 pub use operations::{SupportedOperation, supported_operations};
 pub use tensors::Tensors;
@@ -237,12 +236,10 @@ fn capture_ends<M: Module, I: Tensors, O: Tensors>(
             module.visit(&mut paths);
             let inputs = samples.to_device(&device);
             let input_ids = inputs.clone().ids();
-            let outputs = forward(&module, inputs);
-            let output_parts = outputs.parts();
-            match (input_ids, outputs.ids()) {
+            match (input_ids, forward(&module, inputs).ids()) {
                 (Ok(inputs), Ok(outputs)) => {
                     let ids = (inputs.clone(), outputs.clone());
-                    border = Some((ids, output_parts, paths.names, paths.layers));
+                    border = Some((ids, paths.names, paths.layers));
                     let unique: BTreeSet<TensorId> = outputs.into_iter().collect();
                     scope.complete(inputs, unique)
                 }
@@ -253,20 +250,18 @@ fn capture_ends<M: Module, I: Tensors, O: Tensors>(
     let captured = catch_unwind(AssertUnwindSafe(run))
         .map_err(|panic| failed(message_of(panic.as_ref())))?
         .map_err(|error| failed(error.to_string()))?;
-    let ((input_ids, output_ids), output_parts, names, layers) =
+    let ((input_ids, output_ids), names, layers) =
         border.ok_or_else(|| failed("its output was computed on another device".into()))?;
-    let ends = |ids: Vec<TensorId>, parts: Vec<Part>, names: &[Option<&str>]| -> Vec<End> {
-        let ends = ids.into_iter().zip(parts).zip(names);
-        ends.map(|((id, part), name)| End {
+    let inputs: Vec<CapturedInput> = (input_ids.into_iter().zip(parts).zip(input_names))
+        .map(|((id, part), name)| CapturedInput {
             id,
-            name: name.map(str::to_string),
+            name: name.unwrap_or("input").into(),
             shape: part.shape,
             is_integer: part.is_integer,
         })
-        .collect()
-    };
-    let inputs = ends(input_ids, parts, input_names);
-    let outputs = ends(output_ids, output_parts, output_names);
+        .collect();
+    let outputs: Vec<(TensorId, Option<&str>)> =
+        output_ids.into_iter().zip(output_names.iter().copied()).collect();
     let name = std::any::type_name::<M>();
     let name = name.split('<').next().and_then(|n| n.rsplit("::").next()).unwrap_or("module");
     let mut model = translate::translate(&captured, &inputs, &outputs, &names, &layers);
@@ -327,7 +322,9 @@ impl ModuleVisitor for Paths {
     }
 
     fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-        let Ok(id) = id_of(parameter.val()) else { return };
+        let Some(id) = parameter.val().ids().ok().and_then(|ids| ids.first().copied()) else {
+            return;
+        };
         self.names.entry(id).or_insert_with(|| self.path.join("."));
         if let Some(layer) = unsupported_layer(&self.path, &self.containers) {
             self.layers.entry(id).or_insert(layer);

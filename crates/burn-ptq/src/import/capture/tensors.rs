@@ -4,7 +4,7 @@ use burn::backend::Capture;
 use burn::backend::ir::TensorId;
 use burn::tensor::{Device, Int, Tensor};
 
-use crate::graph::{Batch, interleaved};
+use crate::graph::Batch;
 
 /// What a captured `forward` takes or gives: a tensor of floats or integers, or a tuple of up to six.
 pub trait Tensors: Clone + sealed::Sealed {
@@ -17,10 +17,8 @@ pub trait Tensors: Clone + sealed::Sealed {
     /// # Panics
     /// If their batches are not equally large.
     fn into_batch(self) -> Batch {
-        let counts = self.parts().into_iter().map(|part| part.shape[0]);
-        let counts: Vec<usize> = counts.collect();
-        assert!(counts.iter().all(|count| *count == counts[0]), "every input has the same batch");
-        Batch { values: interleaved(&self.values(), counts[0]), count: counts[0] }
+        let counts: Vec<usize> = self.parts().iter().map(|part| part.shape[0]).collect();
+        Batch::of_parts(self.values(), &counts)
     }
 
     #[doc(hidden)]
@@ -52,11 +50,6 @@ pub struct Part {
 
 mod sealed {
     pub trait Sealed {}
-}
-
-pub(super) fn id_of<const D: usize>(tensor: Tensor<D>) -> Result<TensorId, String> {
-    let primitive = tensor.try_into_primitive::<Capture>().map_err(|e| format!("{e:?}"))?;
-    Ok(primitive.id())
 }
 
 macro_rules! of_kind {

@@ -20,35 +20,34 @@ use super::vocabulary::Input::{self, Integers, Nothing, Scalar, Tensor};
 use super::vocabulary::{Translation, has_translation, number, simple, translation, with};
 use crate::import::onnx::data_type;
 
-/// An input or output of a captured `forward`.
+/// An input of a captured `forward`.
 #[derive(Clone, Debug)]
-pub(super) struct End {
+pub(super) struct CapturedInput {
     pub id: TensorId,
-    /// An output without one is called as what computes it.
-    pub name: Option<String>,
+    pub name: String,
     pub shape: Vec<usize>,
     pub is_integer: bool,
 }
 
-/// The model that `captured` is: its ends, the paths of parameters, and the unsupported layers that
-/// some of them belong to.
+/// The model that `captured` is: its inputs; its outputs, of which one without a name is called as what
+/// computes it; the paths of parameters, and the unsupported layers that some of them belong to.
 pub(super) fn translate(
     captured: &CapturedGraph,
-    inputs: &[End],
-    outputs: &[End],
+    inputs: &[CapturedInput],
+    outputs: &[(TensorId, Option<&str>)],
     paths: &HashMap<TensorId, String>,
     layers: &HashMap<TensorId, UnsupportedLayer>,
 ) -> GraphProto {
-    let name = |input: &End| input.name.clone().unwrap_or_else(|| "input".into());
     let is_input = |id: &TensorId| inputs.iter().any(|input| input.id == *id);
     let element = |is_integer| if is_integer { data_type::INT64 } else { data_type::FLOAT };
-    let value = |input: &End| typed_value(&name(input), element(input.is_integer), &input.shape);
+    let value =
+        |input: &CapturedInput| typed_value(&input.name, element(input.is_integer), &input.shape);
     let mut writer = Writer {
         captured,
         paths,
         graph: GraphProto { input: inputs.iter().map(value).collect(), ..Default::default() },
-        names: inputs.iter().map(|input| (input.id, name(input))).collect(),
-        taken: inputs.iter().map(name).collect(),
+        names: inputs.iter().map(|input| (input.id, input.name.clone())).collect(),
+        taken: inputs.iter().map(|input| input.name.clone()).collect(),
         owners: HashMap::new(),
         constants: captured.values.keys().copied().filter(|id| !is_input(id)).collect(),
         hard_sigmoids: HashMap::new(),
@@ -64,8 +63,8 @@ pub(super) fn translate(
         writer.push_layer(layer, &operations[call]);
     }
     operations[next..].iter().for_each(|operation| writer.write(operation));
-    for output in outputs {
-        writer.end_with(output);
+    for &(output, name) in outputs {
+        writer.end_with(output, name);
     }
     writer.graph
 }
@@ -105,9 +104,9 @@ impl<'a> Writer<'a> {
     }
 
     /// Makes `output` one of the graph's.
-    fn end_with(&mut self, output: &End) {
-        let written = self.tensor(output.id);
-        let name = output.name.clone().unwrap_or_else(|| written.clone());
+    fn end_with(&mut self, output: TensorId, name: Option<&str>) {
+        let written = self.tensor(output);
+        let name = name.map_or_else(|| written.clone(), str::to_string);
         let ends = |values: &[ValueInfoProto]| values.iter().any(|value| value.name == written);
         if name != written && (ends(&self.graph.input) || ends(&self.graph.output)) {
             // It has a name already: an input's or another output's.
@@ -124,7 +123,7 @@ impl<'a> Writer<'a> {
                 self.rename(&name, &other);
             }
             self.rename(&written, &name);
-            self.names.insert(output.id, name.clone());
+            self.names.insert(output, name.clone());
         }
         self.taken.insert(name.clone());
         self.graph.output.push(ValueInfoProto { name, ..Default::default() });
