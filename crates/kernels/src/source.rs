@@ -12,6 +12,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("dsp/mod.rs", include_str!("dsp/mod.rs")),
     ("dsp/patch.rs", include_str!("dsp/patch.rs")),
     ("dsp/portable.rs", include_str!("dsp/portable.rs")),
+    ("dsp/taps.rs", include_str!("dsp/taps.rs")),
     ("embedded/blocks.rs", include_str!("embedded/blocks.rs")),
     ("embedded/conv2d.rs", include_str!("embedded/conv2d.rs")),
     ("embedded/depthwise.rs", include_str!("embedded/depthwise.rs")),
