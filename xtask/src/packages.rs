@@ -66,11 +66,11 @@ pub(crate) fn run(_: &Arguments) -> Result<ExitCode> {
 
 /// A crate that goes to crates.io.
 #[derive(Debug, PartialEq, Eq)]
-struct Package {
-    name: String,
+pub(crate) struct Package {
+    pub(crate) name: String,
     version: String,
     /// Its folder, from the root of the repository.
-    path: String,
+    pub(crate) path: String,
 }
 
 impl Package {
@@ -81,7 +81,7 @@ impl Package {
 }
 
 /// The members of the workspace that may be published.
-fn published() -> Result<Vec<Package>> {
+pub(crate) fn published() -> Result<Vec<Package>> {
     let output = cargo()
         .args(["metadata", "--no-deps", "--format-version=1", "--offline"])
         .output()

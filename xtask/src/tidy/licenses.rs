@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::collect_all;
+use crate::packages::published;
 use crate::root;
 
 /// The lines that open a file that exports copy, without their comment signs.
@@ -17,25 +18,23 @@ pub(super) fn after_license(text: &str) -> &str {
     })
 }
 
-/// Packages that are published.
-const PUBLISHED: &[&str] = &["kernels", "deploy", "burn-ptq", "eval", "study", "cli"];
-
 #[test]
 fn published_packages_carry_the_license_texts() {
     for name in ["LICENSE-MIT", "LICENSE-APACHE"] {
         let text = fs::read(root().join(name)).expect("the license text");
-        for package in PUBLISHED {
-            let copy = fs::read(root().join("crates").join(package).join(name));
-            let copy = copy.unwrap_or_else(|error| panic!("crates/{package}/{name}: {error}"));
-            assert!(copy == text, "crates/{package}/{name} differs from {name}");
+        for package in published().expect("cargo describes the workspace") {
+            let path = format!("{}/{name}", package.path);
+            let copy = fs::read(root().join(&path));
+            let copy = copy.unwrap_or_else(|error| panic!("{path}: {error}"));
+            assert!(copy == text, "{path} differs from {name}");
         }
     }
 }
 
 #[test]
 fn packages_contain_the_license_texts() {
-    for package in PUBLISHED {
-        let manifest = root().join("crates").join(package).join("Cargo.toml");
+    for package in published().expect("cargo describes the workspace") {
+        let manifest = root().join(&package.path).join("Cargo.toml");
         let output = crate::cargo()
             .args(["package", "--list", "--allow-dirty", "--offline", "--manifest-path"])
             .arg(manifest)
@@ -44,7 +43,11 @@ fn packages_contain_the_license_texts() {
         let files = String::from_utf8_lossy(&output.stdout);
         for name in ["LICENSE-MIT", "LICENSE-APACHE"] {
             let errors = String::from_utf8_lossy(&output.stderr);
-            assert!(files.lines().any(|file| file == name), "{package} lacks {name}: {errors}");
+            assert!(
+                files.lines().any(|file| file == name),
+                "{} lacks {name}: {errors}",
+                package.name
+            );
         }
     }
 }
