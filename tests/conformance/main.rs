@@ -381,14 +381,23 @@ fn tiles_have_problems_of_every_operation_and_form() {
         chosen(&problem.program, node, Kernels::Tiles) == Kernels::Tiles
     };
     let mut found: BTreeMap<(&str, u8), usize> = BTreeMap::new();
+    let mut in_place: BTreeMap<&str, usize> = BTreeMap::new();
     for problem in problems.iter().filter(in_tiles) {
         let storage = problem.op().weighted().map_or(0, |weighted| weighted.weights.storage);
         *found.entry((problem.op_name(), storage)).or_default() += 1;
+        let placed = problem.program.place_again(Kernels::Tiles, Memory::Whole);
+        let placed = placed.expect("a valid program");
+        let node = placed.nodes.last().expect("a node");
+        let shared = placed.offset(node.inputs[0]) == placed.offset(node.output);
+        *in_place.entry(problem.op_name()).or_default() += usize::from(shared);
     }
     let depthwise = [8, 4, 3, 2].map(|storage| ("DepthwiseConv2d", storage));
     let others = [("Conv2d", 8), ("Conv2d", 4), ("FullyConnected", 8), ("Add", 0)];
     for form in depthwise.into_iter().chain(others) {
         assert!(found.get(&form).is_some_and(|&count| count >= 3), "{form:?} of {found:?}");
+    }
+    for operation in ["Conv2d", "DepthwiseConv2d"] {
+        assert!(in_place[operation] >= 4, "{operation} in place: {in_place:?}");
     }
 }
 

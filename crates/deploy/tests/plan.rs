@@ -1,5 +1,7 @@
 //! Plans of random programs are valid, tight and deterministic.
 
+use std::collections::BTreeSet;
+
 use burn_ptq_deploy::place::plan::ALIGNMENT;
 use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::program::{
@@ -8,6 +10,7 @@ use burn_ptq_deploy::program::{
 };
 use burn_ptq_deploy::size::size_report;
 use burn_ptq_deploy::target::Kernels;
+use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, Window};
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::{AddParams, Clamp};
@@ -170,4 +173,76 @@ fn the_report_adds_up_constants_live_bytes_and_macs() {
     // The scratch at 0, the input at 80, the output at the next multiple of 8, which the arena's end
     // is too.
     assert_eq!(report.ram_bytes, 80 + 24 + 16);
+}
+
+/// A depthwise convolution of 3x3 and a pointwise one, which keep the plane and the channels.
+fn separable(pad: usize) -> Program {
+    let plane = [6, 5];
+    let out = [plane[0] - 2 + 2 * pad, plane[1] - 2 + 2 * pad];
+    let window = Window { kernel: [3; 2], stride: [1; 2], dilation: [1; 2], pad: [pad; 2] };
+    let depthwise =
+        DepthwiseGeometry { input: plane, output: out, channels: 8, multiplier: 1, window };
+    let window = Window { kernel: [1; 2], stride: [1; 2], dilation: [1; 2], pad: [0; 2] };
+    let pointwise = ConvGeometry {
+        input: out,
+        output: out,
+        in_channels: 8,
+        out_channels: 8,
+        groups: 1,
+        window,
+    };
+    let tensor = |index: usize, [height, width]: [usize; 2]| IntTensor {
+        shape: [height, width, 8],
+        grid: Grid { zero_point: -128, ..GRID },
+        ..tensor(index, 1)
+    };
+    let tensors = vec![tensor(0, plane), tensor(1, out), tensor(2, out)];
+    let weighted = |shape: &[usize]| Weighted {
+        weights: Weights {
+            shape: shape.to_vec(),
+            bits: 8,
+            storage: 8,
+            data: (0..shape.iter().product::<usize>()).map(|i| (i % 7) as u8).collect(),
+            scales: vec![0.01],
+        },
+        bias: vec![9; 8],
+        multipliers: vec![Multiplier::from_real(0.01).expect("a multiplier")],
+        clamp: INT8,
+    };
+    let operations = [
+        IntOp::DepthwiseConv2d { geometry: depthwise, weighted: weighted(&[3, 3, 8]) },
+        IntOp::Conv2d { geometry: pointwise, weighted: weighted(&[8, 1, 1, 8]) },
+    ];
+    let nodes = operations.into_iter().enumerate().map(|(index, op)| IntNode {
+        name: format!("n{index}"),
+        op,
+        inputs: vec![TensorId(index)],
+        output: TensorId(index + 1),
+    });
+    let border = |t: &IntTensor| Border::plain(&t.shape);
+    Program {
+        name: "separable".into(),
+        inputs: vec![Input::new("x", TensorId(0), border(&tensors[0]))],
+        outputs: vec![Output::new("y", TensorId(2), border(&tensors[2]))],
+        nodes: nodes.collect(),
+        tensors,
+        provenance: Provenance::default(),
+    }
+}
+
+#[test]
+fn tiles_work_in_place_where_plane_and_channels_stay() {
+    let place =
+        |program: Program, kernels| program.place(kernels, Memory::Whole).expect("a valid program");
+    let planes = |placed: &Placed| {
+        let offsets: BTreeSet<usize> = (0..3).map(|id| placed.offset(TensorId(id))).collect();
+        offsets.len()
+    };
+    assert_eq!(planes(&place(separable(1), Kernels::Tiles)), 1);
+    assert_eq!(planes(&place(separable(1), Kernels::Dsp)), 2);
+    // Without padding the plane gets smaller: only the pointwise convolution is in place.
+    assert_eq!(planes(&place(separable(0), Kernels::Tiles)), 2);
+    let (program, placement) = place(separable(1), Kernels::Tiles).into_parts();
+    let refused = Placed::new(program, placement, Kernels::Dsp).expect_err("not in place");
+    assert!(refused.to_string().contains("live in"), "{refused}");
 }

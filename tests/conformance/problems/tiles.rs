@@ -68,13 +68,17 @@ pub(super) fn conv2d(draw: &mut Draw) -> Option<Problem> {
     let fours = draw.chance(50);
     let channels = 1 + draw.below(12);
     let in_channels = if fours { 4 * channels } else { channels };
+    // As many channels out as in let a pointwise convolution work in place.
+    let in_place = in_channels % 2 == 0 && draw.chance(30);
     let kernel = draw.pick(&[[1, 1], [1, 1], [3, 3], [3, 3], [4, 1], [2, 5]]);
-    let (window, output_plane) = window(draw, plane, kernel, 3)?;
+    let (kernel, most_stride) = if in_place { ([1; 2], 1) } else { (kernel, 3) };
+    let (window, output_plane) = window(draw, plane, kernel, most_stride)?;
+    let out_channels = if in_place { in_channels } else { 2 * (1 + draw.below(4)) };
     let geometry = ConvGeometry {
         input: plane,
         output: output_plane,
         in_channels,
-        out_channels: 2 * (1 + draw.below(4)),
+        out_channels,
         groups: 1,
         window,
     };

@@ -29,16 +29,30 @@ pub fn chosen(program: &Program, node: &IntNode, available: Kernels) -> Kernels 
     if fits { available } else { Kernels::Portable }
 }
 
-/// Bytes of scratch that `node` needs on the kernels that it runs on.
-pub fn scratch_bytes(program: &Program, node: &IntNode, available: Kernels) -> usize {
+/// What a node asks of memory on the kernels that it runs on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Bytes of scratch.
+    pub scratch: usize,
+    /// Whether the output of a whole call may lie where the first input lies, element on element.
+    pub in_place: bool,
+}
+
+/// What `node` needs on the kernels that it runs on.
+pub fn needs(program: &Program, node: &IntNode, available: Kernels) -> Needs {
+    let in_place = node.op.is_elementwise();
     match chosen(program, node, available) {
         Kernels::Portable => {
             let wide = |input: &TensorId| program.tensors[input.0].dtype == DType::I16;
-            scratch::scratch_bytes(&node.op, node.inputs.first().is_some_and(wide))
+            let wide = node.inputs.first().is_some_and(wide);
+            Needs { scratch: scratch::scratch_bytes(&node.op, wide), in_place }
         }
-        Kernels::Dsp => dsp_scratch_bytes(&node.op),
-        Kernels::Tiles => tiles::scratch_bytes(&node.op),
-        Kernels::Mve => mve_scratch_bytes(&node.op),
+        Kernels::Dsp => Needs { scratch: dsp_scratch_bytes(&node.op), in_place },
+        Kernels::Tiles => Needs {
+            scratch: tiles::scratch_bytes(&node.op),
+            in_place: in_place || tiles::works_in_place(&node.op),
+        },
+        Kernels::Mve => Needs { scratch: mve_scratch_bytes(&node.op), in_place },
     }
 }
 

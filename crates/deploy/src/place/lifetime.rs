@@ -1,5 +1,6 @@
 //! When each activation is live, and when an operation may write over its first input.
 
+use super::kernels::Needs;
 use super::placement::Stream;
 use crate::program::{IntNode, IntTensor, Program, TensorId};
 
@@ -61,23 +62,24 @@ pub fn last_reads(program: &Program) -> Vec<Option<usize>> {
     last
 }
 
-/// The first input of the node at `index`, if its output may use the same bytes: the operation
-/// is element-wise, both take as many bytes, and nothing reads the input again, in this node or
-/// later. In a stream rows come and go: see [`replaceable_inputs`](super::rows::replaceable_inputs).
+/// The first input of the node at `index`, if its output may use the same bytes: its kernel works in
+/// place, both take as many bytes, and nothing reads the input again, in this node or later. In a stream
+/// rows come and go: see [`replaceable_inputs`](super::rows::replaceable_inputs).
 ///
-/// `last_reads` are those of [`last_reads`].
+/// `last_reads` are those of [`last_reads`], `needs` what the node needs.
 pub fn replaceable_input(
     program: &Program,
     streams: &[Stream],
     index: usize,
     last_reads: &[Option<usize>],
+    needs: Needs,
 ) -> Option<TensorId> {
-    let IntNode { op, inputs, output, .. } = &program.nodes[index];
+    let IntNode { inputs, output, .. } = &program.nodes[index];
     let (&first, rest) = inputs.split_first()?;
-    if streams.iter().any(|stream| stream.nodes().contains(&index)) {
+    if !needs.in_place || streams.iter().any(|stream| stream.nodes().contains(&index)) {
         return None;
     }
     let fits = program.tensors[first.0].bytes() == program.tensors[output.0].bytes();
     let dies = last_reads[first.0] == Some(index) && !rest.contains(&first);
-    (op.is_elementwise() && fits && dies).then_some(first)
+    (fits && dies).then_some(first)
 }

@@ -1,10 +1,10 @@
 //! Places every activation and every scratch region in one arena.
 //!
 //! Greedy by size, as TensorFlow Lite Micro's planner: the largest buffer first, each at the lowest
-//! place where it meets no buffer that is live at the same time. An element-wise operation writes
-//! over its first input where nothing needs that any more.
+//! place where it meets no buffer that is live at the same time. An operation that works in place
+//! writes over its first input where nothing needs that any more.
 
-use super::kernels::scratch_bytes;
+use super::kernels::{Needs, needs};
 use super::lifetime::{held_bytes, last_reads, live_spans, replaceable_input, spans};
 use super::placement::{Placement, Region, Stream};
 use super::rows::replaceable_inputs;
@@ -48,9 +48,9 @@ impl Buffer {
 ///
 /// The result depends on the arguments alone. The program must be valid, and so must the streams.
 pub fn plan(program: &Program, streams: Vec<Stream>, kernels: Kernels) -> Placement {
-    let scratch = program.nodes.iter().map(|node| scratch_bytes(program, node, kernels));
-    let scratch: Vec<usize> = scratch.collect();
-    let buffers = buffers(program, &streams, &scratch);
+    let needs: Vec<Needs> =
+        program.nodes.iter().map(|node| needs(program, node, kernels)).collect();
+    let buffers = buffers(program, &streams, &needs);
     let mut best = best_of_two(&buffers);
     if !streams.is_empty() {
         best = exchanged(&buffers, best);
@@ -74,9 +74,9 @@ pub fn plan(program: &Program, streams: Vec<Stream>, kernels: Kernels) -> Placem
     placement
 }
 
-/// About the bytes that [`plan`] comes to, in less time; `scratch` has those of each node.
-pub(super) fn estimate(program: &Program, streams: &[Stream], scratch: &[usize]) -> usize {
-    best_of_two(&buffers(program, streams, scratch)).arena_bytes
+/// About the bytes that [`plan`] comes to, in less time; `needs` has those of each node.
+pub(super) fn estimate(program: &Program, streams: &[Stream], needs: &[Needs]) -> usize {
+    best_of_two(&buffers(program, streams, needs)).arena_bytes
 }
 
 /// Places of buffers.
@@ -134,7 +134,7 @@ fn place(buffers: &[Buffer], order: Vec<usize>) -> Arrangement {
 }
 
 /// The buffers in the order of execution; chains of operations in place are one buffer.
-fn buffers(program: &Program, streams: &[Stream], scratch: &[usize]) -> Vec<Buffer> {
+fn buffers(program: &Program, streams: &[Stream], needs: &[Needs]) -> Vec<Buffer> {
     let (last_reads, spans) = (last_reads(program), spans(program, streams));
     let (live, held) = (live_spans(program, streams), held_bytes(program, streams));
     let tensor = |id: usize| Buffer::new(held[id], live[id], Occupant::Tensor(id));
@@ -142,9 +142,9 @@ fn buffers(program: &Program, streams: &[Stream], scratch: &[usize]) -> Vec<Buff
     let mut buffers: Vec<Buffer> = inputs().map(tensor).collect();
     let mut buffer_of = vec![0; program.tensors.len()];
     inputs().enumerate().for_each(|(buffer, input)| buffer_of[input] = buffer);
-    for (index, (node, &bytes)) in program.nodes.iter().zip(scratch).enumerate() {
-        let output = node.output.0;
-        if let Some(replaced) = replaceable_input(program, streams, index, &last_reads) {
+    for (index, (node, needs)) in program.nodes.iter().zip(needs).enumerate() {
+        let (output, bytes) = (node.output.0, needs.scratch);
+        if let Some(replaced) = replaceable_input(program, streams, index, &last_reads, *needs) {
             buffer_of[output] = buffer_of[replaced.0];
             let buffer = &mut buffers[buffer_of[output]];
             buffer.last = live[output].1;

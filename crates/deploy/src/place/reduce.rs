@@ -7,8 +7,8 @@
 
 use std::ops::Range;
 
-use super::kernels::scratch_bytes;
-use super::lifetime::{held_bytes, live_spans, spans};
+use super::kernels::{Needs, needs};
+use super::lifetime::{held_bytes, last_reads, live_spans, replaceable_input, spans};
 use super::placement::{Placement, Stream};
 use super::plan::{estimate, plan};
 use super::rows::{RowProgram, replaceable_inputs};
@@ -220,16 +220,15 @@ fn packable(program: &Program, index: usize) -> bool {
 struct Search {
     /// The program without weights.
     skeleton: Program,
-    /// The scratch of each of its nodes.
-    scratch: Vec<usize>,
+    /// What each of its nodes needs.
+    needs: Vec<Needs>,
     /// Runs of nodes that can be streams.
     candidates: Vec<Range<usize>>,
 }
 
 impl Search {
     fn new(program: &Program, kernels: Kernels) -> Self {
-        let scratch: Vec<_> =
-            program.nodes.iter().map(|node| scratch_bytes(program, node, kernels)).collect();
+        let needs = program.nodes.iter().map(|node| needs(program, node, kernels)).collect();
         let skeleton = skeleton(program);
         let mut candidates = Vec::new();
         for first in 0..program.nodes.len() {
@@ -240,7 +239,7 @@ impl Search {
                 }
             }
         }
-        Self { skeleton, scratch, candidates }
+        Self { skeleton, needs, candidates }
     }
 
     /// Adds the stream that helps most, until none does; then drops what the arena does not need.
@@ -271,17 +270,19 @@ impl Search {
     /// smaller one: the sum of the squares of what is live during each node.
     fn cost(&self, layout: &Layout) -> Option<(usize, u128)> {
         let Rewritten { program, streams, origin } = layout.apply(&self.skeleton)?;
-        let scratch: Vec<usize> =
-            origin.iter().map(|node| node.map_or(0, |node| self.scratch[node])).collect();
+        let needs: Vec<Needs> = origin
+            .iter()
+            .map(|node| node.map_or_else(Needs::default, |node| self.needs[node]))
+            .collect();
         let squares =
-            live(&program, &streams, &scratch).into_iter().map(|bytes| (bytes as u128).pow(2));
+            live(&program, &streams, &needs).into_iter().map(|bytes| (bytes as u128).pow(2));
         let squares = squares.sum();
-        Some((estimate(&program, &streams, &scratch), squares))
+        Some((estimate(&program, &streams, &needs), squares))
     }
 }
 
 /// Bytes that are live during each node, wherever they lie.
-fn live(program: &Program, streams: &[Stream], scratch: &[usize]) -> Vec<usize> {
+fn live(program: &Program, streams: &[Stream], needs: &[Needs]) -> Vec<usize> {
     let spans = spans(program, streams);
     let (live, held) = (live_spans(program, streams), held_bytes(program, streams));
     let mut bytes: Vec<usize> = spans
@@ -289,10 +290,16 @@ fn live(program: &Program, streams: &[Stream], scratch: &[usize]) -> Vec<usize> 
         .map(|&(first, last)| {
             let tensors = live.iter().zip(&held);
             let tensors = tensors.filter(|&(&(from, to), _)| from <= last && first <= to);
-            let scratch = scratch[first..=last].iter().max().copied().unwrap_or(0);
-            tensors.map(|(_, bytes)| bytes).sum::<usize>() + scratch
+            let scratch = needs[first..=last].iter().map(|needs| needs.scratch).max();
+            tensors.map(|(_, bytes)| bytes).sum::<usize>() + scratch.unwrap_or(0)
         })
         .collect();
+    let last_reads = last_reads(program);
+    for (index, needs) in needs.iter().enumerate() {
+        if let Some(replaced) = replaceable_input(program, streams, index, &last_reads, *needs) {
+            bytes[index] -= held[replaced.0];
+        }
+    }
     for stream in streams {
         let output = program.tensors[program.nodes[stream.last()].output.0].bytes();
         for (input, clearance) in replaceable_inputs(program, stream) {

@@ -67,6 +67,23 @@ pub fn scratch_bytes(op: &IntOp) -> usize {
     }
 }
 
+/// Whether an operation that runs in tiles has read what it writes over, if its output lies on its input.
+///
+/// A tile of a convolution gathers its pixels before it writes them: those of other places are not read
+/// if the kernel is 1x1. A depthwise one expands lines of four channels, which no other block reads,
+/// before it writes the last of them, as long as the window begins at most two lines above.
+pub fn works_in_place(op: &IntOp) -> bool {
+    match op {
+        IntOp::Conv2d { geometry: g, .. } => {
+            g.window.kernel == [1; 2] && g.in_channels == g.out_channels && g.input == g.output
+        }
+        IntOp::DepthwiseConv2d { geometry: g, .. } => {
+            g.window.stride == [1; 2] && g.window.pad[0] <= 2 && g.input == g.output
+        }
+        IntOp::FullyConnected { .. } | IntOp::TransposeConv2d { .. } | weightless!() => false,
+    }
+}
+
 /// The weights of a filter in the order in which a tile gathers a window: in fours within each row,
 /// then what is left of each row, then zeros up to a multiple of four.
 pub fn elements(geometry: &ConvGeometry) -> Vec<Option<usize>> {

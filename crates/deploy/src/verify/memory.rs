@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::MAX_ARENA_BYTES;
 use super::violation::{Subject, VerifyError, Violation, ensure};
-use crate::place::kernels::scratch_bytes;
+use crate::place::kernels::{Needs, needs};
 use crate::place::lifetime::{held_bytes, last_reads, live_spans, replaceable_input};
 use crate::place::placement::{Placement, Region};
 use crate::place::rows::replaceable_inputs;
@@ -29,12 +29,13 @@ pub(super) fn verify_memory(
     for ((tensor, &offset), &bytes) in program.tensors.iter().zip(&placement.offsets).zip(&held) {
         found.note(verify_place(tensor, Region { offset, bytes }, arena_bytes));
     }
-    for (node, &scratch) in program.nodes.iter().zip(&placement.scratch) {
-        let needed = scratch_bytes(program, node, kernels);
-        found.note(verify_scratch(node, scratch, needed, arena_bytes));
+    let needs: Vec<Needs> =
+        program.nodes.iter().map(|node| needs(program, node, kernels)).collect();
+    for ((node, &scratch), needs) in program.nodes.iter().zip(&placement.scratch).zip(&needs) {
+        found.note(verify_scratch(node, scratch, needs.scratch, arena_bytes));
     }
     if found.count() == 0 {
-        verify_disjoint(program, placement, &held, &mut found);
+        verify_disjoint(program, placement, &held, &needs, &mut found);
     }
     found.or(())
 }
@@ -82,6 +83,7 @@ fn verify_disjoint(
     program: &Program,
     placement: &Placement,
     held: &[usize],
+    needs: &[Needs],
     found: &mut VerifyError,
 ) {
     let Placement { offsets, scratch, streams, .. } = placement;
@@ -107,7 +109,8 @@ fn verify_disjoint(
         let output = program.nodes[last].output;
         // What the output may take over counts as one region with it while they meet.
         let mut taken_over = region(output);
-        let replaced = replaceable_input(program, streams, index, &last_reads).map(region);
+        let replaced =
+            replaceable_input(program, streams, index, &last_reads, needs[index]).map(region);
         if let Some(replaced) = replaced.filter(|&replaced| replaced == region(output)) {
             live.remove(replaced);
         }
