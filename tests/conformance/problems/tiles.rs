@@ -30,7 +30,7 @@ fn weighted(
 ) -> Option<Weighted> {
     let storages: &[u8] = match (channel_axis, shape.len()) {
         (0, 4) => &[4, 8],
-        (0, _) => &[8],
+        (0, _) => &[4, 8],
         _ => &[2, 3, 4, 8],
     };
     let (storage, left) = (draw.pick(storages), draw.chance(10));

@@ -80,12 +80,21 @@ void bptq_tile_depthwise_w2_s8(const bptq_depthwise *op, const int8_t *input, in
 
 /*
  * Fully connected layer of one row, a multiple of 4 inputs and of 8 outputs. Elements stand in the
- * order 0, 2, 1, 3 in each four. For each eight channels there are four times the biases of _w8 above,
- * for each two elements four words of weights, then eight times the two words of a channel.
+ * order 0, 2, 1, 3 in each four. For each eight channels there are eight biases, the weights, then eight
+ * times the two words of a channel.
+ *
+ * _w8: the biases are four times those of _w8 above; for each two elements there are four words of
+ *      weights.
+ * _w4: for each four channels a, b, c, d the biases are a, 16 b, 256 c and a + 16 b + 256 c + 4096 d;
+ *      for each two elements there are two words, four channels each, whose halves are an element's
+ *      a + 8 + 16 (b + 8) + 256 (c + 8) + 4096 d. Sums with their biases stay below 2^30, 2^27, 2^23
+ *      and 2^19.
  *
  * `scratch` holds the inputs as 16-bit elements.
  */
 void bptq_tile_fully_connected_w8_s8(const bptq_fully_connected *op, const int8_t *input,
+                                     int8_t *output, int8_t *scratch);
+void bptq_tile_fully_connected_w4_s8(const bptq_fully_connected *op, const int8_t *input,
                                      int8_t *output, int8_t *scratch);
 
 /*

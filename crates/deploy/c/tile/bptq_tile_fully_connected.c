@@ -3,10 +3,13 @@
 /* Fully connected layer, 8-bit activations: eight outputs at a time. */
 #include "bptq_tile_math.h"
 
-/* The end of the elements, and of the layer's constants. */
+/* The ends of the elements and of the layer's constants; for _w4, what takes 8 off every weight of a
+ * first sum, and of a last one: -8 and -8 * 273 times the sum of the elements. */
 typedef struct {
     const bptq_pair *x_end;
     const uint32_t *end;
+    uint32_t less;
+    uint32_t less_last;
 } bounds;
 
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
@@ -21,13 +24,36 @@ typedef struct {
     "ldmia r1!, {r3, r4}\n"                                                                        \
     "ldmia r0!, {r2}\n" TWO("r3", "r6", "r7") TWO("r4", "r8", "r9") "ldmia r1!, {r3, r4}\n"        \
     TWO("r3", "r10", "r11") TWO("r4", "r12", "lr")
-#define WORDS "ldmia r1!, {r2, r3}\n" BPTQ_OUTPUT_SHIFT("r4", "r3")
-#define A(x) WORDS "lsl " x ", " x ", #1\n" BPTQ_OUTPUT(x, "r2", "r3", "r4", "r5")
-#define B(x) WORDS "asr " x ", " x ", #7\n" BPTQ_OUTPUT(x, "r2", "r3", "r4", "r5")
+/* Sums a, b, c, d of four channels: the fields of a half of a word, from the low one on. */
+#define FOUR(w, a, b, c, d)                                                                        \
+    "and r5, " w ", #0x000F000F\n"                                                                 \
+    "smlad " d ", " w ", r2, " d "\n"                                                              \
+    "smlad " a ", r5, r2, " a "\n"                                                                 \
+    "and r5, " w ", #0x00F000F0\n"                                                                 \
+    "smlad " b ", r5, r2, " b "\n"                                                                 \
+    "and r5, " w ", #0x0F000F00\n"                                                                 \
+    "smlad " c ", r5, r2, " c "\n"
+#define PAIR_OF_FOURS                                                                              \
+    "ldmia r1!, {r3, r4}\n"                                                                        \
+    "ldmia r0!, {r2}\n" FOUR("r3", "r6", "r7", "r8", "r9") FOUR("r4", "r10", "r11", "r12", "lr")
 
-BPTQ_NAKED static void outputs(BPTQ_UNUSED const bptq_pair *x,
-                               BPTQ_UNUSED const uint32_t *constants, BPTQ_UNUSED int8_t *output,
-                               BPTQ_UNUSED const bounds *ends)
+#define WORDS "ldmia r1!, {r2, r3}\n" BPTQ_OUTPUT_SHIFT("r4", "r3")
+/* The output of a sum, or of one that is scaled by 2^(shift + 1). */
+#define PLAIN(x) WORDS "lsl " x ", " x ", #1\n" BPTQ_OUTPUT(x, "r2", "r3", "r4", "r5")
+#define SCALED(x, shift) WORDS "asr " x ", " x ", #" shift "\n" BPTQ_OUTPUT(x, "r2", "r3", "r4", "r5")
+#define STORE                                                                                      \
+    "bfi r6, r7, #8, #8\n"                                                                         \
+    "bfi r8, r9, #8, #8\n"                                                                         \
+    "bfi r10, r11, #8, #8\n"                                                                       \
+    "bfi r12, lr, #8, #8\n"                                                                        \
+    "strh r6, [r0], #2\n"                                                                          \
+    "strh r8, [r0], #2\n"                                                                          \
+    "strh r10, [r0], #2\n"                                                                         \
+    "strh r12, [r0], #2\n"
+
+BPTQ_NAKED static void outputs_w8(BPTQ_UNUSED const bptq_pair *x,
+                                  BPTQ_UNUSED const uint32_t *constants, BPTQ_UNUSED int8_t *output,
+                                  BPTQ_UNUSED const bounds *ends)
 {
     __asm__ volatile("push {r4-r11, lr}\n"
                      "sub sp, #20\n"
@@ -42,17 +68,9 @@ BPTQ_NAKED static void outputs(BPTQ_UNUSED const bptq_pair *x,
                      "sub r7, r7, r6\n"
                      "sub r9, r9, r8\n"
                      "sub r11, r11, r10\n"
-                     "sub lr, lr, r12\n" A("r6") B("r7") A("r8") B("r9") A("r10") B("r11") A("r12")
-                         B("lr") "ldr r0, [sp, #12]\n"
-                     "bfi r6, r7, #8, #8\n"
-                     "bfi r8, r9, #8, #8\n"
-                     "bfi r10, r11, #8, #8\n"
-                     "bfi r12, lr, #8, #8\n"
-                     "strh r6, [r0], #2\n"
-                     "strh r8, [r0], #2\n"
-                     "strh r10, [r0], #2\n"
-                     "strh r12, [r0], #2\n"
-                     "str r0, [sp, #12]\n"
+                     "sub lr, lr, r12\n" PLAIN("r6") SCALED("r7", "7") PLAIN("r8") SCALED("r9", "7")
+                         PLAIN("r10") SCALED("r11", "7") PLAIN("r12") SCALED("lr", "7")
+                     "ldr r0, [sp, #12]\n" STORE "str r0, [sp, #12]\n"
                      "ldr r2, [sp, #4]\n"
                      "cmp r1, r2\n"
                      "bne 0b\n"
@@ -60,10 +78,49 @@ BPTQ_NAKED static void outputs(BPTQ_UNUSED const bptq_pair *x,
                      "pop {r4-r11, pc}\n");
 }
 
+BPTQ_NAKED static void outputs_w4(BPTQ_UNUSED const bptq_pair *x,
+                                  BPTQ_UNUSED const uint32_t *constants, BPTQ_UNUSED int8_t *output,
+                                  BPTQ_UNUSED const bounds *ends)
+{
+    __asm__ volatile("push {r4-r11, lr}\n"
+                     "sub sp, #28\n"
+                     "ldmia r3, {r4, r5, r6, r7}\n"
+                     "strd r4, r5, [sp]\n"
+                     "strd r0, r2, [sp, #8]\n"
+                     "strd r6, r7, [sp, #16]\n"
+                     "0: ldmia r1!, {r6-r12, lr}\n"
+                     "ldr r0, [sp, #8]\n"
+                     "ldrd r2, r3, [sp, #16]\n"
+                     "add r6, r6, r2\n"
+                     "add r7, r7, r2, lsl #4\n"
+                     "add r8, r8, r2, lsl #8\n"
+                     "add r9, r9, r3\n"
+                     "add r10, r10, r2\n"
+                     "add r11, r11, r2, lsl #4\n"
+                     "add r12, r12, r2, lsl #8\n"
+                     "add lr, lr, r3\n"
+                     "1:\n" PAIR_OF_FOURS PAIR_OF_FOURS "ldr r2, [sp]\n"
+                     "cmp r0, r2\n"
+                     "bne 1b\n"
+                     "sub r9, r9, r6\n"
+                     "sub r9, r9, r7\n"
+                     "sub r9, r9, r8\n"
+                     "sub lr, lr, r10\n"
+                     "sub lr, lr, r11\n"
+                     "sub lr, lr, r12\n" PLAIN("r6") SCALED("r7", "3") SCALED("r8", "7")
+                         SCALED("r9", "11") PLAIN("r10") SCALED("r11", "3") SCALED("r12", "7")
+                             SCALED("lr", "11") "ldr r0, [sp, #12]\n" STORE "str r0, [sp, #12]\n"
+                     "ldr r2, [sp, #4]\n"
+                     "cmp r1, r2\n"
+                     "bne 0b\n"
+                     "add sp, #28\n"
+                     "pop {r4-r11, pc}\n");
+}
+
 #else
 
-static void outputs(const bptq_pair *x, const uint32_t *constants, int8_t *output,
-                    const bounds *ends)
+static void outputs_w8(const bptq_pair *x, const uint32_t *constants, int8_t *output,
+                       const bounds *ends)
 {
     for (const uint32_t *at = constants; at != ends->end; output += 8) {
         int32_t sums[8];
@@ -86,20 +143,80 @@ static void outputs(const bptq_pair *x, const uint32_t *constants, int8_t *outpu
     }
 }
 
+static void outputs_w4(const bptq_pair *x, const uint32_t *constants, int8_t *output,
+                       const bounds *ends)
+{
+    for (const uint32_t *at = constants; at != ends->end; output += 4) {
+        int32_t sums[8];
+        for (int32_t i = 0; i < 8; i += 4) {
+            for (int32_t j = 0; j < 3; j++) {
+                sums[i + j] = bptq_wrap(*at++ + (ends->less << (4 * j)));
+            }
+            sums[i + 3] = bptq_wrap(*at++ + ends->less_last);
+        }
+        for (const bptq_pair *pair = x; pair != ends->x_end; pair++) {
+            for (int32_t i = 0; i < 8; i += 4) {
+                const uint32_t word = *at++;
+                for (int32_t j = 0; j < 3; j++) {
+                    const uint32_t fields = word & ((uint32_t)0x000F000F << (4 * j));
+                    sums[i + j] = bptq_smlad(fields, *pair, sums[i + j]);
+                }
+                sums[i + 3] = bptq_smlad(word, *pair, sums[i + 3]);
+            }
+        }
+        for (int32_t i = 0; i < 8; i += 4) {
+            uint32_t last = (uint32_t)sums[i + 3];
+            for (int32_t j = 0; j < 3; j++) {
+                last -= (uint32_t)sums[i + j];
+            }
+            sums[i + 3] = bptq_wrap(last);
+            output[i] = bptq_tile_output(bptq_wrap(2U * (uint32_t)sums[i]), at[0], at[1]);
+            at += 2;
+            for (int32_t j = 1; j < 4; j++) {
+                const int32_t sum = bptq_shift_right(sums[i + j], 4 * j - 1);
+                output[i + j] = bptq_tile_output(sum, at[0], at[1]);
+                at += 2;
+            }
+        }
+        output += 4;
+    }
+}
+
 #endif
+
+/* Expands the input; returns the sum of its elements. */
+BPTQ_INLINE int32_t expand(const bptq_fully_connected *op, const int8_t *input, bptq_pair *to)
+{
+    int32_t sum = 0;
+    for (int32_t i = 0; i < op->in_features; i += 4) {
+        const uint32_t word = bptq_load(input + i);
+        to[0] = bptq_even_bytes(word);
+        to[1] = bptq_odd_bytes(word);
+        sum = bptq_smlad(to[0], 0x00010001U, bptq_smlad(to[1], 0x00010001U, sum));
+        to += 2;
+    }
+    return sum;
+}
 
 void bptq_tile_fully_connected_w8_s8(const bptq_fully_connected *op, const int8_t *input,
                                      int8_t *output, int8_t *scratch)
 {
     const uint32_t *constants = (const uint32_t *)op->weighted.weights;
     bptq_pair *x = (bptq_pair *)(void *)scratch;
-    bptq_pair *to = x;
-    for (int32_t i = 0; i < op->in_features; i += 4) {
-        const uint32_t word = bptq_load(input + i);
-        to[0] = bptq_even_bytes(word);
-        to[1] = bptq_odd_bytes(word);
-        to += 2;
-    }
-    const bounds ends = {to, constants + op->out_features / 8 * (24 + 2 * op->in_features)};
-    outputs(x, constants, output, &ends);
+    (void)expand(op, input, x);
+    const bounds ends = {x + op->in_features / 2,
+                         constants + op->out_features / 8 * (24 + 2 * op->in_features), 0, 0};
+    outputs_w8(x, constants, output, &ends);
+}
+
+void bptq_tile_fully_connected_w4_s8(const bptq_fully_connected *op, const int8_t *input,
+                                     int8_t *output, int8_t *scratch)
+{
+    const uint32_t *constants = (const uint32_t *)op->weighted.weights;
+    bptq_pair *x = (bptq_pair *)(void *)scratch;
+    const uint32_t less = 0U - 8U * (uint32_t)expand(op, input, x);
+    const bounds ends = {x + op->in_features / 2,
+                         constants + op->out_features / 8 * (24 + op->in_features), less,
+                         273U * less};
+    outputs_w4(x, constants, output, &ends);
 }

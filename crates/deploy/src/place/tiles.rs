@@ -110,9 +110,9 @@ pub fn channels(program: &Program, node: &IntNode) -> Option<Vec<Channel>> {
     let weighted = node.op.weighted()?;
     let input = program.tensors[node.inputs[0].0].grid.zero_point;
     let output = program.tensors[node.output.0].grid.zero_point;
-    let limit = 1_i64 << sum_bits(&node.op, weighted);
     let sums = sums(&node.op, weighted, input);
     let channel = |(index, (bias, low, high)): (usize, (i64, i64, i64))| {
+        let limit = 1_i64 << sum_bits(&node.op, weighted, index);
         let factor = weighted.multipliers[if weighted.multipliers.len() == 1 { 0 } else { index }];
         let rescaled = |sum: i64| {
             let sum = i32::try_from(sum).ok()?;
@@ -135,12 +135,13 @@ pub fn channels(program: &Program, node: &IntNode) -> Option<Vec<Channel>> {
     sums.into_iter().enumerate().map(channel).collect()
 }
 
-/// Bits of the largest sum: those that are packed above another one have fewer.
-fn sum_bits(op: &IntOp, weighted: &Weighted) -> u32 {
-    match (is_depthwise(op), weighted.weights.storage) {
-        (true, _) => 30,
-        (false, 8) => 23,
-        (false, _) => 27,
+/// Bits of the largest sum of a channel: those that are packed above other ones have fewer.
+fn sum_bits(op: &IntOp, weighted: &Weighted, channel: usize) -> u32 {
+    match (op, weighted.weights.storage) {
+        (IntOp::DepthwiseConv2d { .. }, _) => 30,
+        (_, 8) => 23,
+        (IntOp::FullyConnected { .. }, _) => [30, 27, 23, 19][channel % 4],
+        (_, _) => 27,
     }
 }
 
@@ -190,8 +191,7 @@ fn shape_fits(program: &Program, node: &IntNode, weighted: &Weighted) -> bool {
             *rows == 1
                 && in_features.is_multiple_of(4)
                 && out_features.is_multiple_of(8)
-                && storage == 8
-                && pairs_fit(weighted)
+                && (storage == 4 || (storage == 8 && pairs_fit(weighted)))
         }
         IntOp::TransposeConv2d { .. } | weightless!() => false,
     }

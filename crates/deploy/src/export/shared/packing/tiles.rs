@@ -100,14 +100,46 @@ fn fully_connected(weighted: &Weighted, channels: &[Channel], features: usize) -
     let values = weighted.weights.unpack();
     let filters: Vec<&[i8]> = values.chunks(features).collect();
     let order: Vec<usize> = (0..features).step_by(4).flat_map(in_fours).collect();
+    let wide = weighted.weights.storage == 8;
     let mut packed = Vec::new();
     for (filters, channels) in filters.chunks_exact(8).zip(channels.chunks_exact(8)) {
-        packed.extend(channels.chunks_exact(2).flat_map(|pair| biases(&pair[0], &pair[1], 256)));
+        if wide {
+            packed
+                .extend(channels.chunks_exact(2).flat_map(|pair| biases(&pair[0], &pair[1], 256)));
+        } else {
+            packed.extend(channels.chunks_exact(4).flat_map(biases_of_four));
+        }
         for k in order.chunks_exact(2) {
-            let word = |f: &[&[i8]]| halves([[f[0][k[0]], f[1][k[0]]], [f[0][k[1]], f[1][k[1]]]]);
-            packed.extend(filters.chunks_exact(2).map(word));
+            let both = |f: &[&[i8]]| halves([[f[0][k[0]], f[1][k[0]]], [f[0][k[1]], f[1][k[1]]]]);
+            let half =
+                |f: &[&[i8]], element: usize| half_of_four([0, 1, 2, 3].map(|i| f[i][element]));
+            let four = |f: &[&[i8]]| half(f, k[0]) | half(f, k[1]) << 16;
+            if wide {
+                packed.extend(filters.chunks_exact(2).map(both));
+            } else {
+                packed.extend(filters.chunks_exact(4).map(four));
+            }
         }
         packed.extend(channels.iter().flat_map(words));
     }
     packed
+}
+
+/// The biases of four channels whose sums are told apart by powers of 16.
+fn biases_of_four(channels: &[Channel]) -> [u32; 4] {
+    let mut biases = [0; 4];
+    let mut last = 0_u32;
+    for (index, (bias, channel)) in biases.iter_mut().zip(channels).enumerate() {
+        *bias = (channel.bias as u32).wrapping_shl(4 * index as u32);
+        last = last.wrapping_add(*bias);
+    }
+    biases[3] = last;
+    biases
+}
+
+/// An element's weights of 4 bits of four filters; all but the last plus 8.
+fn half_of_four([a, b, c, d]: [i8; 4]) -> u32 {
+    let low = [a, b, c].map(|weight| i32::from(weight) + 8);
+    let half = low[0] + 16 * low[1] + 256 * low[2] + 4096 * i32::from(d);
+    half as u32 & 0xFFFF
 }
