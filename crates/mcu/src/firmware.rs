@@ -69,6 +69,17 @@ impl Firmware {
 
     /// Runs every program on its samples, which are stored back to back, one slice per program.
     pub fn run(&self, inputs: &[&[u8]]) -> Result<Vec<Run>, McuError> {
+        let samples = self.feed(inputs)?;
+        self.emulate(&[])?;
+        let read = |name: &str| {
+            let path = self.folder.path().join(name);
+            fs::read(&path).map_err(failed("read", &path))
+        };
+        self.runs(&samples, &read("outputs")?, &read("counts")?)
+    }
+
+    /// Writes what the driver reads; returns the number of samples of each program.
+    pub(crate) fn feed(&self, inputs: &[&[u8]]) -> Result<Vec<usize>, McuError> {
         let samples = self.samples(inputs)?;
         let mut stream = Vec::new();
         for (bytes, &samples) in inputs.iter().zip(&samples) {
@@ -77,12 +88,7 @@ impl Firmware {
         }
         let path = self.folder.path().join("inputs");
         fs::write(&path, stream).map_err(failed("write", &path))?;
-        self.emulate()?;
-        let read = |name: &str| {
-            let path = self.folder.path().join(name);
-            fs::read(&path).map_err(failed("read", &path))
-        };
-        self.runs(&samples, &read("outputs")?, &read("counts")?)
+        Ok(samples)
     }
 
     /// What it takes in flash and RAM.
@@ -109,7 +115,7 @@ impl Firmware {
         found.ok_or(McuError::Mismatch { what: "sections .text", expected: 1, found: 0 })
     }
 
-    fn map(&self) -> Result<String, McuError> {
+    pub(crate) fn map(&self) -> Result<String, McuError> {
         let path = self.folder.path().join("firmware.map");
         fs::read_to_string(&path).map_err(failed("read", &path))
     }
@@ -136,12 +142,14 @@ impl Firmware {
         self.shapes.iter().zip(inputs).map(count).collect()
     }
 
-    fn emulate(&self) -> Result<(), McuError> {
+    /// Runs it, with further arguments of QEMU.
+    pub(crate) fn emulate(&self, arguments: &[&str]) -> Result<(), McuError> {
         let program = self.board.emulator.to_owned();
         let start = |source| McuError::Start { program: program.clone(), source };
         let mut child = Command::new(&program)
             .args(self.board.qemu_arguments())
             .args(["-kernel", "firmware.elf"])
+            .args(arguments)
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

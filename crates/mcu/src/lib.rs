@@ -8,6 +8,7 @@
 //! A crate of its own, unpublished, because the developer commands and the conformance suite share
 //! it.
 
+mod cycles;
 mod error;
 mod firmware;
 pub mod layers;
@@ -15,6 +16,7 @@ mod map;
 mod rust;
 mod toolchain;
 
+pub use cycles::{Estimate, estimates_cycles};
 pub use error::McuError;
 pub use firmware::{Firmware, Run};
 pub use map::{RuntimeFunction, RustSizes, Sizes};

@@ -1,5 +1,7 @@
 //! Reads what a firmware takes out of GNU ld's map.
 
+use std::ops::Range;
+
 /// Bytes of a firmware, by who asked for them; the driver and the start-up code count nowhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sizes {
@@ -77,6 +79,15 @@ impl Sizes {
     }
 }
 
+/// The addresses of the code of programs, of the runtime and of libraries.
+pub(crate) fn network_ranges(map: &str) -> Vec<Range<usize>> {
+    let of_network =
+        |file: &str| file == "programs.o" || file.starts_with("bptq_") || file.contains(".a(");
+    let code =
+        sections(map).filter(|section| section.kind() == "text" && of_network(section.file()));
+    code.map(|section| section.address..section.address + section.bytes).collect()
+}
+
 /// Bytes of an image in Rust, of which the compiler has made one object file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RustSizes {
@@ -141,6 +152,7 @@ pub(crate) fn runtime_functions(map: &str) -> Vec<RuntimeFunction> {
 /// A piece of an object file in the image, or `*fill*` between two.
 struct Section<'a> {
     name: &'a str,
+    address: usize,
     bytes: usize,
     path: &'a str,
 }
@@ -167,10 +179,10 @@ fn sections(map: &str) -> impl Iterator<Item = Section<'_>> {
             name = words.next().unwrap_or("");
         }
         let numbers = (words.next().and_then(hexadecimal), words.next().and_then(hexadecimal));
-        let (Some(_), Some(bytes)) = numbers else { return None };
+        let (Some(address), Some(bytes)) = numbers else { return None };
         let path = words.next().unwrap_or("");
         let known = name == "*fill*" || !path.is_empty();
-        known.then(|| Section { name: std::mem::take(&mut name), bytes, path })
+        known.then(|| Section { name: std::mem::take(&mut name), address, bytes, path })
     })
 }
 
@@ -225,6 +237,11 @@ Linker script and memory map
             variables: 0,
         };
         assert_eq!(Sizes::of_map(MAP), expected);
+    }
+
+    #[test]
+    fn code_of_a_network_is_that_of_programs_runtime_and_libraries() {
+        assert_eq!(network_ranges(MAP), [0x10..0x30, 0x30..0x230, 0x278..0x2a6]);
     }
 
     #[test]

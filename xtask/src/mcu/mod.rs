@@ -1,6 +1,7 @@
 //! `cargo xtask mcu`: programs on emulated microcontrollers.
 
 mod anchors;
+mod cycles;
 mod document;
 mod kernels;
 mod networks;

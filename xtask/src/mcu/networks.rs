@@ -6,11 +6,11 @@ use anyhow::{Context, Result};
 use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::size::ram_bytes;
 use burn_ptq_deploy::target::Target;
-use burn_ptq_mcu::{Run, Sizes, Toolchain};
+use burn_ptq_mcu::{Estimate, Run, Sizes, Toolchain, estimates_cycles};
 
-use super::Request;
 use super::document::{self, Part};
 use super::programs::{self, Program};
+use super::{Request, cycles};
 
 /// Bytes of flash that the program `ic-w4a8` may take, with all its code.
 const FLASH_LIMIT: usize = 64 << 10;
@@ -26,6 +26,10 @@ struct Measured {
     /// RAM of the program that runs one layer after the other.
     whole_ram: usize,
     run: Run,
+    /// Instructions of one inference of the program that runs one layer after the other, if that differs.
+    whole: Option<u64>,
+    /// Of one sample.
+    estimate: Option<Estimate>,
     differing: usize,
     /// At -O2, by which it ran.
     fast: Sizes,
@@ -66,6 +70,8 @@ pub(super) fn run(request: &Request) -> Result<bool> {
          differ from the interpreter's."
     )?;
     instructions(&mut text, request, &measured)?;
+    forms(&mut text, &measured)?;
+    cycles(&mut text, request, &measured)?;
     let missed = goals(&mut text, &measured)?;
     for (column, target) in request.targets.iter().enumerate() {
         sizes(&mut text, target, column, &measured)?;
@@ -89,16 +95,33 @@ fn measure(
     let runs = firmware.run(&[&program.inputs]);
     let runs = runs.with_context(|| format!("{} does not run on {}", program.name, target.name))?;
     let run = runs.into_iter().next().context("one program, one run")?;
-    let pairs = run.outputs.iter().zip(&program.expected);
+    let sample = &program.inputs[..program.model.input_bytes().min(program.inputs.len())];
+    let estimate =
+        estimates_cycles(target).then(|| firmware.estimate(target, &[sample])).transpose()?;
+    let (mut whole_run, mut differing) = (None, differing(&run, program));
+    if whole.streams().len() < model.streams().len() {
+        let runs = fast.build(&[&whole])?.run(&[&program.inputs])?;
+        let run = runs.into_iter().next().context("one program, one run")?;
+        differing += self::differing(&run, program);
+        whole_run = Some(run.instructions());
+    }
     Ok(Measured {
         target,
-        differing: pairs.filter(|(found, expected)| found != expected).count(),
+        differing,
         run,
+        whole: whole_run,
+        estimate,
         fast: firmware.sizes()?,
         small: small.build(&[&model])?.sizes()?,
         whole_ram: ram_bytes(&whole),
         model,
     })
+}
+
+/// The bytes that are not the interpreter's.
+fn differing(run: &Run, program: &Program) -> usize {
+    let pairs = run.outputs.iter().zip(&program.expected);
+    pairs.filter(|(found, expected)| found != expected).count()
 }
 
 fn macs(program: &Program) -> usize {
@@ -130,6 +153,47 @@ fn instructions(
         writeln!(text, "| {} | {macs} |{cells}", program.name)?;
     }
     Ok(())
+}
+
+/// Writes what running row by row costs in instructions and saves in RAM.
+fn forms(text: &mut String, all: &[(&Program, &[Measured])]) -> Result<()> {
+    let rows = all.iter().flat_map(|(program, measured)| {
+        measured.iter().filter_map(move |measured| Some((program, measured, measured.whole?)))
+    });
+    let mut rows = rows.peekable();
+    if rows.peek().is_none() {
+        return Ok(());
+    }
+    writeln!(text, "{FORMS}")?;
+    for (program, measured, whole) in rows {
+        let (name, core) = (&program.name, measured.target.name);
+        let Measured { run, fast, whole_ram, .. } = measured;
+        let (by_rows, ram) = (run.instructions(), fast.ram());
+        let more = 100.0 * (by_rows as f64 / whole.max(1) as f64 - 1.0);
+        writeln!(
+            text,
+            "| {name} | {core} | {whole} | {whole_ram} | {by_rows} ({more:+.0} %) | {ram} |"
+        )?;
+    }
+    Ok(())
+}
+
+/// Writes the cycles of the targets of which they are estimated.
+fn cycles(text: &mut String, request: &Request, all: &[(&Program, &[Measured])]) -> Result<()> {
+    let columns: Vec<usize> = (0..request.targets.len())
+        .filter(|&column| estimates_cycles(request.targets[column]))
+        .collect();
+    if columns.is_empty() {
+        eprintln!("SKIPPED cycles: no target with a table, no compiler, or a QEMU without plugins");
+        return Ok(());
+    }
+    let targets: Vec<&str> = columns.iter().map(|&column| request.targets[column].name).collect();
+    let estimates = |measured: &[Measured]| columns.iter().map(|&c| measured[c].estimate).collect();
+    let rows: Vec<_> = all
+        .iter()
+        .map(|(program, measured)| (program.name.as_str(), estimates(measured)))
+        .collect();
+    cycles::estimates(text, &targets, &rows)
 }
 
 /// Writes what was to be reached, and whether it was; returns how often it was not.
@@ -203,8 +267,17 @@ const COLUMNS: &str = "\
 | program | constants | kernels -O2 | code -O2 | flash -O2 | code -Os | flash -Os | RAM, whole layers | RAM | stack |
 |---|---|---|---|---|---|---|---|---|---|";
 
+const FORMS: &str = "
+### Layer by layer and row by row
+
+The same program in both forms, on the cores on which the exported one runs row by row to save RAM.
+
+| program | core | layer by layer | RAM | row by row, as exported | RAM |
+|---|---|---|---|---|---|";
+
 const TASKS: &str = "
-The four MLPerf Tiny tasks by the presets w8a8, w4a8, w3a8, w2a8 and w4a4, all layers at these widths.
+The four MLPerf Tiny tasks by the presets w8a8, w4a8, w3a8, w2a8 and w4a4, all layers at these widths. Those
+whose names end in -all keep the channels that are constant for every input; from all others these are removed.
 ";
 
 const HEAD: &str = "

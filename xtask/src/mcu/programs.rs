@@ -12,8 +12,11 @@ use burn_ptq_deploy::run::{Path as Kernels, run_batch};
 use crate::results;
 
 /// The tasks and the presets that are measured of each.
-const TASKS: [&str; 4] = ["ic", "kws", "vww", "ad"];
+pub(super) const TASKS: [&str; 4] = ["ic", "kws", "vww", "ad"];
 const PRESETS: [&str; 5] = ["w8a8", "w4a8", "w3a8", "w2a8", "w4a4"];
+
+/// What the names of programs end in that keep the channels that are constant.
+pub(super) const WHOLE: &str = "-all";
 
 /// A program with samples and the outputs that the interpreter gives.
 pub(super) struct Program {
@@ -50,7 +53,15 @@ pub(super) fn are_the_tasks(programs: &[Program]) -> bool {
 
 /// `ic-w8a8` and all others.
 fn names() -> Vec<String> {
-    TASKS.iter().flat_map(|task| PRESETS.map(|preset| format!("{task}-{preset}"))).collect()
+    let of_task = |task: &&str| {
+        let whole = format!("{task}-{}{WHOLE}", PRESETS[0]);
+        PRESETS
+            .map(|preset| format!("{task}-{preset}"))
+            .into_iter()
+            .chain([whole])
+            .collect::<Vec<_>>()
+    };
+    TASKS.iter().flat_map(of_task).collect()
 }
 
 fn stem(path: &Path) -> String {
@@ -77,24 +88,35 @@ pub(super) fn make(samples: usize) -> Result<PathBuf> {
         let data = results::assets()?.join(task);
         ensure!(data.is_dir(), "{} is not there; see BURN_PTQ_ASSETS", data.display());
         for preset in PRESETS {
-            make_one(&folder, task, &data, preset, samples)?;
+            make_one(&folder, task, &data, preset, false, samples)?;
         }
+        make_one(&folder, task, &data, PRESETS[0], true, samples)?;
     }
     Ok(folder)
 }
 
-fn make_one(folder: &Path, task: &str, data: &Path, preset: &str, samples: usize) -> Result<()> {
-    eprintln!("{task} {preset} ...");
+fn make_one(
+    folder: &Path,
+    task: &str,
+    data: &Path,
+    preset: &str,
+    whole: bool,
+    samples: usize,
+) -> Result<()> {
+    let (suffix, flags): (_, &[&str]) =
+        if whole { (WHOLE, &["--keep-all-channels"]) } else { ("", &[]) };
+    eprintln!("{task} {preset}{suffix} ...");
     let out = folder.join("out");
     let mut quantize = results::command_line();
     quantize.args(["quantize", "--preset", preset, "--task"]).arg(data).arg("--out").arg(&out);
+    quantize.args(flags);
     succeed(&mut quantize)?;
     let model = out.join("model.bptq");
     let mut evaluate = results::command_line();
     evaluate.arg("evaluate").arg(&model).arg("--task").arg(data).arg("--dump").arg(&out);
     succeed(evaluate.args(["--dump-samples", &samples.to_string()]))?;
     let keep = |from: &Path, extension: &str| {
-        let to = folder.join(format!("{task}-{preset}.{extension}"));
+        let to = folder.join(format!("{task}-{preset}{suffix}.{extension}"));
         fs::rename(from, &to).with_context(|| format!("cannot write {}", to.display()))
     };
     keep(&model, "bptq")?;
