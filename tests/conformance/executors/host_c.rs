@@ -7,9 +7,10 @@ use std::process::{Command, Stdio};
 
 use burn_ptq_deploy::export::{C99, ExportFile, Exporter, Options, SelfTest, end_names, target};
 use burn_ptq_deploy::place::Placed;
+use burn_ptq_deploy::target::Kernels;
 use tempfile::TempDir;
 
-use super::{Agreement, Executor};
+use super::{Agreement, Executor, has_own_kernels};
 use crate::problems::Problem;
 
 /// What the exported C promises to compile under.
@@ -22,24 +23,34 @@ pub(crate) struct HostC {
     /// Whose kernels are compiled; they have portable forms.
     target: &'static str,
     flags: &'static [&'static str],
+    /// Its third of what another build runs as a whole.
+    third: Option<usize>,
 }
 
 /// Every build that the exported C is held to.
 pub(super) const BUILDS: &[HostC] = &[
-    HostC { name: "C, gcc", compiler: "gcc", target: "host", flags: &["-O2"] },
-    HostC { name: "C, clang", compiler: "clang", target: "host", flags: &["-O2"] },
+    HostC { name: "C, gcc", compiler: "gcc", target: "host", flags: &["-O2"], third: None },
+    HostC { name: "C, clang", compiler: "clang", target: "host", flags: &["-O2"], third: Some(0) },
     HostC {
         name: "C, sanitizers",
         compiler: "gcc",
         target: "host",
         flags: &["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
+        third: Some(1),
     },
-    HostC { name: "C, DSP", compiler: "clang", target: "cortex-m4", flags: &["-O2"] },
+    HostC {
+        name: "C, DSP",
+        compiler: "clang",
+        target: "cortex-m4",
+        flags: &["-O2"],
+        third: Some(2),
+    },
     HostC {
         name: "C, DSP, san.",
         compiler: "gcc",
         target: "cortex-m4",
         flags: &["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
+        third: Some(0),
     },
 ];
 
@@ -66,6 +77,11 @@ impl Executor for &'static HostC {
 
     fn supports(&self, _problem: &Problem) -> Result<(), String> {
         Ok(())
+    }
+
+    fn third(&self, problem: &Problem) -> Option<usize> {
+        let kernels = target(self.target).map_or(Kernels::Portable, |target| target.kernels);
+        self.third.filter(|_| !has_own_kernels(problem, kernels))
     }
 
     fn run(&mut self, problems: &[&Problem]) -> Result<Vec<Vec<u8>>, String> {

@@ -6,6 +6,9 @@ mod host_rust;
 mod interpreter;
 mod tflm;
 
+use burn_ptq_deploy::place::kernels::chosen;
+use burn_ptq_deploy::target::Kernels;
+
 use crate::problems::Problem;
 
 /// How close outputs must be to the reference.
@@ -32,9 +35,21 @@ pub(crate) trait Executor {
     /// `Err` with the reason if it cannot run `problem`.
     fn supports(&self, problem: &Problem) -> Result<(), String>;
 
+    /// Which third of such problems it runs in a usual test run, if another executor runs the same code
+    /// on all of them; `None` for all.
+    fn third(&self, _problem: &Problem) -> Option<usize> {
+        None
+    }
+
     /// The bytes of all outputs of each problem, one output after the other, 16-bit elements low byte
     /// first.
     fn run(&mut self, problems: &[&Problem]) -> Result<Vec<Vec<u8>>, String>;
+}
+
+/// Whether kernels that only some targets have run some node of a problem.
+fn has_own_kernels(problem: &Problem, available: Kernels) -> bool {
+    let program = &problem.program;
+    program.nodes.iter().any(|node| chosen(program, node, available) != Kernels::Portable)
 }
 
 /// The executor that is right by definition.
