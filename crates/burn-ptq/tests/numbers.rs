@@ -320,11 +320,40 @@ fn tables_of_16_bits_agree_with_their_simulation_at_kinks() {
         UnaryFunction::LeakyRelu { alpha: 0.1 },
         UnaryFunction::Tanh,
         UnaryFunction::Sigmoid,
+        UnaryFunction::Abs,
+        UnaryFunction::Exp,
+        UnaryFunction::Sin,
+        UnaryFunction::Cos,
+        UnaryFunction::Sign,
+        UnaryFunction::Floor,
+        UnaryFunction::Ceil,
+        UnaryFunction::Round,
+        UnaryFunction::Erf,
+        UnaryFunction::Gelu { tanh: false },
+        UnaryFunction::Gelu { tanh: true },
+        UnaryFunction::Swish { alpha: 1.702 },
+        UnaryFunction::Elu { alpha: 1.0, scale: 1.05, width: 0.5 },
+        UnaryFunction::Softplus,
+        UnaryFunction::Softsign,
+        UnaryFunction::Mish,
+        UnaryFunction::ThresholdedRelu { alpha: 0.7 },
+        UnaryFunction::Pow { exponent: 2.0 },
     ];
-    for function in functions {
+    // Of positive numbers.
+    let of_positive = [
+        UnaryFunction::Log,
+        UnaryFunction::Sqrt,
+        UnaryFunction::Reciprocal,
+        UnaryFunction::Pow { exponent: -0.5 },
+    ];
+    let all = functions.into_iter().map(|function| (function, false));
+    for (function, positive) in all.chain(of_positive.map(|function| (function, true))) {
         let mut graph = Graph::new("table", "x", vec![40]);
         let x = graph.input();
-        let y = push(&mut graph, linear(40, 40, 1, 1.0), &[x]);
+        let mut y = push(&mut graph, linear(40, 40, 1, 1.0), &[x]);
+        if positive {
+            y = push(&mut graph, Unary { function: UnaryFunction::Softplus }, &[y]);
+        }
         push(&mut graph, Unary { function }, &[y]);
         let text = "activations.bits = 16\nactivations.border_bits = 16";
         outputs(&graph, &recipe(text), &numbers(200 * 40, 5));

@@ -6,7 +6,7 @@
 //! most parts put wait states or a cache before. The Cortex-M33 has no such table; that of the Cortex-M4
 //! stands in for it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs;
 use std::process::Command;
 
@@ -162,13 +162,6 @@ fn estimate(
     of_network: impl Fn(u64) -> bool,
 ) -> Estimate {
     let count = |at: &Instruction<'_>| executed.get(&at.address).copied().unwrap_or(0);
-    // Where else than from the instruction before one comes.
-    let target = |at: &Instruction<'_>| {
-        let target =
-            at.operands.split_whitespace().find_map(|word| u64::from_str_radix(word, 16).ok());
-        target.filter(|_| at.operation.starts_with('b') || at.operation.starts_with("cb"))
-    };
-    let entered: HashSet<u64> = all.iter().filter_map(target).collect();
     let mut sum = Estimate::default();
     for (index, at) in all.iter().enumerate() {
         let times = count(at);
@@ -176,13 +169,9 @@ fn estimate(
             continue;
         }
         let next = all.get(index + 1);
-        let taken = match next {
-            // Nothing but this leads there: the rest has branched.
-            Some(next) if !entered.contains(&next.address) => times.saturating_sub(count(next)),
-            // What falls through cannot be told from what comes from elsewhere.
-            Some(next) => times.saturating_sub(count(next).min(times)),
-            None => times,
-        };
+        // What does not go on with the next instruction has branched. Where others lead there as well, fewer
+        // are counted than have.
+        let taken = times.saturating_sub(next.map_or(0, count));
         sum.instructions += times;
         sum.cycles += cycles(at, next, times, taken);
     }
