@@ -169,7 +169,7 @@ fn estimate(
             continue;
         }
         let next = all.get(index + 1);
-        // What does not go on with the next instruction has branched. Where others lead there as well, fewer
+        // What does not continue with the next instruction has branched. Where others lead there as well, fewer
         // are counted than have.
         let taken = times.saturating_sub(next.map_or(0, count));
         sum.instructions += times;
