@@ -42,6 +42,7 @@ const ACCEPTED: &[&str] = &[
     "Identity",
     "InstanceNormalization",
     "LeakyRelu",
+    "LpPool",
     "Max",
     "Min",
     "PRelu",

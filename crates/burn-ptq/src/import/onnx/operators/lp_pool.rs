@@ -1,36 +1,87 @@
-//! Pools of magnitudes and of squares: the elements of every window side by side, then a reduction.
+//! Pools by a norm of powers: the elements of every window side by side, then a reduction.
 
 use super::super::error::Refusal;
 use super::super::growing::{Importer, Site, check_elements};
 use super::pooling::pool_window;
 use super::window;
-use crate::graph::ops::{Pad, Rearrange, Reduce, ReduceFunction, Reshape, Window};
-use crate::graph::{ValueId, dims3};
+use crate::graph::ops::{
+    Pad, Rearrange, Reduce, ReduceFunction, Reshape, Unary, UnaryFunction, Window,
+};
+use crate::graph::{Op, ValueId, dims3};
+
+/// The largest power: with larger ones, numbers that float networks have leave 32-bit floats.
+const MAX_POWER: i64 = 16;
 
 /// What the norm makes of a window.
-fn norm(site: &Site) -> Result<ReduceFunction, Refusal> {
-    match site.attributes.int("p", 2)? {
-        1 => Ok(ReduceFunction::L1),
-        2 => Ok(ReduceFunction::L2),
-        p => Err(Refusal::new(
-            format!("attribute 'p': expected 1 or 2, found {p}"),
-            "pool by the sum of magnitudes or by the root of the sum of squares",
-        )),
+#[derive(Clone, Copy)]
+enum Norm {
+    /// One operation does it.
+    Plain(ReduceFunction),
+    /// The root of the sum of powers of magnitudes.
+    Powers(f32),
+}
+
+impl Norm {
+    fn of(site: &Site) -> Result<Self, Refusal> {
+        match site.attributes.int("p", 2)? {
+            1 => Ok(Self::Plain(ReduceFunction::L1)),
+            2 => Ok(Self::Plain(ReduceFunction::L2)),
+            p @ 3..=MAX_POWER => Ok(Self::Powers(p as f32)),
+            p => Err(Refusal::new(
+                format!("attribute 'p': expected 1 to {MAX_POWER}, found {p}"),
+                "pool by the sum of magnitudes or by the root of the sum of squares",
+            )),
+        }
+    }
+
+    /// What is reduced.
+    fn prepare(
+        self,
+        importer: &mut Importer,
+        site: &Site,
+        input: ValueId,
+    ) -> Result<ValueId, Refusal> {
+        let Self::Powers(exponent) = self else { return Ok(input) };
+        let op = Unary { function: UnaryFunction::Abs };
+        let magnitudes = importer.push_part(site, "magnitudes", op, &[input])?;
+        let op = Unary { function: UnaryFunction::Pow { exponent } };
+        importer.push_part(site, "powers", op, &[magnitudes])
+    }
+
+    /// Reduces `axes`, of `elements` together: the operation that is left, and what it reads.
+    fn reduce(
+        self,
+        importer: &mut Importer,
+        site: &Site,
+        axes: Vec<usize>,
+        elements: usize,
+        input: ValueId,
+    ) -> Result<(Op, ValueId), Refusal> {
+        match self {
+            Self::Plain(function) => Ok((Reduce { function, axes, elements }.into(), input)),
+            Self::Powers(power) => {
+                let op = Reduce { function: ReduceFunction::Sum, axes, elements };
+                let sums = importer.push_part(site, "sums", op, &[input])?;
+                let root = UnaryFunction::Pow { exponent: power.recip() };
+                Ok((Unary { function: root }.into(), sums))
+            }
+        }
     }
 }
 
 pub(super) fn global_lp_pool(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
     let input = site.value(0)?;
-    let function = norm(site)?;
+    let norm = Norm::of(site)?;
     let spatial = window::spatial_extents(importer.shape(input))?;
     let axes = (1..=spatial.len()).collect();
-    let op = Reduce { function, axes, elements: spatial.iter().product() };
+    let prepared = norm.prepare(importer, site, input)?;
+    let (op, input) = norm.reduce(importer, site, axes, spatial.iter().product(), prepared)?;
     importer.push(site, op, &[input])
 }
 
 pub(super) fn lp_pool(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
     let input = site.value(0)?;
-    let function = norm(site)?;
+    let norm = Norm::of(site)?;
     let sliding = pool_window(importer, site, input)?;
     let (window, output) = (sliding.window, sliding.output);
     let rank = importer.shape(input).len();
@@ -44,9 +95,10 @@ pub(super) fn lp_pool(importer: &mut Importer, site: &Site) -> Result<ValueId, R
         let op = Pad { before, after: [0, window.end[0], window.end[1]], value: 0.0 };
         importer.push_part(site, "pad", op, &[input])?
     };
+    let prepared = norm.prepare(importer, site, padded)?;
     let windows = windows(site, importer.shape(padded), &window, output);
-    let windows = importer.push_part(site, "windows", windows, &[padded])?;
-    let op = Reduce { function, axes: vec![2], elements: taps };
+    let windows = importer.push_part(site, "windows", windows, &[prepared])?;
+    let (op, windows) = norm.reduce(importer, site, vec![2], taps, windows)?;
     let norms = importer.push_part(site, "norms", op, &[windows])?;
     let mut shape = vec![importer.shape(input)[0], output[0], output[1]];
     shape.truncate(rank);

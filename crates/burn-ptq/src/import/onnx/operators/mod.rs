@@ -135,7 +135,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator("Gelu", 20, activation::gelu, "any"),
     operator("Gemm", 13, linear::gemm, "with a constant weight and bias; transA is 0"),
     operator("GlobalAveragePool", 22, pooling::global_average_pool, "over one or two axes"),
-    operator("GlobalLpPool", 22, lp_pool::global_lp_pool, "over one or two axes; p is 1 or 2"),
+    operator("GlobalLpPool", 22, lp_pool::global_lp_pool, "over one or two axes; p is 1 to 16"),
     operator("GlobalMaxPool", 22, pooling::global_max_pool, "over one or two axes"),
     folded("Greater", 13),
     folded("GreaterOrEqual", 16),
@@ -172,7 +172,7 @@ pub(super) const OPERATORS: &[Operator] = &[
         normalization::lp,
         "not over the batch; with p = 2 also in pieces",
     ),
-    operator("LpPool", 22, lp_pool::lp_pool, "over one or two axes; p is 1 or 2"),
+    operator("LpPool", 22, lp_pool::lp_pool, "over one or two axes; p is 1 to 16"),
     operator(
         "MatMul",
         13,
