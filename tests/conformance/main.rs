@@ -24,6 +24,7 @@ use std::fmt::Write as _;
 use burn_ptq_deploy::export::{self, SelfTest};
 use burn_ptq_deploy::place::kernels::chosen;
 use burn_ptq_deploy::place::rows::replaceable_inputs;
+use burn_ptq_deploy::place::tiles::{channels, shifts_to_the_left};
 use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::program::{DType, IntOp};
 use burn_ptq_deploy::run::{Interpreter, Path, tensor_integers};
@@ -414,6 +415,12 @@ fn tiles_have_problems_of_every_operation_and_form() {
     for form in depthwise.into_iter().chain(others) {
         assert!(found.get(&form).is_some_and(|&count| count >= 3), "{form:?} of {found:?}");
     }
+    let left = |problem: &&Problem| {
+        let node = problem.program.nodes.last().expect("a node");
+        channels(&problem.program, node).is_some_and(|channels| shifts_to_the_left(&channels))
+    };
+    let left = problems.iter().filter(in_tiles).filter(left).count();
+    assert!(left >= 3, "{left} layers have multipliers that shift to the left");
     for operation in ["Conv2d", "DepthwiseConv2d"] {
         assert!(in_place[operation] >= 4, "{operation} in place: {in_place:?}");
     }

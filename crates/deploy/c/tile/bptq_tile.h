@@ -89,6 +89,10 @@ void bptq_tile_depthwise_w2_s8(const bptq_depthwise *op, const int8_t *input, in
  *      for each two elements there are two words, four channels each, whose halves are an element's
  *      a + 8 + 16 (b + 8) + 256 (c + 8) + 4096 d. Sums with their biases stay below 2^30, 2^27, 2^23
  *      and 2^19.
+ * _w4_left: the same with three words a channel, of which some may have multipliers of 1 and more:
+ *      q; the offset above, or the output's zero point if there is no right shift; in the bytes of the
+ *      third word, from the low one on, left shift and right shift, and two of 255 if that is not 0.
+ *      Sums that are shifted stay below 2^30.
  *
  * `scratch` holds the inputs as 16-bit elements.
  */
@@ -96,6 +100,8 @@ void bptq_tile_fully_connected_w8_s8(const bptq_fully_connected *op, const int8_
                                      int8_t *output, int8_t *scratch);
 void bptq_tile_fully_connected_w4_s8(const bptq_fully_connected *op, const int8_t *input,
                                      int8_t *output, int8_t *scratch);
+void bptq_tile_fully_connected_w4_left_s8(const bptq_fully_connected *op, const int8_t *input,
+                                          int8_t *output, int8_t *scratch);
 
 /*
  * Sum of a multiple of 4 elements, of two inputs of full length. One input's multiplier is 2^30, with

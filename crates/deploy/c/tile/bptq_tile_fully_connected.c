@@ -78,44 +78,67 @@ BPTQ_NAKED static void outputs_w8(BPTQ_UNUSED const bptq_pair *x,
                      "pop {r4-r11, pc}\n");
 }
 
-BPTQ_NAKED static void outputs_w4(BPTQ_UNUSED const bptq_pair *x,
-                                  BPTQ_UNUSED const uint32_t *constants, BPTQ_UNUSED int8_t *output,
-                                  BPTQ_UNUSED const bounds *ends)
-{
-    __asm__ volatile("push {r4-r11, lr}\n"
-                     "sub sp, #28\n"
-                     "ldmia r3, {r4, r5, r6, r7}\n"
-                     "strd r4, r5, [sp]\n"
-                     "strd r0, r2, [sp, #8]\n"
-                     "strd r6, r7, [sp, #16]\n"
-                     "0: ldmia r1!, {r6-r12, lr}\n"
-                     "ldr r0, [sp, #8]\n"
-                     "ldrd r2, r3, [sp, #16]\n"
-                     "add r6, r6, r2\n"
-                     "add r7, r7, r2, lsl #4\n"
-                     "add r8, r8, r2, lsl #8\n"
-                     "add r9, r9, r3\n"
-                     "add r10, r10, r2\n"
-                     "add r11, r11, r2, lsl #4\n"
-                     "add r12, r12, r2, lsl #8\n"
-                     "add lr, lr, r3\n"
-                     "1:\n" PAIR_OF_FOURS PAIR_OF_FOURS "ldr r2, [sp]\n"
-                     "cmp r0, r2\n"
-                     "bne 1b\n"
-                     "sub r9, r9, r6\n"
-                     "sub r9, r9, r7\n"
-                     "sub r9, r9, r8\n"
-                     "sub lr, lr, r10\n"
-                     "sub lr, lr, r11\n"
-                     "sub lr, lr, r12\n" PLAIN("r6") SCALED("r7", "3") SCALED("r8", "7")
-                         SCALED("r9", "11") PLAIN("r10") SCALED("r11", "3") SCALED("r12", "7")
-                             SCALED("lr", "11") "ldr r0, [sp, #12]\n" STORE "str r0, [sp, #12]\n"
-                     "ldr r2, [sp, #4]\n"
-                     "cmp r1, r2\n"
-                     "bne 0b\n"
-                     "add sp, #28\n"
-                     "pop {r4-r11, pc}\n");
-}
+/* Sums of eight channels whose weights stand in fours, and the outputs that `finish` makes of them. */
+#define DEFINE_OUTPUTS_W4(name, finish)                                                            \
+    BPTQ_NAKED static void name(BPTQ_UNUSED const bptq_pair *x,                                    \
+                                BPTQ_UNUSED const uint32_t *constants,                             \
+                                BPTQ_UNUSED int8_t *output, BPTQ_UNUSED const bounds *ends)        \
+    {                                                                                              \
+        __asm__ volatile("push {r4-r11, lr}\n"                                                     \
+                         "sub sp, #28\n"                                                           \
+                         "ldmia r3, {r4, r5, r6, r7}\n"                                            \
+                         "strd r4, r5, [sp]\n"                                                     \
+                         "strd r0, r2, [sp, #8]\n"                                                 \
+                         "strd r6, r7, [sp, #16]\n"                                                \
+                         "0: ldmia r1!, {r6-r12, lr}\n"                                            \
+                         "ldr r0, [sp, #8]\n"                                                      \
+                         "ldrd r2, r3, [sp, #16]\n"                                                \
+                         "add r6, r6, r2\n"                                                        \
+                         "add r7, r7, r2, lsl #4\n"                                                \
+                         "add r8, r8, r2, lsl #8\n"                                                \
+                         "add r9, r9, r3\n"                                                        \
+                         "add r10, r10, r2\n"                                                      \
+                         "add r11, r11, r2, lsl #4\n"                                              \
+                         "add r12, r12, r2, lsl #8\n"                                              \
+                         "add lr, lr, r3\n"                                                        \
+                         "1:\n" PAIR_OF_FOURS PAIR_OF_FOURS "ldr r2, [sp]\n"                       \
+                         "cmp r0, r2\n"                                                            \
+                         "bne 1b\n"                                                                \
+                         "sub r9, r9, r6\n"                                                        \
+                         "sub r9, r9, r7\n"                                                        \
+                         "sub r9, r9, r8\n"                                                        \
+                         "sub lr, lr, r10\n"                                                       \
+                         "sub lr, lr, r11\n"                                                       \
+                         "sub lr, lr, r12\n");                                                     \
+        __asm__ volatile(finish "ldr r0, [sp, #12]\n" STORE "str r0, [sp, #12]\n"                  \
+                                "ldr r2, [sp, #4]\n"                                               \
+                                "cmp r1, r2\n"                                                     \
+                                "bne 0b\n"                                                         \
+                                "add sp, #28\n"                                                    \
+                                "pop {r4-r11, pc}\n");                                             \
+    }
+
+#define FINISH_FOUR(a, b, c, d) PLAIN(a) SCALED(b, "3") SCALED(c, "7") SCALED(d, "11")
+DEFINE_OUTPUTS_W4(outputs_w4, FINISH_FOUR("r6", "r7", "r8", "r9")
+                                  FINISH_FOUR("r10", "r11", "r12", "lr"))
+
+/* The same of three words a channel, of sums that the multiplier may shift to the left. */
+#define LEFT(x, doubled)                                                                           \
+    "ldmia r1!, {r2, r3, r4}\n" doubled " " x ", " x ", r4\n"                                      \
+    "asr r5, r4, #16\n"                                                                            \
+    "and r5, r5, " x ", asr #31\n"                                                                 \
+    "add r5, r5, r3\n"                                                                             \
+    "smmlar " x ", " x ", r2, r5\n"                                                                \
+    "ubfx r4, r4, #8, #8\n"                                                                        \
+    "asr " x ", " x ", r4\n"                                                                       \
+    "ssat " x ", #8, " x "\n"
+#define LEFT_FOUR(a, b, c, d)                                                                      \
+    LEFT(a, "lsl " a ", " a ", #1\nlsl")                                                           \
+    LEFT(b, "asr " b ", " b ", #3\nlsl")                                                           \
+    LEFT(c, "asr " c ", " c ", #7\nlsl")                                                           \
+    LEFT(d, "asr " d ", " d ", #11\nlsl")
+DEFINE_OUTPUTS_W4(outputs_w4_left, LEFT_FOUR("r6", "r7", "r8", "r9")
+                                       LEFT_FOUR("r10", "r11", "r12", "lr"))
 
 #else
 
@@ -143,10 +166,23 @@ static void outputs_w8(const bptq_pair *x, const uint32_t *constants, int8_t *ou
     }
 }
 
-static void outputs_w4(const bptq_pair *x, const uint32_t *constants, int8_t *output,
-                       const bounds *ends)
+/* The output of a doubled sum that a multiplier with the shifts of its third word makes. */
+static int8_t output_left(int32_t doubled, const uint32_t *words)
 {
-    for (const uint32_t *at = constants; at != ends->end; output += 4) {
+    const int32_t x = bptq_wrap((uint32_t)doubled << (words[2] & 0xFFU));
+    const int32_t shift = (int32_t)(words[2] >> 8 & 0xFFU);
+    const int32_t away = (words[2] >> 16) != 0 ? bptq_shift_right(x, 31) : 0;
+    const int64_t product = (int64_t)x * (int32_t)words[0] + ((int64_t)1 << 31);
+    const int32_t high = (int32_t)bptq_shift_right_wide(product, 32);
+    const int32_t sum = bptq_add_wrapping(high, bptq_add_wrapping(bptq_wrap(words[1]), away));
+    return (int8_t)bptq_saturated(bptq_shift_right(sum, shift));
+}
+
+/* Outputs of `words` words a channel: two, or three whose sums may be shifted to the left. */
+BPTQ_INLINE void portable_w4(uint32_t words, const bptq_pair *x, const uint32_t *constants,
+                             int8_t *output, const bounds *ends)
+{
+    for (const uint32_t *at = constants; at != ends->end;) {
         int32_t sums[8];
         for (int32_t i = 0; i < 8; i += 4) {
             for (int32_t j = 0; j < 3; j++) {
@@ -164,22 +200,30 @@ static void outputs_w4(const bptq_pair *x, const uint32_t *constants, int8_t *ou
                 sums[i + 3] = bptq_smlad(word, *pair, sums[i + 3]);
             }
         }
-        for (int32_t i = 0; i < 8; i += 4) {
-            uint32_t last = (uint32_t)sums[i + 3];
-            for (int32_t j = 0; j < 3; j++) {
-                last -= (uint32_t)sums[i + j];
+        for (int32_t i = 0; i < 8; i++) {
+            uint32_t sum = (uint32_t)sums[i];
+            for (int32_t j = 1; i % 4 == 3 && j < 4; j++) {
+                sum -= (uint32_t)sums[i - j];
             }
-            sums[i + 3] = bptq_wrap(last);
-            output[i] = bptq_tile_output(bptq_wrap(2U * (uint32_t)sums[i]), at[0], at[1]);
-            at += 2;
-            for (int32_t j = 1; j < 4; j++) {
-                const int32_t sum = bptq_shift_right(sums[i + j], 4 * j - 1);
-                output[i + j] = bptq_tile_output(sum, at[0], at[1]);
-                at += 2;
-            }
+            const int32_t doubled = i % 4 == 0 ? bptq_wrap(2U * sum)
+                                               : bptq_shift_right(bptq_wrap(sum), i % 4 * 4 - 1);
+            *output++ = words == 2 ? bptq_tile_output(doubled, at[0], at[1])
+                                   : output_left(doubled, at);
+            at += words;
         }
-        output += 4;
     }
+}
+
+static void outputs_w4(const bptq_pair *x, const uint32_t *constants, int8_t *output,
+                       const bounds *ends)
+{
+    portable_w4(2, x, constants, output, ends);
+}
+
+static void outputs_w4_left(const bptq_pair *x, const uint32_t *constants, int8_t *output,
+                            const bounds *ends)
+{
+    portable_w4(3, x, constants, output, ends);
 }
 
 #endif
@@ -209,14 +253,27 @@ void bptq_tile_fully_connected_w8_s8(const bptq_fully_connected *op, const int8_
     outputs_w8(x, constants, output, &ends);
 }
 
-void bptq_tile_fully_connected_w4_s8(const bptq_fully_connected *op, const int8_t *input,
-                                     int8_t *output, int8_t *scratch)
+/* With `words` words a channel. */
+BPTQ_INLINE void fully_connected_w4(int32_t words, const bptq_fully_connected *op,
+                                    const int8_t *input, int8_t *output, int8_t *scratch)
 {
     const uint32_t *constants = (const uint32_t *)op->weighted.weights;
     bptq_pair *x = (bptq_pair *)(void *)scratch;
     const uint32_t less = 0U - 8U * (uint32_t)expand(op, input, x);
-    const bounds ends = {x + op->in_features / 2,
-                         constants + op->out_features / 8 * (24 + op->in_features), less,
+    const int32_t block = 8 + op->in_features + 8 * words;
+    const bounds ends = {x + op->in_features / 2, constants + op->out_features / 8 * block, less,
                          273U * less};
-    outputs_w4(x, constants, output, &ends);
+    (words == 2 ? outputs_w4 : outputs_w4_left)(x, constants, output, &ends);
+}
+
+void bptq_tile_fully_connected_w4_s8(const bptq_fully_connected *op, const int8_t *input,
+                                     int8_t *output, int8_t *scratch)
+{
+    fully_connected_w4(2, op, input, output, scratch);
+}
+
+void bptq_tile_fully_connected_w4_left_s8(const bptq_fully_connected *op, const int8_t *input,
+                                          int8_t *output, int8_t *scratch)
+{
+    fully_connected_w4(3, op, input, output, scratch);
 }

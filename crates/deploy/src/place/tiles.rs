@@ -18,12 +18,18 @@ pub struct Channel {
     /// The multiplier's significand.
     pub quantized: i32,
     /// `(2 * zero_point + 1) << (shift - 1)`: the zero point of the output and the half of a rounding, at
-    /// the multiplier's right shift, which the zeros below its lowest bit tell.
+    /// the multiplier's right shift, which the zeros below its lowest bit tell. The zero point alone if the
+    /// multiplier shifts to the left.
     pub offset: i32,
+    /// The multiplier's right shift; what it shifts to the left is negative.
+    pub shift: i32,
 }
 
 /// The clamp of outputs that 8 bits alone bound.
 const FULL: Clamp = Clamp { min: -128, max: 127 };
+
+/// Bits of the largest left shift where there may be one.
+const MAX_LEFT: i32 = 7;
 
 /// Bits of the largest right shift: the offset of a larger one leaves 32 bits.
 const MAX_SHIFT: i32 = 23;
@@ -111,6 +117,10 @@ pub fn channels(program: &Program, node: &IntNode) -> Option<Vec<Channel>> {
     let input = program.tensors[node.inputs[0].0].grid.zero_point;
     let output = program.tensors[node.output.0].grid.zero_point;
     let sums = sums(&node.op, weighted, input);
+    let shifts = match &node.op {
+        IntOp::FullyConnected { .. } if weighted.weights.storage == 4 => -MAX_LEFT..=MAX_SHIFT,
+        _ => 1..=MAX_SHIFT,
+    };
     let channel = |(index, (bias, low, high)): (usize, (i64, i64, i64))| {
         let limit = 1_i64 << sum_bits(&node.op, weighted, index);
         let factor = weighted.multipliers[if weighted.multipliers.len() == 1 { 0 } else { index }];
@@ -122,17 +132,25 @@ pub fn channels(program: &Program, node: &IntNode) -> Option<Vec<Channel>> {
         };
         let [least, most] = [rescaled(low)?, rescaled(high)?];
         if least == most {
-            return Some(Channel { bias: 0, quantized: 0, offset: 2 * least + 1 });
+            return Some(Channel { bias: 0, quantized: 0, offset: 2 * least + 1, shift: 1 });
         }
         let shift = -factor.exponent;
-        let within = -limit < low && high < limit && (1..=MAX_SHIFT).contains(&shift);
+        // A sum that is shifted and doubled has 32 bits.
+        let limit = limit.min(1 << (30 - factor.exponent.clamp(0, MAX_LEFT)));
+        let within = -limit < low && high < limit && shifts.contains(&shift);
         within.then(|| Channel {
             bias: bias as i32,
             quantized: factor.quantized,
-            offset: (2 * output + 1) << (shift - 1),
+            offset: if shift > 0 { (2 * output + 1) << (shift - 1) } else { output },
+            shift,
         })
     };
     sums.into_iter().enumerate().map(channel).collect()
+}
+
+/// Whether the tile of a layer with these channels is the one for multipliers that shift to the left.
+pub fn shifts_to_the_left(channels: &[Channel]) -> bool {
+    channels.iter().any(|channel| channel.shift <= 0)
 }
 
 /// Bits of the largest sum of a channel: those that are packed above other ones have fewer.

@@ -1,6 +1,7 @@
 //! Calls of operations with weights.
 
 use super::*;
+use crate::place::tiles::{channels, shifts_to_the_left};
 
 impl Printer<'_> {
     /// The constants of a layer in the form of the kernel that reads them.
@@ -19,7 +20,10 @@ impl Printer<'_> {
             Kernels::Tiles => {
                 let words = pack_tiles(self.program, self.node, self.by_rows);
                 let words = words.into_iter().map(|w| format!("0x{w:08x}"));
-                (array("uint32_t", name, words), kernel("bptq_tile_"))
+                let left = channels(self.program, self.node);
+                let left = left.is_some_and(|channels| shifts_to_the_left(&channels));
+                let kernel = kernel("bptq_tile_") + if left { "_left" } else { "" };
+                (array("uint32_t", name, words), kernel)
             }
             Kernels::Mve => (array("uint8_t", name, pack_mve(&self.node.op)), kernel("bptq_mve_")),
         };

@@ -1,7 +1,7 @@
 //! Constants in the order of the tiles; `bptq_tile.h` describes it.
 
 use crate::op::{IntOp, Weighted, weightless};
-use crate::place::tiles::{Channel, channels, elements, in_fours, turned};
+use crate::place::tiles::{Channel, channels, elements, in_fours, shifts_to_the_left, turned};
 use crate::program::{IntNode, Program};
 
 /// All constants of an operation that runs in tiles, one row at a time if `by_rows`; none for others.
@@ -101,6 +101,7 @@ fn fully_connected(weighted: &Weighted, channels: &[Channel], features: usize) -
     let filters: Vec<&[i8]> = values.chunks(features).collect();
     let order: Vec<usize> = (0..features).step_by(4).flat_map(in_fours).collect();
     let wide = weighted.weights.storage == 8;
+    let left = shifts_to_the_left(channels);
     let mut packed = Vec::new();
     for (filters, channels) in filters.chunks_exact(8).zip(channels.chunks_exact(8)) {
         if wide {
@@ -120,9 +121,18 @@ fn fully_connected(weighted: &Weighted, channels: &[Channel], features: usize) -
                 packed.extend(filters.chunks_exact(4).map(four));
             }
         }
-        packed.extend(channels.iter().flat_map(words));
+        packed.extend(channels.iter().flat_map(|channel| words_and_shifts(channel, left)));
     }
     packed
+}
+
+/// The two words of a channel, and its shifts if they cannot be told from them.
+fn words_and_shifts(channel: &Channel, left: bool) -> impl Iterator<Item = u32> {
+    let shifts = match channel.shift {
+        right @ 1.. => 0xFFFF_0000 | (right as u32) << 8,
+        other => -other as u32,
+    };
+    words(channel).into_iter().chain(left.then_some(shifts))
 }
 
 /// The biases of four channels whose sums are told apart by powers of 16.
