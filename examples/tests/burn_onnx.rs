@@ -1,5 +1,8 @@
 //! Networks that burn-onnx turned into Burn code and that were captured become the same integer
 //! programs as imported models, except for names.
+//!
+//! With the feature `burn-onnx` the code is generated now, of the MLPerf Tiny tasks too, and what is
+//! committed for the demo's network must be what comes out.
 
 use std::path::Path;
 
@@ -51,13 +54,32 @@ fn check<M: Module, const I: usize, const O: usize>(
 
 #[allow(clippy::all, dead_code, unreachable_pub)]
 mod digits {
-    include!(concat!(env!("OUT_DIR"), "/digits/digits.rs"));
+    include!("../burn-onnx/digits.rs");
 }
 
 #[test]
 fn the_demo_network_is_the_same_captured_and_imported() {
     let model = digits::Model::default();
     check(&demo(), &model, [1, 1, 8, 8], |m: &digits::Model, x: Tensor<4>| m.forward(x));
+}
+
+/// What is generated, without the paths of this machine.
+#[cfg(feature = "burn-onnx")]
+#[test]
+fn the_committed_code_is_what_burn_onnx_generates() {
+    let out = Path::new(env!("OUT_DIR"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("burn-onnx");
+    let read = |path: &Path| std::fs::read(path).expect("it is there");
+    let generated = String::from_utf8(read(&out.join("digits/digits.rs"))).expect("UTF-8");
+    let weights = format!("\"{}\"", out.join("digits/digits.bpk").display());
+    let committed = "concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/burn-onnx/digits.bpk\")";
+    let model = format!("\"{}\"", out.join("digits.onnx").display());
+    let generated = generated.replace(&weights, committed).replace(&model, "\"digits.onnx\"");
+    assert_eq!(generated, String::from_utf8(read(&root.join("digits.rs"))).expect("UTF-8"));
+    assert!(
+        read(&out.join("digits/digits.bpk")) == read(&root.join("digits.bpk")),
+        "weights differ"
+    );
 }
 
 macro_rules! task {
@@ -84,7 +106,10 @@ macro_rules! task {
                 check(&folder, &$task::Model::default(), $shape, forward);
             }
             #[cfg(not($cfg))]
-            println!("SKIPPED {}: set BURN_PTQ_ASSETS", stringify!($test));
+            println!(
+                "SKIPPED {}: set BURN_PTQ_ASSETS and the feature burn-onnx",
+                stringify!($test)
+            );
         }
     };
 }

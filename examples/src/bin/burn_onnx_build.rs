@@ -1,7 +1,10 @@
-//! A network that burn-onnx turned into Burn code at build time (see `build.rs`), quantized.
+//! A network that burn-onnx turned into Burn code, quantized.
+//!
+//! With the feature `burn-onnx` that happens at build time (see `build.rs`), as in a project of yours;
+//! without it the code is the one in `burn-onnx/`, which saves compiling Burn for the build script as well.
 //!
 //! ```text
-//! cargo run --release -p burn-ptq-examples --bin burn_onnx_build
+//! cargo run --release -p burn-ptq-examples --features burn-onnx --bin burn_onnx_build
 //! ```
 
 use std::convert::Infallible;
@@ -14,7 +17,10 @@ use burn_ptq_examples::training::{accuracy, demo};
 
 #[allow(clippy::all, dead_code, unreachable_pub)]
 mod digits {
+    #[cfg(feature = "burn-onnx")]
     include!(concat!(env!("OUT_DIR"), "/digits/digits.rs"));
+    #[cfg(not(feature = "burn-onnx"))]
+    include!("../../burn-onnx/digits.rs");
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
