@@ -109,7 +109,7 @@ fn self_test_fails_if_one_expected_byte_is_wrong() {
     export(&model, &self_test, &HOST, folder.path()).expect("an export");
     let output = cargo(folder.path(), &["test"], folder.path());
     assert!(!output.status.success());
-    assert!(text(&output.stdout).contains("sample 3"), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains("sample: 3"), "{}", text(&output.stdout));
 }
 
 #[test]

@@ -29,6 +29,7 @@ burn-ptq-kernels = { path = \"kernels\", features = [FEATURES] }
 [features]
 default = [\"count\"]
 count = []
+self-test = []
 
 [profile.release]
 panic = \"abort\"

@@ -121,9 +121,7 @@ impl Toolchain {
                     write(folder.path(), &name, &file.contents)?;
                 }
             }
-            // Every program has a static arena.
-            let lines = "#define arena arena_INDEX\n#include \"pINDEX.c\"\n#undef arena\n";
-            unit.push_str(&lines.replace("INDEX", &index.to_string()));
+            let _ = writeln!(unit, "#include \"p{index}.c\"");
         }
         let nodes = models.iter().map(|model| model.nodes.len()).max().unwrap_or(0).max(MIN_NODES);
         write(folder.path(), "programs.c", unit.as_bytes())?;

@@ -189,9 +189,7 @@ impl Driver {
         };
         let [inputs, outputs] = end_names(program);
         self.programs.push_str(&format!(
-            "#define arena arena_{index}
-{source}#undef arena
-static int run_{index}(void)
+            "{source}static int run_{index}(void)
 {{
     int failed = 0;
 {}    p{index}_run();

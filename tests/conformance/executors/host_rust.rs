@@ -76,6 +76,9 @@ publish = false
 [dependencies]
 burn-ptq-kernels = { path = \"kernels\" }
 
+[features]
+self-test = []
+
 [profile.dev]
 debug = false
 incremental = false

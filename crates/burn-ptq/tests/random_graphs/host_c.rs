@@ -54,7 +54,7 @@ fn together(folder: &Path, first: bool, runs: &[Run]) -> Result<Vec<Vec<u8>>, St
         };
         let include = format!("#include \"p{index}.h\"\n");
         let source = file(format!("p{index}.c")).replace(&include, &file(format!("p{index}.h")));
-        programs.push_str(&format!("#define arena arena_{index}\n{source}#undef arena\n"));
+        programs.push_str(&source);
         let samples = run.inputs.len() / model.input_bytes();
         calls.push_str(&format!(
             "    for (int i = 0; i < {samples}; i++) {{

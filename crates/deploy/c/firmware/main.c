@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Copyright (c) 2026 The burn-ptq authors */
 /* Runs the network on embedded samples and compares every output byte with the expected one. */
-#include "counter.h"
-#include "layers.h"
-#include "samples.h"
+#include "@NAME@.h"
+#include "self_test.h"
 #include "semihosting.h"
 
 #ifdef BPTQ_COUNT
+#include <string.h>
+
+#include "counter.h"
+#include "layers.h"
+#include "samples.h"
+
 uint64_t counter_nodes[LAYERS];
 
 /* Right-aligned in `width` columns. */
@@ -35,6 +40,17 @@ static void print_row(uint64_t instructions, uint64_t all, uint32_t macs, const 
     host_print("\n");
 }
 
+/* Counts what the samples cost, from the inputs that are there to the outputs that are there. */
+static void count(void)
+{
+    memset(counter_nodes, 0, sizeof counter_nodes);
+    counter_start();
+    for (int sample = 0; sample < SAMPLES; sample++) {
+@FILLED@        counter_begin();
+        @NAME@_run();
+    }
+}
+
 /* Prints what one inference costs, by layer. On QEMU these are instructions; on a board, where one
  * tick is one cycle, the factor is 1. */
 static void print_counts(void)
@@ -55,25 +71,29 @@ static void print_counts(void)
 }
 #endif
 
-@COMPARE_FUNCTION@int main(void)
+int main(void)
 {
-@OUTPUT_BUFFERS@    uint32_t differing = 0;
+    const @NAME@_self_test_result result = @NAME@_self_test();
 
-#ifdef BPTQ_COUNT
-    counter_start();
-#endif
-    for (int sample = 0; sample < SAMPLES; sample++) {
-#ifdef BPTQ_COUNT
-        counter_begin();
-#endif
-@COMPARED@    }
     host_print("self-test: ");
-    host_print_number(SAMPLES);
+    host_print_number(result.samples);
     host_print(" samples, ");
-    host_print_number(differing);
+    host_print_number(result.differing);
     host_print(" differing bytes\n");
+    if (result.sample < result.samples) {
+        host_print("first wrong: sample ");
+        host_print_number(result.sample);
+        if (result.node >= 0) {
+            host_print(", operation ");
+            host_print_number((uint32_t)result.node);
+            host_print(", ");
+            host_print(result.name);
+        }
+        host_print("\n");
+    }
 #ifdef BPTQ_COUNT
+    count();
     print_counts();
 #endif
-    return differing == 0 ? 0 : 1;
+    return result.sample == result.samples ? 0 : 1;
 }

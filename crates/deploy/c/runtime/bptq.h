@@ -18,6 +18,9 @@
 extern "C" {
 #endif
 
+/* The version, 10000 * major + 100 * minor + patch; exported networks need their own. */
+#define BPTQ_VERSION 100
+
 /* Filters that a convolution or fully connected layer decodes at once when its weights are packed;
  * its scratch holds that many filters, one byte a weight. A fully connected layer with one row of a
  * multiple of eight 8-bit inputs reads its weights as they are, and has no scratch. */

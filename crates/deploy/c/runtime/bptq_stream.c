@@ -62,17 +62,18 @@ static int32_t lacking(const bptq_stream *stream, const progress *at, int32_t st
 }
 
 /* Makes room in the output of `stage` and computes its next row. */
-static void step(const bptq_stream *stream, progress *at, int32_t stage)
+static void step(const bptq_stream *stream, progress *at, int32_t stage, int8_t *arena)
 {
     const bptq_stage *operation = &stream->stages[stage];
     const int32_t output = stream->externals + stage;
     const bptq_row_buffer *target = &stream->buffers[output];
     const int32_t made = at->made[output];
-    bptq_row row = {{NULL, NULL}, 0, 0, NULL};
+    int8_t *const start = arena + target->start;
+    bptq_row row = {{NULL, NULL}, 0, 0, NULL, arena};
     if (made - at->first[output] == target->capacity) {
         const int32_t needed = needed_from(stream, at, output);
         const int32_t keep = needed < made ? needed : made;
-        memmove(target->start, target->start + (keep - at->first[output]) * target->row_bytes,
+        memmove(start, start + (keep - at->first[output]) * target->row_bytes,
                 (size_t)((made - keep) * target->row_bytes));
         at->first[output] = keep;
     }
@@ -81,18 +82,19 @@ static void step(const bptq_stream *stream, progress *at, int32_t stage)
         if (buffer >= 0) {
             const bptq_row_buffer *source = &stream->buffers[buffer];
             const range rows = window(operation, made, source->height);
-            row.input[i] = source->start + (rows.start - at->first[buffer]) * source->row_bytes;
+            row.input[i] =
+                arena + source->start + (rows.start - at->first[buffer]) * source->row_bytes;
             row.count = rows.end - rows.start;
         }
     }
     row.pad = operation->pad - made * operation->stride;
     row.pad = row.pad > 0 ? row.pad : 0;
-    row.output = target->start + (made - at->first[output]) * target->row_bytes;
+    row.output = start + (made - at->first[output]) * target->row_bytes;
     operation->run(&row);
     at->made[output] = made + 1;
 }
 
-void bptq_stream_run(const bptq_stream *stream)
+void bptq_stream_run(const bptq_stream *stream, void *arena)
 {
     const int32_t last = stream->externals + stream->stage_count - 1;
     progress at;
@@ -111,7 +113,7 @@ void bptq_stream_run(const bptq_stream *stream)
             depth++;
             waiting[depth] = needed;
         } else {
-            step(stream, &at, waiting[depth]);
+            step(stream, &at, waiting[depth], (int8_t *)arena);
             depth -= depth > 0 ? 1 : 0;
         }
     }

@@ -16,9 +16,9 @@ extern "C" {
 /* Buffers that one stream may have. */
 #define BPTQ_STREAM_BUFFERS 24
 
-/* The rows of a tensor; memory holds `capacity` of `height`. */
+/* The rows of a tensor, `start` bytes into the arena; memory holds `capacity` of `height`. */
 typedef struct {
-    int8_t *start;
+    int32_t start;
     int32_t row_bytes;
     int32_t height;
     int32_t capacity;
@@ -30,6 +30,7 @@ typedef struct {
     int32_t count;
     int32_t pad;
     void *output;
+    void *arena;
 } bptq_row;
 
 /* An operation. Output row y needs the input rows from y * stride - pad to y * stride - pad + reach,
@@ -52,7 +53,7 @@ typedef struct {
 } bptq_stream;
 
 /* Computes all rows of the last stage, and the rows of the others that it needs, each once. */
-void bptq_stream_run(const bptq_stream *stream);
+void bptq_stream_run(const bptq_stream *stream, void *arena);
 
 /* Narrows a window to the rows of `row`. */
 static inline void bptq_row_window(bptq_window *window, const bptq_row *row)

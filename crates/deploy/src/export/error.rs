@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::file::FileError;
 use crate::output::OutputError;
 use crate::verify::VerifyError;
 
@@ -74,6 +75,9 @@ pub enum ExportError {
     /// The program does not fit the target.
     #[error("the program cannot be placed for this target: {0}")]
     Invalid(#[from] VerifyError),
+    /// The program cannot be encoded, which its hash is of.
+    #[error("the program cannot be encoded: {0}")]
+    Encoding(#[from] FileError),
     /// A template and what fills it do not agree, which is a bug in burn-ptq.
     #[error(
         "{problem} placeholder @{name}@ in a template; this is a bug in burn-ptq: please report it"

@@ -13,15 +13,22 @@ pub(super) fn c_type(dtype: DType) -> &'static str {
     }
 }
 
-/// `static const {c_type} {name}[{len}] = {...};` and a newline.
+/// The macro that stands before constants of the program called `id`: `const`, unless a build adds where
+/// they lie.
+pub(super) fn constant(id: &str) -> String {
+    format!("{}_CONST", id.to_ascii_uppercase())
+}
+
+/// `static {constant} {c_type} {name}[{len}] = {...};` and a newline.
 pub(super) fn array<T: ToString>(
+    constant: &str,
     c_type: &str,
     name: &str,
     items: impl IntoIterator<Item = T>,
 ) -> String {
     let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
     let len = items.len();
-    format!("static const {c_type} {name}[{len}] = {{\n{}}};\n", wrapped(&items, 4))
+    format!("static {constant} {c_type} {name}[{len}] = {{\n{}}};\n", wrapped(&items, 4))
 }
 
 /// An `int32_t` as a constant expression; the smallest one has no literal.
@@ -39,13 +46,22 @@ pub(super) fn rows<'a>(rows: impl Iterator<Item = &'a [u8]>, dtype: DType) -> St
     rows.map(|bytes| format!("    {{\n{}    }},\n", wrapped(&integers(bytes, dtype), 8))).collect()
 }
 
+/// The rows of a two-dimensional array of 32-bit patterns.
+pub(super) fn unsigned_rows(rows: &[Vec<u32>]) -> String {
+    let row = |row: &Vec<u32>| {
+        let items: Vec<String> = row.iter().map(|item| format!("0x{item:08x}u")).collect();
+        format!("    {{\n{}    }},\n", wrapped(&items, 8))
+    };
+    rows.iter().map(row).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn data_lines_are_at_most_100_columns_long_and_hold_every_item() {
-        let text = array("int32_t", "bias", (0..500).map(|i| int32(i32::MIN + i * 37)));
+        let text = array("const", "int32_t", "bias", (0..500).map(|i| int32(i32::MIN + i * 37)));
         assert!(text.lines().all(|line| line.len() <= 100));
         let body = text.split_once('{').map(|(_, body)| body).expect("an initializer");
         assert_eq!(body.matches(',').count(), 500);

@@ -8,7 +8,7 @@ use crate::export::shared::names::comment;
 use crate::program::Program;
 
 /// The values of the placeholders in every export's templates, for a program called `id`.
-pub(super) fn values(program: &Program, id: &str) -> [(&'static str, String); 8] {
+pub(super) fn values(program: &Program, id: &str) -> [(&'static str, String); 12] {
     let (ins, outs) = (inputs(program), outputs(program));
     let prefix = id.to_ascii_uppercase();
     let each =
@@ -18,18 +18,21 @@ pub(super) fn values(program: &Program, id: &str) -> [(&'static str, String); 8]
         ("END_MACROS", each(&|end| macros(end, &prefix))),
         ("INFER", infer(id, &prefix, &ins, &outs)),
         ("ACCESSORS", accessors(id, &ins, &outs)),
+        ("ARENA_FUNCTIONS", arena_functions(id, &ins, &outs)),
+        ("ARENA_USAGE", format!("{id}_arena_infer(&first, {});", parameters(&ins, &outs))),
         ("USAGE", usage(id, &prefix, &ins, &outs)),
         ("INFER_CALL", format!("{id}_infer({})", parameters(&ins, &outs))),
         ("IO_USAGE", io_usage(program, id, &prefix, &ins, &outs)),
         ("END_ROWS", each(&row)),
+        ("OUTPUT_BUFFERS", buffers(&outs)),
+        ("COMPARED", compare(id, &prefix, &ins, &outs)),
     ]
 }
 
 /// The values of the placeholders in programs for a machine with an operating system.
-pub(super) fn hosted_values(program: &Program, id: &str) -> [(&'static str, String); 8] {
+pub(super) fn hosted_values(program: &Program, id: &str) -> [(&'static str, String); 5] {
     let (ins, outs) = (inputs(program), outputs(program));
     let prefix = id.to_ascii_uppercase();
-    let single = is_single(&ins, &outs);
     let (function, read, bytes) = match &ins[..] {
         [_] => {
             let bytes = format!("{prefix}_INPUT_BYTES");
@@ -40,60 +43,31 @@ pub(super) fn hosted_values(program: &Program, id: &str) -> [(&'static str, Stri
             (function, "read_sample(source)".to_owned(), "SAMPLE_BYTES".to_owned())
         }
     };
-    let compared = match single {
-        true => format!(
-            "        const unsigned char *actual = (const unsigned char *)output;
-        const unsigned char *wanted = (const unsigned char *)expected[sample];
-        {id}_infer(inputs[sample], output);
-        for (unsigned long i = 0; i < {prefix}_OUTPUT_BYTES; i++) {{
-            differing += actual[i] != wanted[i];
-        }}
-"
-        ),
-        false => compare(id, &prefix, &ins, &outs),
-    };
     [
         ("MAIN_BYTES", main_bytes(&prefix, &ins, &outs)),
         ("READ_SAMPLE", function),
         ("READ", read),
         ("SAMPLE_BYTES", bytes),
         ("WRITE_FAILED", write_failed(id, &prefix, &outs)),
-        ("COMPARE_FUNCTION", compare_function(single, "unsigned long")),
-        ("OUTPUT_BUFFERS", buffers(&outs)),
-        ("COMPARED", compared),
     ]
 }
 
-/// The values of the placeholders in firmware.
-pub(super) fn firmware_values(program: &Program, id: &str) -> [(&'static str, String); 3] {
-    let (ins, outs) = (inputs(program), outputs(program));
+/// The statements that fill the inputs from a sample of the self-test, in firmware.
+pub(super) fn filled(program: &Program, id: &str) -> String {
     let prefix = id.to_ascii_uppercase();
-    let single = is_single(&ins, &outs);
-    let compared = match single {
-        true => format!(
-            "        {id}_infer(inputs[sample], output);
-        const unsigned char *actual = (const unsigned char *)output;
-        const unsigned char *wanted = (const unsigned char *)expected[sample];
-        for (uint32_t i = 0; i < {prefix}_OUTPUT_BYTES; i++) {{
-            differing += actual[i] != wanted[i];
-        }}
-"
-        ),
-        false => compare(id, &prefix, &ins, &outs),
+    let fill = |end: &End| {
+        let (own, bytes) = (end.lower(), format!("{prefix}_{}_BYTES", end.upper()));
+        format!("        memcpy({id}_{own}(), {}[sample], {bytes});\n", arrays(end))
     };
-    [
-        ("COMPARE_FUNCTION", compare_function(single, "uint32_t")),
-        ("OUTPUT_BUFFERS", buffers(&outs)),
-        ("COMPARED", compared),
-    ]
+    inputs(program).iter().map(fill).collect()
 }
 
 fn is_single(ins: &[End], outs: &[End]) -> bool {
     ins.len() == 1 && outs.len() == 1
 }
 
-/// The definitions of the functions that give the buffers; `place` says where a buffer begins.
-pub(super) fn buffers_defined(
+/// The definitions of the functions that give the buffers of an arena; `place` says where one begins.
+pub(super) fn buffers_of_arena(
     program: &Program,
     id: &str,
     place: impl Fn(&End) -> String,
@@ -101,27 +75,59 @@ pub(super) fn buffers_defined(
     let define = |end: End| {
         let (element, function, place) = (c_type(end.tensor.dtype), end.lower(), place(&end));
         let qualifier = if end.role == "input" { "" } else { "const " };
-        format!("{qualifier}{element} *{id}_{function}(void)\n{{\n    return {place};\n}}\n\n")
+        format!(
+            "{qualifier}{element} *{id}_arena_{function}({qualifier}{id}_arena *arena)\n{{\n    return \
+             {place};\n}}\n\n"
+        )
     };
     inputs(program).into_iter().chain(outputs(program)).map(define).collect()
 }
 
-/// The definition of the function that copies.
-pub(super) fn infer_defined(program: &Program, id: &str) -> String {
+/// The definitions of the function that copies, and of all functions without an arena, with the one that
+/// they use.
+pub(super) fn own_defined(program: &Program, id: &str) -> String {
     let (ins, outs) = (inputs(program), outputs(program));
     let prefix = id.to_ascii_uppercase();
-    let bytes = |end: &End| format!("{prefix}_{}_BYTES", end.upper());
-    let mut copies = String::new();
-    for end in &ins {
-        let own = end.lower();
-        copies.push_str(&format!("    memcpy({id}_{own}(), {own}, {});\n", bytes(end)));
-    }
-    copies.push_str(&format!("    {id}_run();\n"));
-    for end in &outs {
-        let own = end.lower();
-        copies.push_str(&format!("    memcpy({own}, {id}_{own}(), {});\n", bytes(end)));
-    }
-    format!("void {id}_infer({})\n{{\n{copies}}}\n", declared(&ins, &outs))
+    let copy = |to: &str, from: &str, end: &End| {
+        format!("    memcpy({to}, {from}, {prefix}_{}_BYTES);\n", end.upper())
+    };
+    let of_arena = |end: &End| format!("{id}_arena_{}(arena)", end.lower());
+    let mut copies: String =
+        ins.iter().map(|end| copy(&of_arena(end), &end.lower(), end)).collect();
+    copies.push_str(&format!("    {id}_arena_run(arena);\n"));
+    copies.extend(outs.iter().map(|end| copy(&end.lower(), &of_arena(end), end)));
+    let (declared, parameters) = (declared(&ins, &outs), parameters(&ins, &outs));
+    let buffers: String = ins
+        .iter()
+        .chain(&outs)
+        .map(|end| {
+            let (element, function) = (c_type(end.tensor.dtype), end.lower());
+            let qualifier = if end.role == "input" { "" } else { "const " };
+            format!(
+                "{qualifier}{element} *{id}_{function}(void)\n{{\n    return \
+                 {id}_arena_{function}(&{id}_own_arena);\n}}\n\n"
+            )
+        })
+        .collect();
+    format!(
+        "void {id}_arena_infer({id}_arena *arena, {declared})
+{{
+{copies}}}
+
+/* The arena of the functions below. */
+static {id}_arena {id}_own_arena {prefix}_ARENA_ATTRIBUTE;
+
+{buffers}void {id}_run(void)
+{{
+    {id}_arena_run(&{id}_own_arena);
+}}
+
+void {id}_infer({declared})
+{{
+    {id}_arena_infer(&{id}_own_arena, {parameters});
+}}
+"
+    )
 }
 
 /// `const int8_t *input, int8_t *output`.
@@ -202,6 +208,21 @@ fn accessors(id: &str, ins: &[End], outs: &[End]) -> String {
         ));
     }
     text
+}
+
+/// The declarations of the functions that take an arena.
+fn arena_functions(id: &str, ins: &[End], outs: &[End]) -> String {
+    let mut text = String::new();
+    for end in ins {
+        let element = c_type(end.tensor.dtype);
+        text.push_str(&format!("{element} *{id}_arena_{}({id}_arena *arena);\n", end.lower()));
+    }
+    text.push_str(&format!("void {id}_arena_run({id}_arena *arena);\n"));
+    for end in outs {
+        let (element, own) = (c_type(end.tensor.dtype), end.lower());
+        text.push_str(&format!("const {element} *{id}_arena_{own}(const {id}_arena *arena);\n"));
+    }
+    text + &format!("void {id}_arena_infer({id}_arena *arena, {});", declared(ins, outs))
 }
 
 fn usage(id: &str, prefix: &str, ins: &[End], outs: &[End]) -> String {
@@ -320,20 +341,6 @@ fn write_failed(id: &str, prefix: &str, outs: &[End]) -> String {
     outs.iter().map(one).collect::<Vec<_>>().join("\n            || ")
 }
 
-/// A function that compares outputs, where there are several; `count` is the type of a number of bytes.
-fn compare_function(single: bool, count: &str) -> String {
-    if single {
-        return String::new();
-    }
-    format!(
-        "/* How many of the bytes differ. */\nstatic {count} differing_bytes(const void *found, const void \
-         *expected, {count} bytes)\n{{\n    const unsigned char *actual = (const unsigned char \
-         *)found;\n    const unsigned char *wanted = (const unsigned char *)expected;\n    {count} \
-         differing = 0;\n\n    for ({count} i = 0; i < bytes; i++) {{\n        differing += actual[i] != \
-         wanted[i];\n    }}\n    return differing;\n}}\n\n"
-    )
-}
-
 /// Buffers of the self-test.
 fn buffers(outs: &[End]) -> String {
     let one = |end: &End| {
@@ -357,7 +364,7 @@ fn compare(id: &str, prefix: &str, ins: &[End], outs: &[End]) -> String {
     let mut text = format!("        {id}_infer({});\n", arguments.join(", "));
     for end in outs {
         text.push_str(&format!(
-            "        differing += differing_bytes({}, {}[sample], {prefix}_{}_BYTES);\n",
+            "        result.differing += differing_bytes({}, {}[sample], {prefix}_{}_BYTES);\n",
             end.lower(),
             arrays(end),
             end.upper()

@@ -4,7 +4,7 @@ use burn_ptq_kernels::geometry::{MatMulGeometry, NormalizeGeometry};
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::{Clamp, NormalizeParams, Reduction, Selection};
 
-use super::data::{array, int32, multiplier};
+use super::data::{int32, multiplier};
 use super::source::{Printed, Printer, clamp_field, extents, field, suffix};
 use crate::op::NormalizeAffine;
 
@@ -100,8 +100,8 @@ impl Printer<'_> {
         ];
         let mut printed = self.plain("bptq_normalize", "bptq_normalize", &fields);
         if let Some(affine) = affine {
-            let shifts = array("int32_t", &shifts, affine.shifts.iter().map(|&s| int32(s)));
-            let arrays = array("int16_t", &scales, &affine.scales) + &shifts;
+            let shifts = self.array("int32_t", &shifts, affine.shifts.iter().map(|&s| int32(s)));
+            let arrays = self.array("int16_t", &scales, &affine.scales) + &shifts;
             printed.constants.insert_str(0, &arrays);
         }
         printed

@@ -1,6 +1,6 @@
 //! `{id}_io.h` and `{id}_io.c`: from raw samples to the input, from the output to values and classes.
 
-use super::data::{array, c_type};
+use super::data::{array, c_type, constant};
 use super::ends::raw_name;
 use crate::export::ExportError;
 use crate::export::shared::arrays::wrapped;
@@ -66,7 +66,7 @@ fn input_values(program: &Program, end: &End, id: &str) -> Values {
         ("INPUT_MIN", parenthesized(end.tensor.grid.min)),
         ("INPUT_MAX", parenthesized(end.tensor.grid.max)),
         ("QUANTIZE_INPUT", quantize_input(end, &rule, id)),
-        ("QUANTIZE_PREPROCESSED", quantize_preprocessed(input, end)),
+        ("QUANTIZE_PREPROCESSED", quantize_preprocessed(input, end, id)),
     ])
 }
 
@@ -165,10 +165,10 @@ fn loops(walk: &Walk, body: &str) -> String {
 }
 
 /// The table of an index that needs one.
-fn table(name: &str, index: &Index) -> String {
+fn table(constant: &str, name: &str, index: &Index) -> String {
     match index {
         Index::Steps(_) => String::new(),
-        Index::Table(values) => array("uint32_t", name, values),
+        Index::Table(values) => array(constant, "uint32_t", name, values),
     }
 }
 
@@ -179,7 +179,8 @@ fn quantize_input(end: &End, rule: &InputRule, id: &str) -> String {
     let [raw_index, rule_index] = [&walk.indices[0], &walk.indices[1]];
     let raw = format!("raw[{}]", walk.expression(raw_index, &raw_places));
     let which = walk.expression(rule_index, &rules);
-    let mut text = table(&raw_places, raw_index) + &table(&rules, rule_index);
+    let constant = constant(id);
+    let mut text = table(&constant, &raw_places, raw_index) + &table(&constant, &rules, rule_index);
     let value = match &rule.rules {
         Rules::Tables(tables) => {
             let rows: String = tables
@@ -190,7 +191,7 @@ fn quantize_input(end: &End, rule: &InputRule, id: &str) -> String {
                 })
                 .collect();
             text.push_str(&format!(
-                "/* The input's element for each raw one. */\nstatic const {input} \
+                "/* The input's element for each raw one. */\nstatic {constant} {input} \
                  quantized{suffix}[{}][256] = {{\n{rows}}};\n\n",
                 tables.len()
             ));
@@ -248,10 +249,10 @@ fn formula(scale: f32, mean: &[f32], std: &[f32], suffix: &str) -> String {
     )
 }
 
-fn quantize_preprocessed(input: &Input, end: &End) -> String {
+fn quantize_preprocessed(input: &Input, end: &End, id: &str) -> String {
     let walk = source_walk(&input.border);
     let index = walk.expression(&walk.indices[0], "places");
-    let table = local(&table("places", &walk.indices[0]));
+    let table = local(&table(&constant(id), "places", &walk.indices[0]));
     let suffix = &end.suffix;
     let body = loops(&walk, &format!("input[next++] = quantize{suffix}(values[{index}]);\n"));
     format!("{table}    size_t next = 0;\n\n{body}")
@@ -260,7 +261,7 @@ fn quantize_preprocessed(input: &Input, end: &End) -> String {
 fn dequantize_output(output: &Output, end: &End, id: &str) -> String {
     let walk = source_walk(&output.border);
     let index = walk.expression(&walk.indices[0], "places");
-    let table = local(&table("places", &walk.indices[0]));
+    let table = local(&table(&constant(id), "places", &walk.indices[0]));
     let name = format!("{}_{}", id.to_ascii_uppercase(), end.upper());
     let body =
         format!("values[{index}] = (float)(output[next++] - {name}_ZERO_POINT) * {name}_SCALE;\n");
@@ -300,7 +301,7 @@ fn definitions(end_of: &Output, end: &End, id: &str) -> String {
     if is_vector(end_of) {
         let walk = source_walk(&end_of.border);
         let index = walk.expression(&walk.indices[0], "places");
-        let table = local(&table("places", &walk.indices[0]));
+        let table = local(&table(&constant(id), "places", &walk.indices[0]));
         let lowest = match tensor.dtype {
             DType::I16 => "-32768",
             DType::I8 | DType::I4 => "-128",

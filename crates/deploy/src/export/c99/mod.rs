@@ -6,6 +6,7 @@ mod firmware;
 mod groups;
 mod io;
 mod movement;
+mod network;
 mod rows;
 mod runtime;
 mod source;
@@ -15,7 +16,7 @@ use super::shared::names::comment;
 use super::shared::packing::constant_bytes;
 use super::shared::samples::layout_text;
 use super::shared::template::Values;
-use super::shared::{describe, license};
+use super::shared::{describe, identity, license};
 use super::{ExportError, ExportFile, Exporter, Figures, Options, Rendered, SelfTest};
 use crate::board::board;
 use crate::place::{Memory, Placed};
@@ -32,14 +33,12 @@ const HOST_COMMANDS: &str = "    \
     make test                                  # compiles and runs the self-test
     ./build/@NAME@ samples.bin > outputs.bin   # raw samples in, raw outputs out";
 const HOST_FILES: &str = "\
-| `main.c` | streams raw samples |
-| `self_test.c`, `samples.h` | @SAMPLES@ samples with the output bytes that they must give |";
+| `main.c` | streams raw samples |";
 
 /// What it says where there is a firmware instead.
 const BOARD_COMMANDS: &str = "    \
     make -C firmware run    # the self-test for @TARGET@ on QEMU";
 const BOARD_FILES: &str = "\
-| `samples.h` | @SAMPLES@ samples with the output bytes that they must give |
 | `firmware/` | the self-test as a bare-metal program |";
 
 impl Exporter for C99 {
@@ -65,7 +64,7 @@ impl Exporter for C99 {
         let program = &program.place_again(target.kernels, Memory::Whole)?;
         self_test.check(program)?;
         let id = options.identifier(program)?;
-        let mut values = values(program, self_test, target, &id);
+        let mut values = values(program, self_test, target, &id)?;
         values.extend(ends::values(program, &id));
         values.extend(io::values(program, &id)?);
         let board = board(target);
@@ -75,7 +74,7 @@ impl Exporter for C99 {
         };
         if let Some(board) = board {
             values.extend(firmware::values(board));
-            values.extend(ends::firmware_values(program, &id));
+            values.set("FILLED", ends::filled(program, &id));
         } else {
             values.extend(ends::hosted_values(program, &id));
         }
@@ -83,12 +82,14 @@ impl Exporter for C99 {
             let text = values.fill(text)?;
             values.set(name, text);
         }
-        let mut files = vec![ExportFile::text(format!("{id}.c"), source::source(program, &id))];
+        let mut files = vec![ExportFile::text(format!("{id}.c"), network::source(program, &id))];
         let mut templates = vec![
             (format!("{id}.h"), include_str!("../../../c/template/model.h")),
             (format!("{id}_io.h"), include_str!("../../../c/template/io.h")),
             (format!("{id}_io.c"), include_str!("../../../c/template/io.c")),
             ("samples.h".to_owned(), include_str!("../../../c/template/samples.h")),
+            ("self_test.h".to_owned(), include_str!("../../../c/template/self_test.h")),
+            ("self_test.c".to_owned(), include_str!("../../../c/template/self_test.c")),
             ("README.md".to_owned(), include_str!("../../../c/template/README.md")),
         ];
         if board.is_none() {
@@ -125,9 +126,16 @@ fn flash_constant_bytes(program: &Placed) -> usize {
 }
 
 /// The values of the placeholders in the templates, except those of input and output.
-fn values(program: &Placed, self_test: &SelfTest, target: &Target, id: &str) -> Values {
+fn values(
+    program: &Placed,
+    self_test: &SelfTest,
+    target: &Target,
+    id: &str,
+) -> Result<Values, ExportError> {
     let samples = &self_test.samples;
-    Values::from([
+    let checksums = self_test.checksums(program)?;
+    let hash = identity::hash(program)?;
+    let mut values = Values::from([
         ("NAME", id.to_owned()),
         ("PREFIX", id.to_ascii_uppercase()),
         ("TITLE", comment(if program.name.is_empty() { id } else { &program.name })),
@@ -143,8 +151,18 @@ fn values(program: &Placed, self_test: &SelfTest, target: &Target, id: &str) -> 
         ("SAMPLES", samples.len().to_string()),
         ("ARRAYS", ends::sample_arrays(program, |end| rows(self_test, end))),
         ("PLACES", layout_text(program, io::raw_type)),
+        ("CHECKSUMS", data::unsigned_rows(&checksums)),
+        ("CHECKSUM_COUNT", checksums.first().map_or(0, Vec::len).to_string()),
         ("PROVENANCE", describe::provenance(program)),
-    ])
+    ]);
+    values.extend([
+        ("NODES", program.nodes.len().to_string()),
+        ("VERSION_TEXT", identity::text(&program.provenance.version)),
+        ("MODEL_HASH", identity::text(&program.provenance.model_hash)),
+        ("HASH_32", hash.chars().take(8).collect()),
+        ("HASH", hash),
+    ]);
+    Ok(values)
 }
 
 /// The elements of an input or output in every sample.

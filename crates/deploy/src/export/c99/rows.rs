@@ -37,9 +37,10 @@ pub(super) fn windowed(op: &IntOp) -> Option<&'static str> {
     }
 }
 
-/// The tables of `stream` with its rows; its nodes have the identifiers `ids`.
+/// The tables of `stream` with its rows, which are `constant`; its nodes have the identifiers `ids`.
 pub(super) fn stream(
     program: &Placed,
+    constant: &str,
     stream: &Stream,
     rows: &RowProgram,
     ids: &[String],
@@ -51,7 +52,7 @@ pub(super) fn stream(
         .zip(&rows.buffers)
         .map(|(tensor, rows)| {
             format!(
-                "    {{arena.s8 + {}, {}, {}, {}}},\n",
+                "    {{{}, {}, {}, {}}},\n",
                 program.offset(tensor),
                 program.tensors[tensor.0].row_bytes(),
                 rows.height,
@@ -76,11 +77,11 @@ pub(super) fn stream(
     format!(
         "
 /* Row by row, with the nodes before it. */
-static const bptq_row_buffer {id}_buffers[] = {{
+static {constant} bptq_row_buffer {id}_buffers[] = {{
 {buffers}}};
-static const bptq_stage {id}_stages[] = {{
+static {constant} bptq_stage {id}_stages[] = {{
 {stages}}};
-static const bptq_stream {id}_stream = {{{externals}, {count}, {id}_buffers, {id}_stages}};
+static {constant} bptq_stream {id}_stream = {{{externals}, {count}, {id}_buffers, {id}_stages}};
 "
     )
 }

@@ -75,11 +75,13 @@ const MVE: &[(&str, &str)] = &[
     ("bptq_mve_math.h", include_str!("../../../c/mve/bptq_mve_math.h")),
 ];
 
+/// What `BPTQ_VERSION` in `bptq.h` says.
+pub(super) const VERSION: u32 = 100;
+
 /// Programs for a machine with an operating system.
 pub(super) const HOSTED: &[(&str, &str)] = &[
     ("Makefile", include_str!("../../../c/template/Makefile")),
     ("main.c", include_str!("../../../c/template/main.c")),
-    ("self_test.c", include_str!("../../../c/template/self_test.c")),
 ];
 
 /// The files that programs on `kernels` need.
@@ -100,6 +102,15 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+
+    #[test]
+    fn the_runtime_has_the_version_of_the_package() {
+        let numbers = env!("CARGO_PKG_VERSION").split('.').map(|part| part.parse::<u32>());
+        let numbers: Vec<u32> = numbers.collect::<Result<_, _>>().expect("three numbers");
+        assert_eq!(numbers.iter().fold(0, |sum, number| sum * 100 + number), VERSION);
+        let line = format!("#define BPTQ_VERSION {VERSION}\n");
+        assert!(RUNTIME.iter().any(|(name, text)| *name == "bptq.h" && text.contains(&line)));
+    }
 
     #[test]
     fn every_runtime_file_is_exported() {

@@ -19,7 +19,7 @@ pub(super) fn values(
     program: &Placed,
     self_test: &SelfTest,
     crate_name: &str,
-) -> Result<[(&'static str, String); 11], ExportError> {
+) -> Result<[(&'static str, String); 12], ExportError> {
     let (ins, outs) = (inputs(program), outputs(program));
     let single = is_single(&ins, &outs);
     let each =
@@ -34,65 +34,10 @@ pub(super) fn values(
         ("SAMPLE_BYTES", if ins.len() == 1 { "INPUT_BYTES" } else { "SAMPLE_BYTES" }.to_owned()),
         ("STREAM_SAMPLE", stream_sample(&ins, &outs)),
         ("SAMPLES_DEFINED", samples(self_test, &ins, &outs, single)),
-        ("SELF_TEST", test(&ins, &outs, single)),
+        ("FILLED", filled(&ins, single)),
+        ("DIFFERING", differing(&outs, single)),
         ("MODEL", model(program, &ins, &outs)?),
     ])
-}
-
-/// What the loop of a firmware's self-test does.
-pub(super) fn run_samples(program: &Placed) -> String {
-    let (ins, outs) = (inputs(program), outputs(program));
-    let single = is_single(&ins, &outs);
-    let source =
-        |end: &End| if single { "input".to_owned() } else { format!("&sample.{}", end.lower()) };
-    let fill = |end: &End| {
-        let (own, source) = (end.lower(), source(end));
-        match end.tensor.dtype {
-            DType::I16 => format!("            model.set_{own}({source});\n"),
-            DType::I8 | DType::I4 => {
-                let value = source.strip_prefix('&').map_or(format!("*{source}"), str::to_owned);
-                format!("            *model.{own}() = {value};\n")
-            }
-        }
-    };
-    let fills: String = ins.iter().map(fill).collect();
-    if single {
-        return format!(
-            "    for (input, expected) in &SAMPLES {{
-        #[cfg(feature = \"count\")]
-        let output = {{
-{fills}            counter::begin();
-            model.run_observed(counter::node);
-            model.output()
-        }};
-        #[cfg(not(feature = \"count\"))]
-        let output = model.infer(input);
-        differing += bytes(output, expected);
-    }}
-"
-        );
-    }
-    let arguments: Vec<String> = ins.iter().map(source).collect();
-    let compare: String = outs
-        .iter()
-        .map(|end| {
-            let own = end.lower();
-            format!("        differing += bytes(model.{own}(), &sample.{own});\n")
-        })
-        .collect();
-    format!(
-        "    for sample in &SAMPLES {{
-        #[cfg(feature = \"count\")]
-        {{
-{fills}            counter::begin();
-            model.run_observed(counter::node);
-        }}
-        #[cfg(not(feature = \"count\"))]
-        model.infer({});
-{compare}    }}
-",
-        arguments.join(", ")
-    )
 }
 
 fn is_single(ins: &[End], outs: &[End]) -> bool {
@@ -296,7 +241,8 @@ fn samples(self_test: &SelfTest, ins: &[End], outs: &[End], single: bool) -> Str
         let [input, output] = [&ins[0], &outs[0]]
             .map(|end| format!("[{}; {}]", rust_type(end.tensor.dtype), end.tensor.len()));
         return format!(
-            "#[rustfmt::skip]\npub static SAMPLES: [({input}, {output}); {count}] = [\n{rows}];\n"
+            "pub type Sample = ({input}, {output});\n\n#[rustfmt::skip]\npub static SAMPLES: [Sample; {count}] = \
+             [\n{rows}];\n"
         );
     }
     let field = |end: &End| {
@@ -320,27 +266,27 @@ fn samples(self_test: &SelfTest, ins: &[End], outs: &[End], single: bool) -> Str
     )
 }
 
-/// The body of the test.
-fn test(ins: &[End], outs: &[End], single: bool) -> String {
-    if single {
-        return "    for (index, (input, expected)) in samples::SAMPLES.iter().enumerate() {
-        assert_eq!(model.infer(input), expected, \"sample {index}\");
-    }
-"
-        .to_owned();
-    }
-    let arguments: Vec<String> = ins.iter().map(|end| format!("&sample.{}", end.lower())).collect();
-    let mut text = format!(
-        "    for (index, sample) in samples::SAMPLES.iter().enumerate() {{\n        model.infer({});\n",
-        arguments.join(", ")
-    );
-    for end in outs {
+/// The statements that fill the inputs from a sample of the self-test.
+fn filled(ins: &[End], single: bool) -> String {
+    let fill = |end: &End| {
         let own = end.lower();
-        text.push_str(&format!(
-            "        assert_eq!(model.{own}(), &sample.{own}, \"sample {{index}}, {own}\");\n"
-        ));
-    }
-    text + "    }\n"
+        let source = if single { "sample.0".to_owned() } else { format!("sample.{own}") };
+        match end.tensor.dtype {
+            DType::I16 => format!("        model.set_{own}(&{source});\n"),
+            DType::I8 | DType::I4 => format!("        *model.{own}() = {source};\n"),
+        }
+    };
+    ins.iter().map(fill).collect()
+}
+
+/// The sum of the bytes in which outputs differ from a sample of the self-test.
+fn differing(outs: &[End], single: bool) -> String {
+    let one = |end: &End| {
+        let own = end.lower();
+        let expected = if single { "sample.1".to_owned() } else { format!("sample.{own}") };
+        format!("bytes(model.{own}(), &{expected})")
+    };
+    outs.iter().map(one).collect::<Vec<_>>().join("\n        + ")
 }
 
 /// The struct with its methods.

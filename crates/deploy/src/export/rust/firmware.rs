@@ -1,12 +1,10 @@
 //! The self-test as a bare-metal program for a target: start-up code, linker script, cargo's
 //! configuration.
 
-use super::ends::run_samples;
 use crate::board::Board;
 use crate::export::shared::firmware;
 use crate::export::shared::template::Values;
 use crate::export::{ExportError, ExportFile};
-use crate::place::Placed;
 use crate::target::Target;
 
 const LINKER_SCRIPT: &str = include_str!("../../../c/firmware/link.ld");
@@ -54,11 +52,7 @@ pub(super) fn files(board: &Board, values: &Values) -> Result<Vec<ExportFile>, E
 }
 
 /// What stands for the placeholders of the templates, beside the values of the export.
-pub(super) fn values(
-    board: &Board,
-    target: &Target,
-    program: &Placed,
-) -> Vec<(&'static str, String)> {
+pub(super) fn values(board: &Board, target: &Target) -> Vec<(&'static str, String)> {
     let mut values = firmware::values(board).to_vec();
     let processor = match target.name {
         "cortex-m33" | "cortex-m55" => format!(", \"-C\", \"target-cpu={}\"", target.name),
@@ -73,7 +67,6 @@ pub(super) fn values(
         ("TARGET", target.name.to_owned()),
         ("RUST_TARGET", target.rust.to_owned()),
         ("RUST_CPU", processor),
-        ("RUN_SAMPLES", run_samples(program)),
     ]);
     // The start-up code of RISC-V has nothing to prepare.
     if board.target != "rv32" {

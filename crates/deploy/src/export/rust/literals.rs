@@ -54,6 +54,12 @@ pub(super) fn full_clamp(clamp: Clamp) -> String {
     format!("burn_ptq_kernels::params::Clamp {{ min: {}, max: {} }}", clamp.min, clamp.max)
 }
 
+/// A row of 32-bit patterns.
+pub(super) fn patterns(row: &[u32]) -> String {
+    let items: Vec<String> = row.iter().map(|item| format!("0x{item:08x}")).collect();
+    format!("    [\n{}    ],\n", wrapped(&items, 8))
+}
+
 /// `text` with every line that is not empty moved to the right.
 pub(super) fn indented(text: &str, columns: usize) -> String {
     text.lines()

@@ -19,7 +19,7 @@ use super::shared::names::comment;
 use super::shared::packing::constant_bytes;
 use super::shared::samples::layout_text;
 use super::shared::template::Values;
-use super::shared::{describe, license};
+use super::shared::{describe, identity, license};
 use super::{ExportError, ExportFile, Exporter, Figures, Options, Rendered, SelfTest};
 use crate::board::board;
 use crate::op::{BinaryFunction, Broadcast, DType, IntOp};
@@ -40,7 +40,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("rustfmt.toml", include_str!("../../../rust/template/rustfmt.toml")),
     ("samples.rs", include_str!("../../../rust/template/samples.rs.in")),
     ("src/lib.rs", include_str!("../../../rust/template/lib.rs.in")),
-    ("tests/self_test.rs", include_str!("../../../rust/template/self_test.rs.in")),
+    ("src/self_test.rs", include_str!("../../../rust/template/self_test.rs.in")),
 ];
 
 /// The manifest of the kernels.
@@ -138,7 +138,7 @@ impl Exporter for Rust {
         let mut values = values(program, self_test, options)?;
         let board = board(target);
         if let Some(board) = board {
-            values.extend(firmware::values(board, target, program));
+            values.extend(firmware::values(board, target));
         }
         let section = values.fill(if board.is_some() { firmware::README } else { "" })?;
         values.set("FIRMWARE", section);
@@ -249,6 +249,7 @@ fn values(
     let id = options.identifier(program)?;
     let ends = ends::values(program, self_test, &id)?;
     let features = if program.kernels() == Kernels::Dsp { "\"dsp\"" } else { "" };
+    let checksums = self_test.checksums(program)?;
     let mut values = Values::from([
         ("TITLE", comment(if program.name.is_empty() { &id } else { &program.name })),
         ("NAME", id),
@@ -264,6 +265,11 @@ fn values(
         ("PLACES", layout_text(program, io::raw_type)),
         ("SAMPLES", self_test.samples.len().to_string()),
         ("PROVENANCE", describe::provenance(program)),
+        ("CHECKSUMS", checksums.iter().map(|sums| literals::patterns(sums)).collect()),
+        ("CHECKSUM_COUNT", checksums.first().map_or(0, Vec::len).to_string()),
+        ("VERSION_TEXT", identity::text(&program.provenance.version)),
+        ("MODEL_HASH", identity::text(&program.provenance.model_hash)),
+        ("HASH", identity::hash(program)?),
     ]);
     values.extend(ends);
     Ok(values)

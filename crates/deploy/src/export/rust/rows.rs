@@ -72,7 +72,7 @@ pub(super) fn case(
     if stage == 0 {
         case.push_str(&format!(
             "    for step in burn_ptq_kernels::stream::Run::new(nodes::{first_id}::STREAM) {{\n        \
-             match step.stage {{\n"
+             let [first, end] = match step.stage {{\n"
         ));
     }
     let pattern = if index == stream.last() { "_".to_owned() } else { stage.to_string() };
@@ -82,13 +82,18 @@ pub(super) fn case(
         case.push_str(&format!("                make_room(arena, &step, {start}, {bytes});\n"));
     }
     case.push_str(&indented(calls, 16));
-    case.push_str("            }\n");
+    let (start, bytes) = (program.offset(output), tensor.row_bytes());
+    case.push_str(&format!(
+        "                rows(step.output(), {start}, {bytes})\n            }}\n"
+    ));
     if index == stream.last() {
         let node = match stream.first {
             0 => "step.stage".to_owned(),
             first => format!("{first} + step.stage"),
         };
-        case.push_str(&format!("        }}\n        after_node({node});\n    }}\n"));
+        case.push_str(&format!(
+            "        }};\n        after_node({node}, arena.get(first..end).unwrap_or(&[]));\n    }}\n"
+        ));
     }
     case
 }

@@ -4,6 +4,7 @@ pub(super) mod arrays;
 pub(super) mod describe;
 pub(super) mod ends;
 pub(super) mod firmware;
+pub(super) mod identity;
 pub(super) mod license;
 pub(super) mod names;
 pub(super) mod packing;

@@ -1,9 +1,10 @@
 //! Samples that an export proves itself on.
 
 use crate::export::ExportError;
-use crate::place::Placed;
+use crate::place::{Memory, Placed};
 use crate::program::Program;
 use crate::run::{InputSizeError, Interpreter, Path};
+use crate::target::Kernels;
 
 /// Samples that an export carries to prove itself on its target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +28,32 @@ impl SelfTest {
         Ok(Self { samples })
     }
 
+    /// For each sample, the checksum of what each node of `program` gives, as exported code has its nodes;
+    /// a 0 if it has none.
+    ///
+    /// # Errors
+    /// If a sample has another size than the program's inputs together.
+    pub(in crate::export) fn checksums(
+        &self,
+        program: &Placed,
+    ) -> Result<Vec<Vec<u32>>, ExportError> {
+        // Whole outputs, of nodes that run row by row too.
+        let whole = program.program().clone().place(Kernels::Portable, Memory::Whole)?;
+        let mut interpreter = Interpreter::new(&whole, Path::Fast);
+        let of_sample = |(sample, (input, _)): (usize, &(Vec<u8>, Vec<u8>))| {
+            let mut checksums = vec![0; whole.nodes.len().max(1)];
+            let run = interpreter.run_observed(input, |node, bytes| {
+                checksums[node] = checksum(bytes);
+            });
+            let InputSizeError { expected, found } = match run {
+                Ok(_) => return Ok(checksums),
+                Err(error) => error,
+            };
+            Err(ExportError::Sample { sample, what: "input", expected, found })
+        };
+        self.samples.iter().enumerate().map(of_sample).collect()
+    }
+
     /// Checks that the samples fit the program.
     ///
     /// # Errors
@@ -46,5 +73,22 @@ impl SelfTest {
             }
         }
         Ok(())
+    }
+}
+
+/// FNV-1a of 32 bits, which takes a row after the other.
+fn checksum(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(2_166_136_261, |sum, &byte| (sum ^ u32::from(byte)).wrapping_mul(16_777_619))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::checksum;
+
+    #[test]
+    fn checksums_are_those_that_are_published() {
+        assert_eq!(checksum(b""), 0x811c_9dc5);
+        assert_eq!(checksum(b"a"), 0xe40c_292c);
+        assert_eq!(checksum(b"foobar"), 0xbf9c_f968);
     }
 }

@@ -40,7 +40,7 @@ impl Printer<'_> {
         Printed { constants, calls: self.call(&function, &arguments) }
     }
 
-    /// `static const bptq_strides {id}_strides = {...};`
+    /// `static NAME_CONST bptq_strides {id}_strides = {...};`
     pub(super) fn strides(&self, broadcast: Broadcast) -> String {
         let Strides { extents: output, a, b } =
             broadcast.strides(self.length(), self.input(1).len());
@@ -50,7 +50,7 @@ impl Printer<'_> {
             field("b_step", extents(b)),
         ];
         let lines: String = fields.iter().map(|field| format!("    {field}\n")).collect();
-        format!("static const bptq_strides {} = {{\n{lines}}};\n", self.name("strides"))
+        format!("static {} bptq_strides {} = {{\n{lines}}};\n", self.constant, self.name("strides"))
     }
 
     pub(super) fn binary(

@@ -11,11 +11,11 @@ impl Printer<'_> {
         let kernel = |set: &str| format!("{}_w{bits}", c_type.replacen("bptq_", set, 1));
         let (weights, kernel) = match kernels {
             Kernels::Portable => {
-                (array("uint8_t", name, &weighted.weights.data), c_type.to_owned())
+                (self.array("uint8_t", name, &weighted.weights.data), c_type.to_owned())
             }
             Kernels::Dsp => {
                 let words = pack_dsp(&self.node.op).into_iter().map(|w| format!("0x{w:08x}"));
-                (array("uint32_t", name, words), kernel("bptq_dsp_"))
+                (self.array("uint32_t", name, words), kernel("bptq_dsp_"))
             }
             Kernels::Tiles => {
                 let words = pack_tiles(self.program, self.node, self.by_rows);
@@ -23,9 +23,11 @@ impl Printer<'_> {
                 let left = channels(self.program, self.node);
                 let left = left.is_some_and(|channels| shifts_to_the_left(&channels));
                 let kernel = kernel("bptq_tile_") + if left { "_left" } else { "" };
-                (array("uint32_t", name, words), kernel)
+                (self.array("uint32_t", name, words), kernel)
             }
-            Kernels::Mve => (array("uint8_t", name, pack_mve(&self.node.op)), kernel("bptq_mve_")),
+            Kernels::Mve => {
+                (self.array("uint8_t", name, pack_mve(&self.node.op)), kernel("bptq_mve_"))
+            }
         };
         let zero_point = self.input(0).grid.zero_point;
         let mut layer = Layer {
@@ -68,14 +70,14 @@ impl Printer<'_> {
         let mut constants = vec![layer.weights];
         if !tiles {
             let factors = layer.multipliers.into_iter().map(multiplier);
-            constants.push(array("int32_t", &bias, layer.biases.into_iter().map(int32)));
-            constants.push(array("bptq_multiplier", &multipliers, factors));
+            constants.push(self.array("int32_t", &bias, layer.biases.into_iter().map(int32)));
+            constants.push(self.array("bptq_multiplier", &multipliers, factors));
         }
         constants.push(self.parameters(c_type, &fields));
         let scratch = self.program.scratch(self.index);
         let scratch = match scratch.bytes {
             0 => "NULL".to_owned(),
-            _ => format!("arena.s8 + {}", scratch.offset),
+            _ => format!("arena->s8 + {}", scratch.offset),
         };
         let arguments = [self.op(), self.source(0), self.target(), scratch];
         Printed { constants: constants.concat(), calls: self.call(&layer.kernel, &arguments) }
