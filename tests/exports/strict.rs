@@ -53,11 +53,14 @@ fn available(program: &str) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// Every C file below `folder`.
+/// Every C file below `folder`, but those of `src`, which include the others.
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut sources = Vec::new();
     for entry in fs::read_dir(folder).expect("an export").flatten() {
         let path = entry.path();
+        if path.ends_with("src") {
+            continue;
+        }
         if path.is_dir() {
             sources.extend(self::sources(&path));
         } else if path.extension().is_some_and(|extension| extension == "c") {

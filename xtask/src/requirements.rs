@@ -18,6 +18,7 @@ const TOOLS: &[Tool] = &[
     Tool { name: "gcc", present: || runs("gcc", &["--version"]), package: || "gcc".into() },
     Tool { name: "clang", present: || runs("clang", &["--version"]), package: || "clang".into() },
     Tool { name: "make", present: || runs("make", &["--version"]), package: || "make".into() },
+    Tool { name: "cmake", present: || runs("cmake", &["--version"]), package: || "cmake".into() },
     Tool {
         name: "the C library's headers",
         present: || !compiler_stands("gcc") || compiles("gcc", &[]),

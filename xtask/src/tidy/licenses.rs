@@ -63,6 +63,7 @@ fn files_that_exports_copy_open_with_their_license() {
     let exceptions = [
         "README.md",
         "samples.h",
+        "library.json",
         "samples.rs.in",
         "model.rs.in",
         "rustfmt.toml",

@@ -66,8 +66,18 @@ pub struct Written {
 /// Whether a file is meant to be adapted to a board or project.
 fn is_adapted(path: &str) -> bool {
     let generated = ["firmware/layers.h"];
-    let project = ["Cargo.toml", "Makefile", "examples/stream.rs", "main.c"];
-    (path.starts_with("firmware/") && !generated.contains(&path)) || project.contains(&path)
+    let project = [
+        "CMakeLists.txt",
+        "Cargo.toml",
+        "Makefile",
+        "examples/stream.rs",
+        "idf_component.yml",
+        "library.json",
+        "library.properties",
+        "main.c",
+    ];
+    let of_board = ["firmware/", "zephyr/"].iter().any(|folder| path.starts_with(folder));
+    (of_board && !generated.contains(&path)) || project.contains(&path) || path.ends_with(".pdsc")
 }
 
 /// Checks that an export may be written to `dir`: there is no such folder, it is empty, or it holds an

@@ -7,6 +7,7 @@ mod groups;
 mod io;
 mod movement;
 mod network;
+mod packages;
 mod rows;
 mod runtime;
 mod source;
@@ -67,6 +68,7 @@ impl Exporter for C99 {
         let mut values = values(program, self_test, target, &id)?;
         values.extend(ends::values(program, &id));
         values.extend(io::values(program, &id)?);
+        values.extend(packages::values(target));
         let board = board(target);
         let [commands, table, section] = match board {
             Some(_) => [BOARD_COMMANDS, BOARD_FILES, firmware::README],
@@ -103,6 +105,7 @@ impl Exporter for C99 {
         files.extend(license::files(&generated));
         let file = |(name, text): &(&str, &str)| ExportFile::text(format!("runtime/{name}"), *text);
         files.extend(runtime::files(target.kernels).map(file));
+        files.extend(packages::files(&id, target.kernels, &values)?);
         if let Some(board) = board {
             files.extend(firmware::files(board, program, &values)?);
         }
