@@ -315,7 +315,8 @@ fn reported_flash_and_ram_are_those_of_the_linkers_map() {
             let sizes = toolchain.build(&[program]).and_then(|f| f.sizes()).expect("a firmware");
             let reported = (exported.figures.flash_constant_bytes, exported.figures.ram_bytes);
             assert_eq!(reported, (sizes.constants, sizes.ram()), "{problem} on {name}");
-            if target.kernels == Kernels::Portable {
+            let portable = |node| chosen(program, node, target.kernels) == Kernels::Portable;
+            if program.nodes.iter().all(portable) {
                 let size = size_report(program);
                 assert_eq!((size.flash_bytes, size.ram_bytes), reported, "{problem} on {name}");
             }
@@ -427,6 +428,29 @@ fn tiles_have_problems_of_every_operation_and_form() {
 }
 
 #[test]
+fn kernels_without_simd_have_problems_of_every_operation_and_form() {
+    let problems = problems::all();
+    let mut found: BTreeMap<(&str, u8, bool), usize> = BTreeMap::new();
+    for problem in &problems {
+        let node = problem.program.nodes.last().expect("a node");
+        if chosen(&problem.program, node, Kernels::Scalar) != Kernels::Scalar {
+            continue;
+        }
+        let Some(weighted) = problem.op().weighted() else { continue };
+        let left = weighted.multipliers.iter().any(|multiplier| multiplier.exponent > 0);
+        let storage = weighted.weights.storage;
+        *found.entry((problem.op_name(), storage, false)).or_default() += 1;
+        *found.entry((problem.op_name(), 0, left)).or_default() += 1;
+    }
+    for op in ["Conv2d", "DepthwiseConv2d", "FullyConnected"] {
+        for form in [8, 4, 3, 2].map(|storage| (op, storage, false)) {
+            assert!(found.get(&form).is_some_and(|&count| count >= 3), "{form:?} of {found:?}");
+        }
+    }
+    assert!(found.contains_key(&("DepthwiseConv2d", 0, true)), "shifts to the left: {found:?}");
+}
+
+#[test]
 fn most_outputs_lie_within_their_grids_and_vary() {
     let problems = problems::all();
     let outputs =
@@ -455,7 +479,9 @@ fn programs_of_reduced_memory_give_the_same_outputs() {
     for problem in problems::chains().into_iter().chain(problems::of_several_ends()) {
         let mut interpreter = Interpreter::new(&problem.program, Path::Reference);
         let expected = interpreter.run(&problem.input).expect("an input that fits").to_vec();
-        for kernels in [Kernels::Portable, Kernels::Dsp, Kernels::Tiles, Kernels::Mve] {
+        for kernels in
+            [Kernels::Portable, Kernels::Scalar, Kernels::Dsp, Kernels::Tiles, Kernels::Mve]
+        {
             let [whole, less] = [Memory::Whole, Memory::Reduced].map(|memory| {
                 problem.program.place_again(kernels, memory).expect("a valid program")
             });

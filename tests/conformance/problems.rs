@@ -14,6 +14,7 @@ pub(crate) mod layers;
 mod lookup;
 mod movement;
 mod program;
+mod scalar;
 mod streamed;
 mod tiles;
 mod values;

@@ -8,6 +8,9 @@
 pub enum Kernels {
     /// Portable C99; Rust without intrinsics.
     Portable,
+    /// Cores without SIMD instructions, in C: more sums at a time, two products in one multiplication.
+    /// Layers that do not meet their conditions run on those of [`Portable`](Self::Portable).
+    Scalar,
     /// The DSP extension of Armv7E-M and Armv8-M: pairs of 16-bit products (SMLAD).
     Dsp,
     /// The DSP extension in tiles, in C: layers that do not meet their conditions run on those of
@@ -52,7 +55,7 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "cortex-m0",
         description: "Arm Cortex-M0 and M0+",
-        kernels: Kernels::Portable,
+        kernels: Kernels::Scalar,
         compiler: ARM,
         flags: "-mcpu=cortex-m0 -mthumb",
         rust: "thumbv6m-none-eabi",
@@ -60,7 +63,7 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "cortex-m3",
         description: "Arm Cortex-M3",
-        kernels: Kernels::Portable,
+        kernels: Kernels::Scalar,
         compiler: ARM,
         flags: "-mcpu=cortex-m3 -mthumb",
         rust: "thumbv7m-none-eabi",
@@ -100,7 +103,7 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "rv32",
         description: "RISC-V, rv32imac",
-        kernels: Kernels::Portable,
+        kernels: Kernels::Scalar,
         compiler: "riscv64-unknown-elf-gcc",
         flags: "-march=rv32imac -mabi=ilp32",
         rust: "riscv32imac-unknown-none-elf",

@@ -46,6 +46,20 @@ pub(super) const BUILDS: &[HostC] = &[
         third: Some(2),
     },
     HostC {
+        name: "C, scalar",
+        compiler: "clang",
+        target: "cortex-m3",
+        flags: &["-O2"],
+        third: Some(1),
+    },
+    HostC {
+        name: "C, scalar, san.",
+        compiler: "gcc",
+        target: "cortex-m3",
+        flags: &["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
+        third: Some(2),
+    },
+    HostC {
         name: "C, DSP, san.",
         compiler: "gcc",
         target: "cortex-m4",

@@ -11,7 +11,7 @@ use super::program::{Program, tensor};
 use super::weighted;
 
 /// An output that 8 bits bound; half of the zero points are the lower end.
-fn output(draw: &mut Draw, shape: [usize; 3], relu: bool) -> IntTensor {
+pub(super) fn output(draw: &mut Draw, shape: [usize; 3], relu: bool) -> IntTensor {
     let mut output = tensor(draw, false, shape);
     (output.grid.min, output.grid.max) = signed_range(8, false);
     output.bits = 8;
@@ -46,7 +46,7 @@ fn weighted(
 }
 
 /// Square or oblong windows with the padding of both frameworks, or none.
-fn window(
+pub(super) fn window(
     draw: &mut Draw,
     plane: [usize; 2],
     kernel: [usize; 2],

@@ -8,7 +8,7 @@ use burn_ptq_kernels::packing::{pack, packed_len, storage_bits};
 
 use super::draw::Draw;
 use super::program::{Program, clamp, tensor, window};
-use super::{Problem, tiles};
+use super::{Problem, scalar, tiles};
 
 pub(super) fn conv2d(draw: &mut Draw) -> Option<Problem> {
     let wide = draw.chance(25);
@@ -21,7 +21,8 @@ pub(super) fn conv2d(draw: &mut Draw) -> Option<Problem> {
     match draw.below(12) {
         0 => return as_many_groups_as_taps(draw),
         1 => return pointwise(draw),
-        2..=4 => return tiles::conv2d(draw),
+        2..=3 => return tiles::conv2d(draw),
+        4..=6 => return scalar::conv2d(draw),
         _ => {}
     }
     let geometry = ConvGeometry {
@@ -136,8 +137,10 @@ pub(super) fn transpose_conv2d(draw: &mut Draw) -> Option<Problem> {
 }
 
 pub(super) fn depthwise_conv2d(draw: &mut Draw) -> Option<Problem> {
-    if draw.chance(50) {
-        return tiles::depthwise_conv2d(draw);
+    match draw.below(10) {
+        0..=3 => return tiles::depthwise_conv2d(draw),
+        4..=6 => return scalar::depthwise_conv2d(draw),
+        _ => {}
     }
     let wide = draw.chance(25);
     // Some have more channels than the blocks of the C runtime.
@@ -157,8 +160,10 @@ pub(super) fn depthwise_conv2d(draw: &mut Draw) -> Option<Problem> {
 }
 
 pub(super) fn fully_connected(draw: &mut Draw) -> Option<Problem> {
-    if draw.chance(20) {
-        return tiles::fully_connected(draw);
+    match draw.below(10) {
+        0..=1 => return tiles::fully_connected(draw),
+        2..=4 => return scalar::fully_connected(draw),
+        _ => {}
     }
     let wide = draw.chance(25);
     // Packed weights of a single row are read in groups of eight, if there are only whole ones.

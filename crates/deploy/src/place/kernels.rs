@@ -5,7 +5,7 @@
 
 pub use burn_ptq_kernels::dsp::filter_len as dsp_filter_len;
 
-use super::{scratch, tiles};
+use super::{scalar, scratch, tiles};
 use crate::op::{Broadcast, DType, IntOp, Weighted, weightless};
 use crate::program::{IntNode, IntTensor, Program, TensorId};
 use crate::target::Kernels;
@@ -21,6 +21,7 @@ pub const MVE_PADDING: usize = 3;
 pub fn chosen(program: &Program, node: &IntNode, available: Kernels) -> Kernels {
     let fits = match available {
         Kernels::Portable => false,
+        Kernels::Scalar => scalar::fits(program, node),
         Kernels::Dsp => runs_on_dsp(program, node),
         Kernels::Tiles if tiles::fits(program, node) => true,
         Kernels::Tiles => return chosen(program, node, Kernels::Dsp),
@@ -47,6 +48,10 @@ pub fn needs(program: &Program, node: &IntNode, available: Kernels) -> Needs {
             let wide = node.inputs.first().is_some_and(wide);
             Needs { scratch: scratch::scratch_bytes(&node.op, wide), in_place }
         }
+        Kernels::Scalar => Needs {
+            scratch: scalar::scratch_bytes(&node.op),
+            in_place: in_place || scalar::works_in_place(&node.op),
+        },
         Kernels::Dsp => Needs { scratch: dsp_scratch_bytes(&node.op), in_place },
         Kernels::Tiles => Needs {
             scratch: tiles::scratch_bytes(&node.op),

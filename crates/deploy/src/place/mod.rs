@@ -7,6 +7,7 @@ pub mod placement;
 pub mod plan;
 mod reduce;
 pub mod rows;
+pub mod scalar;
 pub mod scratch;
 pub mod tiles;
 

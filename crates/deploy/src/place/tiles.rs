@@ -164,7 +164,7 @@ fn sum_bits(op: &IntOp, weighted: &Weighted, channel: usize) -> u32 {
 }
 
 /// For each channel, its bias for inputs as they are, and the least and the largest sum with any input.
-fn sums(op: &IntOp, weighted: &Weighted, zero_point: i32) -> Vec<(i64, i64, i64)> {
+pub(super) fn sums(op: &IntOp, weighted: &Weighted, zero_point: i32) -> Vec<(i64, i64, i64)> {
     let channels = weighted.bias.len();
     let values = weighted.weights.unpack();
     let taps = values.len() / channels;

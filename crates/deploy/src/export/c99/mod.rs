@@ -180,6 +180,7 @@ fn rows(self_test: &SelfTest, end: &End) -> String {
 fn language(kernels: Kernels) -> &'static str {
     match kernels {
         Kernels::Portable => "portable C99",
+        Kernels::Scalar => "C99, with kernels for cores without SIMD instructions",
         Kernels::Dsp | Kernels::Tiles => {
             "C99, with kernels for the DSP extension of Arm's M profile"
         }

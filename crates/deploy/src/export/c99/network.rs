@@ -59,6 +59,7 @@ pub(super) fn source(program: &Placed, id: &str) -> String {
         if program.streams().is_empty() { "" } else { "#include \"bptq_stream.h\"\n" };
     let header = match program.kernels() {
         Kernels::Portable => "bptq.h",
+        Kernels::Scalar => "bptq_scalar.h",
         Kernels::Dsp => "bptq_dsp.h",
         Kernels::Tiles => "bptq_dsp.h\"\n#include \"bptq_tile.h",
         Kernels::Mve => "bptq_mve.h",

@@ -33,6 +33,29 @@ const RUNTIME: &[(&str, &str)] = &[
     ("bptq_window.h", include_str!("../../../c/runtime/bptq_window.h")),
 ];
 
+/// What kernels for cores without SIMD instructions add: every file of `c/scalar`.
+const SCALAR: &[(&str, &str)] = &[
+    ("bptq_scalar.h", include_str!("../../../c/scalar/bptq_scalar.h")),
+    ("bptq_scalar_conv2d.c", include_str!("../../../c/scalar/bptq_scalar_conv2d.c")),
+    ("bptq_scalar_depthwise.c", include_str!("../../../c/scalar/bptq_scalar_depthwise.c")),
+    (
+        "bptq_scalar_fully_connected.c",
+        include_str!("../../../c/scalar/bptq_scalar_fully_connected.c"),
+    ),
+    ("bptq_scalar_gather.c", include_str!("../../../c/scalar/bptq_scalar_gather.c")),
+    ("bptq_scalar_gather.h", include_str!("../../../c/scalar/bptq_scalar_gather.h")),
+    ("bptq_scalar_layer.h", include_str!("../../../c/scalar/bptq_scalar_layer.h")),
+    ("bptq_scalar_lines.c", include_str!("../../../c/scalar/bptq_scalar_lines.c")),
+    ("bptq_scalar_lines.h", include_str!("../../../c/scalar/bptq_scalar_lines.h")),
+    ("bptq_scalar_math.h", include_str!("../../../c/scalar/bptq_scalar_math.h")),
+    ("bptq_scalar_packed.h", include_str!("../../../c/scalar/bptq_scalar_packed.h")),
+    ("bptq_scalar_tile.h", include_str!("../../../c/scalar/bptq_scalar_tile.h")),
+    ("bptq_scalar_w2.c", include_str!("../../../c/scalar/bptq_scalar_w2.c")),
+    ("bptq_scalar_w3.c", include_str!("../../../c/scalar/bptq_scalar_w3.c")),
+    ("bptq_scalar_w4.c", include_str!("../../../c/scalar/bptq_scalar_w4.c")),
+    ("bptq_scalar_w8.c", include_str!("../../../c/scalar/bptq_scalar_w8.c")),
+];
+
 /// What the kernels of the DSP extension add: every file of `c/dsp`.
 const DSP: &[(&str, &str)] = &[
     ("bptq_dsp.h", include_str!("../../../c/dsp/bptq_dsp.h")),
@@ -90,6 +113,7 @@ pub(super) fn files(
 ) -> impl Iterator<Item = &'static (&'static str, &'static str)> {
     let own: &[&[(&str, &str)]] = match kernels {
         Kernels::Portable => &[],
+        Kernels::Scalar => &[SCALAR],
         Kernels::Dsp => &[DSP],
         Kernels::Tiles => &[DSP, TILE],
         Kernels::Mve => &[MVE],
@@ -114,9 +138,13 @@ mod tests {
 
     #[test]
     fn every_runtime_file_is_exported() {
-        for (folder, files) in
-            [("c/runtime", RUNTIME), ("c/dsp", DSP), ("c/tile", TILE), ("c/mve", MVE)]
-        {
+        for (folder, files) in [
+            ("c/runtime", RUNTIME),
+            ("c/scalar", SCALAR),
+            ("c/dsp", DSP),
+            ("c/tile", TILE),
+            ("c/mve", MVE),
+        ] {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
             let mut found: Vec<String> = std::fs::read_dir(folder)
                 .expect("the runtime is part of the crate")

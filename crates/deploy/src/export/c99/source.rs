@@ -11,7 +11,7 @@ use binary::sum_fields;
 
 use super::data::{array, c_type, int32, multiplier};
 use super::{movement, rows};
-use crate::export::shared::packing::{pack_dsp, pack_mve, pack_tiles};
+use crate::export::shared::packing::{pack_dsp, pack_mve, pack_scalar, pack_tiles};
 use crate::movement::MoveAxis;
 use crate::op::{BinaryFunction, Broadcast, DType, IntOp, Weighted};
 use crate::place::Placed;
@@ -104,7 +104,7 @@ impl Printer<'_> {
                 let function = match self.kernels() {
                     Kernels::Mve => "bptq_mve_add",
                     Kernels::Tiles => "bptq_tile_add",
-                    Kernels::Portable | Kernels::Dsp => "bptq_add",
+                    Kernels::Portable | Kernels::Scalar | Kernels::Dsp => "bptq_add",
                 };
                 self.elementwise((function, false), &sum_fields(*params), *broadcast, *clamp)
             }

@@ -118,9 +118,10 @@ impl Exporter for Rust {
     }
 
     /// There are neither tiles nor any for the vector extension, but those for the DSP extension run
-    /// wherever it is.
+    /// wherever it is, and the portable ones elsewhere.
     fn kernels(&self, target: &Target) -> Kernels {
         match target.kernels {
+            Kernels::Scalar => Kernels::Portable,
             Kernels::Tiles | Kernels::Mve => Kernels::Dsp,
             other @ (Kernels::Portable | Kernels::Dsp) => other,
         }

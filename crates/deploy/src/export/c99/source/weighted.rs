@@ -13,6 +13,11 @@ impl Printer<'_> {
             Kernels::Portable => {
                 (self.array("uint8_t", name, &weighted.weights.data), c_type.to_owned())
             }
+            Kernels::Scalar => {
+                let words = pack_scalar(self.program, self.node, self.by_rows);
+                let words = words.into_iter().map(|w| format!("0x{w:08x}"));
+                (self.array("uint32_t", name, words), kernel("bptq_scalar_"))
+            }
             Kernels::Dsp => {
                 let words = pack_dsp(&self.node.op).into_iter().map(|w| format!("0x{w:08x}"));
                 (self.array("uint32_t", name, words), kernel("bptq_dsp_"))
@@ -53,9 +58,9 @@ impl Printer<'_> {
         let (weights, bias) = (self.name("weights"), self.name("bias"));
         let multipliers = self.name("multipliers");
         let layer = self.layer(&weights, c_type, weighted);
-        // The constants of tiles stand with their weights.
-        let tiles = self.kernels() == Kernels::Tiles;
-        let own = |name: &str| if tiles { "NULL".to_owned() } else { name.to_owned() };
+        // Their constants stand with their weights.
+        let joined = matches!(self.kernels(), Kernels::Scalar | Kernels::Tiles);
+        let own = |name: &str| if joined { "NULL".to_owned() } else { name.to_owned() };
         let nested = [
             field("weights", &weights),
             field("storage", layer.bits),
@@ -68,7 +73,7 @@ impl Printer<'_> {
         ];
         let fields = [fields, &[group("weighted", &nested)]].concat();
         let mut constants = vec![layer.weights];
-        if !tiles {
+        if !joined {
             let factors = layer.multipliers.into_iter().map(multiplier);
             constants.push(self.array("int32_t", &bias, layer.biases.into_iter().map(int32)));
             constants.push(self.array("bptq_multiplier", &multipliers, factors));

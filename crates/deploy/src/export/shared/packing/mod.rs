@@ -2,10 +2,12 @@
 
 mod dsp;
 mod mve;
+mod scalar;
 mod tiles;
 
 pub(crate) use dsp::pack as pack_dsp;
 pub(crate) use mve::pack as pack_mve;
+pub(crate) use scalar::pack as pack_scalar;
 pub(crate) use tiles::pack as pack_tiles;
 
 use crate::place::kernels::{MVE_PADDING, chosen};
@@ -18,6 +20,7 @@ pub(crate) fn constant_bytes(program: &Program, node: &IntNode, kernels: Kernels
     let channels = weighted.bias.len();
     match chosen(program, node, kernels) {
         Kernels::Portable => node.op.constant_bytes(),
+        Kernels::Scalar => 4 * scalar::pack(program, node, false).len(),
         Kernels::Dsp => {
             node.op.constant_bytes() - weighted.weights.data.len() + 4 * dsp::pack(&node.op).len()
         }

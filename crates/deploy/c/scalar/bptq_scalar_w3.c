@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Copyright (c) 2026 The burn-ptq authors */
+/* Tiles, weights of 3 bits. */
+#include "bptq_scalar_packed.h"
+
+BPTQ_SCALAR_PACKED(3)
