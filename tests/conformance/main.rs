@@ -451,6 +451,47 @@ fn kernels_without_simd_have_problems_of_every_operation_and_form() {
 }
 
 #[test]
+fn sums_share_a_register_where_they_are_small_enough_and_agree_everywhere() {
+    let problems = problems::of_large_sums();
+    let fits = |problem: &&Problem| {
+        chosen(&problem.program, &problem.program.nodes[0], Kernels::Quads) == Kernels::Quads
+    };
+    let fitting = problems.iter().filter(fits).count();
+    assert!((4..problems.len() - 4).contains(&fitting), "{fitting} of {} fit", problems.len());
+    let mut truth = executors::reference();
+    let expected = truth.run(&problems.iter().collect::<Vec<_>>()).expect("the reference runs");
+    let (mut report, mut failures) = (String::new(), Vec::new());
+    for mut executor in executors::running_programs().into_iter().filter(|e| is_chosen(e.name())) {
+        if let Err(how_to_install) = executor.available() {
+            eprintln!("SKIPPED {} of large sums: {how_to_install}", executor.name());
+            continue;
+        }
+        compare(executor.as_mut(), &problems, &expected, &mut report, &mut failures);
+    }
+    println!("{report}");
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn four_channels_at_a_time_have_problems_of_every_operation_and_form() {
+    let problems = problems::all();
+    let in_quads = |problem: &&Problem| {
+        let node = problem.program.nodes.last().expect("a node");
+        chosen(&problem.program, node, Kernels::Quads) == Kernels::Quads
+    };
+    let mut found: BTreeMap<(&str, u8), usize> = BTreeMap::new();
+    for problem in problems.iter().filter(in_quads) {
+        let storage = problem.op().weighted().map_or(0, |weighted| weighted.weights.storage);
+        *found.entry((problem.op_name(), storage)).or_default() += 1;
+    }
+    for name in ["Conv2d", "DepthwiseConv2d", "FullyConnected"] {
+        for form in [8, 4, 3, 2].map(|storage| (name, storage)) {
+            assert!(found.get(&form).is_some_and(|&count| count >= 2), "{form:?} of {found:?}");
+        }
+    }
+}
+
+#[test]
 fn most_outputs_lie_within_their_grids_and_vary() {
     let problems = problems::all();
     let outputs =
@@ -479,9 +520,14 @@ fn programs_of_reduced_memory_give_the_same_outputs() {
     for problem in problems::chains().into_iter().chain(problems::of_several_ends()) {
         let mut interpreter = Interpreter::new(&problem.program, Path::Reference);
         let expected = interpreter.run(&problem.input).expect("an input that fits").to_vec();
-        for kernels in
-            [Kernels::Portable, Kernels::Scalar, Kernels::Dsp, Kernels::Tiles, Kernels::Mve]
-        {
+        for kernels in [
+            Kernels::Portable,
+            Kernels::Scalar,
+            Kernels::Dsp,
+            Kernels::Tiles,
+            Kernels::Mve,
+            Kernels::Quads,
+        ] {
             let [whole, less] = [Memory::Whole, Memory::Reduced].map(|memory| {
                 problem.program.place_again(kernels, memory).expect("a valid program")
             });

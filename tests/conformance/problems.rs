@@ -14,6 +14,7 @@ pub(crate) mod layers;
 mod lookup;
 mod movement;
 mod program;
+mod quads;
 mod scalar;
 mod streamed;
 mod tiles;
@@ -276,6 +277,19 @@ pub(crate) fn with_constants() -> Vec<Problem> {
         .map(|(i, problem)| Problem { name: format!("constants {i}"), ..problem })
         .collect();
     assert_eq!(problems.len(), count, "most random programs are not valid");
+    problems
+}
+
+/// Convolutions whose sums are about as large as those that can share a register.
+pub(crate) fn of_large_sums() -> Vec<Problem> {
+    let (mut draw, count) = (Draw::new(11), count() / 2);
+    let problems: Vec<Problem> = (0..4 * count)
+        .filter_map(|_| quads::large_sums(&mut draw))
+        .take(count)
+        .enumerate()
+        .map(|(i, problem)| Problem { name: format!("large sums {i}"), ..problem })
+        .collect();
+    assert_eq!(problems.len(), count, "most random sums make no valid program");
     problems
 }
 

@@ -18,6 +18,9 @@ pub enum Kernels {
     Tiles,
     /// The M-profile vector extension (Helium).
     Mve,
+    /// The vector extension, four channels of two pixels at a time, in C: layers that do not meet the
+    /// conditions run on the kernels of [`Mve`](Self::Mve).
+    Quads,
 }
 
 /// A processor.
@@ -95,7 +98,7 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "cortex-m55",
         description: "Arm Cortex-M55 with Helium",
-        kernels: Kernels::Mve,
+        kernels: Kernels::Quads,
         compiler: ARM,
         flags: "-mcpu=cortex-m55 -mthumb -mfloat-abi=hard",
         rust: "thumbv8m.main-none-eabihf",

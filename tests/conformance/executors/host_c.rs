@@ -16,6 +16,9 @@ use crate::problems::Problem;
 /// What the exported C promises to compile under.
 const STRICT: &[&str] = &["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror"];
 
+/// Where the intrinsics of the vector extension stand in portable C.
+const EMULATED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conformance/emulated");
+
 /// A compiler and how it is asked to compile.
 pub(crate) struct HostC {
     name: &'static str,
@@ -64,6 +67,27 @@ pub(super) const BUILDS: &[HostC] = &[
         compiler: "gcc",
         target: "cortex-m4",
         flags: &["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
+        third: Some(0),
+    },
+    HostC {
+        name: "C, MVE",
+        compiler: "clang",
+        target: "cortex-m55",
+        flags: &["-O2", "-isystem", EMULATED],
+        third: Some(1),
+    },
+    HostC {
+        name: "C, MVE, san.",
+        compiler: "gcc",
+        target: "cortex-m55",
+        flags: &[
+            "-O1",
+            "-g",
+            "-fsanitize=address,undefined",
+            "-fno-sanitize-recover=all",
+            "-isystem",
+            EMULATED,
+        ],
         third: Some(0),
     },
 ];

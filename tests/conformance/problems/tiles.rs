@@ -33,11 +33,23 @@ fn weighted(
         (0, _) => &[4, 8],
         _ => &[2, 3, 4, 8],
     };
+    weighted_of(draw, storages, shape, channel_axis, input, output)
+}
+
+/// Weights of one of `storages`.
+pub(super) fn weighted_of(
+    draw: &mut Draw,
+    storages: &[u8],
+    shape: &[usize],
+    channel_axis: usize,
+    input: Grid,
+    output: &mut IntTensor,
+) -> Option<Weighted> {
     let storage = draw.pick(storages);
     let left = draw.chance(if shape.len() == 2 && storage == 4 { 60 } else { 10 });
     let mut drawn = (0..20).filter_map(|_| {
         let drawn = weighted::weighted(draw, shape, channel_axis, input, output)?;
-        // Now and then multipliers shift to the left, which tiles of one kind of layer do.
+        // Now and then multipliers shift to the left, which few fast kernels do.
         let shifts = drawn.multipliers.iter().all(|multiplier| multiplier.exponent < 0);
         (drawn.weights.storage == storage && (shifts || left)).then_some(drawn)
     });

@@ -8,7 +8,7 @@ use burn_ptq_kernels::packing::{pack, packed_len, storage_bits};
 
 use super::draw::Draw;
 use super::program::{Program, clamp, tensor, window};
-use super::{Problem, scalar, tiles};
+use super::{Problem, quads, scalar, tiles};
 
 pub(super) fn conv2d(draw: &mut Draw) -> Option<Problem> {
     let wide = draw.chance(25);
@@ -18,11 +18,13 @@ pub(super) fn conv2d(draw: &mut Draw) -> Option<Problem> {
     let [height, width, per_group] = draw.shape(extent, channels);
     let filters = 1 + draw.below(9);
     let (window, output) = window(draw, [height, width], false);
-    match draw.below(12) {
+    match draw.below(20) {
         0 => return as_many_groups_as_taps(draw),
         1 => return pointwise(draw),
-        2..=3 => return tiles::conv2d(draw),
-        4..=6 => return scalar::conv2d(draw),
+        2..=4 => return tiles::conv2d(draw),
+        5..=8 => return scalar::conv2d(draw),
+        9..=12 => return quads::conv2d(draw),
+        13 if draw.chance(50) => return quads::large_sums(draw),
         _ => {}
     }
     let geometry = ConvGeometry {
@@ -137,9 +139,10 @@ pub(super) fn transpose_conv2d(draw: &mut Draw) -> Option<Problem> {
 }
 
 pub(super) fn depthwise_conv2d(draw: &mut Draw) -> Option<Problem> {
-    match draw.below(10) {
+    match draw.below(13) {
         0..=3 => return tiles::depthwise_conv2d(draw),
         4..=6 => return scalar::depthwise_conv2d(draw),
+        7..=9 => return quads::depthwise_conv2d(draw),
         _ => {}
     }
     let wide = draw.chance(25);
@@ -160,9 +163,10 @@ pub(super) fn depthwise_conv2d(draw: &mut Draw) -> Option<Problem> {
 }
 
 pub(super) fn fully_connected(draw: &mut Draw) -> Option<Problem> {
-    match draw.below(10) {
+    match draw.below(12) {
         0..=1 => return tiles::fully_connected(draw),
         2..=4 => return scalar::fully_connected(draw),
+        5..=7 => return quads::fully_connected(draw),
         _ => {}
     }
     let wide = draw.chance(25);

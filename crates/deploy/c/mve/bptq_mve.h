@@ -16,6 +16,9 @@
 /* A depthwise convolution's kernel has at most so many taps. */
 #define BPTQ_MVE_TAPS 64
 
+/* A pool's window has at most so many elements. */
+#define BPTQ_MVE_POOL_TAPS 4096
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -56,6 +59,9 @@ void bptq_mve_depthwise_w2_s8(const bptq_depthwise *op, const int8_t *input, int
 
 /* Sum of two tensors of one shape. */
 void bptq_mve_add_s8(const bptq_elementwise *op, const int8_t *a, const int8_t *b, int8_t *output);
+
+/* Average over the elements of a window, BPTQ_MVE_POOL_TAPS at most. */
+void bptq_mve_average_pool_s8(const bptq_pool *op, const int8_t *input, int8_t *output);
 
 #ifdef __cplusplus
 }

@@ -5,7 +5,7 @@
 
 pub use burn_ptq_kernels::dsp::filter_len as dsp_filter_len;
 
-use super::{scalar, scratch, tiles};
+use super::{quads, scalar, scratch, tiles};
 use crate::op::{Broadcast, DType, IntOp, Weighted, weightless};
 use crate::program::{IntNode, IntTensor, Program, TensorId};
 use crate::target::Kernels;
@@ -13,6 +13,10 @@ use crate::target::Kernels;
 /// Taps of the largest depthwise kernel that the DSP and vector kernels take; `BPTQ_DSP_TAPS` of the
 /// C runtime.
 pub const MAX_TAPS: usize = 64;
+
+/// Elements of the largest window whose mean the vector kernels take; `BPTQ_MVE_POOL_TAPS` of the C
+/// runtime.
+pub const MVE_POOL_TAPS: usize = 4096;
 
 /// Channels that follow the last one in the biases and multipliers of the vector kernels.
 pub const MVE_PADDING: usize = 3;
@@ -26,6 +30,8 @@ pub fn chosen(program: &Program, node: &IntNode, available: Kernels) -> Kernels 
         Kernels::Tiles if tiles::fits(program, node) => true,
         Kernels::Tiles => return chosen(program, node, Kernels::Dsp),
         Kernels::Mve => runs_on_mve(program, node),
+        Kernels::Quads if quads::fits(program, node) => true,
+        Kernels::Quads => return chosen(program, node, Kernels::Mve),
     };
     if fits { available } else { Kernels::Portable }
 }
@@ -58,6 +64,7 @@ pub fn needs(program: &Program, node: &IntNode, available: Kernels) -> Needs {
             in_place: in_place || tiles::works_in_place(&node.op),
         },
         Kernels::Mve => Needs { scratch: mve_scratch_bytes(&node.op), in_place },
+        Kernels::Quads => Needs { scratch: quads::scratch_bytes(&node.op), in_place },
     }
 }
 
@@ -70,7 +77,7 @@ pub fn packed_bits(op: &IntOp, weighted: &Weighted, kernels: Kernels) -> u8 {
     let filters = !is_depthwise(op);
     match (weighted.weights.storage, kernels) {
         (3, Kernels::Dsp) if filters => 3,
-        (3, Kernels::Dsp | Kernels::Tiles | Kernels::Mve) => 4,
+        (3, Kernels::Dsp | Kernels::Tiles | Kernels::Mve | Kernels::Quads) => 4,
         (storage, _) => storage,
     }
 }
@@ -148,8 +155,10 @@ fn runs_on_mve(program: &Program, node: &IntNode) -> bool {
             narrow() && geometry.multiplier == 1 && taps <= MAX_TAPS
         }
         IntOp::Add { broadcast, .. } => narrow() && *broadcast == Broadcast::None,
+        IntOp::AveragePool { geometry, .. } => {
+            narrow() && geometry.window.kernel.iter().product::<usize>() <= MVE_POOL_TAPS
+        }
         IntOp::Mul { .. }
-        | IntOp::AveragePool { .. }
         | IntOp::MaxPool { .. }
         | IntOp::Table8 { .. }
         | IntOp::Table16 { .. }
@@ -226,6 +235,8 @@ mod tests {
         for (header, name) in headers.into_iter().zip(["DSP", "MVE"]) {
             assert!(header.contains(&format!("#define BPTQ_{name}_TAPS {MAX_TAPS}\n")));
         }
+        let pool = format!("#define BPTQ_MVE_POOL_TAPS {MVE_POOL_TAPS}\n");
+        assert!(headers[1].contains(&pool));
         let steps = [8, 3, 4].map(|bits| dsp_filter_len(1, bits));
         let [eight, three, fewer] = steps;
         let step = format!("((bits) == 8 ? {eight} : (bits) == 3 ? {three} : {fewer})\n");

@@ -5,6 +5,7 @@ pub mod lifetime;
 mod placed;
 pub mod placement;
 pub mod plan;
+pub mod quads;
 mod reduce;
 pub mod rows;
 pub mod scalar;

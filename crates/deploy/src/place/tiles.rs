@@ -26,7 +26,7 @@ pub struct Channel {
 }
 
 /// The clamp of outputs that 8 bits alone bound.
-const FULL: Clamp = Clamp { min: -128, max: 127 };
+pub(super) const FULL: Clamp = Clamp { min: -128, max: 127 };
 
 /// Bits of the largest left shift where there may be one.
 const MAX_LEFT: i32 = 7;

@@ -184,6 +184,8 @@ fn language(kernels: Kernels) -> &'static str {
         Kernels::Dsp | Kernels::Tiles => {
             "C99, with kernels for the DSP extension of Arm's M profile"
         }
-        Kernels::Mve => "C99, with kernels for the vector extension of Arm's M profile (Helium)",
+        Kernels::Mve | Kernels::Quads => {
+            "C99, with kernels for the vector extension of Arm's M profile (Helium)"
+        }
     }
 }

@@ -63,6 +63,7 @@ pub(super) fn source(program: &Placed, id: &str) -> String {
         Kernels::Dsp => "bptq_dsp.h",
         Kernels::Tiles => "bptq_dsp.h\"\n#include \"bptq_tile.h",
         Kernels::Mve => "bptq_mve.h",
+        Kernels::Quads => "bptq_mve.h\"\n#include \"bptq_quad.h",
     };
     let title = comment(&program.name);
     let version = comment(&program.provenance.version);

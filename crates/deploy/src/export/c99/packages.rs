@@ -20,8 +20,15 @@ const TEMPLATES: &[(&str, &str)] = &[
 const PDSC: &str = include_str!("../../../c/package/package.pdsc");
 
 /// The headers of the runtime that networks include.
-const INCLUDED: &[&str] =
-    &["bptq.h", "bptq_dsp.h", "bptq_mve.h", "bptq_scalar.h", "bptq_stream.h", "bptq_tile.h"];
+const INCLUDED: &[&str] = &[
+    "bptq.h",
+    "bptq_dsp.h",
+    "bptq_mve.h",
+    "bptq_quad.h",
+    "bptq_scalar.h",
+    "bptq_stream.h",
+    "bptq_tile.h",
+];
 
 /// What opens every file of the folder `src`.
 const LICENSE: &str = "/* SPDX-License-Identifier: MIT OR Apache-2.0 */\n\

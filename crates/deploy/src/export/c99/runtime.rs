@@ -96,6 +96,22 @@ const MVE: &[(&str, &str)] = &[
     ("bptq_mve_finish.c", include_str!("../../../c/mve/bptq_mve_finish.c")),
     ("bptq_mve_fully_connected.c", include_str!("../../../c/mve/bptq_mve_fully_connected.c")),
     ("bptq_mve_math.h", include_str!("../../../c/mve/bptq_mve_math.h")),
+    ("bptq_mve_pool.c", include_str!("../../../c/mve/bptq_mve_pool.c")),
+];
+
+/// What kernels for four channels at a time add to these: every file of `c/quad`.
+const QUAD: &[(&str, &str)] = &[
+    ("bptq_quad.h", include_str!("../../../c/quad/bptq_quad.h")),
+    ("bptq_quad_conv2d.c", include_str!("../../../c/quad/bptq_quad_conv2d.c")),
+    ("bptq_quad_depthwise.c", include_str!("../../../c/quad/bptq_quad_depthwise.c")),
+    ("bptq_quad_depthwise.h", include_str!("../../../c/quad/bptq_quad_depthwise.h")),
+    ("bptq_quad_fully_connected.c", include_str!("../../../c/quad/bptq_quad_fully_connected.c")),
+    ("bptq_quad_line.c", include_str!("../../../c/quad/bptq_quad_line.c")),
+    ("bptq_quad_math.h", include_str!("../../../c/quad/bptq_quad_math.h")),
+    ("bptq_quad_sums.h", include_str!("../../../c/quad/bptq_quad_sums.h")),
+    ("bptq_quad_w2.c", include_str!("../../../c/quad/bptq_quad_w2.c")),
+    ("bptq_quad_w4.c", include_str!("../../../c/quad/bptq_quad_w4.c")),
+    ("bptq_quad_w8.c", include_str!("../../../c/quad/bptq_quad_w8.c")),
 ];
 
 /// What `BPTQ_VERSION` in `bptq.h` says.
@@ -117,6 +133,7 @@ pub(super) fn files(
         Kernels::Dsp => &[DSP],
         Kernels::Tiles => &[DSP, TILE],
         Kernels::Mve => &[MVE],
+        Kernels::Quads => &[MVE, QUAD],
     };
     RUNTIME.iter().chain(own.iter().copied().flatten())
 }
@@ -144,6 +161,7 @@ mod tests {
             ("c/dsp", DSP),
             ("c/tile", TILE),
             ("c/mve", MVE),
+            ("c/quad", QUAD),
         ] {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
             let mut found: Vec<String> = std::fs::read_dir(folder)

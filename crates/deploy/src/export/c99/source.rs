@@ -11,7 +11,7 @@ use binary::sum_fields;
 
 use super::data::{array, c_type, int32, multiplier};
 use super::{movement, rows};
-use crate::export::shared::packing::{pack_dsp, pack_mve, pack_scalar, pack_tiles};
+use crate::export::shared::packing::{pack_dsp, pack_mve, pack_quads, pack_scalar, pack_tiles};
 use crate::movement::MoveAxis;
 use crate::op::{BinaryFunction, Broadcast, DType, IntOp, Weighted};
 use crate::place::Placed;
@@ -104,7 +104,9 @@ impl Printer<'_> {
                 let function = match self.kernels() {
                     Kernels::Mve => "bptq_mve_add",
                     Kernels::Tiles => "bptq_tile_add",
-                    Kernels::Portable | Kernels::Scalar | Kernels::Dsp => "bptq_add",
+                    Kernels::Portable | Kernels::Scalar | Kernels::Dsp | Kernels::Quads => {
+                        "bptq_add"
+                    }
                 };
                 self.elementwise((function, false), &sum_fields(*params), *broadcast, *clamp)
             }
@@ -116,7 +118,15 @@ impl Printer<'_> {
                 self.binary(*function, *broadcast, *clamp)
             }
             IntOp::AveragePool { geometry, clamp } => {
-                self.pool("bptq_average_pool", geometry, *clamp)
+                let function = match self.kernels() {
+                    Kernels::Mve => "bptq_mve_average_pool",
+                    Kernels::Portable
+                    | Kernels::Scalar
+                    | Kernels::Dsp
+                    | Kernels::Tiles
+                    | Kernels::Quads => "bptq_average_pool",
+                };
+                self.pool(function, geometry, *clamp)
             }
             IntOp::MaxPool { geometry, clamp } => self.pool("bptq_max_pool", geometry, *clamp),
             IntOp::Table8 { table } => self.table(self.array("int8_t", &self.name("table"), table)),

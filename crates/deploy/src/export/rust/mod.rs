@@ -122,7 +122,7 @@ impl Exporter for Rust {
     fn kernels(&self, target: &Target) -> Kernels {
         match target.kernels {
             Kernels::Scalar => Kernels::Portable,
-            Kernels::Tiles | Kernels::Mve => Kernels::Dsp,
+            Kernels::Tiles | Kernels::Mve | Kernels::Quads => Kernels::Dsp,
             other @ (Kernels::Portable | Kernels::Dsp) => other,
         }
     }

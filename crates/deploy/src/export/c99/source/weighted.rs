@@ -33,6 +33,11 @@ impl Printer<'_> {
             Kernels::Mve => {
                 (self.array("uint8_t", name, pack_mve(&self.node.op)), kernel("bptq_mve_"))
             }
+            Kernels::Quads => {
+                let words = pack_quads(self.program, self.node);
+                let words = words.into_iter().map(|w| format!("0x{w:08x}"));
+                (self.array("uint32_t", name, words), kernel("bptq_quad_"))
+            }
         };
         let zero_point = self.input(0).grid.zero_point;
         let mut layer = Layer {
@@ -59,7 +64,7 @@ impl Printer<'_> {
         let multipliers = self.name("multipliers");
         let layer = self.layer(&weights, c_type, weighted);
         // Their constants stand with their weights.
-        let joined = matches!(self.kernels(), Kernels::Scalar | Kernels::Tiles);
+        let joined = matches!(self.kernels(), Kernels::Scalar | Kernels::Tiles | Kernels::Quads);
         let own = |name: &str| if joined { "NULL".to_owned() } else { name.to_owned() };
         let nested = [
             field("weights", &weights),

@@ -26,7 +26,7 @@ impl Printer<'_> {
                 )
             }
             // `Exporter::kernels` names no others.
-            Kernels::Dsp | Kernels::Scalar | Kernels::Tiles | Kernels::Mve => {
+            Kernels::Dsp | Kernels::Scalar | Kernels::Tiles | Kernels::Mve | Kernels::Quads => {
                 let words = pack_dsp(&self.node.op).into_iter().map(|word| format!("0x{word:08x}"));
                 let words = array_literal("u32", &words.collect::<Vec<_>>());
                 (

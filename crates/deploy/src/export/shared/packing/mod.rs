@@ -2,11 +2,13 @@
 
 mod dsp;
 mod mve;
+mod quads;
 mod scalar;
 mod tiles;
 
 pub(crate) use dsp::pack as pack_dsp;
 pub(crate) use mve::pack as pack_mve;
+pub(crate) use quads::pack as pack_quads;
 pub(crate) use scalar::pack as pack_scalar;
 pub(crate) use tiles::pack as pack_tiles;
 
@@ -25,6 +27,7 @@ pub(crate) fn constant_bytes(program: &Program, node: &IntNode, kernels: Kernels
             node.op.constant_bytes() - weighted.weights.data.len() + 4 * dsp::pack(&node.op).len()
         }
         Kernels::Tiles => 4 * tiles::pack(program, node, false).len(),
+        Kernels::Quads => 4 * quads::pack(program, node).len(),
         Kernels::Mve => mve::pack(&node.op).len() + 12 * (channels + MVE_PADDING),
     }
 }
