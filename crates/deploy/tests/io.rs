@@ -432,6 +432,7 @@ fn main() {{
     write(folder.path().join("src/main.rs"), main.as_bytes());
     let manifest = "[package]\nname = \"bundle\"\nedition = \"2024\"\npublish = false\n\n\
                     [dependencies]\nburn-ptq-kernels = { path = \"kernels\" }\n\n\
+                    [features]\nself-test = []\n\n\
                     [profile.release]\ndebug = false\n\n[workspace]\nexclude = [\"kernels\"]\n";
     write(folder.path().join("Cargo.toml"), manifest.as_bytes());
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
