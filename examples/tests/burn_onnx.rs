@@ -54,7 +54,7 @@ fn check<M: Module, const I: usize, const O: usize>(
 
 #[allow(clippy::all, dead_code, unreachable_pub)]
 mod digits {
-    include!("../burn-onnx/digits.rs");
+    include!("../burn-onnx/digits.rs.in");
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn the_committed_code_is_what_burn_onnx_generates() {
     let committed = "concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/burn-onnx/digits.bpk\")";
     let model = format!("\"{}\"", out.join("digits.onnx").display());
     let generated = generated.replace(&weights, committed).replace(&model, "\"digits.onnx\"");
-    assert_eq!(generated, String::from_utf8(read(&root.join("digits.rs"))).expect("UTF-8"));
+    assert_eq!(generated, String::from_utf8(read(&root.join("digits.rs.in"))).expect("UTF-8"));
     assert!(
         read(&out.join("digits/digits.bpk")) == read(&root.join("digits.bpk")),
         "weights differ"

@@ -20,7 +20,7 @@ mod digits {
     #[cfg(feature = "burn-onnx")]
     include!(concat!(env!("OUT_DIR"), "/digits/digits.rs"));
     #[cfg(not(feature = "burn-onnx"))]
-    include!("../../burn-onnx/digits.rs");
+    include!("../../burn-onnx/digits.rs.in");
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
