@@ -73,9 +73,9 @@ pub(super) fn global_lp_pool(importer: &mut Importer, site: &Site) -> Result<Val
     let input = site.value(0)?;
     let norm = Norm::of(site)?;
     let spatial = window::spatial_extents(importer.shape(input))?;
-    let axes = (1..=spatial.len()).collect();
+    let (axes, elements) = ((1..=spatial.len()).collect(), spatial.iter().product());
     let prepared = norm.prepare(importer, site, input)?;
-    let (op, input) = norm.reduce(importer, site, axes, spatial.iter().product(), prepared)?;
+    let (op, input) = norm.reduce(importer, site, axes, elements, prepared)?;
     importer.push(site, op, &[input])
 }
 
