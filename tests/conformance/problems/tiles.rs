@@ -46,7 +46,7 @@ pub(super) fn weighted_of(
     output: &mut IntTensor,
 ) -> Option<Weighted> {
     let storage = draw.pick(storages);
-    let left = draw.chance(if shape.len() == 2 && storage == 4 { 60 } else { 10 });
+    let left = draw.chance(if shape.len() == 2 && storage == 4 { 90 } else { 10 });
     let mut drawn = (0..20).filter_map(|_| {
         let drawn = weighted::weighted(draw, shape, channel_axis, input, output)?;
         // Now and then multipliers shift to the left, which few fast kernels do.
@@ -82,7 +82,7 @@ pub(super) fn conv2d(draw: &mut Draw) -> Option<Problem> {
     let channels = 1 + draw.below(12);
     let in_channels = if fours { 4 * channels } else { channels };
     // As many channels out as in let a pointwise convolution work in place.
-    let in_place = in_channels % 2 == 0 && draw.chance(30);
+    let in_place = in_channels % 2 == 0 && draw.chance(45);
     let kernel = draw.pick(&[[1, 1], [1, 1], [3, 3], [3, 3], [4, 1], [2, 5]]);
     let (kernel, most_stride) = if in_place { ([1; 2], 1) } else { (kernel, 3) };
     let (window, output_plane) = window(draw, plane, kernel, most_stride)?;

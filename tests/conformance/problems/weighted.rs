@@ -22,9 +22,9 @@ pub(super) fn conv2d(draw: &mut Draw) -> Option<Problem> {
         0 => return as_many_groups_as_taps(draw),
         1 => return pointwise(draw),
         2..=4 => return tiles::conv2d(draw),
-        5..=8 => return scalar::conv2d(draw),
-        9..=12 => return quads::conv2d(draw),
-        13 if draw.chance(50) => return quads::large_sums(draw),
+        5..=9 => return scalar::conv2d(draw),
+        10..=13 => return quads::conv2d(draw),
+        14 if draw.chance(50) => return quads::large_sums(draw),
         _ => {}
     }
     let geometry = ConvGeometry {
@@ -163,10 +163,10 @@ pub(super) fn depthwise_conv2d(draw: &mut Draw) -> Option<Problem> {
 }
 
 pub(super) fn fully_connected(draw: &mut Draw) -> Option<Problem> {
-    match draw.below(12) {
-        0..=1 => return tiles::fully_connected(draw),
-        2..=4 => return scalar::fully_connected(draw),
-        5..=7 => return quads::fully_connected(draw),
+    match draw.below(15) {
+        0..=3 => return tiles::fully_connected(draw),
+        4..=6 => return scalar::fully_connected(draw),
+        7..=9 => return quads::fully_connected(draw),
         _ => {}
     }
     let wide = draw.chance(25);
