@@ -363,6 +363,16 @@ pub(crate) struct Export {
     /// kernels package in a firmware.
     #[arg(long, value_name = "DIR")]
     pub kernels: Option<PathBuf>,
+    /// C only: write the device side of a benchmark beside the network. There is one: mlperf-tiny, for
+    /// the host and cortex-m0, cortex-m3, cortex-m4 and cortex-m7.
+    #[arg(long, value_name = "NAME")]
+    pub harness: Option<String>,
+    /// The benchmark's model: ic01, kws01, vww01 or ad01; by default the one that has the model's shapes.
+    #[arg(long, value_name = "MODEL", requires = "harness")]
+    pub harness_model: Option<String>,
+    /// For kws01, what the bytes are that the benchmark sends: (byte - ZERO_POINT) * SCALE.
+    #[arg(long, value_name = "SCALE,ZERO_POINT", requires = "harness", allow_hyphen_values = true)]
+    pub harness_features: Option<String>,
     /// Run one layer after the other with whole, unpacked activations. By default, layers run row by row
     /// and 4-bit activations are packed where that saves RAM.
     #[arg(long)]

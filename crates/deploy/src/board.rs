@@ -15,6 +15,15 @@ pub struct Memory {
     pub length: u32,
 }
 
+/// A serial port of Arm's CMSDK, and the clock beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Uart {
+    /// Where its registers begin.
+    pub address: u32,
+    /// Ticks of SysTick in a microsecond.
+    pub ticks_per_microsecond: u32,
+}
+
 /// An emulated board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Board {
@@ -32,6 +41,8 @@ pub struct Board {
     pub ram: Memory,
     /// Instructions are ticks times the first over the second, at [`ICOUNT_SHIFT`].
     pub tick: [u64; 2],
+    /// A serial port, where harnesses of benchmarks know it.
+    pub uart: Option<Uart>,
     /// Flags of the compiler that choose a C library, where it has none by default.
     pub library: &'static str,
 }
@@ -46,6 +57,7 @@ const fn arm(target: &'static str, machine: &'static str) -> Board {
         ram: Memory { origin: 0x2000_0000, length: 4 << 20 },
         // 25 MHz.
         tick: [5, 8],
+        uart: Some(Uart { address: 0x4000_4000, ticks_per_microsecond: 25 }),
         library: "",
     }
 }
@@ -65,6 +77,7 @@ pub const BOARDS: &[Board] = &[
         ram: Memory { origin: 0x3800_0000, length: 4 << 20 },
         // 20 MHz.
         tick: [25, 32],
+        uart: None,
         ..arm("cortex-m33", "mps2-an505")
     },
     Board {
@@ -72,6 +85,7 @@ pub const BOARDS: &[Board] = &[
         ram: Memory { origin: 0x0100_0000, length: 2 << 20 },
         // 32 MHz.
         tick: [125, 256],
+        uart: None,
         ..arm("cortex-m55", "mps3-an547")
     },
     Board {
@@ -83,6 +97,7 @@ pub const BOARDS: &[Board] = &[
         ram: Memory { origin: 0x8040_0000, length: 4 << 20 },
         // QEMU lets minstret count virtual nanoseconds.
         tick: [1, 1 << ICOUNT_SHIFT],
+        uart: None,
         library: "--specs=picolibc.specs",
     },
 ];
@@ -100,12 +115,23 @@ impl Board {
 
     /// Arguments of QEMU for a program that talks to standard output by semihosting.
     pub fn qemu_arguments(&self) -> Vec<String> {
+        self.arguments_for(
+            "-serial none -chardev stdio,id=host \
+             -semihosting-config enable=on,target=native,chardev=host",
+        )
+    }
+
+    /// Arguments of QEMU for a program whose serial port is standard input and output.
+    pub fn serial_arguments(&self) -> Vec<String> {
+        self.arguments_for("-serial stdio -semihosting-config enable=on,target=native")
+    }
+
+    fn arguments_for(&self, ends: &str) -> Vec<String> {
         let mut arguments = vec!["-M".to_owned(), self.machine.to_owned()];
         arguments.extend(self.arguments.split_whitespace().map(str::to_owned));
         let icount = format!("-icount shift={ICOUNT_SHIFT}");
         arguments.extend(icount.split_whitespace().map(str::to_owned));
-        let rest = "-nographic -monitor none -serial none -chardev stdio,id=host \
-                    -semihosting-config enable=on,target=native,chardev=host";
+        let rest = format!("-nographic -monitor none {ends}");
         arguments.extend(rest.split_whitespace().map(str::to_owned));
         arguments
     }

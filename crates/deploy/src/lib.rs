@@ -10,6 +10,7 @@ pub mod border;
 pub mod bounded;
 pub mod export;
 pub mod file;
+pub mod harness;
 pub mod movement;
 pub mod op;
 pub mod output;

@@ -39,6 +39,16 @@ pub enum McuError {
         /// The limit.
         seconds: u64,
     },
+    /// A device did not answer as the protocol says.
+    #[error("{program} does not answer {command:?} as it should: {problem}")]
+    Device {
+        /// The emulator, or the harness.
+        program: String,
+        /// The command.
+        command: String,
+        /// What is wrong with the answer.
+        problem: String,
+    },
     /// The inputs are not whole samples, or not those of as many programs.
     #[error("{what}: expected {expected}, found {found}")]
     Mismatch {

@@ -9,6 +9,7 @@
 //! it.
 
 mod cycles;
+mod device;
 mod error;
 mod firmware;
 pub mod layers;
@@ -17,6 +18,7 @@ mod rust;
 mod toolchain;
 
 pub use cycles::{Estimate, estimates_cycles};
+pub use device::{Device, Inference};
 pub use error::McuError;
 pub use firmware::{Firmware, Run};
 pub use map::{RuntimeFunction, RustSizes, Sizes};

@@ -5,6 +5,7 @@ use burn_ptq_deploy::export::{
     stage_folder, target,
 };
 use burn_ptq_deploy::file;
+use burn_ptq_deploy::harness::Harness;
 use burn_ptq_deploy::output::Transaction;
 use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::program::{IntTensor, Program};
@@ -26,7 +27,14 @@ pub(crate) fn run(args: Export) -> anyhow::Result<()> {
         Some(folder) => Some(shared_kernels(&args.out.join(Rust.name()), folder)?),
         None => None,
     };
-    let options = Options { target, name: args.name.as_deref(), kernels: kernels.as_deref() };
+    let harness = |name: &String| {
+        let (model_name, features) =
+            (args.harness_model.as_deref(), args.harness_features.as_deref());
+        Harness::new(name, model_name, features, &model)
+    };
+    let harness = args.harness.as_ref().map(harness).transpose()?;
+    let options =
+        Options { target, name: args.name.as_deref(), kernels: kernels.as_deref(), harness };
     for exporter in &exporters {
         check_folder(&args.out.join(exporter.name()))?;
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::file::FileError;
+use crate::harness::HarnessError;
 use crate::output::OutputError;
 use crate::verify::VerifyError;
 
@@ -100,6 +101,9 @@ pub enum ExportError {
         /// Bytes of the sample.
         found: usize,
     },
+    /// The harness of a benchmark does not fit.
+    #[error(transparent)]
+    Harness(#[from] HarnessError),
     /// A self-test without samples proves nothing.
     #[error("the self-test has no samples; give at least one")]
     NoSamples,

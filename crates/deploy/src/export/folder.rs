@@ -75,6 +75,8 @@ fn is_adapted(path: &str) -> bool {
         "library.json",
         "library.properties",
         "main.c",
+        "mlperf-tiny/Makefile",
+        "mlperf-tiny/port.c",
     ];
     let of_board = ["firmware/", "zephyr/"].iter().any(|folder| path.starts_with(folder));
     (of_board && !generated.contains(&path)) || project.contains(&path) || path.ends_with(".pdsc")

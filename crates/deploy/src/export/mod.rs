@@ -12,6 +12,7 @@ mod shared;
 
 use std::path::{Path, PathBuf};
 
+use crate::harness::Harness;
 use crate::place::Placed;
 use crate::program::Program;
 use crate::target::{Kernels, TARGETS, Target};
@@ -98,12 +99,14 @@ pub struct Options<'a> {
     /// For Rust: the path, seen from the exported folder, of a package `burn-ptq-kernels` that another
     /// export has written, instead of one of its own. Cargo takes only one into a firmware.
     pub kernels: Option<&'a str>,
+    /// For C: the device side of a benchmark beside the network.
+    pub harness: Option<Harness>,
 }
 
 impl<'a> Options<'a> {
     /// An export for `target`, under the program's own name, with everything that it needs.
     pub fn new(target: &'a Target) -> Self {
-        Self { target, name: None, kernels: None }
+        Self { target, name: None, kernels: None, harness: None }
     }
 
     /// The identifier of the program.

@@ -172,7 +172,7 @@ fn table(constant: &str, name: &str, index: &Index) -> String {
     }
 }
 
-fn quantize_input(end: &End, rule: &InputRule, id: &str) -> String {
+pub(super) fn quantize_input(end: &End, rule: &InputRule, id: &str) -> String {
     let (walk, input) = (&rule.walk, c_type(end.tensor.dtype));
     let suffix = &end.suffix;
     let [raw_places, rules] = ["raw_places", "rules"].map(|name| format!("{name}{suffix}"));

@@ -4,6 +4,7 @@ mod data;
 mod ends;
 mod firmware;
 mod groups;
+mod harness;
 mod io;
 mod movement;
 mod network;
@@ -108,6 +109,9 @@ impl Exporter for C99 {
         files.extend(packages::files(&id, target.kernels, &values)?);
         if let Some(board) = board {
             files.extend(firmware::files(board, program, &values)?);
+        }
+        if let Some(harness) = &options.harness {
+            files.extend(harness::files(harness, program, &id, (target, board), &mut values)?);
         }
         values.all_used()?;
         let figures = Figures {

@@ -135,7 +135,23 @@ pub(crate) enum Rules {
 impl InputRule {
     /// The rule that a program records for an input.
     pub(crate) fn new(program: &Program, input: &Input) -> Self {
-        let (rule, shape) = (&input.preprocessing, &input.border.source_shape);
+        let rule = &input.preprocessing;
+        Self::of_bytes(program, input, rule, &|byte| match rule.element {
+            Element::U8 => Some(f32::from(byte)),
+            Element::I8 => Some(f32::from(byte as i8)),
+            Element::U16 | Element::I16 | Element::I32 | Element::F32 => None,
+        })
+    }
+
+    /// That of another preprocessing, which applies to the number that `real` says a byte is, if raw
+    /// elements are bytes.
+    pub(crate) fn of_bytes(
+        program: &Program,
+        input: &Input,
+        rule: &Preprocessing,
+        real: &dyn Fn(u8) -> Option<f32>,
+    ) -> Self {
+        let shape = &input.border.source_shape;
         let grid = program.input_tensor(input).grid;
         let places = input.border.places();
         let channels: Vec<usize> = match rule.mean.len().max(rule.std.len()) {
@@ -145,11 +161,6 @@ impl InputRule {
         let raw = places.iter().map(|&place| rule.raw_place(shape, place)).collect();
         let count = channels.iter().max().map_or(1, |&last| last + 1);
         let table = |channel: usize| -> Option<Vec<i32>> {
-            let real = |byte: u8| match rule.element {
-                Element::U8 => Some(f32::from(byte)),
-                Element::I8 => Some(f32::from(byte as i8)),
-                _ => None,
-            };
             let quantized = |byte| Some(grid.quantize(rule.element(real(byte)?, channel)));
             (0..=u8::MAX).map(quantized).collect()
         };
