@@ -6,6 +6,7 @@ mod bench;
 mod compare;
 mod docs;
 mod mcu;
+mod mlperf_tiny;
 mod msrv;
 mod outcome;
 mod packages;
@@ -40,6 +41,7 @@ enum Developer {
     Compare(compare::Arguments),
     Bench(bench::Arguments),
     Mcu(mcu::Arguments),
+    MlperfTiny(mlperf_tiny::Arguments),
     RandomGraphs(random_graphs::Arguments),
     Msrv(msrv::Arguments),
     Picture(picture::Arguments),
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Developer::Compare(arguments) => compare::run(&arguments),
         Developer::Bench(arguments) => bench::run(&arguments),
         Developer::Mcu(arguments) => mcu::run(&arguments),
+        Developer::MlperfTiny(arguments) => mlperf_tiny::run(&arguments),
         Developer::RandomGraphs(arguments) => random_graphs::run(&arguments),
         Developer::Msrv(arguments) => msrv::run(&arguments),
         Developer::Picture(arguments) => picture::run(&arguments),
