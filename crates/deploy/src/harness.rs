@@ -165,7 +165,7 @@ pub enum HarnessError {
         /// What was given.
         found: String,
     },
-    /// Something that a target or exporter has not.
+    /// A target or an exporter without a harness.
     #[error("there is no harness {MLPERF_TINY} for {found}; there is one for {known}")]
     Unsupported {
         /// The exporter or target.
