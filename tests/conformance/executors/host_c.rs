@@ -118,8 +118,9 @@ impl Executor for &'static HostC {
     }
 
     fn third(&self, problem: &Problem) -> Option<usize> {
+        // Sanitizers, which take the longest, never run what another build has as a whole.
         let kernels = target(self.target).map_or(Kernels::Portable, |target| target.kernels);
-        self.third.filter(|_| !has_own_kernels(problem, kernels))
+        self.third.filter(|_| self.is_sanitized() || !has_own_kernels(problem, kernels))
     }
 
     fn run(&mut self, problems: &[&Problem]) -> Result<Vec<Vec<u8>>, String> {
