@@ -210,7 +210,7 @@ fn extremes(weighted: &Weighted, depthwise: bool) -> Vec<(i8, i8)> {
     extremes
 }
 
-/// The most units of elements whose sums of products stay within [a lane](LANE) in every channel, for
+/// The most units of elements whose sums of products stay within a lane of 16 bits in every channel, for
 /// every input.
 pub fn chunk(weighted: &Weighted, channels: &[Channel], taps: usize) -> usize {
     let unit = unit(weighted);
