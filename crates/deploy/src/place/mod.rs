@@ -10,6 +10,7 @@ mod reduce;
 pub mod rows;
 pub mod scalar;
 pub mod scratch;
+mod spans;
 pub mod tiles;
 
 pub use placed::{Memory, Placed};

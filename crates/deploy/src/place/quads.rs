@@ -7,7 +7,7 @@
 use burn_ptq_kernels::geometry::ConvGeometry;
 
 use super::kernels::{is_depthwise, packed_bits};
-use super::tiles::{FULL, sums};
+use super::spans::{FULL, Span, spans};
 use crate::op::{DType, IntOp, Weighted, weightless};
 use crate::program::{IntNode, Program};
 use crate::target::Kernels;
@@ -60,22 +60,14 @@ pub fn scratch_bytes(op: &IntOp) -> usize {
 /// and shifts that would exclude the whole layer.
 pub fn channels(program: &Program, node: &IntNode) -> Option<Vec<Channel>> {
     let weighted = node.op.weighted()?;
-    let input = program.tensors[node.inputs[0].0].grid.zero_point;
     let output = program.tensors[node.output.0].grid.zero_point;
     // Products are moved down before they are shifted, unless they are all bounded by the zero point.
     let shifts = i32::from(output != FULL.min)..=31;
-    let channel = |(index, (bias, low, high)): (usize, (i64, i64, i64))| {
-        let factor = weighted.multipliers[if weighted.multipliers.len() == 1 { 0 } else { index }];
-        let rescaled = |sum: i64| {
-            let sum = i32::try_from(sum).ok()?;
-            // Nothing is lost by the multiplier's left shift.
-            sum.checked_mul(1 << factor.exponent.max(0))?;
-            Some(FULL.apply(factor.apply(sum) + output))
-        };
-        let [least, most] = [rescaled(low)?, rescaled(high)?];
-        if least == most {
+    let channel = |(index, span): (usize, Span)| {
+        let Span { bias, low, high, factor, constant } = span;
+        if let Some(y) = constant {
             // Half of the bias, then half of that, both exact.
-            let bias = 4 * (least - output);
+            let bias = 4 * (y - output);
             return Some(Channel { bias, quantized: 1 << 30, exponent: -1, constant: true });
         }
         let (limit, excess) = limits(&node.op, weighted, index);
@@ -87,7 +79,7 @@ pub fn channels(program: &Program, node: &IntNode) -> Option<Vec<Channel>> {
             constant: false,
         })
     };
-    sums(&node.op, weighted, input).into_iter().enumerate().map(channel).collect()
+    spans(program, node, weighted)?.into_iter().enumerate().map(channel).collect()
 }
 
 /// What the magnitude of a channel's sum must stay below, and by how much the weights' offset may move it

@@ -4,10 +4,9 @@
 //! `bptq_scalar.h` of the C runtime says how they make outputs of sums.
 
 use burn_ptq_kernels::geometry::DepthwiseGeometry;
-use burn_ptq_kernels::params::Clamp;
 
 use super::kernels::is_depthwise;
-use super::tiles::sums;
+use super::spans::{FULL, Span, spans};
 use crate::op::{DType, IntOp, Weighted, weightless};
 use crate::program::{IntNode, Program};
 
@@ -33,9 +32,6 @@ impl Channel {
         if self.constant { 0 } else { weight }
     }
 }
-
-/// The clamp of outputs that 8 bits alone bound.
-const FULL: Clamp = Clamp { min: -128, max: 127 };
 
 /// Bytes of scratch that an element of a depthwise line takes; `BPTQ_SCALAR_COLUMN` of the C runtime.
 const COLUMN: usize = 4;
@@ -153,7 +149,6 @@ pub fn unit(weighted: &Weighted) -> usize {
 /// The channels of `node`; `None` if one of them breaks a condition.
 pub fn channels(program: &Program, node: &IntNode) -> Option<Vec<Channel>> {
     let weighted = node.op.weighted()?;
-    let input = program.tensors[node.inputs[0].0].grid.zero_point;
     let output = program.tensors[node.output.0].grid.zero_point;
     let limit = 1_i64 << SUM_BITS;
     let least_shift = i32::from(output != FULL.min);
@@ -162,21 +157,14 @@ pub fn channels(program: &Program, node: &IntNode) -> Option<Vec<Channel>> {
     let field = if depthwise { 8 } else { weighted.weights.storage };
     let room = (i32::from(i8::MIN) >> (8 - field), i32::from(i8::MAX) >> (8 - field));
     let extremes = extremes(weighted, depthwise);
-    let channel = |(index, (bias, low, high)): (usize, (i64, i64, i64))| {
-        let factor = weighted.multipliers[if weighted.multipliers.len() == 1 { 0 } else { index }];
-        let left = factor.exponent.max(0);
-        let rescaled = |sum: i64| {
-            let sum = i32::try_from(sum).ok()?;
-            // Nothing is lost by the multiplier's left shift.
-            sum.checked_mul(1 << left)?;
-            Some(FULL.apply(factor.apply(sum) + output))
-        };
-        let [least, most] = [rescaled(low)?, rescaled(high)?];
-        if least == most {
+    let channel = |(index, span): (usize, Span)| {
+        let Span { bias, low, high, factor, constant } = span;
+        if let Some(y) = constant {
             // Four times as much, at a quarter.
-            let bias = 4 * (least - output);
+            let bias = 4 * (y - output);
             return Some(Channel { bias, quantized: 1 << 30, right: 1, left: 0, constant: true });
         }
+        let left = factor.exponent.max(0);
         let right = (-factor.exponent).max(0);
         let (smallest, largest) = extremes[index];
         let within = -limit < low << left
@@ -193,7 +181,7 @@ pub fn channels(program: &Program, node: &IntNode) -> Option<Vec<Channel>> {
             constant: false,
         })
     };
-    sums(&node.op, weighted, input).into_iter().enumerate().map(channel).collect()
+    spans(program, node, weighted)?.into_iter().enumerate().map(channel).collect()
 }
 
 /// The smallest and the largest weight of each channel.

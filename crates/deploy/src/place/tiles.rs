@@ -4,9 +4,9 @@
 
 use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry};
 use burn_ptq_kernels::multiplier::Multiplier;
-use burn_ptq_kernels::params::{AddParams, Clamp};
+use burn_ptq_kernels::params::AddParams;
 
-use super::kernels::is_depthwise;
+use super::spans::{FULL, Span, spans};
 use crate::op::{Broadcast, DType, IntOp, Weighted, weightless};
 use crate::program::{IntNode, Program};
 
@@ -24,9 +24,6 @@ pub struct Channel {
     /// The multiplier's right shift; what it shifts to the left is negative.
     pub shift: i32,
 }
-
-/// The clamp of outputs that 8 bits alone bound.
-pub(super) const FULL: Clamp = Clamp { min: -128, max: 127 };
 
 /// Bits of the largest left shift where there may be one.
 const MAX_LEFT: i32 = 7;
@@ -114,26 +111,17 @@ pub fn in_fours(first: usize) -> [usize; 4] {
 /// biases and shifts that would exclude the whole layer.
 pub fn channels(program: &Program, node: &IntNode) -> Option<Vec<Channel>> {
     let weighted = node.op.weighted()?;
-    let input = program.tensors[node.inputs[0].0].grid.zero_point;
     let output = program.tensors[node.output.0].grid.zero_point;
-    let sums = sums(&node.op, weighted, input);
     let shifts = match &node.op {
         IntOp::FullyConnected { .. } if weighted.weights.storage == 4 => -MAX_LEFT..=MAX_SHIFT,
         _ => 1..=MAX_SHIFT,
     };
-    let channel = |(index, (bias, low, high)): (usize, (i64, i64, i64))| {
-        let limit = 1_i64 << sum_bits(&node.op, weighted, index);
-        let factor = weighted.multipliers[if weighted.multipliers.len() == 1 { 0 } else { index }];
-        let rescaled = |sum: i64| {
-            let sum = i32::try_from(sum).ok()?;
-            // Nothing is lost by the multiplier's left shift.
-            sum.checked_mul(1 << factor.exponent.max(0))?;
-            Some(FULL.apply(factor.apply(sum) + output))
-        };
-        let [least, most] = [rescaled(low)?, rescaled(high)?];
-        if least == most {
-            return Some(Channel { bias: 0, quantized: 0, offset: 2 * least + 1, shift: 1 });
+    let channel = |(index, span): (usize, Span)| {
+        let Span { bias, low, high, factor, constant } = span;
+        if let Some(y) = constant {
+            return Some(Channel { bias: 0, quantized: 0, offset: 2 * y + 1, shift: 1 });
         }
+        let limit = 1_i64 << sum_bits(&node.op, weighted, index);
         let shift = -factor.exponent;
         // A sum that is shifted and doubled has 32 bits.
         let limit = limit.min(1 << (30 - factor.exponent.clamp(0, MAX_LEFT)));
@@ -145,7 +133,7 @@ pub fn channels(program: &Program, node: &IntNode) -> Option<Vec<Channel>> {
             shift,
         })
     };
-    sums.into_iter().enumerate().map(channel).collect()
+    spans(program, node, weighted)?.into_iter().enumerate().map(channel).collect()
 }
 
 /// Whether the tile of a layer with these channels is the one for multipliers that shift to the left.
@@ -161,28 +149,6 @@ fn sum_bits(op: &IntOp, weighted: &Weighted, channel: usize) -> u32 {
         (IntOp::FullyConnected { .. }, _) => [30, 27, 23, 19][channel % 4],
         (_, _) => 27,
     }
-}
-
-/// For each channel, its bias for inputs as they are, and the least and the largest sum with any input.
-pub(super) fn sums(op: &IntOp, weighted: &Weighted, zero_point: i32) -> Vec<(i64, i64, i64)> {
-    let channels = weighted.bias.len();
-    let values = weighted.weights.unpack();
-    let taps = values.len() / channels;
-    let mut biases: Vec<i64> = weighted.bias.iter().map(|&bias| i64::from(bias)).collect();
-    let mut spans = vec![(0_i64, 0_i64); channels];
-    let last = is_depthwise(op);
-    for (i, &value) in values.iter().enumerate() {
-        let (channel, value) = (if last { i % channels } else { i / taps }, i64::from(value));
-        biases[channel] -= value * i64::from(zero_point);
-        let ends = [-128 * value, 127 * value];
-        spans[channel].0 += ends[0].min(ends[1]);
-        spans[channel].1 += ends[0].max(ends[1]);
-    }
-    biases
-        .into_iter()
-        .zip(spans)
-        .map(|(bias, (low, high))| (bias, bias + low, bias + high))
-        .collect()
 }
 
 fn shape_fits(program: &Program, node: &IntNode, weighted: &Weighted) -> bool {
