@@ -9,7 +9,12 @@ use burn_ptq_kernels::params::Clamp;
 use super::Problem;
 use super::draw::Draw;
 use super::program::Program;
-use super::tiles::{output, weighted_of, window};
+use super::tiles::{
+    FEW_LEFT, MANY_LEFT, Wanted, conv2d_of, depthwise_conv2d_of, fully_connected_of, output, window,
+};
+
+/// Weights of any bits.
+const WANTED: Wanted = Wanted { storages: &[2, 3, 4, 8], left: FEW_LEFT };
 
 /// Windows that are gathered, with a rest or without, or read in place; an odd number of pixels or even.
 pub(super) fn conv2d(draw: &mut Draw) -> Option<Problem> {
@@ -29,14 +34,7 @@ pub(super) fn conv2d(draw: &mut Draw) -> Option<Problem> {
         groups: 1,
         window,
     };
-    let program = Program::new(draw, false, [plane[0], plane[1], in_channels]);
-    let shape = [geometry.out_channels, kernel[0], kernel[1], in_channels];
-    let [height, width] = output_plane;
-    let mut output = output(program.draw, [height, width, geometry.out_channels], false);
-    let x = program.input();
-    let grid = program.tensor(x).grid;
-    let weighted = weighted_of(program.draw, &[2, 3, 4, 8], &shape, 0, grid, &mut output)?;
-    program.finish(IntOp::Conv2d { geometry, weighted }, &[x], output)
+    conv2d_of(draw, geometry, WANTED)
 }
 
 /// Whole blocks of channels and parts, planes with inner windows and without.
@@ -46,13 +44,7 @@ pub(super) fn depthwise_conv2d(draw: &mut Draw) -> Option<Problem> {
     let (window, output_plane) = window(draw, plane, [3; 2], 3)?;
     let geometry =
         DepthwiseGeometry { input: plane, output: output_plane, channels, multiplier: 1, window };
-    let program = Program::new(draw, false, [plane[0], plane[1], channels]);
-    let [height, width] = output_plane;
-    let mut output = output(program.draw, [height, width, channels], false);
-    let x = program.input();
-    let (grid, shape) = (program.tensor(x).grid, [3, 3, channels]);
-    let weighted = weighted_of(program.draw, &[2, 3, 4, 8], &shape, 2, grid, &mut output)?;
-    program.finish(IntOp::DepthwiseConv2d { geometry, weighted }, &[x], output)
+    depthwise_conv2d_of(draw, geometry, false, WANTED)
 }
 
 /// One row or several, of inputs that are read in place or padded.
@@ -61,13 +53,12 @@ pub(super) fn fully_connected(draw: &mut Draw) -> Option<Problem> {
     let units = draw.chance(50);
     let in_features = if units { 16 * (1 + draw.below(6)) } else { 1 + draw.below(80) };
     let out_features = 4 * (1 + draw.below(6));
-    let program = Program::new(draw, false, [1, rows, in_features]);
-    let mut output = output(program.draw, [1, rows, out_features], false);
-    let x = program.input();
-    let (grid, shape) = (program.tensor(x).grid, [out_features, in_features]);
-    let weighted = weighted_of(program.draw, &[2, 3, 4, 8], &shape, 0, grid, &mut output)?;
-    let op = IntOp::FullyConnected { rows, in_features, out_features, weighted };
-    program.finish(op, &[x], output)
+    fully_connected_of(
+        draw,
+        rows,
+        [out_features, in_features],
+        Wanted { left: MANY_LEFT, ..WANTED },
+    )
 }
 
 /// Sums about as large as those that can share a register, of channels whose outputs still vary: a step of

@@ -20,41 +20,91 @@ pub(super) fn output(draw: &mut Draw, shape: [usize; 3], relu: bool) -> IntTenso
     output
 }
 
-/// Weights of any of the bits that tiles of the operation take.
-fn weighted(
-    draw: &mut Draw,
-    shape: &[usize],
-    channel_axis: usize,
-    input: Grid,
-    output: &mut IntTensor,
-) -> Option<Weighted> {
-    let storages: &[u8] = match (channel_axis, shape.len()) {
-        (0, 4) => &[4, 8],
-        (0, _) => &[4, 8],
-        _ => &[2, 3, 4, 8],
-    };
-    weighted_of(draw, storages, shape, channel_axis, input, output)
+/// The weights that a generator asks for.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted {
+    /// Bits that they are stored with.
+    pub storages: &'static [u8],
+    /// Per cent of the layers, by their storage, in which multipliers may shift to the left, which few fast
+    /// kernels do.
+    pub left: fn(u8) -> usize,
 }
 
-/// Weights of one of `storages`.
-pub(super) fn weighted_of(
+/// Now and then multipliers that shift to the left.
+pub(super) const FEW_LEFT: fn(u8) -> usize = |_| 10;
+
+/// Many of them where a tile takes them: fully connected layers of 4 bits.
+pub(super) const MANY_LEFT: fn(u8) -> usize = |storage| if storage == 4 { 90 } else { 10 };
+
+/// Weights as they are wanted.
+fn weighted(
     draw: &mut Draw,
-    storages: &[u8],
+    wanted: Wanted,
     shape: &[usize],
     channel_axis: usize,
     input: Grid,
     output: &mut IntTensor,
 ) -> Option<Weighted> {
-    let storage = draw.pick(storages);
-    let left = draw.chance(if shape.len() == 2 && storage == 4 { 90 } else { 10 });
+    let storage = draw.pick(wanted.storages);
+    let left = draw.chance((wanted.left)(storage));
     let mut drawn = (0..20).filter_map(|_| {
         let drawn = weighted::weighted(draw, shape, channel_axis, input, output)?;
-        // Now and then multipliers shift to the left, which few fast kernels do.
         let shifts = drawn.multipliers.iter().all(|multiplier| multiplier.exponent < 0);
         (drawn.weights.storage == storage && (shifts || left)).then_some(drawn)
     });
     let clamp = Clamp { min: -128, max: 127 };
     drawn.next().map(|weighted| Weighted { clamp, ..weighted })
+}
+
+/// A convolution of one input.
+pub(super) fn conv2d_of(
+    draw: &mut Draw,
+    geometry: ConvGeometry,
+    wanted: Wanted,
+) -> Option<Problem> {
+    let ([height, width], [rows, columns]) = (geometry.input, geometry.window.kernel);
+    let program = Program::new(draw, false, [height, width, geometry.in_channels]);
+    let shape = [geometry.out_channels, rows, columns, geometry.in_channels];
+    let [height, width] = geometry.output;
+    let mut output = output(program.draw, [height, width, geometry.out_channels], false);
+    let x = program.input();
+    let grid = program.tensor(x).grid;
+    let weighted = weighted(program.draw, wanted, &shape, 0, grid, &mut output)?;
+    program.finish(IntOp::Conv2d { geometry, weighted }, &[x], output)
+}
+
+/// A depthwise convolution of 3x3 of one input.
+pub(super) fn depthwise_conv2d_of(
+    draw: &mut Draw,
+    geometry: DepthwiseGeometry,
+    relu: bool,
+    wanted: Wanted,
+) -> Option<Problem> {
+    let ([height, width], channels) = (geometry.input, geometry.channels);
+    let program = Program::new(draw, false, [height, width, channels]);
+    let [height, width] = geometry.output;
+    let mut output = output(program.draw, [height, width, channels], relu);
+    let x = program.input();
+    let grid = program.tensor(x).grid;
+    let weighted = weighted(program.draw, wanted, &[3, 3, channels], 2, grid, &mut output)?;
+    program.finish(IntOp::DepthwiseConv2d { geometry, weighted }, &[x], output)
+}
+
+/// A fully connected layer of `rows` rows, of so many features out of so many.
+pub(super) fn fully_connected_of(
+    draw: &mut Draw,
+    rows: usize,
+    [out_features, in_features]: [usize; 2],
+    wanted: Wanted,
+) -> Option<Problem> {
+    let program = Program::new(draw, false, [1, rows, in_features]);
+    let mut output = output(program.draw, [1, rows, out_features], false);
+    let x = program.input();
+    let grid = program.tensor(x).grid;
+    let shape = [out_features, in_features];
+    let weighted = weighted(program.draw, wanted, &shape, 0, grid, &mut output)?;
+    let op = IntOp::FullyConnected { rows, in_features, out_features, weighted };
+    program.finish(op, &[x], output)
 }
 
 /// Square or oblong windows with the padding of both frameworks, or none.
@@ -95,14 +145,7 @@ pub(super) fn conv2d(draw: &mut Draw) -> Option<Problem> {
         groups: 1,
         window,
     };
-    let program = Program::new(draw, false, [plane[0], plane[1], in_channels]);
-    let shape = [geometry.out_channels, kernel[0], kernel[1], in_channels];
-    let [height, width] = output_plane;
-    let mut output = output(program.draw, [height, width, geometry.out_channels], false);
-    let x = program.input();
-    let grid = program.tensor(x).grid;
-    let weighted = weighted(program.draw, &shape, 0, grid, &mut output)?;
-    program.finish(IntOp::Conv2d { geometry, weighted }, &[x], output)
+    conv2d_of(draw, geometry, Wanted { storages: &[4, 8], left: FEW_LEFT })
 }
 
 pub(super) fn depthwise_conv2d(draw: &mut Draw) -> Option<Problem> {
@@ -113,25 +156,18 @@ pub(super) fn depthwise_conv2d(draw: &mut Draw) -> Option<Problem> {
     let (window, output_plane) = window(draw, plane, [3; 2], 2)?;
     let geometry =
         DepthwiseGeometry { input: plane, output: output_plane, channels, multiplier: 1, window };
-    let program = Program::new(draw, false, [plane[0], plane[1], channels]);
-    let [height, width] = output_plane;
-    let mut output = output(program.draw, [height, width, channels], true);
-    let x = program.input();
-    let grid = program.tensor(x).grid;
-    let weighted = weighted(program.draw, &[3, 3, channels], 2, grid, &mut output)?;
-    program.finish(IntOp::DepthwiseConv2d { geometry, weighted }, &[x], output)
+    depthwise_conv2d_of(draw, geometry, true, Wanted { storages: &[2, 3, 4, 8], left: FEW_LEFT })
 }
 
 pub(super) fn fully_connected(draw: &mut Draw) -> Option<Problem> {
     let in_features = 4 * (1 + draw.below(20));
     let out_features = 8 * (1 + draw.below(3));
-    let program = Program::new(draw, false, [1, 1, in_features]);
-    let mut output = output(program.draw, [1, 1, out_features], false);
-    let x = program.input();
-    let grid = program.tensor(x).grid;
-    let weighted = weighted(program.draw, &[out_features, in_features], 0, grid, &mut output)?;
-    let op = IntOp::FullyConnected { rows: 1, in_features, out_features, weighted };
-    program.finish(op, &[x], output)
+    fully_connected_of(
+        draw,
+        1,
+        [out_features, in_features],
+        Wanted { storages: &[4, 8], left: MANY_LEFT },
+    )
 }
 
 pub(super) fn add(draw: &mut Draw) -> Option<Problem> {
