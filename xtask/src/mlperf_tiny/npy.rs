@@ -3,71 +3,27 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
+use npyz::{Deserialize, NpyFile, Order};
 
 /// An array in the order of C.
-pub(super) struct Array {
-    /// The type of elements, as NumPy writes it.
-    pub(super) kind: String,
+pub(super) struct Array<T> {
     pub(super) shape: Vec<usize>,
-    pub(super) data: Vec<u8>,
+    pub(super) values: Vec<T>,
 }
 
-/// Reads a file.
-pub(super) fn read(path: &Path) -> Result<Array> {
+/// Reads a file of elements of this type.
+pub(super) fn read<T: Deserialize>(path: &Path) -> Result<Array<T>> {
     let parsed = fs::read(path).map_err(Into::into).and_then(|bytes| parse(&bytes));
     parsed.with_context(|| format!("cannot read {}", path.display()))
 }
 
-fn parse(bytes: &[u8]) -> Result<Array> {
-    ensure!(bytes.starts_with(b"\x93NUMPY\x01"), "no .npy file of version 1");
-    let length = match bytes.get(8..10) {
-        Some(&[low, high]) => usize::from(u16::from_le_bytes([low, high])),
-        _ => bail!("the header is cut off"),
-    };
-    let header = bytes.get(10..10 + length).context("the header is cut off")?;
-    let header = std::str::from_utf8(header).context("the header is not text")?;
-    let after = |key: &str| header.split_once(key).map(|(_, rest)| rest.trim_start());
-    ensure!(
-        after("'fortran_order':").is_some_and(|rest| rest.starts_with("False")),
-        "the array is not in the order of C"
-    );
-    let kind = after("'descr':").and_then(|rest| rest.split('\'').nth(1)).context("no type")?;
-    let shape = after("'shape': (").and_then(|rest| rest.split(')').next()).context("no shape")?;
-    let extents = shape.split(',').map(str::trim).filter(|extent| !extent.is_empty());
-    let shape = extents.map(str::parse).collect::<Result<Vec<usize>, _>>().context("no shape")?;
-    let size: usize = kind.get(2..).and_then(|size| size.parse().ok()).context("no type")?;
-    let data = &bytes[10 + length..];
-    let expected = shape.iter().try_fold(size, |bytes, &extent| bytes.checked_mul(extent));
-    ensure!(expected == Some(data.len()), "{shape:?} of {kind} in {} bytes", data.len());
-    Ok(Array { kind: kind.to_owned(), shape, data: data.to_vec() })
-}
-
-impl Array {
-    fn check(&self, kind: &str) -> Result<()> {
-        ensure!(self.kind == kind, "elements of type {kind} are expected, found {}", self.kind);
-        Ok(())
-    }
-
-    /// Unsigned bytes.
-    pub(super) fn bytes(&self) -> Result<&[u8]> {
-        self.check("|u1")?;
-        Ok(&self.data)
-    }
-
-    /// Floats of single precision.
-    pub(super) fn floats(&self) -> Result<Vec<f32>> {
-        self.check("<f4")?;
-        let elements = self.data.chunks_exact(4);
-        Ok(elements.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
-    }
-
-    /// Integers of 64 bits.
-    pub(super) fn integers(&self) -> Result<Vec<i64>> {
-        self.check("<i8")?;
-        let element = |bytes: &[u8]| bytes.iter().rev().fold(0, |sum, &b| sum << 8 | i64::from(b));
-        Ok(self.data.chunks_exact(8).map(element).collect())
-    }
+fn parse<T: Deserialize>(bytes: &[u8]) -> Result<Array<T>> {
+    let file = NpyFile::new(bytes)?;
+    ensure!(file.order() == Order::C, "the array is not in the order of C");
+    let shape = file.shape().iter().map(|&extent| usize::try_from(extent));
+    let shape = shape.collect::<Result<Vec<usize>, _>>()?;
+    Ok(Array { shape, values: file.into_vec()? })
 }
 
 #[cfg(test)]
@@ -84,14 +40,12 @@ mod tests {
         let header = "{'descr': '<i8', 'fortran_order': False, 'shape': (2,), }";
         let data = [[5, 0, 0, 0, 0, 0, 0, 0], [255; 8]].concat();
         let array = parse(&file(header, &data)).expect("an array");
-        assert_eq!(
-            (array.shape.as_slice(), array.integers().expect("integers")),
-            (&[2][..], vec![5, -1])
-        );
-        assert!(array.floats().is_err());
-        assert!(parse(&file(header, &data[1..])).is_err());
-        assert!(parse(&file(&header.replace("False", "True"), &data)).is_err());
-        assert!(parse(b"\x93NUMPY\x01\x00\xff\xff{").is_err());
-        assert!(parse(b"").is_err());
+        assert_eq!((array.shape, array.values), (vec![2], vec![5_i64, -1]));
+        let refused = |bytes: &[u8]| parse::<i64>(bytes).is_err();
+        assert!(parse::<f32>(&file(header, &data)).is_err());
+        assert!(refused(&file(header, &data[1..])));
+        assert!(refused(&file(&header.replace("False", "True"), &data)));
+        assert!(refused(b"\x93NUMPY\x01\x00\xff\xff{"));
+        assert!(refused(b""));
     }
 }
