@@ -44,15 +44,21 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Adds to the first element of an array whose definition begins with `start`.
+/// Adds to the first element of the array of 32-bit numbers whose definition begins with `start`.
 fn damage(file: &Path, start: &str) {
     let source = fs::read_to_string(file).expect("readable");
     let at = source.find(start).unwrap_or_else(|| panic!("no {start}"));
     let first = at + source[at..].find('\n').expect("elements") + 1;
     let end = first + source[first..].find(',').expect("an element");
-    let value: i64 = source[first..end].trim().parse().expect("a number");
-    let changed = format!("{}{}{}", &source[..first], value + 40_000, &source[end..]);
-    fs::write(file, changed).expect("written");
+    let element = source[first..end].trim();
+    let changed = match element.strip_prefix("0x") {
+        Some(word) => {
+            let word = u32::from_str_radix(word, 16).expect("a word");
+            format!("{:#010x}", word.wrapping_add(40_000))
+        }
+        None => (element.parse::<i64>().expect("a number") + 40_000).to_string(),
+    };
+    fs::write(file, format!("{}{changed}{}", &source[..first], &source[end..])).expect("written");
 }
 
 /// What a board or the host prints of a network whose biases were changed.
@@ -111,7 +117,8 @@ fn the_first_operation_that_goes_wrong_is_named_on_boards() {
         for model in placements(target) {
             let folder = tempfile::tempdir().expect("a folder");
             export("c", &model, &proven("net").1, target, folder.path());
-            damage(&folder.path().join("net.c"), "int32_t conv_2_bias[");
+            // The kernels of both have a channel's bias before its weights.
+            damage(&folder.path().join("net.c"), "uint32_t conv_2_weights[");
             let output = make(&folder.path().join("firmware"), "run");
             let found = text(&output.stdout);
             assert!(found.ends_with(WRONG), "{name}: {found}{}", text(&output.stderr));
