@@ -1,4 +1,4 @@
-//! What `cargo test` says: its counts, and the tests that skipped themselves.
+//! What `cargo test` says: its counts, what failed and why, and the tests that skipped themselves.
 
 use std::ops::AddAssign;
 
@@ -10,7 +10,13 @@ pub(crate) struct Outcome {
     pub ignored: usize,
     /// Lines that begin with `SKIPPED`, each once.
     pub skipped: Vec<String>,
+    /// What each failed test printed, beginning with its name and bounded in length.
+    pub failures: Vec<String>,
 }
+
+/// Lines of a failed test's output that a summary repeats: the first and the last.
+const FIRST_LINES: usize = 20;
+const LAST_LINES: usize = 20;
 
 impl AddAssign for Outcome {
     fn add_assign(&mut self, other: Self) {
@@ -20,6 +26,7 @@ impl AddAssign for Outcome {
         for line in other.skipped {
             self.skip(line);
         }
+        self.failures.extend(other.failures);
     }
 }
 
@@ -37,6 +44,10 @@ pub(crate) struct Reader {
     pub outcome: Outcome,
     /// Within the list of successes that `--show-output` repeats.
     repeating: bool,
+    /// Between the heading of failures and the list of their names.
+    failing: bool,
+    /// The output of the failed test that is being read.
+    failure: Vec<String>,
 }
 
 impl Reader {
@@ -51,6 +62,7 @@ impl Reader {
         if trimmed.starts_with("SKIPPED ") {
             self.outcome.skip(trimmed.to_owned());
         }
+        self.read_failure(line);
         if line == "successes:" {
             self.repeating = true;
             return false;
@@ -58,6 +70,40 @@ impl Reader {
         // The list directly follows its heading; the output of a test follows an empty line.
         self.repeating &= line.is_empty() || line.starts_with("    ");
         !self.repeating
+    }
+
+    /// Outputs of failed tests stand between a line `failures:` and a second one, which heads the list
+    /// of names. Each begins with `---- NAME stdout ----`.
+    fn read_failure(&mut self, line: &str) {
+        let heading = line == "failures:";
+        let name = line.strip_prefix("---- ").and_then(|line| line.strip_suffix(" stdout ----"));
+        if heading || name.is_some() {
+            self.end_failure();
+        }
+        if heading {
+            self.failing = !self.failing;
+        } else if line.starts_with("test result: ") {
+            self.end_failure();
+            self.failing = false;
+        } else if self.failing {
+            self.failure.push(name.unwrap_or(line).to_owned());
+        }
+    }
+
+    fn end_failure(&mut self) {
+        let mut lines = std::mem::take(&mut self.failure);
+        while lines.last().is_some_and(String::is_empty) {
+            lines.pop();
+        }
+        if lines.iter().all(String::is_empty) {
+            return;
+        }
+        let between = lines.len().saturating_sub(FIRST_LINES + LAST_LINES);
+        if between > 0 {
+            let note = format!("[{between} lines are not repeated here]");
+            lines.splice(FIRST_LINES..FIRST_LINES + between, [note]);
+        }
+        self.outcome.failures.push(lines.join("\n"));
     }
 }
 
@@ -94,6 +140,19 @@ successes:
 
 test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s
 
+failures:
+
+---- adds stdout ----
+assertion failed: 1 is 2
+
+---- moves stdout ----
+line 0
+line 1
+
+failures:
+    adds
+    moves
+
 test result: FAILED. 3 passed; 4 failed; 0 ignored; 0 measured; 7 filtered out; finished in 1.10s
 ";
 
@@ -104,7 +163,27 @@ test result: FAILED. 3 passed; 4 failed; 0 ignored; 0 measured; 7 filtered out; 
             reader.line(line);
         });
         let skipped = vec!["SKIPPED equals: no Python".to_owned()];
-        assert_eq!(reader.outcome, Outcome { passed: 5, failed: 4, ignored: 1, skipped });
+        let failures =
+            vec!["adds\nassertion failed: 1 is 2".into(), "moves\nline 0\nline 1".into()];
+        assert_eq!(reader.outcome, Outcome { passed: 5, failed: 4, ignored: 1, skipped, failures });
+    }
+
+    #[test]
+    fn a_long_failure_is_repeated_without_its_middle() {
+        let mut reader = Reader::default();
+        reader.line("failures:");
+        reader.line("---- long stdout ----");
+        for line in 0..1000 {
+            reader.line(&format!("line {line}"));
+        }
+        reader.line("failures:");
+        let failure = &reader.outcome.failures[0];
+        assert!(
+            failure.starts_with("long\nline 0\n") && failure.ends_with("line 999"),
+            "{failure}"
+        );
+        assert!(failure.contains("lines are not repeated here"));
+        assert_eq!(failure.lines().count(), FIRST_LINES + LAST_LINES + 1);
     }
 
     #[test]

@@ -61,7 +61,6 @@ const STEPS: &[Step] = &[
             "--package=burn-ptq-cli",
             "--package=burn-ptq-examples",
             "--package=burn-ptq-fuzz",
-            "--features=burn-ptq/ndarray",
             "--",
             "--show-output",
         ],
@@ -158,6 +157,8 @@ fn summary(sum: &Outcome, broken: &[&str], time: Duration) -> String {
     if sum.ignored > 0 {
         lines.push(format!("{} ignored", sum.ignored));
     }
+    // What failed stands at the end, where a log that is cut keeps it.
+    lines.extend(sum.failures.iter().map(|failure| format!("\nfailed: {failure}")));
     lines.extend(broken.iter().map(|name| format!("failed: {name}")));
     lines.push(format!("all of it took {:.0} s", time.as_secs_f64()));
     lines.push(format!("{} passed, {} failed", sum.passed, sum.failed));
@@ -175,11 +176,12 @@ mod tests {
             failed: 1,
             ignored: 0,
             skipped: vec!["SKIPPED equals: no Python".into()],
+            failures: vec!["adds\n1 is 2".into()],
         };
         let text = summary(&sum, &["documentation"], Duration::from_secs(3));
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "SKIPPED equals: no Python");
-        assert_eq!(lines[1], "failed: documentation");
+        assert_eq!(lines[2..5], ["failed: adds", "1 is 2", "failed: documentation"]);
         assert_eq!(lines.last(), Some(&"12 passed, 1 failed"));
     }
 }
