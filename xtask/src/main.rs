@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, reason = "a command prints")]
 
+mod backends;
 mod bench;
 mod compare;
 mod docs;
@@ -17,7 +18,6 @@ mod results;
 mod test;
 #[cfg(test)]
 mod tidy;
-mod wgpu;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -40,13 +40,13 @@ enum Developer {
     Packages(packages::Arguments),
     Compare(compare::Arguments),
     Bench(bench::Arguments),
+    Backends(backends::Arguments),
     Mcu(mcu::Arguments),
     MlperfTiny(mlperf_tiny::Arguments),
     RandomGraphs(random_graphs::Arguments),
     Msrv(msrv::Arguments),
     Picture(picture::Arguments),
     Results(results::Arguments),
-    Wgpu(wgpu::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -56,13 +56,13 @@ fn main() -> ExitCode {
         Developer::Packages(arguments) => packages::run(&arguments),
         Developer::Compare(arguments) => compare::run(&arguments),
         Developer::Bench(arguments) => bench::run(&arguments),
+        Developer::Backends(arguments) => backends::run(&arguments),
         Developer::Mcu(arguments) => mcu::run(&arguments),
         Developer::MlperfTiny(arguments) => mlperf_tiny::run(&arguments),
         Developer::RandomGraphs(arguments) => random_graphs::run(&arguments),
         Developer::Msrv(arguments) => msrv::run(&arguments),
         Developer::Picture(arguments) => picture::run(&arguments),
         Developer::Results(arguments) => results::run(&arguments),
-        Developer::Wgpu(arguments) => wgpu::run(&arguments),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -28,7 +28,7 @@ pub(crate) fn run(&Arguments { count, seed, first }: &Arguments) -> Result<ExitC
     println!("seed {seed}: repeat with cargo xtask random-graphs --count {count} --seed {seed}");
     let status = crate::cargo()
         .args(["test", "--release", "--package=burn-ptq", "--package=burn-ptq-cli"])
-        .args(["--package=burn-ptq-examples", "--features=burn-ptq/ndarray"])
+        .arg("--package=burn-ptq-examples")
         .args(["--test=random_graphs", TEST, "--", "--nocapture"])
         .env("BURN_PTQ_RANDOM_GRAPHS", count.to_string())
         .env("BURN_PTQ_RANDOM_GRAPHS_SEED", seed.to_string())
