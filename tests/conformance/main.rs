@@ -436,12 +436,14 @@ fn kernels_without_simd_have_problems_of_every_operation_and_form() {
         if chosen(&problem.program, node, Kernels::Scalar) != Kernels::Scalar {
             continue;
         }
-        let Some(weighted) = problem.op().weighted() else { continue };
-        let left = weighted.multipliers.iter().any(|multiplier| multiplier.exponent > 0);
-        let storage = weighted.weights.storage;
+        let (left, storage) = problem.op().weighted().map_or((false, 0), |weighted| {
+            let left = weighted.multipliers.iter().any(|multiplier| multiplier.exponent > 0);
+            (left, weighted.weights.storage)
+        });
         *found.entry((problem.op_name(), storage, false)).or_default() += 1;
         *found.entry((problem.op_name(), 0, left)).or_default() += 1;
     }
+    assert!(found.get(&("Add", 0, false)).is_some_and(|&count| count >= 6), "sums of {found:?}");
     for op in ["Conv2d", "DepthwiseConv2d", "FullyConnected"] {
         for form in [8, 4, 3, 2].map(|storage| (op, storage, false)) {
             assert!(found.get(&form).is_some_and(|&count| count >= 3), "{form:?} of {found:?}");

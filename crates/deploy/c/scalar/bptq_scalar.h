@@ -32,8 +32,8 @@ extern "C" {
  * zeros up to a multiple of the unit, and q of a, q of b, r of a + 256 r of b.
  *
  * _w8: the unit is 4; a weight of a, one of b, as bytes.
- * _w4, _w3, _w2: the unit is 4, 5, 8, as many as a word holds; from its low bits on a weight of a and one
- *      of b in turn. One word before all others is the number of elements, in units, after which
+ * _w4, _w3, _w2: the unit is 4, 5, 8, as many as half a word holds; from its low bits on those of a in the
+ *      low half, those of b in the high half. One word before all others is the number of elements, in units, after which
  *      the sums of two pixels that share a word are taken apart: up to there, each stays within 16 bits.
  *
  * `scratch` holds four windows, of bytes or of 16-bit elements.
@@ -79,6 +79,12 @@ void bptq_scalar_depthwise_w3_s8(const bptq_depthwise *op, const int8_t *input, 
                                  int8_t *scratch);
 void bptq_scalar_depthwise_w2_s8(const bptq_depthwise *op, const int8_t *input, int8_t *output,
                                  int8_t *scratch);
+
+/*
+ * Sum of two inputs of full length. One input's multiplier is 2^30, with exponent 0; the other one's
+ * exponent is -1 to -3, and the output's -1 to -23.
+ */
+void bptq_scalar_add_s8(const bptq_elementwise *op, const int8_t *a, const int8_t *b, int8_t *output);
 
 #ifdef __cplusplus
 }

@@ -19,8 +19,8 @@ BPTQ_SCALAR_INLINE int32_t bptq_scalar_field(uint32_t word, uint32_t bits, uint3
 BPTQ_SCALAR_INLINE void bptq_scalar_empty(int32_t *sums, uint32_t lanes)
 {
     const int32_t low = (int16_t)(uint16_t)lanes;
-    sums[0] += low;
-    sums[1] += bptq_shift_right(bptq_wrap(lanes - (uint32_t)low), 16);
+    sums[0] = bptq_add_wrapping(sums[0], low);
+    sums[1] = bptq_add_wrapping(sums[1], bptq_shift_right(bptq_wrap(lanes - (uint32_t)low), 16));
 }
 
 /* Elements whose weights of two channels one word holds. */
@@ -34,10 +34,10 @@ BPTQ_SCALAR_INLINE int32_t bptq_scalar_unit(uint32_t bits)
     if ((k) < unit) {                                                                              \
         const uint32_t x0 = x[2 * (k)];                                                            \
         const uint32_t x1 = x[2 * (k) + 1];                                                        \
-        uint32_t u = (uint32_t)bptq_scalar_field(word, bits, 2 * bits * (k));                      \
+        uint32_t u = (uint32_t)bptq_scalar_field(word, bits, bits * (k));                          \
         a0 += u * x0;                                                                              \
         a1 += u * x1;                                                                              \
-        u = (uint32_t)bptq_scalar_field(word, bits, 2 * bits * (k) + bits);                        \
+        u = (uint32_t)bptq_scalar_field(word, bits, bits * (k) + 16U);                             \
         b0 += u * x0;                                                                              \
         b1 += u * x1;                                                                              \
         BPTQ_SCALAR_KEEP(a0);                                                                      \
@@ -48,18 +48,16 @@ BPTQ_SCALAR_INLINE int32_t bptq_scalar_unit(uint32_t bits)
 #define BPTQ_SCALAR_STEP_2(k)                                                                      \
     if ((k) < unit) {                                                                              \
         const uint32_t x0 = x[k];                                                                  \
-        a0 += (uint32_t)bptq_scalar_field(word, bits, 2 * bits * (k)) * x0;                        \
-        b0 += (uint32_t)bptq_scalar_field(word, bits, 2 * bits * (k) + bits) * x0;                 \
+        a0 += (uint32_t)bptq_scalar_field(word, bits, bits * (k)) * x0;                            \
+        b0 += (uint32_t)bptq_scalar_field(word, bits, bits * (k) + 16U) * x0;                      \
         BPTQ_SCALAR_KEEP(a0);                                                                      \
         BPTQ_SCALAR_KEEP(b0);                                                                      \
     }
+/* One element of a pixel, both channels: of their weights a field has the sum with 2^(bits-1). */
 #define BPTQ_SCALAR_STEP_1(k)                                                                      \
     if ((k) < unit) {                                                                              \
-        const int32_t t = x[k];                                                                    \
-        a0 += bptq_scalar_field(word, bits, 2 * bits * (k)) * t;                                   \
-        b0 += bptq_scalar_field(word, bits, 2 * bits * (k) + bits) * t;                            \
-        BPTQ_SCALAR_KEEP(a0);                                                                      \
-        BPTQ_SCALAR_KEEP(b0);                                                                      \
+        lanes += ((word >> (bits * (k))) & mask) * (uint32_t)(int32_t)x[k];                        \
+        BPTQ_SCALAR_KEEP(lanes);                                                                   \
     }
 #define BPTQ_SCALAR_STEPS(step) step(0U) step(1U) step(2U) step(3U) step(4U) step(5U) step(6U) step(7U)
 
@@ -173,25 +171,43 @@ BPTQ_SCALAR_INLINE void bptq_scalar_packed_2(bptq_scalar_chunk *chunk, const bpt
     }
 }
 
-/* The outputs of one pixel. */
+/*
+ * The outputs of one pixel: here the words of two lanes hold two weights, which are not negative so that
+ * nothing has to extend signs. 2^(bits-1) times the sum of all elements is too much in each channel.
+ */
 BPTQ_SCALAR_INLINE void bptq_scalar_packed_1(uint32_t bits, const bptq_scalar_tile *tile,
                                              const int8_t *from, int8_t *output)
 {
     const uint32_t unit = 16U / bits;
+    const uint32_t mask = 0x10001U * ((1U << bits) - 1U);
+    /* The highest bit of every field. */
+    const uint32_t signs = bits == 4 ? 0x88888888U : bits == 3 ? 0x49244924U : 0xAAAAAAAAU;
+    /* Elements after which a sum of the largest products, 128 times 2^bits - 1, may leave 16 bits. */
+    const int32_t chunk = (int32_t)(unit * (32767U / ((128U << bits) - 128U) / unit));
     const int8_t *end = from + tile->length;
     const uint32_t *at = tile->constants;
+    uint32_t excess = 0;
+    for (const int8_t *x = from; x != end; x++) {
+        const int32_t element = *x;
+        excess += (uint32_t)element;
+    }
+    excess <<= bits - 1U;
     for (; at != tile->end; output += 2) {
-        int32_t a0 = bptq_wrap(at[0]);
-        int32_t b0 = bptq_wrap(at[1]);
+        int32_t sums[2] = {bptq_wrap(at[0] - excess), bptq_wrap(at[1] - excess)};
         const int8_t *x = from;
         at += 2;
         do {
-            const uint32_t word = *at++;
-            BPTQ_SCALAR_STEPS(BPTQ_SCALAR_STEP_1)
-            x += unit;
+            const int8_t *stop = end - x > chunk ? x + chunk : end;
+            uint32_t lanes = 0;
+            do {
+                const uint32_t word = *at++ ^ signs;
+                BPTQ_SCALAR_STEPS(BPTQ_SCALAR_STEP_1)
+                x += unit;
+            } while (x != stop);
+            bptq_scalar_empty(sums, lanes);
         } while (x != end);
-        output[0] = bptq_scalar_output(a0, bptq_scalar_factor_a(at, tile->twice));
-        output[1] = bptq_scalar_output(b0, bptq_scalar_factor_b(at, tile->twice));
+        output[0] = bptq_scalar_output(sums[0], bptq_scalar_factor_a(at, tile->twice));
+        output[1] = bptq_scalar_output(sums[1], bptq_scalar_factor_b(at, tile->twice));
         at += 3;
     }
 }

@@ -1,24 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Copyright (c) 2026 The burn-ptq authors */
 /* Element-wise sum, 8-bit activations. */
+#include "bptq_sum.h"
 #include "bptq_tile_math.h"
-
-/* What every element needs: a zero point, a multiplier, its offset and right shift of one input, and
- * those of the output. */
-typedef struct {
-    uint32_t zero_point;
-    uint32_t offset;
-    int32_t quantized;
-    int32_t shift;
-    int32_t output_quantized;
-    uint32_t output_offset;
-    int32_t output_shift;
-} factors;
 
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
 
-/* An element of the input `x` in r10, which is rescaled, and of the other one in r11, whose factor is a
- * power of two: it is added as it is, 2^19 times. */
+/* An element of the rescaled input in r10, and of the plain one in r11. */
 #define ELEMENT(rotation, place)                                                                   \
     "sxtb r12, r10" rotation "\n"                                                                  \
     "rsb r12, r3, r12, lsl #21\n"                                                                  \
@@ -35,7 +23,7 @@ typedef struct {
 
 /* `length` stands on the stack, as the fifth argument. */
 BPTQ_NAKED static void add(BPTQ_UNUSED const int8_t *x, BPTQ_UNUSED const int8_t *plain,
-                           BPTQ_UNUSED int8_t *output, BPTQ_UNUSED const factors *by,
+                           BPTQ_UNUSED int8_t *output, BPTQ_UNUSED const bptq_sum *by,
                            BPTQ_UNUSED int32_t length)
 {
     __asm__ volatile("push {r4-r11, lr}\n"
@@ -62,7 +50,7 @@ static int32_t high(int32_t a, int32_t b, int32_t offset)
     return bptq_add_wrapping(bptq_high_word(a, b), offset);
 }
 
-static void add(const int8_t *x, const int8_t *plain, int8_t *output, const factors *by,
+static void add(const int8_t *x, const int8_t *plain, int8_t *output, const bptq_sum *by,
                 int32_t length)
 {
     for (int32_t i = 0; i < length; i++) {
@@ -82,21 +70,7 @@ static void add(const int8_t *x, const int8_t *plain, int8_t *output, const fact
 void bptq_tile_add_s8(const bptq_elementwise *op, const int8_t *a, const int8_t *b,
                       int8_t *output)
 {
-    /* The input of the larger scale has the factor 1/2. */
-    const int32_t a_plain = op->a.quantized == 0x40000000 && op->a.exponent == 0;
-    const bptq_multiplier factor = a_plain ? op->b : op->a;
-    const uint32_t zero_point = (uint32_t)(a_plain ? op->b_zero_point : op->a_zero_point);
-    const uint32_t plain = (uint32_t)(a_plain ? op->a_zero_point : op->b_zero_point) << 19;
-    const int32_t shift = -factor.exponent;
-    const int32_t output_shift = -op->output.exponent;
-    factors by;
-    by.zero_point = zero_point << 21;
-    /* With the other zero point, which does not have to be taken off each element then. */
-    by.offset = ((uint32_t)1 << (shift - 1)) - (plain << shift);
-    by.quantized = factor.quantized;
-    by.shift = shift;
-    by.output_quantized = op->output.quantized;
-    by.output_offset = ((uint32_t)1 << (output_shift - 1)) - ((uint32_t)128 << output_shift);
-    by.output_shift = output_shift;
-    add(a_plain ? b : a, a_plain ? a : b, output, &by, op->length);
+    const bptq_sum by = bptq_sum_of(op);
+    const int32_t plain_a = bptq_sum_plain_a(op);
+    add(plain_a ? b : a, plain_a ? a : b, output, &by, op->length);
 }

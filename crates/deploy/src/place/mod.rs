@@ -11,6 +11,7 @@ pub mod rows;
 pub mod scalar;
 pub mod scratch;
 mod spans;
+mod sums;
 pub mod tiles;
 
 pub use placed::{Memory, Placed};

@@ -7,7 +7,8 @@ use burn_ptq_kernels::geometry::DepthwiseGeometry;
 
 use super::kernels::is_depthwise;
 use super::spans::{FULL, Span, spans};
-use crate::op::{DType, IntOp, Weighted, weightless};
+use super::sums;
+use crate::op::{Broadcast, DType, IntOp, Weighted, weightless};
 use crate::program::{IntNode, Program};
 
 /// What makes the outputs of a channel.
@@ -50,11 +51,12 @@ const LANE: std::ops::RangeInclusive<i64> = i16::MIN as i64..=i16::MAX as i64;
 
 /// Whether `node` meets all conditions of these kernels.
 pub fn fits(program: &Program, node: &IntNode) -> bool {
+    let narrow = || program.tensors[node.inputs[0].0].dtype == DType::I8;
+    if let IntOp::Add { params, broadcast: Broadcast::None, clamp } = &node.op {
+        return narrow() && *clamp == FULL && sums::one_is_plain(params);
+    }
     let Some(weighted) = node.op.weighted() else { return false };
-    program.tensors[node.inputs[0].0].dtype == DType::I8
-        && weighted.clamp == FULL
-        && shape_fits(&node.op)
-        && channels(program, node).is_some()
+    narrow() && weighted.clamp == FULL && shape_fits(&node.op) && channels(program, node).is_some()
 }
 
 fn shape_fits(op: &IntOp) -> bool {

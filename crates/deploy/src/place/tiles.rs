@@ -3,10 +3,10 @@
 //! `bptq_tile.h` of the C runtime says what a tile is, and how it makes outputs of sums.
 
 use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry};
-use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::AddParams;
 
 use super::spans::{FULL, Span, spans};
+use super::sums;
 use crate::op::{Broadcast, DType, IntOp, Weighted, weightless};
 use crate::program::{IntNode, Program};
 
@@ -30,9 +30,6 @@ const MAX_LEFT: i32 = 7;
 
 /// Bits of the largest right shift: the offset of a larger one leaves 32 bits.
 const MAX_SHIFT: i32 = 23;
-
-/// Bits of the largest right shift of a sum's input: the offset holds the other one's zero point, too.
-const MAX_SUM_SHIFT: i32 = 3;
 
 /// Bytes that two columns of a depthwise line take: `BPTQ_TILE_SLOTS`, and `BPTQ_TILE_PLANE_1` and
 /// `_2` by stride.
@@ -181,15 +178,10 @@ fn shape_fits(program: &Program, node: &IntNode, weighted: &Weighted) -> bool {
     }
 }
 
-/// Whether a sum has one input that is only shifted, and the other one by little; by rows as a whole.
+/// Whether a sum is one of an input that is only shifted and of another one, of whole words in each row.
 fn sum_fits(program: &Program, node: &IntNode, params: &AddParams) -> bool {
     let output = &program.tensors[node.output.0];
-    let plain = Multiplier { quantized: 1 << 30, exponent: 0 };
-    let few = |factor: Multiplier| (-MAX_SUM_SHIFT..=-1).contains(&factor.exponent);
-    let AddParams { left_shift, a, b, output: factor } = *params;
-    left_shift == 20
-        && ((a == plain && few(b)) || (b == plain && few(a)))
-        && (-MAX_SHIFT..=-1).contains(&factor.exponent)
+    sums::one_is_plain(params)
         && output.grid.zero_point == FULL.min
         && output.row_bytes().is_multiple_of(4)
 }

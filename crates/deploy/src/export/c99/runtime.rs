@@ -26,6 +26,7 @@ const RUNTIME: &[(&str, &str)] = &[
     ("bptq_softmax.c", include_str!("../../../c/runtime/bptq_softmax.c")),
     ("bptq_stream.c", include_str!("../../../c/runtime/bptq_stream.c")),
     ("bptq_stream.h", include_str!("../../../c/runtime/bptq_stream.h")),
+    ("bptq_sum.h", include_str!("../../../c/runtime/bptq_sum.h")),
     ("bptq_top_k.c", include_str!("../../../c/runtime/bptq_top_k.c")),
     ("bptq_transpose_conv2d.c", include_str!("../../../c/runtime/bptq_transpose_conv2d.c")),
     ("bptq_weights.c", include_str!("../../../c/runtime/bptq_weights.c")),
@@ -36,6 +37,7 @@ const RUNTIME: &[(&str, &str)] = &[
 /// What kernels for cores without SIMD instructions add: every file of `c/scalar`.
 const SCALAR: &[(&str, &str)] = &[
     ("bptq_scalar.h", include_str!("../../../c/scalar/bptq_scalar.h")),
+    ("bptq_scalar_add.c", include_str!("../../../c/scalar/bptq_scalar_add.c")),
     ("bptq_scalar_conv2d.c", include_str!("../../../c/scalar/bptq_scalar_conv2d.c")),
     ("bptq_scalar_depthwise.c", include_str!("../../../c/scalar/bptq_scalar_depthwise.c")),
     (

@@ -104,9 +104,8 @@ impl Printer<'_> {
                 let function = match self.kernels() {
                     Kernels::Mve => "bptq_mve_add",
                     Kernels::Tiles => "bptq_tile_add",
-                    Kernels::Portable | Kernels::Scalar | Kernels::Dsp | Kernels::Quads => {
-                        "bptq_add"
-                    }
+                    Kernels::Scalar => "bptq_scalar_add",
+                    Kernels::Portable | Kernels::Dsp | Kernels::Quads => "bptq_add",
                 };
                 self.elementwise((function, false), &sum_fields(*params), *broadcast, *clamp)
             }

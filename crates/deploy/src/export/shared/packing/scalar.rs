@@ -40,8 +40,17 @@ fn filters(weighted: &Weighted, channels: &[Channel], taps: usize) -> Vec<u32> {
             channels[filter].weight(weight) << channels[filter].left
         };
         for first in (0..taps.next_multiple_of(unit)).step_by(unit) {
-            let pairs = (first..first + unit).flat_map(|k| [weight(0, k), weight(1, k)]);
-            packed.extend(words(bits, &pairs.collect::<Vec<_>>()));
+            let elements = first..first + unit;
+            if bits == 8 {
+                let pairs = elements.flat_map(|k| [weight(0, k), weight(1, k)]);
+                packed.extend(words(bits, &pairs.collect::<Vec<_>>()));
+            } else {
+                let half = |filter: usize| {
+                    let weights: Vec<i8> = elements.clone().map(|k| weight(filter, k)).collect();
+                    words(bits, &weights)[0]
+                };
+                packed.push(half(0) | half(1) << 16);
+            }
         }
         packed.extend(channels.iter().map(|channel| channel.quantized as u32));
         packed.push(u32::from(channels[0].right) | u32::from(channels[1].right) << 8);
