@@ -142,7 +142,7 @@ test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; fini
 
 failures:
 
----- adds stdout ----
+---- shifts stdout ----
 assertion failed: 1 is 2
 
 ---- moves stdout ----
@@ -150,7 +150,7 @@ line 0
 line 1
 
 failures:
-    adds
+    shifts
     moves
 
 test result: FAILED. 3 passed; 4 failed; 0 ignored; 0 measured; 7 filtered out; finished in 1.10s
@@ -164,7 +164,7 @@ test result: FAILED. 3 passed; 4 failed; 0 ignored; 0 measured; 7 filtered out; 
         });
         let skipped = vec!["SKIPPED equals: no Python".to_owned()];
         let failures =
-            vec!["adds\nassertion failed: 1 is 2".into(), "moves\nline 0\nline 1".into()];
+            vec!["shifts\nassertion failed: 1 is 2".into(), "moves\nline 0\nline 1".into()];
         assert_eq!(reader.outcome, Outcome { passed: 5, failed: 4, ignored: 1, skipped, failures });
     }
 

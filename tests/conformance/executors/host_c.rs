@@ -1,9 +1,11 @@
 //! The exported C on this machine: every problem's program in one executable, so that hundreds of
-//! problems cost three compiler runs.
+//! problems cost few compiler runs.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{LazyLock, Mutex};
 
 use burn_ptq_deploy::export::{C99, ExportFile, Exporter, Options, SelfTest, end_names, target};
 use burn_ptq_deploy::place::Placed;
@@ -124,9 +126,10 @@ impl Executor for &'static HostC {
     }
 
     fn run(&mut self, problems: &[&Problem]) -> Result<Vec<Vec<u8>>, String> {
-        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-        write_bundle(&folder, problems, self.target)?;
-        let executable = self.compile(&folder)?;
+        let folder = new_folder()?;
+        let runtime = write_bundle(folder.path(), problems, self.target)?;
+        let runtime = self.runtime(&runtime)?;
+        let executable = self.link(folder.path(), &runtime)?;
         let inputs = File::open(folder.path().join(INPUTS)).map_err(|error| error.to_string())?;
         let output = output_of(Command::new(executable).stdin(inputs))?;
         split(&output, problems)
@@ -141,18 +144,70 @@ impl HostC {
         self.flags.iter().any(|flag| flag.starts_with("-fsanitize"))
     }
 
-    fn compile(&self, folder: &TempDir) -> Result<PathBuf, String> {
-        let entries = fs::read_dir(folder.path()).map_err(|error| error.to_string())?;
-        let sources = entries
-            .flatten()
-            .map(|entry| entry.path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == "c"));
-        let executable = folder.path().join("driver");
-        let mut command = Command::new(self.compiler);
-        command.args(STRICT).args(self.flags).arg("-o").arg(&executable).args(sources);
+    /// The folder with the objects of the runtime, which all tests of a process share.
+    fn runtime(&self, files: &[ExportFile]) -> Result<PathBuf, String> {
+        // Locked while it compiles: tests run at the same time.
+        let mut compiled = RUNTIMES.lock().map_err(|error| error.to_string())?;
+        if let Some(folder) = compiled.get(self.name) {
+            return Ok(folder.clone());
+        }
+        let folder = shared_folder()?.join(compiled.len().to_string());
+        fs::create_dir(&folder).map_err(|error| error.to_string())?;
+        let mut command = self.command(&folder);
+        command.arg("-c");
+        for file in files {
+            if let Some(name) = file.path.strip_prefix("runtime/") {
+                write(&folder, name, &file.contents)?;
+                command.args(name.ends_with(".c").then_some(name));
+            }
+        }
         output_of(&mut command)?;
-        Ok(executable)
+        compiled.insert(self.name, folder.clone());
+        Ok(folder)
     }
+
+    /// Compiles the driver in `folder` and links it with the objects in `runtime`.
+    fn link(&self, folder: &Path, runtime: &Path) -> Result<PathBuf, String> {
+        let entries = fs::read_dir(runtime).map_err(|error| error.to_string())?;
+        let paths = entries.flatten().map(|entry| entry.path());
+        let objects = paths.filter(|path| path.extension().is_some_and(|end| end == "o"));
+        let mut command = self.command(folder);
+        command.arg("-I").arg(runtime).args(["-o", "driver", "driver.c"]).args(objects);
+        output_of(&mut command)?;
+        Ok(folder.join("driver"))
+    }
+
+    fn command(&self, folder: &Path) -> Command {
+        let mut command = Command::new(self.compiler);
+        command.current_dir(folder).args(STRICT).args(self.flags);
+        command
+    }
+}
+
+/// The folders of compiled runtimes, by the names of their builds.
+static RUNTIMES: LazyLock<Mutex<HashMap<&'static str, PathBuf>>> = LazyLock::new(Mutex::default);
+
+/// A folder of this process in cargo's folder for tests; those of processes that have ended go, because
+/// none can remove its own when all tests are done.
+fn shared_folder() -> Result<PathBuf, String> {
+    let shared = Path::new(env!("CARGO_TARGET_TMPDIR")).join("runtimes");
+    let own = shared.join(std::process::id().to_string());
+    fs::create_dir_all(&own).map_err(|error| error.to_string())?;
+    for entry in fs::read_dir(&shared).map_err(|error| error.to_string())?.flatten() {
+        let process = Path::new("/proc").join(entry.file_name());
+        if Path::new("/proc/self").exists() && !process.exists() {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    Ok(own)
+}
+
+fn new_folder() -> Result<TempDir, String> {
+    tempfile::tempdir().map_err(|error| error.to_string())
+}
+
+fn write(folder: &Path, name: &str, contents: &[u8]) -> Result<(), String> {
+    fs::write(folder.join(name), contents).map_err(|error| error.to_string())
 }
 
 /// The standard output of a command that succeeds.
@@ -164,24 +219,23 @@ pub(super) fn output_of(command: &mut Command) -> Result<Vec<u8>, String> {
     Err(format!("{}\n{}", output.status, String::from_utf8_lossy(&output.stderr)))
 }
 
-/// Writes the runtime, a driver with all programs, and the inputs.
-fn write_bundle(folder: &TempDir, problems: &[&Problem], target_name: &str) -> Result<(), String> {
-    let write = |name: &str, contents: &[u8]| {
-        fs::write(folder.path().join(name), contents).map_err(|error| error.to_string())
-    };
+/// Writes a driver with all programs, and the inputs; returns files among which the runtime is.
+fn write_bundle(
+    folder: &Path,
+    problems: &[&Problem],
+    target_name: &str,
+) -> Result<Vec<ExportFile>, String> {
     let mut driver = Driver::default();
+    let mut first = None;
     for (index, problem) in problems.iter().enumerate() {
         let files = render(index, problem, target_name)?;
         driver.add(index, &problem.program, &files);
-        for file in files.iter().filter(|_| index == 0) {
-            if let Some(name) = file.path.strip_prefix("runtime/") {
-                write(name, &file.contents)?;
-            }
-        }
+        first.get_or_insert(files);
     }
-    write("driver.c", driver.finish().as_bytes())?;
+    write(folder, "driver.c", driver.finish().as_bytes())?;
     let inputs: Vec<u8> = problems.iter().flat_map(|problem| &problem.input).copied().collect();
-    write(INPUTS, &inputs)
+    write(folder, INPUTS, &inputs)?;
+    Ok(first.unwrap_or_default())
 }
 
 /// The export of one problem, under names that no other problem has.
