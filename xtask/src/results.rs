@@ -11,10 +11,9 @@ use anyhow::{Context, Result, ensure};
 
 /// Quantize the MLPerf Tiny tasks by presets and components and write docs/results.
 ///
-/// Each page has what its study in studies/ found; that of the presets begins with what a single
-/// quantization gives, and with flash and RAM on a Cortex-M4. Interrupted studies continue. On two
-/// cores the presets take about an hour, the components about 40 minutes. BURN_PTQ_ASSETS names the folder
-/// of the tasks.
+/// The page of the presets has what a single quantization by each gives, with flash and RAM on a Cortex-M4, in
+/// some 25 minutes of processor time; those of studies have what a study in studies/ found, which takes
+/// hours. Interrupted studies continue. BURN_PTQ_ASSETS names the folder of the tasks.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The pages to write; all if none is named
@@ -32,6 +31,8 @@ pub(crate) struct Arguments {
 enum Page {
     /// docs/results/presets.md
     Presets,
+    /// docs/results/preset-study.md
+    PresetStudy,
     /// docs/results/components.md
     Components,
 }
@@ -41,8 +42,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let chosen = |page| arguments.pages.is_empty() || arguments.pages.contains(&page);
     if chosen(Page::Presets) {
         let tables = presets::tables(&program)?;
+        write("presets.md", &format!("{}{tables}", presets::HEAD))?;
+    }
+    if chosen(Page::PresetStudy) {
         let found = study::run(&program, "presets", arguments.jobs)?;
-        write("presets.md", &format!("{}{tables}{}{found}", presets::HEAD, presets::STUDY))?;
+        write("preset-study.md", &format!("{PRESET_STUDY}{found}"))?;
     }
     if chosen(Page::Components) {
         let found = study::run(&program, "components", arguments.jobs)?;
@@ -50,6 +54,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     Ok(ExitCode::SUCCESS)
 }
+
+const PRESET_STUDY: &str = "\
+# Presets compared
+
+Written by `cargo xtask results preset-study` from `studies/presets.toml`; not edited by hand.
+
+";
 
 const COMPONENTS: &str = "\
 # Components, one exchanged at a time

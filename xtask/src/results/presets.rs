@@ -50,7 +50,8 @@ has the stated widths, the first and the last too; the model's own input and out
 a softmax, stay at 8 bits. `integer` is the metric of the integer program, which is what exported code computes
 bit for bit, with its 95 % confidence interval over the evaluation samples, after calibration with all
 calibration samples; `simulated` is that of the float network with fake quantizers. The intervals are those of
-single rows: whether two presets differ, the study below tests sample by sample.
+single rows: whether two presets differ, `studies/presets.toml` tests sample by sample, on several draws of the
+calibration samples.
 
 `flash` and `RAM` are those of exported C on a Cortex-M4, compiled at -Os and read from the linker's map: `flash`
 holds constants and all code, `RAM` the arena, where layers run row by row if that saves memory, without the
@@ -58,14 +59,6 @@ stack; [kernels.md](kernels.md) has other targets. `seconds` is the processor ti
 reading the model to the written files, three evaluations included; spread over cores, it takes less.
 
 Other tools on the same arrays, for comparison:
-
-";
-
-pub(super) const STUDY: &str = "
-# The study
-
-What follows is the report of `studies/presets.toml`: several draws of 128 calibration samples, and tests of
-which differences are significant.
 
 ";
 
