@@ -1,5 +1,7 @@
 //! The arguments, exactly as typed.
 
+mod fit;
+
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -9,6 +11,8 @@ use burn_ptq_eval::metric::{ClassAxis, Metric};
 use burn_ptq_study::Shard;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+pub(crate) use fit::Fit;
 
 /// Post-training quantization for tinyML: from an ONNX model to bit-exact integer C or Rust for a
 /// microcontroller.
@@ -27,6 +31,8 @@ pub(crate) enum Command {
     Evaluate(Evaluate),
     /// List the layers of a model with their shapes, multiply-accumulates, bits and bytes.
     Inspect(Inspect),
+    /// Choose the bits of each layer so that a model fits a microcontroller, and quantize it.
+    Fit(Fit),
     /// Export an integer model as code.
     Export(Export),
     /// List the supported ONNX operators and Burn operations, with their conditions.
@@ -338,6 +344,13 @@ pub(crate) struct Inspect {
     /// The shape of an input with dynamic dimensions, starting with the batch.
     #[arg(long, value_name = "[INPUT=]1x3x96x96")]
     pub shape: Vec<InputShape>,
+    /// Predict what a .bptq model costs on these processors in exported C: flash with code, RAM with the
+    /// stack, and instructions.
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
+    pub target: Vec<String>,
+    /// With --target, the processor's clock in MHz, to estimate milliseconds at one instruction a cycle.
+    #[arg(long, value_name = "MHZ", requires = "target", value_parser = fit::clock)]
+    pub clock: Option<f64>,
     /// Print JSON instead of a table.
     #[arg(long)]
     pub json: bool,

@@ -32,6 +32,7 @@ fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Quantize(args) => commands::quantize::run(args),
         Command::Evaluate(args) => commands::evaluate::run(args),
+        Command::Fit(args) => commands::fit::run(args),
         Command::Inspect(args) => commands::inspect::run(args),
         Command::Export(args) => commands::export::run(args),
         Command::Operators => output::print(burn_ptq::import::supported_markdown()),

@@ -8,6 +8,7 @@
 pub mod board;
 pub mod border;
 pub mod bounded;
+pub mod cost;
 pub mod export;
 pub mod file;
 pub mod harness;

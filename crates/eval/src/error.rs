@@ -5,6 +5,7 @@ use burn_ptq_deploy::output::OutputError;
 use burn_ptq_deploy::run::InputSizeError;
 
 use crate::data::DataError;
+use crate::fit::FitError;
 use crate::input::InputError;
 use crate::metric::{ChoiceError, MetricError};
 use crate::task::TaskError;
@@ -50,6 +51,9 @@ pub enum Error {
     /// Samples do not fit the integer program.
     #[error(transparent)]
     InputSize(#[from] InputSizeError),
+    /// No bits fit the budgets of a microcontroller.
+    #[error(transparent)]
+    Fit(#[from] FitError),
     /// The output folder cannot be written.
     #[error(transparent)]
     Output(#[from] OutputError),

@@ -70,50 +70,119 @@ pub(crate) fn explain(
     progress: Progress,
 ) -> Result<Explanation, Cancelled> {
     let graph = &quantized.graph;
-    let predictions = Predictions::all(graph, classifies);
-    let logits = predictions.iter().all(|p| p.logits);
-    let float = FloatModel::new(Arc::clone(graph), device);
-    let chunks: Vec<Batch> = noise.inputs.chunks(CHUNK).collect();
-    // By prediction and chunk.
-    let mut wanted: Vec<Vec<Vec<f32>>> = vec![Vec::new(); predictions.len()];
-    for chunk in &chunks {
-        float.forward_with(chunk.clone().into_tensors(graph, device), |id, value| {
-            for (wanted, _) in wanted.iter_mut().zip(&predictions).filter(|(_, p)| p.value == id) {
-                wanted.push(to_vec(value.clone()));
-            }
-            value
-        });
-    }
-    let variances: Vec<f64> =
-        predictions.iter().zip(&wanted).map(|(p, wanted)| p.variance(wanted)).collect();
+    let comparison = Comparison::new(graph, noise, classifies, device);
     let layers: Vec<usize> =
         (0..graph.nodes.len()).filter(|&index| is_layer(&graph.nodes[index])).collect();
     let mut costs = Vec::new();
     for (done, &index) in layers.iter().enumerate() {
         let node = &graph.nodes[index];
         let model = SimulatedModel::of_node(quantized, index, device);
+        let event = Event::Progress { stage: "explain", done, total: Some(layers.len()) };
+        let losses = comparison.losses(&model, quantized, Some(node), device, progress, event)?;
+        let (loss, loss_error) = mean_and_error(&losses);
+        let (metric, lost, lost_error) = (None, None, None);
+        let name = node.name.clone();
+        costs.push((index, LayerCost { name, loss, loss_error, metric, lost, lost_error }));
+    }
+    costs.sort_by(|a, b| b.1.loss.total_cmp(&a.1.loss));
+    Ok(Explanation { loss: comparison.name(), layers: costs })
+}
+
+/// How much the predictions of the whole quantized network differ from the float network's: a number for each
+/// sample on which `noise` was measured, as [`explain`] has them for single layers.
+///
+/// # Errors
+/// On cancellation.
+pub(crate) fn network_losses(
+    quantized: &QuantizedGraph,
+    noise: &Noise,
+    classifies: bool,
+    device: &Device,
+    progress: Progress,
+) -> Result<Vec<f64>, Cancelled> {
+    let comparison = Comparison::new(&quantized.graph, noise, classifies, device);
+    let model = SimulatedModel::new(quantized, device);
+    let event = Event::Progress { stage: "compare", done: 0, total: None };
+    comparison.losses(&model, quantized, None, device, progress, event)
+}
+
+/// The float network's predictions, and how others are compared with them.
+struct Comparison {
+    predictions: Vec<Predictions>,
+    logits: bool,
+    chunks: Vec<Batch>,
+    /// By prediction and chunk.
+    wanted: Vec<Vec<Vec<f32>>>,
+    variances: Vec<f64>,
+}
+
+impl Comparison {
+    fn new(graph: &Arc<Graph>, noise: &Noise, classifies: bool, device: &Device) -> Self {
+        let predictions = Predictions::all(graph, classifies);
+        let float = FloatModel::new(Arc::clone(graph), device);
+        let chunks: Vec<Batch> = noise.inputs.chunks(CHUNK).collect();
+        let mut wanted: Vec<Vec<Vec<f32>>> = vec![Vec::new(); predictions.len()];
+        for chunk in &chunks {
+            float.forward_with(chunk.clone().into_tensors(graph, device), |id, value| {
+                let of_value = |(_, p): &(_, &Predictions)| p.value == id;
+                for (wanted, _) in wanted.iter_mut().zip(&predictions).filter(of_value) {
+                    wanted.push(to_vec(value.clone()));
+                }
+                value
+            });
+        }
+        let variances = predictions.iter().zip(&wanted).map(|(p, wanted)| p.variance(wanted));
+        Self {
+            variances: variances.collect(),
+            logits: predictions.iter().all(|p| p.logits),
+            predictions,
+            chunks,
+            wanted,
+        }
+    }
+
+    /// How predictions are compared.
+    fn name(&self) -> &'static str {
+        if self.logits { "kl-divergence" } else { "relative-squared-error" }
+    }
+
+    /// The losses of `model`, of which `node` alone is quantized if there is one; tells `event` for every
+    /// chunk.
+    fn losses(
+        &self,
+        model: &SimulatedModel,
+        quantized: &QuantizedGraph,
+        node: Option<&Node>,
+        device: &Device,
+        progress: Progress,
+        event: Event,
+    ) -> Result<Vec<f64>, Cancelled> {
+        // The last softmax changes probabilities behind the logits.
+        let last =
+            |p: &Predictions| self.logits && node.is_some_and(|node| node.output == p.output);
+        let value = |p: &Predictions| if last(p) { p.output } else { p.value };
         let mut losses = Vec::new();
-        for (at, chunk) in chunks.iter().enumerate() {
-            Event::Progress { stage: "explain", done, total: Some(layers.len()) }.tell(progress)?;
-            // The last softmax changes probabilities behind the logits.
-            let last = |p: &Predictions| logits && node.output == p.output;
-            let value = |p: &Predictions| if last(p) { p.output } else { p.value };
-            let mut found = vec![Vec::new(); predictions.len()];
-            model.forward_with(chunk.clone().into_tensors(graph, device), |id, output| {
-                for (found, _) in found.iter_mut().zip(&predictions).filter(|(_, p)| value(p) == id)
-                {
+        for (at, chunk) in self.chunks.iter().enumerate() {
+            event.tell(progress)?;
+            let mut found = vec![Vec::new(); self.predictions.len()];
+            let inputs = chunk.clone().into_tensors(&quantized.graph, device);
+            model.forward_with(inputs, |id, output| {
+                let of_value = |(_, p): &(_, &Predictions)| value(p) == id;
+                for (found, _) in found.iter_mut().zip(&self.predictions).filter(of_value) {
                     *found = to_vec(output.clone());
                 }
             });
             let mut sums: Vec<f64> = Vec::new();
-            for (which, (prediction, found)) in predictions.iter().zip(&mut found).enumerate() {
-                if last(prediction) && matches!(node.op, Op::Softmax(_)) {
+            for (which, (prediction, found)) in self.predictions.iter().zip(&mut found).enumerate()
+            {
+                if last(prediction) && node.is_some_and(|node| matches!(node.op, Op::Softmax(_))) {
                     // Shares below half a step would be displayed as zero.
                     let half = 0.5 * quantized.activations[prediction.output.0].grid.scale;
                     found.iter_mut().for_each(|p| *p = p.max(half).ln());
                 }
                 let mut own = Vec::new();
-                prediction.losses(found, &wanted[which][at], variances[which], &mut own);
+                let (wanted, variance) = (&self.wanted[which][at], self.variances[which]);
+                prediction.losses(found, wanted, variance, &mut own);
                 match sums.is_empty() {
                     true => sums = own,
                     false => sums.iter_mut().zip(own).for_each(|(sum, own)| *sum += own),
@@ -121,14 +190,8 @@ pub(crate) fn explain(
             }
             losses.extend(sums);
         }
-        let (loss, loss_error) = mean_and_error(&losses);
-        let (metric, lost, lost_error) = (None, None, None);
-        let name = node.name.clone();
-        costs.push((index, LayerCost { name, loss, loss_error, metric, lost, lost_error }));
+        Ok(losses)
     }
-    costs.sort_by(|a, b| b.1.loss.total_cmp(&a.1.loss));
-    let loss = if logits { "kl-divergence" } else { "relative-squared-error" };
-    Ok(Explanation { loss, layers: costs })
 }
 
 /// The mean of numbers and its standard error; 0 for a single one.

@@ -34,6 +34,7 @@ pub mod data;
 mod error;
 pub mod evaluate;
 pub mod explain;
+pub mod fit;
 pub mod input;
 pub mod job;
 pub mod metric;

@@ -11,7 +11,7 @@ use burn_ptq_deploy::program::Program;
 use tempfile::TempDir;
 
 use crate::error::{McuError, failed};
-use crate::map::{RuntimeFunction, RustSizes, Sizes, runtime_functions, text_bytes};
+use crate::map::{Piece, RuntimeFunction, RustSizes, Sizes, pieces, runtime_functions, text_bytes};
 
 /// A firmware that runs for longer hangs.
 const LIMIT: Duration = Duration::from_secs(1800);
@@ -104,6 +104,11 @@ impl Firmware {
     /// The functions of the runtime that it holds, in the order of addresses.
     pub fn runtime_functions(&self) -> Result<Vec<RuntimeFunction>, McuError> {
         Ok(runtime_functions(&self.map()?))
+    }
+
+    /// What calls of the runtime brought into the image.
+    pub fn pieces(&self) -> Result<Vec<Piece>, McuError> {
+        Ok(pieces(&self.map()?))
     }
 
     /// Bytes of code and constants of the whole image, driver and start-up code included.

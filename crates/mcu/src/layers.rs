@@ -142,19 +142,35 @@ fn single(input: [usize; 3], output: [usize; 3], op: IntOp) -> Placed {
 }
 
 /// A linear congruential generator: the same programs on every machine.
-struct Random(u32);
+pub(crate) struct Random(u32);
 
 impl Random {
-    fn new(seed: u32) -> Self {
+    pub(crate) fn new(seed: u32) -> Self {
         Self(seed.wrapping_mul(2_654_435_761).wrapping_add(12345))
     }
 
-    fn within(&mut self, low: i32, high: i32) -> i32 {
+    pub(crate) fn within(&mut self, low: i32, high: i32) -> i32 {
         self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         low + ((self.0 >> 8) % (high - low + 1) as u32) as i32
     }
 
-    fn weighted(&mut self, shape: &[usize], channels: usize, bits: u8, clamp: Clamp) -> Weighted {
+    /// One of a list.
+    pub(crate) fn pick(&mut self, list: &[usize]) -> usize {
+        list[self.within(0, list.len() as i32 - 1) as usize]
+    }
+
+    /// True in so many of a hundred cases.
+    pub(crate) fn chance(&mut self, percent: i32) -> bool {
+        self.within(0, 99) < percent
+    }
+
+    pub(crate) fn weighted(
+        &mut self,
+        shape: &[usize],
+        channels: usize,
+        bits: u8,
+        clamp: Clamp,
+    ) -> Weighted {
         let (low, high) = weight_range(bits);
         let len: usize = shape.iter().product();
         let values: Vec<i8> = (0..len).map(|_| self.within(low, high) as i8).collect();

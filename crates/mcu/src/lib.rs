@@ -15,12 +15,13 @@ mod firmware;
 pub mod layers;
 mod map;
 mod rust;
+pub mod samples;
 mod toolchain;
 
 pub use cycles::{Estimate, estimates_cycles};
 pub use device::{Device, Inference};
 pub use error::McuError;
 pub use firmware::{Firmware, Run};
-pub use map::{RuntimeFunction, RustSizes, Sizes};
+pub use map::{Piece, RuntimeFunction, RustSizes, Sizes};
 pub use rust::{RustToolchain, rust_available, rust_cargo};
 pub use toolchain::{Toolchain, available, clang_flags};

@@ -122,6 +122,31 @@ impl RustSizes {
     }
 }
 
+/// A piece of code, or of constants, that calls of the runtime bring into an image.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Piece {
+    /// Its object file and its section.
+    pub name: String,
+    /// Its size in bytes.
+    pub bytes: usize,
+}
+
+/// The pieces of the runtime and of libraries in a firmware, each once.
+pub(crate) fn pieces(map: &str) -> Vec<Piece> {
+    let in_flash = |section: &Section| matches!(section.kind(), "text" | "rodata" | "srodata");
+    let of_runtime = |file: &str| file.starts_with("bptq_") || file.contains(".a(");
+    let mut pieces: Vec<Piece> = sections(map)
+        .filter(|section| in_flash(section) && of_runtime(section.file()) && section.bytes > 0)
+        .map(|section| Piece {
+            name: format!("{}:{}", section.file(), section.name),
+            bytes: section.bytes,
+        })
+        .collect();
+    pieces.sort_unstable();
+    pieces.dedup();
+    pieces
+}
+
 /// A function of the runtime, or a table of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuntimeFunction {

@@ -1,6 +1,7 @@
 //! `cargo xtask mcu`: programs on emulated microcontrollers.
 
 mod anchors;
+mod costs;
 mod cycles;
 mod document;
 mod kernels;
@@ -82,6 +83,9 @@ enum What {
     Rust,
     /// Networks, kernels and rust: the whole of docs/results/kernels.md.
     All,
+    /// What calls of every kernel take, for the tables of costs in crates/deploy/src/cost/tables, and how far
+    /// these are from networks.
+    Costs,
     /// Random layers, on microcontrollers and on this machine with sanitizers; writes nothing.
     Random,
 }
@@ -141,6 +145,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         What::Networks => networks::run(&request)?,
         What::Kernels => kernels::run(&request)?,
         What::Random => random::run(&request)?,
+        What::Costs => costs::run(&request)?,
         What::Rust => rust::run(&request)?,
     };
     Ok(if same { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -36,6 +36,7 @@ const ROUNDING: &[(&str, &str)] = &[
         "crates/burn-ptq/src/reconstruct/variables.rs",
         "weights become integers at the end of tuning",
     ),
+    ("crates/deploy/src/cost/table.rs", "digits of numbers in a text"),
     ("crates/burn-ptq/src/round/learn.rs", "straight-through rounding of weights while learning"),
 ];
 

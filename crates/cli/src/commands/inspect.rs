@@ -1,8 +1,12 @@
 //! `burn-ptq inspect`.
 
+use anyhow::{Context, ensure};
 use burn_ptq::graph::ValueId;
 use burn_ptq::import::onnx::{self, Options};
+use burn_ptq_deploy::cost::{Costs, costs};
+use burn_ptq_deploy::export::target;
 use burn_ptq_deploy::file;
+use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::printable;
 use burn_ptq_deploy::size::size_report;
 use serde::Serialize;
@@ -23,6 +27,26 @@ struct Layer {
     activation_bits: Option<u8>,
     bytes: usize,
     macs: usize,
+    /// Predicted, on each processor that is asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    instructions: Vec<Option<u64>>,
+}
+
+/// What a program is predicted to cost on a processor, in exported C at -O2.
+#[derive(Serialize)]
+struct Cost {
+    target: &'static str,
+    flash_bytes: usize,
+    /// Of these, code.
+    code_bytes: usize,
+    ram_bytes: usize,
+    /// Of these, the arena; the rest is stack.
+    arena_bytes: usize,
+    /// None if some layer's kernel was never measured.
+    instructions: Option<u64>,
+    /// At one instruction a cycle of the clock that was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    milliseconds: Option<f64>,
 }
 
 /// An input or an output.
@@ -51,10 +75,18 @@ struct Inspected {
     ram_bytes: Option<usize>,
     macs: usize,
     layers: Vec<Layer>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    costs: Vec<Cost>,
 }
 
 pub(crate) fn run(args: Inspect) -> anyhow::Result<()> {
-    let inspected = if is_integer_model(&args.model) { integer(&args)? } else { float(&args)? };
+    let is_integer = is_integer_model(&args.model);
+    ensure!(
+        is_integer || args.target.is_empty(),
+        "--target predicts what an integer program costs: quantize {} first, and inspect the model.bptq",
+        args.model.display()
+    );
+    let inspected = if is_integer { integer(&args)? } else { float(&args)? };
     if args.json {
         return output::json(&inspected);
     }
@@ -62,7 +94,7 @@ pub(crate) fn run(args: Inspect) -> anyhow::Result<()> {
     let rows: Vec<Vec<String>> = (inspected.layers.iter())
         .map(|l| {
             let shape: Vec<String> = l.output_shape.iter().map(usize::to_string).collect();
-            vec![
+            let mut row = vec![
                 l.name.clone(),
                 l.op.clone(),
                 shape.join("x"),
@@ -70,10 +102,13 @@ pub(crate) fn run(args: Inspect) -> anyhow::Result<()> {
                 bits(l.activation_bits),
                 l.bytes.to_string(),
                 l.macs.to_string(),
-            ]
+            ];
+            row.extend(l.instructions.iter().map(|&count| counted(count)));
+            row
         })
         .collect();
-    let header = ["layer", "op", "output", "W", "A", "bytes", "MACs"];
+    let mut header = vec!["layer", "op", "output", "W", "A", "bytes", "MACs"];
+    header.extend(inspected.costs.iter().map(|cost| cost.target));
     output::print(table::render(&header, &rows))?;
     outln!(
         "\n{}: {}, {} of constants{}, {} MACs",
@@ -82,7 +117,75 @@ pub(crate) fn run(args: Inspect) -> anyhow::Result<()> {
         table::bytes(inspected.flash_bytes),
         inspected.ram_bytes.map_or(String::new(), |b| format!(", RAM {}", table::bytes(b))),
         inspected.macs
-    )
+    )?;
+    predicted(&inspected.costs)
+}
+
+/// A number of instructions, or that it is not known.
+fn counted(instructions: Option<u64>) -> String {
+    instructions.map_or("?".into(), |count| count.to_string())
+}
+
+/// Prints what the program costs on each processor.
+fn predicted(costs: &[Cost]) -> anyhow::Result<()> {
+    if costs.is_empty() {
+        return Ok(());
+    }
+    let mut header =
+        vec!["processor", "flash", "constants", "code", "RAM", "arena", "stack", "instructions"];
+    header.extend(costs[0].milliseconds.map(|_| "ms"));
+    let row = |cost: &Cost| {
+        let bytes = [
+            cost.flash_bytes,
+            cost.flash_bytes - cost.code_bytes,
+            cost.code_bytes,
+            cost.ram_bytes,
+            cost.arena_bytes,
+            cost.ram_bytes - cost.arena_bytes,
+        ];
+        let mut row = vec![cost.target.to_owned()];
+        row.extend(bytes.map(|bytes| bytes.to_string()));
+        row.push(counted(cost.instructions));
+        row.extend(cost.milliseconds.map(table::number));
+        row
+    };
+    let rows: Vec<Vec<String>> = costs.iter().map(row).collect();
+    outln!("\nPredicted, in exported C at -O2:\n")?;
+    output::print(table::render(&header, &rows))?;
+    if costs.iter().any(|cost| cost.instructions.is_none()) {
+        outln!(
+            "\n? some kernel was never measured: `make count` in the export for that processor counts \
+             instructions on QEMU"
+        )?;
+    }
+    if costs.iter().any(|cost| cost.milliseconds.is_some()) {
+        outln!(
+            "\nMilliseconds are an estimate at one instruction a cycle: wait states of flash and loads add to it."
+        )?;
+    }
+    Ok(())
+}
+
+/// What `model` costs on the processors that `args` name, with the instructions of its nodes on each.
+fn all_costs(model: &Placed, args: &Inspect) -> anyhow::Result<Vec<(Cost, Costs)>> {
+    let of_target = |name: &String| {
+        let target = target(name)?;
+        let placed = model.place_again(target.kernels, Memory::Reduced)?;
+        let predicted = costs(&placed, target)
+            .with_context(|| format!("nothing is predicted for {name}: name a microcontroller"))?;
+        let instructions = predicted.instructions();
+        let cost = Cost {
+            target: target.name,
+            flash_bytes: predicted.flash_bytes(),
+            code_bytes: predicted.code_bytes,
+            ram_bytes: predicted.ram_bytes(),
+            arena_bytes: predicted.arena_bytes,
+            instructions: instructions.map(|count| count.round() as u64),
+            milliseconds: args.clock.zip(instructions).map(|(mhz, count)| count / mhz / 1000.0),
+        };
+        Ok((cost, predicted))
+    };
+    args.target.iter().map(of_target).collect()
 }
 
 /// Inputs, and outputs where there are several.
@@ -113,6 +216,7 @@ fn float(args: &Inspect) -> anyhow::Result<Inspected> {
             activation_bits: None,
             bytes: node.op.parameters().iter().map(|p| p.len() * 4).sum(),
             macs: graph.node_macs(node),
+            instructions: Vec::new(),
         })
         .collect();
     let input = graph.value(graph.input());
@@ -127,14 +231,17 @@ fn float(args: &Inspect) -> anyhow::Result<Inspected> {
         ram_bytes: None,
         macs: graph.macs(),
         layers,
+        costs: Vec::new(),
     })
 }
 
 fn integer(args: &Inspect) -> anyhow::Result<Inspected> {
     let model = file::read(&args.model)?;
     let size = size_report(&model);
+    let costs = all_costs(&model, args)?;
     let in_one_dimension = model.inputs.iter().all(|input| input.border.source_shape.len() <= 2);
-    let layers = model.nodes.iter().zip(size.nodes).map(|(node, size)| {
+    let layers = model.nodes.iter().zip(size.nodes).enumerate().map(|(index, (node, size))| {
+        let instructions = costs.iter().map(|(_, costs)| costs.nodes[index]);
         let output = &model.tensors[node.output.0];
         Layer {
             name: size.name,
@@ -144,8 +251,10 @@ fn integer(args: &Inspect) -> anyhow::Result<Inspected> {
             activation_bits: Some(output.bits),
             bytes: size.flash_bytes,
             macs: size.macs,
+            instructions: instructions.map(|count| Some(count?.round() as u64)).collect(),
         }
     });
+    let layers = layers.collect();
     let (inputs, outputs) = (model.inputs.iter(), model.outputs.iter());
     Ok(Inspected {
         model: args.model.display().to_string(),
@@ -156,7 +265,8 @@ fn integer(args: &Inspect) -> anyhow::Result<Inspected> {
         flash_bytes: size.flash_bytes,
         ram_bytes: Some(size.ram_bytes),
         macs: size.macs,
-        layers: layers.collect(),
+        layers,
+        costs: costs.into_iter().map(|(cost, _)| cost).collect(),
     })
 }
 

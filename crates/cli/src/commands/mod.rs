@@ -4,6 +4,7 @@ pub(crate) mod ablate;
 pub(crate) mod demo;
 pub(crate) mod evaluate;
 pub(crate) mod export;
+pub(crate) mod fit;
 pub(crate) mod inspect;
 pub(crate) mod manual;
 pub(crate) mod quantize;

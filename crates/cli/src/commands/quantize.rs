@@ -44,7 +44,7 @@ pub(crate) fn run(args: Quantize) -> anyhow::Result<()> {
 }
 
 /// The task, renamed if asked for.
-fn named(task: Task, name: &Option<String>) -> anyhow::Result<Task> {
+pub(super) fn named(task: Task, name: &Option<String>) -> anyhow::Result<Task> {
     let Some(name) = name else { return Ok(task) };
     check_name(name)?;
     Ok(Task { name: name.clone(), ..task })

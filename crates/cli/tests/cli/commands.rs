@@ -109,6 +109,49 @@ fn inspect_lists_the_layers_of_float_and_integer_models() {
 }
 
 #[test]
+fn inspect_predicts_what_a_model_costs_on_microcontrollers() {
+    let (folder, _) = quantize(&[]);
+    let bptq = folder.path().join("model.bptq").display().to_string();
+    let costs = |flags: &[&str]| -> serde_json::Value {
+        let output = run(&[&["inspect", &bptq, "--json"], flags].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        serde_json::from_str(&stdout(&output)).unwrap()
+    };
+    let all = "cortex-m0,cortex-m3,cortex-m4,cortex-m7,cortex-m33,cortex-m55,rv32";
+    let report = costs(&["--target", all, "--clock", "80"]);
+    for cost in report["costs"].as_array().unwrap() {
+        let number = |key: &str| cost[key].as_f64().unwrap_or_else(|| panic!("{key} of {cost}"));
+        assert!(number("code_bytes") > 1000.0 && number("flash_bytes") > number("code_bytes"));
+        assert!(number("ram_bytes") > number("arena_bytes"), "{cost}");
+        let instructions = number("instructions");
+        assert!((instructions / 80_000.0 - number("milliseconds")).abs() < 0.01, "{cost}");
+        // Between a quarter and 12 a multiply-accumulate.
+        let each = instructions / report["macs"].as_f64().unwrap();
+        assert!((0.25..12.0).contains(&each), "{cost}");
+    }
+    let sum: u64 = (report["layers"].as_array().unwrap().iter())
+        .map(|layer| layer["instructions"][2].as_u64().unwrap())
+        .sum();
+    let total = report["costs"][2]["instructions"].as_u64().unwrap();
+    assert!(sum.abs_diff(total) < 20, "{sum} of layers, {total} in all");
+    let text = stdout(&run(&["inspect", &bptq, "--target", "m4"]));
+    assert!(text.contains("cortex-m4") && text.contains("Predicted"), "{text}");
+    assert!(!text.contains('?'), "{text}");
+    let float = demo().join("model.onnx").display().to_string();
+    for (flags, word) in [
+        (vec!["inspect", &bptq, "--target", "z80"], "z80"),
+        (vec!["inspect", &bptq, "--target", "host"], "microcontroller"),
+        (vec!["inspect", &bptq, "--clock", "80"], "--target"),
+        (vec!["inspect", &bptq, "--target", "m4", "--clock", "0"], "above 0"),
+        (vec!["inspect", &float, "--target", "m4"], "quantize"),
+    ] {
+        let output = run(&flags);
+        assert!(!output.status.success());
+        assert!(stderr(&output).contains(word), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn export_writes_code_that_proves_itself() {
     let (folder, _) = quantize(&["--weights", "2"]);
     let bptq = folder.path().join("model.bptq").display().to_string();

@@ -8,6 +8,7 @@ mod cluster;
 mod commands;
 mod data;
 mod ends;
+mod fit;
 mod measured;
 mod metrics;
 #[cfg(target_os = "linux")]

@@ -17,7 +17,7 @@ use crate::place::Placed;
 use crate::program::Program;
 use crate::target::{Kernels, TARGETS, Target};
 
-pub use c99::C99;
+pub use c99::{C99, constants_by_node, runtime_functions};
 pub use error::ExportError;
 pub use folder::{ExportFile, Kept, Written, check_folder, stage_folder, write_folder};
 pub use rust::{Rust, shared_kernels};

@@ -1,5 +1,6 @@
 //! Portable C99: a folder with the network, its runtime, a Makefile, an example and a self-test.
 
+mod calls;
 mod data;
 mod ends;
 mod firmware;
@@ -12,6 +13,8 @@ mod packages;
 mod rows;
 mod runtime;
 mod source;
+
+pub use calls::runtime_functions;
 
 use super::shared::ends::End;
 use super::shared::names::comment;
@@ -123,13 +126,21 @@ impl Exporter for C99 {
     }
 }
 
-/// Bytes of the read-only data of the network's source file on a machine of 32 bits.
-fn flash_constant_bytes(program: &Placed) -> usize {
+/// Bytes of the read-only data of each node in the network's source file on a machine of 32 bits; those of a
+/// stream are with its last node.
+pub fn constants_by_node(program: &Placed) -> Vec<usize> {
     let bytes = |node: &IntNode| {
         constant_bytes(program, node, program.kernels()) + parameter_bytes(&node.op)
     };
-    let streams = program.row_programs().map(|(_, rows)| stream_bytes(rows));
-    program.nodes.iter().map(bytes).chain(streams).sum()
+    let mut nodes: Vec<usize> = program.nodes.iter().map(bytes).collect();
+    for (stream, rows) in program.row_programs() {
+        nodes[stream.last()] += stream_bytes(rows);
+    }
+    nodes
+}
+
+fn flash_constant_bytes(program: &Placed) -> usize {
+    constants_by_node(program).into_iter().sum()
 }
 
 /// The values of the placeholders in the templates, except those of input and output.

@@ -1,0 +1,300 @@
+//! `cargo xtask mcu costs`: the tables by which `burn_ptq_deploy::cost` predicts, and how far they are from
+//! networks that no fit has seen.
+
+mod fit;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use anyhow::{Context, Result};
+use burn_ptq_deploy::cost::{self, Table, main_function, work};
+use burn_ptq_deploy::export::runtime_functions;
+use burn_ptq_deploy::output::write_atomically;
+use burn_ptq_deploy::place::{Memory, Placed};
+use burn_ptq_deploy::size::size_report;
+use burn_ptq_deploy::target::{TARGETS, Target};
+use burn_ptq_mcu::samples::{KINDS, layer, network};
+use burn_ptq_mcu::{Run, Toolchain};
+
+use super::programs::{self, Program};
+use super::{Request, document};
+use fit::fit;
+
+/// Layers for each form of a function that costs are fitted to.
+const LAYERS: usize = 120;
+
+/// Seeds that are tried for each kind of layer and width of weights.
+const SEEDS: u32 = 1500;
+
+/// Networks from which costs of calls and of the loop over rows are taken.
+const NETWORKS: usize = 24;
+
+/// Bytes of constants and of arenas that one image holds.
+const FLASH: usize = 300 << 10;
+const RAM: usize = 600 << 10;
+
+const HEAD: &str = "\
+# Predicted costs
+
+Written by `cargo xtask mcu costs`; not edited by hand.
+
+What `burn-ptq inspect MODEL.bptq --target NAME` predicts, beside what the linker's map says of C compiled at -O2
+and what QEMU counts. The tables behind it are fitted to single layers and small networks of random shapes:
+none of the networks below was part of that. Constants and the arena are exact, so that the error of flash is
+that of code; RAM is without the stack.
+
+";
+
+/// Returns whether every prediction is as close as it should be.
+pub(super) fn run(request: &Request) -> Result<bool> {
+    for target in &request.targets {
+        let table = measure(target)?;
+        let path = format!("crates/deploy/src/cost/tables/{}.txt", target.name);
+        write_atomically(&crate::root().join(&path), table.text().as_bytes())
+            .with_context(|| format!("cannot write {path}"))?;
+        println!("written to {path}");
+    }
+    compare(request)
+}
+
+/// One layer that was measured.
+struct Sample {
+    model: Placed,
+    function: String,
+    form: String,
+    node: usize,
+    run: Option<Run>,
+}
+
+fn measure(target: &'static Target) -> Result<Table> {
+    let mut toolchain = Toolchain::new(target, "-O2")?;
+    let mut samples = layers(target)?;
+    eprintln!("{}: {} layers ...", target.name, samples.len());
+    run_all(&mut toolchain, &mut samples)?;
+    let mut table = Table::default();
+    let mut by_form: BTreeMap<&str, Vec<&Sample>> = BTreeMap::new();
+    for sample in &samples {
+        by_form.entry(&sample.form).or_default().push(sample);
+    }
+    for (form, samples) in by_form {
+        let function = &samples[0].function;
+        let rows: Vec<Vec<f64>> = samples
+            .iter()
+            .map(|sample| work::works(&sample.model)[sample.node].0.clone())
+            .collect();
+        let runs = || samples.iter().filter_map(|sample| Some((sample.run.as_ref()?, sample.node)));
+        let values: Vec<f64> =
+            runs().map(|(run, node)| run.node_instructions[node] as f64).collect();
+        let coefficients = fit(&rows, &values);
+        let errors = rows.iter().zip(&values).map(|(row, value)| {
+            let predicted: f64 = row.iter().zip(&coefficients).map(|(x, c)| x * c).sum();
+            (predicted / value - 1.0).powi(2)
+        });
+        let error = (errors.sum::<f64>() / values.len() as f64).sqrt();
+        eprintln!("  {form}: {} layers, {:.1} % off", values.len(), 100.0 * error);
+        table.time.insert(form.to_owned(), coefficients);
+        let stack = runs().map(|(run, _)| run.stack_bytes as usize).max().unwrap_or(0);
+        let deepest = table.stack.entry(function.clone()).or_default();
+        *deepest = stack.max(*deepest);
+        if table.needs.contains_key(function) {
+            continue;
+        }
+        let firmware = toolchain.build(&[&samples[0].model])?;
+        let pieces = firmware.pieces()?;
+        let names = pieces.iter().map(|piece| piece.name.clone()).collect();
+        table.needs.insert(function.to_owned(), names);
+        table.code.extend(pieces.into_iter().map(|piece| (piece.name, piece.bytes)));
+    }
+    networks(target, &mut toolchain, &mut table)?;
+    Ok(table)
+}
+
+/// Layers of every kind, as many for each form as are needed.
+fn layers(target: &Target) -> Result<Vec<Sample>> {
+    let mut samples = Vec::new();
+    for &kind in KINDS {
+        for &bits in kind.bits() {
+            let mut found: BTreeMap<String, usize> = BTreeMap::new();
+            for seed in 0..SEEDS {
+                let Some(model) = layer(kind, bits, seed) else { continue };
+                let model = model.place_again(target.kernels, Memory::Whole)?;
+                let functions = runtime_functions(&model);
+                let node = kind.node();
+                let Some(function) = main_function(&functions[node]) else { continue };
+                let form = work::form(&model.nodes[node], false, function);
+                let count = found.entry(form.clone()).or_default();
+                *count += 1;
+                if *count <= LAYERS {
+                    let function = function.to_owned();
+                    samples.push(Sample { function, form, node, model, run: None });
+                }
+            }
+        }
+    }
+    Ok(samples)
+}
+
+/// Runs samples, as many in an image as it holds.
+fn run_all(toolchain: &mut Toolchain, samples: &mut [Sample]) -> Result<()> {
+    let mut rest = samples;
+    while !rest.is_empty() {
+        let (mut flash, mut ram, mut count) = (0, 0, 0);
+        for sample in rest.iter() {
+            let size = size_report(&sample.model);
+            flash += size.flash_bytes * 5 / 4 + 1200;
+            ram += size.ram_bytes + 64;
+            if count > 0 && (flash > FLASH || ram > RAM) {
+                break;
+            }
+            count += 1;
+        }
+        let (image, others) = rest.split_at_mut(count);
+        let models: Vec<&Placed> = image.iter().map(|sample| &sample.model).collect();
+        let inputs: Vec<Vec<u8>> = models.iter().map(|model| noise(model)).collect();
+        let inputs: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
+        let runs = toolchain.build(&models)?.run(&inputs)?;
+        for (sample, run) in image.iter_mut().zip(runs) {
+            sample.run = Some(run);
+        }
+        rest = others;
+    }
+    Ok(())
+}
+
+/// Bytes of every value, for all inputs of a program.
+fn noise(model: &Placed) -> Vec<u8> {
+    (0..model.input_bytes()).map(|i| (i.wrapping_mul(2_654_435_761) >> 11) as u8).collect()
+}
+
+/// What networks take beyond their layers: code of calls, and the loop over rows.
+fn networks(target: &Target, toolchain: &mut Toolchain, table: &mut Table) -> Result<()> {
+    let (mut rows, mut instructions) = (Vec::new(), Vec::new());
+    let (mut counts, mut bytes) = (Vec::new(), Vec::new());
+    let mut needs = None;
+    for memory in [Memory::Whole, Memory::Reduced] {
+        let bits = |seed: u32| [8, 4, 2][seed as usize % 3];
+        let made = (0..).filter_map(|seed| network(bits(seed), memory, seed)).take(NETWORKS);
+        for model in made {
+            let model = model.place_again(target.kernels, memory)?;
+            let firmware = toolchain.build(&[&model])?;
+            let sizes = firmware.sizes()?;
+            let streams = model.streams();
+            let by_rows: usize = streams.iter().map(|stream| stream.rows.len()).sum();
+            counts.push([1, model.nodes.len(), by_rows, streams.len()].map(|n| n as f64).to_vec());
+            bytes.push((sizes.calls + sizes.padding) as f64);
+            if streams.is_empty() {
+                continue;
+            }
+            let input = noise(&model);
+            let runs = firmware.run(&[&input])?;
+            let run = runs.first().context("one program, one run")?;
+            let costs = cost::with_table(&model, table);
+            let beyond = run.instructions() as f64 - costs.instructions().unwrap_or(0.0);
+            let works = work::streams(&model);
+            let mut all = work::Work::default();
+            works.iter().for_each(|(_, work)| all += work);
+            rows.push(all.0);
+            instructions.push(beyond.max(1.0));
+            if needs.is_none() {
+                needs = Some(firmware.pieces()?);
+            }
+        }
+    }
+    table.calls = fit(&counts, &bytes).try_into().unwrap_or_default();
+    table.stream = fit(&rows, &instructions);
+    let pieces = needs.context("no network runs row by row")?;
+    let stream: Vec<_> =
+        pieces.into_iter().filter(|piece| piece.name.starts_with("bptq_stream")).collect();
+    for function in ["bptq_stream_run", "bptq_row_window"] {
+        table
+            .needs
+            .insert(function.into(), stream.iter().map(|piece| piece.name.clone()).collect());
+    }
+    table.code.extend(stream.into_iter().map(|piece| (piece.name, piece.bytes)));
+    Ok(())
+}
+
+/// What was predicted and what is true, of one program on one target.
+struct Compared {
+    program: String,
+    target: &'static str,
+    flash: [f64; 2],
+    ram: [f64; 2],
+    instructions: [f64; 2],
+}
+
+impl Compared {
+    fn new(program: &Program, target: &'static Target) -> Result<Option<Self>> {
+        let model = program.model.place_again(target.kernels, Memory::Reduced)?;
+        let text = std::fs::read_to_string(
+            crate::root().join(format!("crates/deploy/src/cost/tables/{}.txt", target.name)),
+        )?;
+        let costs = cost::with_table(&model, &text.parse()?);
+        let Some(instructions) = costs.instructions() else { return Ok(None) };
+        let firmware = Toolchain::new(target, "-O2")?.build(&[&model])?;
+        let input = &program.inputs[..program.model.input_bytes()];
+        let runs = firmware.run(&[input])?;
+        let run = runs.first().context("one program, one run")?;
+        let sizes = firmware.sizes()?;
+        Ok(Some(Self {
+            program: program.name.clone(),
+            target: target.name,
+            flash: [costs.flash_bytes() as f64, sizes.flash() as f64],
+            ram: [costs.arena_bytes as f64, sizes.ram() as f64],
+            instructions: [instructions, run.instructions() as f64],
+        }))
+    }
+
+    fn error([predicted, found]: [f64; 2]) -> f64 {
+        100.0 * (predicted / found - 1.0)
+    }
+}
+
+/// Predicts networks, and says how far that is from the truth.
+fn compare(request: &Request) -> Result<bool> {
+    let Some(folder) = &request.programs else { return Ok(true) };
+    let programs = programs::read(folder, 1)?;
+    let mut all = Vec::new();
+    for program in &programs {
+        for target in &request.targets {
+            match Compared::new(program, target)? {
+                Some(compared) => all.push(compared),
+                None => {
+                    println!("{} on {}: some kernel was not measured", program.name, target.name)
+                }
+            }
+        }
+    }
+    let mut text = format!("{HEAD}{}\n", document::tools(&request.targets));
+    text.push_str("| program | target | flash: predicted | linked | error % | RAM | error % | ");
+    text.push_str("instructions: predicted | counted | error % |\n");
+    text.push_str("|---|---|---|---|---|---|---|---|---|---|\n");
+    for c in &all {
+        let [flash, ram, time] = [c.flash, c.ram, c.instructions].map(Compared::error);
+        writeln!(
+            text,
+            "| {} | {} | {:.0} | {:.0} | {flash:.2} | {:.0} | {ram:.2} | {:.0} | {:.0} | {time:.2} |",
+            c.program,
+            c.target,
+            c.flash[0],
+            c.flash[1],
+            c.ram[1],
+            c.instructions[0],
+            c.instructions[1]
+        )?;
+    }
+    let worst = |part: fn(&Compared) -> [f64; 2]| {
+        all.iter().map(|c| Compared::error(part(c)).abs()).fold(0.0, f64::max)
+    };
+    let [flash, ram, time] = [worst(|c| c.flash), worst(|c| c.ram), worst(|c| c.instructions)];
+    writeln!(
+        text,
+        "\nThe largest errors: flash {flash:.2} %, RAM {ram:.2} %, instructions {time:.2} %."
+    )?;
+    print!("{text}");
+    if request.targets.len() == TARGETS.len() - 1 {
+        let path = crate::root().join("docs/results/costs.md");
+        write_atomically(&path, text.as_bytes()).context("cannot write docs/results/costs.md")?;
+    }
+    Ok(flash <= 1.0 && ram == 0.0 && time <= 3.0)
+}
