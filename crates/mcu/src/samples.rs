@@ -94,7 +94,7 @@ pub fn layer(kind: Kind, bits: u8, seed: u32) -> Option<Placed> {
     let mut maker = Maker::default();
     let plane = plane(random);
     // Kernels that suit most layers do not take all of them.
-    let clamp = if random.chance(85) { FULL } else { Clamp { min: -120, max: 110 } };
+    let clamp = if random.chance(60) { FULL } else { Clamp { min: -120, max: 110 } };
     let channels = channels(random);
     let grid = if random.chance(85) { -128 } else { -3 };
     let x = maker.tensor([plane[0], plane[1], channels], -128);
@@ -252,7 +252,9 @@ fn plane(random: &mut Random) -> [usize; 2] {
 }
 
 fn channels(random: &mut Random) -> usize {
-    random.pick(&[1, 2, 3, 4, 6, 8, 8, 12, 16, 16, 20, 24, 32, 32, 40, 48, 64, 64, 96, 128])
+    random.pick(&[
+        1, 2, 3, 3, 4, 5, 10, 14, 6, 8, 8, 12, 16, 16, 20, 24, 32, 32, 40, 48, 64, 64, 96, 128,
+    ])
 }
 
 fn window(random: &mut Random, sides: &[usize]) -> Window {
@@ -378,7 +380,7 @@ impl Maker {
     fn finish(self, memory: Memory) -> Option<Placed> {
         let border = |id: TensorId| Border::plain(&self.tensors[id.0].shape);
         let named =
-            |(index, &id): (usize, &TensorId)| Input::new(&format!("x{index}"), id, border(id));
+            |(index, &id): (usize, &TensorId)| Input::new(format!("x{index}"), id, border(id));
         let inputs: Vec<Input> = self.inputs.iter().enumerate().map(named).collect();
         let last = self.nodes.last()?.output;
         let outputs = vec![Output::new("y", last, border(last))];

@@ -61,7 +61,7 @@ fn scaled(text: &str, step: f64) -> Option<f64> {
         },
     };
     let number = digits.parse::<f64>().ok()? * factor;
-    (number >= 1.0 && number <= 9e15).then_some(number)
+    (1.0..=9e15).contains(&number).then_some(number)
 }
 
 /// A number of bytes.

@@ -69,7 +69,7 @@ pub fn with_table(program: &Placed, table: &Table) -> Costs {
     let instructions = |(index, work): (usize, &work::Work)| {
         let by_rows = program.streams().iter().any(|stream| stream.nodes().contains(&index));
         let main = main_function(&functions[index])?;
-        let form = work::form(&program.nodes[index], by_rows, main);
+        let form = work::form(program, &program.nodes[index], by_rows, main);
         Some(work.dot(table.kernel(&form)?))
     };
     let mut nodes: Vec<Option<f64>> = works.iter().enumerate().map(instructions).collect();

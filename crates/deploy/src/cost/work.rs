@@ -11,7 +11,7 @@ use burn_ptq_kernels::stream::Step;
 
 use crate::op::{IntOp, Weighted};
 use crate::place::kernels::{chosen, dsp_filter_len, mve_filter_len, packed_bits};
-use crate::place::{Placed, scalar};
+use crate::place::{Placed, scalar, tiles};
 use crate::program::{IntNode, TensorId};
 use crate::target::Kernels;
 
@@ -110,8 +110,10 @@ fn of_call(program: &Placed, node: &IntNode, step: Option<&Step>) -> Work {
             convolution(&geometry, &Filters::new(program, node, weighted, *in_features))
         }
         IntOp::DepthwiseConv2d { geometry, .. } => {
-            let vectors = has_vectors(chosen(program, node, program.kernels()));
-            depthwise(&rows.map_or(*geometry, |rows| geometry.row(rows)), vectors)
+            let kernels = chosen(program, node, program.kernels());
+            let turned = rows.is_none() && turns(geometry, kernels);
+            let geometry = rows.map_or(*geometry, |rows| geometry.row(rows));
+            depthwise(&geometry, turned, has_vectors(kernels))
         }
         IntOp::AveragePool { geometry, .. } | IntOp::MaxPool { geometry, .. } => {
             pool(&rows.map_or(*geometry, |rows| geometry.row(rows)))
@@ -313,7 +315,7 @@ const PLANE_WIDTH: usize = 16;
 const PLANE_LINES: [usize; 2] = [14, 18];
 
 /// Kernels work on blocks of four channels, along the longer side of a plane, on four outputs at a time.
-fn depthwise(geometry: &DepthwiseGeometry, vectors: bool) -> Work {
+fn depthwise(geometry: &DepthwiseGeometry, turned: bool, vectors: bool) -> Work {
     let g = geometry;
     let reach = Reach::new(&g.window, g.input, g.output);
     let [height, width] = g.output;
@@ -322,7 +324,7 @@ fn depthwise(geometry: &DepthwiseGeometry, vectors: bool) -> Work {
     let channels = g.out_channels();
     let blocks = channels.div_ceil(4);
     let (across, along) =
-        if turns(g) { ([1, 0], [width, height]) } else { ([0, 1], [height, width]) };
+        if turned { ([1, 0], [width, height]) } else { ([0, 1], [height, width]) };
     let [count, length] = along;
     let lines = (count - 1) * g.window.stride[0] + g.window.kernel[across[0]];
     let inside = lines.min(g.input[across[0]]);
@@ -377,29 +379,37 @@ fn depthwise(geometry: &DepthwiseGeometry, vectors: bool) -> Work {
 }
 
 /// Whether kernels take columns for rows.
-fn turns(geometry: &DepthwiseGeometry) -> bool {
-    let [height, width] = geometry.output;
-    height > width && height > 12 && geometry.window.pad[0] <= 1
+fn turns(geometry: &DepthwiseGeometry, kernels: Kernels) -> bool {
+    match kernels {
+        Kernels::Tiles => tiles::turned(geometry),
+        Kernels::Scalar => scalar::turned(geometry),
+        Kernels::Portable | Kernels::Dsp | Kernels::Mve | Kernels::Quads => false,
+    }
 }
 
 /// What a kernel's instructions are a linear function in: one of its ways through, named by the function
 /// `function` and what decides which way it takes.
-pub fn form(node: &IntNode, by_rows: bool, function: &str) -> String {
+pub fn form(program: &Placed, node: &IntNode, by_rows: bool, function: &str) -> String {
     let bits = node.op.weighted().map_or(0, |weighted| weighted.weights.storage);
     match &node.op {
         IntOp::Conv2d { geometry: g, .. } => {
             let pointwise =
                 g.window.kernel == [1; 2] && g.window.stride == [1; 2] && g.window.pad == [0; 2];
+            let columns = g.window.kernel[1] * g.in_channels;
             let way = match (g.in_channels.is_multiple_of(4), pointwise) {
                 (true, true) => "pointwise",
                 (true, false) => "fours",
-                (false, _) => "any",
+                (false, true) => "anypointwise",
+                // One element of each of three rows is left over from words.
+                (false, false) if columns % 4 == 1 && g.window.kernel[0] == 3 => "three",
+                (false, false) => "any",
             };
             format!("{function}/{bits}{way}")
         }
         IntOp::DepthwiseConv2d { geometry: g, .. } => {
             let stride = g.window.stride[0];
-            let [height, width] = match (by_rows, turns(g)) {
+            let turned = turns(g, chosen(program, node, program.kernels()));
+            let [height, width] = match (by_rows, turned) {
                 (true, _) => [1, g.output[1]],
                 (false, true) => [g.output[1], g.output[0]],
                 (false, false) => g.output,

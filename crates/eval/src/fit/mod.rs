@@ -69,6 +69,13 @@ impl Taken {
         })
     }
 
+    /// Lowers each to that of `other`, where that is less.
+    fn lower(&mut self, other: &Self) {
+        self.flash = self.flash.min(other.flash);
+        self.ram = self.ram.min(other.ram);
+        self.instructions = self.instructions.min(other.instructions);
+    }
+
     /// Whether it is within `budgets`.
     pub fn fits(&self, budgets: &Budgets) -> bool {
         budgets.flash.is_none_or(|most| self.flash <= most)
@@ -276,17 +283,19 @@ pub fn fit(
         return Err(FitError::NoLayers.into());
     }
     let mut instance = instance(&names, &uniform, table);
-    let least = least(&instance, &uniform);
     let largest = largest(&names, &instance);
-    let fails = || FitError::TooSmall { budgets, least, largest: largest.clone() };
-    if budgets.ram.is_some_and(|most| least.ram > most) {
-        return Err(fails().into());
-    }
+    // The least of each that was measured.
+    let mut least = uniform[0].1.taken;
+    uniform.iter().for_each(|(_, measured, _)| least.lower(&measured.taken));
+    let out_of_ram = budgets.ram.is_some_and(|most| least.ram > most);
     // What the predictions of single layers missed, of a whole network's.
     let mut margin = Limits { flash: Some(0.0), instructions: Some(0.0) };
     let mut tried: BTreeSet<Vec<usize>> = BTreeSet::new();
     let mut best: Option<(Vec<usize>, Measured, Recipe)> = None;
     for _ in 0..ROUNDS {
+        if out_of_ram {
+            break;
+        }
         let limits = limits(&budgets, &margin);
         let Some(chosen) = instance.solve(&limits, Goal::Loss) else { break };
         if !tried.insert(chosen.clone()) {
@@ -295,6 +304,7 @@ pub fn fit(
         let recipe = mixed(&names, &instance, &chosen, &recipe_of)?;
         Event::Stage { stage: "measure a choice" }.tell(progress)?;
         let measured = bench.measure(&recipe)?;
+        least.lower(&measured.taken);
         let found = [measured.taken.flash as f64, measured.taken.instructions as f64];
         let predicted = [instance.flash(&chosen), instance.instructions(&chosen)];
         let missed = [0, 1].map(|i| (found[i] - predicted[i]).ceil());
@@ -315,7 +325,20 @@ pub fn fit(
             best = Some((vec![index; names.len()], again, recipe_of(*bits)?));
         }
     }
-    let Some((chosen, measured, recipe)) = best else { return Err(fails().into()) };
+    // What predictions just missed may still be there, among the choices that take the least.
+    for goal in [Goal::Flash, Goal::Instructions] {
+        let choice = instance.solve(&Limits::default(), goal).filter(|_| best.is_none());
+        let Some(chosen) = choice.filter(|chosen| tried.insert(chosen.clone())) else { continue };
+        let recipe = mixed(&names, &instance, &chosen, &recipe_of)?;
+        let measured = bench.measure(&recipe)?;
+        least.lower(&measured.taken);
+        if measured.taken.fits(&budgets) {
+            best = Some((chosen, measured, recipe));
+        }
+    }
+    let Some((chosen, measured, recipe)) = best else {
+        return Err(FitError::TooSmall { budgets, least, largest }.into());
+    };
     let more = more(&instance, &budgets, &margin);
     let (loss, loss_error) = mean_and_error(&measured.losses);
     let layers =
@@ -396,17 +419,6 @@ fn instance(names: &[String], uniform: &[Uniform], table: &Table) -> Instance {
     let kernels: f64 = all.iter().map(|&piece| instance.pieces[piece]).sum();
     instance.constants += (code - kernels).max(0.0);
     instance
-}
-
-/// The least of each that can be reached.
-fn least(instance: &Instance, uniform: &[Uniform]) -> Taken {
-    let free = Limits::default();
-    let best = |goal| instance.solve(&free, goal).unwrap_or_default();
-    Taken {
-        flash: instance.flash(&best(Goal::Flash)).ceil() as usize,
-        ram: uniform.iter().map(|(_, measured, _)| measured.taken.ram).min().unwrap_or(0),
-        instructions: instance.instructions(&best(Goal::Instructions)).ceil() as u64,
-    }
 }
 
 /// The three layers that take most flash at the fewest bits, with what.
