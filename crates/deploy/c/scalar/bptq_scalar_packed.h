@@ -56,7 +56,8 @@ BPTQ_SCALAR_INLINE int32_t bptq_scalar_unit(uint32_t bits)
 /* One element of a pixel, both channels: of their weights a field has the sum with 2^(bits-1). */
 #define BPTQ_SCALAR_STEP_1(k)                                                                      \
     if ((k) < unit) {                                                                              \
-        lanes += ((word >> (bits * (k))) & mask) * (uint32_t)(int32_t)x[k];                        \
+        const int32_t element = x[k];                                                              \
+        lanes += ((word >> (bits * (k))) & mask) * (uint32_t)element;                              \
         BPTQ_SCALAR_KEEP(lanes);                                                                   \
     }
 #define BPTQ_SCALAR_STEPS(step) step(0U) step(1U) step(2U) step(3U) step(4U) step(5U) step(6U) step(7U)
