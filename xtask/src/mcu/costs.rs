@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
-use burn_ptq_deploy::cost::{self, Table, main_function, work};
+use burn_ptq_deploy::cost::{self, Costs, Table, main_function, work};
 use burn_ptq_deploy::export::runtime_functions;
 use burn_ptq_deploy::output::write_atomically;
 use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::size::size_report;
 use burn_ptq_deploy::target::{TARGETS, Target};
 use burn_ptq_mcu::samples::{KINDS, layer, network};
-use burn_ptq_mcu::{Run, Toolchain};
+use burn_ptq_mcu::{Piece, Run, Toolchain};
 
 use super::programs::{self, Program};
 use super::{Request, document};
@@ -169,13 +169,14 @@ fn noise(model: &Placed) -> Vec<u8> {
 
 /// What networks take beyond their layers: code of calls, and the loop over rows.
 fn networks(target: &Target, toolchain: &mut Toolchain, table: &mut Table) -> Result<()> {
-    let (mut rows, mut instructions, mut totals) = (Vec::new(), Vec::new(), Vec::new());
     let (mut counts, mut bytes) = (Vec::new(), Vec::new());
-    let mut needs = None;
-    for memory in [Memory::Whole, Memory::Reduced] {
-        let bits = |seed: u32| [8, 4, 2][seed as usize % 3];
-        let made = (0..).filter_map(|seed| network(bits(seed), memory, seed)).take(NETWORKS);
-        for model in made {
+    let mut loops = Loops::default();
+    table.stream.clear();
+    let bits = |seed: u32| [8, 4, 2][seed as usize % 3];
+    let made = (0..).filter_map(|seed| network(bits(seed), Memory::Reduced, seed)).take(NETWORKS);
+    for model in made {
+        let mut taken = Vec::new();
+        for memory in [Memory::Whole, Memory::Reduced] {
             let model = model.place_again(target.kernels, memory)?;
             let firmware = toolchain.build(&[&model])?;
             let sizes = firmware.sizes()?;
@@ -183,37 +184,66 @@ fn networks(target: &Target, toolchain: &mut Toolchain, table: &mut Table) -> Re
             let by_rows: usize = streams.iter().map(|stream| stream.rows.len()).sum();
             counts.push([1, model.nodes.len(), by_rows, streams.len()].map(|n| n as f64).to_vec());
             bytes.push((sizes.calls + sizes.padding) as f64);
-            if streams.is_empty() {
-                continue;
-            }
             let input = noise(&model);
             let runs = firmware.run(&[&input])?;
             let run = runs.first().context("one program, one run")?;
             let costs = cost::with_table(&model, table);
-            let beyond = run.instructions() as f64 - costs.instructions().unwrap_or(0.0);
-            let works = work::streams(&model);
-            let mut all = work::Work::default();
-            works.iter().for_each(|(_, work)| all += work);
-            rows.push(all.0);
-            instructions.push(beyond);
-            totals.push(run.instructions() as f64);
-            if needs.is_none() {
-                needs = Some(firmware.pieces()?);
+            let predicted = costs.instructions().context("a kernel was not measured")?;
+            taken.push((run.instructions() as f64, predicted));
+            if !streams.is_empty() {
+                loops.pieces(&costs, &firmware.pieces()?, table);
+            }
+            if memory == Memory::Reduced {
+                loops.add(&model, &taken);
             }
         }
     }
     table.calls = fit(&counts, &bytes, &bytes).try_into().unwrap_or_default();
-    table.stream = fit(&rows, &instructions, &totals);
-    let pieces = needs.context("no network runs row by row")?;
-    let stream: Vec<_> =
-        pieces.into_iter().filter(|piece| piece.name.starts_with("bptq_stream")).collect();
+    table.stream = fit(&loops.rows, &loops.instructions, &loops.totals);
     for function in ["bptq_stream_run", "bptq_row_window"] {
-        table
-            .needs
-            .insert(function.into(), stream.iter().map(|piece| piece.name.clone()).collect());
+        let names = loops.pieces.keys().cloned().collect();
+        table.needs.insert(function.into(), names);
     }
-    table.code.extend(stream.into_iter().map(|piece| (piece.name, piece.bytes)));
+    table.code.extend(loops.pieces);
     Ok(())
+}
+
+/// What networks that run row by row take for it.
+#[derive(Default)]
+struct Loops {
+    rows: Vec<Vec<f64>>,
+    instructions: Vec<f64>,
+    totals: Vec<f64>,
+    pieces: BTreeMap<String, usize>,
+}
+
+impl Loops {
+    /// Adds a network, with instructions counted and predicted of both its forms: what the one that runs row by
+    /// row takes more than predicted, compared with the other, is the loop's.
+    fn add(&mut self, model: &Placed, taken: &[(f64, f64)]) {
+        let [(whole, predicted_whole), (by_rows, predicted_by_rows)] = taken else { return };
+        if model.streams().is_empty() {
+            return;
+        }
+        let mut all = work::Work::default();
+        work::streams(model).iter().for_each(|(_, work)| all += work);
+        self.rows.push(all.0);
+        self.instructions.push((by_rows - whole) - (predicted_by_rows - predicted_whole));
+        self.totals.push(*by_rows);
+    }
+
+    /// Adds the code that nothing but the loop needs.
+    fn pieces(&mut self, costs: &Costs, found: &[Piece], table: &Table) {
+        let of_kernels: Vec<&String> = (costs.functions.iter().flatten())
+            .filter(|function| {
+                !function.starts_with("bptq_stream") && *function != "bptq_row_window"
+            })
+            .filter_map(|function| table.needs.get(function))
+            .flatten()
+            .collect();
+        let others = found.iter().filter(|piece| !of_kernels.contains(&&piece.name));
+        self.pieces.extend(others.map(|piece| (piece.name.clone(), piece.bytes)));
+    }
 }
 
 /// What was predicted and what is true, of one program on one target.

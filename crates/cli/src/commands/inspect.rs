@@ -166,8 +166,22 @@ fn predicted(costs: &[Cost]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The instructions of each node of `model`, of which `placed` is a form with packed activations: packing and
+/// unpacking count with the node before.
+fn instructions_of(model: &Placed, placed: &Placed, costs: &Costs) -> Vec<Option<f64>> {
+    let mut counts = vec![Some(0.0); model.nodes.len()];
+    let mut at = 0;
+    for (node, cost) in placed.nodes.iter().zip(&costs.nodes) {
+        at = model.nodes.iter().position(|own| own.name == node.name).unwrap_or(at);
+        if let Some(count) = counts.get_mut(at) {
+            *count = count.zip(*cost).map(|(sum, cost)| sum + cost);
+        }
+    }
+    counts
+}
+
 /// What `model` costs on the processors that `args` name, with the instructions of its nodes on each.
-fn all_costs(model: &Placed, args: &Inspect) -> anyhow::Result<Vec<(Cost, Costs)>> {
+fn all_costs(model: &Placed, args: &Inspect) -> anyhow::Result<Vec<(Cost, Vec<Option<f64>>)>> {
     let of_target = |name: &String| {
         let target = target(name)?;
         let placed = model.place_again(target.kernels, Memory::Reduced)?;
@@ -183,7 +197,7 @@ fn all_costs(model: &Placed, args: &Inspect) -> anyhow::Result<Vec<(Cost, Costs)
             instructions: instructions.map(|count| count.round() as u64),
             milliseconds: args.clock.zip(instructions).map(|(mhz, count)| count / mhz / 1000.0),
         };
-        Ok((cost, predicted))
+        Ok((cost, instructions_of(model, &placed, &predicted)))
     };
     args.target.iter().map(of_target).collect()
 }
@@ -241,7 +255,7 @@ fn integer(args: &Inspect) -> anyhow::Result<Inspected> {
     let costs = all_costs(&model, args)?;
     let in_one_dimension = model.inputs.iter().all(|input| input.border.source_shape.len() <= 2);
     let layers = model.nodes.iter().zip(size.nodes).enumerate().map(|(index, (node, size))| {
-        let instructions = costs.iter().map(|(_, costs)| costs.nodes[index]);
+        let instructions = costs.iter().map(|(_, nodes)| nodes[index]);
         let output = &model.tensors[node.output.0];
         Layer {
             name: size.name,

@@ -191,6 +191,8 @@ pub struct Fit {
 /// A network that was quantized, with what it takes and loses.
 struct Measured {
     quantized: Quantized,
+    /// The nodes that run on the target, with those that pack activations, and their costs.
+    nodes: Vec<String>,
     costs: Costs,
     taken: Taken,
     losses: Vec<f64>,
@@ -199,6 +201,32 @@ struct Measured {
 impl Measured {
     fn loss(&self) -> f64 {
         mean_and_error(&self.losses).0
+    }
+}
+
+/// The best choice so far that fits.
+struct Best {
+    chosen: Vec<usize>,
+    taken: Taken,
+    losses: Vec<f64>,
+    recipe: Recipe,
+}
+
+impl Best {
+    /// Takes a choice in place of `best` if it fits and loses less.
+    fn keep(
+        best: &mut Option<Self>,
+        budgets: &Budgets,
+        chosen: Vec<usize>,
+        measured: &Measured,
+        recipe: Recipe,
+    ) {
+        let loss = measured.loss();
+        let better = best.as_ref().is_none_or(|best| loss < mean_and_error(&best.losses).0);
+        if better && measured.taken.fits(budgets) {
+            let (taken, losses) = (measured.taken, measured.losses.clone());
+            *best = Some(Self { chosen, taken, losses, recipe });
+        }
     }
 }
 
@@ -229,7 +257,8 @@ impl Bench<'_> {
             self.device,
             self.progress,
         )?;
-        Ok(Measured { quantized, costs, taken, losses })
+        let nodes = placed.nodes.iter().map(|node| node.name.clone()).collect();
+        Ok(Measured { quantized, nodes, costs, taken, losses })
     }
 
     /// How much the predictions change when each layer with weights is quantized alone, by name.
@@ -291,7 +320,7 @@ pub fn fit(
     // What the predictions of single layers missed, of a whole network's.
     let mut margin = Limits { flash: Some(0.0), instructions: Some(0.0) };
     let mut tried: BTreeSet<Vec<usize>> = BTreeSet::new();
-    let mut best: Option<(Vec<usize>, Measured, Recipe)> = None;
+    let mut best: Option<Best> = None;
     for _ in 0..ROUNDS {
         if out_of_ram {
             break;
@@ -311,19 +340,12 @@ pub fn fit(
         margin = Limits { flash: Some(missed[0]), instructions: Some(missed[1]) };
         let losses = bench.layer_losses(&measured)?;
         correct(&mut instance, &names, &chosen, &losses);
-        let fits = measured.taken.fits(&budgets);
-        let better = best.as_ref().is_none_or(|(_, best, _)| measured.loss() < best.loss());
-        if fits && better {
-            best = Some((chosen, measured, recipe));
-        }
+        Best::keep(&mut best, &budgets, chosen, &measured, recipe);
     }
     // A single width that fits may be better than what single layers promise of a mixture.
-    for (index, (bits, measured, _)) in uniform.iter_mut().enumerate() {
-        let better = best.as_ref().is_none_or(|(_, best, _)| measured.loss() < best.loss());
-        if measured.taken.fits(&budgets) && better {
-            let again = bench.measure(&recipe_of(*bits)?)?;
-            best = Some((vec![index; names.len()], again, recipe_of(*bits)?));
-        }
+    for (index, (bits, measured, _)) in uniform.iter().enumerate() {
+        let chosen = vec![index; names.len()];
+        Best::keep(&mut best, &budgets, chosen, measured, recipe_of(*bits)?);
     }
     // What predictions just missed may still be there, among the choices that take the least.
     for goal in [Goal::Flash, Goal::Instructions] {
@@ -332,15 +354,13 @@ pub fn fit(
         let recipe = mixed(&names, &instance, &chosen, &recipe_of)?;
         let measured = bench.measure(&recipe)?;
         least.lower(&measured.taken);
-        if measured.taken.fits(&budgets) {
-            best = Some((chosen, measured, recipe));
-        }
+        Best::keep(&mut best, &budgets, chosen, &measured, recipe);
     }
-    let Some((chosen, measured, recipe)) = best else {
+    let Some(Best { chosen, taken, losses, recipe }) = best else {
         return Err(FitError::TooSmall { budgets, least, largest }.into());
     };
     let more = more(&instance, &budgets, &margin);
-    let (loss, loss_error) = mean_and_error(&measured.losses);
+    let (loss, loss_error) = mean_and_error(&losses);
     let layers =
         names.iter().zip(&instance.layers).zip(&chosen).map(|((name, choices), &choice)| {
             LayerBits {
@@ -355,7 +375,7 @@ pub fn fit(
         target: target.name,
         budgets,
         layers: layers.collect(),
-        taken: measured.taken,
+        taken,
         uniform: uniform.iter().map(|(bits, m, _)| (*bits, m.taken, m.loss())).collect(),
         loss,
         loss_error,
@@ -378,9 +398,8 @@ fn instance(names: &[String], uniform: &[Uniform], table: &Table) -> Instance {
         found.dedup();
         found
     };
-    let place = |measured: &Measured, name: &str| {
-        measured.quantized.program.nodes.iter().position(|node| node.name == name)
-    };
+    let place =
+        |measured: &Measured, name: &str| measured.nodes.iter().position(|node| node == name);
     let choice = |(bits, measured, losses): &Uniform, name: &String| {
         // A layer of which nothing is left at some width costs nothing there.
         let at = place(measured, name);
@@ -396,8 +415,8 @@ fn instance(names: &[String], uniform: &[Uniform], table: &Table) -> Instance {
         names.iter().map(|name| uniform.iter().map(|each| choice(each, name)).collect()).collect();
     let (_, first, _) = &uniform[0];
     let others = || {
-        let nodes = first.quantized.program.nodes.iter().enumerate();
-        nodes.filter(|(_, node)| !names.contains(&node.name)).map(|(index, _)| index)
+        let nodes = first.nodes.iter().enumerate();
+        nodes.filter(|(_, node)| !names.contains(node)).map(|(index, _)| index)
     };
     let mut needed: Vec<usize> =
         others().flat_map(|index| needs(&first.costs.functions[index])).collect();
