@@ -232,7 +232,7 @@ impl Loops {
         self.totals.push(*by_rows);
     }
 
-    /// Adds the code that nothing but the loop needs.
+    /// Adds the code that only the loop needs.
     fn pieces(&mut self, costs: &Costs, found: &[Piece], table: &Table) {
         let of_kernels: Vec<&String> = (costs.functions.iter().flatten())
             .filter(|function| {

@@ -194,7 +194,7 @@ fn all_costs(model: &Placed, args: &Inspect) -> anyhow::Result<Vec<(Cost, Vec<Op
             code_bytes: predicted.code_bytes,
             ram_bytes: predicted.ram_bytes(),
             arena_bytes: predicted.arena_bytes,
-            instructions: instructions.map(|count| count.round() as u64),
+            instructions: instructions.map(|count| count as u64),
             milliseconds: args.clock.zip(instructions).map(|(mhz, count)| count / mhz / 1000.0),
         };
         Ok((cost, instructions_of(model, &placed, &predicted)))
@@ -265,7 +265,7 @@ fn integer(args: &Inspect) -> anyhow::Result<Inspected> {
             activation_bits: Some(output.bits),
             bytes: size.flash_bytes,
             macs: size.macs,
-            instructions: instructions.map(|count| Some(count?.round() as u64)).collect(),
+            instructions: instructions.map(|count| Some(count? as u64)).collect(),
         }
     });
     let layers = layers.collect();

@@ -6,6 +6,8 @@
 //! network with these widths is quantized, its costs and its loss are measured, and what was measured corrects
 //! the next choice. Only calibration samples decide.
 
+mod error;
+mod found;
 mod solve;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,9 +18,7 @@ use burn_ptq::{Event, Progress, Quantized, Recipe};
 use burn_ptq_deploy::cost::{Costs, Table, table, with_table};
 use burn_ptq_deploy::export::ExportError;
 use burn_ptq_deploy::place::Memory;
-use burn_ptq_deploy::program::Program;
 use burn_ptq_deploy::target::Target;
-use serde::Serialize;
 
 use crate::error::Error;
 use crate::explain::{explain, mean_and_error, network_losses};
@@ -27,166 +27,14 @@ use crate::opened::OpenTask;
 use crate::task::Task;
 use solve::{Choice, Goal, Instance, Limits};
 
+pub use error::FitError;
+pub use found::{Budgets, Fit, LayerBits, More, Taken};
+
 /// The widths of weights that layers choose from.
 pub const WIDTHS: [u8; 4] = [8, 4, 3, 2];
 
 /// How often a choice is quantized and measured at most.
 const ROUNDS: usize = 3;
-
-/// What a network may take on a microcontroller.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Budgets {
-    /// Bytes of flash, for constants and code.
-    pub flash: Option<usize>,
-    /// Bytes of RAM, for the arena and the stack.
-    pub ram: Option<usize>,
-    /// Instructions of one inference.
-    pub instructions: Option<u64>,
-}
-
-/// What something takes.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Taken {
-    /// Bytes of flash, for constants and code.
-    pub flash: usize,
-    /// Bytes of RAM, for the arena and the stack.
-    pub ram: usize,
-    /// Instructions of one inference.
-    pub instructions: u64,
-}
-
-impl Taken {
-    fn new(program: &Program, costs: &Costs, target: &Target) -> Result<Self, FitError> {
-        let unknown = || {
-            let unknown = costs.nodes.iter().zip(&program.nodes).find(|(each, _)| each.is_none());
-            let node = unknown.map_or(String::new(), |(_, node)| node.name.clone());
-            FitError::Unknown { node, target: target.name }
-        };
-        Ok(Self {
-            flash: costs.flash_bytes(),
-            ram: costs.ram_bytes(),
-            instructions: costs.instructions().ok_or_else(unknown)?.ceil() as u64,
-        })
-    }
-
-    /// Lowers each to that of `other`, where that is less.
-    fn lower(&mut self, other: &Self) {
-        self.flash = self.flash.min(other.flash);
-        self.ram = self.ram.min(other.ram);
-        self.instructions = self.instructions.min(other.instructions);
-    }
-
-    /// Whether it is within `budgets`.
-    pub fn fits(&self, budgets: &Budgets) -> bool {
-        budgets.flash.is_none_or(|most| self.flash <= most)
-            && budgets.ram.is_none_or(|most| self.ram <= most)
-            && budgets.instructions.is_none_or(|most| self.instructions <= most)
-    }
-}
-
-/// Why no bits were found.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum FitError {
-    /// No budget was given.
-    #[error("there is no budget: give --flash, --ram or --instructions")]
-    NoBudget,
-    /// The target has no table of costs.
-    #[error("nothing is known of what {target} takes: name a microcontroller, such as cortex-m4")]
-    NoTable {
-        /// The target.
-        target: &'static str,
-    },
-    /// A kernel was never measured.
-    #[error(
-        "'{node}' runs on a kernel whose instructions on {target} were never measured: what the network costs \
-         there is not known; try another target"
-    )]
-    Unknown {
-        /// The name of its node.
-        node: String,
-        /// The target.
-        target: &'static str,
-    },
-    /// The network has no layer with weights.
-    #[error("the network has no layer with weights: there are no bits to choose")]
-    NoLayers,
-    /// No choice of bits is within the budgets.
-    #[error(
-        "no bits of weights fit {}: the least, each by itself, is {} bytes of flash, {} bytes of RAM and {} \
-         instructions; the largest layers are {}. Activations of fewer bits (--activations 4) take less RAM, \
-         and a smaller network takes less of everything",
-        shown(budgets), least.flash, least.ram, least.instructions, largest.join(", ")
-    )]
-    TooSmall {
-        /// The budgets.
-        budgets: Budgets,
-        /// The least that can be reached of each, whatever the others.
-        least: Taken,
-        /// The layers that take the most, with what.
-        largest: Vec<String>,
-    },
-}
-
-/// Budgets in words.
-fn shown(budgets: &Budgets) -> String {
-    let parts = [
-        budgets.flash.map(|bytes| format!("{bytes} bytes of flash")),
-        budgets.ram.map(|bytes| format!("{bytes} bytes of RAM")),
-        budgets.instructions.map(|count| format!("{count} instructions")),
-    ];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
-}
-
-/// A layer and its bits.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct LayerBits {
-    /// Its name.
-    pub name: String,
-    /// The bits of its weights.
-    pub bits: u8,
-    /// How much the network's predictions change when this layer alone is quantized, at each of [`WIDTHS`].
-    pub losses: Vec<f64>,
-    /// Bytes of its constants at each of them.
-    pub constants: Vec<usize>,
-    /// Its instructions at each of them.
-    pub instructions: Vec<u64>,
-}
-
-/// What a little more of a budget would buy.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct More {
-    /// How much more, in words.
-    pub what: &'static str,
-    /// The share of the sum of losses that it saves.
-    pub saves: f64,
-}
-
-/// The bits that were found.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Fit {
-    /// The target.
-    pub target: &'static str,
-    /// The budgets.
-    pub budgets: Budgets,
-    /// The layers with their bits, in the order of execution.
-    pub layers: Vec<LayerBits>,
-    /// What the network takes, by the tables of costs.
-    pub taken: Taken,
-    /// What the networks of a single width take, with the change of their predictions, by their bits.
-    pub uniform: Vec<(u8, Taken, f64)>,
-    /// How much the predictions of the chosen network differ from the float network's, and the standard error.
-    pub loss: f64,
-    /// The standard error of that.
-    pub loss_error: f64,
-    /// What a little more of each budget would buy.
-    pub more: Vec<More>,
-    /// The choices that were quantized and measured.
-    pub measured: usize,
-    /// The recipe with these bits.
-    #[serde(skip)]
-    pub recipe: Recipe,
-}
 
 /// A network that was quantized, with what it takes and loses.
 struct Measured {
