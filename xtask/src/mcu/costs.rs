@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
-use burn_ptq_deploy::cost::{self, Costs, Table, main_function, work};
+use burn_ptq_deploy::cost::{self, Costs, STREAM, Table, main_function, work};
 use burn_ptq_deploy::export::runtime_functions;
 use burn_ptq_deploy::output::write_atomically;
 use burn_ptq_deploy::place::{Memory, Placed};
@@ -172,11 +172,15 @@ fn networks(target: &Target, toolchain: &mut Toolchain, table: &mut Table) -> Re
     let (mut counts, mut bytes) = (Vec::new(), Vec::new());
     let mut loops = Loops::default();
     table.stream.clear();
+    table.stack.remove(STREAM);
     let bits = |seed: u32| [8, 4, 2][seed as usize % 3];
-    let made = (0..).filter_map(|seed| network(bits(seed), Memory::Reduced, seed)).take(NETWORKS);
-    for model in made {
+    let both = |seed: u32| {
+        let of = |memory| Some((memory, network(bits(seed), memory, seed)?));
+        Some([of(Memory::Whole)?, of(Memory::Reduced)?])
+    };
+    for forms in (0..).filter_map(both).take(NETWORKS) {
         let mut taken = Vec::new();
-        for memory in [Memory::Whole, Memory::Reduced] {
+        for (memory, model) in forms {
             let model = model.place_again(target.kernels, memory)?;
             let firmware = toolchain.build(&[&model])?;
             let sizes = firmware.sizes()?;
@@ -191,6 +195,8 @@ fn networks(target: &Target, toolchain: &mut Toolchain, table: &mut Table) -> Re
             let predicted = costs.instructions().context("a kernel was not measured")?;
             taken.push((run.instructions() as f64, predicted));
             if !streams.is_empty() {
+                let beyond = (run.stack_bytes as usize).saturating_sub(costs.stack_bytes);
+                loops.stack = beyond.max(loops.stack);
                 loops.pieces(&costs, &firmware.pieces()?, table);
             }
             if memory == Memory::Reduced {
@@ -200,7 +206,8 @@ fn networks(target: &Target, toolchain: &mut Toolchain, table: &mut Table) -> Re
     }
     table.calls = fit(&counts, &bytes, &bytes).try_into().unwrap_or_default();
     table.stream = fit(&loops.rows, &loops.instructions, &loops.totals);
-    for function in ["bptq_stream_run", "bptq_row_window"] {
+    table.stack.insert(STREAM.into(), loops.stack);
+    for function in [STREAM, "bptq_row_window"] {
         let names = loops.pieces.keys().cloned().collect();
         table.needs.insert(function.into(), names);
     }
@@ -215,6 +222,7 @@ struct Loops {
     instructions: Vec<f64>,
     totals: Vec<f64>,
     pieces: BTreeMap<String, usize>,
+    stack: usize,
 }
 
 impl Loops {
@@ -235,9 +243,7 @@ impl Loops {
     /// Adds the code that only the loop needs.
     fn pieces(&mut self, costs: &Costs, found: &[Piece], table: &Table) {
         let of_kernels: Vec<&String> = (costs.functions.iter().flatten())
-            .filter(|function| {
-                !function.starts_with("bptq_stream") && *function != "bptq_row_window"
-            })
+            .filter(|function| *function != STREAM && *function != "bptq_row_window")
             .filter_map(|function| table.needs.get(function))
             .flatten()
             .collect();

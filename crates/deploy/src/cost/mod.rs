@@ -13,7 +13,7 @@ use crate::place::Placed;
 use crate::size::ram_bytes;
 use crate::target::Target;
 
-pub use table::{Kernel, Table, table};
+pub use table::{Kernel, STREAM, Table, table};
 
 /// What a program costs on a target.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,6 +92,6 @@ pub fn with_table(program: &Placed, table: &Table) -> Costs {
 
 /// The function that does a node's work; those beside it prepare a row.
 pub fn main_function(functions: &[String]) -> Option<&str> {
-    let beside = ["bptq_row_window", "bptq_stream_run"];
+    let beside = ["bptq_row_window", STREAM];
     functions.iter().map(String::as_str).find(|name| !beside.contains(name))
 }

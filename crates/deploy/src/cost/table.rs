@@ -6,7 +6,7 @@
 //! - `needs FUNCTION NAME..`: the pieces that a call of a function brings into the image;
 //! - `calls FIRST NODE ROWS STREAM`: bytes of a program's own code, for the program, for each node, and on top for
 //!   each that runs row by row and for each stream;
-//! - `stack FUNCTION BYTES`: stack of a call;
+//! - `stack FUNCTION BYTES`: stack of a call; for the loop over rows, what it adds to that of its rows;
 //! - `time FUNCTION NUMBER..`: instructions for each number of its work;
 //! - `stream NUMBER..`: those of the loop over rows.
 
@@ -17,6 +17,9 @@ use std::sync::LazyLock;
 
 use crate::place::Placed;
 use crate::target::Target;
+
+/// The function with the loop over rows, which calls those that make them.
+pub const STREAM: &str = "bptq_stream_run";
 
 /// The instructions of a kernel for each number of its work.
 pub type Kernel = Vec<f64>;
@@ -84,9 +87,15 @@ impl Table {
         kernels + own.max(0.0).round() as usize
     }
 
-    /// Bytes of stack of the deepest call.
+    /// Bytes of stack of the deepest call, below that of the loop over rows if there is one.
     pub(super) fn stack_bytes<'a>(&self, functions: impl Iterator<Item = &'a str>) -> usize {
-        functions.filter_map(|function| self.stack.get(function)).copied().max().unwrap_or(0)
+        let (mut kernels, mut loops) = (0, 0);
+        for function in functions {
+            let bytes = self.stack.get(function).copied().unwrap_or(0);
+            let most = if function == STREAM { &mut loops } else { &mut kernels };
+            *most = bytes.max(*most);
+        }
+        kernels + loops
     }
 
     /// The text that [`from_str`](Self::from_str) reads.
