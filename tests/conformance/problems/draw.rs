@@ -23,7 +23,8 @@ impl Draw {
 
     /// One of `min..=max`.
     pub(crate) fn within(&mut self, min: i32, max: i32) -> i32 {
-        min + self.below((max - min) as usize + 1) as i32
+        let (min, max) = (i64::from(min), i64::from(max));
+        (min + self.below((max - min) as usize + 1) as i64) as i32
     }
 
     /// `true` in `percent` of the draws.

@@ -293,7 +293,7 @@ impl Layer {
             Accumulators::Largest => Some(i64::from(i32::MAX)),
             Accumulators::Doubled => Some(1 << 30),
         };
-        let largest = products.iter().copied().max().unwrap_or(0).max(1);
+        let largest = products.iter().copied().max().unwrap_or(0).clamp(1, i64::from(i32::MAX));
         let bias: Vec<i64> = (products.iter())
             .map(|&products| match limit {
                 None => i64::from(draw.within(-(largest as i32 / 2), largest as i32 / 2)),
