@@ -169,7 +169,7 @@ pub fn fit(
     let mut margin = Limits { flash: Some(0.0), instructions: Some(0.0) };
     let mut tried: BTreeSet<Vec<usize>> = BTreeSet::new();
     let mut best: Option<Best> = None;
-    for _ in 0..ROUNDS {
+    for round in 1..=ROUNDS {
         if out_of_ram {
             break;
         }
@@ -186,8 +186,10 @@ pub fn fit(
         let predicted = [instance.flash(&chosen), instance.instructions(&chosen)];
         let missed = [0, 1].map(|i| (found[i] - predicted[i]).ceil());
         margin = Limits { flash: Some(missed[0]), instructions: Some(missed[1]) };
-        let losses = bench.layer_losses(&measured)?;
-        correct(&mut instance, &names, &chosen, &losses);
+        if round < ROUNDS {
+            let losses = bench.layer_losses(&measured)?;
+            correct(&mut instance, &names, &chosen, &losses);
+        }
         Best::keep(&mut best, &budgets, chosen, &measured, recipe);
     }
     // A single width that fits may be better than what single layers promise of a mixture.
