@@ -74,23 +74,24 @@ fn counts_of_two_samples_are_those_of_one_twice() {
 #[test]
 fn constants_and_arena_in_the_map_are_what_the_export_reports() {
     let layers = LAYERS.iter().flat_map(|layer| [8, 4, 3, 2].map(|bits| (layer, bits)));
-    for (layer, bits) in layers.step_by(4) {
-        let model = layer.program(bits);
-        let self_test = SelfTest::new(&model, &[layer.sample(&model)]).unwrap();
-        for target in targets() {
+    let programs: Vec<(&Layer, Placed, SelfTest)> = layers
+        .step_by(4)
+        .map(|(layer, bits)| {
+            let model = layer.program(bits);
+            let self_test = SelfTest::new(&model, &[layer.sample(&model)]).unwrap();
+            (layer, model, self_test)
+        })
+        .collect();
+    for target in targets() {
+        let mut toolchain = Toolchain::new(target, "-Os").unwrap();
+        for (layer, model, self_test) in &programs {
             let folder = tempfile::tempdir().unwrap();
             let exporter = exporter("c").unwrap();
-            let exported = exporter.export(&model, &self_test, target, folder.path()).unwrap();
-            let firmware = Toolchain::new(target, "-Os").unwrap().build(&[&model]).unwrap();
-            let sizes = firmware.sizes().unwrap();
+            let exported = exporter.export(model, self_test, target, folder.path()).unwrap();
+            let sizes = toolchain.build(&[model]).unwrap().sizes().unwrap();
             let reported = (exported.figures.flash_constant_bytes, exported.figures.ram_bytes);
-            assert_eq!(
-                reported,
-                (sizes.constants, sizes.ram()),
-                "{} {}",
-                layer.name(),
-                target.name
-            );
+            let found = (sizes.constants, sizes.ram());
+            assert_eq!(reported, found, "{} {}", layer.name(), target.name);
             assert!(sizes.kernels > 100 && sizes.calls > 4, "{sizes:?}");
         }
     }
