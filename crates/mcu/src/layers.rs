@@ -1,16 +1,14 @@
 //! Programs of one layer each, to time kernels on.
 
 use burn_ptq_deploy::place::{Memory, Placed};
-use burn_ptq_deploy::program::{
-    Border, DType, Input, IntNode, IntOp, IntTensor, Output, Program, Provenance, TensorId,
-    Weighted, Weights,
-};
-use burn_ptq_deploy::target::Kernels;
+use burn_ptq_deploy::program::{IntOp, Program, Weighted, Weights};
 use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, Window};
-use burn_ptq_kernels::grid::{Grid, signed_range, weight_range};
+use burn_ptq_kernels::grid::weight_range;
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::packing::{pack, packed_len, storage_bits};
 use burn_ptq_kernels::params::Clamp;
+
+use crate::samples::Maker;
 
 /// The shape of a layer on 8-bit activations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,22 +121,12 @@ fn window(kernel: usize) -> Window {
 }
 
 fn single(input: [usize; 3], output: [usize; 3], op: IntOp) -> Placed {
-    let tensor = |name: &str, shape: [usize; 3]| {
-        let (min, max) = signed_range(8, false);
-        let grid = Grid { scale: 0.05, zero_point: -128, min, max };
-        IntTensor { name: name.into(), shape, dtype: DType::I8, bits: 8, grid }
-    };
-    let border = |shape: [usize; 3]| Border::plain(&shape);
-    let node = IntNode { name: "layer".into(), op, inputs: vec![TensorId(0)], output: TensorId(1) };
-    let program = Program {
-        name: "layer".into(),
-        tensors: vec![tensor("x", input), tensor("y", output)],
-        nodes: vec![node],
-        inputs: vec![Input::new("x", TensorId(0), border(input))],
-        outputs: vec![Output::new("y", TensorId(1), border(output))],
-        provenance: Provenance::default(),
-    };
-    program.place(Kernels::Portable, Memory::Whole).expect("every layer is a valid program")
+    let mut maker = Maker::default();
+    let x = maker.tensor(input, -128);
+    maker.inputs.push(x);
+    let y = maker.tensor(output, -128);
+    maker.node(op, &[x], y);
+    maker.finish(Memory::Whole).expect("every layer is a valid program")
 }
 
 /// A linear congruential generator: the same programs on every machine.

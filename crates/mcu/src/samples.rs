@@ -351,14 +351,14 @@ fn fits(macs: usize, weights: &[usize]) -> Option<()> {
 
 /// A program in the making.
 #[derive(Default)]
-struct Maker {
+pub(crate) struct Maker {
     tensors: Vec<IntTensor>,
     nodes: Vec<IntNode>,
-    inputs: Vec<TensorId>,
+    pub(crate) inputs: Vec<TensorId>,
 }
 
 impl Maker {
-    fn tensor(&mut self, shape: [usize; 3], zero_point: i32) -> TensorId {
+    pub(crate) fn tensor(&mut self, shape: [usize; 3], zero_point: i32) -> TensorId {
         let id = TensorId(self.tensors.len());
         let (min, max) = signed_range(8, false);
         let grid = Grid { scale: 0.05, zero_point, min, max };
@@ -372,12 +372,12 @@ impl Maker {
         id
     }
 
-    fn node(&mut self, op: IntOp, inputs: &[TensorId], output: TensorId) {
+    pub(crate) fn node(&mut self, op: IntOp, inputs: &[TensorId], output: TensorId) {
         let name = format!("node{}", self.nodes.len());
         self.nodes.push(IntNode { name, op, inputs: inputs.to_vec(), output });
     }
 
-    fn finish(self, memory: Memory) -> Option<Placed> {
+    pub(crate) fn finish(self, memory: Memory) -> Option<Placed> {
         let border = |id: TensorId| Border::plain(&self.tensors[id.0].shape);
         let named =
             |(index, &id): (usize, &TensorId)| Input::new(format!("x{index}"), id, border(id));

@@ -66,7 +66,8 @@ pub struct LayerBits {
     pub name: String,
     /// The bits of its weights.
     pub bits: u8,
-    /// How much the network's predictions change when this layer alone is quantized, at each of [`WIDTHS`](super::WIDTHS).
+    /// How much the network's predictions change when this layer alone is quantized, at each of
+    /// [`WIDTHS`](super::WIDTHS).
     pub losses: Vec<f64>,
     /// Bytes of its constants at each of them.
     pub constants: Vec<usize>,
