@@ -22,7 +22,7 @@ use crate::network::{Deployed, FEWEST_NOISE_SAMPLES, MeasuredOn, NOISE_SAMPLES, 
 use crate::observe::{HistogramObserver, Observer};
 use crate::prepare::{insert_requantize, prepare};
 use crate::range::{GridChoice, choose_grids};
-use crate::recipe::{MadeBy, Recipe};
+use crate::recipe::{MadeBy, Recipe, RecipeError};
 use crate::reconstruct::{ReconstructionGranularity, reconstruct};
 use crate::round::Rounding;
 use crate::round::layerwise::{LayerRounding, round_layers};
@@ -230,7 +230,7 @@ impl Quantizer {
             seconds.push((name, clock.elapsed().as_secs_f64()));
             *clock = Instant::now();
         };
-        self.recipe.validate()?;
+        self.check_recipe()?;
         let float = prepare(graph)?;
         self.check_layers(&float)?;
         stage("prepare", &mut clock);
@@ -287,7 +287,7 @@ impl Quantizer {
             seconds.push((name, clock.elapsed().as_secs_f64()));
             *clock = Instant::now();
         };
-        self.recipe.validate()?;
+        self.check_recipe()?;
         self.check_layers(&float)?;
         let (recipe, device) = (&self.recipe, &self.device);
         let correction = recipe.correction.component();
@@ -364,6 +364,18 @@ impl Quantizer {
             warnings,
             seconds,
         })
+    }
+
+    fn check_recipe(&self) -> Result<(), RecipeError> {
+        self.recipe.validate()?;
+        match self.recipe.fit {
+            None => Ok(()),
+            Some(_) => Err(RecipeError::Value {
+                key: "fit".into(),
+                found: "set".into(),
+                expected: "bits of layers: burn_ptq_eval::fit chooses them by budgets".into(),
+            }),
+        }
     }
 
     fn check_layers(&self, graph: &Graph) -> Result<(), Error> {

@@ -249,7 +249,7 @@ impl Graph {
     }
 
     /// The values that share one grid, as the index of a representative for each value.
-    pub(crate) fn grid_groups(&self) -> Vec<usize> {
+    pub fn grid_groups(&self) -> Vec<usize> {
         let mut group: Vec<usize> = (0..self.values.len()).collect();
         for node in &self.nodes {
             if node.op.operator().output_grid() != OutputGrid::Shared {

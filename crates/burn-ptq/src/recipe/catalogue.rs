@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::condition::ConditioningChoice;
 use crate::correct::CorrectionChoice;
 use crate::range::{JointRangeChoice, RangeChoice, WeightRangeChoice};
-use crate::recipe::{ActivationRecipe, CalibrationRecipe, Source, WeightRecipe};
+use crate::recipe::{ActivationRecipe, CalibrationRecipe, FitRecipe, Source, WeightRecipe};
 use crate::reconstruct::{LossChoice, Reconstruction};
 use crate::round::RoundingChoice;
 use crate::round::layerwise::Layerwise;
@@ -96,6 +96,11 @@ pub fn stages() -> Vec<Stage> {
         ),
         stage!("reconstruction.loss", "the loss that compares outputs", LossChoice),
         stage!("correction", "what is corrected after rounding", CorrectionChoice),
+        section(
+            "fit",
+            "budgets of a microcontroller (target, flash, ram, instructions) by which bits are chosen",
+            of(&FitRecipe::default()),
+        ),
     ]
 }
 

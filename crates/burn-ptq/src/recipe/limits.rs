@@ -15,6 +15,9 @@ const ANY_FRACTION: [f64; 2] = [0.0, 1e3];
 /// Samples are read from data, of which there may be any number.
 const MANY: u64 = 1_000_000_000;
 
+/// More bytes or instructions than any microcontroller has.
+const MUCH: u64 = 1_000_000_000_000_000;
+
 /// The smallest and the largest value of integers, by the end of their keys; the first match counts.
 const INTEGERS: &[(&str, [u64; 2])] = &[
     // As far as TOML goes.
@@ -23,6 +26,11 @@ const INTEGERS: &[(&str, [u64; 2])] = &[
     ("max_bits", [0, 255]),
     ("[].weights", [0, 255]),
     ("[].activations", [0, 255]),
+    ("fit.weights[]", [0, 255]),
+    ("fit.activations[]", [0, 255]),
+    ("fit.flash", [1, MUCH]),
+    ("fit.ram", [1, MUCH]),
+    ("fit.instructions", [1, MUCH]),
     ("calibration.samples", [1, MANY]),
     ("calibration.batch", [1, 65_536]),
     ("data-free.samples", [1, 65_536]),

@@ -2,7 +2,9 @@
 
 pub mod catalogue;
 pub mod choice;
+mod error;
 mod extends;
+mod fit;
 mod limits;
 mod plan;
 mod widths;
@@ -10,7 +12,9 @@ mod widths;
 use serde::{Deserialize, Serialize};
 
 use choice::{choices, nearest};
+pub use error::RecipeError;
 pub use extends::overlay;
+pub use fit::FitRecipe;
 pub(crate) use plan::MadeBy;
 
 use crate::calibrate::synthesize::Synthesis;
@@ -59,6 +63,9 @@ pub struct Recipe {
     /// Bits of individual layers; the last match wins.
     #[serde(rename = "layer")]
     pub layers: Vec<LayerOverride>,
+    /// What a microcontroller has room and time for, if bits of layers are chosen by that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fit: Option<FitRecipe>,
 }
 
 /// Which samples are observed.
@@ -163,49 +170,6 @@ pub struct LayerOverride {
     pub activations: Option<u8>,
 }
 
-/// What is wrong with a recipe.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RecipeError {
-    /// The text is not a recipe.
-    #[error("{origin} is not a recipe: {message}")]
-    Parse {
-        /// The file or preset.
-        origin: String,
-        /// The parser's message, with line and column.
-        message: String,
-    },
-    /// There is no such preset.
-    #[error("unknown preset '{name}': expected one of {}{hint}", preset_names().join(", "))]
-    Preset {
-        /// The name that was asked for.
-        name: String,
-        /// A suggestion.
-        hint: String,
-    },
-    /// Unsupported bits.
-    #[error(transparent)]
-    Bits(#[from] SchemeError),
-    /// A number that no run can use.
-    #[error("{key} is {found}: expected {expected}")]
-    Value {
-        /// The key.
-        key: String,
-        /// What was found.
-        found: String,
-        /// What is expected.
-        expected: String,
-    },
-    /// A layer override that is not a valid glob pattern, or matches no layer.
-    #[error("layer '{glob}' {problem}")]
-    Layer {
-        /// The glob.
-        glob: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-}
-
 /// The presets: name and text.
 pub const PRESETS: &[(&str, &str)] = &[
     ("nearest", include_str!("../../recipes/nearest.toml")),
@@ -241,6 +205,7 @@ impl Default for Recipe {
             reconstruction: Reconstruction::default(),
             correction: CorrectionChoice::Bias(Default::default()),
             layers: Vec::new(),
+            fit: None,
         }
     }
 }
@@ -331,6 +296,10 @@ impl Recipe {
 
     /// `W4A8` and the like, for tables.
     pub fn label(&self) -> String {
+        if let Some(fit) = &self.fit {
+            let bits = fit.activations.first().copied().unwrap_or(self.activations.bits);
+            return format!("fitted W, A{bits}");
+        }
         let mixed = if self.layers.is_empty() { "" } else { "*" };
         let border = self.first_last_bits.map_or(String::new(), |bits| format!(" {bits}-bit ends"));
         format!("W{}A{}{mixed}{border}", self.weights.bits, self.activations.bits)
@@ -363,6 +332,9 @@ impl Recipe {
                 glob: layer.name.clone(),
                 problem: format!("is not a valid glob pattern: {e}"),
             })?;
+        }
+        if let Some(fit) = &self.fit {
+            fit.check(self)?;
         }
         limits::check(self)?;
         let tuning = &self.reconstruction;
