@@ -24,8 +24,9 @@ use crate::evaluate::{
     simulated_predictor,
 };
 use crate::explain;
+use crate::fit::FitError;
 use crate::metric::{Judgement, Metric};
-use crate::opened::{OpenTask, is_data_free};
+use crate::opened::{OpenTask, QuantizedTask, is_data_free};
 use crate::report::{
     ExplainReport, ExportedSize, InputReport, LayerReport, MetricReport, OutputReport, Report,
     SCHEMA_VERSION,
@@ -62,24 +63,26 @@ pub fn run(job: &Job, device: &Device, progress: Progress) -> Result<(Report, Qu
         exporter(name)?;
     }
     let folder = job.out.as_deref().map(|out| OutputFolder::open(out, &job.exports)).transpose()?;
-    let recipe = &job.recipe;
-    let opened = OpenTask::open(&job.task, !is_data_free(recipe))?;
-    let mut quantizer = opened.quantizer(recipe, device)?;
-    if job.keep_all_channels {
-        quantizer = quantizer.keeping_all_channels();
+    let opened = OpenTask::open(&job.task, !is_data_free(&job.recipe))?;
+    let most_lost = job.recipe.fit.as_ref().and_then(|fit| fit.max_loss);
+    if most_lost.is_some() && opened.evaluation.is_none() {
+        return Err(FitError::NoMetric.into());
     }
-    let kept = quantizer.samples_kept();
-    let calibrated = opened.calibrate(&quantizer, recipe, None, kept, progress)?;
-    let mut quantized = quantizer.quantize_calibrated(calibrated, progress)?;
-    quantized.facts.noticed.extend(fewer_samples(&opened, recipe));
+    let QuantizedTask { mut quantized, recipe, fit } =
+        opened.quantize(&job.recipe, job.keep_all_channels, device, progress)?;
+    quantized.facts.noticed.extend(fewer_samples(&opened, &recipe));
     // Exports take their names from it.
     quantized.program.set_name(&job.task.name);
 
-    let mut report = begin(job, &opened, &quantized)?;
+    let mut report = begin(job, &recipe, &opened, &quantized)?;
+    report.fit = fit;
     let facts = match &opened.evaluation {
         Some(evaluation) => Some(judge(evaluation, &mut quantized, &mut report, device, progress)?),
         None => None,
     };
+    if let (Some(most), Some(evaluation)) = (most_lost, &opened.evaluation) {
+        check_loss(evaluation.metric, &report, most)?;
+    }
     for evaluation in &opened.further {
         report.further.push(judge_further(evaluation, &quantized, device, progress)?);
     }
@@ -127,8 +130,25 @@ fn fewer_samples(opened: &OpenTask, recipe: &Recipe) -> Option<Warning> {
     })
 }
 
-/// The report of a network that is not judged yet.
-fn begin(job: &Job, opened: &OpenTask, quantized: &Quantized) -> Result<Report, Error> {
+/// Checks that the integer program loses at most `most` points of the metric.
+fn check_loss(metric: Metric, report: &Report, most: f64) -> Result<(), FitError> {
+    let (Some(float), Some(integer)) = (report.float, report.integer) else { return Ok(()) };
+    let lost = metric.lost(float, integer);
+    let share = if metric.higher_is_better() { 1.0 } else { float.abs().max(f64::MIN_POSITIVE) };
+    let lost = 100.0 * lost / share;
+    match lost <= most {
+        true => Ok(()),
+        false => Err(FitError::Loses { metric: metric.name(), lost, most }),
+    }
+}
+
+/// The report of a network that is not judged yet; `recipe` says all its bits.
+fn begin(
+    job: &Job,
+    recipe: &Recipe,
+    opened: &OpenTask,
+    quantized: &Quantized,
+) -> Result<Report, Error> {
     let provenance = &quantized.program.provenance;
     let mut report = Report {
         schema_version: SCHEMA_VERSION,
@@ -137,11 +157,11 @@ fn begin(job: &Job, opened: &OpenTask, quantized: &Quantized) -> Result<Report, 
         model_sha256: provenance.model_hash.clone(),
         calibration_sha256: provenance.calibration_hash.clone(),
         version: env!("CARGO_PKG_VERSION"),
-        recipe: job.recipe.to_toml(),
-        label: job.recipe.label(),
-        seed: job.recipe.seed,
-        calibration_samples: opened.calibration_samples(&job.recipe)?,
-        calibration: if is_data_free(&job.recipe) { "data-free" } else { "data" },
+        recipe: recipe.to_toml(),
+        label: recipe.label(),
+        seed: recipe.seed,
+        calibration_samples: opened.calibration_samples(recipe)?,
+        calibration: if is_data_free(recipe) { "data-free" } else { "data" },
         metric: None,
         metric_note: None,
         samples: 0,
@@ -172,6 +192,7 @@ fn begin(job: &Job, opened: &OpenTask, quantized: &Quantized) -> Result<Report, 
         sqnr_samples: quantized.noise.inputs.count,
         warnings: Vec::new(),
         explain: None,
+        fit: None,
     };
     report.seconds.insert("import".into(), opened.import_seconds);
     for &(stage, seconds) in &quantized.seconds {
@@ -390,8 +411,10 @@ impl OutputFolder {
         exports: &[String],
     ) -> Result<(), Error> {
         const REPORT: &str = "report.json";
+        const RECIPE: &str = "fitted.toml";
         let Self(mut transaction) = self;
         transaction.remove(REPORT);
+        transaction.remove(RECIPE);
         transaction.write("model.bptq", &file::to_bytes(&quantized.program)?)?;
         for name in exports {
             let (exporter, rendered) = quantized.render(name, HOST.name)?;
@@ -407,6 +430,10 @@ impl OutputFolder {
         })?;
         text.push('\n');
         transaction.write(REPORT, text.as_bytes())?;
+        // Which bits were chosen is worth a file: it makes the same model without choosing again.
+        if report.fit.is_some() {
+            transaction.write(RECIPE, report.recipe.as_bytes())?;
+        }
         Ok(transaction.commit()?)
     }
 }

@@ -7,14 +7,15 @@ use burn::tensor::Device;
 use burn_ptq::calibrate::CalibrateError;
 use burn_ptq::graph::{Batch, Graph};
 use burn_ptq::import::onnx;
-use burn_ptq::{Calibrated, Progress, Quantizer, Recipe};
+use burn_ptq::{Calibrated, Progress, Quantized, Quantizer, Recipe};
 use burn_ptq_deploy::preprocess::Preprocessing;
 
 use crate::data::{DataError, Inputs};
 use crate::error::Error;
 use crate::evaluate::Evaluation;
+use crate::fit::{Fit, Found, Question, fit};
 use crate::input::ModelInput;
-use crate::metric::{ChoiceError, ModelOutput};
+use crate::metric::{ChoiceError, Metric, ModelOutput};
 use crate::task::{EvaluationFiles, JudgedOutput, Task};
 
 /// A task with its model read and its data opened.
@@ -40,6 +41,17 @@ pub struct OpenTask {
     pub notes: Vec<String>,
     /// Seconds that reading the model took.
     pub import_seconds: f64,
+}
+
+/// A task that is quantized.
+#[derive(Debug)]
+pub struct QuantizedTask {
+    /// The network.
+    pub quantized: Quantized,
+    /// The recipe that says all its bits.
+    pub recipe: Recipe,
+    /// How they were chosen; absent if the recipe said them itself.
+    pub fit: Option<Fit>,
 }
 
 impl OpenTask {
@@ -153,6 +165,54 @@ impl OpenTask {
         let made = synthesis.map_or(0, |synthesis| synthesis.samples);
         let limit = recipe.calibration.samples.unwrap_or(usize::MAX);
         Ok(self.samples_for(recipe)?.map_or(made, |samples| limit.min(samples.count())))
+    }
+
+    /// Whether the outputs that are judged are logits of classes.
+    pub fn classifies(&self) -> bool {
+        self.evaluation.as_ref().is_some_and(|evaluation| evaluation.metric == Metric::Top1)
+    }
+
+    /// Quantizes by `recipe`, with bits that fit if it has budgets. `keep_all_channels` as
+    /// [`Quantizer::keeping_all_channels`].
+    ///
+    /// # Errors
+    /// As those of [`Quantizer::quantize_samples`] and of [`fit`], and if there are no samples.
+    pub fn quantize(
+        &self,
+        recipe: &Recipe,
+        keep_all_channels: bool,
+        device: &Device,
+        progress: Progress,
+    ) -> Result<QuantizedTask, Error> {
+        let mut by =
+            |recipe: &Recipe| self.quantize_once(recipe, keep_all_channels, device, progress);
+        if recipe.fit.is_none() {
+            let (quantized, recipe) = (by(recipe)?, recipe.clone());
+            return Ok(QuantizedTask { quantized, recipe, fit: None });
+        }
+        let question = Question { recipe, classifies: self.classifies(), device, progress };
+        let Found { fit, recipe, quantized } = fit(question, &mut by)?;
+        Ok(QuantizedTask { quantized, recipe, fit: Some(fit) })
+    }
+
+    /// Quantizes by a recipe that says all bits.
+    ///
+    /// # Errors
+    /// As those of [`Quantizer::quantize_samples`], and if there are no samples.
+    pub fn quantize_once(
+        &self,
+        recipe: &Recipe,
+        keep_all_channels: bool,
+        device: &Device,
+        progress: Progress,
+    ) -> Result<Quantized, Error> {
+        let mut quantizer = self.quantizer(recipe, device)?;
+        if keep_all_channels {
+            quantizer = quantizer.keeping_all_channels();
+        }
+        let kept = quantizer.samples_kept();
+        let calibrated = self.calibrate(&quantizer, recipe, None, kept, progress)?;
+        Ok(quantizer.quantize_calibrated(calibrated, progress)?)
     }
 
     /// Calibrates by `recipe` with the samples at these places, or with the first ones, as many as it

@@ -8,6 +8,7 @@ use burn_ptq_deploy::preprocess::Preprocessing;
 use serde::Serialize;
 
 use crate::explain::LayerCost;
+use crate::fit::Fit;
 use crate::metric::{Interval, Judgement};
 
 /// The version of the form of `report.json`.
@@ -116,6 +117,9 @@ pub struct Report {
     /// What quantizing a single layer costs; absent unless asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explain: Option<ExplainReport>,
+    /// How bits were chosen by budgets; absent unless asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fit: Option<Fit>,
 }
 
 /// An input of the model.

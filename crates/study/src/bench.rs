@@ -8,11 +8,13 @@ use std::time::Instant;
 use burn::tensor::Device;
 use burn_ptq::graph::{Batch, FloatModel, Graph};
 use burn_ptq::prepare::prepare;
+use burn_ptq::recipe::FitRecipe;
 use burn_ptq::{Calibrated, Progress, Quantized, Quantizer, Recipe};
 use burn_ptq_deploy::size::size_report;
 use burn_ptq_eval::Error;
 use burn_ptq_eval::data::{Inputs, hash_file};
 use burn_ptq_eval::evaluate::{Evaluation, float_predictor, integer_predictor};
+use burn_ptq_eval::fit::{Question, fit};
 use burn_ptq_eval::metric::{Metric, MetricError, MetricOptions};
 use burn_ptq_eval::opened::OpenTask;
 use burn_ptq_eval::task::Task;
@@ -81,8 +83,18 @@ impl Bench {
 
     /// Sees to it that calibrations keep enough samples for every one of `runs`.
     pub fn prepare_for<'a>(&mut self, runs: impl Iterator<Item = &'a Run>) {
-        let kept = |run: &Run| Quantizer::new(run.recipe.clone()).samples_kept();
-        self.kept = runs.map(kept).max().unwrap_or(0);
+        let kept = |recipe: Recipe| Quantizer::new(recipe).samples_kept();
+        // Bits that are chosen by budgets may be tried by presets.
+        let presets = |run: &Run| -> Vec<Recipe> {
+            let fit = run.recipe.fit.iter().filter(|fit| fit.presets);
+            let activations = |fit: &FitRecipe| fit.activations.first().copied();
+            let widths =
+                fit.flat_map(|fit| fit.weights.iter().map(move |bits| (*bits, activations(fit))));
+            let own = run.recipe.activations.bits;
+            widths.filter_map(|(w, a)| Recipe::for_widths(w, a.unwrap_or(own)).ok()).collect()
+        };
+        let all = |run: &Run| presets(run).into_iter().chain([run.recipe.clone()]).map(kept).max();
+        self.kept = runs.filter_map(all).max().unwrap_or(0);
     }
 
     /// Seconds of one sample through the float network of a task, and the operations of it.
@@ -106,12 +118,16 @@ impl Bench {
         progress: Progress,
     ) -> Result<Measured, Error> {
         let opened = &self.tasks[run.task];
-        let quantizer = opened.task.quantizer(&run.recipe, &self.device)?;
         seconds.insert("calibrate".into(), 0.0);
-        let calibrated = self.calibrated(run, &quantizer, seconds, progress)?;
-        let clock = Instant::now();
-        let quantized = quantizer.quantize_calibrated(calibrated, progress)?;
-        seconds.insert("quantize".into(), clock.elapsed().as_secs_f64());
+        let quantized = match run.recipe.fit {
+            None => self.quantize(run, &run.recipe, seconds, progress)?,
+            Some(_) => {
+                let (recipe, classifies) = (&run.recipe, opened.task.classifies());
+                let question = Question { recipe, classifies, device: &self.device, progress };
+                let mut by = |recipe: &Recipe| self.quantize(run, recipe, seconds, progress);
+                fit(question, &mut by)?.quantized
+            }
+        };
 
         let clock = Instant::now();
         let mut predict = integer_predictor(&quantized.program);
@@ -133,15 +149,33 @@ impl Bench {
         Ok(measured)
     }
 
-    /// The calibration that a run starts from; made by the first that asks, while others wait.
+    /// Quantizes by `recipe`, on the samples of `run`.
+    fn quantize(
+        &self,
+        run: &Run,
+        recipe: &Recipe,
+        seconds: &mut BTreeMap<String, f64>,
+        progress: Progress,
+    ) -> Result<Quantized, Error> {
+        let quantizer = self.tasks[run.task].task.quantizer(recipe, &self.device)?;
+        let calibrated = self.calibrated(run, recipe, &quantizer, seconds, progress)?;
+        let clock = Instant::now();
+        let quantized = quantizer.quantize_calibrated(calibrated, progress)?;
+        *seconds.entry("quantize".into()).or_default() += clock.elapsed().as_secs_f64();
+        Ok(quantized)
+    }
+
+    /// The calibration that a recipe starts from, on the samples of `run`; made by the first that asks, while
+    /// others wait.
     fn calibrated(
         &self,
         run: &Run,
+        recipe: &Recipe,
         quantizer: &Quantizer,
         seconds: &mut BTreeMap<String, f64>,
         progress: Progress,
     ) -> Result<Calibrated, Error> {
-        let slot = self.slot(calibration_key(run));
+        let slot = self.slot(calibration_key(run, recipe));
         let mut slot = unpoisoned(&slot);
         if let Some(calibrated) = &*slot {
             return Ok(calibrated.clone());
@@ -150,9 +184,8 @@ impl Bench {
         let task = &self.tasks[run.task].task;
         let kept = self.kept.max(quantizer.samples_kept());
         let chosen = task.calibration.as_ref().map(|samples| run.chosen(samples.count()));
-        let calibrated =
-            task.calibrate(quantizer, &run.recipe, chosen.as_deref(), kept, progress)?;
-        seconds.insert("calibrate".into(), clock.elapsed().as_secs_f64());
+        let calibrated = task.calibrate(quantizer, recipe, chosen.as_deref(), kept, progress)?;
+        *seconds.entry("calibrate".into()).or_default() += clock.elapsed().as_secs_f64();
         *slot = Some(calibrated.clone());
         Ok(calibrated)
     }
@@ -187,9 +220,9 @@ impl Bench {
     }
 }
 
-/// What calibration depends on.
-fn calibration_key(run: &Run) -> String {
-    let Recipe { calibration, conditioning, seed, .. } = run.recipe.clone();
+/// What a calibration by `recipe` depends on.
+fn calibration_key(run: &Run, recipe: &Recipe) -> String {
+    let Recipe { calibration, conditioning, seed, .. } = recipe.clone();
     let synthetic = calibration.source.component().synthesis().is_some();
     let seed = if synthetic { seed } else { 0 };
     let shared = Recipe { calibration, conditioning, seed, ..Recipe::default() };

@@ -30,7 +30,10 @@ pub(super) fn seconds(bench: &Bench, run: &Run, evaluation: f64) -> f64 {
     // A step multiplies every row of weights by its layer's second moments.
     let samples_per_step = row_products(graph) / graph.macs().max(1) as f64;
     samples += 2.0 * steps as f64 * samples_per_step;
-    0.05 + sample_seconds * (samples + evaluation)
+    // Each width is tried, then a few choices; layers are quantized alone each time.
+    let trials = recipe.fit.as_ref().map_or(1.0, |fit| fit.weights.len() as f64 + 3.0);
+    let layers = if recipe.fit.is_some() { 128.0 * graph.nodes.len() as f64 } else { 0.0 };
+    0.05 + sample_seconds * (trials * (samples + layers) + evaluation)
 }
 
 /// The multiply-accumulates of every row of weights with the second moments of its inputs.

@@ -291,6 +291,15 @@ fn describe(recipe: &Recipe) -> String {
         format!("correction {}", recipe.correction.name()),
         samples,
     ];
+    if recipe.fit.as_ref().is_some_and(|fit| fit.presets) {
+        // The other parts are those of the presets.
+        parts = vec![
+            recipe.label(),
+            "each width by its preset".into(),
+            parts.pop().unwrap_or_default(),
+        ];
+        return parts.join(", ");
+    }
     if recipe.weights.granularity == Granularity::PerTensor {
         parts.insert(1, "per tensor".into());
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{BackendArgument, Data};
+use super::{BackendArgument, Data, Results};
 
 #[derive(Debug, Args)]
 pub(crate) struct Fit {
@@ -29,21 +29,37 @@ pub(crate) struct Fit {
     /// The most instructions of one inference: 8000000, 800k or 8M.
     #[arg(long, value_name = "COUNT", value_parser = count)]
     pub instructions: Option<u64>,
-    /// Bits of all activations except the model's input and output: 2 to 8, or 16.
-    #[arg(long, value_name = "BITS", default_value = "8")]
-    pub activations: u8,
-    /// The seed of every random choice.
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
-    /// Exporters to run, such as c.
-    #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
-    pub export: Vec<String>,
-    /// The name of the integer model; defaults to the name of the task or of the model's file.
-    #[arg(long, value_name = "NAME")]
-    pub name: Option<String>,
-    /// The folder to write model.bptq, report.json, fit.json, recipe.toml and the exports to.
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
+    /// The most milliseconds of one inference, with --clock in place of --instructions: an estimate, at one
+    /// instruction a cycle.
+    #[arg(long, value_name = "MS", value_parser = positive, conflicts_with = "instructions", requires = "clock")]
+    pub milliseconds: Option<f64>,
+    /// The processor's clock in MHz.
+    #[arg(long, value_name = "MHZ", value_parser = clock, requires = "milliseconds")]
+    pub clock: Option<f64>,
+    /// The most that the metric may lose on the evaluation samples, in points of a hundredth (of errors, in
+    /// percent); more is an error. These samples choose nothing.
+    #[arg(long, value_name = "POINTS", value_parser = not_negative, conflicts_with = "front",
+        allow_negative_numbers = true)]
+    pub max_loss: Option<f64>,
+    /// The bits that the weights of a layer choose from.
+    #[arg(long, value_name = "BITS,..", value_delimiter = ',', default_value = "8,4,3,2")]
+    pub weights: Vec<u8>,
+    /// Bits of all activations except the model's input and output: 2 to 8, or 16. After a comma, the bits
+    /// that outputs of layers get where RAM is short, such as 8,4.
+    #[arg(long, value_name = "BITS[,BITS]", value_delimiter = ',', default_value = "8")]
+    pub activations: Vec<u8>,
+    /// A preset whose components quantize every width; by default each width has its own preset.
+    #[arg(long, value_name = "NAME", conflicts_with = "recipe")]
+    pub preset: Option<String>,
+    /// A recipe file whose components quantize every width.
+    #[arg(long, value_name = "R.toml")]
+    pub recipe: Option<PathBuf>,
+    /// Show what accuracy costs: networks of many budgets, in place of one. Writes front.json and a recipe of
+    /// each that no other beats.
+    #[arg(long, conflicts_with = "export")]
+    pub front: bool,
+    #[command(flatten)]
+    pub results: Results,
     #[command(flatten)]
     pub backend: BackendArgument,
     /// Print JSON instead of tables.
@@ -74,6 +90,18 @@ fn bytes(text: &str) -> Result<usize, String> {
 fn count(text: &str) -> Result<u64, String> {
     let count = scaled(text, 1000.0).map(|count| count as u64);
     count.ok_or_else(|| "expected a number, such as 8000000 or 8M".into())
+}
+
+/// A number above 0.
+fn positive(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0);
+    number.ok_or_else(|| "expected a number above 0, such as 20".into())
+}
+
+/// A number that is not below 0.
+fn not_negative(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0);
+    number.ok_or_else(|| "expected a number that is not below 0, such as 1.5".into())
 }
 
 /// A positive number of megahertz.

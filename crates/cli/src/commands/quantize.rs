@@ -1,5 +1,7 @@
 //! `burn-ptq quantize`.
 
+use std::path::Path;
+
 use anyhow::Context;
 use burn_ptq::backend::device;
 use burn_ptq::network::MeasuredOn;
@@ -23,12 +25,12 @@ use crate::table;
 pub(crate) fn run(args: Quantize) -> anyhow::Result<()> {
     let device = device(&args.backend.backend)?;
     let job = Job {
-        task: named(task(&args.data, args.model.as_ref(), &args.calib)?, &args.name)?,
+        task: named(task(&args.data, args.model.as_ref(), &args.calib)?, &args.results.name)?,
         recipe: recipe(&args)?,
-        exports: args.export.clone(),
+        exports: args.results.export.clone(),
         explain: args.explain,
         keep_all_channels: args.keep_all_channels,
-        out: Some(args.out.clone()),
+        out: Some(args.results.out.clone()),
     };
     let reporter = Reporter::new();
     let (report, _) = run_job(&job, &device, &|event| reporter.show(event))?;
@@ -36,11 +38,15 @@ pub(crate) fn run(args: Quantize) -> anyhow::Result<()> {
     if args.json {
         return output::json(&report);
     }
+    if let Some(fit) = &report.fit {
+        output::print(super::fit::text(fit))?;
+    }
     output::print(summary(&report))?;
-    outln!("written to {}: model.bptq, report.json{}", args.out.display(), {
-        let folders: Vec<String> = args.export.iter().map(|name| format!(", {name}/")).collect();
-        folders.concat()
-    })
+    let folders: Vec<String> =
+        args.results.export.iter().map(|name| format!(", {name}/")).collect();
+    let fitted = if report.fit.is_some() { ", fitted.toml" } else { "" };
+    let (out, folders) = (args.results.out.display(), folders.concat());
+    outln!("written to {out}: model.bptq, report.json{fitted}{folders}")
 }
 
 /// The task, renamed if asked for.
@@ -50,18 +56,20 @@ pub(super) fn named(task: Task, name: &Option<String>) -> anyhow::Result<Task> {
     Ok(Task { name: name.clone(), ..task })
 }
 
+/// The recipe of a file.
+pub(super) fn read_recipe(path: &Path) -> anyhow::Result<Recipe> {
+    let text = bounded::read_to_string(path, MAX_RECIPE_BYTES)
+        .with_context(|| format!("cannot read the recipe {}", path.display()))?;
+    Ok(Recipe::parse(&text, &path.display().to_string())?)
+}
+
 /// The recipe from a preset or file, overridden by flags; its name records what they changed.
 ///
 /// Without a preset or file, the widths select the preset.
 fn recipe(args: &Quantize) -> anyhow::Result<Recipe> {
     let mut recipe = match (&args.preset, &args.recipe) {
         (Some(name), _) => Recipe::preset(name)?.at_widths(args.weights, args.activations),
-        (None, Some(path)) => {
-            let text = bounded::read_to_string(path, MAX_RECIPE_BYTES)
-                .with_context(|| format!("cannot read the recipe {}", path.display()))?;
-            let recipe = Recipe::parse(&text, &path.display().to_string())?;
-            recipe.at_widths(args.weights, args.activations)
-        }
+        (None, Some(path)) => read_recipe(path)?.at_widths(args.weights, args.activations),
         (None, None) => {
             Recipe::for_widths(args.weights.unwrap_or(8), args.activations.unwrap_or(8))?
         }
@@ -85,7 +93,7 @@ fn recipe(args: &Quantize) -> anyhow::Result<Recipe> {
         recipe.calibration.samples = args.samples;
         flags.push("--samples");
     }
-    if let Some(seed) = args.seed {
+    if let Some(seed) = args.results.seed {
         recipe.seed = seed;
         flags.push("--seed");
     }

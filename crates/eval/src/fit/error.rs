@@ -29,12 +29,30 @@ pub enum FitError {
     /// The network has no layer with weights.
     #[error("the network has no layer with weights: there are no bits to choose")]
     NoLayers,
+    /// There is nothing to judge the metric by.
+    #[error(
+        "--max-loss (fit.max_loss) is about the metric on evaluation samples, of which there are none: give --eval"
+    )]
+    NoMetric,
+    /// The network that fits loses too much.
+    #[error(
+        "the network that fits loses {lost:.2} points of {metric} on evaluation samples, and at most {most} were \
+         allowed: give it more flash, RAM or instructions, or allow a larger --max-loss"
+    )]
+    Loses {
+        /// The metric.
+        metric: &'static str,
+        /// The loss, in points of a hundredth, or in percent.
+        lost: f64,
+        /// The most that was allowed.
+        most: f64,
+    },
     /// No choice of bits is within the budgets.
     #[error(
         "no bits of weights fit {}: the least, each by itself, is {} bytes of flash, {} bytes of RAM and {} \
-         instructions; the largest layers are {}. Activations of fewer bits (--activations 4) take less RAM, \
-         and a smaller network takes less of everything",
-        shown(budgets), least.flash, least.ram, least.instructions, largest.join(", ")
+         instructions; the largest layers are {}. {}A smaller network takes less of everything",
+        shown(budgets), least.flash, least.ram, least.instructions, largest.join(", "),
+        if *narrower { "" } else { "Activations of fewer bits (--activations 8,4) take less RAM. " }
     )]
     TooSmall {
         /// The budgets.
@@ -43,6 +61,8 @@ pub enum FitError {
         least: Taken,
         /// The layers that take the most, with what.
         largest: Vec<String>,
+        /// Whether activations could have had fewer bits.
+        narrower: bool,
     },
 }
 

@@ -17,6 +17,8 @@ pub(super) struct Choice {
     /// Bytes of constants.
     pub constants: f64,
     pub instructions: f64,
+    /// Bytes of RAM in use while it runs.
+    pub ram: f64,
     /// Indices of the pieces of code that its kernel needs.
     pub pieces: Vec<usize>,
 }
@@ -30,6 +32,7 @@ pub(super) struct Instance {
     /// What does not depend on the choices.
     pub constants: f64,
     pub instructions: f64,
+    pub ram: f64,
     pub needed: Vec<usize>,
 }
 
@@ -37,6 +40,7 @@ pub(super) struct Instance {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Limits {
     pub flash: Option<f64>,
+    pub ram: Option<f64>,
     pub instructions: Option<f64>,
 }
 
@@ -65,6 +69,13 @@ impl Instance {
     pub(super) fn instructions(&self, chosen: &[usize]) -> f64 {
         let of = |(layer, &choice): (&Vec<Choice>, &usize)| layer[choice].instructions;
         self.instructions + self.layers.iter().zip(chosen).map(of).sum::<f64>()
+    }
+
+    /// Bytes of RAM of a choice for each layer, if what lies in memory beside a layer does not depend on the
+    /// choices of others.
+    pub(super) fn ram(&self, chosen: &[usize]) -> f64 {
+        let choices = self.layers.iter().zip(chosen).map(|(layer, &choice)| layer[choice].ram);
+        choices.fold(self.ram, f64::max)
     }
 
     /// The sum of the losses of a choice for each layer.
@@ -118,6 +129,12 @@ impl Instance {
         for &piece in &self.needed {
             model = model.with(constraint!(brings[piece] >= 1.0));
         }
+        if let Some(limit) = limits.ram {
+            let all = self.layers.iter().flatten().zip(takes.iter().flatten());
+            for (_, &take) in all.filter(|(choice, _)| choice.ram > limit) {
+                model = model.with(constraint!(take <= 0.0));
+            }
+        }
         if let Some(limit) = limits.flash {
             model = model.with(constraint!(flash <= limit * flash_unit));
         }
@@ -131,6 +148,7 @@ impl Instance {
         // What the solver's tolerance lets through is not within the limits.
         let within = |limit: Option<f64>, value: f64| limit.is_none_or(|limit| value <= limit);
         (within(limits.flash, self.flash(&chosen))
+            && within(limits.ram, self.ram(&chosen))
             && within(limits.instructions, self.instructions(&chosen)))
         .then_some(chosen)
     }
@@ -141,7 +159,8 @@ mod tests {
     use super::*;
 
     fn choice(bits: u8, loss: f64, constants: f64, instructions: f64, pieces: &[usize]) -> Choice {
-        Choice { bits, loss, constants, instructions, pieces: pieces.to_vec() }
+        let ram = constants / 2.0;
+        Choice { bits, loss, constants, instructions, ram, pieces: pieces.to_vec() }
     }
 
     /// Three layers of two or three widths.
@@ -158,6 +177,7 @@ mod tests {
             pieces: vec![300.0, 500.0, 700.0, 50.0],
             constants: 100.0,
             instructions: 70.0,
+            ram: 600.0,
             needed: vec![3],
         }
     }
@@ -169,6 +189,7 @@ mod tests {
             let chosen = [index % 3, index / 3 % 3, index / 9];
             let (flash, time) = (instance.flash(&chosen), instance.instructions(&chosen));
             let fits = limits.flash.is_none_or(|limit| flash <= limit)
+                && limits.ram.is_none_or(|limit| instance.ram(&chosen) <= limit)
                 && limits.instructions.is_none_or(|limit| time <= limit);
             let value = match goal {
                 Goal::Loss => instance.loss(&chosen),
@@ -187,8 +208,14 @@ mod tests {
         let instance = instance();
         for goal in [Goal::Loss, Goal::Flash, Goal::Instructions] {
             for flash in (2000..7000).step_by(170) {
-                for instructions in [None, Some(6000.0), Some(6700.0)] {
-                    let limits = Limits { flash: Some(f64::from(flash)), instructions };
+                for (instructions, ram) in [
+                    (None, None),
+                    (Some(6000.0), None),
+                    (Some(6700.0), None),
+                    (None, Some(900.0)),
+                    (Some(6700.0), Some(2500.0)),
+                ] {
+                    let limits = Limits { flash: Some(f64::from(flash)), ram, instructions };
                     let found = instance.solve(&limits, goal).map(|chosen| match goal {
                         Goal::Loss => instance.loss(&chosen),
                         Goal::Flash => instance.flash(&chosen),
@@ -211,7 +238,7 @@ mod tests {
         let instance = instance();
         let least = instance.solve(&Limits::default(), Goal::Flash).expect("a choice");
         let flash = instance.flash(&least);
-        let at = |flash| Limits { flash: Some(flash), instructions: None };
+        let at = |flash| Limits { flash: Some(flash), ..Limits::default() };
         assert!(instance.solve(&at(flash), Goal::Loss).is_some());
         assert!(instance.solve(&at(flash - 1.0), Goal::Loss).is_none());
     }
