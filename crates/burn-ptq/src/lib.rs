@@ -105,5 +105,5 @@ pub use error::{CalibratedError, Error};
 pub use event::{Cancelled, Event, Progress};
 pub use import::{capture, capture_named, onnx};
 pub use network::{Quantized, WriteBackError};
-pub use pipeline::{Calibrated, Quantizer};
+pub use pipeline::{Calibrated, Quantizer, quantize_uncalibrated};
 pub use recipe::Recipe;

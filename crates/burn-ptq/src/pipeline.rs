@@ -1,6 +1,9 @@
 //! The one pipeline: prepare, calibrate, quantize, lower.
 
 mod options;
+mod uncalibrated;
+
+pub use uncalibrated::quantize_uncalibrated;
 
 use std::sync::Arc;
 use std::time::Instant;

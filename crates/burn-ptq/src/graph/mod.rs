@@ -235,6 +235,18 @@ impl Graph {
         }
     }
 
+    /// The least of the whole numbers that an input may hold, as far as a byte goes, and how many there are;
+    /// `None` for an input that holds other numbers.
+    pub(crate) fn whole_numbers(&self, input: ValueId) -> Option<(i64, i64)> {
+        if let Some(rows) = self.rows_looked_up(input) {
+            return Some((0, rows.max(1) as i64));
+        }
+        let place = self.inputs.iter().position(|&id| id == input)?;
+        let Integers { min, max } = self.integers.get(place).copied().flatten()?;
+        let (min, max) = (min.clamp(-128, 0), max.clamp(0, 255));
+        Some((min, max - min + 1))
+    }
+
     /// The most rows of a table that `value`, perhaps moved, holds ids of.
     fn rows_looked_up(&self, value: ValueId) -> Option<usize> {
         let reader = |index: usize| {

@@ -296,6 +296,30 @@ fn a_failing_run_is_recorded_and_the_others_go_on() {
 }
 
 #[test]
+fn budgets_are_an_axis() {
+    let folder = tempfile::tempdir().unwrap();
+    let axis = "set = { fit.target = 'm4', fit.presets = true }\n[[experiment.axis]]\n\
+                key = 'fit.flash'\nvalues = [1000000, 22000, 1000]";
+    let path = study(folder.path(), axis);
+    let text = std::fs::read_to_string(&path).unwrap().replace("draws = 2", "draws = 1");
+    std::fs::write(&path, text).unwrap();
+    let out = folder.path().join("out");
+    let said = finished(ablate(&path, &out, &["--jobs", "2"]).output().unwrap());
+    assert!(said.contains("2 succeeded now, 1 failed now"), "{said}");
+    let runs = records(&out.join("results.jsonl"));
+    let run_of = |flash: &str| {
+        let has =
+            |run: &&Value| run["recipe"].as_str().is_some_and(|recipe| recipe.contains(flash));
+        runs.iter().find(has).unwrap_or_else(|| panic!("no run of {flash}"))
+    };
+    let flash = |run: &Value| run["measured"]["flash_bytes"].as_u64().unwrap();
+    let [free, tight] = ["1000000", "22000"].map(|budget| flash(run_of(budget)));
+    assert!(tight < free && tight < 22_000, "{tight} {free}");
+    let error = run_of("flash = 1000\n")["error"].as_str().unwrap();
+    assert!(error.contains("1000 bytes of flash"), "{error}");
+}
+
+#[test]
 fn a_study_may_grow_and_keeps_what_it_has() {
     let folder = tempfile::tempdir().unwrap();
     let axis =
