@@ -120,7 +120,10 @@ fn list(bench: &Bench, plan: &Plan, args: &Ablate, known: &[RunRecord]) -> Strin
                 run.id.clone(),
                 plan.tasks[run.task].name.clone(),
                 run.recipe.label(),
-                run.recipe.rounding.name().into(),
+                match &run.recipe.fit {
+                    Some(fit) if fit.presets => "of presets".into(),
+                    _ => run.recipe.rounding.name().into(),
+                },
                 run.samples.to_string(),
                 run.draw.to_string(),
                 run.recipe.seed.to_string(),
