@@ -23,12 +23,15 @@ pub(super) fn match_channels(
     max_bits: u8,
     factors: impl Fn(&QuantizedWeights, &ChannelStatistics, &ChannelStatistics) -> Vec<f64>,
 ) {
-    if samples.is_empty() {
-        return;
-    }
+    let coarse = |weights: &Option<QuantizedWeights>| {
+        weights.as_ref().is_some_and(|weights| weights.bits <= max_bits)
+    };
+    // Behind the last layer that is corrected, nothing needs to be known.
+    let last = quantized.weights.iter().rposition(coarse);
+    let Some(last) = last.filter(|_| !samples.is_empty()) else { return };
     let graph = Arc::clone(&quantized.graph);
     let mut networks = SideBySide::new(samples, true, quantized, device);
-    for (index, node) in graph.nodes.iter().enumerate() {
+    for (index, node) in graph.nodes.iter().enumerate().take(last + 1) {
         let mut outputs = networks.outputs(index, quantized);
         let input = node.inputs.first().map(|input| quantized.activations[input.0].grid.scale);
         let weights = quantized.weights[index].as_mut().zip(input);

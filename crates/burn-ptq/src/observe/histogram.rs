@@ -30,8 +30,10 @@ impl Histogram {
         }
         let per_unit = HALF as f32 / self.reach;
         for &x in values {
-            let bin = ((x * per_unit).floor() as isize + HALF as isize)
-                .clamp(0, 2 * HALF as isize - 1) as usize;
+            let place = x * per_unit;
+            // Rounded down; within the reach it is a small number.
+            let below = place as i32 - i32::from(place < (place as i32) as f32);
+            let bin = (below + HALF as i32).clamp(0, 2 * HALF as i32 - 1) as usize;
             self.counts[bin] += 1;
             self.sums[bin] += f64::from(x);
         }

@@ -7,11 +7,12 @@
 mod histogram;
 mod moments;
 mod observer;
+mod products;
 mod stats;
 
 pub use histogram::Histogram;
-pub(crate) use moments::dot;
 pub use moments::{Moments, MomentsObserver, Quadratic};
 pub use observer::{HistogramObserver, Observer};
+pub(crate) use products::{TOGETHER, products};
 pub(crate) use stats::unit;
 pub use stats::{Distribution, Stats};

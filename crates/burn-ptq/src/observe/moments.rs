@@ -8,6 +8,7 @@ use burn::tensor::{Tensor, TensorData};
 use nalgebra::{Cholesky, DMatrix};
 use rayon::prelude::*;
 
+use super::products::products;
 use crate::graph::ops::{Conv2d, Window};
 use crate::graph::{Array, Op};
 
@@ -280,24 +281,21 @@ impl Quadratic {
 
     /// The error of a weight row of output channel `channel`.
     pub fn error(&self, channel: usize, row: &[f32]) -> f64 {
-        let target = &self.target.data[channel * self.len..][..self.len];
-        let difference: Vec<f32> = row.iter().zip(target).map(|(w, t)| w - t).collect();
-        let rows = difference.iter().zip(self.hessian(channel).chunks_exact(self.len));
-        rows.map(|(&d, row)| f64::from(d) * f64::from(dot(&difference, row))).sum()
+        self.errors(channel, &[row.to_vec()]).into_iter().sum()
     }
-}
 
-/// Eight partial sums, so that the compiler may add them side by side.
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0_f32; 8];
-    let (blocks_a, blocks_b) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f32 = blocks_a.remainder().iter().zip(blocks_b.remainder()).map(|(a, b)| a * b).sum();
-    for (a, b) in blocks_a.zip(blocks_b) {
-        for i in 0..8 {
-            sums[i] += a[i] * b[i];
-        }
+    /// The errors of several weight rows of output channel `channel`.
+    pub fn errors(&self, channel: usize, rows: &[Vec<f32>]) -> Vec<f64> {
+        let target = &self.target.data[channel * self.len..][..self.len];
+        let difference = |row: &Vec<f32>| row.iter().zip(target).map(|(w, t)| w - t).collect();
+        let differences: Vec<Vec<f32>> = rows.iter().map(difference).collect();
+        let products = products(self.hessian(channel), &differences);
+        let errors = differences.iter().zip(&products).map(|(difference, product)| {
+            let terms = difference.iter().zip(product);
+            terms.map(|(&d, &p)| f64::from(d) * f64::from(p)).sum()
+        });
+        errors.collect()
     }
-    sums.iter().sum::<f32>() + rest
 }
 
 /// Rows this short are multiplied in place: handing them to a matrix product costs more.

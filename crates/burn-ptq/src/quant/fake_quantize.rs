@@ -1,8 +1,11 @@
 //! Quantize-dequantize on Burn tensors, bit for bit what the kernels do.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor, TensorData};
 use burn_ptq_kernels::grid::Grid;
+use rayon::prelude::*;
+
+use crate::graph::to_vec;
 
 /// Rounds a tensor to a grid and back to floats, with straight-through gradients.
 #[derive(Module, Debug)]
@@ -38,9 +41,32 @@ impl FakeQuantize {
     }
 
     fn round_trip<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let device = x.device();
+        if device == Device::flex() && !device.is_autodiff() {
+            return self.on_host(x, &device);
+        }
         let Grid { scale, zero_point, min, max } = self.grid;
         let levels = round_half_away(x / scale);
         levels.clamp((min - zero_point) as f32, (max - zero_point) as f32) * scale
+    }
+}
+
+/// Elements that are one piece of work for a thread.
+const PIECE: usize = 1 << 14;
+
+impl FakeQuantize {
+    /// The round trip in one pass over memory, where tensors are the host's.
+    fn on_host<const D: usize>(&self, x: Tensor<D>, device: &Device) -> Tensor<D> {
+        let shape = x.shape();
+        let mut values = to_vec(x);
+        let grid = self.grid;
+        values.par_chunks_mut(PIECE).for_each(|piece| {
+            for x in piece {
+                // NaN stays what it is, as on other devices: nobody shall take it for a number.
+                *x = if x.is_nan() { *x } else { grid.fake_quantize(*x) };
+            }
+        });
+        Tensor::from_data(TensorData::new(values, shape), device)
     }
 }
 
@@ -54,7 +80,6 @@ pub(crate) fn round_half_away<const D: usize>(t: Tensor<D>) -> Tensor<D> {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::{Device, TensorData};
     use proptest::prelude::*;
 
     use super::*;
@@ -62,11 +87,20 @@ mod tests {
     fn check(grid: Grid, values: Vec<f32>) {
         let n = values.len();
         let x = Tensor::<1>::from_data(TensorData::new(values.clone(), [n]), &Device::flex());
-        let y: Vec<f32> = FakeQuantize::new(grid).forward(x).into_data().try_to_vec().unwrap();
-        for (x, y) in values.into_iter().zip(y) {
-            let expected = grid.fake_quantize(x);
-            assert!(expected == y, "{x} on {grid:?}: kernels {expected}, Burn {y}");
+        for y in [to_vec(FakeQuantize::new(grid).forward(x.clone())), by_tensors(grid, x)] {
+            for (&x, y) in values.iter().zip(y) {
+                let expected = grid.fake_quantize(x);
+                assert!(expected == y, "{x} on {grid:?}: kernels {expected}, Burn {y}");
+            }
         }
+    }
+
+    /// As on devices whose tensors are not the host's.
+    fn by_tensors(grid: Grid, x: Tensor<1>) -> Vec<f32> {
+        let Grid { scale, zero_point, min, max } = grid;
+        let levels = round_half_away(x / scale);
+        let y = levels.clamp((min - zero_point) as f32, (max - zero_point) as f32) * scale;
+        to_vec(y)
     }
 
     proptest! {

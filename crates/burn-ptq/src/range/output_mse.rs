@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{Array, QParams, Quadratic, Range, Scheme, WeightProblem, WeightRange};
+use super::{Array, QParams, Quadratic, Range, WeightProblem, WeightRange};
 use crate::quant::Granularity;
 
 /// Searches, for each output channel, the range whose rounded weights give the layer's output the
@@ -43,24 +43,32 @@ impl WeightRange for OutputMse {
             full.iter().map(|r| Range { min: r.min * keep, max: r.max * keep }).collect()
         };
         // Candidates from the widest on; the first of equals wins.
-        let errors: Vec<Vec<f64>> = (0..steps)
+        let candidates: Vec<QParams> = (0..steps)
             .into_par_iter()
-            .map(|i| output_errors(weight, quadratic, scheme, &shrunk(steps - i)))
+            .map(|i| QParams::weights(&shrunk(steps - i), scheme))
             .collect();
-        let best = |error: &dyn Fn(&[f64]) -> f64| {
+        // Of each channel, the error of every candidate.
+        let errors: Vec<Vec<f64>> = (0..weight.shape[0])
+            .into_par_iter()
+            .map(|o| output_errors(weight, quadratic, &candidates, o))
+            .collect();
+        let best = |error: &dyn Fn(usize) -> f64| {
             let mut best = 0;
-            for (i, candidate) in errors.iter().enumerate() {
-                if error(candidate) < error(&errors[best]) {
-                    best = i;
+            for candidate in 0..steps {
+                if error(candidate) < error(best) {
+                    best = candidate;
                 }
             }
             steps - best
         };
         match scheme.granularity {
             Granularity::PerChannel => {
-                (0..full.len()).map(|o| shrunk(best(&|errors| errors[o]))[o]).collect()
+                (0..full.len()).map(|o| shrunk(best(&|i| errors[o][i]))[o]).collect()
             }
-            Granularity::PerTensor => vec![shrunk(best(&|errors| errors.iter().sum()))[0]],
+            Granularity::PerTensor => {
+                let of_all = |i: usize| errors.iter().map(|channel| channel[i]).sum();
+                vec![shrunk(best(&of_all))[0]]
+            }
         }
     }
 }
@@ -71,18 +79,17 @@ fn extremes(values: &[f32]) -> Range {
     Range { min, max }
 }
 
-/// The error of every output channel, rounded to nearest with one range an output channel.
+/// The errors of output channel `channel`, rounded to nearest on each of the grids.
 fn output_errors(
     weight: &Array,
     quadratic: &Quadratic,
-    scheme: Scheme,
-    ranges: &[Range],
+    grids: &[QParams],
+    channel: usize,
 ) -> Vec<f64> {
-    let qparams = QParams::weights(ranges, scheme);
-    let channel = |(o, row): (usize, &[f32])| {
-        let grid = qparams.grid(o);
-        let rounded: Vec<f32> = row.iter().map(|&w| grid.fake_quantize(w)).collect();
-        quadratic.error(o, &rounded)
+    let row = &weight.data[channel * quadratic.len..][..quadratic.len];
+    let rounded = |qparams: &QParams| {
+        let grid = qparams.grid(channel);
+        row.iter().map(|&w| grid.fake_quantize(w)).collect()
     };
-    weight.rows().enumerate().map(channel).collect()
+    quadratic.errors(channel, &grids.iter().map(rounded).collect::<Vec<Vec<f32>>>())
 }

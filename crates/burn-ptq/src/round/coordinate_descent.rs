@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::gptq::{Factors, Order};
 use super::{Grids, Rounded, Rounding, RoundingProblem};
-use crate::observe::Quadratic;
+use crate::observe::{Quadratic, TOGETHER, products};
 use crate::quant::Granularity;
 
 /// Changes one integer of a row at a time to the best value that it can have, given all others.
@@ -88,27 +88,54 @@ impl CoordinateDescent {
         mut values: Vec<i8>,
         refits: usize,
     ) -> End {
-        let len = quadratic.len;
         for refit in 0..=refits {
-            let rows: Vec<Row> = values
-                .par_chunks_mut(len)
-                .enumerate()
-                .map(|(o, values)| {
-                    let mut row = Row::new(quadratic, o, values, grids.scale(o));
-                    row.descend(&grids, self.sweeps);
-                    row.store(values);
-                    row
-                })
-                .collect();
-            let errors = rows.iter().map(Row::error).collect();
+            let ends = self.sweep(quadratic, &grids, &mut values, refit < refits);
             if refit == refits {
+                let errors = ends.iter().map(|end| end.error).collect();
                 return End { values, grids, errors };
             }
-            let fits: Vec<[f64; 2]> = rows.iter().map(Row::fit).collect();
+            let fits: Vec<[f64; 2]> = ends.iter().map(|end| end.fit).collect();
             grids.refit(&fits);
         }
         unreachable!("the last refit returns")
     }
+
+    /// Sweeps over all rows, and fits their scales if they are asked for.
+    fn sweep(
+        &self,
+        quadratic: &Quadratic,
+        grids: &Grids,
+        values: &mut [i8],
+        fitted: bool,
+    ) -> Vec<RowEnd> {
+        let len = quadratic.len;
+        let per_group = quadratic.target.shape[0] / quadratic.groups;
+        let groups = values.par_chunks_mut(len * per_group).enumerate();
+        // Rows of the same matrix, as many as are multiplied with it at once.
+        let blocks = groups.flat_map(|(group, values)| {
+            let first = group * per_group;
+            let blocks = values.par_chunks_mut(len * TOGETHER).enumerate();
+            blocks.map(move |(block, values)| (first + block * TOGETHER, values))
+        });
+        let ends = blocks.map(|(first, values)| {
+            let mut rows = Row::of_block(quadratic, first, values, grids);
+            for (row, values) in rows.iter_mut().zip(values.chunks_exact_mut(len)) {
+                row.descend(grids, self.sweeps);
+                row.store(values);
+            }
+            let fits = if fitted { Row::fits(&rows) } else { vec![[0.0; 2]; rows.len()] };
+            let ends = rows.iter().zip(fits).map(|(row, fit)| RowEnd { error: row.error(), fit });
+            ends.collect::<Vec<RowEnd>>()
+        });
+        ends.flatten_iter().collect()
+    }
+}
+
+/// Where the sweeps over a row ended.
+struct RowEnd {
+    error: f64,
+    /// `q^T H t` and `q^T H q`, whose quotient is the best scale.
+    fit: [f64; 2],
 }
 
 /// The best end of each row, or of all rows together if they share a scale.
@@ -151,25 +178,25 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn new(quadratic: &'a Quadratic, channel: usize, values: &[i8], scale: f32) -> Self {
-        let target = &quadratic.target.data[channel * quadratic.len..][..quadratic.len];
-        let values: Vec<f32> = values.iter().map(|&q| f32::from(q)).collect();
-        let mut row = Self {
-            hessian: quadratic.hessian(channel),
-            target,
-            scale,
-            values,
+    /// The rows of a block of integers, of which the first is output channel `first`; they have the same
+    /// matrix.
+    fn of_block(quadratic: &'a Quadratic, first: usize, values: &[i8], grids: &Grids) -> Vec<Self> {
+        let len = quadratic.len;
+        let rows = values.chunks_exact(len).enumerate().map(|(i, values)| Self {
+            hessian: quadratic.hessian(first + i),
+            target: &quadratic.target.data[(first + i) * len..][..len],
+            scale: grids.scale(first + i),
+            values: values.iter().map(|&q| f32::from(q)).collect(),
             gradient: Vec::new(),
+        });
+        let mut rows: Vec<Self> = rows.collect();
+        let difference = |row: &Self| {
+            row.values.iter().zip(row.target).map(|(q, t)| row.scale * q - t).collect()
         };
-        let difference: Vec<f32> =
-            row.values.iter().zip(target).map(|(q, t)| scale * q - t).collect();
-        row.gradient = row.product(&difference);
-        row
-    }
-
-    fn product(&self, x: &[f32]) -> Vec<f32> {
-        let rows = self.hessian.chunks_exact(self.target.len());
-        rows.map(|row| crate::observe::dot(row, x)).collect()
+        let differences: Vec<Vec<f32>> = rows.iter().map(difference).collect();
+        let gradients = products(quadratic.hessian(first), &differences);
+        rows.iter_mut().zip(gradients).for_each(|(row, gradient)| row.gradient = gradient);
+        rows
     }
 
     fn descend(&mut self, grids: &Grids, sweeps: usize) {
@@ -208,14 +235,20 @@ impl<'a> Row<'a> {
         pairs.map(|((q, t), g)| f64::from(self.scale * q - t) * f64::from(*g)).sum()
     }
 
-    /// `q^T H t` and `q^T H q`, whose quotient is the best scale.
-    fn fit(&self) -> [f64; 2] {
-        let (mut with_target, mut with_itself) = (0.0, 0.0);
-        for ((q, g), h) in self.values.iter().zip(&self.gradient).zip(self.product(&self.values)) {
-            // H t = s H q - g.
-            with_target += f64::from(*q) * (f64::from(self.scale) * f64::from(h) - f64::from(*g));
-            with_itself += f64::from(*q) * f64::from(h);
-        }
-        [with_target, with_itself]
+    /// `q^T H t` and `q^T H q` of rows with the same matrix.
+    fn fits(rows: &[Self]) -> Vec<[f64; 2]> {
+        let values: Vec<Vec<f32>> = rows.iter().map(|row| row.values.clone()).collect();
+        let matrix = rows.first().map_or(&[][..], |row| row.hessian);
+        let fit = |(row, product): (&Self, Vec<f32>)| {
+            let (mut with_target, mut with_itself) = (0.0, 0.0);
+            for ((q, g), h) in row.values.iter().zip(&row.gradient).zip(product) {
+                // H t = s H q - g.
+                let (q, h) = (f64::from(*q), f64::from(h));
+                with_target += q * (f64::from(row.scale) * h - f64::from(*g));
+                with_itself += q * h;
+            }
+            [with_target, with_itself]
+        };
+        rows.iter().zip(products(matrix, &values)).map(fit).collect()
     }
 }
