@@ -188,29 +188,39 @@ impl ModelInput {
 
     /// Warnings of settings that differ from those that a program records.
     fn overrides(&self, recorded: &Self, several: bool) -> Vec<Warning> {
-        let (was, is) = (&recorded.preprocessing, &self.preprocessing);
+        let was = &recorded.preprocessing;
         let of = if several { format!(" of the input '{}'", self.name) } else { String::new() };
         let unrecorded = Preprocessing { channel_axis: was.channel_axis, ..Default::default() };
-        let mut warnings = Vec::new();
         // A program that was made of tensors records nothing.
-        if *was != (Preprocessing { element: was.element, ..unrecorded }) {
-            let mut compare = |what: &str, was: String, is: String| {
-                if was != is {
-                    warnings.push(Warning::new(
-                        "preprocessing-overridden",
-                        format!("{what}{of} is {is}, but the model was calibrated with {was}"),
-                        "leave the setting out unless the data are stored in another way",
-                    ));
-                }
-            };
-            compare("the input scale", was.scale.to_string(), is.scale.to_string());
-            compare("the input mean", list(&was.mean), list(&is.mean));
-            compare("the input std", list(&was.std), list(&is.std));
-            compare("the layout", layout_name(was.layout), layout_name(is.layout));
-            let frames = |frames: Option<usize>| frames.map_or("none".into(), |n| n.to_string());
-            compare("the window", frames(was.window_frames), frames(is.window_frames));
+        if *was == (Preprocessing { element: was.element, ..unrecorded }) {
+            return Vec::new();
         }
-        warnings
+        let warning = |(what, is, was): (&str, String, String)| {
+            Warning::new(
+                "preprocessing-overridden",
+                format!("{what}{of} is {is}, but the model was calibrated with {was}"),
+                "leave the setting out unless the data are stored in another way",
+            )
+        };
+        self.differences(recorded).into_iter().map(warning).collect()
+    }
+
+    /// What is done to raw samples here in another way than for `other`: what it is, here and there.
+    pub(crate) fn differences(&self, other: &Self) -> Vec<(&'static str, String, String)> {
+        let frames = |frames: Option<usize>| frames.map_or("none".into(), |n| n.to_string());
+        let texts =
+            |Preprocessing { scale, mean, std, layout, window_frames, .. }: &Preprocessing| {
+                [
+                    ("the input scale", scale.to_string()),
+                    ("the input mean", list(mean)),
+                    ("the input std", list(std)),
+                    ("the layout", layout_name(*layout)),
+                    ("the window", frames(*window_frames)),
+                ]
+            };
+        let pairs = texts(&self.preprocessing).into_iter().zip(texts(&other.preprocessing));
+        let differing = pairs.filter(|((_, own), (_, others))| own != others);
+        differing.map(|((what, own), (_, others))| (what, own, others)).collect()
     }
 
     /// Overrides what settings say.

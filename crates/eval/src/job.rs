@@ -10,13 +10,12 @@ use burn_ptq::graph::Batch;
 use burn_ptq::network::{MeasuredOn, NOISE_SAMPLES, compare_layers, weight_sqnr};
 use burn_ptq::warning::Warning;
 use burn_ptq::{Event, Progress, Quantized, Recipe};
-use burn_ptq_deploy::export::{ExportError, Kept, check_folder, exporter, stage_folder};
+use burn_ptq_deploy::export::{Kept, check_folder, exporter, stage_folder};
 use burn_ptq_deploy::file;
 use burn_ptq_deploy::output::{IoError, OutputError, Transaction};
-use burn_ptq_deploy::place::Memory;
 use burn_ptq_deploy::program::Program;
 use burn_ptq_deploy::size::size_report;
-use burn_ptq_deploy::target::{HOST, Kernels};
+use burn_ptq_deploy::target::HOST;
 
 use crate::error::Error;
 use crate::evaluate::{
@@ -362,14 +361,7 @@ fn describe_layers(
     let sizes = size_report(program);
     report.flash_bytes = sizes.flash_bytes;
     report.ram_bytes = sizes.ram_bytes;
-    let exported = program.place_again(Kernels::Portable, Memory::Reduced);
-    let exported = exported.map_err(ExportError::from)?;
-    let exported_sizes = size_report(&exported);
-    report.exported = ExportedSize {
-        flash_bytes: exported_sizes.flash_bytes,
-        ram_bytes: exported_sizes.ram_bytes,
-        row_by_row: exported.streams().iter().map(|stream| stream.rows.len()).sum(),
-    };
+    report.exported = ExportedSize::of(program)?;
     report.macs = sizes.macs;
     for (node, size) in program.nodes.iter().zip(sizes.nodes) {
         let source = graph.nodes.iter().position(|n| n.name == node.name);

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use burn_ptq::network::MeasuredOn;
 use burn_ptq::warning::Warning;
+use burn_ptq_deploy::export::ExportError;
+use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::preprocess::Preprocessing;
+use burn_ptq_deploy::size::size_report;
+use burn_ptq_deploy::target::Kernels;
 use serde::Serialize;
 
 use crate::explain::LayerCost;
@@ -173,6 +177,22 @@ pub struct ExportedSize {
     pub ram_bytes: usize,
     /// Operations that run row by row.
     pub row_by_row: usize,
+}
+
+impl ExportedSize {
+    /// What an export of `program` takes.
+    ///
+    /// # Errors
+    /// If its arena is too large.
+    pub fn of(program: &Placed) -> Result<Self, ExportError> {
+        let exported = program.place_again(Kernels::Portable, Memory::Reduced)?;
+        let sizes = size_report(&exported);
+        Ok(Self {
+            flash_bytes: sizes.flash_bytes,
+            ram_bytes: sizes.ram_bytes,
+            row_by_row: exported.streams().iter().map(|stream| stream.rows.len()).sum(),
+        })
+    }
 }
 
 /// A further figure of the metric, a share.

@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use burn_ptq_eval::metric::Metric;
 use burn_ptq_eval::metric::Outcomes;
-use burn_ptq_eval::statistics::{Against, Draw, Judge, Judged, mean_and_deviation};
+use burn_ptq_eval::statistics::{Against, Claim, Draw, Judge, Judged, correct, mean_and_deviation};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::claims::{Claim, correct};
 use super::file::{Mode, StudyError};
 use super::plan::{Plan, PlannedExperiment, Run};
 use super::record::{Measured, Outcome, Producer, RunRecord, TaskRecord};

@@ -10,15 +10,14 @@
 //! | `merge` | joining such files |
 //! | `bench` | tasks opened once, and what runs share |
 //! | `runner`, `estimate` | running what is missing, and how long that takes |
-//! | `results`, `claims`, `analysis` | a file's records sorted; verdicts; cells with means and both |
+//! | `results`, `analysis` | a file's records sorted; cells with means and verdicts |
 //! | `report` | HTML, Markdown, CSV and JSON |
 //! | `schema` | JSON schemas of study files and result lines, with the feature `schema` |
 //!
-//! The tests behind the verdicts are [`burn_ptq_eval::statistics`].
+//! The verdicts and the tests behind them are [`burn_ptq_eval::statistics`].
 
 pub mod analysis;
 mod bench;
-pub mod claims;
 mod estimate;
 mod file;
 mod fragment;

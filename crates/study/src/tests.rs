@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use burn_ptq_eval::metric::Metric;
 use burn_ptq_eval::metric::Outcomes;
+use burn_ptq_eval::statistics::Verdict;
 
 use super::analysis::Analysis;
-use super::claims::Verdict;
 use super::*;
 
 fn task(name: &str, calibration_samples: usize) -> TaskRecord {

@@ -1,14 +1,12 @@
 //! `burn-ptq inspect`.
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use burn_ptq::graph::ValueId;
 use burn_ptq::import::onnx::{self, Options};
-use burn_ptq_deploy::cost::{Costs, costs};
-use burn_ptq_deploy::export::target;
 use burn_ptq_deploy::file;
-use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::printable;
 use burn_ptq_deploy::size::size_report;
+use burn_ptq_eval::costs::{Cost, float_bytes};
 use serde::Serialize;
 
 use super::is_integer_model;
@@ -30,23 +28,6 @@ struct Layer {
     /// Predicted, on each processor that is asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     instructions: Vec<Option<u64>>,
-}
-
-/// What a program is predicted to cost on a processor, in exported C at -O2.
-#[derive(Serialize)]
-struct Cost {
-    target: &'static str,
-    flash_bytes: usize,
-    /// Of these, code.
-    code_bytes: usize,
-    ram_bytes: usize,
-    /// Of these, the arena; the rest is stack.
-    arena_bytes: usize,
-    /// None if some layer's kernel was never measured.
-    instructions: Option<u64>,
-    /// At one instruction a cycle of the clock that was given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    milliseconds: Option<f64>,
 }
 
 /// An input or an output.
@@ -166,42 +147,6 @@ fn predicted(costs: &[Cost]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The instructions of each node of `model`, of which `placed` is a form with packed activations: packing and
-/// unpacking count with the node before.
-fn instructions_of(model: &Placed, placed: &Placed, costs: &Costs) -> Vec<Option<f64>> {
-    let mut counts = vec![Some(0.0); model.nodes.len()];
-    let mut at = 0;
-    for (node, cost) in placed.nodes.iter().zip(&costs.nodes) {
-        at = model.nodes.iter().position(|own| own.name == node.name).unwrap_or(at);
-        if let Some(count) = counts.get_mut(at) {
-            *count = count.zip(*cost).map(|(sum, cost)| sum + cost);
-        }
-    }
-    counts
-}
-
-/// What `model` costs on the processors that `args` name, with the instructions of its nodes on each.
-fn all_costs(model: &Placed, args: &Inspect) -> anyhow::Result<Vec<(Cost, Vec<Option<f64>>)>> {
-    let of_target = |name: &String| {
-        let target = target(name)?;
-        let placed = model.place_again(target.kernels, Memory::Reduced)?;
-        let predicted = costs(&placed, target)
-            .with_context(|| format!("nothing is predicted for {name}: name a microcontroller"))?;
-        let instructions = predicted.instructions();
-        let cost = Cost {
-            target: target.name,
-            flash_bytes: predicted.flash_bytes(),
-            code_bytes: predicted.code_bytes,
-            ram_bytes: predicted.ram_bytes(),
-            arena_bytes: predicted.arena_bytes,
-            instructions: instructions.map(|count| count as u64),
-            milliseconds: args.clock.zip(instructions).map(|(mhz, count)| count / mhz / 1000.0),
-        };
-        Ok((cost, instructions_of(model, &placed, &predicted)))
-    };
-    args.target.iter().map(of_target).collect()
-}
-
 /// Inputs, and outputs where there are several.
 fn ends(inspected: &Inspected) -> String {
     let list = |role: &str, ends: &[End]| {
@@ -228,7 +173,7 @@ fn float(args: &Inspect) -> anyhow::Result<Inspected> {
             output_shape: graph.value(node.output).shape.clone(),
             weight_bits: None,
             activation_bits: None,
-            bytes: node.op.parameters().iter().map(|p| p.len() * 4).sum(),
+            bytes: float_bytes(node),
             macs: graph.node_macs(node),
             instructions: Vec::new(),
         })
@@ -252,7 +197,8 @@ fn float(args: &Inspect) -> anyhow::Result<Inspected> {
 fn integer(args: &Inspect) -> anyhow::Result<Inspected> {
     let model = file::read(&args.model)?;
     let size = size_report(&model);
-    let costs = all_costs(&model, args)?;
+    let costs = args.target.iter().map(|name| Cost::predict(&model, name, args.clock));
+    let costs = costs.collect::<Result<Vec<_>, _>>()?;
     let in_one_dimension = model.inputs.iter().all(|input| input.border.source_shape.len() <= 2);
     let layers = model.nodes.iter().zip(size.nodes).enumerate().map(|(index, (node, size))| {
         let instructions = costs.iter().map(|(_, nodes)| nodes[index]);

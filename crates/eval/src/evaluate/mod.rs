@@ -21,6 +21,7 @@ use crate::input::ModelInput;
 use crate::metric::{
     Judge, Judgement, Labels, Metric, MetricError, MetricOptions, ModelOutput, Setting,
 };
+use crate::statistics::Judge as Comparer;
 use crate::task::EvaluationFiles;
 
 /// Samples, labels and how they are judged.
@@ -139,6 +140,17 @@ impl Evaluation {
     /// One integer a sample, if the labels are that.
     pub fn class_labels(&self) -> Option<Vec<i64>> {
         self.labels.as_ref().and_then(Labels::integers)
+    }
+
+    /// How networks are compared by what each sample adds to the metric; `None` if the metric does not follow
+    /// from that.
+    pub fn comparer(&self) -> Option<Comparer> {
+        if self.metric != Metric::Auc {
+            return self.metric.is_paired().then_some(Comparer::Mean);
+        }
+        let labels = self.class_labels()?;
+        let groups = self.groups.clone().unwrap_or_else(|| vec![0; labels.len()]);
+        Some(Comparer::Auc { anomalous: labels.iter().map(|&label| label != 0).collect(), groups })
     }
 
     fn judge(&self) -> Result<Box<dyn Judge + '_>, MetricError> {

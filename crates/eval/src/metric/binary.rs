@@ -130,6 +130,7 @@ impl Judge for BinaryJudge {
         let correct = pairs().map(|(label, found)| label == found).collect();
         let mut judgement = of_places(correct, self.places);
         judgement.confusion = confusion;
+        judgement.predicted = Some(self.found.iter().map(|&found| u32::from(found)).collect());
         judgement.figures.extend(positives.f1().map(|value| Figure {
             name: "f1",
             value,

@@ -44,8 +44,18 @@ impl Measure for Iou {
             None => format!("the mean of both classes, of {places} places a sample; {words}"),
         };
         let counts = vec![Counts::default(); count];
-        let (correct, confusion) = (Vec::new(), Confusion::of(count));
-        Ok(Box::new(IouJudge { layout, limit, places, note, labels, correct, counts, confusion }))
+        let (correct, predicted, confusion) = (Vec::new(), Vec::new(), Confusion::of(count));
+        Ok(Box::new(IouJudge {
+            layout,
+            limit,
+            places,
+            note,
+            labels,
+            correct,
+            predicted,
+            counts,
+            confusion,
+        }))
     }
 }
 
@@ -65,6 +75,7 @@ struct IouJudge {
     note: String,
     labels: Vec<usize>,
     correct: Vec<bool>,
+    predicted: Vec<u32>,
     counts: Vec<Counts>,
     confusion: Option<Confusion>,
 }
@@ -82,6 +93,7 @@ impl Judge for IouJudge {
                 None => usize::from(f64::from(outputs[place]) > self.limit),
             };
             self.correct.push(label == found);
+            self.predicted.push(found as u32);
             self.counts[label].one += 1;
             if label == found {
                 self.counts[label].both += 1;
@@ -102,6 +114,7 @@ impl Judge for IouJudge {
         judgement.interval = None;
         judgement.metric = shares.iter().sum::<f64>() / shares.len().max(1) as f64;
         judgement.confusion = self.confusion;
+        judgement.predicted = Some(self.predicted);
         Ok(judgement)
     }
 }

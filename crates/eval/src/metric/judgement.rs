@@ -21,12 +21,14 @@ pub struct Judgement {
     pub figures: Vec<Figure>,
     /// How often each class was taken for each other one, for few enough classes.
     pub confusion: Option<Confusion>,
+    /// The predicted class of each sample, or of each of its places in turn; none unless classes are judged.
+    pub predicted: Option<Vec<u32>>,
 }
 
 impl Judgement {
     /// A judgement without further figures.
     pub fn new(metric: f64, interval: Option<Interval>, outcomes: Outcomes) -> Self {
-        Self { metric, interval, outcomes, figures: Vec::new(), confusion: None }
+        Self { metric, interval, outcomes, figures: Vec::new(), confusion: None, predicted: None }
     }
 }
 

@@ -51,6 +51,7 @@ impl Measure for Top {
                 shape: setting.output.shape.clone(),
                 ranks: Vec::new(),
                 confusion: Confusion::of(layout.classes),
+                predicted: Vec::new(),
             })),
             Fit::Single(labels) if self.k == 1 => Ok(Box::new(BinaryJudge::of(setting, labels))),
             Fit::Single(_) => Err(format!(
@@ -69,6 +70,7 @@ struct TopJudge {
     /// For each place of each sample, whether the label is among the largest outputs.
     ranks: Vec<bool>,
     confusion: Option<Confusion>,
+    predicted: Vec<u32>,
 }
 
 impl Judge for TopJudge {
@@ -86,8 +88,10 @@ impl Judge for TopJudge {
             let label = self.labels[self.ranks.len()];
             let at: Vec<f32> = self.layout.at(outputs, place).collect();
             self.ranks.push(rank(&at, label) < self.k);
+            let found = argmax(&at);
+            self.predicted.push(found as u32);
             if let Some(confusion) = &mut self.confusion {
-                confusion.add(label, argmax(&at));
+                confusion.add(label, found);
             }
         }
     }
@@ -95,6 +99,7 @@ impl Judge for TopJudge {
     fn finish(self: Box<Self>) -> Result<Judgement, String> {
         let mut judgement = of_places(self.ranks, self.layout.places);
         judgement.confusion = self.confusion;
+        judgement.predicted = Some(self.predicted);
         Ok(judgement)
     }
 }

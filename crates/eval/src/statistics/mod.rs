@@ -27,12 +27,14 @@
 //!
 //! The p-value is the level at which a difference would just be significant. Nothing is drawn at random.
 
+mod claims;
 mod compare;
 mod false_discovery;
 mod outcomes;
 mod roc;
 mod student;
 
+pub use claims::{Claim, LEVEL, Verdict, correct};
 pub use compare::{Against, Comparison, Draw, Judge, Judged};
 pub use false_discovery::false_discovery;
 pub use outcomes::Outcomes;

@@ -1,13 +1,13 @@
 //! What a report says.
 
 use burn_ptq_eval::metric::Metric;
+use burn_ptq_eval::statistics::{LEVEL, Verdict};
 use maud::Markup;
 
 use super::document::{Block, Panel, Section, Table};
 use super::plot::{self, Axis, Series};
 use super::{costs, words};
 use crate::analysis::{Analysis, Cell, ExperimentResult};
-use crate::claims::{LEVEL, Verdict};
 
 /// The whole report.
 pub(super) fn sections(analysis: &Analysis) -> Vec<Section> {

@@ -1,10 +1,10 @@
 //! Reports as one HTML file that needs nothing else.
 
+use burn_ptq_eval::statistics::Verdict;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::document::{Block, Panel, Section, Table};
 use super::plot::shown;
-use crate::claims::Verdict;
 
 /// Black on white; one column on a phone, two columns of figures on a wide screen, and figures that are
 /// not broken across printed pages.

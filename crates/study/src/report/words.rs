@@ -1,9 +1,9 @@
 //! Numbers and verdicts in human-readable form.
 
 use burn_ptq_eval::metric::{Metric, MetricKind};
+use burn_ptq_eval::statistics::{Claim, Verdict};
 
 use crate::analysis::{Cell, ExperimentResult};
-use crate::claims::{Claim, Verdict};
 
 /// The metric with its unit, for headings.
 pub(super) fn unit(metric: Metric) -> &'static str {

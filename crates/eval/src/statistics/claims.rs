@@ -1,8 +1,9 @@
-//! What may be claimed about the difference of two cells.
+//! What may be claimed about the difference of two cells, or of two networks.
 
-use burn_ptq_eval::metric::Metric;
-use burn_ptq_eval::statistics::{Comparison, false_discovery};
 use serde::Serialize;
+
+use super::{Comparison, false_discovery};
+use crate::metric::Metric;
 
 /// The level of all claims: at most this share of those that are made together is false on average.
 pub const LEVEL: f64 = 0.05;
@@ -63,7 +64,7 @@ impl Verdict {
 
 impl Claim {
     /// A claim before correction; `same` if every run gives what the reference gives.
-    pub(super) fn new(found: &Comparison, metric: Metric, same: bool) -> Self {
+    pub fn new(found: &Comparison, metric: Metric, same: bool) -> Self {
         let better = metric.lost(0.0, found.difference) < 0.0;
         let verdict = match (found.enough, same, better) {
             (false, ..) => Verdict::OneDraw,
@@ -78,7 +79,7 @@ impl Claim {
 }
 
 /// Corrects claims together; returns how many.
-pub(super) fn correct<'a>(claims: impl Iterator<Item = &'a mut Claim>) -> usize {
+pub fn correct<'a>(claims: impl Iterator<Item = &'a mut Claim>) -> usize {
     let mut claims: Vec<&mut Claim> = claims.filter(|claim| claim.verdict.tested()).collect();
     let adjusted = false_discovery(&claims.iter().map(|claim| claim.p).collect::<Vec<_>>());
     for (claim, adjusted) in claims.iter_mut().zip(&adjusted) {
@@ -92,8 +93,8 @@ pub(super) fn correct<'a>(claims: impl Iterator<Item = &'a mut Claim>) -> usize 
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Against, Draw, Judge, Judged};
     use super::*;
-    use burn_ptq_eval::statistics::{Against, Draw, Judge, Judged};
 
     #[test]
     fn less_is_better_for_errors_and_worse_for_scores() {
