@@ -17,9 +17,13 @@ pub(crate) struct Fit {
     /// chosen.
     #[arg(long, value_name = "[INPUT=]X.npy", required_unless_present = "task")]
     pub calib: Vec<PathBuf>,
-    /// The processor, such as cortex-m4.
+    /// The processor, such as cortex-m4; that of --board by default.
+    #[arg(long, value_name = "NAME", required_unless_present = "board")]
+    pub target: Option<String>,
+    /// The board: its processor, and all of its flash and RAM in place of --flash and --ram that are not
+    /// given; `burn-ptq boards` lists them.
     #[arg(long, value_name = "NAME")]
-    pub target: String,
+    pub board: Option<String>,
     /// The most bytes of flash, for constants and the code of kernels: 65536, 64k or 1M.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub flash: Option<usize>,

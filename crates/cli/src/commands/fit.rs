@@ -2,31 +2,34 @@
 
 use anyhow::Context;
 use burn_ptq::backend::device;
-use burn_ptq_deploy::export::target;
 use burn_ptq_deploy::output::write_atomically;
+use burn_ptq_eval::board::Board;
 use burn_ptq_eval::fit::{Budgets, Fit as Found, WIDTHS, fit};
 use burn_ptq_eval::job::{Job, run as run_job};
 use serde::Serialize;
 
 use super::quantize::{named, summary};
-use super::task;
+use super::{processor, task};
 use crate::args::Fit;
-use crate::output::{self, outln};
+use crate::output::{self, errln, outln};
 use crate::progress::Reporter;
 use crate::table;
 
 /// What `--json` prints.
 #[derive(Serialize)]
 struct Printed<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    board: Option<&'static Board>,
     fit: &'a Found,
     report: &'a burn_ptq_eval::report::Report,
 }
 
 pub(crate) fn run(args: Fit) -> anyhow::Result<()> {
     let device = device(&args.backend.backend)?;
-    let target = target(&args.target)?;
+    let (board, target) = processor(args.board.as_deref(), args.target.as_deref())?;
+    let target = target.context("no processor is named: give --target or --board")?;
     let task = named(task(&args.data, args.model.as_ref(), &args.calib)?, &args.name)?;
-    let budgets = Budgets { flash: args.flash, ram: args.ram, instructions: args.instructions };
+    let budgets = budgets(&args, board);
     let reporter = Reporter::new();
     let show = |event: burn_ptq::Event| reporter.show(event);
     let found = fit(&task, target, budgets, args.activations, args.seed, &device, &show)?;
@@ -47,11 +50,41 @@ pub(crate) fn run(args: Fit) -> anyhow::Result<()> {
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     if args.json {
-        return output::json(&Printed { fit: &found, report: &report });
+        return output::json(&Printed { board, fit: &found, report: &report });
     }
     output::print(text(&found))?;
+    if let Some(board) = board {
+        let milliseconds = table::number(board.milliseconds(found.taken.instructions as f64));
+        let (name, clock) = (&board.name, board.clock_mhz);
+        outln!(
+            "on {name}: {milliseconds} ms at {clock} MHz, an estimate at one instruction a cycle\n"
+        )?;
+    }
     output::print(summary(&report))?;
     outln!("written to {}: model.bptq, report.json, fit.json, recipe.toml", args.out.display())
+}
+
+/// The budgets that flags give, and all that the board has in place of those that are left out.
+fn budgets(args: &Fit, board: Option<&Board>) -> Budgets {
+    if let Some(board) = board {
+        let flash = format!("{} of flash", table::capacity(board.flash_bytes));
+        let ram = format!("{} of RAM", table::capacity(board.ram_bytes));
+        let all = [args.flash.is_none().then_some(flash), args.ram.is_none().then_some(ram)];
+        let all: Vec<String> = all.into_iter().flatten().collect();
+        if !all.is_empty() {
+            errln!(
+                "note: the budget is all that {} has, {}; the rest of the firmware needs its share: \
+                 --flash and --ram set less",
+                board.name,
+                all.join(" and ")
+            );
+        }
+    }
+    Budgets {
+        flash: args.flash.or(board.map(|board| board.flash_bytes)),
+        ram: args.ram.or(board.map(|board| board.ram_bytes)),
+        instructions: args.instructions,
+    }
 }
 
 /// The chosen bits, and what they take.

@@ -1,16 +1,19 @@
 //! `burn-ptq inspect`.
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use burn_ptq::graph::ValueId;
 use burn_ptq::import::onnx::{self, Options};
-use burn_ptq_deploy::cost::{Costs, costs};
+use burn_ptq_deploy::cost::Costs;
 use burn_ptq_deploy::export::target;
 use burn_ptq_deploy::file;
-use burn_ptq_deploy::place::{Memory, Placed};
+use burn_ptq_deploy::place::Placed;
 use burn_ptq_deploy::printable;
 use burn_ptq_deploy::size::size_report;
+use burn_ptq_deploy::target::Target;
+use burn_ptq_eval::board::{Board, board};
 use serde::Serialize;
 
+use super::cost::{Cost, counted, notes, predict};
 use super::is_integer_model;
 use crate::args::Inspect;
 use crate::output::{self, outln};
@@ -30,23 +33,6 @@ struct Layer {
     /// Predicted, on each processor that is asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     instructions: Vec<Option<u64>>,
-}
-
-/// What a program is predicted to cost on a processor, in exported C at -O2.
-#[derive(Serialize)]
-struct Cost {
-    target: &'static str,
-    flash_bytes: usize,
-    /// Of these, code.
-    code_bytes: usize,
-    ram_bytes: usize,
-    /// Of these, the arena; the rest is stack.
-    arena_bytes: usize,
-    /// None if some layer's kernel was never measured.
-    instructions: Option<u64>,
-    /// At one instruction a cycle of the clock that was given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    milliseconds: Option<f64>,
 }
 
 /// An input or an output.
@@ -82,8 +68,8 @@ struct Inspected {
 pub(crate) fn run(args: Inspect) -> anyhow::Result<()> {
     let is_integer = is_integer_model(&args.model);
     ensure!(
-        is_integer || args.target.is_empty(),
-        "--target predicts what an integer program costs: quantize {} first, and inspect the model.bptq",
+        is_integer || (args.target.is_empty() && args.board.is_empty()),
+        "--target and --board predict what an integer program costs: quantize {} first, and inspect the model.bptq",
         args.model.display()
     );
     let inspected = if is_integer { integer(&args)? } else { float(&args)? };
@@ -108,7 +94,7 @@ pub(crate) fn run(args: Inspect) -> anyhow::Result<()> {
         })
         .collect();
     let mut header = vec!["layer", "op", "output", "W", "A", "bytes", "MACs"];
-    header.extend(inspected.costs.iter().map(|cost| cost.target));
+    header.extend(inspected.costs.iter().map(Cost::processor));
     output::print(table::render(&header, &rows))?;
     outln!(
         "\n{}: {}, {} of constants{}, {} MACs",
@@ -121,19 +107,17 @@ pub(crate) fn run(args: Inspect) -> anyhow::Result<()> {
     predicted(&inspected.costs)
 }
 
-/// A number of instructions, or that it is not known.
-fn counted(instructions: Option<u64>) -> String {
-    instructions.map_or("?".into(), |count| count.to_string())
-}
-
 /// Prints what the program costs on each processor.
 fn predicted(costs: &[Cost]) -> anyhow::Result<()> {
     if costs.is_empty() {
         return Ok(());
     }
+    let timed = costs.iter().any(|cost| cost.milliseconds.is_some());
+    let on_boards = costs.iter().any(|cost| cost.missing.is_some());
     let mut header =
         vec!["processor", "flash", "constants", "code", "RAM", "arena", "stack", "instructions"];
-    header.extend(costs[0].milliseconds.map(|_| "ms"));
+    header.extend(timed.then_some("ms"));
+    header.extend(on_boards.then_some("fits"));
     let row = |cost: &Cost| {
         let bytes = [
             cost.flash_bytes,
@@ -143,27 +127,18 @@ fn predicted(costs: &[Cost]) -> anyhow::Result<()> {
             cost.arena_bytes,
             cost.ram_bytes - cost.arena_bytes,
         ];
-        let mut row = vec![cost.target.to_owned()];
+        let mut row = vec![cost.processor().to_owned()];
         row.extend(bytes.map(|bytes| bytes.to_string()));
         row.push(counted(cost.instructions));
-        row.extend(cost.milliseconds.map(table::number));
+        let unknown = if cost.instructions.is_none() { "?" } else { "-" };
+        row.extend(timed.then(|| cost.milliseconds.map_or(unknown.into(), table::number)));
+        row.extend(on_boards.then(|| cost.fitting()));
         row
     };
     let rows: Vec<Vec<String>> = costs.iter().map(row).collect();
     outln!("\nPredicted, in exported C at -O2:\n")?;
     output::print(table::render(&header, &rows))?;
-    if costs.iter().any(|cost| cost.instructions.is_none()) {
-        outln!(
-            "\n? some kernel was never measured: `make count` in the export for that processor counts \
-             instructions on QEMU"
-        )?;
-    }
-    if costs.iter().any(|cost| cost.milliseconds.is_some()) {
-        outln!(
-            "\nMilliseconds are an estimate at one instruction a cycle: wait states of flash and loads add to it."
-        )?;
-    }
-    Ok(())
+    notes(costs)
 }
 
 /// The instructions of each node of `model`, of which `placed` is a form with packed activations: packing and
@@ -180,26 +155,28 @@ fn instructions_of(model: &Placed, placed: &Placed, costs: &Costs) -> Vec<Option
     counts
 }
 
-/// What `model` costs on the processors that `args` name, with the instructions of its nodes on each.
+/// What `model` costs on the processors and boards that `args` name, with the instructions of its nodes on each.
 fn all_costs(model: &Placed, args: &Inspect) -> anyhow::Result<Vec<(Cost, Vec<Option<f64>>)>> {
-    let of_target = |name: &String| {
-        let target = target(name)?;
-        let placed = model.place_again(target.kernels, Memory::Reduced)?;
-        let predicted = costs(&placed, target)
-            .with_context(|| format!("nothing is predicted for {name}: name a microcontroller"))?;
-        let instructions = predicted.instructions();
-        let cost = Cost {
-            target: target.name,
-            flash_bytes: predicted.flash_bytes(),
-            code_bytes: predicted.code_bytes,
-            ram_bytes: predicted.ram_bytes(),
-            arena_bytes: predicted.arena_bytes,
-            instructions: instructions.map(|count| count as u64),
-            milliseconds: args.clock.zip(instructions).map(|(mhz, count)| count / mhz / 1000.0),
-        };
+    let mut processors: Vec<(&'static Target, Option<&'static Board>)> = Vec::new();
+    for name in &args.target {
+        processors.push((target(name)?, None));
+    }
+    for name in &args.board {
+        let board = board(name)?;
+        processors.push((board.target, Some(board)));
+    }
+    let of_processor = |(target, board): (&'static Target, Option<&'static Board>)| {
+        let (placed, predicted) = predict(model, target)?;
+        let mut cost = Cost::new(target, &predicted);
+        if let Some(board) = board {
+            cost = cost.on(board);
+        }
+        if let Some(clock) = args.clock {
+            cost = cost.at(clock);
+        }
         Ok((cost, instructions_of(model, &placed, &predicted)))
     };
-    args.target.iter().map(of_target).collect()
+    processors.into_iter().map(of_processor).collect()
 }
 
 /// Inputs, and outputs where there are several.
