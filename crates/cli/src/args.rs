@@ -1,6 +1,7 @@
 //! The arguments, exactly as typed.
 
 mod fit;
+mod inspect;
 mod quantize;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use fit::Fit;
+pub(crate) use inspect::{Boards, Inspect};
 pub(crate) use quantize::{Quantize, Results};
 
 /// Post-training quantization for tinyML: from an ONNX model to bit-exact integer C or Rust for a
@@ -33,6 +35,8 @@ pub(crate) enum Command {
     Evaluate(Evaluate),
     /// List the layers of a model with their shapes, multiply-accumulates, bits and bytes.
     Inspect(Inspect),
+    /// List common microcontroller boards; with an integer model, say on which it fits.
+    Boards(Boards),
     /// Choose the bits of each layer so that a model fits a microcontroller, and quantize it.
     Fit(Fit),
     /// Export an integer model as code.
@@ -266,26 +270,6 @@ pub(crate) struct Evaluate {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Inspect {
-    /// The model: .onnx or .bptq.
-    #[arg(value_name = "MODEL")]
-    pub model: PathBuf,
-    /// The shape of an input with dynamic dimensions, starting with the batch.
-    #[arg(long, value_name = "[INPUT=]1x3x96x96")]
-    pub shape: Vec<InputShape>,
-    /// Predict what a .bptq model costs on these processors in exported C: flash with code, RAM with the
-    /// stack, and instructions.
-    #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
-    pub target: Vec<String>,
-    /// With --target, the processor's clock in MHz, to estimate milliseconds at one instruction a cycle.
-    #[arg(long, value_name = "MHZ", requires = "target", value_parser = fit::clock)]
-    pub clock: Option<f64>,
-    /// Print JSON instead of a table.
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct Export {
     /// The integer model.
     #[arg(value_name = "MODEL.bptq")]
@@ -294,9 +278,12 @@ pub(crate) struct Export {
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', required = true)]
     pub to: Vec<String>,
     /// The processor: host, cortex-m0, cortex-m3, cortex-m4, cortex-m7, cortex-m33, cortex-m55 or
-    /// rv32. The outputs are the same on all of them.
-    #[arg(long, value_name = "NAME", default_value = "host")]
-    pub target: String,
+    /// rv32; host by default. The outputs are the same on all of them.
+    #[arg(long, value_name = "NAME")]
+    pub target: Option<String>,
+    /// The board, in place of its processor; `burn-ptq boards` lists them.
+    #[arg(long, value_name = "NAME")]
+    pub board: Option<String>,
     /// The name that functions, files and the crate are named after; defaults to the name of the model.
     /// Models in the same firmware need different names.
     #[arg(long, value_name = "NAME")]

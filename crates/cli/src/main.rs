@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         Command::Evaluate(args) => commands::evaluate::run(args),
         Command::Fit(args) => commands::fit::run(args),
         Command::Inspect(args) => commands::inspect::run(args),
+        Command::Boards(args) => commands::boards::run(args),
         Command::Export(args) => commands::export::run(args),
         Command::Operators => output::print(burn_ptq::import::supported_markdown()),
         Command::Recipe(command) => commands::recipe::run(command),

@@ -57,9 +57,24 @@ pub(crate) fn bytes(count: usize) -> String {
     }
 }
 
+/// The size of a memory, in whole KiB or MiB.
+pub(crate) fn capacity(bytes: usize) -> String {
+    match (bytes % (1 << 20), bytes % (1 << 10)) {
+        (0, _) => format!("{} MiB", bytes >> 20),
+        (_, 0) => format!("{} KiB", bytes >> 10),
+        _ => format!("{bytes} B"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn capacities_are_whole_numbers_of_the_largest_unit() {
+        let shown = [64 << 20, 1524 << 10, 8 << 10, 1000].map(capacity);
+        assert_eq!(shown, ["64 MiB", "1524 KiB", "8 KiB", "1000 B"]);
+    }
 
     #[test]
     fn numbers_align_right_and_text_left() {

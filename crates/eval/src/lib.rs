@@ -30,6 +30,7 @@
 //! `ndarray` and `wgpu` add Burn's backends of that name, as they do for [`burn_ptq`]. `schema` adds JSON
 //! schemas of `task.toml` and `report.json`.
 
+pub mod board;
 pub mod costs;
 pub mod data;
 mod error;

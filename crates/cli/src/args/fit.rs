@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use super::{BackendArgument, Data, Results};
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("timed").args(["clock", "board"]).multiple(true))]
 pub(crate) struct Fit {
     /// The float model; defaults to the model.onnx of --task.
     #[arg(value_name = "MODEL.onnx", required_unless_present = "task")]
@@ -17,9 +18,13 @@ pub(crate) struct Fit {
     /// chosen.
     #[arg(long, value_name = "[INPUT=]X.npy", required_unless_present = "task")]
     pub calib: Vec<PathBuf>,
-    /// The processor, such as cortex-m4.
+    /// The processor, such as cortex-m4; that of --board by default.
+    #[arg(long, value_name = "NAME", required_unless_present = "board")]
+    pub target: Option<String>,
+    /// The board: its processor, and all of its flash and RAM in place of --flash and --ram that are not
+    /// given; `burn-ptq boards` lists them.
     #[arg(long, value_name = "NAME")]
-    pub target: String,
+    pub board: Option<String>,
     /// The most bytes of flash, for constants and the code of kernels: 65536, 64k or 1M.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub flash: Option<usize>,
@@ -29,11 +34,11 @@ pub(crate) struct Fit {
     /// The most instructions of one inference: 8000000, 800k or 8M.
     #[arg(long, value_name = "COUNT", value_parser = count)]
     pub instructions: Option<u64>,
-    /// The most milliseconds of one inference, with --clock in place of --instructions: an estimate, at one
-    /// instruction a cycle.
-    #[arg(long, value_name = "MS", value_parser = positive, conflicts_with = "instructions", requires = "clock")]
+    /// The most milliseconds of one inference, in place of --instructions: an estimate, at one instruction a
+    /// cycle of --clock or of the board's.
+    #[arg(long, value_name = "MS", value_parser = positive, conflicts_with = "instructions", requires = "timed")]
     pub milliseconds: Option<f64>,
-    /// The processor's clock in MHz.
+    /// The processor's clock in MHz; a board's highest by default.
     #[arg(long, value_name = "MHZ", value_parser = clock, requires = "milliseconds")]
     pub clock: Option<f64>,
     /// The most that the metric may lose on the evaluation samples, in points of a hundredth (of errors, in

@@ -2,7 +2,7 @@
 
 use burn_ptq_deploy::export::{
     Exporter, Kept, Options, Rendered, Rust, SelfTest, check_folder, exporter, shared_kernels,
-    stage_folder, target,
+    stage_folder,
 };
 use burn_ptq_deploy::file;
 use burn_ptq_deploy::harness::Harness;
@@ -10,7 +10,9 @@ use burn_ptq_deploy::output::Transaction;
 use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::program::{IntTensor, Program};
 use burn_ptq_deploy::size::ram_bytes;
+use burn_ptq_deploy::target::HOST;
 
+use super::processor;
 use crate::args::Export;
 use crate::output::outln;
 use crate::table;
@@ -20,7 +22,8 @@ const SAMPLES: usize = 4;
 
 pub(crate) fn run(args: Export) -> anyhow::Result<()> {
     let exporters = args.to.iter().map(|name| exporter(name)).collect::<Result<Vec<_>, _>>()?;
-    let target = target(&args.target)?;
+    let (_, target) = processor(args.board.as_deref(), args.target.as_deref())?;
+    let target = target.unwrap_or(&HOST);
     let model = file::read(&args.model)?;
     let self_test = SelfTest::new(&model, &patterns(&model))?;
     let kernels = match &args.kernels {

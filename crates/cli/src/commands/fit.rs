@@ -6,6 +6,8 @@ use burn_ptq::backend::device;
 use burn_ptq::recipe::FitRecipe;
 use burn_ptq_deploy::output::Transaction;
 use burn_ptq_deploy::printable;
+use burn_ptq_deploy::target::Target;
+use burn_ptq_eval::board::Board;
 use burn_ptq_eval::evaluate::{Evaluation, integer_predictor};
 use burn_ptq_eval::fit::{
     Budgets, Fit as Found, FitError, Front, FrontPoint, Question, Taken, front,
@@ -16,16 +18,18 @@ use burn_ptq_eval::opened::OpenTask;
 use burn_ptq_eval::task::Task;
 
 use super::quantize::{named, read_recipe, summary};
-use super::task;
+use super::{processor, task};
 use crate::args::Fit;
-use crate::output::{self, outln};
+use crate::output::{self, errln, outln};
 use crate::progress::Reporter;
 use crate::table;
 
 pub(crate) fn run(args: Fit) -> anyhow::Result<()> {
     let device = device(&args.backend.backend)?;
     let task = named(task(&args.data, args.model.as_ref(), &args.calib)?, &args.results.name)?;
-    let recipe = recipe(&args)?;
+    let (board, target) = processor(args.board.as_deref(), args.target.as_deref())?;
+    let target = target.context("no processor is named: give --target or --board")?;
+    let recipe = recipe(&args, target, board)?;
     if args.front {
         return along_the_front(&args, task, &recipe);
     }
@@ -47,6 +51,7 @@ pub(crate) fn run(args: Fit) -> anyhow::Result<()> {
     }
     if let Some(fit) = &report.fit {
         output::print(text(fit))?;
+        on_board(board, fit.taken.instructions)?;
     }
     output::print(summary(&report))?;
     let folders: Vec<String> = exports.iter().map(|name| format!(", {name}/")).collect();
@@ -54,13 +59,22 @@ pub(crate) fn run(args: Fit) -> anyhow::Result<()> {
     outln!("written to {}: model.bptq, report.json, fitted.toml{folders}", out.display())
 }
 
-/// The recipe of a preset or file, or a plain one, with the budgets of the flags.
-fn recipe(args: &Fit) -> anyhow::Result<Recipe> {
-    let clock = args.milliseconds.zip(args.clock);
+/// Prints how long an inference takes on the board.
+fn on_board(board: Option<&Board>, instructions: u64) -> anyhow::Result<()> {
+    let Some(board) = board else { return Ok(()) };
+    let milliseconds = table::number(board.milliseconds(instructions as f64));
+    let (name, clock) = (&board.name, board.clock_mhz);
+    outln!("on {name}: {milliseconds} ms at {clock} MHz, an estimate at one instruction a cycle\n")
+}
+
+/// The recipe of a preset or file, or a plain one, with the budgets of the flags and of the board.
+fn recipe(args: &Fit, target: &Target, board: Option<&Board>) -> anyhow::Result<Recipe> {
+    let clock = args.milliseconds.zip(args.clock.or(board.map(|board| board.clock_mhz)));
+    note_budgets(args, board);
     let mut fit = FitRecipe {
-        target: args.target.clone(),
-        flash: args.flash,
-        ram: args.ram,
+        target: target.name.to_owned(),
+        flash: args.flash.or(board.map(|board| board.flash_bytes)),
+        ram: args.ram.or(board.map(|board| board.ram_bytes)),
         instructions: args.instructions.or(clock.map(|(ms, mhz)| (ms * mhz * 1e3) as u64)),
         max_loss: args.max_loss,
         weights: args.weights.clone(),
@@ -76,6 +90,23 @@ fn recipe(args: &Fit) -> anyhow::Result<Recipe> {
     };
     let seed = args.results.seed.unwrap_or(base.seed);
     Ok(Recipe { seed, fit: Some(fit), ..base })
+}
+
+/// Says which budgets are all that the board has.
+fn note_budgets(args: &Fit, board: Option<&Board>) {
+    let Some(board) = board else { return };
+    let flash = format!("{} of flash", table::capacity(board.flash_bytes));
+    let ram = format!("{} of RAM", table::capacity(board.ram_bytes));
+    let all = [args.flash.is_none().then_some(flash), args.ram.is_none().then_some(ram)];
+    let all: Vec<String> = all.into_iter().flatten().collect();
+    if !all.is_empty() {
+        errln!(
+            "note: the budget is all that {} has, {}; the rest of the firmware needs its share: --flash and --ram \
+             set less",
+            board.name,
+            all.join(" and ")
+        );
+    }
 }
 
 /// Writes and shows what accuracy costs.

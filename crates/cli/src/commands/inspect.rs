@@ -1,14 +1,21 @@
 //! `burn-ptq inspect`.
 
 use anyhow::ensure;
+use burn_ptq::backend::device;
 use burn_ptq::graph::ValueId;
 use burn_ptq::import::onnx::{self, Options};
+use burn_ptq::quantize_uncalibrated;
+use burn_ptq_deploy::export::target;
 use burn_ptq_deploy::file;
+use burn_ptq_deploy::place::Placed;
 use burn_ptq_deploy::printable;
 use burn_ptq_deploy::size::size_report;
+use burn_ptq_deploy::target::Target;
+use burn_ptq_eval::board::{Board, board};
 use burn_ptq_eval::costs::{Cost, float_bytes};
 use serde::Serialize;
 
+use super::cost::{counted, fitting, notes};
 use super::is_integer_model;
 use crate::args::Inspect;
 use crate::output::{self, outln};
@@ -58,16 +65,24 @@ struct Inspected {
     layers: Vec<Layer>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     costs: Vec<Cost>,
+    /// Whether the layers are those of a float model with the bits that were asked for.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    uncalibrated: bool,
 }
 
 pub(crate) fn run(args: Inspect) -> anyhow::Result<()> {
     let is_integer = is_integer_model(&args.model);
     ensure!(
-        is_integer || args.target.is_empty(),
-        "--target predicts what an integer program costs: quantize {} first, and inspect the model.bptq",
+        !is_integer || (args.weights.is_none() && args.activations.is_none()),
+        "{} has the bits that it was quantized to: --weights and --activations are for .onnx models",
         args.model.display()
     );
-    let inspected = if is_integer { integer(&args)? } else { float(&args)? };
+    let predicts = !args.target.is_empty() || !args.board.is_empty();
+    let inspected = match (is_integer, predicts) {
+        (true, _) => integer(&args, &file::read(&args.model)?)?,
+        (false, true) => uncalibrated(&args)?,
+        (false, false) => float(&args)?,
+    };
     if args.json {
         return output::json(&inspected);
     }
@@ -89,7 +104,7 @@ pub(crate) fn run(args: Inspect) -> anyhow::Result<()> {
         })
         .collect();
     let mut header = vec!["layer", "op", "output", "W", "A", "bytes", "MACs"];
-    header.extend(inspected.costs.iter().map(|cost| cost.target));
+    header.extend(inspected.costs.iter().map(Cost::processor));
     output::print(table::render(&header, &rows))?;
     outln!(
         "\n{}: {}, {} of constants{}, {} MACs",
@@ -99,12 +114,14 @@ pub(crate) fn run(args: Inspect) -> anyhow::Result<()> {
         inspected.ram_bytes.map_or(String::new(), |b| format!(", RAM {}", table::bytes(b))),
         inspected.macs
     )?;
-    predicted(&inspected.costs)
-}
-
-/// A number of instructions, or that it is not known.
-fn counted(instructions: Option<u64>) -> String {
-    instructions.map_or("?".into(), |count| count.to_string())
+    predicted(&inspected.costs)?;
+    if inspected.uncalibrated {
+        outln!(
+            "\nNothing was calibrated: these are the costs of any model with these bits, a little more than those \
+             of one whose constant channels calibration finds. What it is worth, `quantize` says."
+        )?;
+    }
+    Ok(())
 }
 
 /// Prints what the program costs on each processor.
@@ -114,7 +131,10 @@ fn predicted(costs: &[Cost]) -> anyhow::Result<()> {
     }
     let mut header =
         vec!["processor", "flash", "constants", "code", "RAM", "arena", "stack", "instructions"];
-    header.extend(costs[0].milliseconds.map(|_| "ms"));
+    let timed = costs.iter().any(|cost| cost.milliseconds.is_some());
+    let on_board = costs.iter().any(|cost| cost.board.is_some());
+    header.extend(timed.then_some("ms"));
+    header.extend(on_board.then_some("fits"));
     let row = |cost: &Cost| {
         let bytes = [
             cost.flash_bytes,
@@ -124,27 +144,39 @@ fn predicted(costs: &[Cost]) -> anyhow::Result<()> {
             cost.arena_bytes,
             cost.ram_bytes - cost.arena_bytes,
         ];
-        let mut row = vec![cost.target.to_owned()];
+        let mut row = vec![cost.processor().to_owned()];
         row.extend(bytes.map(|bytes| bytes.to_string()));
         row.push(counted(cost.instructions));
-        row.extend(cost.milliseconds.map(table::number));
+        row.extend(timed.then(|| cost.milliseconds.map_or("-".into(), table::number)));
+        row.extend(on_board.then(|| fitting(cost)));
         row
     };
     let rows: Vec<Vec<String>> = costs.iter().map(row).collect();
     outln!("\nPredicted, in exported C at -O2:\n")?;
     output::print(table::render(&header, &rows))?;
-    if costs.iter().any(|cost| cost.instructions.is_none()) {
-        outln!(
-            "\n? some kernel was never measured: `make count` in the export for that processor counts \
-             instructions on QEMU"
-        )?;
-    }
-    if costs.iter().any(|cost| cost.milliseconds.is_some()) {
-        outln!(
-            "\nMilliseconds are an estimate at one instruction a cycle: wait states of flash and loads add to it."
-        )?;
-    }
-    Ok(())
+    notes(costs)
+}
+
+/// What `model` costs on the processors and boards that `args` name, with the instructions of its nodes on each.
+fn all_costs(model: &Placed, args: &Inspect) -> anyhow::Result<Vec<(Cost, Vec<Option<u64>>)>> {
+    let targets = args.target.iter().map(|name| Ok((target(name)?, None)));
+    let boards = args.board.iter().map(|name| {
+        let board = board(name)?;
+        Ok((board.target, Some(board)))
+    });
+    let processors = targets.chain(boards).collect::<anyhow::Result<Vec<_>>>()?;
+    let of_processor = |(target, board): (&'static Target, Option<&'static Board>)| {
+        let (mut cost, nodes) = Cost::predict(model, target)?;
+        if let Some(board) = board {
+            cost = cost.on(board);
+        }
+        if let Some(clock) = args.clock {
+            cost = cost.at(clock);
+        }
+        let nodes = nodes.into_iter().map(|count| Some(count? as u64));
+        Ok((cost, nodes.collect()))
+    };
+    processors.into_iter().map(of_processor).collect()
 }
 
 /// Inputs, and outputs where there are several.
@@ -191,14 +223,22 @@ fn float(args: &Inspect) -> anyhow::Result<Inspected> {
         macs: graph.macs(),
         layers,
         costs: Vec::new(),
+        uncalibrated: false,
     })
 }
 
-fn integer(args: &Inspect) -> anyhow::Result<Inspected> {
-    let model = file::read(&args.model)?;
-    let size = size_report(&model);
-    let costs = args.target.iter().map(|name| Cost::predict(&model, name, args.clock));
-    let costs = costs.collect::<Result<Vec<_>, _>>()?;
+/// A float model with the bits that were asked for, as an integer program.
+fn uncalibrated(args: &Inspect) -> anyhow::Result<Inspected> {
+    let options = Options { shapes: args.shape.clone(), sample: None };
+    let graph = onnx::read_with(&args.model, &options)?.graph;
+    let (weights, activations) = (args.weights.unwrap_or(8), args.activations.unwrap_or(8));
+    let quantized = quantize_uncalibrated(graph, weights, activations, &device("flex")?)?;
+    Ok(Inspected { uncalibrated: true, ..integer(args, &quantized.program)? })
+}
+
+fn integer(args: &Inspect, model: &Placed) -> anyhow::Result<Inspected> {
+    let size = size_report(model);
+    let costs = all_costs(model, args)?;
     let in_one_dimension = model.inputs.iter().all(|input| input.border.source_shape.len() <= 2);
     let layers = model.nodes.iter().zip(size.nodes).enumerate().map(|(index, (node, size))| {
         let instructions = costs.iter().map(|(_, nodes)| nodes[index]);
@@ -211,7 +251,7 @@ fn integer(args: &Inspect) -> anyhow::Result<Inspected> {
             activation_bits: Some(output.bits),
             bytes: size.flash_bytes,
             macs: size.macs,
-            instructions: instructions.map(|count| Some(count? as u64)).collect(),
+            instructions: instructions.collect(),
         }
     });
     let layers = layers.collect();
@@ -227,6 +267,7 @@ fn integer(args: &Inspect) -> anyhow::Result<Inspected> {
         macs: size.macs,
         layers,
         costs: costs.into_iter().map(|(cost, _)| cost).collect(),
+        uncalibrated: false,
     })
 }
 

@@ -1,6 +1,8 @@
 //! The commands, one file each.
 
 pub(crate) mod ablate;
+pub(crate) mod boards;
+mod cost;
 pub(crate) mod demo;
 pub(crate) mod evaluate;
 pub(crate) mod export;
@@ -14,6 +16,9 @@ pub(crate) mod schema;
 
 use std::path::PathBuf;
 
+use burn_ptq_deploy::export::target;
+use burn_ptq_deploy::target::Target;
+use burn_ptq_eval::board::{Board, board_with_target};
 use burn_ptq_eval::data::SamplePaths;
 use burn_ptq_eval::input::InputSettings;
 use burn_ptq_eval::metric::{Metric, MetricOptions};
@@ -130,6 +135,16 @@ fn check_input(input: &InputSettings) -> anyhow::Result<()> {
         anyhow::ensure!(value != Some(0), "{flag} is 0: expected at least 1");
     }
     Ok(())
+}
+
+/// The board that a flag names, and the target: the board's own, or the one that a flag names.
+fn processor(
+    board: Option<&str>,
+    wanted: Option<&str>,
+) -> anyhow::Result<(Option<&'static Board>, Option<&'static Target>)> {
+    let wanted = wanted.map(target).transpose()?;
+    let board = board.map(|name| board_with_target(name, wanted)).transpose()?;
+    Ok((board, board.map(|board| board.target).or(wanted)))
 }
 
 /// Whether a path names an integer model.

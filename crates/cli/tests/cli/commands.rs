@@ -146,13 +146,11 @@ fn inspect_predicts_what_a_model_costs_on_microcontrollers() {
     let text = stdout(&run(&["inspect", &bptq, "--target", "m4"]));
     assert!(text.contains("cortex-m4") && text.contains("Predicted"), "{text}");
     assert!(!text.contains('?'), "{text}");
-    let float = demo().join("model.onnx").display().to_string();
     for (flags, word) in [
         (vec!["inspect", &bptq, "--target", "z80"], "z80"),
         (vec!["inspect", &bptq, "--target", "host"], "microcontroller"),
         (vec!["inspect", &bptq, "--clock", "80"], "--target"),
         (vec!["inspect", &bptq, "--target", "m4", "--clock", "0"], "above 0"),
-        (vec!["inspect", &float, "--target", "m4"], "quantize"),
     ] {
         let output = run(&flags);
         assert!(!output.status.success());

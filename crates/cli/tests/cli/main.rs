@@ -4,6 +4,7 @@
 
 mod ablate;
 mod bad_input;
+mod boards;
 mod cluster;
 mod commands;
 mod data;
