@@ -1,5 +1,6 @@
 //! The arguments, exactly as typed.
 
+mod compare;
 mod fit;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use burn_ptq_study::Shard;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use compare::Compare;
 pub(crate) use fit::Fit;
 
 /// Post-training quantization for tinyML: from an ONNX model to bit-exact integer C or Rust for a
@@ -31,6 +33,8 @@ pub(crate) enum Command {
     Evaluate(Evaluate),
     /// List the layers of a model with their shapes, multiply-accumulates, bits and bytes.
     Inspect(Inspect),
+    /// Compare models or reports: metrics with a paired test, costs, and layers that differ.
+    Compare(Compare),
     /// Choose the bits of each layer so that a model fits a microcontroller, and quantize it.
     Fit(Fit),
     /// Export an integer model as code.

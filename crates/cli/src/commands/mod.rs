@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod ablate;
+pub(crate) mod compare;
 pub(crate) mod demo;
 pub(crate) mod evaluate;
 pub(crate) mod export;

@@ -6,6 +6,7 @@ mod ablate;
 mod bad_input;
 mod cluster;
 mod commands;
+mod compare;
 mod data;
 mod ends;
 mod fit;
