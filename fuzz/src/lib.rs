@@ -35,6 +35,7 @@ pub const TARGETS: &[Target] = &[
     targets::bptq::TARGET,
     targets::data::TARGET,
     targets::recipe::TARGET,
+    targets::report::TARGET,
     targets::study::TARGET,
     targets::results::TARGET,
 ];

@@ -1,5 +1,6 @@
 //! The arguments, exactly as typed.
 
+mod compare;
 mod fit;
 mod inspect;
 mod quantize;
@@ -14,6 +15,7 @@ use burn_ptq_study::Shard;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use compare::Compare;
 pub(crate) use fit::Fit;
 pub(crate) use inspect::{Boards, Inspect};
 pub(crate) use quantize::{Quantize, Results};
@@ -37,6 +39,8 @@ pub(crate) enum Command {
     Inspect(Inspect),
     /// List common microcontroller boards; with an integer model, say on which it fits.
     Boards(Boards),
+    /// Compare models or reports: metrics with a paired test, costs, and layers that differ.
+    Compare(Compare),
     /// Choose the bits of each layer so that a model fits a microcontroller, and quantize it.
     Fit(Fit),
     /// Export an integer model as code.

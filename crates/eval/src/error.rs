@@ -4,6 +4,7 @@ use burn_ptq::Cancelled;
 use burn_ptq_deploy::output::OutputError;
 use burn_ptq_deploy::run::InputSizeError;
 
+use crate::compare::CompareError;
 use crate::data::DataError;
 use crate::fit::FitError;
 use crate::input::InputError;
@@ -54,6 +55,9 @@ pub enum Error {
     /// No bits fit the budgets of a microcontroller.
     #[error(transparent)]
     Fit(#[from] FitError),
+    /// Models cannot be compared.
+    #[error(transparent)]
+    Compare(#[from] CompareError),
     /// The output folder cannot be written.
     #[error(transparent)]
     Output(#[from] OutputError),

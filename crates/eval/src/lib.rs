@@ -4,7 +4,8 @@
 //! models. This crate knows files: it reads samples and labels in common formats
 //! ([`data`]), turns raw samples into a model's inputs as a task says ([`task`], [`input`]), judges the
 //! float, the simulated and the integer network alike ([`evaluate`], [`metric`]), quantizes what a task
-//! holds ([`opened`]), and runs the whole of it as a [`job`], whose [`report`] is `report.json`.
+//! holds ([`opened`]), and runs the whole of it as a [`job`], whose [`report`] is `report.json`. It also sets
+//! models and reports side by side ([`compare`]).
 //!
 //! ```no_run
 //! use burn::tensor::Device;
@@ -31,6 +32,7 @@
 //! schemas of `task.toml` and `report.json`.
 
 pub mod board;
+pub mod compare;
 pub mod costs;
 pub mod data;
 mod error;

@@ -3,6 +3,7 @@
 pub(crate) mod ablate;
 pub(crate) mod boards;
 mod cost;
+pub(crate) mod compare;
 pub(crate) mod demo;
 pub(crate) mod evaluate;
 pub(crate) mod export;

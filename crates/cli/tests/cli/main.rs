@@ -7,6 +7,7 @@ mod bad_input;
 mod boards;
 mod cluster;
 mod commands;
+mod compare;
 mod data;
 mod ends;
 mod fit;
