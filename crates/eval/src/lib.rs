@@ -39,6 +39,7 @@ pub mod input;
 pub mod job;
 pub mod metric;
 pub mod opened;
+pub mod plot;
 pub mod report;
 mod sampling_error;
 #[cfg(feature = "schema")]
