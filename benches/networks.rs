@@ -29,6 +29,7 @@ fn main() {
         exports: Vec::new(),
         explain: false,
         keep_all_channels: false,
+        target: None,
         out: None,
     };
 

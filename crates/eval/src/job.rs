@@ -16,7 +16,7 @@ use burn_ptq_deploy::output::{IoError, OutputError, Transaction};
 use burn_ptq_deploy::place::Memory;
 use burn_ptq_deploy::program::Program;
 use burn_ptq_deploy::size::size_report;
-use burn_ptq_deploy::target::{HOST, Kernels};
+use burn_ptq_deploy::target::{HOST, Kernels, Target};
 
 use crate::error::Error;
 use crate::evaluate::{
@@ -24,11 +24,12 @@ use crate::evaluate::{
     simulated_predictor,
 };
 use crate::explain;
+use crate::fit::Budgets;
 use crate::metric::{Judgement, Metric};
 use crate::opened::{OpenTask, is_data_free};
 use crate::report::{
-    ExplainReport, ExportedSize, InputReport, LayerReport, MetricReport, OutputReport, Report,
-    SCHEMA_VERSION,
+    DEFAULT_TARGET, ExplainReport, ExportedSize, InputReport, LayerReport, MetricReport,
+    OutputReport, Report, SCHEMA_VERSION, Source,
 };
 use crate::sampling_error::standard_error;
 use crate::spread::Spread;
@@ -48,6 +49,9 @@ pub struct Job {
     pub explain: bool,
     /// Whether the program keeps channels that cannot change its outputs.
     pub keep_all_channels: bool,
+    /// The microcontroller whose costs the report tells in detail, and what the network may take there; a
+    /// Cortex-M4 without budgets if absent.
+    pub target: Option<(&'static Target, Budgets)>,
     /// The output folder; nothing is written without one.
     pub out: Option<PathBuf>,
 }
@@ -103,6 +107,7 @@ pub fn run(job: &Job, device: &Device, progress: Progress) -> Result<(Report, Qu
     let clock = Instant::now();
     let probes = &quantized.probes;
     describe_layers(&mut report, &quantized, device, probes)?;
+    report.describe(&quantized, job.target).map_err(ExportError::from)?;
     report.seconds.insert("compare layers".into(), clock.elapsed().as_secs_f64());
 
     if let Some(folder) = folder {
@@ -153,11 +158,17 @@ fn begin(job: &Job, opened: &OpenTask, quantized: &Quantized) -> Result<Report, 
         integer_ci: None,
         figures: Vec::new(),
         confusion: None,
+        roc: Vec::new(),
+        scatter: None,
         further: Vec::new(),
         seconds: Default::default(),
         exported: ExportedSize::default(),
         flash_bytes: 0,
         ram_bytes: 0,
+        costs: Vec::new(),
+        target: DEFAULT_TARGET,
+        budgets: None,
+        arena: None,
         macs: 0,
         weights: quantized.lowered.weights(),
         kept_weights: quantized.program.weights(),
@@ -189,6 +200,7 @@ fn outputs(quantized: &Quantized) -> Vec<OutputReport> {
             name: output.name.clone(),
             shape: output.border.source_shape.clone(),
             bits: program.output_tensor(output).bits,
+            from: Source::of(program, output.tensor),
             sqnr_db: quantized.noise.sqnr_db(id),
         })
         .collect()
@@ -364,6 +376,11 @@ fn describe_layers(
             max_lsb: agreement.map(|a| a.max_lsb),
             bytes: size.flash_bytes,
             macs: size.macs,
+            inputs: Vec::new(),
+            instructions: None,
+            time_share: None,
+            weight_histogram: None,
+            output_histogram: None,
         });
     }
     Ok(())

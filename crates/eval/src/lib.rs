@@ -18,6 +18,7 @@
 //!     exports: vec!["c".into()],
 //!     explain: false,
 //!     keep_all_channels: false,
+//!     target: None,
 //!     out: Some("out".into()),
 //! };
 //! let (report, _) = job::run(&job, &Device::default(), &|_| true)?;

@@ -32,6 +32,7 @@ fn quantize(task: &Task, recipe: &str, device: &Device) -> (Report, Quantized) {
         exports: Vec::new(),
         explain: false,
         keep_all_channels: false,
+        target: None,
         out: None,
     };
     run(&job, device, &|_| true).unwrap()

@@ -57,8 +57,15 @@ fn tasks(test: &str) -> Vec<Task> {
 fn quantize(task: &Task, recipe: Recipe, out: Option<&Path>) -> (Report, Quantized) {
     let exports = if out.is_some() { vec!["c".to_string()] } else { Vec::new() };
     let out = out.map(Path::to_path_buf);
-    let job =
-        Job { task: task.clone(), recipe, exports, explain: false, keep_all_channels: false, out };
+    let job = Job {
+        task: task.clone(),
+        recipe,
+        exports,
+        explain: false,
+        keep_all_channels: false,
+        target: None,
+        out,
+    };
     job::run(&job, &Device::flex(), &|_| true).unwrap()
 }
 

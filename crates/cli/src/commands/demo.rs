@@ -40,6 +40,7 @@ pub(crate) fn run(args: Demo) -> anyhow::Result<()> {
             exports: vec!["c".into()],
             explain: false,
             keep_all_channels: false,
+            target: None,
             out: Some(out.clone()),
         };
         let (report, _) = run_job(&job, &Device::flex(), &|event| reporter.show(event))?;

@@ -36,6 +36,7 @@ pub(crate) fn run(args: Fit) -> anyhow::Result<()> {
         exports: args.export.clone(),
         explain: false,
         keep_all_channels: false,
+        target: Some((target, budgets)),
         out: Some(args.out.clone()),
     };
     let (report, _) = run_job(&job, &device, &show)?;

@@ -28,6 +28,7 @@ pub(crate) fn run(args: Quantize) -> anyhow::Result<()> {
         exports: args.export.clone(),
         explain: args.explain,
         keep_all_channels: args.keep_all_channels,
+        target: None,
         out: Some(args.out.clone()),
     };
     let reporter = Reporter::new();
