@@ -159,7 +159,7 @@ pub(crate) struct Quantize {
     /// the name of the task or of the model's file.
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// The folder to write model.bptq, report.json and the exports to.
+    /// The folder to write model.bptq, report.json, report.html and the exports to.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     #[command(flatten)]
@@ -351,6 +351,11 @@ pub(crate) struct Inspect {
     /// With --target, the processor's clock in MHz, to estimate milliseconds at one instruction a cycle.
     #[arg(long, value_name = "MHZ", requires = "target", value_parser = fit::clock)]
     pub clock: Option<f64>,
+    /// Write a page with layers, costs, memory over time, the network's graph and histograms of weights to
+    /// this file; --json then prints the numbers of the page. Of a .bptq model without --target it has the
+    /// costs on all processors.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// Print JSON instead of a table.
     #[arg(long)]
     pub json: bool,

@@ -27,6 +27,7 @@ use crate::explain;
 use crate::fit::Budgets;
 use crate::metric::{Judgement, Metric};
 use crate::opened::{OpenTask, is_data_free};
+use crate::page;
 use crate::report::{
     DEFAULT_TARGET, ExplainReport, ExportedSize, InputReport, LayerReport, MetricReport,
     OutputReport, Report, SCHEMA_VERSION, Source,
@@ -407,23 +408,26 @@ impl OutputFolder {
         exports: &[String],
     ) -> Result<(), Error> {
         const REPORT: &str = "report.json";
+        const PAGE: &str = "report.html";
         let Self(mut transaction) = self;
         transaction.remove(REPORT);
+        transaction.remove(PAGE);
         transaction.write("model.bptq", &file::to_bytes(&quantized.program)?)?;
         for name in exports {
             let (exporter, rendered) = quantized.render(name, HOST.name)?;
             let written = stage_folder(&mut transaction, name, exporter.name(), &rendered.files)?;
             report.warnings.extend(written.kept.iter().map(kept));
         }
-        let mut text = serde_json::to_string_pretty(report).map_err(|error| {
-            OutputError::from(IoError {
-                action: "write",
-                path: transaction.root().join(REPORT),
-                source: error.into(),
-            })
-        })?;
+        let path = transaction.root().join(REPORT);
+        let failed = |error: serde_json::Error| {
+            OutputError::from(IoError { action: "write", path: path.clone(), source: error.into() })
+        };
+        let mut text = serde_json::to_string_pretty(report).map_err(failed)?;
         text.push('\n');
         transaction.write(REPORT, text.as_bytes())?;
+        // The page reads the numbers as the JSON writes them.
+        let page = page::render(&serde_json::from_str(&text).map_err(failed)?);
+        transaction.write(PAGE, page.as_bytes())?;
         Ok(transaction.commit()?)
     }
 }

@@ -1,4 +1,6 @@
 //! The report of a quantization: what `report.json` holds.
+//!
+//! `report.html` shows the same numbers: see [`page`](crate::page).
 
 mod arena;
 mod costs;

@@ -41,7 +41,7 @@ pub(crate) struct Fit {
     /// The name of the integer model; defaults to the name of the task or of the model's file.
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// The folder to write model.bptq, report.json, fit.json, recipe.toml and the exports to.
+    /// The folder to write model.bptq, report.json, report.html, fit.json, recipe.toml and the exports to.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     #[command(flatten)]

@@ -52,7 +52,10 @@ pub(crate) fn run(args: Fit) -> anyhow::Result<()> {
     }
     output::print(text(&found))?;
     output::print(summary(&report))?;
-    outln!("written to {}: model.bptq, report.json, fit.json, recipe.toml", args.out.display())
+    outln!(
+        "written to {}: model.bptq, report.json, report.html, fit.json, recipe.toml",
+        args.out.display()
+    )
 }
 
 /// The chosen bits, and what they take.

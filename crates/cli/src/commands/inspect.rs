@@ -1,14 +1,21 @@
 //! `burn-ptq inspect`.
 
 use anyhow::{Context, ensure};
-use burn_ptq::graph::ValueId;
+use burn_ptq::graph::{Node, ValueId};
 use burn_ptq::import::onnx::{self, Options};
-use burn_ptq_deploy::cost::{Costs, costs};
 use burn_ptq_deploy::export::target;
 use burn_ptq_deploy::file;
-use burn_ptq_deploy::place::{Memory, Placed};
+use burn_ptq_deploy::output::write_atomically;
+use burn_ptq_deploy::place::Placed;
 use burn_ptq_deploy::printable;
+use burn_ptq_deploy::program::{Input, Output};
 use burn_ptq_deploy::size::size_report;
+use burn_ptq_deploy::target::Target;
+use burn_ptq_eval::page;
+use burn_ptq_eval::report::{
+    ArenaReport, CostReport, DEFAULT_TARGET, HistogramReport, Predicted, Source, predict,
+    predictable, share_of, sources_of_layer,
+};
 use serde::Serialize;
 
 use super::is_integer_model;
@@ -30,23 +37,14 @@ struct Layer {
     /// Predicted, on each processor that is asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     instructions: Vec<Option<u64>>,
-}
-
-/// What a program is predicted to cost on a processor, in exported C at -O2.
-#[derive(Serialize)]
-struct Cost {
-    target: &'static str,
-    flash_bytes: usize,
-    /// Of these, code.
-    code_bytes: usize,
-    ram_bytes: usize,
-    /// Of these, the arena; the rest is stack.
-    arena_bytes: usize,
-    /// None if some layer's kernel was never measured.
-    instructions: Option<u64>,
-    /// At one instruction a cycle of the clock that was given.
+    /// What it has of the instructions of all on the first of them.
     #[serde(skip_serializing_if = "Option::is_none")]
-    milliseconds: Option<f64>,
+    time_share: Option<f64>,
+    /// What it reads.
+    inputs: Vec<Source>,
+    /// Its weights, for a page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weight_histogram: Option<HistogramReport>,
 }
 
 /// An input or an output.
@@ -54,11 +52,14 @@ struct Cost {
 struct End {
     name: String,
     shape: Vec<usize>,
+    /// What writes an output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<Source>,
 }
 
 impl End {
-    fn new(name: &str, shape: &[usize]) -> Self {
-        Self { name: name.into(), shape: shape.into() }
+    fn new(name: &str, shape: &[usize], from: Option<Source>) -> Self {
+        Self { name: name.into(), shape: shape.into(), from }
     }
 }
 
@@ -76,7 +77,10 @@ struct Inspected {
     macs: usize,
     layers: Vec<Layer>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    costs: Vec<Cost>,
+    costs: Vec<CostReport>,
+    /// The arena on the first processor, for a page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arena: Option<ArenaReport>,
 }
 
 pub(crate) fn run(args: Inspect) -> anyhow::Result<()> {
@@ -87,6 +91,12 @@ pub(crate) fn run(args: Inspect) -> anyhow::Result<()> {
         args.model.display()
     );
     let inspected = if is_integer { integer(&args)? } else { float(&args)? };
+    if let Some(path) = &args.html {
+        // The page reads the numbers as the JSON writes them.
+        let json = serde_json::from_str(&serde_json::to_string(&inspected)?)?;
+        write_atomically(path, page::render(&json).as_bytes())
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
     if args.json {
         return output::json(&inspected);
     }
@@ -118,7 +128,11 @@ pub(crate) fn run(args: Inspect) -> anyhow::Result<()> {
         inspected.ram_bytes.map_or(String::new(), |b| format!(", RAM {}", table::bytes(b))),
         inspected.macs
     )?;
-    predicted(&inspected.costs)
+    predicted(&inspected.costs)?;
+    match &args.html {
+        Some(path) => outln!("\nwritten to {}", path.display()),
+        None => Ok(()),
+    }
 }
 
 /// A number of instructions, or that it is not known.
@@ -127,21 +141,21 @@ fn counted(instructions: Option<u64>) -> String {
 }
 
 /// Prints what the program costs on each processor.
-fn predicted(costs: &[Cost]) -> anyhow::Result<()> {
+fn predicted(costs: &[CostReport]) -> anyhow::Result<()> {
     if costs.is_empty() {
         return Ok(());
     }
     let mut header =
         vec!["processor", "flash", "constants", "code", "RAM", "arena", "stack", "instructions"];
     header.extend(costs[0].milliseconds.map(|_| "ms"));
-    let row = |cost: &Cost| {
+    let row = |cost: &CostReport| {
         let bytes = [
             cost.flash_bytes,
-            cost.flash_bytes - cost.code_bytes,
+            cost.constant_bytes,
             cost.code_bytes,
             cost.ram_bytes,
             cost.arena_bytes,
-            cost.ram_bytes - cost.arena_bytes,
+            cost.stack_bytes,
         ];
         let mut row = vec![cost.target.to_owned()];
         row.extend(bytes.map(|bytes| bytes.to_string()));
@@ -166,40 +180,31 @@ fn predicted(costs: &[Cost]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The instructions of each node of `model`, of which `placed` is a form with packed activations: packing and
-/// unpacking count with the node before.
-fn instructions_of(model: &Placed, placed: &Placed, costs: &Costs) -> Vec<Option<f64>> {
-    let mut counts = vec![Some(0.0); model.nodes.len()];
-    let mut at = 0;
-    for (node, cost) in placed.nodes.iter().zip(&costs.nodes) {
-        at = model.nodes.iter().position(|own| own.name == node.name).unwrap_or(at);
-        if let Some(count) = counts.get_mut(at) {
-            *count = count.zip(*cost).map(|(sum, cost)| sum + cost);
-        }
-    }
-    counts
+/// What `model` costs on the processors that `args` name, or for a page on all.
+fn all_costs(model: &Placed, args: &Inspect) -> anyhow::Result<Vec<Predicted>> {
+    let named = args.target.iter().map(|name| target(name)).collect::<Result<Vec<&Target>, _>>()?;
+    let targets = match named.is_empty() && args.html.is_some() {
+        true => detailed_first(),
+        false => named,
+    };
+    let predicted = predict(model, &targets)?;
+    let known = |(predicted, target): (Option<Predicted>, &&Target)| {
+        let mut predicted = predicted.with_context(|| {
+            format!("nothing is predicted for {}: name a microcontroller", target.name)
+        })?;
+        let count: Option<f64> = predicted.nodes.iter().copied().sum();
+        predicted.cost.milliseconds =
+            args.clock.zip(count).map(|(mhz, count)| count / mhz / 1000.0);
+        Ok(predicted)
+    };
+    predicted.into_iter().zip(&targets).map(known).collect()
 }
 
-/// What `model` costs on the processors that `args` name, with the instructions of its nodes on each.
-fn all_costs(model: &Placed, args: &Inspect) -> anyhow::Result<Vec<(Cost, Vec<Option<f64>>)>> {
-    let of_target = |name: &String| {
-        let target = target(name)?;
-        let placed = model.place_again(target.kernels, Memory::Reduced)?;
-        let predicted = costs(&placed, target)
-            .with_context(|| format!("nothing is predicted for {name}: name a microcontroller"))?;
-        let instructions = predicted.instructions();
-        let cost = Cost {
-            target: target.name,
-            flash_bytes: predicted.flash_bytes(),
-            code_bytes: predicted.code_bytes,
-            ram_bytes: predicted.ram_bytes(),
-            arena_bytes: predicted.arena_bytes,
-            instructions: instructions.map(|count| count as u64),
-            milliseconds: args.clock.zip(instructions).map(|(mhz, count)| count / mhz / 1000.0),
-        };
-        Ok((cost, instructions_of(model, &placed, &predicted)))
-    };
-    args.target.iter().map(of_target).collect()
+/// All microcontrollers, the one whose details reports show before the others.
+fn detailed_first() -> Vec<&'static Target> {
+    let mut targets = predictable();
+    targets.sort_by_key(|target| target.name != DEFAULT_TARGET);
+    targets
 }
 
 /// Inputs, and outputs where there are several.
@@ -221,6 +226,14 @@ fn ends(inspected: &Inspected) -> String {
 fn float(args: &Inspect) -> anyhow::Result<Inspected> {
     let options = Options { shapes: args.shape.clone(), sample: None };
     let graph = onnx::read_with(&args.model, &options)?.graph;
+    let source = |id: ValueId| match graph.producer(id) {
+        Some(layer) => Source::Layer(layer),
+        None => Source::Input(graph.inputs.iter().position(|&own| own == id).unwrap_or(0)),
+    };
+    let weights = |node: &Node| {
+        let (weights, _) = node.op.weight_and_bias().filter(|_| args.html.is_some())?;
+        HistogramReport::of_floats(&weights.data)
+    };
     let layers: Vec<Layer> = (graph.nodes.iter())
         .map(|node| Layer {
             name: node.name.clone(),
@@ -231,13 +244,19 @@ fn float(args: &Inspect) -> anyhow::Result<Inspected> {
             bytes: node.op.parameters().iter().map(|p| p.len() * 4).sum(),
             macs: graph.node_macs(node),
             instructions: Vec::new(),
+            time_share: None,
+            inputs: node.inputs.iter().map(|&id| source(id)).collect(),
+            weight_histogram: weights(node),
         })
         .collect();
     let input = graph.value(graph.input());
-    let end = |&id: &ValueId| End::new(&graph.value(id).name, &graph.value(id).shape);
+    let end = |id: ValueId, from: Option<Source>| {
+        let value = graph.value(id);
+        End::new(&value.name, &value.shape, from)
+    };
     Ok(Inspected {
-        inputs: graph.inputs.iter().map(end).collect(),
-        outputs: graph.outputs.iter().map(end).collect(),
+        inputs: graph.inputs.iter().map(|&id| end(id, None)).collect(),
+        outputs: graph.outputs.iter().map(|&id| end(id, Some(source(id)))).collect(),
         model: args.model.display().to_string(),
         input: input.name.clone(),
         input_shape: input.shape.clone(),
@@ -246,6 +265,7 @@ fn float(args: &Inspect) -> anyhow::Result<Inspected> {
         macs: graph.macs(),
         layers,
         costs: Vec::new(),
+        arena: None,
     })
 }
 
@@ -255,8 +275,9 @@ fn integer(args: &Inspect) -> anyhow::Result<Inspected> {
     let costs = all_costs(&model, args)?;
     let in_one_dimension = model.inputs.iter().all(|input| input.border.source_shape.len() <= 2);
     let layers = model.nodes.iter().zip(size.nodes).enumerate().map(|(index, (node, size))| {
-        let instructions = costs.iter().map(|(_, nodes)| nodes[index]);
+        let instructions = costs.iter().map(|each| each.nodes[index]);
         let output = &model.tensors[node.output.0];
+        let weights = node.op.weighted().filter(|_| args.html.is_some());
         Layer {
             name: size.name,
             op: size.op.into(),
@@ -266,21 +287,30 @@ fn integer(args: &Inspect) -> anyhow::Result<Inspected> {
             bytes: size.flash_bytes,
             macs: size.macs,
             instructions: instructions.map(|count| Some(count? as u64)).collect(),
+            time_share: costs.first().and_then(|first| share_of(first.nodes[index], &first.nodes)),
+            inputs: sources_of_layer(&model, index),
+            weight_histogram: weights.map(|own| HistogramReport::of_integers(&own.weights)),
         }
     });
     let layers = layers.collect();
-    let (inputs, outputs) = (model.inputs.iter(), model.outputs.iter());
+    let end_of_input = |input: &Input| End::new(&input.name, &input.border.source_shape, None);
+    let end_of_output = |output: &Output| {
+        let from = Source::of(&model, output.tensor);
+        End::new(&output.name, &output.border.source_shape, Some(from))
+    };
+    let detailed = costs.first().filter(|_| args.html.is_some());
     Ok(Inspected {
         model: args.model.display().to_string(),
         input: model.inputs[0].name.clone(),
         input_shape: model.inputs[0].border.source_shape.clone(),
-        inputs: inputs.map(|i| End::new(&i.name, &i.border.source_shape)).collect(),
-        outputs: outputs.map(|o| End::new(&o.name, &o.border.source_shape)).collect(),
+        inputs: model.inputs.iter().map(end_of_input).collect(),
+        outputs: model.outputs.iter().map(end_of_output).collect(),
         flash_bytes: size.flash_bytes,
         ram_bytes: Some(size.ram_bytes),
         macs: size.macs,
         layers,
-        costs: costs.into_iter().map(|(cost, _)| cost).collect(),
+        arena: detailed.map(|first| ArenaReport::new(&first.placed, first.cost.target)),
+        costs: costs.into_iter().map(|each| each.cost).collect(),
     })
 }
 

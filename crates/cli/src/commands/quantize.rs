@@ -38,7 +38,7 @@ pub(crate) fn run(args: Quantize) -> anyhow::Result<()> {
         return output::json(&report);
     }
     output::print(summary(&report))?;
-    outln!("written to {}: model.bptq, report.json{}", args.out.display(), {
+    outln!("written to {}: model.bptq, report.json, report.html{}", args.out.display(), {
         let folders: Vec<String> = args.export.iter().map(|name| format!(", {name}/")).collect();
         folders.concat()
     })

@@ -38,9 +38,7 @@ impl Dot {
 pub type Point = (f64, f64, bool);
 
 /// Counts in equal bins, and the grid that their values are rounded to.
-pub struct Histogram<'a> {
-    /// What the values are.
-    pub title: &'a str,
+pub struct Histogram {
     /// Where the first bin begins and the last one ends.
     pub ends: (f64, f64),
     /// The counts.
@@ -227,20 +225,20 @@ pub fn histogram(bins: &Histogram, alt: &str) -> Markup {
     }
     let ends = if high > low { (low, high) } else { (low - 1.0, high + 1.0) };
     let ticks = round_ticks(ends, 6.0);
-    let x = Axis { title: bins.title, ends, logarithmic: false, ticks, text: significant };
+    let x = Axis { title: "", ends, logarithmic: false, ticks, text: significant };
     let (top, ticks) = ((1.0 + most).ln(), Vec::new());
     let y = Axis { title: "", ends: (0.0, top), logarithmic: false, ticks, text: plain };
-    let frame = Frame { x: &x, y: &y, left: 14.0, top: 6.0, width: WIDTH - 28.0, height: 96.0 };
+    let frame = Frame { x: &x, y: &y, left: 14.0, top: 6.0, width: WIDTH - 28.0, height: 84.0 };
     let bottom = frame.top + frame.height;
     let width = (bins.ends.1 - bins.ends.0) / bins.counts.len().max(1) as f64;
+    let start = frame.at(bins.ends.0, 0.0).0;
     let corner = |(at, count): (usize, &f64)| {
-        let (left, height) = frame.at(bins.ends.0 + at as f64 * width, (1.0 + count).ln());
+        let height = frame.at(0.0, (1.0 + count).ln()).1;
         let right = frame.at(bins.ends.0 + (at + 1) as f64 * width, 0.0).0;
-        (*count > 0.0).then(|| {
-            format!("M{} {}V{}H{}V{}Z", n(left), n(bottom), n(height), n(right), n(bottom))
-        })
+        format!("V{}H{}", n(height), n(right))
     };
-    let path: String = bins.counts.iter().enumerate().filter_map(corner).collect();
+    let corners: String = bins.counts.iter().enumerate().map(corner).collect();
+    let path = format!("M{} {}{corners}V{}Z", n(start), n(bottom), n(bottom));
     let body = html! {
         @if let Some((first, last, step)) = bins.grid {
             @let (left, right) =
@@ -248,16 +246,22 @@ pub fn histogram(bins: &Histogram, alt: &str) -> Markup {
             rect.band x=(n(left)) y=(n(frame.top)) width=(n(right - left)) height=(n(frame.height)) {}
         }
         path.bins d=(path) {}
-        @if let Some((first, last, step)) = bins.grid {
-            @let values = ((last - first) / step + 1.0).max(1.0);
-            @if values <= DRAWN_VALUES {
-                @for at in 0..values as usize {
-                    @let x = frame.at(first + at as f64 * step, 0.0).0;
-                    line.value x1=(n(x)) y1=(n(frame.top)) x2=(n(x)) y2=(n(bottom)) {}
-                }
-            }
-        }
+        @if let Some(grid) = bins.grid { path.value d=(values(&frame, grid)) {} }
         (frame.axes())
     };
-    document(bottom + 38.0, &body, alt)
+    document(bottom + 22.0, &body, alt)
+}
+
+/// Lines at the values of a grid from its first to its last; none at those of a fine one.
+fn values(frame: &Frame, (first, last, step): (f64, f64, f64)) -> String {
+    let count = ((last - first) / step + 1.0).max(1.0);
+    if count > DRAWN_VALUES {
+        return String::new();
+    }
+    let line = |at: usize| {
+        let x = frame.at(first + at as f64 * step, 0.0).0;
+        format!("M{} {}V{}", n(x), n(frame.top), n(frame.top + frame.height))
+    };
+    // Sums of steps are not quite whole.
+    (0..(count + 0.5) as usize).map(line).collect()
 }

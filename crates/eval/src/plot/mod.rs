@@ -19,7 +19,7 @@ svg .small{font-size:10px}svg .axis{fill:none;stroke:#111}svg .tick{stroke:#111}
 svg .grid{stroke:#ddd}svg .level{stroke:#111;stroke-dasharray:1 3}\
 svg .point{fill:#999;stroke:#555;stroke-width:.9}svg .single{fill:none}\
 svg .dot{fill:#0072B2;fill-opacity:.55}svg .band{fill:#e3eef6}svg .bins{fill:#0072B2}\
-svg .value{stroke:#D55E00;stroke-width:.7}";
+svg .value{fill:none;stroke:#D55E00;stroke-width:.7}";
 
 /// The width of a plot, in units that are about a pixel each.
 pub const WIDTH: f64 = 380.0;
@@ -139,10 +139,14 @@ impl Frame<'_> {
             }
             @let corner = format!("M{} {}V{}H{}", n(self.left), n(self.top), n(bottom), n(right));
             path.axis d=(corner) {}
-            text x=(n(self.left + self.width / 2.0)) y=(n(bottom + 32.0)) text-anchor="middle" {
-                (shown(self.x.title))
+            @if !self.x.title.is_empty() {
+                text x=(n(self.left + self.width / 2.0)) y=(n(bottom + 32.0)) text-anchor="middle" {
+                    (shown(self.x.title))
+                }
             }
-            text x="2" y=(n(self.top - 8.0)) text-anchor="start" { (shown(self.y.title)) }
+            @if !self.y.title.is_empty() {
+                text x="2" y=(n(self.top - 8.0)) text-anchor="start" { (shown(self.y.title)) }
+            }
         }
     }
 
