@@ -1,34 +1,41 @@
 //! What a model costs, as tables and JSON have it: predictions for exported C on a microcontroller, and
 //! bytes of float parameters.
 
+use std::sync::Arc;
+
 use burn_ptq::graph::Node;
 use burn_ptq_deploy::cost::{Costs, costs};
 use burn_ptq_deploy::place::{Memory, Placed};
-use burn_ptq_deploy::target::Target;
+use burn_ptq_deploy::target::{TARGETS, Target};
 use burn_ptq_deploy::verify::VerifyError;
 use serde::Serialize;
 
 use crate::board::{Board, Missing};
 
-/// What a program is predicted to cost on a processor, in exported C at -O2.
+/// What a program takes on a processor, predicted for exported C at -O2.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Cost {
     /// The board that the processor is on, if one was named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub board: Option<&'static str>,
     /// The processor.
     pub target: &'static str,
-    /// Bytes of flash.
+    /// Bytes of flash: constants and code.
     pub flash_bytes: usize,
+    /// Of these, weights, biases, multipliers, tables and parameters.
+    pub constant_bytes: usize,
     /// Of these, code.
     pub code_bytes: usize,
-    /// Bytes of RAM.
+    /// Bytes of RAM: the arena and the stack.
     pub ram_bytes: usize,
-    /// Of these, the arena; the rest is stack.
+    /// Of these, the arena.
     pub arena_bytes: usize,
-    /// None if some layer's kernel was never measured.
+    /// Of these, the stack of the deepest call.
+    pub stack_bytes: usize,
+    /// Instructions of one inference; null if the kernel of some layer was never measured.
     pub instructions: Option<u64>,
-    /// At one instruction a cycle of the clock that was given, or of the board's.
+    /// Milliseconds at one instruction a cycle of the clock that was given, or of the board's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub milliseconds: Option<f64>,
     /// Whether the board has enough flash and RAM.
@@ -37,6 +44,18 @@ pub struct Cost {
     /// What it lacks of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missing: Option<Missing>,
+}
+
+/// A program as it runs on a processor, and what it takes there.
+#[derive(Clone, Debug)]
+pub struct Predicted {
+    /// What it takes.
+    pub cost: Cost,
+    /// Instructions of each operation of the program that was given: packing and unpacking count with the
+    /// operation before.
+    pub nodes: Vec<Option<f64>>,
+    /// The program in its places.
+    pub placed: Arc<Placed>,
 }
 
 /// Why nothing can be predicted.
@@ -55,28 +74,17 @@ pub enum CostError {
 }
 
 impl Cost {
-    /// What `model` costs on `target`, and the instructions of each of its nodes.
-    ///
-    /// # Errors
-    /// If nothing is known of what the target takes.
-    pub fn predict(
-        model: &Placed,
-        target: &'static Target,
-    ) -> Result<(Self, Vec<Option<f64>>), CostError> {
-        let placed = model.place_again(target.kernels, Memory::Reduced)?;
-        let predicted = costs(&placed, target).ok_or(CostError::NoTable { target: target.name })?;
-        Ok((Self::new(target, &predicted), instructions_of(model, &placed, &predicted)))
-    }
-
     fn new(target: &'static Target, predicted: &Costs) -> Self {
         Self {
             board: None,
             target: target.name,
             flash_bytes: predicted.flash_bytes(),
+            constant_bytes: predicted.constant_bytes(),
             code_bytes: predicted.code_bytes,
             ram_bytes: predicted.ram_bytes(),
             arena_bytes: predicted.arena_bytes,
-            instructions: predicted.instructions().map(|count| count as u64),
+            stack_bytes: predicted.stack_bytes,
+            instructions: predicted.instructions().map(|count| count.ceil() as u64),
             milliseconds: None,
             fits: None,
             missing: None,
@@ -101,6 +109,35 @@ impl Cost {
     pub fn processor(&self) -> &'static str {
         self.board.unwrap_or(self.target)
     }
+}
+
+/// The processors that costs can be predicted for.
+pub fn predictable() -> Vec<&'static Target> {
+    TARGETS.iter().filter(|target| burn_ptq_deploy::cost::table(target).is_some()).collect()
+}
+
+/// What `program` takes on each of `targets`.
+///
+/// # Errors
+/// If nothing is known of what a target takes, or the arena that its kernels need is too large.
+pub fn predict(program: &Placed, targets: &[&'static Target]) -> Result<Vec<Predicted>, CostError> {
+    // Processors with the same kernels run the same form of the program.
+    let mut forms: Vec<Arc<Placed>> = Vec::new();
+    let mut predicted = Vec::new();
+    for &target in targets {
+        let placed = match forms.iter().find(|form| form.kernels() == target.kernels) {
+            Some(form) => Arc::clone(form),
+            None => {
+                let form = Arc::new(program.place_again(target.kernels, Memory::Reduced)?);
+                forms.push(Arc::clone(&form));
+                form
+            }
+        };
+        let costs = costs(&placed, target).ok_or(CostError::NoTable { target: target.name })?;
+        let nodes = instructions_of(program, &placed, &costs);
+        predicted.push(Predicted { cost: Cost::new(target, &costs), nodes, placed });
+    }
+    Ok(predicted)
 }
 
 /// The instructions of each node of `model`, of which `placed` is a form with packed activations: packing and
@@ -128,6 +165,13 @@ mod tests {
 
     use super::*;
     use crate::board::board;
+
+    #[test]
+    fn every_microcontroller_can_be_predicted() {
+        let names: Vec<&str> = predictable().iter().map(|target| target.name).collect();
+        assert_eq!(names.len() + 1, TARGETS.len(), "{names:?}");
+        assert!(!names.contains(&"host"));
+    }
 
     #[test]
     fn boards_say_what_is_missing_and_how_long_it_takes() {

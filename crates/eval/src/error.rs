@@ -5,6 +5,7 @@ use burn_ptq_deploy::output::OutputError;
 use burn_ptq_deploy::run::InputSizeError;
 
 use crate::compare::CompareError;
+use crate::costs::CostError;
 use crate::data::DataError;
 use crate::fit::FitError;
 use crate::input::InputError;
@@ -52,6 +53,9 @@ pub enum Error {
     /// Samples do not fit the integer program.
     #[error(transparent)]
     InputSize(#[from] InputSizeError),
+    /// What the network takes on a processor cannot be predicted.
+    #[error(transparent)]
+    Cost(#[from] CostError),
     /// No bits fit the budgets of a microcontroller.
     #[error(transparent)]
     Fit(#[from] FitError),

@@ -15,7 +15,7 @@ use burn_ptq_deploy::file;
 use burn_ptq_deploy::output::{IoError, OutputError, Transaction};
 use burn_ptq_deploy::program::Program;
 use burn_ptq_deploy::size::size_report;
-use burn_ptq_deploy::target::HOST;
+use burn_ptq_deploy::target::{HOST, target};
 
 use crate::error::Error;
 use crate::evaluate::{
@@ -26,9 +26,10 @@ use crate::explain;
 use crate::fit::FitError;
 use crate::metric::{Judgement, Metric};
 use crate::opened::{OpenTask, QuantizedTask, is_data_free};
+use crate::page;
 use crate::report::{
-    ExplainReport, ExportedSize, InputReport, LayerReport, MetricReport, OutputReport, Report,
-    SCHEMA_VERSION,
+    DEFAULT_TARGET, ExplainReport, ExportedSize, InputReport, LayerReport, MetricReport,
+    OutputReport, Report, SCHEMA_VERSION, Source,
 };
 use crate::sampling_error::standard_error;
 use crate::spread::Spread;
@@ -105,6 +106,8 @@ pub fn run(job: &Job, device: &Device, progress: Progress) -> Result<(Report, Qu
     let clock = Instant::now();
     let probes = &quantized.probes;
     describe_layers(&mut report, &quantized, device, probes)?;
+    let fitted = report.fit.as_ref().and_then(|fit| Some((target(fit.target)?, fit.budgets)));
+    report.describe(&quantized, fitted)?;
     report.seconds.insert("compare layers".into(), clock.elapsed().as_secs_f64());
 
     if let Some(folder) = folder {
@@ -172,11 +175,17 @@ fn begin(
         integer_ci: None,
         figures: Vec::new(),
         confusion: None,
+        roc: Vec::new(),
+        scatter: None,
         further: Vec::new(),
         seconds: Default::default(),
         exported: ExportedSize::default(),
         flash_bytes: 0,
         ram_bytes: 0,
+        costs: Vec::new(),
+        target: DEFAULT_TARGET,
+        budgets: None,
+        arena: None,
         macs: 0,
         weights: quantized.lowered.weights(),
         kept_weights: quantized.program.weights(),
@@ -209,6 +218,7 @@ fn outputs(quantized: &Quantized) -> Vec<OutputReport> {
             name: output.name.clone(),
             shape: output.border.source_shape.clone(),
             bits: program.output_tensor(output).bits,
+            from: Source::of(program, output.tensor),
             sqnr_db: quantized.noise.sqnr_db(id),
         })
         .collect()
@@ -377,6 +387,11 @@ fn describe_layers(
             max_lsb: agreement.map(|a| a.max_lsb),
             bytes: size.flash_bytes,
             macs: size.macs,
+            inputs: Vec::new(),
+            instructions: None,
+            time_share: None,
+            weight_histogram: None,
+            output_histogram: None,
         });
     }
     Ok(())
@@ -403,9 +418,11 @@ impl OutputFolder {
         exports: &[String],
     ) -> Result<(), Error> {
         const REPORT: &str = "report.json";
+        const PAGE: &str = "report.html";
         const RECIPE: &str = "fitted.toml";
         let Self(mut transaction) = self;
         transaction.remove(REPORT);
+        transaction.remove(PAGE);
         transaction.remove(RECIPE);
         transaction.write("model.bptq", &file::to_bytes(&quantized.program)?)?;
         for name in exports {
@@ -413,15 +430,16 @@ impl OutputFolder {
             let written = stage_folder(&mut transaction, name, exporter.name(), &rendered.files)?;
             report.warnings.extend(written.kept.iter().map(kept));
         }
-        let mut text = serde_json::to_string_pretty(report).map_err(|error| {
-            OutputError::from(IoError {
-                action: "write",
-                path: transaction.root().join(REPORT),
-                source: error.into(),
-            })
-        })?;
+        let path = transaction.root().join(REPORT);
+        let failed = |error: serde_json::Error| {
+            OutputError::from(IoError { action: "write", path: path.clone(), source: error.into() })
+        };
+        let mut text = serde_json::to_string_pretty(report).map_err(failed)?;
         text.push('\n');
         transaction.write(REPORT, text.as_bytes())?;
+        // The page reads the numbers as the JSON writes them.
+        let page = page::render(&serde_json::from_str(&text).map_err(failed)?);
+        transaction.write(PAGE, page.as_bytes())?;
         // Which bits were chosen is worth a file: it makes the same model without choosing again.
         if report.fit.is_some() {
             transaction.write(RECIPE, report.recipe.as_bytes())?;

@@ -43,6 +43,8 @@ pub mod input;
 pub mod job;
 pub mod metric;
 pub mod opened;
+pub mod page;
+pub mod plot;
 pub mod report;
 mod sampling_error;
 #[cfg(feature = "schema")]

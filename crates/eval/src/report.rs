@@ -1,4 +1,12 @@
 //! The report of a quantization: what `report.json` holds.
+//!
+//! `report.html` shows the same numbers: see [`page`](crate::page).
+
+mod arena;
+mod budgets;
+mod curves;
+mod histogram;
+mod program;
 
 use std::collections::BTreeMap;
 
@@ -11,9 +19,16 @@ use burn_ptq_deploy::size::size_report;
 use burn_ptq_deploy::target::Kernels;
 use serde::Serialize;
 
+use crate::costs::Cost;
 use crate::explain::LayerCost;
 use crate::fit::Fit;
 use crate::metric::{Interval, Judgement};
+
+pub use arena::{ArenaReport, ArenaTensor, Role, StepReport};
+pub use budgets::{BudgetReport, BudgetUse};
+pub use curves::{RocReport, ScatterReport};
+pub use histogram::{GridReport, HistogramReport, Unit};
+pub use program::{DEFAULT_TARGET, Source, share_of, sources_of_layer};
 
 /// The version of the form of `report.json`.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -76,6 +91,12 @@ pub struct Report {
     /// How often each class is taken for each other one; absent unless classes are judged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confusion: Option<ConfusionReport>,
+    /// ROC curves of both networks, one for each of the first 16 groups; absent unless scores are judged.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub roc: Vec<RocReport>,
+    /// Outputs of both networks beside their targets; absent unless there are targets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scatter: Option<ScatterReport>,
     /// The metrics of further outputs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub further: Vec<MetricReport>,
@@ -88,6 +109,17 @@ pub struct Report {
     pub flash_bytes: usize,
     /// Bytes of its arena.
     pub ram_bytes: usize,
+    /// What it takes on microcontrollers, by predictions for exported C at -O2.
+    pub costs: Vec<Cost>,
+    /// The microcontroller whose `instructions` the layers have, and whose arena is `arena`: the one that
+    /// was asked for, otherwise a Cortex-M4.
+    pub target: &'static str,
+    /// What of it budgets allow; absent unless bits were chosen to fit budgets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budgets: Option<BudgetReport>,
+    /// What lies in memory there, and when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arena: Option<ArenaReport>,
     /// Multiply-accumulates of one inference.
     pub macs: usize,
     /// Weights of the network.
@@ -159,6 +191,8 @@ pub struct OutputReport {
     pub shape: Vec<usize>,
     /// Its bits.
     pub bits: u8,
+    /// What writes it.
+    pub from: Source,
     /// The signal-to-quantization-noise ratio in dB, on the samples of [`Report::sqnr_on`]; absent where
     /// nothing differs.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -225,6 +259,17 @@ pub struct ConfusionReport {
     pub integer: Vec<Vec<u64>>,
 }
 
+impl ConfusionReport {
+    /// The counts that both judgements have.
+    fn of_both(float: &Judgement, integer: &Judgement, classes: &[String]) -> Option<Self> {
+        let counts = |judgement: &Judgement| judgement.confusion.clone().map(|c| c.counts);
+        let (float, integer) = counts(float).zip(counts(integer))?;
+        let known = classes.len() == float.len();
+        let classes = if known { classes.to_vec() } else { Vec::new() };
+        Some(Self { classes, float, integer })
+    }
+}
+
 impl Report {
     /// Records what the evaluation of the three networks found out; `classes` names the classes, if
     /// they are known.
@@ -239,12 +284,8 @@ impl Report {
         (self.simulated, self.simulated_ci) = (Some(simulated.metric), simulated.interval);
         (self.integer, self.integer_ci) = (Some(integer.metric), integer.interval);
         self.figures = figures_of_both(float, integer);
-        let counts = |judgement: &Judgement| judgement.confusion.clone().map(|c| c.counts);
-        self.confusion = counts(float).zip(counts(integer)).map(|(float, integer)| {
-            let known = classes.len() == float.len();
-            let classes = if known { classes.to_vec() } else { Vec::new() };
-            ConfusionReport { classes, float, integer }
-        });
+        self.confusion = ConfusionReport::of_both(float, integer, classes);
+        (self.roc, self.scatter) = curves::drawn(float, integer);
     }
 }
 
@@ -292,6 +333,15 @@ pub struct MetricReport {
     /// Further figures that belong to the metric.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub figures: Vec<FigureReport>,
+    /// How often each class is taken for each other one; absent unless classes are judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confusion: Option<ConfusionReport>,
+    /// ROC curves of both networks; absent unless scores are judged.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub roc: Vec<RocReport>,
+    /// Outputs of both networks beside their targets; absent unless there are targets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scatter: Option<ScatterReport>,
 }
 
 impl MetricReport {
@@ -302,6 +352,7 @@ impl MetricReport {
         metric_note: Option<String>,
         [float, simulated, integer]: &[Judgement; 3],
     ) -> Self {
+        let (roc, scatter) = curves::drawn(float, integer);
         Self {
             output: output.into(),
             metric,
@@ -313,6 +364,9 @@ impl MetricReport {
             integer: integer.metric,
             integer_ci: integer.interval,
             figures: figures_of_both(float, integer),
+            confusion: ConfusionReport::of_both(float, integer, &[]),
+            roc,
+            scatter,
         }
     }
 }
@@ -364,4 +418,18 @@ pub struct LayerReport {
     pub bytes: usize,
     /// Multiply-accumulates.
     pub macs: usize,
+    /// What it reads, in order.
+    pub inputs: Vec<Source>,
+    /// Instructions on [`Report::target`]; null if its kernel was never measured.
+    pub instructions: Option<u64>,
+    /// Their share of those of all layers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_share: Option<f64>,
+    /// Its weights before they were rounded, over their grid; absent without weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_histogram: Option<HistogramReport>,
+    /// The float network's output over its grid, on the samples of [`Report::sqnr_on`]; absent for
+    /// operations that the float network does not have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_histogram: Option<HistogramReport>,
 }

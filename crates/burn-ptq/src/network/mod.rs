@@ -2,11 +2,13 @@
 //! into the module that it came from.
 
 mod agreement;
+mod bins;
 mod deployment;
 mod noise;
 mod write_back;
 
 pub use agreement::{Agreement, compare_layers};
+pub use bins::Bins;
 pub(crate) use deployment::Deployed;
 pub use noise::{FEWEST_NOISE_SAMPLES, MeasuredOn, NOISE_SAMPLES, Noise, ValueNoise, weight_sqnr};
 pub use write_back::WriteBackError;

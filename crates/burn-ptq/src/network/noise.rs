@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::event::{Cancelled, Event, Progress};
 use crate::graph::{Batch, FloatModel, Graph, ValueId, to_vec};
+use crate::network::Bins;
 use crate::quant::{QuantizedGraph, SimulatedModel};
 
 /// Samples that are run at once.
@@ -67,6 +68,8 @@ pub struct ValueNoise {
     pub outside: usize,
     /// The largest magnitude of each channel of the float value, along the first axis of a sample.
     pub largest: Vec<f32>,
+    /// Where the float elements lie around the grid.
+    pub bins: Bins,
 }
 
 impl ValueNoise {
@@ -83,6 +86,10 @@ impl ValueNoise {
             self.outside += usize::from(*x < low || *x > high);
         }
         self.elements += float.len();
+        if self.bins.counts.is_empty() {
+            self.bins = Bins::around([low, high]);
+        }
+        self.bins.add(float.iter().copied());
         self.largest.resize(channels, 0.0);
         // Runs of a channel follow each other in every sample.
         let run = (float.len() / channels.max(1)).max(1);
@@ -164,6 +171,7 @@ mod tests {
         let mut noise = ValueNoise::default();
         noise.add(&[3.0, -4.0, 0.0, 5.0], &[3.0, -3.0, 0.0, 5.0], 2, [-3.5, 6.0]);
         assert_eq!((noise.elements, noise.outside), (4, 1));
+        assert_eq!(noise.bins.extremes, Some((-4.0, 5.0)));
         assert_eq!(noise.largest, [4.0, 5.0]);
         assert!((noise.sqnr_db().unwrap() - 10.0 * 50.0_f64.log10()).abs() < 1e-9);
         assert_eq!(ValueNoise::default().sqnr_db(), None);

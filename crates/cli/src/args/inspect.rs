@@ -34,6 +34,11 @@ pub(crate) struct Inspect {
     /// Bits of its activations; 8 by default.
     #[arg(long, value_name = "BITS", requires = "processor")]
     pub activations: Option<u8>,
+    /// Write a page with layers, costs, memory over time, the network's graph and histograms of weights to
+    /// this file; --json then prints the numbers of the page. Of a .bptq model without --target it has the
+    /// costs on all processors.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// Print JSON instead of a table.
     #[arg(long)]
     pub json: bool,

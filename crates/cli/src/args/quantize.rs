@@ -81,7 +81,7 @@ pub(crate) struct Results {
     /// the name of the task or of the model's file.
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// The folder to write model.bptq, report.json and the exports to.
+    /// The folder to write model.bptq, report.json, report.html and the exports to.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 }

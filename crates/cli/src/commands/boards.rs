@@ -6,7 +6,7 @@ use anyhow::ensure;
 use burn_ptq_deploy::export::target;
 use burn_ptq_deploy::file;
 use burn_ptq_eval::board::{Board, boards};
-use burn_ptq_eval::costs::Cost;
+use burn_ptq_eval::costs::{Cost, predict};
 use serde::Serialize;
 
 use super::cost::{counted, fitting, notes};
@@ -89,21 +89,9 @@ fn predicted(model: &Path, boards: &[&'static Board]) -> anyhow::Result<Vec<Cost
         model.display()
     );
     let model = file::read(model)?;
-    // Boards with the same target differ only in what they have.
-    let mut costs: Vec<Cost> = Vec::new();
-    let cost = |board: &&'static Board| {
-        let known = costs.iter().find(|cost| cost.target == board.target.name);
-        let cost = match known {
-            Some(cost) => cost.clone(),
-            None => {
-                let (cost, _) = Cost::predict(&model, board.target)?;
-                costs.push(cost.clone());
-                cost
-            }
-        };
-        Ok(cost.on(board))
-    };
-    boards.iter().map(cost).collect()
+    let targets: Vec<_> = boards.iter().map(|board| board.target).collect();
+    let predicted = predict(&model, &targets)?.into_iter().zip(boards);
+    Ok(predicted.map(|(predicted, board)| predicted.cost.on(board)).collect())
 }
 
 /// Prints what a model costs on boards, and whether it fits.

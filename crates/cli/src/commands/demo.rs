@@ -61,7 +61,7 @@ pub(crate) fn run(args: Demo) -> anyhow::Result<()> {
     outln!("Brackets: 95 % confidence intervals over the evaluation samples.")?;
     let c = args.out.join(PRESETS[0]).join("c");
     outln!(
-        "\nEach folder contains model.bptq, report.json and C code. Verify the C code on this machine:\n  \
+        "\nEach folder contains model.bptq, report.html, report.json and C code. Verify the C code on this machine:\n  \
          make -C {} test",
         c.display()
     )

@@ -56,7 +56,10 @@ pub(crate) fn run(args: Fit) -> anyhow::Result<()> {
     output::print(summary(&report))?;
     let folders: Vec<String> = exports.iter().map(|name| format!(", {name}/")).collect();
     let folders = folders.concat();
-    outln!("written to {}: model.bptq, report.json, fitted.toml{folders}", out.display())
+    outln!(
+        "written to {}: model.bptq, report.json, report.html, fitted.toml{folders}",
+        out.display()
+    )
 }
 
 /// Prints how long an inference takes on the board.

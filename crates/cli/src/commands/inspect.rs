@@ -1,18 +1,24 @@
 //! `burn-ptq inspect`.
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use burn_ptq::backend::device;
-use burn_ptq::graph::ValueId;
+use burn_ptq::graph::{Node, ValueId};
 use burn_ptq::import::onnx::{self, Options};
 use burn_ptq::quantize_uncalibrated;
 use burn_ptq_deploy::export::target;
 use burn_ptq_deploy::file;
+use burn_ptq_deploy::output::write_atomically;
 use burn_ptq_deploy::place::Placed;
 use burn_ptq_deploy::printable;
+use burn_ptq_deploy::program::{Input, Output};
 use burn_ptq_deploy::size::size_report;
 use burn_ptq_deploy::target::Target;
 use burn_ptq_eval::board::{Board, board};
-use burn_ptq_eval::costs::{Cost, float_bytes};
+use burn_ptq_eval::costs::{Cost, Predicted, float_bytes, predict, predictable};
+use burn_ptq_eval::page;
+use burn_ptq_eval::report::{
+    ArenaReport, DEFAULT_TARGET, HistogramReport, Source, share_of, sources_of_layer,
+};
 use serde::Serialize;
 
 use super::cost::{counted, fitting, notes};
@@ -35,6 +41,14 @@ struct Layer {
     /// Predicted, on each processor that is asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     instructions: Vec<Option<u64>>,
+    /// What it has of the instructions of all on the first of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_share: Option<f64>,
+    /// What it reads.
+    inputs: Vec<Source>,
+    /// Its weights, for a page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weight_histogram: Option<HistogramReport>,
 }
 
 /// An input or an output.
@@ -42,11 +56,14 @@ struct Layer {
 struct End {
     name: String,
     shape: Vec<usize>,
+    /// What writes an output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<Source>,
 }
 
 impl End {
-    fn new(name: &str, shape: &[usize]) -> Self {
-        Self { name: name.into(), shape: shape.into() }
+    fn new(name: &str, shape: &[usize], from: Option<Source>) -> Self {
+        Self { name: name.into(), shape: shape.into(), from }
     }
 }
 
@@ -65,6 +82,9 @@ struct Inspected {
     layers: Vec<Layer>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     costs: Vec<Cost>,
+    /// The arena on the first processor, for a page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arena: Option<ArenaReport>,
     /// Whether the layers are those of a float model with the bits that were asked for.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     uncalibrated: bool,
@@ -83,6 +103,12 @@ pub(crate) fn run(args: Inspect) -> anyhow::Result<()> {
         (false, true) => uncalibrated(&args)?,
         (false, false) => float(&args)?,
     };
+    if let Some(path) = &args.html {
+        // The page reads the numbers as the JSON writes them.
+        let json = serde_json::from_str(&serde_json::to_string(&inspected)?)?;
+        write_atomically(path, page::render(&json).as_bytes())
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
     if args.json {
         return output::json(&inspected);
     }
@@ -121,7 +147,10 @@ pub(crate) fn run(args: Inspect) -> anyhow::Result<()> {
              of one whose constant channels calibration finds. What it is worth, `quantize` says."
         )?;
     }
-    Ok(())
+    match &args.html {
+        Some(path) => outln!("\nwritten to {}", path.display()),
+        None => Ok(()),
+    }
 }
 
 /// Prints what the program costs on each processor.
@@ -138,11 +167,11 @@ fn predicted(costs: &[Cost]) -> anyhow::Result<()> {
     let row = |cost: &Cost| {
         let bytes = [
             cost.flash_bytes,
-            cost.flash_bytes - cost.code_bytes,
+            cost.constant_bytes,
             cost.code_bytes,
             cost.ram_bytes,
             cost.arena_bytes,
-            cost.ram_bytes - cost.arena_bytes,
+            cost.stack_bytes,
         ];
         let mut row = vec![cost.processor().to_owned()];
         row.extend(bytes.map(|bytes| bytes.to_string()));
@@ -157,26 +186,38 @@ fn predicted(costs: &[Cost]) -> anyhow::Result<()> {
     notes(costs)
 }
 
-/// What `model` costs on the processors and boards that `args` name, with the instructions of its nodes on each.
-fn all_costs(model: &Placed, args: &Inspect) -> anyhow::Result<Vec<(Cost, Vec<Option<u64>>)>> {
+/// What `model` costs on the processors and boards that `args` name, or for a page on all processors.
+fn all_costs(model: &Placed, args: &Inspect) -> anyhow::Result<Vec<Predicted>> {
     let targets = args.target.iter().map(|name| Ok((target(name)?, None)));
     let boards = args.board.iter().map(|name| {
         let board = board(name)?;
         Ok((board.target, Some(board)))
     });
     let processors = targets.chain(boards).collect::<anyhow::Result<Vec<_>>>()?;
-    let of_processor = |(target, board): (&'static Target, Option<&'static Board>)| {
-        let (mut cost, nodes) = Cost::predict(model, target)?;
+    let for_page = processors.is_empty() && args.html.is_some();
+    let processors: Vec<(&'static Target, Option<&'static Board>)> = match for_page {
+        true => detailed_first().into_iter().map(|target| (target, None)).collect(),
+        false => processors,
+    };
+    let of_processor = |(mut predicted, (_, board)): (Predicted, (_, Option<&'static Board>))| {
         if let Some(board) = board {
-            cost = cost.on(board);
+            predicted.cost = predicted.cost.on(board);
         }
         if let Some(clock) = args.clock {
-            cost = cost.at(clock);
+            predicted.cost = predicted.cost.at(clock);
         }
-        let nodes = nodes.into_iter().map(|count| Some(count? as u64));
-        Ok((cost, nodes.collect()))
+        predicted
     };
-    processors.into_iter().map(of_processor).collect()
+    let targets: Vec<&'static Target> = processors.iter().map(|(target, _)| *target).collect();
+    let predicted = predict(model, &targets)?.into_iter().zip(processors);
+    Ok(predicted.map(of_processor).collect())
+}
+
+/// All microcontrollers, the one whose details reports show before the others.
+fn detailed_first() -> Vec<&'static Target> {
+    let mut targets = predictable();
+    targets.sort_by_key(|target| target.name != DEFAULT_TARGET);
+    targets
 }
 
 /// Inputs, and outputs where there are several.
@@ -198,6 +239,14 @@ fn ends(inspected: &Inspected) -> String {
 fn float(args: &Inspect) -> anyhow::Result<Inspected> {
     let options = Options { shapes: args.shape.clone(), sample: None };
     let graph = onnx::read_with(&args.model, &options)?.graph;
+    let source = |id: ValueId| match graph.producer(id) {
+        Some(layer) => Source::Layer(layer),
+        None => Source::Input(graph.inputs.iter().position(|&own| own == id).unwrap_or(0)),
+    };
+    let weights = |node: &Node| {
+        let (weights, _) = node.op.weight_and_bias().filter(|_| args.html.is_some())?;
+        HistogramReport::of_floats(&weights.data)
+    };
     let layers: Vec<Layer> = (graph.nodes.iter())
         .map(|node| Layer {
             name: node.name.clone(),
@@ -208,13 +257,19 @@ fn float(args: &Inspect) -> anyhow::Result<Inspected> {
             bytes: float_bytes(node),
             macs: graph.node_macs(node),
             instructions: Vec::new(),
+            time_share: None,
+            inputs: node.inputs.iter().map(|&id| source(id)).collect(),
+            weight_histogram: weights(node),
         })
         .collect();
     let input = graph.value(graph.input());
-    let end = |&id: &ValueId| End::new(&graph.value(id).name, &graph.value(id).shape);
+    let end = |id: ValueId, from: Option<Source>| {
+        let value = graph.value(id);
+        End::new(&value.name, &value.shape, from)
+    };
     Ok(Inspected {
-        inputs: graph.inputs.iter().map(end).collect(),
-        outputs: graph.outputs.iter().map(end).collect(),
+        inputs: graph.inputs.iter().map(|&id| end(id, None)).collect(),
+        outputs: graph.outputs.iter().map(|&id| end(id, Some(source(id)))).collect(),
         model: args.model.display().to_string(),
         input: input.name.clone(),
         input_shape: input.shape.clone(),
@@ -223,6 +278,7 @@ fn float(args: &Inspect) -> anyhow::Result<Inspected> {
         macs: graph.macs(),
         layers,
         costs: Vec::new(),
+        arena: None,
         uncalibrated: false,
     })
 }
@@ -241,8 +297,9 @@ fn integer(args: &Inspect, model: &Placed) -> anyhow::Result<Inspected> {
     let costs = all_costs(model, args)?;
     let in_one_dimension = model.inputs.iter().all(|input| input.border.source_shape.len() <= 2);
     let layers = model.nodes.iter().zip(size.nodes).enumerate().map(|(index, (node, size))| {
-        let instructions = costs.iter().map(|(_, nodes)| nodes[index]);
+        let instructions = costs.iter().map(|each| each.nodes[index]);
         let output = &model.tensors[node.output.0];
+        let weights = node.op.weighted().filter(|_| args.html.is_some());
         Layer {
             name: size.name,
             op: size.op.into(),
@@ -251,22 +308,31 @@ fn integer(args: &Inspect, model: &Placed) -> anyhow::Result<Inspected> {
             activation_bits: Some(output.bits),
             bytes: size.flash_bytes,
             macs: size.macs,
-            instructions: instructions.collect(),
+            instructions: instructions.map(|count| Some(count? as u64)).collect(),
+            time_share: costs.first().and_then(|first| share_of(first.nodes[index], &first.nodes)),
+            inputs: sources_of_layer(model, index),
+            weight_histogram: weights.map(|own| HistogramReport::of_integers(&own.weights)),
         }
     });
     let layers = layers.collect();
-    let (inputs, outputs) = (model.inputs.iter(), model.outputs.iter());
+    let end_of_input = |input: &Input| End::new(&input.name, &input.border.source_shape, None);
+    let end_of_output = |output: &Output| {
+        let from = Source::of(model, output.tensor);
+        End::new(&output.name, &output.border.source_shape, Some(from))
+    };
+    let detailed = costs.first().filter(|_| args.html.is_some());
     Ok(Inspected {
         model: args.model.display().to_string(),
         input: model.inputs[0].name.clone(),
         input_shape: model.inputs[0].border.source_shape.clone(),
-        inputs: inputs.map(|i| End::new(&i.name, &i.border.source_shape)).collect(),
-        outputs: outputs.map(|o| End::new(&o.name, &o.border.source_shape)).collect(),
+        inputs: model.inputs.iter().map(end_of_input).collect(),
+        outputs: model.outputs.iter().map(end_of_output).collect(),
         flash_bytes: size.flash_bytes,
         ram_bytes: Some(size.ram_bytes),
         macs: size.macs,
         layers,
-        costs: costs.into_iter().map(|(cost, _)| cost).collect(),
+        arena: detailed.map(|first| ArenaReport::new(&first.placed, first.cost.target)),
+        costs: costs.into_iter().map(|each| each.cost).collect(),
         uncalibrated: false,
     })
 }

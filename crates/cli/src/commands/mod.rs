@@ -2,8 +2,8 @@
 
 pub(crate) mod ablate;
 pub(crate) mod boards;
-mod cost;
 pub(crate) mod compare;
+mod cost;
 pub(crate) mod demo;
 pub(crate) mod evaluate;
 pub(crate) mod export;

@@ -46,7 +46,7 @@ pub(crate) fn run(args: Quantize) -> anyhow::Result<()> {
         args.results.export.iter().map(|name| format!(", {name}/")).collect();
     let fitted = if report.fit.is_some() { ", fitted.toml" } else { "" };
     let (out, folders) = (args.results.out.display(), folders.concat());
-    outln!("written to {out}: model.bptq, report.json{fitted}{folders}")
+    outln!("written to {out}: model.bptq, report.json, report.html{fitted}{folders}")
 }
 
 /// The task, renamed if asked for.

@@ -50,7 +50,7 @@ fn quantize_reports_every_documented_field_and_writes_its_files() {
     assert_eq!(serde_json::from_str::<serde_json::Value>(&written).unwrap(), report);
     let top: Vec<String> =
         files(folder.path()).into_iter().filter(|f| !f.starts_with("c/")).collect();
-    assert_eq!(top, ["model.bptq", "report.json"]);
+    assert_eq!(top, ["model.bptq", "report.html", "report.json"]);
     assert!(folder.path().join("c/Makefile").is_file());
 }
 

@@ -16,6 +16,7 @@ mod metrics;
 #[cfg(target_os = "linux")]
 mod process;
 mod reference;
+mod report;
 #[cfg(target_os = "linux")]
 mod streams;
 mod support;

@@ -40,6 +40,7 @@ fn name_of<S: Serializer>(target: &Target, serializer: S) -> Result<S::Ok, S::Er
 
 /// What a network needs and a board does not have; 0 where there is enough.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Missing {
     /// Bytes of flash.
     pub flash_bytes: usize,

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::CompareError;
 use super::subject::{Network, Subject};
-use crate::costs::{Cost, float_bytes};
+use crate::costs::{Cost, float_bytes, predict};
 use crate::error::Error;
 use crate::report::ExportedSize;
 use burn_ptq_deploy::size::size_report;
@@ -117,9 +117,9 @@ fn on_target(subjects: &[Subject], name: &str) -> Result<Vec<ComparedCost>, Erro
     let target = target(name)?;
     let mut predicted = Vec::with_capacity(subjects.len());
     for subject in subjects {
-        let cost = subject.program().map(|program| Cost::predict(program, target));
+        let cost = subject.program().map(|program| predict(program, &[target]));
         let cost = cost.transpose().map_err(CompareError::from)?;
-        predicted.push(cost.map(|(cost, _)| cost));
+        predicted.push(cost.and_then(|mut all| all.pop()).map(|predicted| predicted.cost));
     }
     let target = predicted.iter().flatten().next().map(|cost| cost.target);
     let of = |what: &'static str, field: fn(&Cost) -> Option<u64>| {

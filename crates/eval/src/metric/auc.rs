@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::fit::{extents, labels};
 use super::interval::of_area;
+use super::judgement::MOST_CORNERS;
 use super::reconstruction::{reconstructs, squared_error};
-use super::{Interval, Judge, Judgement, Measure, MetricKind, Outcomes, Setting};
-use crate::statistics::{Judge as Comparer, auc};
+use super::{Curve, Interval, Judge, Judgement, Measure, MetricKind, Outcomes, Picture, Setting};
+use crate::statistics::{Judge as Comparer, auc, roc_curve};
 
 /// The area under the ROC curve.
 pub(super) struct Auc;
@@ -81,7 +82,9 @@ impl Measure for Auc {
                 ));
             }
         }
-        let groups = members.into_values().collect();
+        let named = setting.groups.is_some();
+        let groups =
+            members.into_iter().map(|(name, members)| (named.then_some(name), members)).collect();
         let mean_of_outputs = setting.windows.then_some(setting.output.len());
         Ok(Box::new(AucJudge { score, mean_of_outputs, anomalous, groups, scores: Vec::new() }))
     }
@@ -92,7 +95,8 @@ struct AucJudge {
     /// For recordings: the number of outputs of a window.
     mean_of_outputs: Option<usize>,
     anomalous: Vec<bool>,
-    groups: Vec<Vec<usize>>,
+    /// The name of each group and its samples.
+    groups: Vec<(Option<i64>, Vec<usize>)>,
     scores: Vec<f64>,
 }
 
@@ -122,13 +126,15 @@ impl Judge for AucJudge {
     }
 
     fn finish(self: Box<Self>) -> Result<Judgement, String> {
-        let mut areas = Vec::new();
+        let (mut areas, mut curves) = (Vec::new(), Vec::new());
         let (mut below, mut above) = (0.0, 0.0);
-        for members in &self.groups {
+        for (group, members) in &self.groups {
             let scores: Vec<f64> = members.iter().map(|&i| self.scores[i]).collect();
             let anomalous: Vec<bool> = members.iter().map(|&i| self.anomalous[i]).collect();
             let area = auc(&scores, &anomalous)
                 .ok_or("a group lacks normal or anomalous samples".to_string())?;
+            let points = roc_curve(&scores, &anomalous, MOST_CORNERS);
+            curves.push(Curve { group: *group, area, points });
             let (low, high) = interval(area, scores, anomalous);
             below += (area - low).powi(2);
             above += (high - area).powi(2);
@@ -139,7 +145,9 @@ impl Judge for AucJudge {
         // Groups are independent: their distances to the bounds add up in squares.
         let low = (mean - below.sqrt() / count).max(0.0);
         let high = (mean + above.sqrt() / count).min(1.0);
-        Ok(Judgement::new(mean, Some((low, high)), Outcomes::Scores(self.scores)))
+        let mut judgement = Judgement::new(mean, Some((low, high)), Outcomes::Scores(self.scores));
+        judgement.picture = Some(Picture::Roc(curves));
+        Ok(judgement)
     }
 }
 

@@ -2,8 +2,13 @@
 
 use super::fit::{classes, extents, labels, no_windows};
 use super::interval::{Positives, of_f1};
+use super::judgement::MOST_CORNERS;
 use super::places::of_places;
-use super::{Confusion, Ending, Figure, Judge, Judgement, Measure, MetricKind, Setting, fit::Fit};
+use super::{
+    Confusion, Curve, Ending, Figure, Judge, Judgement, Measure, MetricKind, Picture, Setting,
+    fit::Fit,
+};
+use crate::statistics::{auc, roc_curve};
 
 /// Accuracy at a threshold.
 pub(super) struct Binary;
@@ -74,6 +79,8 @@ pub(super) struct BinaryJudge {
     limit: f64,
     note: String,
     found: Vec<bool>,
+    /// One of each sample, where a sample has one label.
+    scores: Vec<f64>,
 }
 
 impl BinaryJudge {
@@ -97,7 +104,7 @@ impl BinaryJudge {
             1 => format!("binary accuracy; positive: {what}"),
             _ => format!("binary accuracy over {places} places of each sample; positive: {what}"),
         };
-        Self { labels, places, pair, ending, limit, note, found: Vec::new() }
+        Self { labels, places, pair, ending, limit, note, found: Vec::new(), scores: Vec::new() }
     }
 }
 
@@ -115,6 +122,9 @@ impl Judge for BinaryJudge {
             _ => outputs.iter().map(|&x| f64::from(x)).collect(),
         };
         self.found.extend(scores.iter().map(|&score| score > self.limit));
+        if self.places == 1 {
+            self.scores.extend(scores);
+        }
     }
 
     fn finish(self: Box<Self>) -> Result<Judgement, String> {
@@ -131,6 +141,10 @@ impl Judge for BinaryJudge {
         let mut judgement = of_places(correct, self.places);
         judgement.confusion = confusion;
         judgement.predicted = Some(self.found.iter().map(|&found| u32::from(found)).collect());
+        if let Some(area) = auc(&self.scores, &self.labels).filter(|_| self.places == 1) {
+            let points = roc_curve(&self.scores, &self.labels, MOST_CORNERS);
+            judgement.picture = Some(Picture::Roc(vec![Curve { group: None, area, points }]));
+        }
         judgement.figures.extend(positives.f1().map(|value| Figure {
             name: "f1",
             value,

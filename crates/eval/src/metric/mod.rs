@@ -38,7 +38,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use confusion::Confusion;
 pub use error::MetricError;
 pub use fit::ClassAxis;
-pub use judgement::{Figure, Interval, Judgement};
+pub use judgement::{Curve, Figure, Interval, Judgement, Picture};
 pub use labels::Labels;
 pub use output::{ChoiceError, Ending, ModelOutput};
 pub use top::argmax;

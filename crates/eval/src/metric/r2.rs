@@ -2,6 +2,7 @@
 
 use super::fit::targets;
 use super::interval::around;
+use super::judgement::Pairs;
 use super::{Judge, Judgement, Measure, MetricKind, Outcomes, Setting};
 use crate::statistics::mean_and_deviation;
 
@@ -47,6 +48,7 @@ impl Measure for R2 {
             variances,
             parts: Vec::new(),
             influences: Vec::new(),
+            pairs: Pairs::new(setting.samples, outputs),
         }))
     }
 }
@@ -60,11 +62,13 @@ struct R2Judge<'a> {
     /// For each sample and output, the squared error and the squared distance from the mean target,
     /// over the variance.
     influences: Vec<(f64, f64)>,
+    pairs: Pairs,
 }
 
 impl Judge for R2Judge<'_> {
     fn add(&mut self, outputs: &[f32], _inputs: &[f32]) {
         let targets = &self.targets[self.parts.len() * outputs.len()..];
+        self.pairs.add(targets, outputs);
         let mut part = 0.0;
         for (o, (&x, target)) in outputs.iter().zip(targets).enumerate() {
             let error = (f64::from(x) - target).powi(2) / self.variances[o];
@@ -94,6 +98,7 @@ impl Judge for R2Judge<'_> {
             let (low, high) = around(r2, deviation, samples);
             (low, high.min(1.0))
         });
-        Ok(Judgement::new(r2, interval, Outcomes::Scores(self.parts)))
+        let judgement = Judgement::new(r2, interval, Outcomes::Scores(self.parts));
+        Ok(Judgement { picture: self.pairs.picture(), ..judgement })
     }
 }

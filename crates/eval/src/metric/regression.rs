@@ -2,6 +2,7 @@
 
 use super::fit::targets;
 use super::interval::of_mean;
+use super::judgement::Pairs;
 use super::{Judge, Judgement, Measure, MetricKind, Outcomes, Setting};
 
 /// A mean of errors.
@@ -48,7 +49,8 @@ impl Measure for Regression {
 
     fn judge<'a>(&self, setting: &Setting<'a>) -> Result<Box<dyn Judge + 'a>, String> {
         let targets = targets(setting, self.name)?;
-        Ok(Box::new(RegressionJudge { targets, error: self.error, errors: Vec::new() }))
+        let pairs = Pairs::new(setting.samples, setting.output.len());
+        Ok(Box::new(RegressionJudge { targets, error: self.error, errors: Vec::new(), pairs }))
     }
 }
 
@@ -56,17 +58,19 @@ struct RegressionJudge<'a> {
     targets: &'a [f64],
     error: fn(f64) -> f64,
     errors: Vec<f64>,
+    pairs: Pairs,
 }
 
 impl Judge for RegressionJudge<'_> {
     fn add(&mut self, outputs: &[f32], _inputs: &[f32]) {
         let targets = &self.targets[self.errors.len() * outputs.len()..];
         let errors = outputs.iter().zip(targets).map(|(&x, t)| (self.error)(f64::from(x) - t));
+        self.pairs.add(targets, outputs);
         self.errors.push(errors.sum::<f64>() / outputs.len() as f64);
     }
 
     fn finish(self: Box<Self>) -> Result<Judgement, String> {
-        Ok(of_errors(self.errors))
+        Ok(Judgement { picture: self.pairs.picture(), ..of_errors(self.errors) })
     }
 }
 

@@ -394,3 +394,38 @@ fn intersection_over_union_is_of_all_samples_and_of_the_classes_that_occur() {
     let found = mask.judge(Metric::Iou, &[0.1, 0.9, 0.2, 0.3]);
     assert!((found.metric - (2.0 / 3.0 + 1.0 / 2.0) / 2.0).abs() < 1e-12, "{found:?}");
 }
+
+#[test]
+fn scores_are_drawn_as_the_curves_of_their_groups() {
+    let mut case = Case::new(&[1], &[6], &[0.0, 1.0, 1.0, 0.0, 1.0, 0.0]);
+    case.groups = Some(vec![7, 7, 7, 3, 3, 3]);
+    let judgement = case.judge(Metric::Auc, &[0.1, 0.2, 0.3, 0.5, 0.4, 0.1]);
+    let Some(Picture::Roc(curves)) = judgement.picture else { panic!("no curves") };
+    let found: Vec<(Option<i64>, f64)> = curves.iter().map(|c| (c.group, c.area)).collect();
+    assert_eq!(found, [(Some(3), 0.5), (Some(7), 1.0)]);
+    assert_eq!(curves[1].points, [(0.0, 0.0), (0.0, 1.0), (1.0, 1.0)]);
+    assert_eq!(judgement.metric, 0.75);
+    let case = Case::new(&[1], &[3], &[0.0, 1.0, 1.0]).ending(Ending::Sigmoid);
+    let judgement = case.judge(Metric::F1, &[0.1, 0.2, 0.9]);
+    let Some(Picture::Roc(curves)) = judgement.picture else { panic!("no curve") };
+    assert_eq!((curves.len(), curves[0].group, curves[0].area), (1, None, 1.0));
+}
+
+#[test]
+fn few_pairs_of_targets_and_outputs_are_drawn_of_all_outputs() {
+    let targets: Vec<f64> = (0..4000).map(f64::from).collect();
+    let outputs: Vec<f32> = (0..4000_u16).map(|i| f32::from(i) + 0.5).collect();
+    for metric in [Metric::Mse, Metric::Mae, Metric::R2] {
+        let judgement = Case::new(&[4], &[1000, 4], &targets).judge(metric, &outputs);
+        let Some(Picture::Scatter(pairs)) = judgement.picture else { panic!("no pairs") };
+        assert!((250..=500).contains(&pairs.len()), "{}", pairs.len());
+        assert!(pairs.iter().all(|(target, output)| output - target == 0.5));
+        for output in 0..4_u16 {
+            let own = pairs.iter().filter(|(target, _)| target % 4.0 == f64::from(output));
+            assert!(own.count() > 50, "{metric}: output {output}");
+        }
+    }
+    let judgement = Case::new(&[1], &[3], &[1.0, 2.0, 4.0]).judge(Metric::Mae, &[1.0, 2.0, 3.0]);
+    let pairs = vec![(1.0, 1.0), (2.0, 2.0), (4.0, 3.0)];
+    assert_eq!(judgement.picture, Some(Picture::Scatter(pairs)));
+}

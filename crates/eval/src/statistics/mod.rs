@@ -38,7 +38,7 @@ pub use claims::{Claim, LEVEL, Verdict, correct};
 pub use compare::{Against, Comparison, Draw, Judge, Judged};
 pub use false_discovery::false_discovery;
 pub use outcomes::Outcomes;
-pub use roc::auc;
+pub use roc::{auc, roc_curve};
 pub(crate) use student::quantile as student_quantile;
 
 /// The mean, and the standard deviation with `n - 1`; none of one value.

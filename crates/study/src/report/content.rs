@@ -1,11 +1,11 @@
 //! What a report says.
 
 use burn_ptq_eval::metric::Metric;
+use burn_ptq_eval::plot::{self, Axis, Series};
 use burn_ptq_eval::statistics::{LEVEL, Verdict};
 use maud::Markup;
 
 use super::document::{Block, Panel, Section, Table};
-use super::plot::{self, Axis, Series};
 use super::{costs, words};
 use crate::analysis::{Analysis, Cell, ExperimentResult};
 
@@ -219,7 +219,8 @@ fn figure(
     let numeric = |axis: &usize| experiment.axes[*axis].numbers.iter().flatten().count() > 2;
     let Some(along) = (0..experiment.axes.len()).rev().find(numeric) else {
         let row = |cell: &&Cell| {
-            (words::levels(experiment, &cell.levels, &[]), shown(cell.mean), error(cell))
+            let label = words::levels(experiment, &cell.levels, &[]);
+            plot::Dot::around(label, shown(cell.mean), error(cell))
         };
         let rows: Vec<plot::Dot> = cells.iter().map(row).collect();
         return plot::dots(&of_metric(5.0), &rows, Some((float, "float")), &alt);
@@ -232,7 +233,7 @@ fn figure(
         let point = (x, shown(cell.mean), error(cell));
         match series.iter_mut().find(|s| s.name == name) {
             Some(series) => series.points.push(point),
-            None => series.push(Series { name, points: vec![point] }),
+            None => series.push(Series { name, points: vec![point], marked: true }),
         }
     }
     series.iter_mut().for_each(|s| s.points.sort_by(|a, b| a.0.total_cmp(&b.0)));

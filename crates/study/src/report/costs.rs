@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use burn_ptq_eval::plot::{self, Axis, Series};
+
 use super::document::{Block, Panel, Section, Table};
-use super::plot::{self, Axis, Series};
 use super::words;
 use crate::analysis::{Analysis, AxisResult, Cell, ExperimentResult, TaskSummary};
 use crate::file::Mode;
@@ -82,7 +83,7 @@ fn pareto(analysis: &Analysis, title: &str, text: &str, cost: &Cost) -> Section 
         let several: Vec<&Cell> = cells.iter().copied().filter(|c| c.runs > 1).collect();
         let front = front(&several, |c| (cost.of)(c), |c| -task.metric.lost(0.0, c.mean));
         let points = cells.iter().map(|c| (x(c), shown(c), c.runs == 1));
-        let points: Vec<(f64, f64, bool)> = points.collect();
+        let points: Vec<plot::Point> = points.collect();
         let ends = plot::roomy(points.iter().map(|p| p.0), 1e-3);
         let x_axis = Axis {
             title: cost.name,
@@ -167,7 +168,7 @@ pub(super) fn layers(analysis: &Analysis) -> Section {
             .map(|cell| {
                 let points = cell.layers.iter().enumerate();
                 let points = points.filter_map(|(i, l)| Some((i as f64 + 1.0, l.2?, 0.0)));
-                Series { name: label(cell), points: points.collect() }
+                Series { name: label(cell), points: points.collect(), marked: true }
             })
             .collect();
         let rows = names.iter().enumerate().map(|(at, name)| {

@@ -1,10 +1,10 @@
 //! Reports as one HTML file that needs nothing else.
 
+use burn_ptq_eval::plot::{self, shown};
 use burn_ptq_eval::statistics::Verdict;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::document::{Block, Panel, Section, Table};
-use super::plot::shown;
 
 /// Black on white; one column on a phone, two columns of figures on a wide screen, and figures that are
 /// not broken across printed pages.
@@ -26,10 +26,6 @@ figure{margin:0;min-width:0;border:1px solid #bbb;border-radius:4px;padding:8px 
 figure svg{display:block;width:100%;max-width:520px;height:auto}\
 figure table{font-size:12.5px}figure td,figure th{padding:2px 5px}\
 .interval{white-space:nowrap;color:#444}.verdict{font-weight:600}.hidden{color:#444;font-weight:400}\
-svg text{font:11.5px system-ui,-apple-system,'Segoe UI','DejaVu Sans',sans-serif;fill:#111}\
-svg .small{font-size:10px}svg .axis{fill:none;stroke:#111}svg .tick{stroke:#111}\
-svg .grid{stroke:#ddd}svg .level{stroke:#111;stroke-dasharray:1 3}\
-svg .point{fill:#999;stroke:#555;stroke-width:.9}svg .single{fill:none}\
 @media(max-width:560px){body{font-size:15px;padding:0 10px 40px}figure{padding:6px}\
 table{font-size:12px}figure table{font-size:10.5px}.interval{letter-spacing:-.04em}th,td{padding:2px 4px}\
 figure td,figure th{padding:2px}}\
@@ -46,7 +42,7 @@ pub(super) fn render(name: &str, sections: &[Section]) -> String {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width,initial-scale=1";
                 title { (title) }
-                style { (PreEscaped(STYLE)) }
+                style { (PreEscaped(plot::STYLE)) (PreEscaped(STYLE)) }
             }
             body {
                 h1 { (title) }

@@ -1,14 +1,13 @@
 //! Reports of studies: one self-contained HTML file, Markdown, CSV and JSON.
 //!
 //! `content` and `costs` say what a report says, section by section, as a `document`; `html` and
-//! `markdown` print that, `plot` draws, `tables` writes the numbers for programs.
+//! `markdown` print that, [`burn_ptq_eval::plot`] draws, `tables` writes the numbers for programs.
 
 mod content;
 mod costs;
 mod document;
 mod html;
 mod markdown;
-mod plot;
 mod tables;
 mod words;
 

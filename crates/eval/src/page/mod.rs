@@ -1,0 +1,140 @@
+//! `report.html`: a report as one page that needs no network and no script.
+//!
+//! [`render`] makes it of the JSON of a [`Report`](crate::report::Report), or of what `burn-ptq inspect`
+//! prints: sections whose numbers are absent are left out. The page reads no other source, so that every
+//! number in it is one of the JSON, which its tag names: `data-at` is a JSON pointer. Bars and figures are
+//! drawn from the same numbers. Times, which differ from run to run, stay in the JSON.
+
+mod arena;
+mod headline;
+mod histograms;
+mod judged;
+mod layered;
+mod layers;
+mod network;
+mod number;
+mod provenance;
+mod view;
+mod warnings;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use serde_json::Value;
+
+use crate::plot;
+use layers::Layer;
+use view::View;
+
+/// Black on white; one column on a phone, and figures that are not broken across printed pages.
+const STYLE: &str = include_str!("style.css");
+
+/// A part of the page.
+struct Section {
+    /// Its anchor.
+    id: &'static str,
+    /// Its heading.
+    title: &'static str,
+    /// Its content.
+    body: Markup,
+}
+
+/// The page of a report, or of an inspected model, in the form of its JSON.
+pub fn render(report: &Value) -> String {
+    let report = &View::root(report);
+    let layers = Layer::all(report);
+    let sections: Vec<Section> = [
+        headline::section(report),
+        warnings::section(report, &layers),
+        layers::section(report, &layers),
+        arena::section(report),
+        network::section(report, &layers),
+        histograms::section(report, &layers),
+        judged::section(report),
+        provenance::section(report),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let title = title(report);
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width,initial-scale=1";
+                title { (title) }
+                style { (PreEscaped(plot::STYLE)) (PreEscaped(STYLE)) }
+            }
+            body {
+                header {
+                    h1 { (title) }
+                    p.sub { (subtitle(report)) }
+                }
+                nav {
+                    @for section in &sections { a href={ "#" (section.id) } { (section.title) } " " }
+                }
+                @for section in &sections {
+                    section id=(section.id) {
+                        h2 { (section.title) }
+                        (section.body)
+                    }
+                }
+            }
+        }
+    };
+    page.into_string()
+}
+
+/// The task and its bits, or the model that was inspected.
+fn title(report: &View) -> String {
+    let name = match report.get("task") {
+        Some(task) => task.text(),
+        None => report.text_of("model"),
+    };
+    match report.get("label") {
+        Some(label) => format!("{name}, {}", label.text()),
+        None => name.into_owned(),
+    }
+}
+
+/// What the page is of.
+fn subtitle(report: &View) -> Markup {
+    let quantized = report.get("label").is_some();
+    html! {
+        @if quantized {
+            "Quantization of " span.name { (report.text_of("model")) }
+            ", calibrated "
+            @match report.text_of("calibration").as_ref() {
+                "data-free" => { "without data, on inputs made from batch normalization" }
+                _ => { "on " (report.show_of("calibration_samples", number::Unit::Count)) " samples" }
+            }
+        } @else {
+            "Inspection of the model’s file, without data"
+        }
+    }
+}
+
+/// A bar that fills a share of its box.
+fn bar(share: f64, class: &str) -> Markup {
+    stacked(&[(share, class)])
+}
+
+/// A bar of several parts, one after the other, that fill shares of its box.
+fn stacked(parts: &[(f64, &str)]) -> Markup {
+    let mut start = 0.0;
+    let mut placed = Vec::new();
+    for &(share, class) in parts {
+        let width = (100.0 * share).clamp(0.0, 100.0 - start);
+        placed.push((start, width, class));
+        start += width;
+    }
+    html! {
+        svg.bar viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true" {
+            @for (start, width, class) in placed {
+                rect class=(class) x=(format!("{start:.2}")) width=(format!("{width:.2}")) height="8" {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
