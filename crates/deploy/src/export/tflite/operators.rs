@@ -13,11 +13,11 @@ use super::Stored;
 use super::graph::{Graph, quantization, with_batch};
 use super::refusal::{NOT_DERIVED, Refusal};
 use super::schema::{
-    ADD, ARG_MAX, ARG_MIN, AVERAGE_POOL_2D, Builtin, CAST, CONCATENATION, Element, GATHER,
-    L2_NORMALIZATION, MAX_POOL_2D, MAXIMUM, MEAN, MINIMUM, PADV2, QUANTIZE, REDUCE_MAX,
-    RESIZE_BILINEAR, SOFTMAX, SUM, TRANSPOSE, options,
+    ADD, ARG_MAX, ARG_MIN, AVERAGE_POOL_2D, Activation, Builtin, CAST, CONCATENATION, Element,
+    GATHER, L2_NORMALIZATION, MAX_POOL_2D, MAXIMUM, MEAN, MINIMUM, MUL, PADV2, QUANTIZE,
+    REDUCE_MAX, RESIZE_BILINEAR, SOFTMAX, SUM, TRANSPOSE, options,
 };
-use super::window::{padding, paddings};
+use super::window::{Around, lowest, pad_explicitly, padding, paddings};
 use super::{movement, pairs, weighted};
 use crate::op::{DType, IntOp};
 use crate::program::{IntNode, IntTensor, TensorId};
@@ -129,12 +129,11 @@ pub(super) fn translate(
             let x = graph.flat(x);
             let shape = graph.shape(x);
             let ids = numbers(graph, x, &shape);
-            let ids =
-                arithmetic(graph, ADD, options::sum(super::schema::Activation::None), ids, 128);
+            let ids = arithmetic(graph, ADD, options::sum(Activation::None), ids, 128);
             let y = graph.write(y, &shape);
             graph.operator(GATHER, options::gather(0), &[table, ids], y);
         }
-        IntOp::Lookup8 { width, table } => lookup(graph, *width, table, x, y)?,
+        IntOp::Lookup8 { width, table } => lookup(graph, *width, table, x, y),
         IntOp::TopK { selection, rows, depth, k } => {
             top_k(graph, *selection, [*rows, *depth, *k], x, y)?;
         }
@@ -196,9 +195,15 @@ fn pool(
     if g.window.dilation != [1, 1] {
         return Err(Refusal::new("pools have no dilation"));
     }
-    let padding = padding(&g.window, g.input, g.output)
-        .ok_or(Refusal::new("its padding is neither SAME nor VALID"))?;
-    let x = graph.read(x, &with_batch([g.input[0], g.input[1], g.channels]));
+    let source = graph.read(x, &with_batch([g.input[0], g.input[1], g.channels]));
+    let (x, padding) = match padding(&g.window, g.input, g.output) {
+        Some(padding) => (source, padding),
+        // An average would count what stands around.
+        None if builtin == AVERAGE_POOL_2D => {
+            return Err(Refusal::new("the padding of an average pool is neither SAME nor VALID"));
+        }
+        None => pad_explicitly(graph, source, &g.window, g.output, graph.of(x), Around::Lowest),
+    };
     let shape = with_batch([g.output[0], g.output[1], g.channels]);
     graph.bounded(y, &shape, clamp, true, |graph, activation, y| {
         let options = options::pool(padding, g.window.stride, g.window.kernel, activation);
@@ -277,32 +282,34 @@ fn arithmetic(
     y
 }
 
-fn lookup(
-    graph: &mut Graph,
-    width: usize,
-    table: &[i8],
-    x: TensorId,
-    y: TensorId,
-) -> Result<(), Refusal> {
+fn lookup(graph: &mut Graph, width: usize, table: &[i8], x: TensorId, y: TensorId) {
     let (input, output) = (graph.of(x), graph.of(y));
-    if input.grid.zero_point != 0 {
-        return Err(Refusal::new("the numbers of rows have a zero point"));
-    }
-    let count = table.len() / width.max(1);
+    let (zero_point, count) = (input.grid.zero_point, (table.len() / width.max(1)) as i32);
     let ids = graph.read(x, &[input.len()]);
-    let ids = numbers(graph, ids, &[input.len()]);
-    // Negative ones would count from the end.
-    if input.grid.min < 0 {
-        return Err(Refusal::new("GATHER takes no negative numbers of rows"));
+    let mut ids = numbers(graph, ids, &[input.len()]);
+    let sum = || options::sum(Activation::None);
+    if zero_point != 0 {
+        ids = arithmetic(graph, ADD, sum(), ids, -zero_point);
     }
-    let ids = arithmetic(graph, MAXIMUM, options::none(), ids, 0);
-    let ids = arithmetic(graph, MINIMUM, options::none(), ids, count as i32 - 1);
+    ids = arithmetic(graph, MINIMUM, options::none(), ids, count - 1);
+    let negative = lowest(input) < zero_point;
+    ids = arithmetic(graph, MAXIMUM, options::none(), ids, if negative { -count } else { 0 });
+    if negative {
+        // They count from the end.
+        let product = || options::fused(Activation::None);
+        let below = arithmetic(graph, MUL, product(), ids, -1);
+        let below = arithmetic(graph, MAXIMUM, options::none(), below, 0);
+        let below = arithmetic(graph, MINIMUM, options::none(), below, 1);
+        let below = arithmetic(graph, MUL, product(), below, count);
+        let y = graph.numbers(&[input.len()]);
+        graph.operator(ADD, sum(), &[ids, below], y);
+        ids = y;
+    }
     let data = table.iter().map(|&value| value as u8).collect();
     let own = Some(quantization(output));
-    let table = graph.constant(&[count, width], Element::Int8, own, data);
+    let table = graph.constant(&[count as usize, width], Element::Int8, own, data);
     let y = graph.write(y, &[input.len(), width]);
     graph.operator(GATHER, options::gather(0), &[table, ids], y);
-    Ok(())
 }
 
 fn top_k(

@@ -5,22 +5,23 @@ use burn_ptq_kernels::multiplier::Multiplier;
 use super::graph::Graph;
 use super::refusal::{NOT_DERIVED, Refusal};
 use super::schema::{
-    CONV_2D, DEPTHWISE_CONV_2D, Element, FULLY_CONNECTED, Quantization, TRANSPOSE_CONV, options,
+    CONV_2D, DEPTHWISE_CONV_2D, Element, FULLY_CONNECTED, Padding, Quantization, TRANSPOSE_CONV,
+    options,
 };
-use super::window::{pad_explicitly, transposed_padding};
+use super::window::{Around, crop_to, pad_explicitly, transposed_padding};
 use super::{Stored, graph::with_batch};
 use crate::op::{DType, IntOp, Weighted};
 use crate::program::{IntNode, IntTensor};
 
-/// Which weights of at most four bits the interpreters take two to a byte.
+/// How the interpreters derive the multipliers of a layer, and which weights they take two to a byte.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Nibbles {
-    /// With a scale for each channel.
-    PerChannel,
-    /// With one scale for all.
-    PerTensor,
-    /// None.
-    Never,
+enum Rule {
+    /// From a scale for each channel; weights of four bits, with these scales too.
+    Convolution,
+    /// The same, without weights of four bits.
+    Transposed,
+    /// By another rule where there is a single scale, with which alone there are weights of four bits.
+    FullyConnected,
 }
 
 /// Weights and biases as they are written.
@@ -38,9 +39,10 @@ pub(super) fn translate(graph: &mut Graph, node: &IntNode) -> Result<Option<Stor
             let [height, width] = g.window.kernel;
             let shape = [g.out_channels, height, width, g.inputs_per_group()];
             let source = graph.read(x, &with_batch([g.input[0], g.input[1], g.in_channels]));
-            let (source, padding) = pad_explicitly(graph, source, &g.window, g.output, input)?;
+            let (source, padding) =
+                pad_explicitly(graph, source, &g.window, g.output, input, Around::Zeros);
             let (layer, stored) =
-                layer(graph, weighted, &shape, 0, [input, output], Nibbles::PerChannel)?;
+                layer(graph, weighted, &shape, 0, [input, output], Rule::Convolution)?;
             let shape = with_batch([g.output[0], g.output[1], g.out_channels]);
             graph.bounded(y, &shape, weighted.clamp, true, |graph, activation, y| {
                 let options =
@@ -53,9 +55,10 @@ pub(super) fn translate(graph: &mut Graph, node: &IntNode) -> Result<Option<Stor
             let ([height, width], channels) = (g.window.kernel, g.out_channels());
             let shape = [1, height, width, channels];
             let source = graph.read(x, &with_batch([g.input[0], g.input[1], g.channels]));
-            let (source, padding) = pad_explicitly(graph, source, &g.window, g.output, input)?;
+            let (source, padding) =
+                pad_explicitly(graph, source, &g.window, g.output, input, Around::Zeros);
             let (layer, stored) =
-                layer(graph, weighted, &shape, 3, [input, output], Nibbles::PerChannel)?;
+                layer(graph, weighted, &shape, 3, [input, output], Rule::Convolution)?;
             let shape = with_batch([g.output[0], g.output[1], channels]);
             graph.bounded(y, &shape, weighted.clamp, true, |graph, activation, y| {
                 let (stride, dilation) = (g.window.stride, g.window.dilation);
@@ -72,31 +75,58 @@ pub(super) fn translate(graph: &mut Graph, node: &IntNode) -> Result<Option<Stor
             if g.window.dilation != [1, 1] {
                 return Err(Refusal::new("TRANSPOSE_CONV has no dilation"));
             }
-            let padding = transposed_padding(&g.window, g.output)
-                .ok_or(Refusal::new("its padding is neither SAME nor VALID"))?;
             let [height, width] = g.window.kernel;
             let shape = [g.out_channels, height, width, g.in_channels];
             let source = graph.read(x, &with_batch([g.input[0], g.input[1], g.in_channels]));
             let (layer, stored) =
-                layer(graph, weighted, &shape, 0, [input, output], Nibbles::Never)?;
+                layer(graph, weighted, &shape, 0, [input, output], Rule::Transposed)?;
+            // Where the padding is not the operator's own, it writes the border too, and others cut
+            // it off.
+            let (padding, border) = match transposed_padding(&g.window, g.output) {
+                Some(padding) => (padding, [0, 0]),
+                None => (Padding::Valid, g.window.pad),
+            };
+            let written = [0, 1].map(|axis| g.output[axis] + border[axis]);
             let shape = with_batch([g.output[0], g.output[1], g.out_channels]);
-            let extents = graph.integers(&[4], &shape.map(|extent| extent as i32));
+            let whole = with_batch([written[0], written[1], g.out_channels]);
+            let extents = graph.integers(&[4], &whole.map(|extent| extent as i32));
             graph.bounded(y, &shape, weighted.clamp, true, |graph, activation, y| {
                 let options = options::transpose_conv(padding, g.window.stride, activation);
                 let inputs = [extents, layer.filter, source, layer.bias];
-                graph.operator(TRANSPOSE_CONV, options, &inputs, y);
+                if border == [0, 0] {
+                    graph.operator(TRANSPOSE_CONV, options, &inputs, y);
+                } else {
+                    let bordered = graph.temporary(output, &whole);
+                    graph.operator(TRANSPOSE_CONV, options, &inputs, bordered);
+                    crop_to(graph, bordered, y, border, g.output);
+                }
             });
             Ok(Some(stored))
         }
         IntOp::FullyConnected { rows, in_features, out_features, weighted } => {
+            let ends = [input, output];
+            if channel_scales(weighted, ends, Rule::FullyConnected).is_err()
+                && channel_scales(weighted, ends, Rule::Convolution).is_ok()
+            {
+                // A layer with one output has one scale, of which a convolution derives another
+                // multiplier.
+                let source = graph.read(x, &[1, *rows, 1, *in_features]);
+                let shape = [*out_features, 1, 1, *in_features];
+                let (layer, stored) = layer(graph, weighted, &shape, 0, ends, Rule::Convolution)?;
+                let shape = [1, *rows, 1, *out_features];
+                graph.bounded(y, &shape, weighted.clamp, true, |graph, activation, y| {
+                    let options = options::conv(Padding::Valid, [1; 2], [1; 2], activation);
+                    graph.operator(CONV_2D, options, &[source, layer.filter, layer.bias], y);
+                });
+                return Ok(Some(stored));
+            }
             // One row is read in any shape.
             let source = match rows {
                 1 => graph.flat(x),
                 _ => graph.read(x, &[*rows, *in_features]),
             };
             let shape = [*out_features, *in_features];
-            let (layer, stored) =
-                layer(graph, weighted, &shape, 0, [input, output], Nibbles::PerTensor)?;
+            let (layer, stored) = layer(graph, weighted, &shape, 0, ends, Rule::FullyConnected)?;
             let shape = [*rows, *out_features];
             graph.bounded(y, &shape, weighted.clamp, true, |graph, activation, y| {
                 let inputs = [source, layer.filter, layer.bias];
@@ -115,19 +145,20 @@ fn layer(
     shape: &[usize],
     axis: usize,
     [input, output]: [&IntTensor; 2],
-    nibbles: Nibbles,
+    rule: Rule,
 ) -> Result<(Layer, Stored), Refusal> {
     let Weighted { weights, bias, .. } = weighted;
-    let fully_connected = nibbles == Nibbles::PerTensor;
-    let mut scales = channel_scales(weighted, [input, output], fully_connected)?;
+    let mut scales = channel_scales(weighted, [input, output], rule)?;
     let few_bits = weights.bits <= 4 && input.dtype == DType::I8;
-    let single =
-        fully_connected.then(|| single_scale(weighted, &scales, [input, output])).flatten();
+    let single = match rule {
+        Rule::FullyConnected => single_scale(weighted, &scales, [input, output]),
+        Rule::Convolution | Rule::Transposed => None,
+    };
     let packed = few_bits
-        && match nibbles {
-            Nibbles::PerChannel => true,
-            Nibbles::PerTensor => single.is_some(),
-            Nibbles::Never => false,
+        && match rule {
+            Rule::Convolution => true,
+            Rule::Transposed => false,
+            Rule::FullyConnected => single.is_some(),
         };
     if let (true, Some(single)) = (packed, single) {
         scales = vec![single];
@@ -173,7 +204,7 @@ fn pairs(values: &[i8]) -> Vec<u8> {
 fn channel_scales(
     weighted: &Weighted,
     [input, output]: [&IntTensor; 2],
-    fully_connected: bool,
+    rule: Rule,
 ) -> Result<Vec<f32>, Refusal> {
     let Weighted { weights, bias, multipliers, .. } = weighted;
     let of = |channel: usize| {
@@ -181,7 +212,7 @@ fn channel_scales(
         let multiplier = multipliers.get(channel).or(multipliers.first())?;
         let derived = |scale| {
             // A layer of one channel counts as one with a single scale.
-            if fully_connected && bias.len() == 1 {
+            if rule == Rule::FullyConnected && bias.len() == 1 {
                 Multiplier::of_product(input.grid.scale, scale, output.grid.scale)
             } else {
                 Multiplier::of_scales(input.grid.scale, scale, output.grid.scale)

@@ -3,8 +3,8 @@
 use burn_ptq_kernels::geometry::Window;
 
 use super::graph::Graph;
-use super::refusal::Refusal;
-use super::schema::{PAD, Padding, options};
+use super::schema::{PAD, PADV2, Padding, STRIDED_SLICE, options};
+use crate::op::DType;
 use crate::program::IntTensor;
 
 /// Elements that a window spans along an axis.
@@ -43,35 +43,90 @@ pub(super) fn transposed_padding(window: &Window, output: [usize; 2]) -> Option<
     same.then_some(Padding::Same)
 }
 
-/// The tensor for a convolution to read and its padding: `x` itself, of four axes, or the result of a
-/// `PAD` with the zero point if the convolution's own padding cannot do it.
+/// What stands around a plane.
+#[derive(Clone, Copy)]
+pub(super) enum Around {
+    /// Zeros, which is what the operators' own padding has.
+    Zeros,
+    /// Elements below all others, so that no maximum is one of them.
+    Lowest,
+}
+
+/// The tensor for a window to read and its padding: `x` itself, of four axes, or what operators make of
+/// it if the padding of windows cannot do it.
 pub(super) fn pad_explicitly(
     graph: &mut Graph,
     x: usize,
     window: &Window,
     output: [usize; 2],
     tensor: &IntTensor,
-) -> Result<(usize, Padding), Refusal> {
-    let [_, height, width, channels] = graph.shape(x)[..] else { return Ok((x, Padding::Valid)) };
+    around: Around,
+) -> (usize, Padding) {
+    let [_, height, width, channels] = graph.shape(x)[..] else { return (x, Padding::Valid) };
     let input = [height, width];
     if let Some(padding) = padding(window, input, output) {
-        return Ok((x, padding));
+        return (x, padding);
     }
-    let mut padded = input;
-    let mut after = [0; 3];
-    for axis in 0..2 {
-        let end = (output[axis] - 1) * window.stride[axis] + reach(window, axis);
-        padded[axis] = (window.pad[axis] + input[axis]).max(end);
-        after[axis] = padded[axis] - window.pad[axis] - input[axis];
+    // Where the last window ends.
+    let end = [0, 1].map(|axis| (output[axis] - 1) * window.stride[axis] + reach(window, axis));
+    let padded = [0, 1].map(|axis| (window.pad[axis] + input[axis]).max(end[axis]));
+    let after = [0, 1].map(|axis| padded[axis] - window.pad[axis] - input[axis]);
+    let mut y = x;
+    if padded != input {
+        y = graph.temporary(tensor, &[1, padded[0], padded[1], channels]);
+        let pads = paddings(graph, [window.pad[0], window.pad[1], 0], [after[0], after[1], 0]);
+        match around {
+            Around::Zeros => graph.operator(PAD, options::none(), &[x, pads], y),
+            Around::Lowest => {
+                let lowest = graph.element(tensor, lowest(tensor));
+                graph.operator(PADV2, options::none(), &[x, pads, lowest], y);
+            }
+        }
     }
     let unpadded = Window { pad: [0, 0], ..*window };
     if padding(&unpadded, padded, output) != Some(Padding::Valid) {
-        return Err(Refusal::new("its output ends before the padded input does"));
+        // There would be more windows.
+        y = crop(graph, y, tensor, [0, 0], end);
     }
-    let y = graph.temporary(tensor, &[1, padded[0], padded[1], channels]);
-    let pads = paddings(graph, [window.pad[0], window.pad[1], 0], after);
-    graph.operator(PAD, options::none(), &[x, pads], y);
-    Ok((y, Padding::Valid))
+    (y, Padding::Valid)
+}
+
+/// The rows and columns of a plane from `start` on, as many as `extents`.
+pub(super) fn crop(
+    graph: &mut Graph,
+    x: usize,
+    tensor: &IntTensor,
+    start: [usize; 2],
+    extents: [usize; 2],
+) -> usize {
+    let channels = graph.shape(x).last().copied().unwrap_or(1);
+    let y = graph.temporary(tensor, &[1, extents[0], extents[1], channels]);
+    crop_to(graph, x, y, start, extents);
+    y
+}
+
+/// Writes these rows and columns to a tensor.
+pub(super) fn crop_to(
+    graph: &mut Graph,
+    x: usize,
+    y: usize,
+    start: [usize; 2],
+    extents: [usize; 2],
+) {
+    let channels = graph.shape(x).last().copied().unwrap_or(1);
+    let end = [1, start[0] + extents[0], start[1] + extents[1], channels];
+    let parts = [[0, start[0], start[1], 0], end, [1; 4]];
+    let [start, end, step] =
+        parts.map(|list| graph.integers(&[4], &list.map(|number| number as i32)));
+    graph.operator(STRIDED_SLICE, options::strided_slice(0), &[x, start, end, step], y);
+}
+
+/// The smallest element of a tensor's type.
+pub(super) const fn lowest(tensor: &IntTensor) -> i32 {
+    match tensor.dtype {
+        DType::I8 | DType::I4 => i8::MIN as i32,
+        DType::I16 => i16::MIN as i32,
+    }
 }
 
 /// The constant of elements before and after each axis of four.
