@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # Copyright (c) 2026 The burn-ptq authors
-"""Runs a .tflite file on samples and counts the bytes of outputs that differ.
+"""Runs .tflite files on samples and counts the outputs that differ.
 
-    python3 check.py [MODEL.tflite [SAMPLES.bin]] [--runtime tflm|litert|litert-reference]
+    python3 check.py [MODEL.tflite ..] [--samples SAMPLES.bin] [--runtime NAME]
+
+Without a name it runs all files of its folder, on every runtime that is installed: tflm, litert or
+litert-reference.
 
 A sample is the bytes of all inputs, then those of all outputs. TensorFlow Lite Micro (tflite-micro on
 PyPI) must give the same bytes, and the exit status is 1 if it does not; LiteRT (ai-edge-litert) rounds
@@ -113,25 +116,25 @@ def count(runtime, samples):
 def main():
     here = pathlib.Path(__file__).resolve().parent
     parser = argparse.ArgumentParser()
-    parser.add_argument("model", nargs="?", default=here / "@NAME@.tflite")
-    parser.add_argument("samples", nargs="?", default=here / "samples.bin")
+    parser.add_argument("models", nargs="*", default=sorted(here.glob("*.tflite")))
+    parser.add_argument("--samples", default=here / "samples.bin")
     parser.add_argument("--runtime", choices=RUNTIMES)
     args = parser.parse_args()
     names = [args.runtime] if args.runtime else list(RUNTIMES)
     names = [name for name in names if importlib.util.find_spec(RUNTIMES[name][0])]
     if not names:
         sys.exit("no runtime found: pip install tflite-micro, or ai-edge-litert")
-    model = pathlib.Path(args.model).read_bytes()
     samples = pathlib.Path(args.samples).read_bytes()
     failed = False
-    for name in names:
-        runtime = RUNTIMES[name][1](model)
-        total, elements, differing, largest = count(runtime, samples)
-        print(
-            f"{name}: {total} samples, {differing} of {elements} outputs differ, "
-            f"by at most {largest}"
-        )
-        failed |= runtime.exact and differing > 0
+    for model in map(pathlib.Path, args.models):
+        for name in names:
+            runtime = RUNTIMES[name][1](model.read_bytes())
+            total, elements, differing, largest = count(runtime, samples)
+            print(
+                f"{model.name}, {name}: {total} samples, {differing} of {elements} outputs differ, "
+                f"by at most {largest}"
+            )
+            failed |= runtime.exact and differing > 0
     sys.exit(failed)
 
 

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use burn_ptq_deploy::export::{Assumptions, tflite_model};
+use burn_ptq_deploy::export::{TfLiteOptions, tflite_model};
 use burn_ptq_deploy::program::{
     BinaryFunction, Border, Input, IntNode, IntOp, Output, Program, Provenance, TensorId,
 };
@@ -178,8 +178,8 @@ fn files(problem: &Problem) -> Result<Vec<Source>, String> {
 
 /// The file of a program, in hexadecimal digits, or why there is none.
 fn export(program: &Program) -> Result<String, String> {
-    let assumptions = Assumptions { divisors_are_not_zero: true };
-    let model = tflite_model(program, assumptions).map_err(|error| {
+    let chosen = TfLiteOptions { divisors_are_not_zero: true, ..TfLiteOptions::default() };
+    let model = tflite_model(program, chosen).map_err(|error| {
         let text = error.to_string();
         // The name of the node does not matter here.
         text.split_once("as it is: ").map_or(text.clone(), |(_, reason)| reason.to_owned())

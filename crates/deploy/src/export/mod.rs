@@ -25,7 +25,7 @@ pub use rust::{Rust, shared_kernels};
 pub use shared::ends::end_names;
 pub use shared::names::{comment, identifier, unique_identifiers};
 pub use shared::self_test::SelfTest;
-pub use tflite::{Assumptions, TfLite, tflite_model};
+pub use tflite::{TfLite, TfLiteOptions, tflite_model};
 
 /// Every exporter.
 pub const EXPORTERS: &[&dyn Exporter] = &[&C99, &Rust, &TfLite];

@@ -30,7 +30,7 @@ use crate::target::{Kernels, Target};
 use graph::Graph;
 use schema::{Builtin, Model};
 
-pub use operators::Assumptions;
+pub use operators::TfLiteOptions;
 
 /// Exports to TensorFlow Lite.
 #[derive(Clone, Copy, Debug)]
@@ -64,16 +64,16 @@ struct Translation {
 ///
 /// # Errors
 /// If no operators compute what a node does.
-pub fn tflite_model(program: &Program, assumptions: Assumptions) -> Result<Vec<u8>, ExportError> {
-    Ok(translate(program, assumptions)?.model.to_bytes())
+pub fn tflite_model(program: &Program, chosen: TfLiteOptions) -> Result<Vec<u8>, ExportError> {
+    Ok(translate(program, chosen)?.model.to_bytes())
 }
 
-fn translate(program: &Program, assumptions: Assumptions) -> Result<Translation, ExportError> {
+fn translate(program: &Program, chosen: TfLiteOptions) -> Result<Translation, ExportError> {
     let mut graph = Graph::new(program);
     let mut layers = Vec::new();
     for node in &program.nodes {
         graph.node.clone_from(&node.name);
-        let stored = operators::translate(&mut graph, node, assumptions);
+        let stored = operators::translate(&mut graph, node, chosen);
         let stored = stored.map_err(|refusal| ExportError::Inexpressible {
             format: "TensorFlow Lite",
             node: node.name.clone(),
@@ -124,14 +124,19 @@ impl Exporter for TfLite {
         self_test.check(program)?;
         // The interpreter knows no streams.
         let whole = program.program().clone().place(Kernels::Portable, Memory::Whole)?;
-        let mut translation = translate(&whole, Assumptions::default())?;
         let hash = identity::hash(&whole)?;
-        translation.model.metadata.push(("burn-ptq-program-sha256".into(), hash));
-        let file = translation.model.to_bytes();
+        let file = |chosen: TfLiteOptions| {
+            let mut translation = translate(&whole, chosen)?;
+            translation.model.metadata.push(("burn-ptq-program-sha256".into(), hash.clone()));
+            let bytes = translation.model.to_bytes();
+            Ok::<_, ExportError>((translation, bytes))
+        };
+        let (translation, bytes) = file(TfLiteOptions::default())?;
         let id = options.identifier(program)?;
         let ram_bytes = whole.arena_bytes().next_multiple_of(ALIGNMENT);
         let used = operators_of(&translation.model);
         let (ins, outs) = (inputs(&whole), outputs(&whole));
+        let packed = translation.layers.iter().any(|(_, stored)| stored.stored == 4);
         let row = |(end, at): (&End, usize)| end_row(end, &translation.model, at);
         let rows = |ends: &[End], places: &[(String, usize)]| -> String {
             ends.iter().zip(places.iter().map(|place| place.1)).map(row).collect()
@@ -139,6 +144,10 @@ impl Exporter for TfLite {
         let values = Values::from([
             ("TITLE", comment(if program.name.is_empty() { &id } else { &program.name })),
             ("NAME", id.clone()),
+            (
+                "VELA_FILE",
+                if packed { format!("{id}_int8.tflite") } else { format!("{id}.tflite") },
+            ),
             ("VERSION", comment(&program.provenance.version)),
             ("OPERATOR_COUNT", used.len().to_string()),
             ("RESOLVER", used.iter().map(|op| format!("resolver.Add{}();\n", op.name)).collect()),
@@ -148,28 +157,33 @@ impl Exporter for TfLite {
                 rows(&ins, &translation.model.inputs) + &rows(&outs, &translation.model.outputs),
             ),
             ("PLACES", layout_text(program, raw_type)),
-            ("FILE_BYTES", file.len().to_string()),
+            ("FILE_BYTES", bytes.len().to_string()),
             ("WEIGHT_BYTES", weight_bytes(&translation.layers).to_string()),
             ("ARENA_BYTES", ram_bytes.to_string()),
-            ("STORAGE", storage(&translation.layers)),
+            ("STORAGE", storage(&translation.layers, &id)),
             ("SAMPLES", self_test.samples.len().to_string()),
             ("PROVENANCE", describe::provenance(program)),
         ]);
-        let name = format!("{id}.tflite");
-        let mut files = vec![
-            ExportFile::text("README.md", values.fill(README)?),
-            ExportFile::text("check.py", values.fill(CHECK)?),
-            ExportFile { path: "samples.bin".into(), contents: samples(self_test) },
-        ];
-        values.all_used()?;
-        files.extend(license::files(&[&name, "samples.bin"]));
+        let mut models = vec![(format!("{id}.tflite"), bytes)];
+        if packed {
+            let whole_bytes = TfLiteOptions { whole_bytes: true, ..TfLiteOptions::default() };
+            models.push((format!("{id}_int8.tflite"), file(whole_bytes)?.1));
+        }
         let figures = Figures {
-            flash_constant_bytes: file.len(),
+            flash_constant_bytes: models.first().map_or(0, |(_, bytes)| bytes.len()),
             flash_is_upper_bound: false,
             ram_bytes,
             ram_is_lower_bound: true,
         };
-        files.push(ExportFile { path: name, contents: file });
+        let mut files = vec![
+            ExportFile::text("README.md", values.fill(README)?),
+            ExportFile::text("check.py", CHECK),
+            ExportFile { path: "samples.bin".into(), contents: samples(self_test) },
+        ];
+        values.all_used()?;
+        let names = models.iter().map(|(name, _)| name.as_str()).chain(["samples.bin"]);
+        files.extend(license::files(&names.collect::<Vec<_>>()));
+        files.extend(models.into_iter().map(|(path, contents)| ExportFile { path, contents }));
         Ok(Rendered { files, figures })
     }
 }
@@ -209,16 +223,16 @@ fn weight_bytes(layers: &[(String, Stored)]) -> usize {
 }
 
 /// Which weights take more bits than they have, for the README.
-fn storage(layers: &[(String, Stored)]) -> String {
+fn storage(layers: &[(String, Stored)], id: &str) -> String {
     let wider: Vec<&(String, Stored)> =
         layers.iter().filter(|(_, stored)| stored.bits < stored.stored).collect();
-    let nibbles = layers.iter().any(|(_, stored)| stored.stored == 4);
     let mut text = String::new();
-    if nibbles {
-        text.push_str(
-            "Weights of 4 bits are packed two to a byte. TensorFlow Lite Micro unpacks those of one layer at \
-             a time to its arena, at a byte each.\n\n",
-        );
+    if layers.iter().any(|(_, stored)| stored.stored == 4) {
+        text.push_str(&format!(
+            "Weights of at most 4 bits are packed two to a byte where the interpreters take that. TensorFlow Lite \
+             Micro unpacks those of one\nlayer at a time to its arena. `{id}_int8.tflite` is the same network \
+             with a byte for each weight: it needs less RAM, and Vela, which\ntakes no packed ones, compiles it.\n\n",
+        ));
     }
     if wider.is_empty() {
         text.push_str("All weights are stored in as many bits as they have.");

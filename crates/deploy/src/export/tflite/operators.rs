@@ -25,10 +25,13 @@ use crate::program::{IntNode, IntTensor, TensorId};
 /// Rows of a softmax from which on an interpreter stops.
 const LONG_ROW: usize = 512;
 
-/// What the exporter takes for granted.
+/// How a program is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Assumptions {
-    /// No divisor is 0: the interpreters do not say what the quotient is.
+pub struct TfLiteOptions {
+    /// A byte for each weight, also for those of at most four bits: some tools take no others.
+    pub whole_bytes: bool,
+    /// To take for granted that no divisor is 0, for which the interpreters do not say what the quotient
+    /// is.
     pub divisors_are_not_zero: bool,
 }
 
@@ -36,7 +39,7 @@ pub struct Assumptions {
 pub(super) fn translate(
     graph: &mut Graph,
     node: &IntNode,
-    assumptions: Assumptions,
+    chosen: TfLiteOptions,
 ) -> Result<Option<Stored>, Refusal> {
     let y = node.output;
     if let IntOp::Constant { data } = &node.op {
@@ -49,9 +52,9 @@ pub(super) fn translate(
         IntOp::Conv2d { .. }
         | IntOp::DepthwiseConv2d { .. }
         | IntOp::TransposeConv2d { .. }
-        | IntOp::FullyConnected { .. } => return weighted::translate(graph, node),
+        | IntOp::FullyConnected { .. } => return weighted::translate(graph, node, chosen),
         IntOp::Add { .. } | IntOp::Mul { .. } | IntOp::Binary { .. } => {
-            pairs::translate(graph, node, assumptions)?;
+            pairs::translate(graph, node, chosen)?;
         }
         IntOp::BatchMatMul { geometry, multiplier, clamp } => {
             pairs::matmul(graph, node, geometry, *multiplier, *clamp)?;

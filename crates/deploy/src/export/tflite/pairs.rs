@@ -8,7 +8,7 @@ use burn_ptq_kernels::params::{AddParams, Clamp, PreluParams};
 
 use super::flatbuffer::Table;
 use super::graph::{Graph, with_batch};
-use super::operators::{Assumptions, derived};
+use super::operators::{TfLiteOptions, derived};
 use super::refusal::{NOT_DERIVED, Refusal};
 use super::schema::{
     ADD, Activation, BATCH_MATMUL, Builtin, DIV, MAXIMUM, MINIMUM, MUL, PRELU, SUB, TRANSPOSE,
@@ -24,7 +24,7 @@ const SMALLEST_DIV_EXPONENT: i32 = 8;
 pub(super) fn translate(
     graph: &mut Graph,
     node: &IntNode,
-    assumptions: Assumptions,
+    chosen: TfLiteOptions,
 ) -> Result<(), Refusal> {
     let (&[a, b], y) = (&node.inputs[..], node.output) else { return Ok(()) };
     let output = graph.of(y);
@@ -57,7 +57,7 @@ pub(super) fn translate(
                     narrow("DIV takes 8 bits")?;
                     let real = f64::from(scale_a) / (f64::from(scale_b) * f64::from(scale));
                     derived(Multiplier::from_real(real), *multiplier, output)?;
-                    divisible(graph, b, *multiplier, assumptions)?;
+                    divisible(graph, b, *multiplier, chosen)?;
                     (DIV, options::fused as Options, true)
                 }
                 BinaryFunction::Prelu(params) => {
@@ -100,14 +100,14 @@ fn divisible(
     graph: &Graph,
     divisor: TensorId,
     multiplier: Multiplier,
-    assumptions: Assumptions,
+    chosen: TfLiteOptions,
 ) -> Result<(), Refusal> {
     if multiplier.exponent < SMALLEST_DIV_EXPONENT {
         return Err(Refusal::new("DIV shifts quotients as small as its by more than 31 bits"));
     }
     let zero = graph.of(divisor).grid.zero_point as u8;
     let constant = graph.constant_bytes(divisor).is_some_and(|bytes| !bytes.contains(&zero));
-    match constant || assumptions.divisors_are_not_zero {
+    match constant || chosen.divisors_are_not_zero {
         true => Ok(()),
         false => Err(Refusal::new("DIV by 0 is undefined, and the divisor can become 0")),
     }

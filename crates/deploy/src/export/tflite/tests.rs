@@ -7,7 +7,7 @@ use burn_ptq_kernels::packing::{pack, packed_len, storage_bits};
 use burn_ptq_kernels::params::Clamp;
 
 use super::flatbuffer::tests::Reader;
-use super::{Assumptions, tflite_model};
+use super::{TfLiteOptions, tflite_model};
 use crate::border::Border;
 use crate::export::ExportError;
 use crate::op::{DType, IntOp, Weighted, Weights};
@@ -63,7 +63,7 @@ fn convolution(weight_bits: u8, output_bits: u8) -> Program {
 }
 
 fn bytes(program: &Program) -> Vec<u8> {
-    tflite_model(program, Assumptions::default()).expect("a file")
+    tflite_model(program, TfLiteOptions::default()).expect("a file")
 }
 
 /// The only graph of a file.
@@ -154,12 +154,20 @@ fn weights_of_few_bits_take_half_a_byte_each() {
 }
 
 #[test]
+fn whole_bytes_can_be_asked_for() {
+    let chosen = TfLiteOptions { whole_bytes: true, ..TfLiteOptions::default() };
+    let file = tflite_model(&convolution(4, 8), chosen).expect("a file");
+    assert_eq!(graph(&file).tables(0)[1].byte(1), Some(9));
+    assert_eq!(file, tflite_model(&convolution(8, 8), chosen).expect("a file"));
+}
+
+#[test]
 fn the_same_program_gives_the_same_bytes() {
     assert_eq!(bytes(&convolution(4, 8)), bytes(&convolution(4, 8)));
 }
 
 fn refusal(program: &Program) -> String {
-    let error = tflite_model(program, Assumptions::default()).expect_err("a refusal");
+    let error = tflite_model(program, TfLiteOptions::default()).expect_err("a refusal");
     assert!(matches!(&error, ExportError::Inexpressible { .. }), "{error:?}");
     error.to_string()
 }

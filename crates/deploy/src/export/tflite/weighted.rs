@@ -3,6 +3,7 @@
 use burn_ptq_kernels::multiplier::Multiplier;
 
 use super::graph::Graph;
+use super::operators::TfLiteOptions;
 use super::refusal::{NOT_DERIVED, Refusal};
 use super::schema::{
     CONV_2D, DEPTHWISE_CONV_2D, Element, FULLY_CONNECTED, Padding, Quantization, TRANSPOSE_CONV,
@@ -31,7 +32,11 @@ struct Layer {
 }
 
 /// Writes a node with weights; says how these are stored.
-pub(super) fn translate(graph: &mut Graph, node: &IntNode) -> Result<Option<Stored>, Refusal> {
+pub(super) fn translate(
+    graph: &mut Graph,
+    node: &IntNode,
+    chosen: TfLiteOptions,
+) -> Result<Option<Stored>, Refusal> {
     let (Some(&x), y) = (node.inputs.first(), node.output) else { return Ok(None) };
     let (input, output) = (graph.of(x), graph.of(y));
     match &node.op {
@@ -42,7 +47,7 @@ pub(super) fn translate(graph: &mut Graph, node: &IntNode) -> Result<Option<Stor
             let (source, padding) =
                 pad_explicitly(graph, source, &g.window, g.output, input, Around::Zeros);
             let (layer, stored) =
-                layer(graph, weighted, &shape, 0, [input, output], Rule::Convolution)?;
+                layer(graph, weighted, (&shape, 0), [input, output], Rule::Convolution, chosen)?;
             let shape = with_batch([g.output[0], g.output[1], g.out_channels]);
             graph.bounded(y, &shape, weighted.clamp, true, |graph, activation, y| {
                 let options =
@@ -58,7 +63,7 @@ pub(super) fn translate(graph: &mut Graph, node: &IntNode) -> Result<Option<Stor
             let (source, padding) =
                 pad_explicitly(graph, source, &g.window, g.output, input, Around::Zeros);
             let (layer, stored) =
-                layer(graph, weighted, &shape, 3, [input, output], Rule::Convolution)?;
+                layer(graph, weighted, (&shape, 3), [input, output], Rule::Convolution, chosen)?;
             let shape = with_batch([g.output[0], g.output[1], channels]);
             graph.bounded(y, &shape, weighted.clamp, true, |graph, activation, y| {
                 let (stride, dilation) = (g.window.stride, g.window.dilation);
@@ -79,7 +84,7 @@ pub(super) fn translate(graph: &mut Graph, node: &IntNode) -> Result<Option<Stor
             let shape = [g.out_channels, height, width, g.in_channels];
             let source = graph.read(x, &with_batch([g.input[0], g.input[1], g.in_channels]));
             let (layer, stored) =
-                layer(graph, weighted, &shape, 0, [input, output], Rule::Transposed)?;
+                layer(graph, weighted, (&shape, 0), [input, output], Rule::Transposed, chosen)?;
             // Where the padding is not the operator's own, it writes the border too, and others cut
             // it off.
             let (padding, border) = match transposed_padding(&g.window, g.output) {
@@ -112,7 +117,8 @@ pub(super) fn translate(graph: &mut Graph, node: &IntNode) -> Result<Option<Stor
                 // multiplier.
                 let source = graph.read(x, &[1, *rows, 1, *in_features]);
                 let shape = [*out_features, 1, 1, *in_features];
-                let (layer, stored) = layer(graph, weighted, &shape, 0, ends, Rule::Convolution)?;
+                let (layer, stored) =
+                    layer(graph, weighted, (&shape, 0), ends, Rule::Convolution, chosen)?;
                 let shape = [1, *rows, 1, *out_features];
                 graph.bounded(y, &shape, weighted.clamp, true, |graph, activation, y| {
                     let options = options::conv(Padding::Valid, [1; 2], [1; 2], activation);
@@ -126,7 +132,8 @@ pub(super) fn translate(graph: &mut Graph, node: &IntNode) -> Result<Option<Stor
                 _ => graph.read(x, &[*rows, *in_features]),
             };
             let shape = [*out_features, *in_features];
-            let (layer, stored) = layer(graph, weighted, &shape, 0, ends, Rule::FullyConnected)?;
+            let (layer, stored) =
+                layer(graph, weighted, (&shape, 0), ends, Rule::FullyConnected, chosen)?;
             let shape = [*rows, *out_features];
             graph.bounded(y, &shape, weighted.clamp, true, |graph, activation, y| {
                 let inputs = [source, layer.filter, layer.bias];
@@ -142,14 +149,14 @@ pub(super) fn translate(graph: &mut Graph, node: &IntNode) -> Result<Option<Stor
 fn layer(
     graph: &mut Graph,
     weighted: &Weighted,
-    shape: &[usize],
-    axis: usize,
+    (shape, axis): (&[usize], usize),
     [input, output]: [&IntTensor; 2],
     rule: Rule,
+    chosen: TfLiteOptions,
 ) -> Result<(Layer, Stored), Refusal> {
     let Weighted { weights, bias, .. } = weighted;
     let mut scales = channel_scales(weighted, [input, output], rule)?;
-    let few_bits = weights.bits <= 4 && input.dtype == DType::I8;
+    let few_bits = weights.bits <= 4 && input.dtype == DType::I8 && !chosen.whole_bytes;
     let single = match rule {
         Rule::FullyConnected => single_scale(weighted, &scales, [input, output]),
         Rule::Convolution | Rule::Transposed => None,
