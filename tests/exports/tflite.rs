@@ -6,15 +6,14 @@ use std::process::{Command, Output};
 
 use burn_ptq_deploy::export::{Exporter, Options, SelfTest, TfLite};
 use burn_ptq_deploy::place::{Memory, Placed};
+use burn_ptq_deploy::program::{IntOp, Program};
 use burn_ptq_deploy::target::HOST;
-use network::{proven, several};
+use burn_ptq_kernels::multiplier::Multiplier;
+use network::{placed, proven, several};
 
 #[allow(dead_code)]
 #[path = "../../crates/deploy/tests/network/mod.rs"]
 mod network;
-#[allow(dead_code)]
-#[path = "../../crates/deploy/tests/programs/mod.rs"]
-mod programs;
 
 /// The Python of the oracles, or `None`, said aloud.
 fn python(what: &str) -> Option<PathBuf> {
@@ -26,6 +25,36 @@ fn python(what: &str) -> Option<PathBuf> {
         return None;
     }
     Some(path)
+}
+
+/// The network with the multipliers that follow from scales, and the same samples.
+fn derived((model, self_test): (Placed, SelfTest)) -> (Placed, SelfTest) {
+    let (mut program, _) = model.into_parts();
+    let Program { nodes, tensors, .. } = &mut program;
+    for node in nodes {
+        let [input, output] = [node.inputs[0], node.output].map(|id| tensors[id.0].grid.scale);
+        match &mut node.op {
+            IntOp::Conv2d { weighted, .. }
+            | IntOp::DepthwiseConv2d { weighted, .. }
+            | IntOp::FullyConnected { weighted, .. } => {
+                let real = |m: &Multiplier| f64::from(m.quantized) * 2_f64.powi(m.exponent - 31);
+                let scale = |m| (real(m) * f64::from(output) / f64::from(input)) as f32;
+                weighted.weights.scales = weighted.multipliers.iter().map(scale).collect();
+                let derive = |&scale: &f32| Multiplier::of_scales(input, scale, output);
+                let derived = weighted.weights.scales.iter().map(derive).collect::<Option<_>>();
+                weighted.multipliers = derived.expect("multipliers");
+            }
+            IntOp::Requantize { multiplier, .. } => {
+                let ratio = Multiplier::from_real(f64::from(input) / f64::from(output));
+                *multiplier = ratio.expect("a multiplier");
+            }
+            _ => {}
+        }
+    }
+    let inputs: Vec<Vec<u8>> = self_test.samples.into_iter().map(|sample| sample.0).collect();
+    let model = placed(program);
+    let self_test = SelfTest::new(&model, &inputs).expect("inputs of the right size");
+    (model, self_test)
 }
 
 fn export(model: &Placed, self_test: &SelfTest, dir: &Path) -> Vec<String> {
@@ -44,7 +73,7 @@ fn check(python: &Path, dir: &Path) -> Output {
 
 #[test]
 fn an_export_gives_the_bytes_of_its_samples_and_says_when_it_does_not() {
-    let (model, self_test) = proven("tiny net");
+    let (model, self_test) = derived(proven("tiny net"));
     let folder = tempfile::tempdir().expect("a folder");
     let dir = folder.path();
     let files = export(&model, &self_test, dir);
@@ -70,7 +99,7 @@ fn an_export_gives_the_bytes_of_its_samples_and_says_when_it_does_not() {
 #[test]
 fn several_inputs_and_outputs_keep_their_order() {
     let Some(python) = python("an export with several ends") else { return };
-    let (model, self_test) = several("two ends");
+    let (model, self_test) = derived(several("several ends"));
     let folder = tempfile::tempdir().expect("a folder");
     export(&model, &self_test, folder.path());
     let output = check(&python, folder.path());
@@ -80,7 +109,7 @@ fn several_inputs_and_outputs_keep_their_order() {
 
 #[test]
 fn programs_of_reduced_memory_have_the_same_file() {
-    let (model, self_test) = proven("tiny net");
+    let (model, self_test) = derived(proven("tiny net"));
     let file = |memory| {
         let model = model.place_again(TfLite.kernels(&HOST), memory).expect("a valid program");
         let rendered = TfLite.render(&model, &self_test, &Options::new(&HOST)).expect("an export");

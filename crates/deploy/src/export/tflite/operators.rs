@@ -107,8 +107,14 @@ pub(super) fn translate(
             let builtin = reduction_operator(*reduction, *reduced, *multiplier, input, output)?;
             let x = graph.read(x, &[*outer, *reduced, *inner]);
             let axis = graph.integers(&[1], &[1]);
-            graph.bounded(y, &[*outer, *inner], *clamp, false, |graph, _, y| {
-                graph.operator(builtin, options::reducer(), &[x, axis], y);
+            let shape = [*outer, *inner];
+            let moved = builtin == REDUCE_MAX && quantization(input) != quantization(output);
+            graph.bounded(y, &shape, *clamp, false, |graph, _, y| {
+                let largest = if moved { graph.temporary(input, &shape) } else { y };
+                graph.operator(builtin, options::reducer(), &[x, axis], largest);
+                if moved {
+                    graph.operator(QUANTIZE, options::none(), &[largest], y);
+                }
             });
         }
         IntOp::Normalize { geometry: g, params, affine, clamp } => {
@@ -250,7 +256,10 @@ fn reduction_operator(
     let ratio = ratio(input, output).ok_or(NOT_DERIVED)?;
     match reduction {
         Reduction::Max if input.dtype != DType::I8 => Err(Refusal::wide("REDUCE_MAX takes 8 bits")),
-        Reduction::Max => Ok(REDUCE_MAX),
+        // It gives an element of its input, which is moved to another grid afterwards if need be.
+        Reduction::Max if multiplier == ratio => Ok(REDUCE_MAX),
+        Reduction::Max if output.bits < 8 => Err(Refusal::few_bits()),
+        Reduction::Max => Err(NOT_DERIVED),
         Reduction::Min => Err(Refusal::new("TensorFlow Lite Micro has no REDUCE_MIN")),
         Reduction::Sum if multiplier == ratio => Ok(SUM),
         Reduction::Sum if multiplier == ratio.divided_by(reduced as u32) => Ok(MEAN),
