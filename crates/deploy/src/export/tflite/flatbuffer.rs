@@ -1,4 +1,4 @@
-//! A writer of FlatBuffers: tables, vectors and texts, each once and in order.
+//! A writer of FlatBuffers: tables first, then vectors and texts, equal ones once.
 //!
 //! It writes forward: a table comes before what it refers to. Offsets in the file are positions in memory
 //! wherever the file is loaded at a multiple of [`ALIGNMENT`], so that any alignment can be had.
@@ -62,10 +62,17 @@ impl Table {
 
 /// The file whose root is `root`, with its four-letter identifier.
 pub(super) fn file(root: &Table, identifier: [u8; 4]) -> Vec<u8> {
-    let mut writer = Writer { bytes: vec![0; 4], layouts: BTreeMap::new() };
+    let mut writer = Writer { bytes: vec![0; 4], layouts: BTreeMap::new(), vectors: Vec::new() };
     writer.bytes.extend(identifier);
     let at = writer.table(root);
     writer.point(0, at);
+    let mut written = BTreeMap::new();
+    for (place, vector) in std::mem::take(&mut writer.vectors) {
+        let known = written.get(&vector).copied();
+        let to = known.unwrap_or_else(|| writer.vector(&vector));
+        writer.point(place, to);
+        written.insert(vector, to);
+    }
     writer.align(ALIGNMENT, 0);
     writer.bytes
 }
@@ -74,6 +81,50 @@ struct Writer {
     bytes: Vec<u8>,
     /// Where tables of each layout say how they lie.
     layouts: BTreeMap<Vec<u8>, usize>,
+    /// What is to come behind the tables, and where offsets to it stand.
+    vectors: Vec<(usize, Vector)>,
+}
+
+/// Elements in the file.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Vector {
+    count: usize,
+    alignment: usize,
+    bytes: Vec<u8>,
+    /// Whether a 0 follows.
+    ended: bool,
+}
+
+impl Vector {
+    /// The elements of a value that is no number and no table.
+    fn of(value: &Value) -> Option<Self> {
+        let numbers = |count, alignment, bytes| Self { count, alignment, bytes, ended: false };
+        Some(match value {
+            Value::Text(text) => {
+                Self { ended: true, ..numbers(text.len(), 4, text.clone().into()) }
+            }
+            Value::Bytes(bytes) => numbers(bytes.len(), ALIGNMENT, bytes.clone()),
+            Value::Ints(list) => {
+                let bytes = list.iter().flat_map(|number| number.to_le_bytes());
+                numbers(list.len(), 4, bytes.collect())
+            }
+            Value::Longs(list) => {
+                let bytes = list.iter().flat_map(|number| number.to_le_bytes());
+                numbers(list.len(), 8, bytes.collect())
+            }
+            Value::Floats(list) => {
+                let bytes = list.iter().flat_map(|number| number.to_le_bytes());
+                numbers(list.len(), 4, bytes.collect())
+            }
+            Value::Byte(_)
+            | Value::Int(_)
+            | Value::Float(_)
+            | Value::Table(_)
+            | Value::Tables(_) => {
+                return None;
+            }
+        })
+    }
 }
 
 impl Writer {
@@ -126,39 +177,34 @@ impl Writer {
         at
     }
 
-    /// Writes a field at `place` in its table, and what it refers to at the end of the file.
+    /// Writes a field at `place` in its table, and the tables that it refers to at the end of the file.
     fn field(&mut self, place: usize, value: &Value) {
-        let to = match value {
-            Value::Byte(byte) => return self.put(place, &[*byte]),
-            Value::Int(number) => return self.put(place, &number.to_le_bytes()),
-            Value::Float(number) => return self.put(place, &number.to_le_bytes()),
-            Value::Table(table) => self.table(table),
-            Value::Text(text) => {
-                let at = self.vector(text.len(), 1, text.bytes());
-                // Readers in C need an end.
-                self.bytes.push(0);
-                at
-            }
-            Value::Bytes(bytes) => self.vector(bytes.len(), ALIGNMENT, bytes.iter().copied()),
-            Value::Ints(list) => {
-                self.vector(list.len(), 4, list.iter().flat_map(|number| number.to_le_bytes()))
-            }
-            Value::Longs(list) => {
-                self.vector(list.len(), 8, list.iter().flat_map(|number| number.to_le_bytes()))
-            }
-            Value::Floats(list) => {
-                self.vector(list.len(), 4, list.iter().flat_map(|number| number.to_le_bytes()))
+        match value {
+            Value::Byte(byte) => self.put(place, &[*byte]),
+            Value::Int(number) => self.put(place, &number.to_le_bytes()),
+            Value::Float(number) => self.put(place, &number.to_le_bytes()),
+            Value::Table(table) => {
+                let to = self.table(table);
+                self.point(place, to);
             }
             Value::Tables(tables) => {
-                let at = self.vector(tables.len(), 4, std::iter::repeat_n(0, 4 * tables.len()));
+                let bytes = vec![0; 4 * tables.len()];
+                let list = Vector { count: tables.len(), alignment: 4, bytes, ended: false };
+                let at = self.vector(&list);
+                self.point(place, at);
                 for (index, table) in tables.iter().enumerate() {
                     let to = self.table(table);
                     self.point(at + 4 + 4 * index, to);
                 }
-                at
             }
-        };
-        self.point(place, to);
+            Value::Text(_)
+            | Value::Bytes(_)
+            | Value::Ints(_)
+            | Value::Longs(_)
+            | Value::Floats(_) => {
+                self.vectors.extend(Vector::of(value).map(|vector| (place, vector)));
+            }
+        }
     }
 
     fn put(&mut self, place: usize, bytes: &[u8]) {
@@ -167,17 +213,15 @@ impl Writer {
         }
     }
 
-    /// Writes `count` elements behind their count; says where that stands.
-    fn vector(
-        &mut self,
-        count: usize,
-        alignment: usize,
-        elements: impl Iterator<Item = u8>,
-    ) -> usize {
-        self.align(alignment.max(4), 4);
+    /// Writes elements behind their count; says where that stands.
+    fn vector(&mut self, vector: &Vector) -> usize {
+        self.align(vector.alignment, 4);
         let at = self.bytes.len();
-        self.bytes.extend((count as u32).to_le_bytes());
-        self.bytes.extend(elements);
+        self.bytes.extend((vector.count as u32).to_le_bytes());
+        self.bytes.extend(&vector.bytes);
+        if vector.ended {
+            self.bytes.push(0);
+        }
         at
     }
 }
@@ -298,6 +342,16 @@ pub(super) mod tests {
                 assert_eq!((at % ALIGNMENT, count), (0, length + 1));
             }
         }
+    }
+
+    #[test]
+    fn equal_vectors_are_written_once() {
+        let table = |number: i64| Table::new().with(0, Value::Longs(vec![number; 100]));
+        let size = |numbers: &[i64]| {
+            let tables = Value::Tables(numbers.iter().map(|&number| table(number)).collect());
+            file(&Table::new().with(0, tables), *b"TEST").len()
+        };
+        assert!(size(&[1, 1, 1]) < 1000 && size(&[1, 2, 3]) > 2400);
     }
 
     #[test]

@@ -27,7 +27,7 @@ use crate::preprocess::Element;
 use crate::program::Program;
 use crate::target::{Kernels, Target};
 
-use graph::Graph;
+use graph::{Graph, natural};
 use schema::{Builtin, Model};
 
 pub use operators::TfLiteOptions;
@@ -83,12 +83,18 @@ fn translate(program: &Program, chosen: TfLiteOptions) -> Result<Translation, Ex
         layers.extend(stored.map(|stored| (node.name.clone(), stored)));
     }
     let inputs = program.inputs.iter().map(|end| (end.name.clone(), graph.any(end.tensor)));
-    let outputs = program.outputs.iter().map(|end| (end.name.clone(), graph.any(end.tensor)));
+    let inputs = inputs.collect();
+    let mut outputs = Vec::new();
+    for end in &program.outputs {
+        graph.node.clone_from(&end.name);
+        let shape = natural(program.output_tensor(end));
+        outputs.push((end.name.clone(), graph.read(end.tensor, &shape)));
+    }
     let model = Model {
         name: program.name.clone(),
         description: format!("quantized by burn-ptq {}", program.provenance.version),
-        inputs: inputs.collect(),
-        outputs: outputs.collect(),
+        inputs,
+        outputs,
         metadata: vec![("burn-ptq".into(), describe::provenance(program))],
         tensors: graph.tensors,
         operators: graph.operators,

@@ -110,11 +110,7 @@ pub(super) fn translate(
         }
         IntOp::FullyConnected { rows, in_features, out_features, weighted } => {
             let ends = [input, output];
-            if channel_scales(weighted, ends, Rule::FullyConnected).is_err()
-                && channel_scales(weighted, ends, Rule::Convolution).is_ok()
-            {
-                // A layer with one output has one scale, of which a convolution derives another
-                // multiplier.
+            if is_better_as_convolution(weighted, ends, chosen) {
                 let source = graph.read(x, &[1, *rows, 1, *in_features]);
                 let shape = [*out_features, 1, 1, *in_features];
                 let (layer, stored) =
@@ -145,6 +141,31 @@ pub(super) fn translate(
     }
 }
 
+/// Whether a convolution can have a fully connected layer's multipliers or packed weights, and the layer
+/// itself cannot.
+fn is_better_as_convolution(
+    weighted: &Weighted,
+    ends: [&IntTensor; 2],
+    chosen: TfLiteOptions,
+) -> bool {
+    if channel_scales(weighted, ends, Rule::Convolution).is_err() {
+        return false;
+    }
+    match channel_scales(weighted, ends, Rule::FullyConnected) {
+        // A layer with one output has one scale, of which a convolution derives another multiplier.
+        Err(_) => true,
+        // Weights of four bits with a scale for each channel.
+        Ok(scales) => {
+            are_packed(weighted, ends[0], chosen) && single_scale(weighted, &scales, ends).is_none()
+        }
+    }
+}
+
+/// Whether weights have so few bits that two fit a byte, and may be written so.
+fn are_packed(weighted: &Weighted, input: &IntTensor, chosen: TfLiteOptions) -> bool {
+    weighted.weights.bits <= 4 && input.dtype == DType::I8 && !chosen.whole_bytes
+}
+
 /// Weights of `shape` with output channels along `axis`, and biases.
 fn layer(
     graph: &mut Graph,
@@ -156,12 +177,11 @@ fn layer(
 ) -> Result<(Layer, Stored), Refusal> {
     let Weighted { weights, bias, .. } = weighted;
     let mut scales = channel_scales(weighted, [input, output], rule)?;
-    let few_bits = weights.bits <= 4 && input.dtype == DType::I8 && !chosen.whole_bytes;
     let single = match rule {
         Rule::FullyConnected => single_scale(weighted, &scales, [input, output]),
         Rule::Convolution | Rule::Transposed => None,
     };
-    let packed = few_bits
+    let packed = are_packed(weighted, input, chosen)
         && match rule {
             Rule::Convolution => true,
             Rule::Transposed => false,
