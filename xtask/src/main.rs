@@ -16,6 +16,7 @@ mod random_graphs;
 mod requirements;
 mod results;
 mod test;
+mod tflite;
 #[cfg(test)]
 mod tidy;
 
@@ -47,6 +48,7 @@ enum Developer {
     Msrv(msrv::Arguments),
     Picture(picture::Arguments),
     Results(results::Arguments),
+    Tflite(tflite::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         Developer::Msrv(arguments) => msrv::run(&arguments),
         Developer::Picture(arguments) => picture::run(&arguments),
         Developer::Results(arguments) => results::run(&arguments),
+        Developer::Tflite(arguments) => tflite::run(&arguments),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

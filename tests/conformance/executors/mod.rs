@@ -60,8 +60,13 @@ pub(crate) fn reference() -> impl Executor {
 /// All executors that are compared with it.
 pub(crate) fn registry() -> Vec<Box<dyn Executor>> {
     let mut executors = running_programs();
-    executors.push(Box::new(tflm::TensorFlowLiteMicro));
+    executors.push(tensorflow_lite_micro());
     executors
+}
+
+/// TensorFlow Lite Micro, which runs what the exporter `tflite` writes.
+pub(crate) fn tensorflow_lite_micro() -> Box<dyn Executor> {
+    Box::new(tflm::TensorFlowLiteMicro)
 }
 
 /// The executors that run the program itself, streams and all.

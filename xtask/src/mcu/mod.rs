@@ -6,7 +6,7 @@ mod cycles;
 mod document;
 mod kernels;
 mod networks;
-mod programs;
+pub(crate) mod programs;
 mod random;
 mod rust;
 

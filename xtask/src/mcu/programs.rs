@@ -19,7 +19,7 @@ const PRESETS: [&str; 5] = ["w8a8", "w4a8", "w3a8", "w2a8", "w4a4"];
 pub(super) const WHOLE: &str = "-all";
 
 /// A program with samples and the outputs that the interpreter gives.
-pub(super) struct Program {
+pub(crate) struct Program {
     pub name: String,
     pub model: Placed,
     pub inputs: Vec<u8>,
@@ -28,7 +28,7 @@ pub(super) struct Program {
 
 /// Every `.bptq` of `folder` that has inputs, with at most `samples` of them; the tasks first, each
 /// from many bits to few.
-pub(super) fn read(folder: &Path, samples: usize) -> Result<Vec<Program>> {
+pub(crate) fn read(folder: &Path, samples: usize) -> Result<Vec<Program>> {
     let entries =
         fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
     let mut paths: Vec<PathBuf> = entries
@@ -80,7 +80,7 @@ fn program(path: &Path, samples: usize) -> Result<Program> {
 }
 
 /// Quantizes every task by every preset and writes `samples` evaluation samples of each beside it.
-pub(super) fn make(samples: usize) -> Result<PathBuf> {
+pub(crate) fn make(samples: usize) -> Result<PathBuf> {
     results::build()?;
     let folder = results::target_folder().join("mcu-programs");
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;

@@ -56,11 +56,12 @@ pub(crate) fn run(args: Export) -> anyhow::Result<()> {
             saved(&model.place_again(kernels, Memory::Whole)?, &program, figures.ram_bytes)
         };
         lines.push(format!(
-            "{}: {} files, {}{} of constants (plus code), RAM {}{streamed}",
+            "{}: {} files, {}{} of constants (plus code), RAM {}{}{streamed}",
             args.out.join(exporter.name()).display(),
             files.len(),
             if figures.flash_is_upper_bound { "at most " } else { "" },
             table::bytes(figures.flash_constant_bytes),
+            if figures.ram_is_lower_bound { "at least " } else { "" },
             table::bytes(figures.ram_bytes)
         ));
         lines.extend(written.kept.iter().map(note));

@@ -79,6 +79,18 @@ pub enum ExportError {
     /// The program cannot be encoded, which its hash is of.
     #[error("the program cannot be encoded: {0}")]
     Encoding(#[from] FileError),
+    /// The format has no operators that compute what a node does.
+    #[error("{format} cannot have the node {node:?} ({operation}) as it is: {reason}")]
+    Inexpressible {
+        /// The format.
+        format: &'static str,
+        /// The node's name.
+        node: String,
+        /// Its operation.
+        operation: &'static str,
+        /// What the operators compute otherwise, and what to do.
+        reason: String,
+    },
     /// A template and what fills it do not agree, which is a bug in burn-ptq.
     #[error(
         "{problem} placeholder @{name}@ in a template; this is a bug in burn-ptq: please report it"

@@ -1,4 +1,4 @@
-//! Exporters: integer programs as code for other toolchains.
+//! Exporters: integer programs as code and files for other toolchains.
 //!
 //! An exporter prints what the [`Placed`] program says and computes nothing: multipliers, tables and
 //! offsets are the program's own. To add one, write a folder here that implements [`Exporter`], of what
@@ -9,6 +9,7 @@ mod error;
 mod folder;
 mod rust;
 mod shared;
+mod tflite;
 
 use std::path::{Path, PathBuf};
 
@@ -24,9 +25,10 @@ pub use rust::{Rust, shared_kernels};
 pub use shared::ends::end_names;
 pub use shared::names::{comment, identifier, unique_identifiers};
 pub use shared::self_test::SelfTest;
+pub use tflite::{TfLite, TfLiteOptions, tflite_model};
 
 /// Every exporter.
-pub const EXPORTERS: &[&dyn Exporter] = &[&C99, &Rust];
+pub const EXPORTERS: &[&dyn Exporter] = &[&C99, &Rust, &TfLite];
 
 /// The exporter called `name`.
 pub fn exporter(name: &str) -> Result<&'static dyn Exporter, ExportError> {
@@ -152,6 +154,8 @@ pub struct Figures {
     pub flash_is_upper_bound: bool,
     /// Bytes of the arena: the variables of the network in the linker's map.
     pub ram_bytes: usize,
+    /// Whether they are more: an interpreter takes memory of its own.
+    pub ram_is_lower_bound: bool,
 }
 
 /// What an exporter wrote.

@@ -121,6 +121,7 @@ impl Exporter for C99 {
             flash_constant_bytes: flash_constant_bytes(program),
             flash_is_upper_bound: false,
             ram_bytes: ram_bytes(program),
+            ram_is_lower_bound: false,
         };
         Ok(Rendered { files, figures })
     }

@@ -166,6 +166,7 @@ impl Exporter for Rust {
             flash_constant_bytes: flash_constant_bytes(program),
             flash_is_upper_bound: true,
             ram_bytes: ram_bytes(program),
+            ram_is_lower_bound: false,
         };
         Ok(Rendered { files, figures })
     }

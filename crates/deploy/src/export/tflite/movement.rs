@@ -1,56 +1,66 @@
-//! Movements in the operators of TensorFlow Lite: the first of them whose elements come from the same
-//! places.
+//! Movements: the first operator whose elements come from the same places.
 
-use burn_ptq_deploy::program::{DType, IntTensor, MoveAxis};
 use burn_ptq_kernels::reference::{MAX_AXES, rearrange};
-use serde_json::json;
 
-use super::{File, with_batch};
+use super::graph::{Graph, with_batch};
+use super::refusal::Refusal;
+use super::schema::{
+    BROADCAST_TO, Builtin, DEPTH_TO_SPACE, GATHER, MIRROR_PAD, RESIZE_NEAREST_NEIGHBOR,
+    SPACE_TO_DEPTH, STRIDED_SLICE, TRANSPOSE, options,
+};
+use crate::movement::MoveAxis;
+use crate::op::DType;
+use crate::program::TensorId;
 
 /// The indices of the input that each axis of `[height, width, channels]` shows.
 type Indices = [Vec<usize>; 3];
 
-pub(super) fn describe(
-    file: &mut File,
+/// Writes the copy of elements of `ends[0]` to `ends[1]`.
+pub(super) fn translate(
+    graph: &mut Graph,
     first: usize,
     axes: &[MoveAxis],
-    input: &IntTensor,
-    output: &IntTensor,
-) -> Result<usize, String> {
+    ends: [TensorId; 2],
+) -> Result<(), Refusal> {
+    let [input, output] = ends.map(|id| graph.of(id));
     let places: Vec<usize> = (0..input.len()).collect();
     let mut sources = vec![0; output.len()];
     rearrange(first, &MoveAxis::padded(axes), &places, &mut sources);
-    let narrow = input.dtype == DType::I8;
-    if let Some(block) = block_of(input.shape, output.shape)
-        && narrow
-        && sources == blocks(output.shape, block, [1, input.shape[1], input.shape[2]], true)
-    {
-        let (x, y) = ends(file, input, output);
-        let options = json!({ "blockSize": block });
-        file.operator(("DEPTH_TO_SPACE", 1), "DepthToSpaceOptions", options, &[x], y);
-        return Ok(y);
+    // Elements that stay need no operator.
+    if sources == places {
+        graph.alias(ends[1], ends[0]);
+        return Ok(());
     }
-    if let Some(block) = block_of(output.shape, input.shape)
-        && narrow
-        && sources == blocks(output.shape, block, [1, input.shape[1], input.shape[2]], false)
-    {
-        let (x, y) = ends(file, input, output);
-        let options = json!({ "blockSize": block });
-        file.operator(("SPACE_TO_DEPTH", 1), "SpaceToDepthOptions", options, &[x], y);
-        return Ok(y);
+    let narrow = input.dtype == DType::I8;
+    let columns = [1, input.shape[1], input.shape[2]];
+    let moves: [(Builtin, Option<usize>, bool); 2] = [
+        (DEPTH_TO_SPACE, block_of(input.shape, output.shape), true),
+        (SPACE_TO_DEPTH, block_of(output.shape, input.shape), false),
+    ];
+    for (builtin, block, to_space) in moves {
+        if let Some(block) = block
+            && narrow
+            && sources == blocks(output.shape, block, columns, to_space)
+        {
+            let (x, y) = both(graph, ends);
+            graph.operator(builtin, options::block(block), &[x], y);
+            return Ok(());
+        }
     }
     if let Some(indices) = by_axis(&sources, input.shape, output.shape)
-        && let Some(y) = describe_indices(file, &indices, input, output)
+        && by_indices(graph, &indices, ends)
     {
-        return Ok(y);
+        return Ok(());
     }
-    describe_permutation(file, first, axes, input, output)
-        .ok_or_else(|| "no operator moves elements so".into())
+    match permutation(graph, first, axes, ends) {
+        true => Ok(()),
+        false => Err(Refusal::new("no operator moves elements so")),
+    }
 }
 
-fn ends(file: &mut File, input: &IntTensor, output: &IntTensor) -> (usize, usize) {
-    let x = file.input(input, &with_batch(input.shape));
-    (x, file.activation(output, &with_batch(output.shape)))
+fn both(graph: &mut Graph, [x, y]: [TensorId; 2]) -> (usize, usize) {
+    let [input, output] = [x, y].map(|id| with_batch(graph.of(id).shape));
+    (graph.read(x, &input), graph.write(y, &output))
 }
 
 /// The block by which `wide` is larger than `deep`, which has more channels for it.
@@ -101,79 +111,64 @@ fn by_axis(sources: &[usize], input: [usize; 3], output: [usize; 3]) -> Option<I
     (expected == sources).then_some(indices)
 }
 
-fn describe_indices(
-    file: &mut File,
-    indices: &Indices,
-    input: &IntTensor,
-    output: &IntTensor,
-) -> Option<usize> {
-    let narrow = input.dtype == DType::I8;
-    let extents = input.shape;
+/// Writes the operator that shows these indices, if there is one.
+fn by_indices(graph: &mut Graph, indices: &Indices, ends: [TensorId; 2]) -> bool {
+    let [input, output] = ends.map(|id| graph.of(id));
+    let (narrow, extents) = (input.dtype == DType::I8, input.shape);
     let unchanged = |axis: usize| indices[axis].iter().copied().eq(0..extents[axis]);
     if (0..3).all(|axis| unchanged(axis) || extents[axis] == 1) {
-        let (x, y) = ends(file, input, output);
-        let shape = with_batch(output.shape).map(|extent| extent as i32);
-        let shape = file.constant("INT32", &[4], &shape);
-        file.operator(("BROADCAST_TO", 2), "BroadcastToOptions", json!({}), &[x, shape], y);
-        return Some(y);
+        let (x, y) = both(graph, ends);
+        let shape = graph.integers(&[4], &with_batch(output.shape).map(|extent| extent as i32));
+        graph.operator(BROADCAST_TO, options::none(), &[x, shape], y);
+        return true;
     }
     let nearest = |axis: usize| {
         let (from, to) = (extents[axis], indices[axis].len());
         indices[axis].iter().copied().eq((0..to).map(|i| i * from / to))
     };
     if nearest(0) && nearest(1) && unchanged(2) {
-        let (x, y) = ends(file, input, output);
-        let size = [output.shape[0] as i32, output.shape[1] as i32];
-        let size = file.constant("INT32", &[2], &size);
-        let options = json!({ "alignCorners": false, "halfPixelCenters": false });
-        let operator = ("RESIZE_NEAREST_NEIGHBOR", 2);
-        file.operator(operator, "ResizeNearestNeighborOptions", options, &[x, size], y);
-        return Some(y);
+        let (x, y) = both(graph, ends);
+        let size = graph.integers(&[2], &[output.shape[0] as i32, output.shape[1] as i32]);
+        graph.operator(RESIZE_NEAREST_NEIGHBOR, options::nearest_neighbor(), &[x, size], y);
+        return true;
     }
     let slices: Option<Vec<[i32; 3]>> = indices.iter().map(|list| slice(list)).collect();
     if let Some(slices) = slices {
-        let (x, y) = ends(file, input, output);
+        let (x, y) = both(graph, ends);
         let column = |which: usize, batch: i32| {
             let own = slices.iter().map(|slice| slice[which]);
             std::iter::once(batch).chain(own).collect::<Vec<i32>>()
         };
         let (begin, end, step) = (column(0, 0), column(1, 1), column(2, 1));
         let mask: i32 = (0..4).filter(|&axis| end[axis] < 0).map(|axis| 1 << axis).sum();
-        let parts = [begin, end, step].map(|list| file.constant("INT32", &[4], &list));
-        let inputs = [x, parts[0], parts[1], parts[2]];
-        let options = json!({ "endMask": mask });
-        file.operator(("STRIDED_SLICE", 2), "StridedSliceOptions", options, &inputs, y);
-        return Some(y);
+        let [begin, end, step] = [begin, end, step].map(|list| graph.integers(&[4], &list));
+        graph.operator(STRIDED_SLICE, options::strided_slice(mask), &[x, begin, end, step], y);
+        return true;
     }
     for (mode, edge) in [(0, 1), (1, 0)] {
         let around: Option<Vec<[i32; 2]>> =
             (0..3).map(|axis| mirrored(&indices[axis], extents[axis], edge)).collect();
         if let Some(around) = around.filter(|_| narrow) {
-            let (x, y) = ends(file, input, output);
+            let (x, y) = both(graph, ends);
             let pads: Vec<i32> = [[0; 2]].into_iter().chain(around).flatten().collect();
-            let pads = file.constant("INT32", &[4, 2], &pads);
-            let options = json!({ "mode": mode });
-            file.operator(("MIRROR_PAD", 1), "MirrorPadOptions", options, &[x, pads], y);
-            return Some(y);
+            let pads = graph.integers(&[4, 2], &pads);
+            graph.operator(MIRROR_PAD, options::mirror_pad(mode), &[x, pads], y);
+            return true;
         }
     }
     let mut changed = (0..3).filter(|&axis| !unchanged(axis));
-    let (axis, None) = (changed.next()?, changed.next()) else { return None };
-    if !narrow {
-        return None;
-    }
-    let (x, y) = ends(file, input, output);
+    let (Some(axis), None, true) = (changed.next(), changed.next(), narrow) else { return false };
+    let (x, y) = both(graph, ends);
     let list: Vec<i32> = indices[axis].iter().map(|&index| index as i32).collect();
-    let list = file.constant("INT32", &[list.len()], &list);
-    let options = json!({ "axis": axis + 1, "batchDims": 0 });
-    file.operator(("GATHER", 1), "GatherOptions", options, &[x, list], y);
-    Some(y)
+    let list = graph.integers(&[list.len()], &list);
+    graph.operator(GATHER, options::gather(axis + 1), &[x, list], y);
+    true
 }
 
 /// Begin, end and step of indices at equal distances; the end is negative where it lies before 0.
 fn slice(indices: &[usize]) -> Option<[i32; 3]> {
     let numbers: Vec<i32> = indices.iter().map(|&index| index as i32).collect();
-    let begin = numbers[0];
+    let begin = *numbers.first()?;
     let step = numbers.get(1).map_or(1, |second| second - begin);
     let even = numbers.windows(2).all(|pair| pair[1] - pair[0] == step);
     (step != 0 && even).then(|| [begin, begin + step * numbers.len() as i32, step])
@@ -194,39 +189,34 @@ fn mirrored(indices: &[usize], extent: usize, edge: usize) -> Option<[i32; 2]> {
     Some([before as i32, (more - before) as i32])
 }
 
-/// All elements in another order of at most six axes.
-fn describe_permutation(
-    file: &mut File,
-    first: usize,
-    axes: &[MoveAxis],
-    input: &IntTensor,
-    output: &IntTensor,
-) -> Option<usize> {
+/// Writes all elements in another order of at most six axes, if they are in one.
+fn permutation(graph: &mut Graph, first: usize, axes: &[MoveAxis], [x, y]: [TensorId; 2]) -> bool {
     let even = |axis: &MoveAxis| match axis {
         MoveAxis::Even { count, step } => Some((*count, usize::try_from(*step).ok()?)),
         MoveAxis::Listed(_) => None,
     };
-    let axes: Vec<(usize, usize)> = axes.iter().map(even).collect::<Option<_>>()?;
+    let axes: Option<Vec<(usize, usize)>> = axes.iter().map(even).collect();
+    let Some(axes) = axes else { return false };
     let axes: Vec<(usize, usize)> = axes.into_iter().filter(|axis| axis.0 > 1).collect();
     let mut sorted: Vec<usize> = (0..axes.len()).collect();
     sorted.sort_by_key(|&axis| axes[axis].1);
     let mut dense = 1;
     for &axis in &sorted {
         if axes[axis].1 != dense {
-            return None;
+            return false;
         }
         dense *= axes[axis].0;
     }
     sorted.reverse();
     let count = sorted.len();
-    if first != 0 || dense != input.len() || !(1..MAX_AXES).contains(&count) {
-        return None;
+    if first != 0 || dense != graph.of(x).len() || !(1..MAX_AXES).contains(&count) {
+        return false;
     }
-    let x = file.input(input, &sorted.iter().map(|&axis| axes[axis].0).collect::<Vec<_>>());
-    let y = file.activation(output, &axes.iter().map(|axis| axis.0).collect::<Vec<_>>());
+    let x = graph.read(x, &sorted.iter().map(|&axis| axes[axis].0).collect::<Vec<_>>());
     let place = |axis| sorted.iter().position(|&other| other == axis).map_or(0, |p| p as i32);
     let order: Vec<i32> = (0..count).map(place).collect();
-    let order = file.constant("INT32", &[count], &order);
-    file.operator(("TRANSPOSE", 2), "TransposeOptions", json!({}), &[x, order], y);
-    Some(y)
+    let order = graph.integers(&[count], &order);
+    let y = graph.write(y, &axes.iter().map(|axis| axis.0).collect::<Vec<_>>());
+    graph.operator(TRANSPOSE, options::none(), &[x, order], y);
+    true
 }
