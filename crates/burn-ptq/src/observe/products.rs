@@ -68,7 +68,7 @@ mod avx2 {
         simd.vectorize(
             #[inline(always)]
             || {
-                let parts = vectors.map(|vector| V3::as_simd_f32s(vector));
+                let parts = vectors.map(V3::as_simd_f32s);
                 for row in matrix.chunks_exact(len.max(1)) {
                     let (blocks, rest) = V3::as_simd_f32s(row);
                     let mut sums = [simd.splat_f32s(0.0); N];

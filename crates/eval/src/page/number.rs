@@ -87,7 +87,7 @@ mod tests {
             (-0.25, Unit::Metric(MetricKind::Score), "-0.2500"),
             (0.001_234, Unit::Metric(MetricKind::Error), "0.00123"),
             (0.345, Unit::Share, "34.5 %"),
-            (0.000_4567, Unit::Share, "0.05 %"),
+            (0.000_456_7, Unit::Share, "0.05 %"),
             (0.000_04, Unit::Share, "0.004 %"),
             (0.0, Unit::Share, "0 %"),
             (23.456, Unit::Decibels, "23.5"),

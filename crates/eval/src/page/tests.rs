@@ -355,7 +355,7 @@ fn large_networks_are_drawn_with_a_box_for_a_chain() {
     let layer = |at: usize| {
         let source = if at == 0 { json!({ "input": 0 }) } else { json!({ "layer": at - 1 }) };
         // Every tenth layer is read by the one ten after it, too.
-        let skip = (at % 10 == 0 && at > 0).then(|| json!({ "layer": at - 10 }));
+        let skip = (at.is_multiple_of(10) && at > 0).then(|| json!({ "layer": at - 10 }));
         let inputs: Vec<Value> = [Some(source), skip].into_iter().flatten().collect();
         json!({ "name": format!("layer {at}"), "op": "Add", "activation_bits": 8, "inputs": inputs })
     };
