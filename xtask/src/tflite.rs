@@ -136,7 +136,7 @@ fn compile(vela: &Path, dir: &Path, accelerator: &str) -> Result<String> {
     if !output.status.success() {
         let complaint = String::from_utf8_lossy(&output.stderr);
         let last =
-            complaint.lines().chain(said.lines()).filter(|line| line.contains("rror")).last();
+            complaint.lines().chain(said.lines()).filter(|line| line.contains("rror")).next_back();
         let _ = write!(text, "REFUSED, {}", last.unwrap_or("without a word"));
         return Ok(text);
     }
