@@ -135,8 +135,7 @@ fn compile(vela: &Path, dir: &Path, accelerator: &str) -> Result<String> {
     let mut text = format!("Vela for {accelerator}: ");
     if !output.status.success() {
         let complaint = String::from_utf8_lossy(&output.stderr);
-        let last =
-            complaint.lines().chain(said.lines()).filter(|line| line.contains("rror")).next_back();
+        let last = complaint.lines().chain(said.lines()).rfind(|line| line.contains("rror"));
         let _ = write!(text, "REFUSED, {}", last.unwrap_or("without a word"));
         return Ok(text);
     }
