@@ -62,7 +62,7 @@ impl FakeQuantize {
         let grid = self.grid;
         values.par_chunks_mut(PIECE).for_each(|piece| {
             for x in piece {
-                // NaN stays what it is, as on other devices: nobody shall take it for a number.
+                // NaN stays what it is, as on other devices: it must not be taken for a number.
                 *x = if x.is_nan() { *x } else { grid.fake_quantize(*x) };
             }
         });

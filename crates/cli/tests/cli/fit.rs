@@ -140,7 +140,7 @@ fn a_recipe_and_milliseconds_say_the_same_as_flags() {
     assert_eq!(by_recipe["fit"], by_flags["fit"]);
     assert!(number(&by_flags["fit"]["taken"]["instructions"]) <= 500_000);
     assert_eq!(by_recipe["recipe"], by_flags["recipe"]);
-    // A quantizer by itself knows no budgets, and what is written says all bits.
+    // What is written says all bits, as a quantizer by itself needs them.
     assert!(!by_flags["recipe"].as_str().unwrap().contains("[fit]"));
 }
 

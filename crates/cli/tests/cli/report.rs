@@ -35,7 +35,7 @@ impl Written {
 }
 
 /// Checks that each number of a page is that of the JSON, that some are there, and that the page needs
-/// nothing but itself.
+/// only itself.
 #[track_caller]
 fn check(json: &Value, page: &str, places: &[&str]) {
     let mut seen = Vec::new();

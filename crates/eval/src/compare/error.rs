@@ -134,7 +134,7 @@ pub enum CompareError {
     Model {
         /// The model.
         path: PathBuf,
-        /// Why.
+        /// Why it could not be.
         source: Box<Error>,
     },
     /// Nothing can be predicted for a target.

@@ -8,7 +8,7 @@ use crate::plot::significant;
 pub(super) enum Unit {
     /// How many of something there are.
     Count,
-    /// Bytes.
+    /// A number of bytes.
     Bytes,
     /// A share of 1, in percent.
     Share,

@@ -341,7 +341,7 @@ fn what_is_not_known_is_left_out() {
     for present in ["id=\"layers\"", "id=\"arena\"", "id=\"network\"", "id=\"histograms\""] {
         assert!(page.contains(present), "{present}");
     }
-    // Numbers of the wrong kind are no numbers.
+    // Numbers of the wrong kind are not numbers.
     let mut report = self::report();
     report["layers"][0]["inputs"] = json!([{ "layer": 99 }, { "layer": -1 }, "x"]);
     report["arena"]["tensors"][0]["offset"] = json!("x");

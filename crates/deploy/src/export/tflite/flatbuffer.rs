@@ -96,7 +96,7 @@ struct Vector {
 }
 
 impl Vector {
-    /// The elements of a value that is no number and no table.
+    /// The elements of a value that is neither a number nor a table.
     fn of(value: &Value) -> Option<Self> {
         let numbers = |count, alignment, bytes| Self { count, alignment, bytes, ended: false };
         Some(match value {

@@ -7,7 +7,7 @@ pub(super) struct Refusal {
     remedy: &'static str,
 }
 
-/// Multipliers that are no function of the scales in a file.
+/// Multipliers that do not follow from the scales in a file.
 pub(super) const NOT_DERIVED: Refusal =
     Refusal::new("its multipliers are not those that the interpreters derive from scales");
 
