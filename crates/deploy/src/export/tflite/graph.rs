@@ -71,7 +71,7 @@ impl<'a> Graph<'a> {
         })
     }
 
-    /// A tensor of numbers that are not on a grid.
+    /// A tensor of plain integers, which have no scale.
     pub(super) fn numbers(&mut self, shape: &[usize]) -> usize {
         let (name, shape) = (self.node.clone(), shape.to_vec());
         self.push(Tensor { name, shape, element: Element::Int32, quantization: None, buffer: 0 })

@@ -128,7 +128,7 @@ impl Exporter for TfLite {
             return Err(HarnessError::Unsupported { found, known: "the exporter c".into() }.into());
         }
         self_test.check(program)?;
-        // The interpreter has no notion of streams.
+        // The interpreter runs each operator as a whole.
         let whole = program.program().clone().place(Kernels::Portable, Memory::Whole)?;
         let hash = identity::hash(&whole)?;
         let file = |chosen: TfLiteOptions| {
