@@ -21,6 +21,7 @@ mod simplified;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use burn_ptq_deploy::cost::costs;
 use burn_ptq_deploy::export::{self, SelfTest};
 use burn_ptq_deploy::place::kernels::chosen;
 use burn_ptq_deploy::place::rows::replaceable_inputs;
@@ -64,6 +65,34 @@ fn every_executor_agrees_with_the_reference() {
     }
     println!("{report}");
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn instructions_of_every_problem_are_predicted_on_every_kind_of_kernels() {
+    let others = problems::streamed().into_iter().map(|(problem, _)| problem);
+    let problems: Vec<Problem> = problems::all()
+        .into_iter()
+        .step_by(2)
+        .chain(problems::chains())
+        .chain(problems::of_large_sums())
+        .chain(others)
+        .collect();
+    let mut missing = BTreeSet::new();
+    // Those of the same kernels have the same forms in their tables, as a test of the tables says.
+    for name in ["cortex-m0", "cortex-m4", "cortex-m55"] {
+        let target = export::target(name).expect("a target");
+        for problem in &problems {
+            let program = problem.program.place_again(target.kernels, Memory::Whole);
+            let program = program.expect("a valid program");
+            let costs = costs(&program, target).expect("a table");
+            for (functions, instructions) in costs.functions.iter().zip(&costs.nodes) {
+                if instructions.is_none() {
+                    missing.insert(format!("{} on {name}", functions.join(" ")));
+                }
+            }
+        }
+    }
+    assert!(missing.is_empty(), "not measured: {missing:#?}");
 }
 
 #[test]

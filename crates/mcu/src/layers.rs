@@ -143,7 +143,7 @@ impl Random {
     }
 
     /// One of a list.
-    pub(crate) fn pick(&mut self, list: &[usize]) -> usize {
+    pub(crate) fn pick<T: Copy>(&mut self, list: &[T]) -> T {
         list[self.within(0, list.len() as i32 - 1) as usize]
     }
 

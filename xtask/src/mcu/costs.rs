@@ -3,28 +3,40 @@
 
 mod fit;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
 use burn_ptq_deploy::cost::{self, Costs, STREAM, Table, main_function, work};
 use burn_ptq_deploy::export::runtime_functions;
 use burn_ptq_deploy::output::write_atomically;
+use burn_ptq_deploy::place::kernels::chosen;
 use burn_ptq_deploy::place::{Memory, Placed};
+use burn_ptq_deploy::program::DType;
 use burn_ptq_deploy::size::size_report;
-use burn_ptq_deploy::target::{TARGETS, Target};
-use burn_ptq_mcu::samples::{KINDS, layer, network};
+use burn_ptq_deploy::target::{Kernels, TARGETS, Target};
+use burn_ptq_mcu::samples::{KINDS, Kind, Twist, layer, network};
 use burn_ptq_mcu::{Piece, Run, Toolchain};
 
 use super::programs::{self, Program};
 use super::{Request, document};
 use fit::fit;
 
-/// Layers for each form of a function that costs are fitted to.
+/// Layers for each form of a function that costs are fitted to, of kernels whose ways through depend on the
+/// shape.
 const LAYERS: usize = 100;
 
-/// Seeds that are tried for each kind of layer and width of weights.
+/// Of others, whose work is known exactly, this many of each variant, and so many for each number of the work.
+const OTHER_LAYERS: usize = 6;
+const OTHER_LAYERS_EACH: usize = 1;
+
+/// Bytes of constants of these others, and of arenas, at most: small layers tell enough.
+const OTHER_FLASH: usize = 4500;
+const OTHER_RAM: usize = 24_000;
+
+/// Seeds that are tried for each variant of these layers.
 const SEEDS: u32 = 1300;
+const OTHER_SEEDS: u32 = 240;
 
 /// Networks from which costs of calls and of the loop over rows are taken.
 const NETWORKS: usize = 24;
@@ -49,8 +61,8 @@ that of code; RAM is without the stack.
 pub(super) fn run(request: &Request) -> Result<bool> {
     // With --nodes, the tables as they are: one looks for what they miss.
     for target in request.targets.iter().filter(|_| !request.nodes) {
-        let table = measure(target)?;
-        let path = format!("crates/deploy/src/cost/tables/{}.txt", target.name);
+        let table = measure(target, request)?;
+        let path = path_of(target);
         write_atomically(&crate::root().join(&path), table.text().as_bytes())
             .with_context(|| format!("cannot write {path}"))?;
         println!("written to {path}");
@@ -67,33 +79,43 @@ struct Sample {
     run: Option<Run>,
 }
 
-fn measure(target: &'static Target) -> Result<Table> {
+fn path_of(target: &Target) -> String {
+    format!("crates/deploy/src/cost/tables/{}.txt", target.name)
+}
+
+/// The table as it is.
+fn read(target: &Target) -> Result<Table> {
+    let path = path_of(target);
+    let text = std::fs::read_to_string(crate::root().join(&path))
+        .with_context(|| format!("cannot read {path}"))?;
+    Ok(text.parse()?)
+}
+
+/// The table with what all layers take, or those that are asked for.
+fn measure(target: &'static Target, request: &Request) -> Result<Table> {
     let mut toolchain = Toolchain::new(target, "-O2")?;
-    let mut samples = layers(target)?;
+    let all = request.kinds.is_empty() && !request.missing;
+    let mut table = if all { Table::default() } else { read(target)? };
+    let kinds = if request.kinds.is_empty() { KINDS } else { &request.kinds };
+    let known = |function: &str| {
+        request.missing && table.needs.contains_key(function) && table.stack.contains_key(function)
+    };
+    let mut samples = layers(target, kinds, known)?;
     eprintln!("{}: {} layers ...", target.name, samples.len());
     run_all(&mut toolchain, &mut samples)?;
-    let mut table = Table::default();
+    let measured: BTreeSet<&str> = samples.iter().map(|sample| &*sample.function).collect();
+    let function_of = |form: &str| form.split('/').next().unwrap_or_default().to_owned();
+    table.time.retain(|form, _| !measured.contains(&*function_of(form)));
+    table.stack.retain(|function, _| !measured.contains(&**function));
+    table.needs.retain(|function, _| !measured.contains(&**function));
     let mut by_form: BTreeMap<&str, Vec<&Sample>> = BTreeMap::new();
     for sample in &samples {
         by_form.entry(&sample.form).or_default().push(sample);
     }
     for (form, samples) in by_form {
         let function = &samples[0].function;
-        let rows: Vec<Vec<f64>> = samples
-            .iter()
-            .map(|sample| work::works(&sample.model)[sample.node].0.clone())
-            .collect();
         let runs = || samples.iter().filter_map(|sample| Some((sample.run.as_ref()?, sample.node)));
-        let values: Vec<f64> =
-            runs().map(|(run, node)| run.node_instructions[node] as f64).collect();
-        let coefficients = fit(&rows, &values, &values);
-        let errors = rows.iter().zip(&values).map(|(row, value)| {
-            let predicted: f64 = row.iter().zip(&coefficients).map(|(x, c)| x * c).sum();
-            (predicted / value - 1.0).powi(2)
-        });
-        let error = (errors.sum::<f64>() / values.len() as f64).sqrt();
-        eprintln!("  {form}: {} layers, {:.1} % off", values.len(), 100.0 * error);
-        table.time.insert(form.to_owned(), coefficients);
+        table.time.insert(form.to_owned(), fitted(form, &samples));
         let stack = runs().map(|(run, _)| run.stack_bytes as usize).max().unwrap_or(0);
         let deepest = table.stack.entry(function.clone()).or_default();
         *deepest = stack.max(*deepest);
@@ -106,33 +128,76 @@ fn measure(target: &'static Target) -> Result<Table> {
         table.needs.insert(function.to_owned(), names);
         table.code.extend(pieces.into_iter().map(|piece| (piece.name, piece.bytes)));
     }
-    networks(target, &mut toolchain, &mut table)?;
+    if all {
+        networks(target, &mut toolchain, &mut table)?;
+    }
+    let needed: BTreeSet<&String> = table.needs.values().flatten().collect();
+    table.code.retain(|piece, _| needed.contains(piece));
     Ok(table)
 }
 
-/// Layers of every kind, as many for each form as are needed.
-fn layers(target: &Target) -> Result<Vec<Sample>> {
+/// The instructions of each number of the work of layers of one form; prints how far they are off.
+fn fitted(form: &str, samples: &[&Sample]) -> Vec<f64> {
+    let works = samples.iter().filter_map(|sample| {
+        let run = sample.run.as_ref()?;
+        let work = work::works(&sample.model)[sample.node].0.clone();
+        Some((work, run.node_instructions[sample.node] as f64))
+    });
+    let (rows, values): (Vec<Vec<f64>>, Vec<f64>) = works.unzip();
+    let coefficients = fit(&rows, &values, &values);
+    let off = rows.iter().zip(&values).map(|(row, value)| {
+        let predicted: f64 = row.iter().zip(&coefficients).map(|(x, c)| x * c).sum();
+        (predicted / value - 1.0).abs()
+    });
+    let (squares, most) = off.fold((0.0, 0.0), |(sum, most), off| (sum + off * off, off.max(most)));
+    let mean = (squares / values.len() as f64).sqrt();
+    let (mean, most) = (100.0 * mean, 100.0 * most);
+    eprintln!("  {form}: {} layers, {mean:.1} % off, at most {most:.1}", values.len());
+    coefficients
+}
+
+/// Layers of kinds, as many for each form as are needed, without those of functions that are known.
+fn layers(target: &Target, kinds: &[Kind], known: impl Fn(&str) -> bool) -> Result<Vec<Sample>> {
     let mut samples = Vec::new();
-    for &kind in KINDS {
-        for &bits in kind.bits() {
-            let mut found: BTreeMap<String, usize> = BTreeMap::new();
-            for seed in 0..SEEDS {
-                let Some(model) = layer(kind, bits, seed) else { continue };
-                let model = model.place_again(target.kernels, Memory::Whole)?;
-                let functions = runtime_functions(&model);
-                let node = kind.node();
-                let Some(function) = main_function(&functions[node]) else { continue };
-                let form = work::form(&model, &model.nodes[node], false, function);
-                let count = found.entry(form.clone()).or_default();
-                *count += 1;
-                if *count <= LAYERS {
-                    let function = function.to_owned();
-                    samples.push(Sample { function, form, node, model, run: None });
-                }
+    for variant in kinds.iter().flat_map(|kind| kind.variants()) {
+        let plain = variant.twist == Twist::Plain && variant.dtype == DType::I8;
+        let seeds = if plain && variant.kind.has_weights() { SEEDS } else { OTHER_SEEDS };
+        let mut found: BTreeMap<String, usize> = BTreeMap::new();
+        for seed in 0..seeds {
+            let Some(model) = layer(variant, seed) else { continue };
+            let model = model.place_again(target.kernels, Memory::Whole)?;
+            let functions = runtime_functions(&model);
+            let node = variant.kind.node();
+            let Some(function) = main_function(&functions[node]) else { continue };
+            if known(function) {
+                continue;
+            }
+            let form = work::form(&model, &model.nodes[node], false, function);
+            let size = size_report(&model);
+            let most = match has_ways(&model, node) {
+                true => LAYERS,
+                false if size.flash_bytes > OTHER_FLASH || size.ram_bytes > OTHER_RAM => continue,
+                false => OTHER_LAYERS + OTHER_LAYERS_EACH * work::works(&model)[node].0.len(),
+            };
+            let count = found.entry(form.clone()).or_default();
+            *count += 1;
+            if *count <= most {
+                let function = function.to_owned();
+                samples.push(Sample { function, form, node, model, run: None });
             }
         }
     }
     Ok(samples)
+}
+
+/// Whether a node runs on kernels whose ways through depend on the shape of the layer.
+fn has_ways(model: &Placed, node: usize) -> bool {
+    let node = &model.nodes[node];
+    node.op.weighted().is_some()
+        && match chosen(model, node, model.kernels()) {
+            Kernels::Scalar | Kernels::Tiles | Kernels::Quads => true,
+            Kernels::Portable | Kernels::Dsp | Kernels::Mve => false,
+        }
 }
 
 /// Runs samples, as many in an image as it holds.
@@ -264,10 +329,7 @@ struct Compared {
 impl Compared {
     fn new(program: &Program, target: &'static Target, nodes: bool) -> Result<Option<Self>> {
         let model = program.model.place_again(target.kernels, Memory::Reduced)?;
-        let text = std::fs::read_to_string(
-            crate::root().join(format!("crates/deploy/src/cost/tables/{}.txt", target.name)),
-        )?;
-        let costs = cost::with_table(&model, &text.parse()?);
+        let costs = cost::with_table(&model, &read(target)?);
         let Some(instructions) = costs.instructions() else { return Ok(None) };
         let firmware = Toolchain::new(target, "-O2")?.build(&[&model])?;
         let input = &program.inputs[..program.model.input_bytes()];

@@ -14,9 +14,10 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use burn_ptq_deploy::export;
 use burn_ptq_deploy::target::{HOST, TARGETS, Target};
+use burn_ptq_mcu::samples::{KINDS, Kind};
 use clap::ValueEnum;
 
 use crate::requirements;
@@ -48,7 +49,13 @@ pub(crate) struct Arguments {
     /// The seed of random layers; the clock by default.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Print the instructions of every operation.
+    /// Kinds of layers whose costs are measured anew, such as TopK; the others keep theirs. All by default.
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_parser = kind)]
+    kinds: Vec<Kind>,
+    /// Measure only kernels that the tables of costs lack.
+    #[arg(long)]
+    missing: bool,
+    /// Print the instructions of every operation; tables of costs stay as they are.
     #[arg(long)]
     nodes: bool,
     /// Write to this file instead of docs/results/kernels.md.
@@ -67,6 +74,8 @@ struct Request {
     samples: usize,
     cases: usize,
     seed: Option<u64>,
+    kinds: Vec<Kind>,
+    missing: bool,
     nodes: bool,
     out: Option<PathBuf>,
     install: bool,
@@ -113,6 +122,8 @@ impl Request {
             samples: arguments.samples.get(),
             cases: arguments.cases.get(),
             seed: arguments.seed,
+            kinds: arguments.kinds.clone(),
+            missing: arguments.missing,
             nodes: arguments.nodes,
             out: arguments.out.clone(),
             install: !arguments.no_install,
@@ -125,6 +136,12 @@ fn microcontroller(name: &str) -> Result<&'static Target> {
     let target = export::target(name)?;
     ensure!(*target != HOST, "the host is not a microcontroller");
     Ok(target)
+}
+
+/// A kind of layers by its name.
+fn kind(name: &str) -> Result<Kind> {
+    let kind = KINDS.iter().find(|kind| format!("{kind:?}") == name);
+    kind.copied().with_context(|| format!("kinds of layers are {KINDS:?}"))
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {

@@ -180,7 +180,66 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::TARGETS;
+    use crate::target::{Kernels, TARGETS, Target};
+
+    /// Functions that no export calls on a target: Helium's kernels take every convolution and fully
+    /// connected layer of 8 bits.
+    const NEVER_CALLED: &[(&str, &str)] =
+        &[("cortex-m55", "bptq_conv2d_s8"), ("cortex-m55", "bptq_fully_connected_s8")];
+
+    /// The functions that an export for `target` may call.
+    fn functions(target: &Target) -> impl Iterator<Item = &'static str> {
+        let own: &[&str] = match target.kernels {
+            Kernels::Portable => &[],
+            Kernels::Scalar => &[include_str!("../../c/scalar/bptq_scalar.h")],
+            Kernels::Dsp => &[include_str!("../../c/dsp/bptq_dsp.h")],
+            Kernels::Tiles => {
+                &[include_str!("../../c/dsp/bptq_dsp.h"), include_str!("../../c/tile/bptq_tile.h")]
+            }
+            Kernels::Mve => &[include_str!("../../c/mve/bptq_mve.h")],
+            Kernels::Quads => {
+                &[include_str!("../../c/mve/bptq_mve.h"), include_str!("../../c/quad/bptq_quad.h")]
+            }
+        };
+        let headers = [include_str!("../../c/runtime/bptq.h")].into_iter().chain(own.to_vec());
+        let declared = |header: &'static str| {
+            let names = header.lines().filter_map(|line| line.strip_prefix("void "));
+            names.filter_map(|line| Some(line.split_once('(')?.0))
+        };
+        headers.flat_map(declared).chain(["memcpy"])
+    }
+
+    #[test]
+    fn every_function_that_an_export_calls_was_measured_on_every_target() {
+        let mut missing = Vec::new();
+        for target in TARGETS.iter().filter(|target| target.name != "host") {
+            let table = table(target).expect("a table");
+            let names: Vec<&str> = functions(target).collect();
+            assert!(names.len() > 60 && names.contains(&"bptq_top_k_s8_s16"), "{}", target.name);
+            for name in names {
+                let timed = table.time.keys().any(|form| form.split('/').next() == Some(name));
+                let known =
+                    timed && table.needs.contains_key(name) && table.stack.contains_key(name);
+                if known == NEVER_CALLED.contains(&(target.name, name)) {
+                    missing.push(format!("{name} on {}", target.name));
+                }
+            }
+        }
+        assert!(missing.is_empty(), "measured on one list only: {missing:?}");
+    }
+
+    #[test]
+    fn targets_with_the_same_kernels_have_measured_the_same_ways_through_them() {
+        let forms = |target: &Target| -> Vec<String> {
+            table(target).expect("a table").time.keys().cloned().collect()
+        };
+        let boards = || TARGETS.iter().filter(|target| target.name != "host");
+        for target in boards() {
+            let alike = |other: &&Target| other.kernels == target.kernels;
+            let first = boards().find(alike).expect("itself");
+            assert_eq!(forms(target), forms(first), "{} and {}", target.name, first.name);
+        }
+    }
 
     #[test]
     fn every_target_but_the_host_has_a_table_that_reads() {

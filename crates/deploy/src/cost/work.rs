@@ -1,17 +1,26 @@
 //! What a call of a kernel does, in numbers of which its instructions are a linear function.
 //!
-//! The numbers are those of an operation, not of a kernel: how often its loops run whatever the kernel is. How
-//! many instructions each takes, a table says for every kernel.
+//! The numbers say how often the loops of a kernel run; how many instructions each takes, a table says for every
+//! kernel.
+
+mod blocks;
+mod moves;
+mod plain;
+mod portable;
+mod taps;
+mod vectors;
 
 use std::collections::HashMap;
 use std::ops::AddAssign;
 
-use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, PoolGeometry, Window};
-use burn_ptq_kernels::stream::Step;
+use burn_ptq_kernels::geometry::{ConvGeometry, Window};
+use burn_ptq_kernels::multiplier::Multiplier;
+use burn_ptq_kernels::params::Reduction;
+use burn_ptq_kernels::stream::{Rows, Step};
 
-use crate::op::{IntOp, Weighted};
-use crate::place::kernels::{chosen, dsp_filter_len, mve_filter_len, packed_bits};
-use crate::place::{Placed, scalar, tiles};
+use crate::op::{Broadcast, DType, IntOp, Weighted, weightless};
+use crate::place::Placed;
+use crate::place::kernels::{chosen, packed_bits};
 use crate::program::{IntNode, TensorId};
 use crate::target::Kernels;
 
@@ -87,65 +96,153 @@ pub fn streams(program: &Placed) -> Vec<(usize, Work)> {
 /// The work of one call, of a single row if there is a step.
 fn of_call(program: &Placed, node: &IntNode, step: Option<&Step>) -> Work {
     let rows = step.map(|step| step.inputs[0]);
+    let kernels = chosen(program, node, program.kernels());
     let elements = |id: TensorId| program.tensors[id.0].shape.iter().product::<usize>();
     let height = program.tensors[node.output.0].shape[0];
     let written = elements(node.output) / if step.is_some() { height.max(1) } else { 1 };
+    let portable = kernels == Kernels::Portable;
     match &node.op {
-        IntOp::Conv2d { geometry, weighted } => {
-            let geometry = rows.map_or(*geometry, |rows| geometry.row(rows));
-            convolution(
-                &geometry,
-                &Filters::new(program, node, weighted, geometry.weights_per_channel()),
-            )
-        }
-        IntOp::FullyConnected { rows, in_features, out_features, weighted } => {
-            let geometry = ConvGeometry {
-                input: [*rows, 1],
-                output: [*rows, 1],
-                in_channels: *in_features,
-                out_channels: *out_features,
-                groups: 1,
-                window: Window { kernel: [1; 2], stride: [1; 2], dilation: [1; 2], pad: [0; 2] },
-            };
-            convolution(&geometry, &Filters::new(program, node, weighted, *in_features))
-        }
-        IntOp::DepthwiseConv2d { geometry, .. } => {
-            let kernels = chosen(program, node, program.kernels());
-            let turned = rows.is_none() && turns(geometry, kernels);
-            let geometry = rows.map_or(*geometry, |rows| geometry.row(rows));
-            depthwise(&geometry, turned, has_vectors(kernels))
+        IntOp::Conv2d { weighted, .. }
+        | IntOp::DepthwiseConv2d { weighted, .. }
+        | IntOp::TransposeConv2d { weighted, .. }
+        | IntOp::FullyConnected { weighted, .. } => {
+            of_weights(program, node, kernels, weighted, rows)
         }
         IntOp::AveragePool { geometry, .. } | IntOp::MaxPool { geometry, .. } => {
-            pool(&rows.map_or(*geometry, |rows| geometry.row(rows)))
+            let geometry = rows.map_or(*geometry, |rows| geometry.row(rows));
+            let by_fours = matches!(node.op, IntOp::AveragePool { .. }) && !is_wide(program, node);
+            if portable { plain::pool(&geometry, by_fours) } else { plain::mve_pool(&geometry) }
         }
         IntOp::Softmax { rows, depth, .. } | IntOp::LogSoftmax { rows, depth, .. } => {
             numbers(&[1, *rows, rows * depth])
         }
+        IntOp::Add { params, broadcast, .. } if portable => {
+            of_pair(program, node, *broadcast, (written, false), &plain::of_sum(params))
+        }
+        IntOp::Mul { multiplier, broadcast, .. } => {
+            of_pair(program, node, *broadcast, (written, false), &[*multiplier])
+        }
+        IntOp::Binary { function, broadcast, .. } => {
+            of_pair(program, node, *broadcast, (written, true), &plain::of_function(function))
+        }
+        IntOp::Requantize { multiplier, .. } => plain::elements(written, written, &[*multiplier]),
         IntOp::Add { .. }
-        | IntOp::Mul { .. }
         | IntOp::Table8 { .. }
         | IntOp::Table16 { .. }
-        | IntOp::Requantize { .. }
         | IntOp::Pack
         | IntOp::Unpack => numbers(&[1, written, written % 4]),
-        IntOp::TransposeConv2d { .. }
-        | IntOp::Concat { .. }
-        | IntOp::Pad { .. }
-        | IntOp::Transpose { .. }
-        | IntOp::BatchMatMul { .. }
-        | IntOp::Reduce { .. }
-        | IntOp::Normalize { .. }
-        | IntOp::TopK { .. }
-        | IntOp::Rearrange { .. }
-        | IntOp::ResizeLinear { .. }
-        | IntOp::Lookup8 { .. }
-        | IntOp::Lookup16 { .. }
-        | IntOp::Constant { .. }
-        | IntOp::Binary { .. } => {
-            let read: usize = node.inputs.iter().map(|&id| elements(id)).sum();
-            let [height, width, _] = program.tensors[node.output.0].shape;
-            numbers(&[1, written, read, node.op.macs(), height, height * width])
+        IntOp::Concat { outer, chunks } => moves::concat(program, node, *outer, chunks),
+        IntOp::Pad { input, before, after, .. } => {
+            moves::pad(program, node, *input, [*before, *after])
         }
+        IntOp::Transpose { input, axes } => plain::transpose(*input, *axes),
+        IntOp::BatchMatMul { geometry, multiplier, .. } => {
+            plain::batch_matmul(geometry, *multiplier)
+        }
+        IntOp::Reduce { outer, reduced, inner, multiplier, .. } => {
+            plain::reduce([*outer, *reduced, *inner], *multiplier)
+        }
+        IntOp::Normalize { geometry, params, .. } => plain::normalize(geometry, params),
+        IntOp::TopK { rows, depth, k, .. } => plain::top_k(*rows, *depth, *k),
+        IntOp::Rearrange { first, axes } => moves::rearrange(program, node, *first, axes),
+        IntOp::ResizeLinear { input, rows, columns } => {
+            plain::resize([rows.len(), columns.len(), input[2]])
+        }
+        IntOp::Lookup8 { width, .. } | IntOp::Lookup16 { width, .. } => {
+            moves::lookup(program, node, *width)
+        }
+        IntOp::Constant { data } => moves::constant(program, node, data.len()),
+    }
+}
+
+/// Whether the first input has elements of 16 bits.
+fn is_wide(program: &Placed, node: &IntNode) -> bool {
+    node.inputs.first().is_some_and(|id| program.tensors[id.0].dtype == DType::I16)
+}
+
+/// The work of `length` elements of two inputs, of a kernel that takes strides if they meet otherwise than
+/// element by element, or always.
+fn of_pair(
+    program: &Placed,
+    node: &IntNode,
+    broadcast: Broadcast,
+    (length, always_strided): (usize, bool),
+    multipliers: &[Multiplier],
+) -> Work {
+    let b = program.tensors[node.inputs[1].0].len();
+    let strided = always_strided || matches!(broadcast, Broadcast::Shapes { .. });
+    if strided {
+        return plain::strided(&broadcast.strides(length, b), multipliers);
+    }
+    let period = match broadcast {
+        Broadcast::None => length,
+        Broadcast::Channels | Broadcast::Shapes { .. } => b,
+        Broadcast::Scalar => 1,
+    };
+    plain::elements(length, period, multipliers)
+}
+
+/// The work of one call of a layer with weights.
+fn of_weights(
+    program: &Placed,
+    node: &IntNode,
+    kernels: Kernels,
+    weighted: &Weighted,
+    step: Option<Rows>,
+) -> Work {
+    let bits = packed_bits(&node.op, weighted, kernels);
+    let wide = is_wide(program, node);
+    let filters = |taps| blocks::Filters::new(program, node, kernels, weighted, taps);
+    match &node.op {
+        IntOp::Conv2d { geometry, .. } => {
+            let row = step.map_or(*geometry, |rows| geometry.row(rows));
+            match kernels {
+                Kernels::Portable => portable::convolution(&row, weighted, wide),
+                Kernels::Dsp => vectors::dsp_convolution(&row, weighted, bits),
+                Kernels::Mve => vectors::mve_convolution(&row, bits),
+                Kernels::Scalar | Kernels::Tiles | Kernels::Quads => {
+                    blocks::convolution(&row, &filters(row.weights_per_channel()))
+                }
+            }
+        }
+        IntOp::FullyConnected { rows, in_features, out_features, .. } => {
+            let features = [*in_features, *out_features];
+            match kernels {
+                Kernels::Portable => portable::fully_connected(weighted, *rows, features, wide),
+                Kernels::Dsp => vectors::dsp_fully_connected(weighted, *rows, features, bits),
+                Kernels::Mve => vectors::mve_fully_connected(*rows, features, bits),
+                Kernels::Scalar | Kernels::Tiles | Kernels::Quads => {
+                    let geometry = ConvGeometry {
+                        input: [*rows, 1],
+                        output: [*rows, 1],
+                        in_channels: *in_features,
+                        out_channels: *out_features,
+                        groups: 1,
+                        window: Window {
+                            kernel: [1; 2],
+                            stride: [1; 2],
+                            dilation: [1; 2],
+                            pad: [0; 2],
+                        },
+                    };
+                    blocks::convolution(&geometry, &filters(*in_features))
+                }
+            }
+        }
+        IntOp::DepthwiseConv2d { geometry, .. } => {
+            let row = step.map_or(*geometry, |rows| geometry.row(rows));
+            match kernels {
+                Kernels::Portable => portable::depthwise(&row, weighted, wide),
+                Kernels::Dsp => vectors::dsp_depthwise(&row, weighted, bits),
+                Kernels::Mve => vectors::mve_depthwise(&row, bits),
+                Kernels::Scalar | Kernels::Tiles | Kernels::Quads => {
+                    let turned = step.is_none() && blocks::turns(geometry, kernels);
+                    blocks::depthwise(&row, turned, kernels == Kernels::Quads)
+                }
+            }
+        }
+        IntOp::TransposeConv2d { geometry, .. } => portable::transposed(geometry, weighted, wide),
+        weightless!() => Work::default(),
     }
 }
 
@@ -153,294 +250,80 @@ fn numbers(values: &[usize]) -> Work {
     Work(values.iter().map(|&value| value as f64).collect())
 }
 
-/// Whether kernels have vectors of 16 bytes.
-fn has_vectors(kernels: Kernels) -> bool {
-    match kernels {
-        Kernels::Mve | Kernels::Quads => true,
-        Kernels::Portable | Kernels::Scalar | Kernels::Dsp | Kernels::Tiles => false,
-    }
-}
-
-/// How a kernel holds the weights of a channel.
-struct Filters {
-    /// Weights, with those that it pads with.
-    taps: usize,
-    /// The kernel takes 16 elements at a time.
-    vectors: bool,
-    /// Outputs do not begin at -128: some kernels make others in fewer instructions.
-    offset: bool,
-    /// After how many parts of a channel's weights the kernel empties the words that two sums share.
-    parts: usize,
-}
-
-impl Filters {
-    fn new(program: &Placed, node: &IntNode, weighted: &Weighted, taps: usize) -> Self {
-        let kernels = chosen(program, node, program.kernels());
-        let bits = packed_bits(&node.op, weighted, kernels);
-        let offset = program.tensors[node.output.0].grid.zero_point != -128;
-        let (taps, parts) = match kernels {
-            Kernels::Portable => (taps, 1),
-            Kernels::Scalar => {
-                let unit = scalar::unit(weighted);
-                let units = taps.div_ceil(unit);
-                let chunk = match scalar::channels(program, node) {
-                    Some(channels) if bits != 8 => scalar::chunk(weighted, &channels, taps),
-                    _ => units,
-                };
-                (units * unit, units.div_ceil(chunk.max(1)))
-            }
-            Kernels::Dsp => (dsp_filter_len(taps, bits), 1),
-            Kernels::Mve => (mve_filter_len(taps, bits), 1),
-            Kernels::Tiles | Kernels::Quads => (taps.next_multiple_of(4), 1),
-        };
-        Self { taps, vectors: has_vectors(kernels), offset, parts }
-    }
-}
-
-/// What windows read.
-struct Reach {
-    /// Pixels of the input, of all windows.
-    pixels: usize,
-    /// Rows of kernels with one or more of them.
-    rows: usize,
-    /// Windows that reach into the padding.
-    edges: usize,
-    /// Groups of four windows that follow each other in a row and lie within the input; kernels take their
-    /// elements together.
-    groups: usize,
-    /// Other windows within the input.
-    lone: usize,
-}
-
-impl Reach {
-    fn new(window: &Window, input: [usize; 2], output: [usize; 2]) -> Self {
-        let counts = |axis: usize| -> Vec<usize> {
-            (0..output[axis]).map(|out| window.taps(axis, out, input[axis]).len()).collect()
-        };
-        let [rows, columns] = [counts(0), counts(1)];
-        let is_whole = |pixel: usize| {
-            rows[pixel / output[1]] == window.kernel[0]
-                && columns[pixel % output[1]] == window.kernel[1]
-        };
-        let pixels = output[0] * output[1];
-        let inside = (0..pixels).filter(|&pixel| is_whole(pixel)).count();
-        let groups = (0..pixels / 4)
-            .map(|group| 4 * group)
-            .filter(|&first| first % output[1] + 3 < output[1] && (first..first + 4).all(is_whole));
-        let groups = groups.count();
-        Self {
-            pixels: rows.iter().sum::<usize>() * columns.iter().sum::<usize>(),
-            rows: rows.iter().sum::<usize>() * output[1],
-            edges: pixels - inside,
-            groups,
-            lone: inside - 4 * groups,
-        }
-    }
-}
-
-/// Kernels make the outputs of four, two or one pixels at a time, and of two or four channels.
-fn convolution(geometry: &ConvGeometry, filters: &Filters) -> Work {
-    let g = geometry;
-    let reach = Reach::new(&g.window, g.input, g.output);
-    let [height, width] = g.output;
-    let pixels = height * width;
-    let (fours, twos, ones) = (pixels / 4, pixels % 4 / 2, pixels % 2);
-    let channels = g.out_channels;
-    let taps = g.weights_per_channel();
-    let [kernel_rows, kernel_columns] = g.window.kernel;
-    let (odd, rest) = (channels % 2, channels % 4);
-    let mut work = numbers(&[
-        1,
-        height,
-        pixels,
-        pixels * taps,
-        fours * filters.taps,
-        reach.rows,
-        reach.pixels * g.in_channels,
-        reach.groups,
-        reach.groups * kernel_rows,
-        reach.groups * taps,
-        reach.lone,
-        reach.lone * kernel_rows,
-        reach.lone * taps,
-        reach.edges,
-        reach.edges * kernel_rows * kernel_columns,
-        reach.edges * taps,
-        fours * channels,
-        fours * channels * filters.taps,
-        fours * channels * filters.parts,
-        twos * channels,
-        twos * channels * filters.taps,
-        twos * channels * filters.parts,
-        ones * channels,
-        ones * channels * filters.taps,
-        pixels * odd,
-        pixels * odd * filters.taps,
-        pixels * rest,
-        pixels * rest * filters.taps,
-        pixels * g.groups,
-        reach.pixels * g.inputs_per_group() * channels,
-        reach.rows * channels,
-        channels,
-        pixels * channels * usize::from(filters.offset),
-    ]);
-    if filters.vectors {
-        // Pairs of pixels, blocks of four channels, vectors of elements.
-        let (pairs, blocks) = (pixels.div_ceil(2), channels.div_ceil(4));
-        let vectors = filters.taps.div_ceil(16);
-        let row_vectors = (kernel_columns * g.in_channels).div_ceil(16);
-        work.extend(&[
-            pairs,
-            pairs * vectors,
-            pairs * blocks,
-            pairs * blocks * vectors,
-            pairs * channels * vectors,
-            pixels * vectors,
-            pixels * blocks,
-            pixels * blocks * vectors,
-            pixels * channels,
-            pixels * channels * vectors,
-            pixels * kernel_rows * row_vectors,
-            pixels % 2,
-            pixels % 2 * blocks,
-            pixels % 2 * blocks * vectors,
-        ]);
-    }
-    work
-}
-
-/// Lines of the tiles of a depthwise convolution that are so narrow, and so few, are made at once:
-/// `BPTQ_TILE_PLANE_WIDTH` and what `BPTQ_TILE_PLANE_1` and `_2` hold.
-const PLANE_WIDTH: usize = 16;
-const PLANE_LINES: [usize; 2] = [14, 18];
-
-/// Kernels work on blocks of four channels, along the longer side of a plane, on four outputs at a time.
-fn depthwise(geometry: &DepthwiseGeometry, turned: bool, vectors: bool) -> Work {
-    let g = geometry;
-    let reach = Reach::new(&g.window, g.input, g.output);
-    let [height, width] = g.output;
-    let pixels = height * width;
-    let taps = g.window.kernel.iter().product::<usize>();
-    let channels = g.out_channels();
-    let blocks = channels.div_ceil(4);
-    let (across, along) =
-        if turned { ([1, 0], [width, height]) } else { ([0, 1], [height, width]) };
-    let [count, length] = along;
-    let lines = (count - 1) * g.window.stride[0] + g.window.kernel[across[0]];
-    let inside = lines.min(g.input[across[0]]);
-    let is = |tail: usize| usize::from(length % 4 == tail);
-    let mut work = numbers(&[
-        1,
-        height,
-        pixels,
-        blocks,
-        blocks * count,
-        blocks * count * (length / 4),
-        blocks * count * is(1),
-        blocks * count * is(2),
-        blocks * count * is(3),
-        blocks * lines,
-        blocks * lines * length.div_ceil(2),
-        blocks * inside,
-        blocks * inside * g.input[across[1]],
-        blocks * pixels,
-        channels,
-        channels * pixels,
-        channels * pixels * taps,
-        channels * reach.pixels,
-        channels * reach.rows,
-        channels * reach.edges,
-        pixels * (channels % 4),
-        reach.rows,
-        reach.pixels,
-        reach.edges,
-    ]);
-    if vectors {
-        // Vectors of channels, pairs of pixels.
-        let (wide, pairs) = (channels.div_ceil(16), height * width.div_ceil(2));
-        work.extend(&[
-            wide,
-            wide * height,
-            wide * pixels,
-            wide * pixels * taps,
-            wide * pairs,
-            wide * pairs * taps,
-            wide * reach.pixels,
-            wide * reach.rows,
-            wide * reach.edges,
-            blocks * pairs,
-            blocks * pixels * taps,
-            blocks * reach.pixels,
-            pairs,
-            pixels * taps,
-        ]);
-    }
-    work
-}
-
-/// Whether kernels take columns for rows.
-fn turns(geometry: &DepthwiseGeometry, kernels: Kernels) -> bool {
-    match kernels {
-        Kernels::Tiles => tiles::turned(geometry),
-        Kernels::Scalar => scalar::turned(geometry),
-        Kernels::Portable | Kernels::Dsp | Kernels::Mve | Kernels::Quads => false,
-    }
-}
-
 /// What a kernel's instructions are a linear function in: one of its ways through, named by the function
 /// `function` and what decides which way it takes.
 pub fn form(program: &Placed, node: &IntNode, by_rows: bool, function: &str) -> String {
-    let bits = node.op.weighted().map_or(0, |weighted| weighted.weights.storage);
+    let kernels = chosen(program, node, program.kernels());
+    let in_blocks = match kernels {
+        Kernels::Scalar | Kernels::Tiles | Kernels::Quads => true,
+        Kernels::Portable | Kernels::Dsp | Kernels::Mve => false,
+    };
+    let bits = match node.op.weighted() {
+        Some(weighted) if in_blocks => weighted.weights.storage,
+        Some(weighted) => packed_bits(&node.op, weighted, kernels),
+        None => 0,
+    };
+    let portable = kernels == Kernels::Portable;
+    let wide = is_wide(program, node);
     match &node.op {
-        IntOp::Conv2d { geometry: g, .. } => {
-            let pointwise =
-                g.window.kernel == [1; 2] && g.window.stride == [1; 2] && g.window.pad == [0; 2];
-            let columns = g.window.kernel[1] * g.in_channels;
-            let way = match (g.in_channels.is_multiple_of(4), pointwise) {
-                (true, true) => "pointwise",
-                (true, false) => "fours",
-                (false, true) => "anypointwise",
-                // One element of each of three rows is left over from words.
-                (false, false) if columns % 4 == 1 && g.window.kernel[0] == 3 => "three",
-                (false, false) => "any",
-            };
-            format!("{function}/{bits}{way}")
+        IntOp::Conv2d { geometry, .. } if in_blocks => {
+            format!("{function}/{bits}{}", blocks::convolution_way(geometry))
         }
-        IntOp::DepthwiseConv2d { geometry: g, .. } => {
-            let stride = g.window.stride[0];
-            let turned = turns(g, chosen(program, node, program.kernels()));
-            let [height, width] = match (by_rows, turned) {
-                (true, _) => [1, g.output[1]],
-                (false, true) => [g.output[1], g.output[0]],
-                (false, false) => g.output,
-            };
-            let lines = (height - 1) * stride + 3;
-            let most = PLANE_LINES[usize::from(stride > 1)];
-            let small = height > 1 && width <= PLANE_WIDTH && lines <= most;
-            let kernel = g.window.kernel[0] * g.window.kernel[1];
-            let way = if small { "plane" } else { "lines" };
-            format!("{function}/{bits}k{kernel}s{stride}{way}")
+        IntOp::DepthwiseConv2d { geometry, .. } if in_blocks => {
+            format!("{function}/{bits}{}", blocks::depthwise_way(geometry, by_rows, kernels))
         }
-        IntOp::FullyConnected { .. } => format!("{function}/{bits}"),
-        _ => function.to_owned(),
+        IntOp::Conv2d { geometry, .. } if portable && !wide && portable::is_pointwise(geometry) => {
+            format!("{function}/{bits}pointwise")
+        }
+        IntOp::DepthwiseConv2d { geometry, .. } if portable && geometry.multiplier != 1 => {
+            format!("{function}/{bits}shared")
+        }
+        IntOp::FullyConnected { rows, in_features, weighted, .. }
+            if portable && portable::is_packed(weighted, *rows, *in_features, wide) =>
+        {
+            format!("{function}/{bits}packed")
+        }
+        IntOp::Conv2d { .. }
+        | IntOp::DepthwiseConv2d { .. }
+        | IntOp::TransposeConv2d { .. }
+        | IntOp::FullyConnected { .. } => format!("{function}/{bits}"),
+        IntOp::Reduce { reduction, .. } => format!("{function}/{}", reduction_way(*reduction)),
+        IntOp::Normalize { params, affine, .. } => {
+            let center = if params.center { "mean" } else { "root" };
+            format!("{function}/{center}{}", if affine.is_some() { "scaled" } else { "" })
+        }
+        IntOp::Rearrange { axes, .. } => format!("{function}/{}", moves::rearrange_way(axes)),
+        IntOp::Add { .. }
+        | IntOp::Mul { .. }
+        | IntOp::AveragePool { .. }
+        | IntOp::MaxPool { .. }
+        | IntOp::Table8 { .. }
+        | IntOp::Table16 { .. }
+        | IntOp::Softmax { .. }
+        | IntOp::LogSoftmax { .. }
+        | IntOp::Requantize { .. }
+        | IntOp::Concat { .. }
+        | IntOp::Pad { .. }
+        | IntOp::Transpose { .. }
+        | IntOp::Pack
+        | IntOp::Unpack
+        | IntOp::BatchMatMul { .. }
+        | IntOp::TopK { .. }
+        | IntOp::ResizeLinear { .. }
+        | IntOp::Lookup8 { .. }
+        | IntOp::Lookup16 { .. }
+        | IntOp::Constant { .. }
+        | IntOp::Binary { .. } => function.to_owned(),
     }
 }
 
-fn pool(geometry: &PoolGeometry) -> Work {
-    let g = geometry;
-    let reach = Reach::new(&g.window, g.input, g.output);
-    let [height, width] = g.output;
-    let pixels = height * width;
-    numbers(&[
-        1,
-        height,
-        pixels,
-        pixels * g.channels,
-        pixels * g.channels.div_ceil(16),
-        reach.pixels,
-        reach.pixels * g.channels,
-        reach.pixels * g.channels.div_ceil(16),
-        reach.rows,
-        reach.edges,
-    ])
+fn reduction_way(reduction: Reduction) -> &'static str {
+    match reduction {
+        Reduction::Max => "max",
+        Reduction::Min => "min",
+        Reduction::Sum => "sum",
+        Reduction::SumOfMagnitudes => "magnitudes",
+        Reduction::SumOfSquares => "squares",
+        Reduction::RootOfSquares => "root",
+    }
 }
