@@ -39,7 +39,7 @@ pub(crate) fn run(args: Compare) -> anyhow::Result<()> {
     let compared = compare(&args.models, &task, &args.target, &device, &show)?;
     drop(reporter);
     for note in &compared.notes {
-        errln!("note: {note}");
+        errln!("note: {}", printable::line(note));
     }
     if args.json {
         return output::json(&compared);
@@ -50,7 +50,7 @@ pub(crate) fn run(args: Compare) -> anyhow::Result<()> {
     output::print(layers(&compared, args.all))?;
     output::print(settings(&compared))?;
     for warning in &compared.warnings {
-        outln!("warning: {warning}")?;
+        outln!("warning: {}", printable::line(&warning.to_string()))?;
     }
     Ok(())
 }
@@ -145,9 +145,12 @@ fn judged(compared: &ComparedMetric, letters: &[&str], adjusted: bool) -> String
         printable::line(output)
     );
     text.push_str(&table::render(&header, &rows));
-    let notes = letters.iter().zip(&compared.models);
-    for (letter, note) in notes.filter_map(|(letter, model)| Some((letter, model.note.as_ref()?))) {
-        text.push_str(&format!("{letter}: {note}\n"));
+    let notes: Vec<Option<&String>> =
+        compared.models.iter().map(|model| model.note.as_ref()).collect();
+    let same = notes.windows(2).all(|pair| pair[0] == pair[1]);
+    for (letter, note) in letters.iter().zip(notes).take(if same { 1 } else { letters.len() }) {
+        let who = if same { String::new() } else { format!("{letter}: ") };
+        text.push_str(&note.map_or(String::new(), |note| format!("{who}{note}\n")));
     }
     if let Some(reason) = &compared.no_test {
         text.push_str(&format!("no test: {reason}\n"));

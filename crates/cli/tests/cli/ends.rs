@@ -234,6 +234,18 @@ fn a_task_judges_each_of_its_outputs() {
         let alone: serde_json::Value = serde_json::from_str(&stdout(&alone)).unwrap();
         assert_eq!((&alone["metric"], &alone["value"]), (&"mae".into(), expected));
     }
+    let output =
+        run(&["compare", &format!("{folder}/model.onnx"), &bptq, "--task", &folder, "--json"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let compared: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    for (metric, (name, value)) in (compared["metrics"].as_array().unwrap().iter())
+        .zip([("scores", &report["integer"]), ("sum", &further["integer"])])
+    {
+        let integer = &metric["models"][1];
+        assert_eq!((&metric["output"], &integer["value"]), (&name.into(), value));
+        assert!(integer["against_first"]["test"]["adjusted_p"].is_f64(), "{integer}");
+    }
+    assert_eq!(compared["metrics"].as_array().unwrap().len(), 2);
     describe("metric = \"top1\"\noutput = \"scores\"\n[outputs.scores]\nmetric = \"mae\"\n");
     let output = run(&["quantize", "--task", &folder, "--out", &out]);
     assert!(stderr(&output).contains("judged twice"), "{}", stderr(&output));
