@@ -8,14 +8,14 @@ use super::{BackendArgument, Data};
 
 #[derive(Debug, Args)]
 pub(crate) struct Compare {
-    /// The models, two or more: .bptq (integer), .onnx (float), a report.json, or a folder that `quantize --out`
-    /// wrote. The others are compared with the first.
+    /// The models, two or more: .bptq (integer), .onnx (float), a report.json, or a folder that `quantize
+    /// --out` wrote. The others are compared with the first.
     #[arg(value_name = "MODEL", required = true)]
     pub models: Vec<PathBuf>,
     #[command(flatten)]
     pub data: Data,
-    /// Predict what integer models cost on these processors in exported C: flash with code, RAM with the stack,
-    /// and instructions.
+    /// Predict what integer models cost on these processors in exported C: flash with code, RAM with the
+    /// stack, and instructions.
     #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
     pub target: Vec<String>,
     /// List all layers, not only those that differ.

@@ -10,8 +10,8 @@ use crate::error::Error;
 use crate::report::SCHEMA_VERSION;
 
 /// What can be compared, at the end of messages.
-const COMPARABLE: &str = "a model.bptq, a model.onnx, a report.json, or a folder that `burn-ptq quantize --out` \
-                          wrote";
+const COMPARABLE: &str = "a model.bptq, a model.onnx, a report.json, or a folder that `burn-ptq quantize \
+                          --out` wrote";
 
 /// Why models cannot be compared.
 #[derive(Debug, thiserror::Error)]
@@ -86,8 +86,8 @@ pub enum CompareError {
     },
     /// A report is to be evaluated.
     #[error(
-        "{} holds only a report, which cannot be evaluated: name the folder that holds its model.bptq too, or leave out \
-         the evaluation data to compare the metrics that reports state",
+        "{} holds only a report, which cannot be evaluated: name the folder that holds its model.bptq too, or \
+         leave out the evaluation data to compare the metrics that reports state",
         path.display()
     )]
     NoModel {
@@ -96,8 +96,8 @@ pub enum CompareError {
     },
     /// Models that cannot be evaluated on the same samples.
     #[error(
-        "{} and {} cannot be evaluated on the same samples: {what} {first_shapes} in the first and {shapes} in \
-         the second; leave out the evaluation data to compare their costs",
+        "{} and {} cannot be evaluated on the same samples: {what} {first_shapes} in the first and {shapes} \
+         in the second; leave out the evaluation data to compare their costs",
         first.display(),
         path.display()
     )]
@@ -142,8 +142,8 @@ pub enum CompareError {
     Cost(#[from] CostError),
     /// There is nothing whose cost on a target could be predicted.
     #[error(
-        "--target predicts what integer programs cost, and none of these models is one: name a model.bptq, which \
-         `burn-ptq quantize` makes"
+        "--target predicts what integer programs cost, and none of these models is one: name a model.bptq, \
+         which `burn-ptq quantize` makes"
     )]
     NoProgram,
 }

@@ -285,8 +285,8 @@ impl<'a> Opened<'a> {
                 "{what} is {own} for {}, and {others} for {}: they do not see the same inputs",
                 self.subject.letter, other.subject.letter
             ),
-            "a .onnx records no preprocessing: give --input-scale and the like, or --task; if the models were \
-             calibrated differently, that is part of what is compared",
+            "a .onnx records no preprocessing: give --input-scale and the like, or --task; if the models \
+             were calibrated differently, that is part of what is compared",
         ))
     }
 

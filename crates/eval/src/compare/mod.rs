@@ -1,10 +1,10 @@
 //! Models side by side: float networks, integer programs and reports of quantizations. The first is what the
 //! others are compared with.
 //!
-//! - Metrics, if there are evaluation data: every model is judged on the same samples, so that differences are
-//!   tested in pairs ([`statistics`](crate::statistics), as in studies), and the classes that two models predict
-//!   can be compared. The claim is about these models: how another seed or other calibration samples would have
-//!   come out, only a study can tell.
+//! - Metrics, if there are evaluation data: every model is judged on the same samples, so that differences
+//!   are tested in pairs ([`statistics`](crate::statistics), as in studies), and the classes that two models
+//!   predict can be compared. The claim is about these models: how another seed or other calibration samples
+//!   would have come out, only a study can tell.
 //! - Costs: constants, arena, and what is predicted for targets.
 //! - Layers, matched by name, down to the integers of two programs.
 //! - What they were made of, and how.
@@ -153,12 +153,12 @@ impl StatedMetric {
 }
 
 /// Compares the models at `paths`: each a .bptq file, an .onnx file, a report.json, or a folder that a
-/// [job](crate::job) wrote. `task` says on which data they are evaluated, if on any; its model is not compared.
-/// Costs of programs are predicted on `targets`.
+/// [job](crate::job) wrote. `task` says on which data they are evaluated, if on any; its model is not
+/// compared. Costs of programs are predicted on `targets`.
 ///
 /// # Errors
-/// If there are fewer than two models, one cannot be read, or they cannot be evaluated on the same data, and on
-/// cancellation.
+/// If there are fewer than two models, one cannot be read, or they cannot be evaluated on the same data, and
+/// on cancellation.
 pub fn compare(
     paths: &[PathBuf],
     task: &Task,

@@ -111,8 +111,8 @@ impl Subject {
             self.warnings.push(Warning::new(
                 "report-of-another-model",
                 format!(
-                    "in the folder of {}, {}, model.bptq and report.json were not made together; the report is \
-                     left out",
+                    "in the folder of {}, {}, model.bptq and report.json were not made together; the report \
+                     is left out",
                     self.letter,
                     self.path.display()
                 ),

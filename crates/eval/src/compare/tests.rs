@@ -26,7 +26,7 @@ fn judgement(wrong: std::ops::Range<usize>) -> Judgement {
     Judgement { predicted, ..Judgement::new(metric, None, Outcomes::Correct(right)) }
 }
 
-/// The difference between a network that is wrong on `own` and one that is wrong on `first`, as it is claimed.
+/// The difference between a network that is wrong on `own` and one that is wrong on `first`, as claimed.
 fn difference(first: std::ops::Range<usize>, own: std::ops::Range<usize>) -> MetricDifference {
     let (first, own) = (judgement(first), judgement(own));
     let mut found = MetricDifference::new(Metric::Top1, Some(&Judge::Mean), &first, &own);
@@ -36,8 +36,8 @@ fn difference(first: std::ops::Range<usize>, own: std::ops::Range<usize>) -> Met
 
 #[test]
 fn the_paired_test_is_the_one_that_is_worked_out_by_hand() {
-    // Ten samples that only the first gets right, and two that only the other one does. With one more of each,
-    // of 402 samples: a mean of -8 / 402, a variance of (14 / 402 - (8 / 402)^2) / 402 = 0.0092546^2, and
+    // Ten samples that only the first gets right, and two that only the other one does. With one more of
+    // each, of 402 samples: a mean of -8 / 402, a variance of (14 / 402 - (8 / 402)^2) / 402 = 0.0092546^2, and
     // Student's quantile of 399 degrees of freedom, 1.96593.
     let found = difference(0..2, 2..12);
     assert!((found.difference + 0.02).abs() < 1e-12);

@@ -129,9 +129,9 @@ impl Judge {
         Comparison { difference: 0.0, enough: true, centre: 0.0, parts }.margin(level)
     }
 
-    /// Compares a network with another one, by what each sample adds to the metric of both. Nothing about them
-    /// is random: other evaluation samples alone could change the sign. `binary` if outcomes are right or
-    /// wrong.
+    /// Compares a network with another one, by what each sample adds to the metric of both. Nothing about
+    /// them is random: other evaluation samples alone could change the sign. `binary` if outcomes are right
+    /// or wrong.
     pub fn compare_networks(&self, network: &[f64], against: &[f64], binary: bool) -> Comparison {
         let judged = Judged { draw: Draw::Samples(0), values: network.to_vec() };
         let found = self.compare(&[judged], Against::Network(against), binary);
