@@ -180,7 +180,7 @@ pub(super) fn mve_convolution(g: &ConvGeometry, bits: u8) -> Work {
                     gathered[0] += 1;
                     gathered[1] += rows.kernel;
                     gathered[2] += rows.kernel * (row_length / VECTOR);
-                    gathered[3] += rows.kernel * usize::from(row_length % VECTOR > 0);
+                    gathered[3] += rows.kernel * usize::from(!row_length.is_multiple_of(VECTOR));
                     gathered[4] += fill(length - taps);
                     continue;
                 }
