@@ -37,6 +37,11 @@ impl<'a> Part<'a> {
         }
     }
 
+    /// Whether text on it is white.
+    fn is_dark(&self) -> bool {
+        matches!(self.class(), "activation" | "output")
+    }
+
     fn lives_at(&self, step: f64) -> bool {
         (self.first..=self.last).contains(&step)
     }
@@ -88,9 +93,9 @@ pub(super) fn section(report: &View) -> Option<Section> {
                     }
                 }
                 p.note {
-                    "An operation that works in place writes over its input: both lie at the same bytes. Of \
-                     layers that run row by row memory holds a few rows, and the output of the last may reach \
-                     into what they have read."
+                    "An operation that works in place writes over its input: both lie at the same bytes. \
+                     Of layers that run row by row memory holds a few rows, and the output of the last may \
+                     reach into what they have read."
                 }
             }
         }
@@ -162,15 +167,21 @@ fn figure(arena: &View, steps: usize, peak: (usize, usize), parts: &[Part]) -> M
         @for part in parts {
             @let (left, bottom) = frame.at(part.first, part.offset / unit);
             @let (right, high) = frame.at(part.last + 1.0, (part.offset + part.bytes) / unit);
-            @let name = part.view.text_of("name");
-            @let room = ((right - left - MARGIN) / CHARACTER).max(0.0) as usize;
             g {
-                title { (name) }
+                title { (part.view.text_of("name")) }
                 rect class=(part.class()) x=(n(left)) y=(n(high)) width=(n(right - left))
                     height=(n(bottom - high)) stroke-width=".7" {}
-                @if room >= 5 && bottom - high >= 9.0 {
-                    text.tiny.on x=(n((left + right) / 2.0)) y=(n((high + bottom) / 2.0 + 3.0))
-                        text-anchor="middle" { (shorten(&name, room)) }
+            }
+        }
+        // Names lie over what is written later to the same bytes.
+        @for part in parts {
+            @let (left, bottom) = frame.at(part.first, part.offset / unit);
+            @let (right, high) = frame.at(part.last + 1.0, (part.offset + part.bytes) / unit);
+            @let room = ((right - left - MARGIN) / CHARACTER).max(0.0) as usize;
+            @if room >= 5 && bottom - high >= 9.0 {
+                text.tiny.on[part.is_dark()] x=(n((left + right) / 2.0))
+                    y=(n((high + bottom) / 2.0 + 3.0)) text-anchor="middle" {
+                    (shorten(&part.view.text_of("name"), room))
                 }
             }
         }

@@ -75,9 +75,9 @@ fn judged(view: &View, several: bool) -> Markup {
                 @if view.get("samples").is_some() {
                     "On " (view.show_of("samples", Unit::Count)) " samples. "
                 }
-                "The integer network is what runs on the device. "
-                (view.text_of("metric_note"))
+                "The integer network is what runs on the device."
             }
+            @if let Some(note) = view.get("metric_note") { p.note { "How it is judged: " (note.text()) } }
         }
     }
 }
@@ -182,7 +182,7 @@ fn sizes(report: &View) -> Markup {
     let row = |name: &str, number: Markup| html! { tr { td.text { (name) } td { (number) } } };
     html! {
         figure {
-            h3 { "The network" }
+            h3 { "The network in numbers" }
             table {
                 tbody {
                     (row("multiply-accumulates", report.show_of("macs", Unit::Count)))
@@ -191,9 +191,11 @@ fn sizes(report: &View) -> Markup {
                         (row("weights that are kept", report.show_of("kept_weights", Unit::Count)))
                     }
                     @if let Some(exported) = exported {
-                        (row("constants of an export for any machine", exported.show_of("flash_bytes", Unit::Bytes)))
-                        (row("arena of such an export", exported.show_of("ram_bytes", Unit::Bytes)))
-                        (row("operations that run row by row", exported.show_of("row_by_row", Unit::Count)))
+                        @let bytes = |key: &str| exported.show_of(key, Unit::Bytes);
+                        (row("constants of an export for any machine", bytes("flash_bytes")))
+                        (row("arena of such an export", bytes("ram_bytes")))
+                        @let rows = exported.show_of("row_by_row", Unit::Count);
+                        (row("operations that run row by row", rows))
                     }
                     (row("constants of the model", report.show_of("flash_bytes", Unit::Bytes)))
                     @if report.get("ram_bytes").is_some() {
@@ -229,50 +231,60 @@ fn ends(report: &View) -> Markup {
     }
 }
 
+/// The predictions for every processor, where there are several.
 fn all_costs(report: &View) -> Markup {
     let all = report.list("costs");
+    let unknown = all.iter().any(|cost| cost.get("instructions").is_none());
+    html! {
+        @if all.len() > 1 {
+            figure {
+                h3 { "On all microcontrollers, predicted" }
+                div.scroll { (table_of_costs(&all)) }
+                p.note {
+                    "Flash includes code, RAM the stack."
+                    @if unknown { " ? stands for a kernel that was never measured there." }
+                }
+            }
+        }
+    }
+}
+
+fn table_of_costs(all: &[View]) -> Markup {
+    // The last word says what narrow pages leave out.
     let numbers = [
-        ("flash_bytes", "flash"),
-        ("code_bytes", "of it code"),
-        ("ram_bytes", "RAM"),
-        ("stack_bytes", "of it stack"),
+        ("flash_bytes", "flash", None),
+        ("code_bytes", "code", Some("extra")),
+        ("ram_bytes", "RAM", None),
+        ("stack_bytes", "stack", Some("extra")),
     ];
     let timed = all.iter().any(|cost| cost.get("milliseconds").is_some());
     html! {
-        @if all.len() > 1 {
-          figure {
-            h3 { "On all microcontrollers, predicted" }
-            div.scroll {
-                table.narrow {
-                    thead {
-                        tr {
-                            th.text { "processor" }
-                            @for (_, name) in numbers { th { (name) } }
-                            th { "instructions" }
-                            @if timed { th { "ms" } }
+        table.narrow {
+            thead {
+                tr {
+                    th.text { "processor" }
+                    @for (_, name, class) in numbers { th class=[class] { (name) } }
+                    th { "instructions" }
+                    @if timed { th { "ms" } }
+                }
+            }
+            tbody {
+                @for cost in all {
+                    tr {
+                        td.text { (cost.text_of("target")) }
+                        @for (key, _, class) in numbers {
+                            td class=[class] { (cost.show_of(key, Unit::Bytes)) }
                         }
-                    }
-                    tbody {
-                        @for cost in &all {
-                            tr {
-                                td.text { (cost.text_of("target")) }
-                                @for (key, _) in numbers { td { (cost.show_of(key, Unit::Bytes)) } }
-                                td {
-                                    @match cost.get("instructions") {
-                                        Some(count) => { (count.show(Unit::Count)) }
-                                        None => { "?" }
-                                    }
-                                }
-                                @if timed { td { (cost.show_of("milliseconds", Unit::Real)) } }
+                        td {
+                            @match cost.get("instructions") {
+                                Some(count) => { (count.show(Unit::Count)) }
+                                None => { "?" }
                             }
                         }
+                        @if timed { td { (cost.show_of("milliseconds", Unit::Real)) } }
                     }
                 }
             }
-            @if all.iter().any(|cost| cost.get("instructions").is_none()) {
-                p.note { "? some kernel was never measured there" }
-            }
-          }
         }
     }
 }

@@ -92,7 +92,9 @@ fn counts(matrix: &Matrix) -> Markup {
             thead {
                 tr {
                     th {}
-                    @for name in &matrix.names { th.top title=(name) { span.class { (shorten(name, NAME)) } } }
+                    @for name in &matrix.names {
+                        th.top title=(name) { span.class { (shorten(name, NAME)) } }
+                    }
                 }
             }
             tbody {
@@ -192,7 +194,7 @@ fn pairs(view: &View, network: &str) -> Vec<(f64, f64)> {
 fn roc(curve: &View) -> Markup {
     let axis = |title| Axis {
         title,
-        ends: (0.0, 1.0),
+        ends: (0.0, 1.04),
         logarithmic: false,
         ticks: vec![0.0, 0.25, 0.5, 0.75, 1.0],
         text: plain,

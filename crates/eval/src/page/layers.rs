@@ -166,11 +166,14 @@ fn words(report: &View, layers: &[Layer]) -> Markup {
                 (samples(report.text_of("sqnr_on").as_ref()))
                 "; its bar is the noise as a share of the signal. "
             }
-            @if let Some(explain) = explain {
+            @if let Some(explain) = &explain {
                 "Sensitivity is the " (explain.text_of("loss")) " of the network’s predictions when that \
                  layer alone is quantized. "
             }
-            @if layers.iter().any(|layer| layer.worst) { "The marked layer hurts most." }
+            @if layers.iter().any(|layer| layer.worst) {
+                @if explain.is_some() { "The marked layer is the most sensitive." }
+                @else { "The output of the marked layer is the noisiest." }
+            }
         }
     }
 }

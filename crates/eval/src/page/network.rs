@@ -126,13 +126,17 @@ pub(super) fn section(report: &View, layers: &[Layer]) -> Option<Section> {
         } @else {
             p.note {
                 "From the inputs down to the outputs."
-                @if harmful { " The darker a box, the more the layer hurts." }
+                @if harmful {
+                    " The darker a box, the "
+                    @if report.get("explain").is_some() { "more sensitive the layer." }
+                    @else { "noisier the layer’s output." }
+                }
                 @if chains { " A box is a chain of layers: its first and its last are named." }
             }
             figure.graph { div.scroll { (drawn(report, layers, &network)) } }
         }
     };
-    Some(Section { id: "network", title: "The network", body })
+    Some(Section { id: "network", title: "The network as a graph", body })
 }
 
 fn drawn(report: &View, layers: &[Layer], network: &Network) -> Markup {

@@ -69,9 +69,15 @@ fn report() -> Value {
             ],
             "tensors": [
                 { "name": "image", "role": "input", "offset": 0, "bytes": 4_096, "first": 0, "last": 0 },
-                { "name": "first", "role": "activation", "offset": 4_096, "bytes": 904, "first": 0, "last": 1 },
+                {
+                    "name": "first", "role": "activation", "offset": 4_096, "bytes": 904,
+                    "first": 0, "last": 1,
+                },
                 { "name": "second", "role": "output", "offset": 0, "bytes": 4_000, "first": 1, "last": 1 },
-                { "name": "second", "role": "scratch", "offset": 5_120, "bytes": 3_288, "first": 1, "last": 1 },
+                {
+                    "name": "second", "role": "scratch", "offset": 5_120, "bytes": 3_288,
+                    "first": 1, "last": 1,
+                },
             ],
         }
     });

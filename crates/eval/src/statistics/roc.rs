@@ -27,8 +27,8 @@ pub fn auc(scores: &[f64], anomalous: &[bool]) -> Option<f64> {
 }
 
 /// The corners of the ROC curve: pairs of the shares of normal and of anomalous samples whose score is at
-/// least some threshold, from `(0, 0)` to `(1, 1)`; at most `most` of them, evenly spread, which is 2 or more.
-/// Empty unless both kinds occur.
+/// least some threshold, from `(0, 0)` to `(1, 1)`; at most `most` of them, which is 2 or more, evenly
+/// spread. Empty unless both kinds occur.
 pub fn roc_curve(scores: &[f64], anomalous: &[bool], most: usize) -> Vec<(f64, f64)> {
     let mut order: Vec<usize> = (0..scores.len().min(anomalous.len())).collect();
     order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
