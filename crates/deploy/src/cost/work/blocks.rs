@@ -218,7 +218,8 @@ pub(super) fn depthwise_way(
     let most = PLANE_LINES[usize::from(stride > 1)];
     let small = height > 1 && width <= PLANE_WIDTH && lines <= most;
     let kernel = g.window.kernel[0] * g.window.kernel[1];
-    format!("k{kernel}s{stride}{}", if small { "plane" } else { "lines" })
+    // Those that take longer strides take them as they take 2.
+    format!("k{kernel}s{}{}", stride.min(2), if small { "plane" } else { "lines" })
 }
 
 /// The way through a convolution.
