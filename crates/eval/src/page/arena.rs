@@ -11,6 +11,9 @@ use crate::plot::{Axis, Frame, WIDTH, document, n, plain, round_ticks, shorten, 
 const CHARACTER: f64 = 4.6;
 const MARGIN: f64 = 4.0;
 
+/// Names are not cut shorter than this.
+const LEAST: usize = 5;
+
 /// A part of the arena in use, as numbers to draw.
 struct Part<'a> {
     view: View<'a>,
@@ -37,9 +40,15 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// Whether text on it is white.
-    fn is_dark(&self) -> bool {
-        matches!(self.class(), "activation" | "output")
+    /// The step from which on another part lies over most of it, such as the output of an operation that
+    /// works in place; otherwise the one after its last.
+    fn seen_until(&self, parts: &[Self]) -> f64 {
+        let covers = |other: &&Self| {
+            let common = (self.offset + self.bytes).min(other.offset + other.bytes)
+                - self.offset.max(other.offset);
+            other.first > self.first && other.first <= self.last && common > 0.5 * self.bytes
+        };
+        parts.iter().filter(covers).map(|other| other.first).fold(self.last + 1.0, f64::min)
     }
 
     fn lives_at(&self, step: f64) -> bool {
@@ -51,13 +60,14 @@ pub(super) fn section(report: &View) -> Option<Section> {
     let arena = report.get("arena")?;
     let (steps, peak) = (arena.list("steps"), arena.index_of("peak")?);
     let mut parts: Vec<Part> = arena.list("tensors").into_iter().filter_map(Part::new).collect();
+    // The smaller lie over the larger.
+    parts.sort_by(|a, b| b.bytes.total_cmp(&a.bytes));
     // Layers that run row by row share their memory, and the peak.
     let live = |step: usize| steps.get(step).and_then(|step| step.number_of("live_bytes"));
     let last = (peak..steps.len()).take_while(|&step| live(step) == live(peak)).last();
     let at_peak = (peak, last.unwrap_or(peak));
     let figure = figure(&arena, steps.len(), at_peak, &parts);
     parts.retain(|part| part.lives_at(peak as f64));
-    parts.sort_by(|a, b| b.bytes.total_cmp(&a.bytes));
     let largest = steps.iter().filter_map(|step| step.number_of("live_bytes")).fold(1.0, f64::max);
     let body = html! {
         p {
@@ -173,18 +183,8 @@ fn figure(arena: &View, steps: usize, peak: (usize, usize), parts: &[Part]) -> M
                     height=(n(bottom - high)) stroke-width=".7" {}
             }
         }
-        // Names lie over what is written later to the same bytes.
-        @for part in parts {
-            @let (left, bottom) = frame.at(part.first, part.offset / unit);
-            @let (right, high) = frame.at(part.last + 1.0, (part.offset + part.bytes) / unit);
-            @let room = ((right - left - MARGIN) / CHARACTER).max(0.0) as usize;
-            @if room >= 5 && bottom - high >= 9.0 {
-                text.tiny.on[part.is_dark()] x=(n((left + right) / 2.0))
-                    y=(n((high + bottom) / 2.0 + 3.0)) text-anchor="middle" {
-                    (shorten(&part.view.text_of("name"), room))
-                }
-            }
-        }
+        // Names lie over all of them.
+        @for part in parts { (label(part, parts, &frame, unit)) }
         line.end x1=(n(frame.left)) y1=(n(frame.top)) x2=(n(right)) y2=(n(frame.top)) {}
         line.over x1=(n(start)) y1=(n(frame.top)) x2=(n(end)) y2=(n(frame.top)) {}
         text.small x=(n((start + end) / 2.0)) y=(n(frame.top - 4.0)) text-anchor="middle" { "peak" }
@@ -192,4 +192,21 @@ fn figure(arena: &View, steps: usize, peak: (usize, usize), parts: &[Part]) -> M
     let alt = "the arena from its first byte upward, step by step from left to right; the tables name what \
                lies there at the peak";
     document(frame.top + frame.height + 40.0, &body, alt)
+}
+
+/// The name of a part, where it has room before something else lies there.
+fn label(part: &Part, parts: &[Part], frame: &Frame, unit: f64) -> Markup {
+    let (left, bottom) = frame.at(part.first, part.offset / unit);
+    let (right, top) = frame.at(part.last + 1.0, (part.offset + part.bytes) / unit);
+    let room = |right: f64| ((right - left - MARGIN) / CHARACTER).max(0.0) as usize;
+    if room(right) < LEAST || bottom - top < 9.0 {
+        return html! {};
+    }
+    let right = frame.at(part.seen_until(parts), 0.0).0;
+    html! {
+        @if room(right) >= LEAST {
+            text.tiny x=(n((left + right) / 2.0)) y=(n((top + bottom) / 2.0 + 3.0))
+                text-anchor="middle" { (shorten(&part.view.text_of("name"), room(right))) }
+        }
+    }
 }
