@@ -227,12 +227,17 @@ impl Graph {
         if let Some(rows) = self.rows_looked_up(input) {
             return grid(if rows <= 1 << 7 { 8 } else { 16 }, 0);
         }
-        let place = self.inputs.iter().position(|&id| id == input)?;
-        match self.integers.get(place).copied().flatten()? {
+        match self.integers_of(input)? {
             Integers { min: 0, max: 255 } => grid(8, -128),
             Integers { min: -128, max: 127 } => grid(8, 0),
             _ => None,
         }
+    }
+
+    /// The integer type that an input has in the model, if it has one.
+    fn integers_of(&self, input: ValueId) -> Option<Integers> {
+        let place = self.inputs.iter().position(|&id| id == input)?;
+        self.integers.get(place).copied().flatten()
     }
 
     /// The least of the whole numbers that an input may hold, as far as a byte goes, and how many there are;
@@ -241,8 +246,7 @@ impl Graph {
         if let Some(rows) = self.rows_looked_up(input) {
             return Some((0, rows.max(1) as i64));
         }
-        let place = self.inputs.iter().position(|&id| id == input)?;
-        let Integers { min, max } = self.integers.get(place).copied().flatten()?;
+        let Integers { min, max } = self.integers_of(input)?;
         let (min, max) = (min.clamp(-128, 0), max.clamp(0, 255));
         Some((min, max - min + 1))
     }

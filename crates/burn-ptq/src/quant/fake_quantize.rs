@@ -7,6 +7,9 @@ use rayon::prelude::*;
 
 use crate::graph::to_vec;
 
+/// Elements that are one piece of work for a thread.
+const PIECE: usize = 1 << 14;
+
 /// Rounds a tensor to a grid and back to floats, with straight-through gradients.
 #[derive(Module, Debug)]
 pub struct FakeQuantize {
@@ -42,19 +45,12 @@ impl FakeQuantize {
 
     fn round_trip<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let device = x.device();
-        if device == Device::flex() && !device.is_autodiff() {
-            return self.on_host(x, &device);
+        match device == Device::flex() && !device.is_autodiff() {
+            true => self.on_host(x, &device),
+            false => self.by_tensors(x),
         }
-        let Grid { scale, zero_point, min, max } = self.grid;
-        let levels = round_half_away(x / scale);
-        levels.clamp((min - zero_point) as f32, (max - zero_point) as f32) * scale
     }
-}
 
-/// Elements that are one piece of work for a thread.
-const PIECE: usize = 1 << 14;
-
-impl FakeQuantize {
     /// The round trip in one pass over memory, where tensors are the host's.
     fn on_host<const D: usize>(&self, x: Tensor<D>, device: &Device) -> Tensor<D> {
         let shape = x.shape();
@@ -67,6 +63,13 @@ impl FakeQuantize {
             }
         });
         Tensor::from_data(TensorData::new(values, shape), device)
+    }
+
+    /// The round trip wherever tensors are.
+    fn by_tensors<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let Grid { scale, zero_point, min, max } = self.grid;
+        let levels = round_half_away(x / scale);
+        levels.clamp((min - zero_point) as f32, (max - zero_point) as f32) * scale
     }
 }
 
@@ -87,20 +90,13 @@ mod tests {
     fn check(grid: Grid, values: Vec<f32>) {
         let n = values.len();
         let x = Tensor::<1>::from_data(TensorData::new(values.clone(), [n]), &Device::flex());
-        for y in [to_vec(FakeQuantize::new(grid).forward(x.clone())), by_tensors(grid, x)] {
+        let quantize = FakeQuantize::new(grid);
+        for y in [quantize.forward(x.clone()), quantize.by_tensors(x)].map(to_vec) {
             for (&x, y) in values.iter().zip(y) {
                 let expected = grid.fake_quantize(x);
                 assert!(expected == y, "{x} on {grid:?}: kernels {expected}, Burn {y}");
             }
         }
-    }
-
-    /// As on devices whose tensors are not the host's.
-    fn by_tensors(grid: Grid, x: Tensor<1>) -> Vec<f32> {
-        let Grid { scale, zero_point, min, max } = grid;
-        let levels = round_half_away(x / scale);
-        let y = levels.clamp((min - zero_point) as f32, (max - zero_point) as f32) * scale;
-        to_vec(y)
     }
 
     proptest! {

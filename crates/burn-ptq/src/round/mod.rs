@@ -144,7 +144,6 @@ impl Grids {
     }
 
     /// The nearest integer of the grid, for a weight in units of the scale.
-    #[inline(always)]
     fn nearest(&self, units: f32) -> f32 {
         round_half_away(units.clamp(self.min, self.max)) as f32
     }
