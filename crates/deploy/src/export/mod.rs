@@ -13,7 +13,7 @@ mod tflite;
 
 use std::path::{Path, PathBuf};
 
-use crate::harness::Harness;
+use crate::harness::{Harness, HarnessError};
 use crate::place::Placed;
 use crate::program::Program;
 use crate::target::{Kernels, TARGETS, Target};
@@ -109,6 +109,18 @@ impl<'a> Options<'a> {
     /// An export for `target`, under the program's own name, with everything that it needs.
     pub fn new(target: &'a Target) -> Self {
         Self { target, name: None, kernels: None, harness: None }
+    }
+
+    /// Checks that no harness is asked of `exporter`, which writes none.
+    ///
+    /// # Errors
+    /// If one is.
+    fn expect_no_harness(&self, exporter: &str) -> Result<(), ExportError> {
+        if self.harness.is_none() {
+            return Ok(());
+        }
+        let found = format!("the exporter {exporter}");
+        Err(HarnessError::Unsupported { found, known: "the exporter c".into() }.into())
     }
 
     /// The identifier of the program.

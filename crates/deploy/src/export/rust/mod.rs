@@ -22,7 +22,6 @@ use super::shared::template::Values;
 use super::shared::{describe, identity, license};
 use super::{ExportError, ExportFile, Exporter, Figures, Options, Rendered, SelfTest};
 use crate::board::board;
-use crate::harness::HarnessError;
 use crate::op::{BinaryFunction, Broadcast, DType, IntOp};
 use crate::place::plan::ALIGNMENT;
 use crate::place::{Memory, Placed};
@@ -134,10 +133,7 @@ impl Exporter for Rust {
         self_test: &SelfTest,
         options: &Options,
     ) -> Result<Rendered, ExportError> {
-        if options.harness.is_some() {
-            let found = format!("the exporter {}", self.name());
-            return Err(HarnessError::Unsupported { found, known: "the exporter c".into() }.into());
-        }
+        options.expect_no_harness(self.name())?;
         let target = options.target;
         let program = &program.place_again(self.kernels(target), Memory::Whole)?;
         self_test.check(program)?;

@@ -20,7 +20,6 @@ use super::shared::samples::layout_text;
 use super::shared::template::Values;
 use super::shared::{describe, identity, license};
 use super::{ExportError, ExportFile, Exporter, Figures, Options, Rendered, SelfTest};
-use crate::harness::HarnessError;
 use crate::place::plan::ALIGNMENT;
 use crate::place::{Memory, Placed};
 use crate::preprocess::Element;
@@ -123,10 +122,7 @@ impl Exporter for TfLite {
         self_test: &SelfTest,
         options: &Options,
     ) -> Result<Rendered, ExportError> {
-        if options.harness.is_some() {
-            let found = format!("the exporter {}", self.name());
-            return Err(HarnessError::Unsupported { found, known: "the exporter c".into() }.into());
-        }
+        options.expect_no_harness(self.name())?;
         self_test.check(program)?;
         // The interpreter runs each operator as a whole.
         let whole = program.program().clone().place(Kernels::Portable, Memory::Whole)?;

@@ -142,6 +142,14 @@ pub(super) mod options {
         Table::new()
     }
 
+    /// What options of all windows begin with.
+    fn strided(padding: Padding, stride: [usize; 2]) -> Table {
+        Table::new()
+            .with(0, Value::Byte(padding as u8))
+            .with(1, int(stride[1]))
+            .with(2, int(stride[0]))
+    }
+
     pub(in super::super) fn conv(
         padding: Padding,
         stride: [usize; 2],
@@ -160,10 +168,7 @@ pub(super) mod options {
         multiplier: usize,
         activation: Activation,
     ) -> Table {
-        Table::new()
-            .with(0, Value::Byte(padding as u8))
-            .with(1, int(stride[1]))
-            .with(2, int(stride[0]))
+        strided(padding, stride)
             .with(3, int(multiplier))
             .with(4, Value::Byte(activation as u8))
             .with(5, int(dilation[1]))
@@ -175,11 +180,7 @@ pub(super) mod options {
         stride: [usize; 2],
         activation: Activation,
     ) -> Table {
-        Table::new()
-            .with(0, Value::Byte(padding as u8))
-            .with(1, int(stride[1]))
-            .with(2, int(stride[0]))
-            .with(3, Value::Byte(activation as u8))
+        strided(padding, stride).with(3, Value::Byte(activation as u8))
     }
 
     pub(in super::super) fn pool(
@@ -188,10 +189,7 @@ pub(super) mod options {
         filter: [usize; 2],
         activation: Activation,
     ) -> Table {
-        Table::new()
-            .with(0, Value::Byte(padding as u8))
-            .with(1, int(stride[1]))
-            .with(2, int(stride[0]))
+        strided(padding, stride)
             .with(3, int(filter[1]))
             .with(4, int(filter[0]))
             .with(5, Value::Byte(activation as u8))
