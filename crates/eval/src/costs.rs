@@ -6,11 +6,11 @@ use std::sync::Arc;
 use burn_ptq::graph::Node;
 use burn_ptq_deploy::cost::{Costs, costs};
 use burn_ptq_deploy::place::{Memory, Placed};
-use burn_ptq_deploy::target::{TARGETS, Target};
+use burn_ptq_deploy::target::Target;
 use burn_ptq_deploy::verify::VerifyError;
 use serde::Serialize;
 
-use crate::board::{Board, Missing};
+use crate::board::{Board, Missing, milliseconds};
 
 /// What a program takes on a processor, predicted for exported C at -O2.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -101,7 +101,7 @@ impl Cost {
 
     /// The same at a clock.
     pub fn at(self, mhz: f64) -> Self {
-        let milliseconds = self.instructions.map(|count| count as f64 / mhz / 1000.0);
+        let milliseconds = self.instructions.map(|count| milliseconds(count as f64, mhz));
         Self { milliseconds, ..self }
     }
 
@@ -109,11 +109,6 @@ impl Cost {
     pub fn processor(&self) -> &'static str {
         self.board.unwrap_or(self.target)
     }
-}
-
-/// The processors that costs can be predicted for.
-pub fn predictable() -> Vec<&'static Target> {
-    TARGETS.iter().filter(|target| burn_ptq_deploy::cost::table(target).is_some()).collect()
 }
 
 /// What `program` takes on each of `targets`.
@@ -165,13 +160,6 @@ mod tests {
 
     use super::*;
     use crate::board::board;
-
-    #[test]
-    fn every_microcontroller_can_be_predicted() {
-        let names: Vec<&str> = predictable().iter().map(|target| target.name).collect();
-        assert_eq!(names.len() + 1, TARGETS.len(), "{names:?}");
-        assert!(!names.contains(&"host"));
-    }
 
     #[test]
     fn boards_say_what_is_missing_and_how_long_it_takes() {

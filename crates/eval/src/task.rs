@@ -118,6 +118,22 @@ pub(crate) struct OutputTable {
 }
 
 impl Task {
+    /// A task of the model alone, judged by top1 where data are given later.
+    pub fn new(name: impl Into<String>, model: impl Into<PathBuf>) -> Self {
+        Self {
+            name: name.into(),
+            model: model.into(),
+            calibration: None,
+            evaluation: None,
+            metric: Metric::Top1,
+            metric_options: MetricOptions::default(),
+            output: None,
+            further: Vec::new(),
+            input: InputSettings::default(),
+            shapes: Vec::new(),
+        }
+    }
+
     /// Reads `dir/task.toml` and finds `model.onnx`, `calib_x`, `eval_x`, `eval_y` and
     /// `eval_machine` beside it, each .npy, .npz or .csv; samples may also be folders of that name.
     /// Labels of an output that has a table of its own are `eval_y_NAME`.

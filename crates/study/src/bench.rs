@@ -8,7 +8,6 @@ use std::time::Instant;
 use burn::tensor::Device;
 use burn_ptq::graph::{Batch, FloatModel, Graph};
 use burn_ptq::prepare::prepare;
-use burn_ptq::recipe::FitRecipe;
 use burn_ptq::{Calibrated, Progress, Quantized, Quantizer, Recipe};
 use burn_ptq_deploy::size::size_report;
 use burn_ptq_eval::Error;
@@ -84,16 +83,12 @@ impl Bench {
     /// Sees to it that calibrations keep enough samples for every one of `runs`.
     pub fn prepare_for<'a>(&mut self, runs: impl Iterator<Item = &'a Run>) {
         let kept = |recipe: Recipe| Quantizer::new(recipe).samples_kept();
-        // Bits that are chosen by budgets may be tried by presets.
-        let presets = |run: &Run| -> Vec<Recipe> {
-            let fit = run.recipe.fit.iter().filter(|fit| fit.presets);
-            let activations = |fit: &FitRecipe| fit.activations.first().copied();
-            let widths =
-                fit.flat_map(|fit| fit.weights.iter().map(move |bits| (*bits, activations(fit))));
-            let own = run.recipe.activations.bits;
-            widths.filter_map(|(w, a)| Recipe::for_widths(w, a.unwrap_or(own)).ok()).collect()
+        // Bits that are chosen by budgets are tried by recipes of their own.
+        let tried = |run: &'a Run| {
+            let widths = run.recipe.fit.iter().flat_map(|fit| &fit.weights);
+            widths.filter_map(|&bits| run.recipe.tried_at(bits).ok())
         };
-        let all = |run: &Run| presets(run).into_iter().chain([run.recipe.clone()]).map(kept).max();
+        let all = |run: &'a Run| tried(run).chain([run.recipe.clone()]).map(kept).max();
         self.kept = runs.filter_map(all).max().unwrap_or(0);
     }
 

@@ -7,7 +7,7 @@ use burn_ptq::Cancelled;
 use burn_ptq::recipe::overlay;
 use burn_ptq_eval::Error;
 use burn_ptq_eval::input::InputSettings;
-use burn_ptq_eval::metric::{ClassAxis, Metric, MetricOptions};
+use burn_ptq_eval::metric::{ClassAxis, Metric};
 use burn_ptq_eval::task::{EvaluationFiles, Task, TaskError};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -370,18 +370,7 @@ impl TaskEntry {
         let at = |path: &Option<PathBuf>| path.as_ref().map(|p| assets.join(p));
         let mut task = match &self.folder {
             Some(folder) => Task::open(&assets.join(folder)).map_err(wrong)?,
-            None => Task {
-                name: self.name.clone(),
-                model: PathBuf::new(),
-                calibration: None,
-                evaluation: None,
-                metric: Metric::Top1,
-                metric_options: MetricOptions::default(),
-                output: None,
-                further: Vec::new(),
-                input: InputSettings::default(),
-                shapes: Vec::new(),
-            },
+            None => Task::new(self.name.clone(), PathBuf::new()),
         };
         task.name.clone_from(&self.name);
         if let Some(model) = at(&self.model) {

@@ -1,6 +1,7 @@
 //! Budgets of a microcontroller, by which the bits of layers are chosen.
 
-use burn_ptq_deploy::target::{HOST, TARGETS, target};
+use burn_ptq_deploy::cost::targets;
+use burn_ptq_deploy::target::target;
 use serde::{Deserialize, Serialize};
 
 use super::{Recipe, RecipeError};
@@ -63,9 +64,9 @@ impl FitRecipe {
         let wrong = |key: &str, found: String, expected: String| {
             Err(RecipeError::Value { key: format!("fit.{key}"), found, expected })
         };
-        if target(&self.target).is_none_or(|target| target.name == HOST.name) {
-            let known = TARGETS.iter().map(|target| target.name).filter(|&name| name != HOST.name);
-            let known: Vec<&str> = known.collect();
+        let wanted = target(&self.target);
+        if !targets().any(|target| Some(target) == wanted) {
+            let known: Vec<&str> = targets().map(|target| target.name).collect();
             return wrong(
                 "target",
                 format!("'{}'", self.target),
@@ -91,6 +92,32 @@ impl FitRecipe {
         self.weights.iter().try_for_each(|&bits| recipe.weight_scheme(bits).map(drop))?;
         self.activations.iter().try_for_each(|&bits| recipe.activation_scheme(bits).map(drop))?;
         Ok(())
+    }
+}
+
+impl Recipe {
+    /// Bits of activations, as `[fit]` says if it does; where RAM is short, it may give some outputs fewer.
+    pub fn activation_bits(&self) -> u8 {
+        let fitted = self.fit.as_ref().and_then(|fit| fit.activations.first());
+        fitted.copied().unwrap_or(self.activations.bits)
+    }
+
+    /// The recipe that `[fit]` tries `bits` for all weights with: the preset of these widths, or the own
+    /// components.
+    ///
+    /// # Errors
+    /// If there are no such widths.
+    pub fn tried_at(&self, bits: u8) -> Result<Self, RecipeError> {
+        let (own, activations) = (self.clone(), self.activation_bits());
+        Ok(match self.fit.as_ref().is_some_and(|fit| fit.presets) {
+            true => Self {
+                seed: own.seed,
+                calibration: own.calibration,
+                first_last_bits: own.first_last_bits,
+                ..Self::for_widths(bits, activations)?
+            },
+            false => Self { fit: None, ..own }.at_widths(Some(bits), Some(activations)),
+        })
     }
 }
 

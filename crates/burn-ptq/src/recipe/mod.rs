@@ -296,9 +296,8 @@ impl Recipe {
 
     /// `W4A8` and the like, for tables.
     pub fn label(&self) -> String {
-        if let Some(fit) = &self.fit {
-            let bits = fit.activations.first().copied().unwrap_or(self.activations.bits);
-            return format!("fitted W, A{bits}");
+        if self.fit.is_some() {
+            return format!("fitted W, A{}", self.activation_bits());
         }
         let mixed = if self.layers.is_empty() { "" } else { "*" };
         let border = self.first_last_bits.map_or(String::new(), |bits| format!(" {bits}-bit ends"));

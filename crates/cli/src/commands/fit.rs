@@ -1,6 +1,7 @@
 //! `burn-ptq fit`.
 
 use anyhow::{Context, ensure};
+use burn::tensor::Device;
 use burn_ptq::Recipe;
 use burn_ptq::backend::device;
 use burn_ptq::recipe::FitRecipe;
@@ -12,12 +13,12 @@ use burn_ptq_eval::evaluate::{Evaluation, integer_predictor};
 use burn_ptq_eval::fit::{
     Budgets, Fit as Found, FitError, Front, FrontPoint, Question, Taken, front,
 };
-use burn_ptq_eval::job::{Job, run as run_job};
+use burn_ptq_eval::job::Job;
 use burn_ptq_eval::metric::Metric;
 use burn_ptq_eval::opened::OpenTask;
 use burn_ptq_eval::task::Task;
 
-use super::quantize::{named, read_recipe, summary};
+use super::quantize::{named, read_recipe, run_and_show};
 use super::{processor, task};
 use crate::args::Fit;
 use crate::output::{self, errln, outln};
@@ -31,43 +32,17 @@ pub(crate) fn run(args: Fit) -> anyhow::Result<()> {
     let target = target.context("no processor is named: give --target or --board")?;
     let recipe = recipe(&args, target, board)?;
     if args.front {
-        return along_the_front(&args, task, &recipe);
+        return along_the_front(&args, task, &recipe, &device);
     }
-    let out = &args.results.out;
-    let exports = args.results.export.clone();
     let job = Job {
         task,
         recipe,
-        exports: exports.clone(),
+        exports: args.results.export.clone(),
         explain: false,
         keep_all_channels: false,
-        out: Some(out.clone()),
+        out: Some(args.results.out.clone()),
     };
-    let reporter = Reporter::new();
-    let (report, _) = run_job(&job, &device, &|event| reporter.show(event))?;
-    drop(reporter);
-    if args.json {
-        return output::json(&report);
-    }
-    if let Some(fit) = &report.fit {
-        output::print(text(fit))?;
-        on_board(board, fit.taken.instructions)?;
-    }
-    output::print(summary(&report))?;
-    let folders: Vec<String> = exports.iter().map(|name| format!(", {name}/")).collect();
-    let folders = folders.concat();
-    outln!(
-        "written to {}: model.bptq, report.json, report.html, fitted.toml{folders}",
-        out.display()
-    )
-}
-
-/// Prints how long an inference takes on the board.
-fn on_board(board: Option<&Board>, instructions: u64) -> anyhow::Result<()> {
-    let Some(board) = board else { return Ok(()) };
-    let milliseconds = table::number(board.milliseconds(instructions as f64));
-    let (name, clock) = (&board.name, board.clock_mhz);
-    outln!("on {name}: {milliseconds} ms at {clock} MHz, an estimate at one instruction a cycle\n")
+    run_and_show(&job, board, &device, args.json)
 }
 
 /// The recipe of a preset or file, or a plain one, with the budgets of the flags and of the board.
@@ -113,15 +88,14 @@ fn note_budgets(args: &Fit, board: Option<&Board>) {
 }
 
 /// Writes and shows what accuracy costs.
-fn along_the_front(args: &Fit, task: Task, recipe: &Recipe) -> anyhow::Result<()> {
-    let device = device(&args.backend.backend)?;
+fn along_the_front(args: &Fit, task: Task, recipe: &Recipe, device: &Device) -> anyhow::Result<()> {
     let mut transaction = Transaction::begin(&args.results.out)?;
     let reporter = Reporter::new();
     let show = |event: burn_ptq::Event| reporter.show(event);
     let opened = OpenTask::open(&task, true)?;
     let classifies = opened.classifies();
-    let question = Question { recipe, classifies, device: &device, progress: &show };
-    let mut quantize = |recipe: &Recipe| opened.quantize_once(recipe, false, &device, &show);
+    let question = Question { recipe, classifies, device, progress: &show };
+    let mut quantize = |recipe: &Recipe| opened.quantize_once(recipe, false, device, &show);
     let evaluation = opened.evaluation.as_ref();
     let mut judge = |quantized: &burn_ptq::Quantized| {
         let judged = |evaluation: &Evaluation| {
@@ -182,8 +156,8 @@ fn front_text(front: &Front, metric: Option<Metric>) -> String {
     text
 }
 
-/// The chosen bits, and what they take.
-pub(super) fn text(fit: &Found) -> String {
+/// The chosen bits, and what they take, with the time on the board if there is one.
+pub(super) fn text(fit: &Found, board: Option<&Board>) -> String {
     let rows: Vec<Vec<String>> = (fit.layers.iter())
         .map(|layer| {
             let chosen = layer.choices.iter().find(|choice| choice.bits == layer.bits);
@@ -257,6 +231,13 @@ pub(super) fn text(fit: &Found) -> String {
         });
     }
     text.push('\n');
+    if let Some(board) = board {
+        let milliseconds = table::number(board.milliseconds(fit.taken.instructions as f64));
+        let (name, clock) = (&board.name, board.clock_mhz);
+        text.push_str(&format!(
+            "on {name}: {milliseconds} ms at {clock} MHz, an estimate at one instruction a cycle\n\n"
+        ));
+    }
     text
 }
 

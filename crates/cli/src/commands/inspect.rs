@@ -5,6 +5,7 @@ use burn_ptq::backend::device;
 use burn_ptq::graph::{Node, ValueId};
 use burn_ptq::import::onnx::{self, Options};
 use burn_ptq::quantize_uncalibrated;
+use burn_ptq_deploy::cost::targets;
 use burn_ptq_deploy::export::target;
 use burn_ptq_deploy::file;
 use burn_ptq_deploy::output::write_atomically;
@@ -14,7 +15,7 @@ use burn_ptq_deploy::program::{Input, Output};
 use burn_ptq_deploy::size::size_report;
 use burn_ptq_deploy::target::Target;
 use burn_ptq_eval::board::{Board, board};
-use burn_ptq_eval::costs::{Cost, Predicted, float_bytes, predict, predictable};
+use burn_ptq_eval::costs::{Cost, Predicted, float_bytes, predict};
 use burn_ptq_eval::page;
 use burn_ptq_eval::report::{
     ArenaReport, DEFAULT_TARGET, HistogramReport, Source, share_of, sources_of_layer,
@@ -215,7 +216,7 @@ fn all_costs(model: &Placed, args: &Inspect) -> anyhow::Result<Vec<Predicted>> {
 
 /// All microcontrollers, the one whose details reports show before the others.
 fn detailed_first() -> Vec<&'static Target> {
-    let mut targets = predictable();
+    let mut targets: Vec<_> = targets().collect();
     targets.sort_by_key(|target| target.name != DEFAULT_TARGET);
     targets
 }

@@ -22,7 +22,6 @@ use burn_ptq_deploy::target::Target;
 use burn_ptq_eval::board::{Board, board_with_target};
 use burn_ptq_eval::data::SamplePaths;
 use burn_ptq_eval::input::InputSettings;
-use burn_ptq_eval::metric::{Metric, MetricOptions};
 use burn_ptq_eval::task::EvaluationFiles;
 use burn_ptq_eval::task::Task;
 
@@ -32,18 +31,10 @@ use crate::args::{Data, Named, Numbers};
 fn task(data: &Data, model: Option<&PathBuf>, calibration: &[PathBuf]) -> anyhow::Result<Task> {
     let mut task = match (&data.task, model) {
         (Some(folder), _) => Task::open(folder)?,
-        (None, Some(model)) => Task {
-            name: model.file_stem().map_or("model".into(), |s| s.to_string_lossy().into_owned()),
-            model: model.clone(),
-            calibration: None,
-            evaluation: None,
-            metric: Metric::Top1,
-            metric_options: MetricOptions::default(),
-            output: None,
-            further: Vec::new(),
-            input: InputSettings::default(),
-            shapes: Vec::new(),
-        },
+        (None, Some(model)) => {
+            let name = model.file_stem().map_or("model".into(), |stem| stem.to_string_lossy());
+            Task::new(name, model)
+        }
         (None, None) => anyhow::bail!("give a model or --task DIR"),
     };
     if let Some(model) = model {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
+use burn::tensor::Device;
 use burn_ptq::backend::device;
 use burn_ptq::network::MeasuredOn;
 use burn_ptq::recipe::{LayerOverride, MAX_RECIPE_BYTES, Recipe, Source};
@@ -10,6 +11,7 @@ use burn_ptq_deploy::bounded;
 use burn_ptq_deploy::export::check_name;
 use burn_ptq_deploy::preprocess::{DataLayout, Preprocessing};
 use burn_ptq_deploy::printable;
+use burn_ptq_eval::board::Board;
 use burn_ptq_eval::explain::LayerCost;
 use burn_ptq_eval::job::{Job, run as run_job};
 use burn_ptq_eval::metric::{Interval, Metric};
@@ -32,20 +34,30 @@ pub(crate) fn run(args: Quantize) -> anyhow::Result<()> {
         keep_all_channels: args.keep_all_channels,
         out: Some(args.results.out.clone()),
     };
+    run_and_show(&job, None, &device, args.json)
+}
+
+/// Runs a job and prints its report, with the time on `board` if bits were chosen for it.
+pub(super) fn run_and_show(
+    job: &Job,
+    board: Option<&Board>,
+    device: &Device,
+    json: bool,
+) -> anyhow::Result<()> {
     let reporter = Reporter::new();
-    let (report, _) = run_job(&job, &device, &|event| reporter.show(event))?;
+    let (report, _) = run_job(job, device, &|event| reporter.show(event))?;
     drop(reporter);
-    if args.json {
+    if json {
         return output::json(&report);
     }
     if let Some(fit) = &report.fit {
-        output::print(super::fit::text(fit))?;
+        output::print(super::fit::text(fit, board))?;
     }
     output::print(summary(&report))?;
-    let folders: Vec<String> =
-        args.results.export.iter().map(|name| format!(", {name}/")).collect();
+    let Some(out) = &job.out else { return Ok(()) };
+    let folders: Vec<String> = job.exports.iter().map(|name| format!(", {name}/")).collect();
     let fitted = if report.fit.is_some() { ", fitted.toml" } else { "" };
-    let (out, folders) = (args.results.out.display(), folders.concat());
+    let (out, folders) = (out.display(), folders.concat());
     outln!("written to {out}: model.bptq, report.json, report.html{fitted}{folders}")
 }
 

@@ -13,7 +13,7 @@ use crate::place::Placed;
 use crate::size::ram_bytes;
 use crate::target::Target;
 
-pub use table::{Kernel, STREAM, Table, table};
+pub use table::{Kernel, STREAM, Table, table, targets};
 
 /// What a program costs on a target.
 #[derive(Clone, Debug, PartialEq)]

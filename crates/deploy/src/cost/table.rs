@@ -16,7 +16,7 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 
 use crate::place::Placed;
-use crate::target::Target;
+use crate::target::{TARGETS, Target};
 
 /// The function with the loop over rows, which calls those that make them.
 pub const STREAM: &str = "bptq_stream_run";
@@ -63,6 +63,11 @@ static TABLES: LazyLock<BTreeMap<&str, Table>> = LazyLock::new(|| {
 /// The table of `target`; none for the machine that compiles.
 pub fn table(target: &Target) -> Option<&'static Table> {
     TABLES.get(target.name)
+}
+
+/// The targets that have a table: all microcontrollers.
+pub fn targets() -> impl Iterator<Item = &'static Target> {
+    TARGETS.iter().filter(|target| table(target).is_some())
 }
 
 impl Table {
@@ -180,7 +185,14 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::{Kernels, TARGETS, Target};
+    use crate::target::Kernels;
+
+    #[test]
+    fn every_microcontroller_has_a_table() {
+        let names: Vec<&str> = targets().map(|target| target.name).collect();
+        assert_eq!(names.len() + 1, TARGETS.len(), "{names:?}");
+        assert!(!names.contains(&"host"));
+    }
 
     /// Functions that no export calls on a target: Helium's kernels take every convolution and fully
     /// connected layer of 8 bits.

@@ -88,28 +88,13 @@ impl<'a, 'q> Bench<'a, 'q> {
         Ok(Self { recipe, fit, target, table, quantize, classifies, device, progress, narrow })
     }
 
-    /// The bits of activations, unless RAM is short.
-    pub(super) fn activations(&self) -> u8 {
-        self.fit.activations.first().copied().unwrap_or(self.recipe.activations.bits)
-    }
-
     /// The recipe with `bits` for the weights of all layers but `others`. What the recipe itself says of
     /// single layers stays.
     ///
     /// # Errors
     /// If there are no such widths.
     pub(super) fn recipe(&self, bits: u8, others: Vec<LayerOverride>) -> Result<Recipe, Error> {
-        let activations = self.activations();
-        let own = self.recipe.clone();
-        let mut recipe = match self.fit.presets {
-            true => Recipe {
-                seed: own.seed,
-                calibration: own.calibration,
-                first_last_bits: own.first_last_bits,
-                ..Recipe::for_widths(bits, activations)?
-            },
-            false => Recipe { fit: None, ..own }.at_widths(Some(bits), Some(activations)),
-        };
+        let mut recipe = self.recipe.tried_at(bits)?;
         let narrow = self.narrow.iter().map(|output| {
             let name = glob::Pattern::escape(&output.name);
             LayerOverride { name, weights: None, activations: Some(output.bits) }
@@ -161,6 +146,12 @@ impl<'a, 'q> Bench<'a, 'q> {
     }
 }
 
+/// The tensors that are in memory during a step, of those that are live during spans of steps.
+pub(super) fn alive(live: &[(usize, usize)], step: usize) -> impl Iterator<Item = usize> {
+    let spans = live.iter().enumerate();
+    spans.filter(move |(_, span)| span.0 <= step && step <= span.1).map(|(tensor, _)| tensor)
+}
+
 /// The bytes of the arena up to the last that is in use while each node runs; the arena has as many as the
 /// most of them.
 pub(super) fn in_use(placed: &Placed) -> Vec<usize> {
@@ -168,9 +159,8 @@ pub(super) fn in_use(placed: &Placed) -> Vec<usize> {
     let held = held_bytes(placed, placed.streams());
     let end = |step: usize| {
         let scratch = placed.scratch(step);
-        let spans = live.iter().enumerate();
-        let alive = spans.filter(|(_, span)| span.0 <= step && step <= span.1);
-        let ends = alive.map(|(tensor, _)| placed.placement().offsets[tensor] + held[tensor]);
+        let ends =
+            alive(&live, step).map(|tensor| placed.placement().offsets[tensor] + held[tensor]);
         ends.max().unwrap_or(0).max(scratch.offset + scratch.bytes)
     };
     (0..placed.nodes.len()).map(end).collect()

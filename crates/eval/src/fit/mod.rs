@@ -137,7 +137,7 @@ pub fn fit(question: Question, quantize: &mut Quantize) -> Result<Found, Error> 
         budgets,
         widths: fit.weights.clone(),
         layers: trials.layers(&chosen),
-        activations: trials.bench.activations(),
+        activations: question.recipe.activation_bits(),
         taken: measured.taken,
         uniform,
         loss: measured.loss(),

@@ -16,7 +16,7 @@ use burn_ptq_deploy::place::Placed;
 use burn_ptq_deploy::place::lifetime::live_spans;
 
 use super::NarrowOutput;
-use super::bench::{Bench, in_use};
+use super::bench::{Bench, alive, in_use};
 use crate::error::Error;
 
 /// Samples that memory does not depend on, but grids want some of.
@@ -106,14 +106,10 @@ impl Trial<'_, '_, '_> {
 /// The layers whose outputs are in memory when the arena is full, and have more than `bits` bits.
 fn at_peak(network: &Quantized, placed: &Placed, bits: u8) -> BTreeSet<String> {
     let live = live_spans(placed, placed.streams());
-    let alive = |step: usize| {
-        let spans = live.iter().enumerate();
-        spans.filter(move |(_, span)| span.0 <= step && step <= span.1).map(|(tensor, _)| tensor)
-    };
     let ends = in_use(placed);
     let most = ends.iter().copied().max().unwrap_or(0);
     let full = (0..ends.len()).filter(|&step| ends[step] == most);
-    let tensors: BTreeSet<usize> = full.flat_map(alive).collect();
+    let tensors: BTreeSet<usize> = full.flat_map(|step| alive(&live, step)).collect();
     let graph = &network.graph.graph;
     let groups = graph.grid_groups();
     let layer = |tensor: usize| {

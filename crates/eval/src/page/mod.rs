@@ -55,6 +55,26 @@ pub fn render(report: &Value) -> String {
     .flatten()
     .collect();
     let title = title(report);
+    let body = html! {
+        header {
+            h1 { (title) }
+            p.sub { (subtitle(report)) }
+        }
+        nav {
+            @for section in &sections { a href={ "#" (section.id) } { (section.title) } " " }
+        }
+        @for section in &sections {
+            section id=(section.id) {
+                h2 { (section.title) }
+                (section.body)
+            }
+        }
+    };
+    document(&title, STYLE, &body)
+}
+
+/// One file that needs nothing else, with the rules of [`plot`] and those of `style`.
+pub fn document(title: &str, style: &str, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -62,23 +82,9 @@ pub fn render(report: &Value) -> String {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width,initial-scale=1";
                 title { (title) }
-                style { (PreEscaped(plot::STYLE)) (PreEscaped(STYLE)) }
+                style { (PreEscaped(plot::STYLE)) (PreEscaped(style)) }
             }
-            body {
-                header {
-                    h1 { (title) }
-                    p.sub { (subtitle(report)) }
-                }
-                nav {
-                    @for section in &sections { a href={ "#" (section.id) } { (section.title) } " " }
-                }
-                @for section in &sections {
-                    section id=(section.id) {
-                        h2 { (section.title) }
-                        (section.body)
-                    }
-                }
-            }
+            body { (body) }
         }
     };
     page.into_string()

@@ -85,18 +85,18 @@ pub fn lines(
     document(height, &body, alt)
 }
 
+/// The axis of so many rows, the first at the top.
+fn rank(rows: usize) -> Axis<'static> {
+    let ends = (rows as f64 - 0.5, -0.5);
+    Axis { title: "", ends, logarithmic: false, ticks: Vec::new(), text: plain }
+}
+
 /// A plot of one value a row.
 pub fn dots(x: &Axis, rows: &[Dot], level: Option<(f64, &str)>, alt: &str) -> Markup {
     let line = 20.0;
     let longest = rows.iter().map(|row| row.label.chars().count()).max().unwrap_or(0);
     let left = (6.1 * longest as f64 + 10.0).clamp(40.0, 212.0);
-    let rank = Axis {
-        title: "",
-        ends: (rows.len() as f64 - 0.5, -0.5),
-        logarithmic: false,
-        ticks: Vec::new(),
-        text: plain,
-    };
+    let rank = rank(rows.len());
     let height = line * rows.len() as f64;
     let frame = Frame { x, y: &rank, left, top: 18.0, width: WIDTH - left - 12.0, height };
     let level = level.filter(|&(value, _)| (0.0..=1.0).contains(&x.place(value)));
@@ -159,13 +159,7 @@ pub fn bars(rows: &[(String, Vec<f64>)], parts: &[&str], title: &str, alt: &str)
     let (left, line) = (60.0, 26.0);
     let ends = (0.0, longest * 1.02);
     let x = Axis { title, ends, logarithmic: false, ticks: round_ticks(ends, 5.0), text: plain };
-    let rank = Axis {
-        title: "",
-        ends: (rows.len() as f64 - 0.5, -0.5),
-        logarithmic: false,
-        ticks: Vec::new(),
-        text: plain,
-    };
+    let rank = rank(rows.len());
     let height = line * rows.len() as f64;
     let frame = Frame { x: &x, y: &rank, left, top: 8.0, width: WIDTH - left - 14.0, height };
     let bottom = frame.top + height + 44.0;

@@ -2,12 +2,13 @@
 //! histograms.
 
 use burn_ptq::Quantized;
+use burn_ptq_deploy::cost::targets;
 use burn_ptq_deploy::program::{Program, TensorId};
 use burn_ptq_deploy::target::Target;
 use serde::Serialize;
 
 use super::{ArenaReport, BudgetReport, HistogramReport, Report};
-use crate::costs::{CostError, predict, predictable};
+use crate::costs::{CostError, predict};
 use crate::fit::Budgets;
 
 /// The microcontroller whose costs are told in detail where none was asked for.
@@ -57,7 +58,7 @@ impl Report {
         target: Option<(&'static Target, Budgets)>,
     ) -> Result<(), CostError> {
         let (program, graph) = (&quantized.program, &quantized.graph.graph);
-        let targets = predictable();
+        let targets: Vec<_> = targets().collect();
         let predicted = predict(program, &targets)?;
         let name = target.map_or(DEFAULT_TARGET, |(target, _)| target.name);
         let detailed = predicted.iter().find(|each| each.cost.target == name);

@@ -1,8 +1,9 @@
 //! Reports as one HTML file that needs nothing else.
 
-use burn_ptq_eval::plot::{self, shown};
+use burn_ptq_eval::page::document;
+use burn_ptq_eval::plot::shown;
 use burn_ptq_eval::statistics::Verdict;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 use super::document::{Block, Panel, Section, Table};
 
@@ -35,34 +36,23 @@ h2,h3{break-after:avoid}.scroll{overflow:visible}nav{display:none}}";
 /// The report.
 pub(super) fn render(name: &str, sections: &[Section]) -> String {
     let title = format!("Study “{}”", shown(name));
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width,initial-scale=1";
-                title { (title) }
-                style { (PreEscaped(plot::STYLE)) (PreEscaped(STYLE)) }
-            }
-            body {
-                h1 { (title) }
-                nav {
-                    ol {
-                        @for (at, section) in sections.iter().enumerate() {
-                            li { a href={ "#s" (at) } { (shown(&section.title)) } }
-                        }
-                    }
-                }
+    let body = html! {
+        h1 { (title) }
+        nav {
+            ol {
                 @for (at, section) in sections.iter().enumerate() {
-                    section id={ "s" (at) } {
-                        h2 { (shown(&section.title)) }
-                        @for part in &section.blocks { (block(part)) }
-                    }
+                    li { a href={ "#s" (at) } { (shown(&section.title)) } }
                 }
             }
         }
+        @for (at, section) in sections.iter().enumerate() {
+            section id={ "s" (at) } {
+                h2 { (shown(&section.title)) }
+                @for part in &section.blocks { (block(part)) }
+            }
+        }
     };
-    page.into_string()
+    document(&title, STYLE, &body)
 }
 
 fn block(block: &Block) -> Markup {
