@@ -97,6 +97,7 @@ fn program(model: &str) -> Placed {
         outputs: vec![output],
         tensors: vec![x, y],
         nodes: vec![node],
+        states: Vec::new(),
         provenance: Provenance::default(),
     };
     program.place(Kernels::Portable, Memory::Whole).expect("a valid program")

@@ -14,6 +14,9 @@
 //! of classes); the bytes of the arena; the provenance; the streams. Postcard writes the length before
 //! each list and each text, integers in as few bytes as they need and floats in four.
 //!
+//! Version 6 is version 5 with a list more at its end: the states (name, the tensor that a call finds, the
+//! one that it leaves, the initial value). A program without states is written in version 5.
+//!
 //! The bytes depend on the program alone. Readers accept the versions that they know and refuse
 //! newer ones; any change of that layout or of what its fields mean is a new version.
 
@@ -31,10 +34,13 @@ use crate::place::Placed;
 use crate::program::MAX_NODES;
 use crate::target::Kernels;
 use crate::verify::VerifyError;
-use wire::Wire;
+use wire::{Wire, WireStates};
 
-/// The version that this crate writes, and the newest that it reads.
-pub const FORMAT_VERSION: u32 = 5;
+/// The newest version that this crate writes and reads.
+pub const FORMAT_VERSION: u32 = 6;
+
+/// The version of programs that keep nothing from one call to the next, and the oldest that is read.
+const STATELESS_VERSION: u32 = 5;
 
 /// The largest file that is read: 64 MiB.
 pub const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -120,10 +126,15 @@ pub fn write(path: &Path, program: &Placed) -> Result<(), FileError> {
 
 /// The bytes of a `.bptq` file.
 pub fn to_bytes(program: &Placed) -> Result<Vec<u8>, FileError> {
-    let payload = postcard::to_stdvec(&Wire::of(program)).map_err(malformed)?;
+    let mut payload = postcard::to_stdvec(&Wire::of(program)).map_err(malformed)?;
+    let mut version = STATELESS_VERSION;
+    if !program.states.is_empty() {
+        version = FORMAT_VERSION;
+        payload.extend(postcard::to_stdvec(&WireStates::of(program)).map_err(malformed)?);
+    }
     let mut bytes = Vec::with_capacity(HEADER_BYTES + payload.len());
     bytes.extend_from_slice(&MAGIC);
-    bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+    bytes.extend_from_slice(&version.to_le_bytes());
     bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());
     bytes.extend_from_slice(&crc32fast::hash(&payload).to_le_bytes());
     bytes.extend_from_slice(&payload);
@@ -144,11 +155,15 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Placed, FileError> {
     if found != header.checksum {
         return Err(FileError::Checksum { expected: header.checksum, found });
     }
-    let (wire, rest): (Wire, _) = postcard::take_from_bytes(payload).map_err(malformed)?;
+    let (wire, mut rest): (Wire, _) = postcard::take_from_bytes(payload).map_err(malformed)?;
+    let mut states = WireStates::default();
+    if header.version > STATELESS_VERSION {
+        (states, rest) = postcard::take_from_bytes(rest).map_err(malformed)?;
+    }
     if !rest.is_empty() {
         return Err(FileError::Malformed(format!("{} bytes follow the program", rest.len())));
     }
-    let (program, placement) = wire.into_parts();
+    let (program, placement) = wire.into_parts(states);
     Ok(Placed::new(program, placement, Kernels::Portable)?)
 }
 
@@ -165,6 +180,7 @@ fn malformed(error: postcard::Error) -> FileError {
 
 /// What the header says of the payload.
 struct Header {
+    version: u32,
     length: u64,
     checksum: u32,
 }
@@ -179,11 +195,12 @@ impl Header {
             FileError::Length { expected: HEADER_BYTES as u64, found: bytes.len() as u64 };
         let Some(version) = bytes[4..].first_chunk() else { return Err(too_short) };
         let version = u32::from_le_bytes(*version);
-        if version != FORMAT_VERSION {
+        if !(STATELESS_VERSION..=FORMAT_VERSION).contains(&version) {
             return Err(FileError::Version { found: version });
         }
         let Some(length) = bytes[8..].first_chunk() else { return Err(too_short) };
         let Some(checksum) = bytes[16..].first_chunk() else { return Err(too_short) };
-        Ok(Self { length: u64::from_le_bytes(*length), checksum: u32::from_le_bytes(*checksum) })
+        let (length, checksum) = (u64::from_le_bytes(*length), u32::from_le_bytes(*checksum));
+        Ok(Self { version, length, checksum })
     }
 }

@@ -35,6 +35,8 @@ pub struct Program {
     pub inputs: Vec<Input>,
     /// What the caller reads: at least one, at most [`MAX_ENDS`].
     pub outputs: Vec<Output>,
+    /// What the program keeps from one call to the next; empty if every call stands for itself.
+    pub states: Vec<State>,
     /// Where the program came from.
     pub provenance: Provenance,
 }
@@ -66,6 +68,23 @@ pub struct Output {
     pub border: Border,
     /// The names of its classes, if known; otherwise empty.
     pub classes: Vec<String>,
+}
+
+/// What a program keeps from one call to the next: an activation that a call finds as the call before
+/// it left another one.
+///
+/// Both activations have the same shape and grid. Only states write the first; the second is written by a
+/// node or is an input, and no other state has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// The name, for messages and reports; no two states have the same.
+    pub name: String,
+    /// The activation that a call finds.
+    pub input: TensorId,
+    /// The activation that it leaves for the next call.
+    pub output: TensorId,
+    /// What every element of the input is after a reset.
+    pub initial: i32,
 }
 
 impl Input {
@@ -133,6 +152,33 @@ impl Program {
     /// Whether the caller reads the activation.
     pub fn is_output(&self, tensor: TensorId) -> bool {
         self.outputs.iter().any(|output| output.tensor == tensor)
+    }
+
+    /// The activations that are there before the first node runs: the inputs, then the states.
+    pub fn given(&self) -> impl Iterator<Item = TensorId> {
+        let inputs = self.inputs.iter().map(|input| input.tensor);
+        inputs.chain(self.states.iter().map(|state| state.input))
+    }
+
+    /// The activations that are read after the last node has run, by the caller or the next call.
+    pub fn left(&self) -> impl Iterator<Item = TensorId> {
+        let outputs = self.outputs.iter().map(|output| output.tensor);
+        outputs.chain(self.states.iter().map(|state| state.output))
+    }
+
+    /// Whether the activation is there before the first node runs.
+    pub fn is_given(&self, tensor: TensorId) -> bool {
+        self.given().any(|id| id == tensor)
+    }
+
+    /// Whether the activation is read after the last node has run.
+    pub fn is_left(&self, tensor: TensorId) -> bool {
+        self.left().any(|id| id == tensor)
+    }
+
+    /// Bytes of all states together.
+    pub fn state_bytes(&self) -> usize {
+        self.states.iter().map(|state| self.tensors[state.input.0].bytes()).sum()
     }
 }
 

@@ -113,6 +113,7 @@ fn program(input_elements: usize, steps: &[Step]) -> Program {
         outputs: vec![Output::new("y", output, border(&tensors[output.0]))],
         tensors,
         nodes,
+        states: Vec::new(),
         provenance: Provenance::default(),
     }
 }
@@ -226,6 +227,7 @@ fn separable(pad: usize) -> Program {
         outputs: vec![Output::new("y", TensorId(2), border(&tensors[2]))],
         nodes: nodes.collect(),
         tensors,
+        states: Vec::new(),
         provenance: Provenance::default(),
     }
 }

@@ -196,6 +196,7 @@ impl<'d> Program<'d> {
             outputs,
             tensors: self.tensors,
             nodes: self.nodes,
+            states: Vec::new(),
             provenance: Provenance::default(),
         };
         let program = program.place(Kernels::Portable, Memory::Whole).ok()?;

@@ -153,6 +153,7 @@ pub fn lower(
         outputs,
         tensors: lowering.tensors,
         nodes: lowering.nodes,
+        states: Vec::new(),
         provenance,
     };
     let layout = |view: View| Some(Layout { tensor: view.tensor, places: view.elements()? });

@@ -15,7 +15,9 @@ use crate::border::Border;
 use crate::op::{DType, IntOp};
 use crate::place::{Placed, Placement, Region, Stream};
 use crate::preprocess::Preprocessing;
-use crate::program::{Input, IntNode, IntTensor, MAX_NODES, Output, Program, Provenance, TensorId};
+use crate::program::{
+    Input, IntNode, IntTensor, MAX_NODES, Output, Program, Provenance, State, TensorId,
+};
 
 /// A program with places beside what they are for.
 #[derive(Serialize, Deserialize)]
@@ -33,6 +35,20 @@ pub(super) struct Wire<'a> {
     provenance: Cow<'a, Provenance>,
     #[serde(deserialize_with = "few")]
     streams: Vec<Cow<'a, Stream>>,
+}
+
+/// What a program keeps, after the rest of it.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct WireStates<'a> {
+    #[serde(deserialize_with = "few")]
+    states: Vec<Cow<'a, State>>,
+}
+
+impl<'a> WireStates<'a> {
+    /// What a file of `placed` holds.
+    pub(super) fn of(placed: &'a Placed) -> Self {
+        Self { states: placed.states.iter().map(Cow::Borrowed).collect() }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -115,7 +131,7 @@ impl<'a> Wire<'a> {
     }
 
     /// The program and its places, which nobody has verified.
-    pub(super) fn into_parts(self) -> (Program, Placement) {
+    pub(super) fn into_parts(self, states: WireStates) -> (Program, Placement) {
         let mut placement = Placement {
             arena_bytes: self.arena_bytes,
             offsets: self.tensors.iter().map(|tensor| tensor.offset).collect(),
@@ -154,6 +170,7 @@ impl<'a> Wire<'a> {
             nodes: self.nodes.into_iter().map(node).collect(),
             inputs: self.inputs.into_iter().map(input).collect(),
             outputs: self.outputs.into_iter().map(output).collect(),
+            states: states.states.into_iter().map(Cow::into_owned).collect(),
             provenance: self.provenance.into_owned(),
         };
         (program, placement)

@@ -30,8 +30,8 @@ pub fn held_bytes(program: &Program, streams: &[Stream]) -> Vec<usize> {
 /// For each tensor, the first and the last node during which it stays in memory: a stream's nodes
 /// run together, so that what one of them touches is live in all.
 ///
-/// The model's inputs are live from the first node on, and its outputs until after the last. Every
-/// tensor id must be in range and every tensor but the inputs must be written.
+/// The model's inputs are live from the first node on, its outputs until after the last, and its states
+/// all the time. Every tensor id must be in range and every tensor that is not given must be written.
 pub fn live_spans(program: &Program, streams: &[Stream]) -> Vec<(usize, usize)> {
     let (spans, last_reads) = (spans(program, streams), last_reads(program));
     let mut live = vec![(0, 0); program.tensors.len()];
@@ -46,20 +46,51 @@ pub fn live_spans(program: &Program, streams: &[Stream]) -> Vec<(usize, usize)> 
 }
 
 /// For each tensor, the index of the last node that reads it; the number of nodes for the model's
-/// outputs, which the caller reads, and `None` if nothing does.
+/// outputs, which the caller reads, and for states, and `None` if nothing does.
 ///
 /// Every tensor id of the program must be in range.
 pub fn last_reads(program: &Program) -> Vec<Option<usize>> {
+    let mut last = last_reads_by_nodes(program);
+    for left in program.left().chain(program.states.iter().map(|state| state.input)) {
+        last[left.0] = Some(program.nodes.len());
+    }
+    last
+}
+
+/// For each tensor, the index of the last node that reads it.
+fn last_reads_by_nodes(program: &Program) -> Vec<Option<usize>> {
     let mut last = vec![None; program.tensors.len()];
     for (index, node) in program.nodes.iter().enumerate() {
         for input in &node.inputs {
             last[input.0] = Some(index);
         }
     }
-    for output in &program.outputs {
-        last[output.tensor.0] = Some(program.nodes.len());
-    }
     last
+}
+
+/// For each tensor, the activation of a state that it may be written over, because it is what the next
+/// call finds there and no node reads the old one any more. Other states are copied after the last node.
+///
+/// Every tensor id of the program must be in range. Nodes of streams write rows in an order of their own,
+/// so that their outputs are copied.
+pub fn replaceable_states(program: &Program, streams: &[Stream]) -> Vec<Option<TensorId>> {
+    let mut replaceable = vec![None; program.tensors.len()];
+    if program.states.is_empty() {
+        return replaceable;
+    }
+    let last = last_reads_by_nodes(program);
+    let mut writer = vec![None; program.tensors.len()];
+    for (index, node) in program.nodes.iter().enumerate() {
+        writer[node.output.0] = Some(index);
+    }
+    for state in &program.states {
+        let Some(index) = writer[state.output.0] else { continue };
+        let by_rows = streams.iter().any(|stream| stream.nodes().contains(&index));
+        if !by_rows && last[state.input.0].is_none_or(|read| read < index) {
+            replaceable[state.output.0] = Some(state.input);
+        }
+    }
+    replaceable
 }
 
 /// The first input of the node at `index`, if its output may use the same bytes: its kernel works in

@@ -134,6 +134,13 @@ impl Placed {
         offset..offset + self.tensors[tensor.0].bytes()
     }
 
+    /// The states that the next call finds after a copy, from the second to the first: the others are written
+    /// where they are found.
+    pub fn copied_states(&self) -> impl Iterator<Item = (TensorId, TensorId)> {
+        let states = self.states.iter().map(|state| (state.output, state.input));
+        states.filter(|&(from, to)| self.offset(from) != self.offset(to))
+    }
+
     /// The scratch of the node at an index.
     pub fn scratch(&self, node: usize) -> Region {
         self.placement.scratch[node]

@@ -2,10 +2,13 @@
 //!
 //! Greedy by size, as TensorFlow Lite Micro's planner: the largest buffer first, each at the lowest
 //! place where it meets no buffer that is live at the same time. An operation that works in place
-//! writes over its first input where nothing needs that any more.
+//! writes over its first input where nothing needs that any more, and what the next call finds over
+//! what this call found.
 
 use super::kernels::{Needs, needs};
-use super::lifetime::{held_bytes, last_reads, live_spans, replaceable_input, spans};
+use super::lifetime::{
+    held_bytes, last_reads, live_spans, replaceable_input, replaceable_states, spans,
+};
 use super::placement::{Placement, Region, Stream};
 use super::rows::replaceable_inputs;
 use crate::program::Program;
@@ -138,13 +141,19 @@ fn buffers(program: &Program, streams: &[Stream], needs: &[Needs]) -> Vec<Buffer
     let (last_reads, spans) = (last_reads(program), spans(program, streams));
     let (live, held) = (live_spans(program, streams), held_bytes(program, streams));
     let tensor = |id: usize| Buffer::new(held[id], live[id], Occupant::Tensor(id));
-    let inputs = || program.inputs.iter().map(|input| input.tensor.0);
-    let mut buffers: Vec<Buffer> = inputs().map(tensor).collect();
+    let given = || program.given().map(|id| id.0);
+    let mut buffers: Vec<Buffer> = given().map(tensor).collect();
     let mut buffer_of = vec![0; program.tensors.len()];
-    inputs().enumerate().for_each(|(buffer, input)| buffer_of[input] = buffer);
+    given().enumerate().for_each(|(buffer, given)| buffer_of[given] = buffer);
+    let states = replaceable_states(program, streams);
     for (index, (node, needs)) in program.nodes.iter().zip(needs).enumerate() {
         let (output, bytes) = (node.output.0, needs.scratch);
-        if let Some(replaced) = replaceable_input(program, streams, index, &last_reads, *needs) {
+        if let Some(state) = states[output] {
+            buffer_of[output] = buffer_of[state.0];
+            buffers[buffer_of[output]].occupants.push(Occupant::Tensor(output));
+        } else if let Some(replaced) =
+            replaceable_input(program, streams, index, &last_reads, *needs)
+        {
             buffer_of[output] = buffer_of[replaced.0];
             let buffer = &mut buffers[buffer_of[output]];
             buffer.last = live[output].1;

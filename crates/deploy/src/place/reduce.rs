@@ -213,7 +213,7 @@ fn packable(program: &Program, index: usize) -> bool {
         && tensor.bits <= 4
         && height > 1
         && (width * channels).is_multiple_of(2)
-        && !program.is_output(node.output)
+        && !program.is_left(node.output)
 }
 
 /// Looks for streams that lower the arena.

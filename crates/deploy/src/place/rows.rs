@@ -178,7 +178,7 @@ fn verify_closed(program: &Program, stream: &Stream) -> Result<(), Violation> {
         let node = &program.nodes[index];
         let mut readers = program.nodes[last + 1..].iter().flat_map(|node| &node.inputs);
         ensure(
-            !program.is_output(node.output) && !readers.any(|&input| input == node.output),
+            !program.is_left(node.output) && !readers.any(|&input| input == node.output),
             node,
             "an output that only nodes of its stream read",
             "another reader",

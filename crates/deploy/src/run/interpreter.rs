@@ -17,7 +17,6 @@ use burn_ptq_kernels::params::Requantize;
 use burn_ptq_kernels::reference::{self, Storage};
 use burn_ptq_kernels::stream::{Rows, Step};
 use bytemuck::Pod;
-use rayon::prelude::*;
 
 use crate::movement::MoveAxis;
 use crate::op::{BinaryFunction, Broadcast, DType, IntOp, Weighted};
@@ -35,9 +34,6 @@ pub enum Path {
     /// The quick ones, with the same bits out.
     Fast,
 }
-
-/// Bytes that the arenas of [`run_batch`] may take together, unless a single one takes more.
-const ARENAS_BYTES: usize = 256 << 20;
 
 /// Samples of the wrong size for a program.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +61,7 @@ pub struct Interpreter<'p> {
 }
 
 impl<'p> Interpreter<'p> {
-    /// Prepares `program`.
+    /// Prepares `program`, reset.
     pub fn new(program: &'p Placed, path: Path) -> Self {
         let widened = |node: &IntNode| match node.op.weighted() {
             Some(w) => w.weights.unpack().into_iter().map(i16::from).collect(),
@@ -75,7 +71,7 @@ impl<'p> Interpreter<'p> {
             Path::Reference => None,
             Path::Fast => Some(Arc::new(program.nodes.iter().map(widened).collect())),
         };
-        Self {
+        let mut interpreter = Self {
             program,
             weights,
             arena: vec![0; program.arena_bytes().div_ceil(8)],
@@ -83,10 +79,27 @@ impl<'p> Interpreter<'p> {
             outputs: Vec::new(),
             patch: Vec::new(),
             sums: Vec::new(),
+        };
+        interpreter.reset();
+        interpreter
+    }
+
+    /// Forgets what earlier samples left for later ones.
+    pub fn reset(&mut self) {
+        for state in &self.program.states {
+            let tensor = &self.program.tensors[state.input.0];
+            let place = self.program.range(state.input);
+            let bytes = &mut arena_bytes(&mut self.arena)[place];
+            match tensor.dtype {
+                DType::I8 | DType::I4 => bytes.fill(state.initial as i8 as u8),
+                DType::I16 => {
+                    bytemuck::cast_slice_mut::<u8, i16>(bytes).fill(state.initial as i16);
+                }
+            }
         }
     }
 
-    /// Runs one sample: bytes of the inputs in, one after the other, bytes of the outputs out, one
+    /// Runs one sample, which finds the states as the sample before it left them: bytes of the inputs in, one after the other, bytes of the outputs out, one
     /// after the other, 16-bit elements low byte first.
     ///
     /// # Errors
@@ -134,6 +147,10 @@ impl<'p> Interpreter<'p> {
             }
             observe(index, self.bytes(program.nodes[index].output));
             index += 1;
+        }
+        for (from, to) in program.copied_states() {
+            let from = program.range(from);
+            arena_bytes(&mut self.arena).copy_within(from, program.offset(to));
         }
         if let [only] = &program.outputs[..] {
             return Ok(self.bytes(only.tensor));
@@ -455,31 +472,6 @@ impl<'p> Interpreter<'p> {
             }
         }
     }
-}
-
-/// Runs samples, given back to back, on all cores; the outputs are back to back in the same order.
-///
-/// # Errors
-/// If the bytes are not a whole number of samples.
-pub fn run_batch(program: &Placed, path: Path, inputs: &[u8]) -> Result<Vec<u8>, InputSizeError> {
-    let interpreter = Interpreter::new(program, path);
-    let (input, output) = (program.input_bytes(), program.output_bytes());
-    if !inputs.len().is_multiple_of(input) {
-        return Err(InputSizeError { expected: input, found: inputs.len() });
-    }
-    let samples = inputs.len() / input;
-    let mut outputs = vec![0; samples * output];
-    // Each share of the samples has an arena of its own.
-    let shares = (ARENAS_BYTES / program.arena_bytes().max(1)).max(1);
-    let pairs = inputs.par_chunks(input).zip(outputs.par_chunks_mut(output));
-    pairs.with_min_len(samples.div_ceil(shares).max(1)).try_for_each_init(
-        || interpreter.clone(),
-        |interpreter, (sample, output)| {
-            output.copy_from_slice(interpreter.run(sample)?);
-            Ok::<(), InputSizeError>(())
-        },
-    )?;
-    Ok(outputs)
 }
 
 fn requantize_of(weighted: &Weighted, input: Grid, output: Grid) -> Requantize<'_> {

@@ -1,7 +1,9 @@
 //! Running programs on the host: the interpreter, and samples in and out of it.
 
+mod batch;
 mod interpreter;
 mod io;
 
-pub use interpreter::{InputSizeError, Interpreter, Path, run_batch};
+pub use batch::{run_batch, run_sequence};
+pub use interpreter::{InputSizeError, Interpreter, Path};
 pub use io::{dequantize_outputs, preprocess, quantize_inputs, tensor_integers};

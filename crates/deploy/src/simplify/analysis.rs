@@ -52,8 +52,8 @@ impl<'p> Analysis<'p> {
         };
         let nodes = 0..program.nodes.len();
         analysis.unweighted = nodes.map(|node| analysis.unweighted_channels(node)).collect();
-        for output in &program.outputs {
-            analysis.needed[output.tensor.0].fill(true);
+        for left in program.left() {
+            analysis.needed[left.0].fill(true);
         }
         // Readers come after what they read.
         for node in (0..program.nodes.len()).rev() {
@@ -153,8 +153,8 @@ impl<'p> Analysis<'p> {
     pub(super) fn kept(&self) -> Vec<Vec<bool>> {
         let program = self.program;
         let mut kept = self.needed.clone();
-        for input in &program.inputs {
-            kept[input.tensor.0].fill(true);
+        for given in program.given() {
+            kept[given.0].fill(true);
         }
         for (node, links) in program.nodes.iter().zip(&self.links) {
             if !links.free {

@@ -18,9 +18,9 @@ use crate::run::tensor_integers;
 /// The intervals of all channels of all tensors of a valid program.
 pub(super) fn intervals(program: &Program) -> Vec<Vec<Interval>> {
     let mut found: Vec<Vec<Interval>> = vec![Vec::new(); program.tensors.len()];
-    for input in &program.inputs {
-        let tensor = &program.tensors[input.tensor.0];
-        found[input.tensor.0] = vec![Interval::stored(tensor); tensor.shape[2]];
+    for given in program.given() {
+        let tensor = &program.tensors[given.0];
+        found[given.0] = vec![Interval::stored(tensor); tensor.shape[2]];
     }
     for node in &program.nodes {
         found[node.output.0] = node_intervals(program, node, &found);

@@ -37,9 +37,10 @@ pub(super) fn pass_over(program: &Program, dropped: &mut Vec<String>) -> Program
     }
     let inputs = left.inputs.iter_mut().map(|input| &mut input.tensor);
     let outputs = left.outputs.iter_mut().map(|output| &mut output.tensor);
+    let states = left.states.iter_mut().flat_map(|state| [&mut state.input, &mut state.output]);
     let of_nodes =
         left.nodes.iter_mut().flat_map(|node| node.inputs.iter_mut().chain([&mut node.output]));
-    for id in inputs.chain(outputs).chain(of_nodes) {
+    for id in inputs.chain(outputs).chain(states).chain(of_nodes) {
         *id = places[id.0];
     }
     left
@@ -52,7 +53,7 @@ fn writes_what_it_reads(program: &Program, node: &IntNode, intervals: &[Vec<Inte
     let alike =
         (from.shape, from.dtype, from.bits, from.grid) == (to.shape, to.dtype, to.bits, to.grid);
     // The caller reads what it declared.
-    if !alike || program.is_output(node.output) {
+    if !alike || program.is_left(node.output) {
         return false;
     }
     let by_channel = matches!(links(program, node).inputs[0], Link::Paired(_));
@@ -65,7 +66,7 @@ fn writes_what_it_reads(program: &Program, node: &IntNode, intervals: &[Vec<Inte
 pub(super) fn unbound(program: &mut Program, unbounded: &mut Vec<String>) {
     let intervals = intervals(program);
     // What the caller reads says by its bounds what it is.
-    let inner = |index: &usize| !program.is_output(program.nodes[*index].output);
+    let inner = |index: &usize| !program.is_left(program.nodes[*index].output);
     let inner: Vec<usize> = (0..program.nodes.len()).filter(inner).collect();
     for index in inner {
         let grid = program.tensors[program.nodes[index].output.0].grid;

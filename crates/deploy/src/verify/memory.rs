@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use super::MAX_ARENA_BYTES;
 use super::violation::{Subject, VerifyError, Violation, ensure};
 use crate::place::kernels::{Needs, needs};
-use crate::place::lifetime::{held_bytes, last_reads, live_spans, replaceable_input};
+use crate::place::lifetime::{
+    held_bytes, last_reads, live_spans, replaceable_input, replaceable_states,
+};
 use crate::place::placement::{Placement, Region};
 use crate::place::rows::replaceable_inputs;
 use crate::program::{IntNode, IntTensor, Program, TensorId};
@@ -91,15 +93,16 @@ fn verify_disjoint(
     let region = |id: TensorId| Region { offset: offsets[id.0], bytes: held[id.0] };
     let tensor = |id: TensorId| Occupant::Tensor(&program.tensors[id.0]);
     let mut live = LiveRegions::default();
-    for input in program.inputs.iter().map(|input| input.tensor) {
-        found.note(live.insert(region(input), tensor(input)));
+    for given in program.given() {
+        found.note(live.insert(region(given), tensor(given)));
     }
     // The caller fills all of them before the first node.
-    for input in program.inputs.iter().map(|input| input.tensor) {
-        if last_reads[input.0].is_none() {
-            live.remove(region(input));
+    for given in program.given() {
+        if last_reads[given.0].is_none() {
+            live.remove(region(given));
         }
     }
+    let states = replaceable_states(program, streams);
     let mut next = streams.iter().peekable();
     let mut index = 0;
     while index < program.nodes.len() {
@@ -111,8 +114,10 @@ fn verify_disjoint(
         let mut taken_over = region(output);
         let replaced =
             replaceable_input(program, streams, index, &last_reads, needs[index]).map(region);
-        if let Some(replaced) = replaced.filter(|&replaced| replaced == region(output)) {
-            live.remove(replaced);
+        for replaced in replaced.into_iter().chain(states[output.0].map(region)) {
+            if replaced == region(output) {
+                live.remove(replaced);
+            }
         }
         for (input, clearance) in stream.map_or(Vec::new(), |s| replaceable_inputs(program, s)) {
             let [input, own] = [input, output].map(region);

@@ -11,12 +11,14 @@
 //!    16 in 16-bit storage, or 2..=4 in 4-bit storage with whole bytes in each row; a grid of a positive finite scale with `min <= zero_point <= max` within
 //!    the bits; zero point 0 in 16 bits.
 //! 2. Data flow: ids in range; each operation has its number of inputs; every tensor but the model's
-//!    inputs is written exactly once, and before it is read; inputs are never written.
+//!    inputs and what states hold is written exactly once, and before it is read; these are never written.
 //! 3. Inputs and outputs: 1 to [`MAX_ENDS`] of each, with names of their own; no tensor is two inputs.
 //!    An output may be a tensor that nodes read, an input, or another output. Borders: at most
 //!    [`MAX_BORDER_AXES`] axes of at least one element; the axes are a permutation, and source, extents
 //!    and tensor have the same number of elements. The preprocessing of an input has usable numbers,
-//!    one for all its channels or one for each.
+//!    one for all its channels or one for each. States: at most [`MAX_NODES`], with names of their own; both
+//!    activations have the same shape, type and grid; the first is no input and no other state's; the second
+//!    is no state's first and no other state's second; the initial value lies in the grid.
 //! 4. Operations:
 //!    - element types: those that the operation knows, and the same in and out (but `Requantize`);
 //!    - geometry agrees with the lengths of the tensors and the weights, groups divide channels;
@@ -42,7 +44,8 @@
 //! 6. Memory: tensors are placed at multiples of their element's size, scratch at multiples of 8 and is as
 //!    large as the operation needs; everything lies inside the arena, which is at most
 //!    [`MAX_ARENA_BYTES`]; regions that are live at the same time share no byte, except that an
-//!    element-wise operation may write exactly over its first input if nothing reads that again, and
+//!    element-wise operation may write exactly over its first input if nothing reads that again, an
+//!    operation exactly over the state that its output is next, if nothing reads that again, and
 //!    the output of a stream may reach from below into an input that dies in it, as far as
 //!    [`replaceable_inputs`](crate::place::rows::replaceable_inputs) says.
 //! 7. Work: at most [`MAX_NODES`] operations and as many tensors, checked first; an inference takes at
@@ -56,6 +59,7 @@ mod movement;
 mod normalize;
 mod ops;
 mod reduce;
+mod states;
 pub mod streams;
 pub(crate) mod violation;
 mod weighted;
@@ -101,6 +105,7 @@ pub fn verify(program: &Program) -> Result<(), VerifyError> {
     let valid: Vec<bool> =
         program.tensors.iter().map(|tensor| found.note(verify_tensor(tensor))).collect();
     verify_ends(program, &valid, &mut found);
+    states::verify_states(program, &valid, &mut found);
     verify_nodes(program, &valid, &mut found);
     if found.count() == 0 {
         found.note(work::verify_work(program));
@@ -246,9 +251,9 @@ fn verify_ends(program: &Program, valid: &[bool], found: &mut VerifyError) {
 /// Checks data flow and operations, in the order of execution.
 fn verify_nodes(program: &Program, valid: &[bool], found: &mut VerifyError) {
     let mut written = vec![false; program.tensors.len()];
-    for input in &program.inputs {
-        if let Some(input) = written.get_mut(input.tensor.0) {
-            *input = true;
+    for given in program.given() {
+        if let Some(given) = written.get_mut(given.0) {
+            *given = true;
         }
     }
     for node in &program.nodes {
@@ -293,6 +298,12 @@ fn verify_flow(program: &Program, node: &IntNode, written: &[bool]) -> Result<()
         format_args!("`{name}` as the node's output"),
     )?;
     ensure(
+        program.states.iter().all(|state| state.input != node.output),
+        node,
+        "a state that only its other activation changes, after the last node",
+        format_args!("`{name}` as the node's output"),
+    )?;
+    ensure(
         !written[node.output.0],
         node,
         "an output that no earlier node writes",
@@ -300,7 +311,7 @@ fn verify_flow(program: &Program, node: &IntNode, written: &[bool]) -> Result<()
     )
 }
 
-fn verify_id(
+pub(super) fn verify_id(
     program: &Program,
     subject: Subject,
     role: &str,

@@ -97,6 +97,7 @@ pub(crate) fn program(op: IntOp, inputs: &[IntTensor], output: IntTensor) -> Pro
         outputs: vec![Output::new("y", output, border(tensors[output.0].shape))],
         tensors,
         nodes,
+        states: Vec::new(),
         provenance: Provenance::default(),
     }
 }

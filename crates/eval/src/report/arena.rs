@@ -168,6 +168,7 @@ mod tests {
             nodes: vec![node("first", 0), node("second", 1)],
             inputs: vec![Input::new("x", TensorId(0), Border::plain(&[24]))],
             outputs: vec![Output::new("y", TensorId(2), Border::plain(&[24]))],
+            states: Vec::new(),
             provenance: Provenance::default(),
         };
         program.place(Kernels::Portable, Memory::Whole).unwrap()

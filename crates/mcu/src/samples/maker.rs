@@ -63,6 +63,7 @@ impl Maker {
             nodes: self.nodes,
             inputs,
             outputs,
+            states: Vec::new(),
             provenance: Provenance::default(),
         };
         program.place(Kernels::Portable, memory).ok()
