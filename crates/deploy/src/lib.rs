@@ -22,5 +22,6 @@ pub mod program;
 pub mod run;
 pub mod simplify;
 pub mod size;
+pub mod streaming;
 pub mod target;
 pub mod verify;

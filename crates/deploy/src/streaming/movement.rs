@@ -1,0 +1,154 @@
+//! Movements of rows.
+
+use burn_ptq_kernels::reference::MAX_AXES;
+
+use super::layout::Layout;
+use super::operations::{ByRows, Rewritten};
+use crate::movement::MoveAxis;
+use crate::op::IntOp;
+
+/// The most elements that are looked at one by one.
+const MOST_ELEMENTS: usize = 1 << 22;
+
+/// Where an element lies in rows: in which block of them, in which row, and at which place.
+type Place = (usize, usize, usize);
+
+/// How a movement from `first` along `axes` gives rows, for an input of `layout`; `None` if it does not go
+/// through time row by row.
+pub(super) fn by_rows(first: usize, axes: &[MoveAxis], layout: Layout) -> Option<ByRows> {
+    let elements = axes.iter().try_fold(1_usize, |n, axis| n.checked_mul(axis.count()))?;
+    if elements > MOST_ELEMENTS {
+        return None;
+    }
+    let places = places(first, axes);
+    let place = |i: usize| place(places[i], layout);
+    let (_, start, _) = place(0);
+    // Elements of one row, then one row after the other, then the next block of rows.
+    let inner = (1..elements).find(|&i| place(i).1 != start)?;
+    let stride = place(inner).1.checked_sub(start)?;
+    let follows =
+        |&row: &usize| row * inner < elements && place(row * inner).1 == start + stride * row;
+    let rows = (1..).take_while(follows).count() + 1;
+    if !elements.is_multiple_of(rows * inner) {
+        return None;
+    }
+    let output = Layout { outer: elements / (rows * inner), rows, inner };
+    let head = |a: usize, b: usize| place(a * rows * inner + b);
+    let regular = (0..elements).all(|i| {
+        let (a, row, b) = (i / (rows * inner), i / inner % rows, i % inner);
+        let (block, first, own) = head(a, b);
+        first == start && place(i) == (block, start + stride * row, own)
+    });
+    if !regular {
+        return None;
+    }
+    let outer: Vec<Place> = (0..output.outer).map(|a| head(a, 0)).collect();
+    let within: Vec<Place> = (0..inner).map(|b| head(0, b)).collect();
+    let mut all = (0..output.outer).flat_map(|a| (0..inner).map(move |b| (a, b)));
+    let apart = all.all(|(a, b)| {
+        let (block, _, own) = head(a, b);
+        let sum = [outer[a].0 + within[b].0, outer[a].2 + within[b].2];
+        [block + outer[0].0, own + outer[0].2] == sum
+    });
+    if !apart {
+        return None;
+    }
+    let identity = (output.outer, inner, stride) == (layout.outer, layout.inner, 1)
+        && outer.iter().enumerate().all(|(a, place)| place.0 == a)
+        && within.iter().enumerate().all(|(b, place)| place.2 == b);
+    let rearranged = move |rows: usize, out: usize| {
+        let flat = |&(block, _, own): &Place| block * rows * layout.inner + own;
+        let [outer, within] = [&outer, &within].map(|places| places.iter().map(flat).collect());
+        rearranged(outer, (out, stride * layout.inner), within)
+    };
+    rearranged(layout.rows, rows)?;
+    let op = move |rows: usize, out: usize| {
+        let (first, axes) = rearranged(rows, out).unwrap_or_default();
+        IntOp::Rearrange { first, axes }
+    };
+    Some(ByRows {
+        extent: 1,
+        stride,
+        pad: -(start as isize),
+        padding: None,
+        moves: true,
+        reads_more: true,
+        output,
+        op: if identity { Rewritten::Gone } else { Rewritten::Made(Box::new(op)) },
+    })
+}
+
+/// The place in the input of each element of the output.
+fn places(first: usize, axes: &[MoveAxis]) -> Vec<usize> {
+    let mut places = vec![first as isize];
+    for axis in axes {
+        let steps: Vec<isize> = match axis {
+            MoveAxis::Even { count, step } => (0..*count as isize).map(|i| i * step).collect(),
+            MoveAxis::Listed(listed) => listed.iter().map(|&place| place as isize).collect(),
+        };
+        places =
+            places.iter().flat_map(|place| steps.iter().map(move |step| place + step)).collect();
+    }
+    places.into_iter().map(|place| place as usize).collect()
+}
+
+fn place(place: usize, Layout { rows, inner, .. }: Layout) -> Place {
+    (place / (rows * inner), place / inner % rows, place % inner)
+}
+
+/// The first place and the axes of a movement through places of blocks, then rows, then places in them;
+/// `None` if there are too many axes or they go back.
+fn rearranged(
+    outer: Vec<usize>,
+    (rows, step): (usize, usize),
+    within: Vec<usize>,
+) -> Option<(usize, Vec<MoveAxis>)> {
+    let mut axes = walk(&outer)?;
+    axes.push(MoveAxis::Even { count: rows, step: step as isize });
+    axes.extend(walk(&within)?);
+    axes.retain(|axis| axis.count() > 1);
+    if axes.is_empty() {
+        axes.push(MoveAxis::Even { count: 1, step: 0 });
+    }
+    // The places of blocks and rows begin at the same element.
+    (axes.len() <= MAX_AXES).then(|| (outer[0], joined(axes)))
+}
+
+/// Axes that lead through `places` from the first one on.
+fn walk(places: &[usize]) -> Option<Vec<MoveAxis>> {
+    let step = |i: usize| places[i] as isize - places[0] as isize;
+    let mut axes = Vec::new();
+    let mut block = 1;
+    while block < places.len() {
+        let own = step(block);
+        let continues =
+            |&i: &usize| i * block < places.len() && step(i * block) == own * i as isize;
+        let count = (1..).take_while(continues).count() + 1;
+        axes.insert(0, MoveAxis::Even { count, step: own });
+        block *= count;
+    }
+    let found = self::places(places[0], &axes);
+    if found == places {
+        return Some(axes);
+    }
+    let listed: Option<Vec<u32>> = (0..places.len()).map(|i| u32::try_from(step(i)).ok()).collect();
+    Some(vec![MoveAxis::Listed(listed?)])
+}
+
+/// Neighbours as one axis where the slower one continues as the faster one does.
+fn joined(axes: Vec<MoveAxis>) -> Vec<MoveAxis> {
+    let mut joined: Vec<MoveAxis> = Vec::new();
+    for axis in axes {
+        if let (
+            Some(MoveAxis::Even { count: slow, step: far }),
+            MoveAxis::Even { count: fast, step },
+        ) = (joined.last_mut(), &axis)
+            && *far == *step * *fast as isize
+        {
+            (*slow, *far) = (*slow * fast, *step);
+        } else {
+            joined.push(axis);
+        }
+    }
+    joined
+}
