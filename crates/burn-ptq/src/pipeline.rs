@@ -11,6 +11,7 @@ use std::time::Instant;
 use burn::tensor::{Device, Tensor};
 use burn_ptq_deploy::preprocess::Preprocessing;
 use burn_ptq_deploy::program::{Output, Program, Provenance};
+use burn_ptq_deploy::streaming::Streaming;
 
 use crate::bits::BitPlan;
 use crate::calibrate::suspicious::suspicious_values;
@@ -326,8 +327,9 @@ impl Quantizer {
 
         let (mut program, layouts) = lower(&quantized, self.provenance.clone())?;
         self.record(&mut program)?;
-        let Deployed { program, lowered, simplification } =
-            Deployed::new(program, self.keeps_all_channels)?;
+        let streaming = recipe.stream.as_ref().map(Streaming::from);
+        let Deployed { program, lowered, simplification, streamed } =
+            Deployed::new(program, self.keeps_all_channels, streaming.as_ref())?;
         stage("lower", &mut clock);
 
         if let Some(origin) = &float.origin {
@@ -361,6 +363,7 @@ impl Quantizer {
             lowered,
             layouts,
             simplification,
+            streamed,
             probes,
             noise,
             facts,

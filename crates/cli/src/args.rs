@@ -308,8 +308,20 @@ pub(crate) struct Export {
     pub harness_features: Option<String>,
     /// Run one layer after the other with whole, unpacked activations. By default, layers run row by row
     /// and 4-bit activations are packed where that saves RAM.
+    #[arg(long, alias = "no-streaming")]
+    pub whole_layers: bool,
+    /// Take a recording frame by frame: each call takes the next frames, computes the new rows of every
+    /// layer, and keeps what windows need of earlier ones. Outputs are those of the network that sees the
+    /// whole recording, byte for byte.
     #[arg(long)]
-    pub no_streaming: bool,
+    pub stream: bool,
+    /// Frames that a call takes; by default the fewest that strides allow.
+    #[arg(long, value_name = "N", requires = "stream")]
+    pub chunk: Option<usize>,
+    /// The axis of a sample that is time, counting from 0 without the batch axis; by default the only one
+    /// that operations slide along.
+    #[arg(long, value_name = "AXIS", requires = "stream")]
+    pub time_axis: Option<usize>,
     /// The folder in which each exporter creates a subfolder with its name.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,

@@ -269,6 +269,23 @@ fn what_needs_all_rows_is_computed_as_a_whole() {
 }
 
 #[test]
+fn the_last_step_needs_no_other_rows() {
+    let mut random = Random(9);
+    let mut net = Net::new([20, 1, 4]);
+    let conv = net.conv(0, over_time(3, 1, 1, 0), 8, &mut random);
+    let last = net.slice(conv, 0, 17, 1);
+    let end = net.dense(last, 3, true, &mut random);
+    net.output(end);
+    let streamed = net.0.streamed(&along_height(None)).unwrap();
+    // The two earlier frames of the window alone.
+    assert_eq!(streamed.program.state_bytes(), 2 * 4);
+    assert_eq!(streamed.outputs[0].warm_up, 2);
+    let recording = Recording::random(&net.0, 0, 40, &mut random);
+    // Also before a whole offline window has passed.
+    assert_eq!(compare(&net.0, 0, &streamed, &recording, 0), 21);
+}
+
+#[test]
 fn strides_divide_the_frames_of_a_call() {
     let mut random = Random(6);
     let mut net = Net::new([32, 1, 2]);

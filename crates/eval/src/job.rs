@@ -201,6 +201,7 @@ fn begin(
         warnings: Vec::new(),
         explain: None,
         fit: None,
+        stream: None,
     };
     report.seconds.insert("import".into(), opened.import_seconds);
     for &(stage, seconds) in &quantized.seconds {
@@ -420,11 +421,16 @@ impl OutputFolder {
         const REPORT: &str = "report.json";
         const PAGE: &str = "report.html";
         const RECIPE: &str = "fitted.toml";
+        const STREAMED: &str = "streamed.bptq";
         let Self(mut transaction) = self;
         transaction.remove(REPORT);
         transaction.remove(PAGE);
         transaction.remove(RECIPE);
+        transaction.remove(STREAMED);
         transaction.write("model.bptq", &file::to_bytes(&quantized.program)?)?;
+        if let Some(streamed) = &quantized.streamed {
+            transaction.write(STREAMED, &streamed.to_bytes()?)?;
+        }
         for name in exports {
             let (exporter, rendered) = quantized.render(name, HOST.name)?;
             let written = stage_folder(&mut transaction, name, exporter.name(), &rendered.files)?;

@@ -7,6 +7,7 @@ mod budgets;
 mod curves;
 mod histogram;
 mod program;
+mod stream;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::preprocess::Preprocessing;
 use burn_ptq_deploy::size::size_report;
 use burn_ptq_deploy::target::Kernels;
+use burn_ptq_deploy::verify::VerifyError;
 use serde::Serialize;
 
 use crate::costs::Cost;
@@ -29,6 +31,7 @@ pub use budgets::{BudgetReport, BudgetUse};
 pub use curves::{RocReport, ScatterReport};
 pub use histogram::{GridReport, HistogramReport, Unit};
 pub use program::{DEFAULT_TARGET, Source, share_of, sources_of_layer};
+pub use stream::{StreamReport, StreamedOutputReport};
 
 /// The version of the form of `report.json`.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -156,6 +159,9 @@ pub struct Report {
     /// How bits were chosen by budgets; absent unless asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fit: Option<Fit>,
+    /// What it takes frame by frame; absent unless the recipe asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream: Option<StreamReport>,
 }
 
 /// An input of the model.
@@ -219,6 +225,14 @@ impl ExportedSize {
     /// # Errors
     /// If its arena is too large.
     pub fn of(program: &Placed) -> Result<Self, ExportError> {
+        Ok(Self::placed(program)?)
+    }
+
+    /// The same.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub(crate) fn placed(program: &Placed) -> Result<Self, VerifyError> {
         let exported = program.place_again(Kernels::Portable, Memory::Reduced)?;
         let sizes = size_report(&exported);
         Ok(Self {

@@ -16,6 +16,7 @@ pub mod layers;
 mod map;
 mod rust;
 pub mod samples;
+pub mod sequences;
 mod toolchain;
 
 pub use cycles::{Estimate, estimates_cycles};

@@ -9,6 +9,7 @@ mod networks;
 pub(crate) mod programs;
 mod random;
 mod rust;
+mod streams;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -97,6 +98,8 @@ enum What {
     Costs,
     /// Random layers, on microcontrollers and on this machine with sanitizers; writes nothing.
     Random,
+    /// Networks that take recordings frame by frame, for docs/results/streams.md.
+    Streams,
 }
 
 impl Request {
@@ -162,6 +165,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         What::Networks => networks::run(&request)?,
         What::Kernels => kernels::run(&request)?,
         What::Random => random::run(&request)?,
+        What::Streams => streams::run(&request)?,
         What::Costs => costs::run(&request)?,
         What::Rust => rust::run(&request)?,
     };

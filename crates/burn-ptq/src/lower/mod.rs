@@ -22,6 +22,7 @@ use std::collections::HashSet;
 use burn_ptq_deploy::program::{
     Border, DType, Input, IntNode, IntOp, IntTensor, Output, Program, Provenance, TensorId,
 };
+use burn_ptq_deploy::streaming::StreamingError;
 use burn_ptq_deploy::verify::VerifyError;
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::multiplier::Multiplier;
@@ -57,6 +58,9 @@ pub enum LowerError {
         /// What is missing, and what to do.
         problem: String,
     },
+    /// The program cannot take recordings frame by frame.
+    #[error(transparent)]
+    Streaming(#[from] StreamingError),
     /// The program is not valid.
     #[error(
         "the integer program is invalid: {0}; this is a bug in burn-ptq: please report it with the \

@@ -11,6 +11,7 @@ use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::program::Program;
 use burn_ptq_deploy::run::{Path as KernelPath, dequantize_outputs, quantize_inputs, run_batch};
 use burn_ptq_deploy::simplify::Simplification;
+use burn_ptq_deploy::streaming::{Streamed, Streaming};
 use burn_ptq_deploy::target::{HOST, Kernels};
 
 use crate::calibrate::{BatchShapeError, SeveralEnds};
@@ -27,21 +28,30 @@ pub(crate) struct Deployed {
     pub program: Placed,
     pub lowered: Placed,
     pub simplification: Option<Simplification>,
+    pub streamed: Option<Streamed>,
 }
 
 impl Deployed {
-    /// Simplifies the program, unless it is to keep all channels, and gives it places in memory.
+    /// Simplifies the program, unless it is to keep all channels, gives it places in memory, and makes its
+    /// form for streams.
     ///
     /// This is the only place where that happens: whatever uses the program sees the same one.
-    pub(crate) fn new(lowered: Program, keeps_all_channels: bool) -> Result<Self, LowerError> {
+    pub(crate) fn new(
+        lowered: Program,
+        keeps_all_channels: bool,
+        streaming: Option<&Streaming>,
+    ) -> Result<Self, LowerError> {
         let place = |program: Program| program.place(Kernels::Portable, Memory::Whole);
-        if keeps_all_channels {
-            let lowered = place(lowered)?;
-            return Ok(Self { program: lowered.clone(), lowered, simplification: None });
-        }
-        let (program, simplification) = lowered.simplified()?;
+        let (program, simplification) = match keeps_all_channels {
+            true => (lowered.clone(), None),
+            false => {
+                let (program, simplification) = lowered.simplified()?;
+                (program, Some(simplification))
+            }
+        };
+        let streamed = streaming.map(|streaming| program.streamed(streaming)).transpose()?;
         let (program, lowered) = (place(program)?, place(lowered)?);
-        Ok(Self { program, lowered, simplification: Some(simplification) })
+        Ok(Self { program, lowered, simplification, streamed })
     }
 }
 
@@ -140,8 +150,9 @@ impl Quantized {
         for (new, old) in program.outputs.iter_mut().zip(&self.program.outputs) {
             new.classes.clone_from(&old.classes);
         }
-        let Deployed { program, lowered, simplification } =
-            Deployed::new(program, self.simplification.is_none())?;
+        let streaming = self.streamed.as_ref().map(Streamed::streaming);
+        let Deployed { program, lowered, simplification, streamed } =
+            Deployed::new(program, self.simplification.is_none(), streaming.as_ref())?;
         let (inputs, on) = (self.noise.inputs.clone(), self.noise.on);
         let device = Device::default();
         let noise = Noise::measure(&self.float, &quantized, inputs, on, &device, &|_| true)?;
@@ -154,6 +165,7 @@ impl Quantized {
             lowered,
             layouts,
             simplification,
+            streamed,
             probes: self.probes.clone(),
             noise,
             facts,
@@ -223,17 +235,32 @@ impl Quantized {
     ) -> Result<(&'static dyn Exporter, Rendered), Error> {
         let (exporter, target) = (exporter(name)?, target(target_name)?);
         let kernels = exporter.kernels(target);
-        let program = self.program.place_again(kernels, Memory::Reduced);
+        let program = match &self.streamed {
+            Some(streamed) => {
+                let mut program = streamed.program.clone();
+                program.name.clone_from(&self.program.name);
+                program.place(kernels, Memory::Reduced)
+            }
+            None => self.program.place_again(kernels, Memory::Reduced),
+        };
         let program = program.map_err(ExportError::from)?;
         let rendered = exporter.render(&program, &self.self_test()?, &Options::new(target))?;
         Ok((exporter, rendered))
     }
 
-    /// The first calibration samples and what the program makes of them.
+    /// The first calibration samples, frame by frame if exports take them so, and what the program makes of
+    /// them.
     pub(crate) fn self_test(&self) -> Result<SelfTest, Error> {
         let inputs = quantize_inputs(&self.program, &self.probes.values);
-        let samples: Vec<Vec<u8>> =
-            inputs.chunks(self.program.input_bytes()).map(<[u8]>::to_vec).collect();
-        Ok(SelfTest::new(&self.program, &samples)?)
+        let samples = inputs.chunks(self.program.input_bytes());
+        let Some(streamed) = &self.streamed else {
+            let samples: Vec<Vec<u8>> = samples.map(<[u8]>::to_vec).collect();
+            return Ok(SelfTest::new(&self.program, &samples)?);
+        };
+        let program = streamed.program.clone().place(Kernels::Portable, Memory::Whole);
+        let program = program.map_err(ExportError::from)?;
+        let calls: Vec<Vec<u8>> = samples.flat_map(|sample| streamed.calls(sample)).collect();
+        let enough = streamed.calls_of_self_test().min(calls.len());
+        Ok(SelfTest::new(&program, &calls[..enough])?)
     }
 }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use burn_ptq_deploy::place::Placed;
 use burn_ptq_deploy::simplify::Simplification;
+use burn_ptq_deploy::streaming::Streamed;
 
 use crate::graph::{Batch, Graph};
 use crate::lower::Layout;
@@ -42,6 +43,8 @@ pub struct Quantized {
     /// What [`program`](Self::program) has less than [`lowered`](Self::lowered); `None` if it was to keep
     /// everything.
     pub simplification: Option<Simplification>,
+    /// What is exported in place of [`program`](Self::program) if the recipe asks for frame by frame.
+    pub streamed: Option<Streamed>,
     /// The first calibration samples.
     pub probes: Batch,
     /// How far the values are from the float network's; see [`MeasuredOn`] for the samples.

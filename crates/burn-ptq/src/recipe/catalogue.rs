@@ -7,7 +7,9 @@ use serde::Serialize;
 use crate::condition::ConditioningChoice;
 use crate::correct::CorrectionChoice;
 use crate::range::{JointRangeChoice, RangeChoice, WeightRangeChoice};
-use crate::recipe::{ActivationRecipe, CalibrationRecipe, FitRecipe, Source, WeightRecipe};
+use crate::recipe::{
+    ActivationRecipe, CalibrationRecipe, FitRecipe, Source, StreamRecipe, WeightRecipe,
+};
 use crate::reconstruct::{LossChoice, Reconstruction};
 use crate::round::RoundingChoice;
 use crate::round::layerwise::Layerwise;
@@ -100,6 +102,11 @@ pub fn stages() -> Vec<Stage> {
             "fit",
             "budgets of a microcontroller (target, flash, ram, instructions) by which bits are chosen",
             of(&FitRecipe::default()),
+        ),
+        section(
+            "stream",
+            "that exports take recordings frame by frame (chunk: frames a call; time_axis)",
+            of(&StreamRecipe::default()),
         ),
     ]
 }

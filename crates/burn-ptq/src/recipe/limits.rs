@@ -31,6 +31,8 @@ const INTEGERS: &[(&str, [u64; 2])] = &[
     ("fit.flash", [1, MUCH]),
     ("fit.ram", [1, MUCH]),
     ("fit.instructions", [1, MUCH]),
+    ("stream.chunk", [1, 1_000_000]),
+    ("stream.time_axis", [0, 7]),
     ("calibration.samples", [1, MANY]),
     ("calibration.batch", [1, 65_536]),
     ("data-free.samples", [1, 65_536]),

@@ -7,6 +7,7 @@ mod extends;
 mod fit;
 mod limits;
 mod plan;
+mod stream;
 mod widths;
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ pub use error::RecipeError;
 pub use extends::overlay;
 pub use fit::FitRecipe;
 pub(crate) use plan::MadeBy;
+pub use stream::StreamRecipe;
 
 use crate::calibrate::synthesize::Synthesis;
 use crate::condition::ConditioningChoice;
@@ -66,6 +68,9 @@ pub struct Recipe {
     /// What a microcontroller has room and time for, if bits of layers are chosen by that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fit: Option<FitRecipe>,
+    /// How exports take a recording frame by frame, if they do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream: Option<StreamRecipe>,
 }
 
 /// Which samples are observed.
@@ -206,6 +211,7 @@ impl Default for Recipe {
             correction: CorrectionChoice::Bias(Default::default()),
             layers: Vec::new(),
             fit: None,
+            stream: None,
         }
     }
 }

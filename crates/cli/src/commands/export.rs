@@ -1,5 +1,6 @@
 //! `burn-ptq export`.
 
+use burn_ptq_deploy::cost;
 use burn_ptq_deploy::export::{
     Exporter, Kept, Options, Rendered, Rust, SelfTest, check_folder, exporter, shared_kernels,
     stage_folder,
@@ -10,9 +11,11 @@ use burn_ptq_deploy::output::Transaction;
 use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::program::{IntTensor, Program};
 use burn_ptq_deploy::size::ram_bytes;
-use burn_ptq_deploy::target::HOST;
+use burn_ptq_deploy::streaming::{Streamed, Streaming};
+use burn_ptq_deploy::target::{HOST, Kernels};
+use burn_ptq_eval::report::StreamReport;
 
-use super::processor;
+use super::{processor, stream};
 use crate::args::Export;
 use crate::output::outln;
 use crate::table;
@@ -20,12 +23,32 @@ use crate::table;
 /// Samples of the self-test.
 const SAMPLES: usize = 4;
 
+/// The name of the file that holds the model frame by frame.
+const STREAMED: &str = "streamed.bptq";
+
 pub(crate) fn run(args: Export) -> anyhow::Result<()> {
     let exporters = args.to.iter().map(|name| exporter(name)).collect::<Result<Vec<_>, _>>()?;
     let (_, target) = processor(args.board.as_deref(), args.target.as_deref())?;
     let target = target.unwrap_or(&HOST);
-    let model = file::read(&args.model)?;
-    let self_test = SelfTest::new(&model, &patterns(&model))?;
+    let mut model = file::read(&args.model)?;
+    let streamed = match args.stream {
+        true => Some(streamed(&args, &model)?),
+        false => None,
+    };
+    let mut samples = patterns(&model);
+    let mut heads = Vec::new();
+    if let Some(streamed) = &streamed {
+        let recordings = samples.iter().flat_map(|recording| streamed.calls(recording));
+        samples = recordings.take(streamed.calls_of_self_test()).collect();
+        let measured: Vec<_> = match cost::table(target) {
+            Some(_) => vec![target],
+            None => cost::targets().collect(),
+        };
+        let report = StreamReport::new(streamed, &measured)?;
+        heads = stream::lines(&report, &model, &measured)?;
+        model = streamed.program.clone().place(Kernels::Portable, Memory::Whole)?;
+    }
+    let self_test = SelfTest::new(&model, &samples)?;
     let kernels = match &args.kernels {
         Some(folder) => Some(shared_kernels(&args.out.join(Rust.name()), folder)?),
         None => None,
@@ -42,10 +65,13 @@ pub(crate) fn run(args: Export) -> anyhow::Result<()> {
         check_folder(&args.out.join(exporter.name()))?;
     }
     let mut transaction = Transaction::begin(&args.out)?;
-    let mut lines = Vec::new();
+    if let Some(streamed) = &streamed {
+        transaction.write(STREAMED, &streamed.to_bytes()?)?;
+    }
+    let mut lines = heads;
     for exporter in exporters {
         let kernels = exporter.kernels(target);
-        let memory = if args.no_streaming { Memory::Whole } else { Memory::Reduced };
+        let memory = if args.whole_layers { Memory::Whole } else { Memory::Reduced };
         let program = model.place_again(kernels, memory)?;
         let rendered = exporter.render(&program, &self_test, &options)?;
         let Rendered { files, figures } = rendered;
@@ -73,6 +99,12 @@ pub(crate) fn run(args: Export) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The model frame by frame, as the flags say.
+fn streamed(args: &Export, model: &Placed) -> anyhow::Result<Streamed> {
+    let streaming = Streaming { chunk: args.chunk, axis: args.time_axis };
+    Ok(model.program().streamed(&streaming)?)
+}
+
 /// A note about a file that is kept.
 fn note(kept: &Kept) -> String {
     let path = kept.path.display();
@@ -85,13 +117,13 @@ fn note(kept: &Kept) -> String {
     }
 }
 
-/// What streaming does to the RAM of a program, which takes `exported` bytes in all.
+/// What running row by row does to the RAM of a program, which takes `exported` bytes in all.
 fn saved(whole: &Placed, program: &Placed, exported: usize) -> String {
     // What an export takes beside the arena, it takes either way.
     let beside = exported.saturating_sub(ram_bytes(program));
     let before = table::bytes(ram_bytes(whole) + beside);
     let operations: usize = program.streams().iter().map(|stream| stream.rows.len()).sum();
-    format!(" ({before} without streaming; {operations} operations run row by row)")
+    format!(" ({before} with whole layers; {operations} operations run row by row)")
 }
 
 /// Input bytes that reach all values of the inputs' grids; a model file carries no real samples.

@@ -14,6 +14,7 @@ pub(crate) mod quantize;
 pub(crate) mod recipe;
 pub(crate) mod reference;
 pub(crate) mod schema;
+mod stream;
 
 use std::path::PathBuf;
 

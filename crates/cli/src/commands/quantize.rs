@@ -181,7 +181,7 @@ pub(crate) fn summary(report: &Report) -> String {
     }
     let seconds: f64 = report.seconds.values().sum();
     text.push_str(&format!(
-        "exported: flash {} of constants (plus code), RAM {}{}; model.bptq without streaming: {} and {}\n\
+        "exported: flash {} of constants (plus code), RAM {}{}; model.bptq with whole layers: {} and {}\n\
          {} MACs{}; {seconds:.1} s\n",
         table::bytes(report.exported.flash_bytes),
         table::bytes(report.exported.ram_bytes),

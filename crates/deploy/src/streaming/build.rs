@@ -1,12 +1,13 @@
 //! The streamed program, node by node.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use super::ends::{streamed_border, streamed_output};
 use super::layout::Layout;
 use super::operations::{ByRows, Operand, Rewritten, by_rows};
 use super::rows::{Rows, Value};
-use super::{Streamed, StreamedOutput, StreamingError, axis};
+use super::{Streamed, StreamedOutput, StreamingError, axis, movement};
 use crate::op::IntOp;
 use crate::program::{Input, IntNode, Program, TensorId};
 
@@ -104,8 +105,8 @@ pub(super) struct Builder<'p> {
     values: Vec<Option<Value>>,
     /// Rows with those of earlier calls: by activation, how many earlier ones and what they hold at first.
     pub(super) histories: BTreeMap<(TensorId, usize, i32), TensorId>,
-    /// Activations as a whole.
-    wholes: BTreeMap<TensorId, TensorId>,
+    /// Activations as a whole, or of them the rows from the first to before the second place.
+    wholes: BTreeMap<(TensorId, usize, usize), TensorId>,
     /// Names of nodes that are taken.
     pub(super) names: BTreeSet<String>,
     /// The span that what is computed as a whole needs.
@@ -234,6 +235,7 @@ impl<'p> Builder<'p> {
     fn as_a_whole(&mut self, node: &IntNode) -> Value {
         let mut reach = 0;
         let mut inputs = Vec::new();
+        let mut op = node.op.clone();
         for &id in &node.inputs {
             inputs.push(match self.value(id) {
                 Value::Fixed(id) => id,
@@ -242,7 +244,14 @@ impl<'p> Builder<'p> {
                     id
                 }
                 Value::Rows(rows) => {
-                    let (whole, own) = self.whole_of(id, rows);
+                    let mut wanted = 0..rows.time;
+                    // A movement may read a few rows, such as the last one.
+                    if let IntOp::Rearrange { first, axes } = &node.op
+                        && let Some(narrow) = movement::narrowed(*first, axes, rows.offline())
+                    {
+                        (wanted, op) = narrow;
+                    }
+                    let (whole, own) = self.whole_of(id, rows, wanted);
                     reach = reach.max(own);
                     whole
                 }
@@ -254,39 +263,35 @@ impl<'p> Builder<'p> {
         }
         let output = self.tensor(self.source.tensors[node.output.0].clone());
         self.whole.push(node.name.clone());
-        self.out.nodes.push(IntNode {
-            name: node.name.clone(),
-            op: node.op.clone(),
-            inputs,
-            output,
-        });
+        self.out.nodes.push(IntNode { name: node.name.clone(), op, inputs, output });
         Value::Whole(output, reach)
     }
 
-    /// All rows that the offline program has of `id`, of which there are new `rows`, and how many frames
-    /// back they reach.
-    fn whole_of(&mut self, id: TensorId, rows: Rows) -> (TensorId, usize) {
-        let late = rows.time as isize + rows.delay;
+    /// The rows of `id` that the offline program has at the places `part`, of which there are new `rows`, and
+    /// how many frames back they reach.
+    fn whole_of(&mut self, id: TensorId, rows: Rows, part: Range<usize>) -> (TensorId, usize) {
+        let late = part.end as isize + rows.delay;
         let wanted = usize::try_from(late).unwrap_or(0) * rows.rate;
         self.wanted_span = self.wanted_span.max(wanted);
         let span = self.frames.span.max(wanted).next_multiple_of(self.frames.multiple) / rows.rate;
-        let earlier = span as isize - rows.layout.rows as isize - rows.delay;
+        let earlier = span as isize - part.start as isize - rows.layout.rows as isize - rows.delay;
         let history = usize::try_from(earlier).unwrap_or(0);
         let start = usize::try_from(-earlier).unwrap_or(0);
         let reach = rows.reach + history * rows.rate;
-        if let Some(&whole) = self.wholes.get(&id) {
+        let key = (id, part.start, part.end);
+        if let Some(&whole) = self.wholes.get(&key) {
             return (whole, reach);
         }
         let kept = self.with_history(rows, history, rows.padding);
         let all = rows.layout.with_rows(history + rows.layout.rows);
-        let whole = match all.rows == rows.time {
+        let whole = match all.rows == part.len() {
             true => kept,
             false => {
                 let name = self.source.tensors[id.0].name.clone();
-                self.part(kept, all, start..start + rows.time, &format!("{name}/window"))
+                self.part(kept, all, start..start + part.len(), &format!("{name}/window"))
             }
         };
-        self.wholes.insert(id, whole);
+        self.wholes.insert(key, whole);
         (whole, reach)
     }
 
@@ -389,6 +394,14 @@ impl<'p> Builder<'p> {
             Some(Value::Rows(rows)) => rows.time,
             _ => chunk,
         };
+        let layout = |input: &Input| {
+            let bytes = self.source.tensors[input.tensor.0].dtype.bytes();
+            match self.values[input.tensor.0] {
+                Some(Value::Rows(rows)) => [rows.layout.outer, rows.layout.inner * bytes],
+                _ => [1, bytes],
+            }
+        };
+        let layouts = self.source.inputs.iter().map(layout).collect();
         let mut outputs = Vec::new();
         for output in &self.source.outputs {
             let value = self.value(output.tensor);
@@ -420,6 +433,7 @@ impl<'p> Builder<'p> {
             axis,
             chunk,
             frames,
+            layouts,
             outputs,
             padded: self.padded,
             whole: self.whole,

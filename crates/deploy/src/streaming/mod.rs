@@ -32,8 +32,11 @@ mod rows;
 
 use thiserror::Error;
 
+use crate::file::{FileError, to_bytes};
+use crate::place::Memory;
 use crate::printable::name;
 use crate::program::Program;
+use crate::target::Kernels;
 use crate::verify::VerifyError;
 
 /// How a program is to be streamed.
@@ -57,6 +60,8 @@ pub struct Streamed {
     pub chunk: usize,
     /// Frames that the offline program takes.
     pub frames: usize,
+    /// How each of its inputs lies in memory, along time: blocks, and bytes of a frame in each of them.
+    layouts: Vec<[usize; 2]>,
     /// What is to be known of each output.
     pub outputs: Vec<StreamedOutput>,
     /// Nodes whose windows have padding in time, which the stream has before its first frame alone.
@@ -64,6 +69,47 @@ pub struct Streamed {
     /// Nodes that each call computes for all rows that the offline program has.
     pub whole: Vec<String>,
 }
+
+impl Streamed {
+    /// What the program was made by.
+    pub fn streaming(&self) -> Streaming {
+        Streaming { chunk: Some(self.chunk), axis: Some(self.axis) }
+    }
+
+    /// The inputs of the calls that a recording takes, from that of the offline program: the bytes of all its
+    /// inputs, one after the other. Frames that fill no call are left out.
+    pub fn calls(&self, recording: &[u8]) -> Vec<Vec<u8>> {
+        let call = |first: usize| {
+            let (mut call, mut rest) = (Vec::new(), recording);
+            for &[blocks, frame] in &self.layouts {
+                let (own, others) = rest.split_at(blocks * self.frames * frame);
+                for block in own.chunks(self.frames * frame) {
+                    call.extend_from_slice(&block[first * frame..(first + self.chunk) * frame]);
+                }
+                rest = others;
+            }
+            call
+        };
+        (0..self.frames / self.chunk).map(|index| call(index * self.chunk)).collect()
+    }
+
+    /// The bytes of a `.bptq` file of the program.
+    ///
+    /// # Errors
+    /// If its arena is too large.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, FileError> {
+        let placed = self.program.clone().place(Kernels::Portable, Memory::Whole)?;
+        to_bytes(&placed)
+    }
+
+    /// Calls after which every output is complete, and a few more.
+    pub fn calls_of_self_test(&self) -> usize {
+        self.outputs.iter().map(|output| output.warm_up).max().unwrap_or(0) + MORE_CALLS
+    }
+}
+
+/// Calls of a self-test with complete outputs.
+const MORE_CALLS: usize = 4;
 
 /// An output of a streamed program.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! Movements of rows.
 
+use std::ops::Range;
+
 use burn_ptq_kernels::reference::MAX_AXES;
 
 use super::layout::Layout;
@@ -78,6 +80,33 @@ pub(super) fn by_rows(first: usize, axes: &[MoveAxis], layout: Layout) -> Option
     })
 }
 
+/// The rows of an input of `layout` that a movement from `first` along `axes` reads, and the operation on these
+/// alone; `None` if it reads nearly all of them, or would be too much of an operation.
+pub(super) fn narrowed(
+    first: usize,
+    axes: &[MoveAxis],
+    layout: Layout,
+) -> Option<(Range<usize>, IntOp)> {
+    let elements = axes.iter().try_fold(1_usize, |n, axis| n.checked_mul(axis.count()))?;
+    if elements > MOST_ELEMENTS {
+        return None;
+    }
+    let read: Vec<Place> =
+        places(first, axes).into_iter().map(|flat| place(flat, layout)).collect();
+    let (least, most) =
+        (read.iter().map(|place| place.1).min()?, read.iter().map(|place| place.1).max()?);
+    let rows = least..most + 1;
+    if rows.len() == layout.rows {
+        return None;
+    }
+    let flat = |&(block, row, own): &Place| (block * rows.len() + row - least) * layout.inner + own;
+    let narrow: Vec<usize> = read.iter().map(flat).collect();
+    let axes = walk(&narrow)?;
+    let op = IntOp::Rearrange { first: narrow[0], axes };
+    let few = matches!(&op, IntOp::Rearrange { axes, .. } if (1..=MAX_AXES).contains(&axes.len()));
+    few.then_some((rows, op))
+}
+
 /// The place in the input of each element of the output.
 fn places(first: usize, axes: &[MoveAxis]) -> Vec<usize> {
     let mut places = vec![first as isize];
@@ -118,6 +147,9 @@ fn rearranged(
 fn walk(places: &[usize]) -> Option<Vec<MoveAxis>> {
     let step = |i: usize| places[i] as isize - places[0] as isize;
     let mut axes = Vec::new();
+    if places.len() == 1 {
+        axes.push(MoveAxis::Even { count: 1, step: 0 });
+    }
     let mut block = 1;
     while block < places.len() {
         let own = step(block);

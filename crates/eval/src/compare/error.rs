@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use burn_ptq_deploy::file::FileError;
+use burn_ptq_deploy::printable::line;
 
 use super::MOST_MODELS;
 use crate::costs::CostError;
@@ -52,6 +53,17 @@ pub enum CompareError {
         path: PathBuf,
         /// What is wrong with it.
         source: FileError,
+    },
+    /// A model that cannot be judged sample by sample.
+    #[error(
+        "{} keeps states from one call to the next (`{}`), and samples are judged each by itself: compare the \
+         model that takes a whole recording, whose outputs are the same", path.display(), line(state)
+    )]
+    Stateful {
+        /// The file.
+        path: PathBuf,
+        /// A state.
+        state: String,
     },
     /// A report that cannot be read.
     #[error("cannot read the report {}: {source}", path.display())]

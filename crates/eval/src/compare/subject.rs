@@ -234,6 +234,9 @@ impl Subject {
 fn program(path: &Path) -> Result<Network, CompareError> {
     let program =
         file::read(path).map_err(|source| CompareError::Program { path: path.into(), source })?;
+    if let Some(state) = program.states.first() {
+        return Err(CompareError::Stateful { path: path.into(), state: state.name.clone() });
+    }
     Ok(Network::Program(Box::new(program)))
 }
 

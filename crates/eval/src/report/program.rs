@@ -7,7 +7,7 @@ use burn_ptq_deploy::program::{Program, TensorId};
 use burn_ptq_deploy::target::Target;
 use serde::Serialize;
 
-use super::{ArenaReport, BudgetReport, HistogramReport, Report};
+use super::{ArenaReport, BudgetReport, HistogramReport, Report, StreamReport};
 use crate::costs::{CostError, predict};
 use crate::fit::Budgets;
 
@@ -74,6 +74,11 @@ impl Report {
                 source.and_then(|node| HistogramReport::of_weights(&quantized.graph, node));
             layer.output_histogram = source
                 .and_then(|node| HistogramReport::of_value(quantized, graph.nodes[node].output));
+        }
+        if let Some(streamed) = &quantized.streamed {
+            let stream = StreamReport::new(streamed, &targets)?;
+            self.warnings.extend(stream.warnings(program));
+            self.stream = Some(stream);
         }
         self.target = name;
         self.arena = detailed.map(|each| ArenaReport::new(&each.placed, each.cost.target));
