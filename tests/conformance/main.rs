@@ -17,6 +17,7 @@ mod problems;
 mod random;
 mod real;
 mod simplified;
+mod states;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -247,7 +248,7 @@ fn compare(
         let tally = tallies.entry(problem.family()).or_default();
         match differences(&problem.program, expected, found, executor.agreement()) {
             Ok(differing) => {
-                tally.outputs += problem.program.output_len();
+                tally.outputs += problem.samples() * problem.program.output_len();
                 tally.differing += differing;
             }
             Err(difference) => failures.push(format!("{name}, {}: {difference}", problem.name)),
@@ -288,13 +289,15 @@ fn differences(
     Ok(differing)
 }
 
-/// The elements of all outputs, one output after the other.
+/// The elements of all outputs, one output after the other, of one sample after the other.
 fn output_integers<'a>(program: &'a Placed, bytes: &'a [u8]) -> impl Iterator<Item = i32> + 'a {
-    let mut rest = bytes;
-    program.output_tensors().flat_map(move |tensor| {
-        let (own, others) = rest.split_at(tensor.bytes());
-        rest = others;
-        tensor_integers(tensor, own)
+    bytes.chunks(program.output_bytes()).flat_map(|sample| {
+        let mut rest = sample;
+        program.output_tensors().flat_map(move |tensor| {
+            let (own, others) = rest.split_at(tensor.bytes());
+            rest = others;
+            tensor_integers(tensor, own)
+        })
     })
 }
 

@@ -16,6 +16,7 @@ mod movement;
 mod program;
 mod quads;
 mod scalar;
+mod states;
 mod streamed;
 mod tiles;
 mod values;
@@ -45,7 +46,8 @@ pub(crate) struct Problem {
     /// The program; the operation under test is its last node, which writes an output, or a `Pack`
     /// before that.
     pub program: Placed,
-    /// Bytes of the inputs, one after the other.
+    /// Bytes of the inputs, one after the other; if the program has states, those of several samples, which are
+    /// one sequence.
     pub input: Vec<u8>,
 }
 
@@ -61,13 +63,21 @@ impl Problem {
         }
     }
 
+    /// How many samples there are.
+    pub(crate) fn samples(&self) -> usize {
+        self.input.len() / self.program.input_bytes()
+    }
+
     /// The operation's name.
     pub(crate) fn op_name(&self) -> &'static str {
         self.op().name()
     }
 
-    /// What reports call it: the operation under test, or [`SEVERAL_ENDS`].
+    /// What reports call it: the operation under test, [`SEVERAL_ENDS`], or [`STATES`].
     pub(crate) fn family(&self) -> &'static str {
+        if !self.program.states.is_empty() {
+            return STATES;
+        }
         let several = self.program.inputs.len() + self.program.outputs.len() > 2;
         if several { SEVERAL_ENDS } else { self.op_name() }
     }
@@ -120,7 +130,10 @@ const EDGE_ATTEMPTS: usize = 5;
 /// What `BURN_PTQ_OPERATIONS` and reports call problems of several inputs and outputs.
 pub(crate) const SEVERAL_ENDS: &str = "several ends";
 
-/// How many times as many of them there are as of an operation: TensorFlow Lite Micro has every operation
+/// What reports call problems of programs with states.
+pub(crate) const STATES: &str = "states";
+
+/// How many times as many problems of several ends there are as of an operation, and of states: TensorFlow Lite Micro has every operation
 /// that writes an output in a quarter of them only.
 const TIMES_SEVERAL_ENDS: usize = 2;
 
@@ -200,6 +213,18 @@ fn is_chosen(op: &str) -> bool {
 /// Problems of several inputs and outputs.
 pub(crate) fn of_several_ends() -> Vec<Problem> {
     made(SEVERAL_ENDS, ends::several, TIMES_SEVERAL_ENDS * count())
+}
+
+/// Problems of programs that keep something from one call to the next.
+pub(crate) fn with_states() -> Vec<Problem> {
+    made(STATES, states::states, TIMES_SEVERAL_ENDS * count())
+}
+
+/// Problems of programs with states that run row by row, each with the program that does not.
+pub(crate) fn with_states_by_rows() -> Vec<(Problem, Problem)> {
+    let mut draw = Draw::new(12);
+    let pairs = with_states().into_iter().step_by(2);
+    pairs.filter_map(|whole| Some((streamed::streamed(&mut draw, &whole)?, whole))).collect()
 }
 
 /// How many problems of each operation to make.

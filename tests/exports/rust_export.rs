@@ -15,6 +15,9 @@ mod network;
 #[allow(dead_code)]
 #[path = "../../crates/deploy/tests/programs/mod.rs"]
 mod programs;
+#[allow(dead_code)]
+#[path = "../../crates/deploy/tests/stateful/mod.rs"]
+mod stateful;
 
 fn export(
     model: &Placed,
@@ -227,6 +230,14 @@ fn varied_exports(folder: &Path) -> Vec<PathBuf> {
     let mut audio = pixels;
     audio.inputs[0].preprocessing.element = Element::I16;
     add("audio", &programs::placed(audio), &HOST);
+    let mut kept = stateful::every_kind();
+    for (output, name) in kept.outputs.iter_mut().zip(["y", "n", "l"]) {
+        output.name = name.into();
+    }
+    add("states", &programs::placed(kept), m4());
+    let mut zeros = stateful::delay_line(2);
+    zeros.states.iter_mut().for_each(|state| state.initial = 0);
+    add("zeros", &programs::placed(zeros), &HOST);
     for (index, mut parts) in programs::valid_parts().into_iter().enumerate() {
         parts.program.inputs[0].preprocessing.element =
             if index % 2 == 0 { Element::I8 } else { Element::F32 };
@@ -354,6 +365,26 @@ fn firmware_passes_its_self_test_counts_and_fails_if_a_byte_is_wrong() {
         assert!(!output.status.success());
         let message = text(&output.stdout);
         assert!(message.contains("5 samples, 1 differing bytes"), "{name}: {message}");
+    }
+}
+
+#[test]
+fn firmware_with_states_cannot_panic_and_runs_its_samples_as_a_sequence() {
+    for name in ["cortex-m0", "cortex-m4", "rv32"] {
+        let target = burn_ptq_deploy::export::target(name).expect("known");
+        if !runs_rust(target) {
+            continue;
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let model = programs::placed(stateful::every_kind());
+        let samples = stateful::samples(&model, 6);
+        let samples: Vec<_> = samples.chunks(model.input_bytes()).map(<[u8]>::to_vec).collect();
+        let self_test = SelfTest::new(&model, &samples).expect("it runs");
+        export(&model, &self_test, target, folder.path()).expect("an export");
+        let output = firmware(folder.path(), &["run", "--features", "count"]);
+        let found = text(&output.stdout);
+        assert!(output.status.success(), "{name}: {found}{}", text(&output.stderr));
+        assert!(found.starts_with("self-test: 6 samples, 0 differing bytes\n"), "{name}: {found}");
     }
 }
 

@@ -6,13 +6,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use burn_ptq_deploy::board::board;
-use burn_ptq_deploy::export::exporter;
+use burn_ptq_deploy::export::{SelfTest, exporter};
 use burn_ptq_deploy::target::{TARGETS, Target};
 use burn_ptq_mcu::clang_flags;
 use network::proven;
 
 #[path = "../../crates/deploy/tests/network/mod.rs"]
 mod network;
+#[allow(dead_code)]
+#[path = "../../crates/deploy/tests/programs/mod.rs"]
+mod programs;
+#[allow(dead_code)]
+#[path = "../../crates/deploy/tests/stateful/mod.rs"]
+mod stateful;
 
 const WARNINGS: &[&str] = &[
     "-std=c99",
@@ -71,13 +77,18 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     sources
 }
 
-/// What a compiler says of a folder's sources, if anything.
-fn complaints(folder: &Path, compiler: &Compiler, optimization: &str) -> String {
+/// What a compiler says of `sources` in a folder, if anything.
+fn complaints(
+    folder: &Path,
+    sources: &[PathBuf],
+    compiler: &Compiler,
+    optimization: &str,
+) -> String {
     // Clang 14's assembler for RISC-V stops where functions are aligned.
     let riscv = compiler.flags.iter().any(|flag| flag.contains("riscv"));
     let form = if riscv { "-S" } else { "-c" };
     let mut complaints = String::new();
-    for source in sources(folder) {
+    for source in sources {
         let output = Command::new(compiler.program)
             .args(WARNINGS)
             .args(&compiler.flags)
@@ -97,28 +108,37 @@ fn complaints(folder: &Path, compiler: &Compiler, optimization: &str) -> String 
 
 #[test]
 fn exports_of_all_targets_compile_without_warnings() {
-    let (model, self_test) = proven("net");
+    let (plain, plain_test) = proven("net");
+    let kept = stateful::placed(stateful::every_kind());
+    let kept_test = SelfTest::new(&kept, &[stateful::samples(&kept, 1)]).expect("a sample");
     for target in TARGETS {
-        let folder = tempfile::tempdir().expect("a folder");
-        let export = exporter("c").expect("known");
-        export.export(&model, &self_test, target, folder.path()).expect("an export");
-        assert!(sources(folder.path()).len() > 10);
         let (present, absent): (Vec<_>, Vec<_>) = (compilers(target).into_iter())
             .partition(|compiler| available(compiler.program) && available(target.compiler));
         for compiler in absent {
             eprintln!("SKIPPED {} for {}: not installed", compiler.program, target.name);
         }
-        std::thread::scope(|scope| {
-            for optimization in OPTIMIZATIONS {
-                let (present, folder) = (&present, folder.path());
-                scope.spawn(move || {
-                    for compiler in present {
-                        let complaints = complaints(folder, compiler, optimization);
-                        let Compiler { program, flags } = compiler;
-                        assert_eq!(complaints, "", "{program} {flags:?} {optimization}");
-                    }
-                });
+        for (model, self_test) in [(&plain, &plain_test), (&kept, &kept_test)] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let export = exporter("c").expect("known");
+            export.export(model, self_test, target, folder.path()).expect("an export");
+            let mut sources = sources(folder.path());
+            assert!(sources.len() > 10);
+            if !model.states.is_empty() {
+                // The runtime is the same.
+                sources.retain(|path| !path.starts_with(folder.path().join("runtime")));
             }
-        });
+            std::thread::scope(|scope| {
+                for optimization in OPTIMIZATIONS {
+                    let (present, sources, folder) = (&present, &sources, folder.path());
+                    scope.spawn(move || {
+                        for compiler in present {
+                            let complaints = complaints(folder, sources, compiler, optimization);
+                            let Compiler { program, flags } = compiler;
+                            assert_eq!(complaints, "", "{program} {flags:?} {optimization}");
+                        }
+                    });
+                }
+            });
+        }
     }
 }

@@ -165,6 +165,15 @@ pub enum HarnessError {
         /// What was given.
         found: String,
     },
+    /// The benchmark runs every sample by itself.
+    #[error(
+        "the harness {MLPERF_TINY} runs every sample by itself, but the program keeps the state {state:?} from one \
+         to the next; export it without a harness, with --to c or --to rust"
+    )]
+    States {
+        /// The first state's name.
+        state: String,
+    },
     /// A target or an exporter without a harness.
     #[error("there is no harness {MLPERF_TINY} for {found}; there is one for {known}")]
     Unsupported {
@@ -188,7 +197,7 @@ impl Harness {
     /// unless the program was quantized for these bytes.
     ///
     /// # Errors
-    /// If there are no such names, or the program has other inputs or outputs.
+    /// If there are no such names, or the program has other inputs or outputs, or states.
     pub fn new(
         name: &str,
         model: Option<&str>,
@@ -198,6 +207,7 @@ impl Harness {
         if name != MLPERF_TINY {
             return Err(HarnessError::Unknown { found: name.to_owned() });
         }
+        expect_no_states(program)?;
         let named = |model: &str| {
             let known = Benchmark::ALL.into_iter().find(|benchmark| benchmark.name() == model);
             known.ok_or_else(|| HarnessError::UnknownModel { found: model.to_owned() })
@@ -314,6 +324,17 @@ impl Harness {
             }
             Benchmark::Ic01 | Benchmark::Vww01 | Benchmark::Kws01 | Benchmark::Ad01 => Ok(()),
         }
+    }
+}
+
+/// Checks that a program keeps nothing from one sample to the next.
+///
+/// # Errors
+/// If it does.
+pub(crate) fn expect_no_states(program: &Program) -> Result<(), HarnessError> {
+    match program.states.first() {
+        Some(state) => Err(HarnessError::States { state: state.name.clone() }),
+        None => Ok(()),
     }
 }
 

@@ -3,6 +3,8 @@
 mod mutate;
 #[allow(dead_code)]
 mod programs;
+#[allow(dead_code)]
+mod stateful;
 
 use std::fs;
 
@@ -11,6 +13,7 @@ use burn_ptq_deploy::place::Placed;
 use burn_ptq_deploy::program::MAX_NODES;
 use mutate::{Random, damage, sealed};
 use programs::{valid_parts, valid_programs};
+use stateful::{every_kind, placed};
 
 const HEADER: usize = 20;
 
@@ -30,6 +33,48 @@ fn programs_of_every_operation_come_back_and_are_written_alike() {
     }
     let names: Vec<_> = fs::read_dir(folder.path()).expect("the folder").collect();
     assert_eq!(names.len(), 1, "no temporary file stays: {names:?}");
+}
+
+/// The version in a file's header.
+fn version(bytes: &[u8]) -> u32 {
+    u32::from_le_bytes(bytes[4..8].try_into().expect("four bytes"))
+}
+
+#[test]
+fn programs_with_states_come_back_in_a_version_of_their_own() {
+    let model = placed(every_kind());
+    let bytes = bytes_of(&model);
+    assert_eq!(version(&bytes), FORMAT_VERSION);
+    let found = from_bytes(&bytes).expect("a written file");
+    assert_eq!((&found, bytes_of(&found)), (&model, bytes.clone()));
+    // A reader that knows no states must not take it for a program without them.
+    let mut older = bytes.clone();
+    older[4] = 5;
+    let error = from_bytes(&older).expect_err("refused").to_string();
+    assert!(error.contains("bytes follow the program"), "{error}");
+    let mut payload = bytes[HEADER..].to_vec();
+    let name = payload.windows(6).rposition(|window| window == b"copied").expect("its name");
+    // The name, two ids of one byte, then the value 7, of which postcard writes twice as much.
+    assert_eq!(payload[name + 8], 14);
+    payload.splice(name + 8..name + 9, [0x80, 0x02]);
+    refused(
+        &sealed(&payload, &bytes),
+        "tensor `h0`: expected an initial value from -128 to 127, found 128",
+    );
+}
+
+#[test]
+fn programs_without_states_are_written_as_they_were() {
+    for model in valid_programs() {
+        let bytes = bytes_of(&model);
+        assert_eq!(version(&bytes), 5);
+        // No list of states ends it: in the newer version it is too short.
+        let mut newer = bytes.clone();
+        newer[4] = 6;
+        assert!(from_bytes(&newer).is_err());
+        newer = sealed(&[&bytes[HEADER..], &[0]].concat(), &newer);
+        assert_eq!(from_bytes(&newer).expect("no states"), model);
+    }
 }
 
 #[test]
@@ -82,15 +127,15 @@ fn damage_is_named() {
     refused(&flipped, "the file is damaged: expected checksum");
 
     let payload = &good[HEADER..];
-    refused(&sealed(&payload[..payload.len() - 2]), "does not hold an integer program");
-    refused(&sealed(&[payload, b"xy"].concat()), "2 bytes follow the program");
+    refused(&sealed(&payload[..payload.len() - 2], &good), "does not hold an integer program");
+    refused(&sealed(&[payload, b"xy"].concat(), &good), "2 bytes follow the program");
 
     let mut invalid = payload.to_vec();
     let scale = 0.05_f32.to_le_bytes();
     let place = invalid.windows(4).position(|window| window == scale).expect("the first grid");
     invalid[place..place + 4].copy_from_slice(&(-1.0_f32).to_le_bytes());
     refused(
-        &sealed(&invalid),
+        &sealed(&invalid, &good),
         "the integer program is invalid: tensor `x`: expected a positive finite scale",
     );
 }
@@ -118,7 +163,7 @@ fn peak_virtual_kib() -> Option<u64> {
 
 #[test]
 fn mutated_files_neither_panic_nor_allocate_out_of_proportion() {
-    let models = valid_programs();
+    let models: Vec<Placed> = valid_programs().into_iter().chain([placed(every_kind())]).collect();
     let before = peak_virtual_kib();
     let mut random = Random::new(2);
     let (mut decoded, mut accepted) = (0, 0);
@@ -132,14 +177,15 @@ fn mutated_files_neither_panic_nor_allocate_out_of_proportion() {
             damage(&mut random, &mut file, &other);
             file
         } else {
-            let mut payload = file[HEADER..].to_vec();
+            let (header, payload) = file.split_at(HEADER);
+            let mut payload = payload.to_vec();
             for _ in 0..=random.below(3) {
                 damage(&mut random, &mut payload, &other[HEADER..]);
                 if payload.is_empty() {
                     payload.push(0);
                 }
             }
-            sealed(&payload)
+            sealed(&payload, header)
         };
         match from_bytes(&bytes) {
             Ok(_) => accepted += 1,

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use burn_ptq_deploy::place::plan::ALIGNMENT;
-use burn_ptq_deploy::place::{Memory, Placed};
+use burn_ptq_deploy::place::{Memory, Placed, Placement, Region};
 use burn_ptq_deploy::program::{
-    Border, Broadcast, DType, Input, IntNode, IntOp, IntTensor, Output, Program, Provenance,
+    Border, Broadcast, DType, Input, IntNode, IntOp, IntTensor, Output, Program, Provenance, State,
     TensorId, Weighted, Weights,
 };
+use burn_ptq_deploy::run::{Path, run_sequence};
 use burn_ptq_deploy::size::size_report;
 use burn_ptq_deploy::target::Kernels;
 use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, Window};
@@ -68,14 +69,24 @@ fn fully_connected(in_features: usize, out_features: usize, packed: bool) -> Int
 }
 
 fn program(input_elements: usize, steps: &[Step]) -> Program {
+    stateful(input_elements, steps, &[])
+}
+
+/// A program that keeps, for each of `kept`, as many elements; the next ones are the latest activation of that
+/// length, which may be the input, or come of a layer after the last step.
+fn stateful(input_elements: usize, steps: &[Step], kept: &[usize]) -> Program {
     let mut tensors = vec![tensor(0, input_elements)];
+    for &elements in kept {
+        tensors.push(tensor(tensors.len(), elements));
+    }
     let mut nodes = Vec::new();
     for step in steps {
         let len = |id: TensorId| tensors[id.0].len();
         let (op, inputs, elements) = match step {
             Step::Table(x) => {
+                let table = (0..256).map(|i| (i * 37) as u8 as i8).collect();
                 let x = back(*x, &tensors);
-                (IntOp::Table8 { table: vec![0; 256] }, vec![x], len(x))
+                (IntOp::Table8 { table }, vec![x], len(x))
             }
             Step::Add(a, b) => {
                 let (a, b) = (back(*a, &tensors), back(*b, &tensors));
@@ -105,7 +116,24 @@ fn program(input_elements: usize, steps: &[Step]) -> Program {
         let name = format!("n{}", nodes.len());
         nodes.push(IntNode { name, op, inputs, output });
     }
-    let output = TensorId(tensors.len() - 1);
+    let mut states = Vec::new();
+    for (index, &elements) in kept.iter().enumerate() {
+        let is_free = |id: &usize| {
+            let taken = states.iter().any(|state: &State| state.output.0 == *id);
+            !taken && !(1..=kept.len()).contains(id) && tensors[*id].len() == elements
+        };
+        let output = (0..tensors.len()).rev().find(is_free).unwrap_or_else(|| {
+            let (from, output) = (back(0, &tensors), tensors.len());
+            let op = fully_connected(tensors[from.0].len(), elements, false);
+            tensors.push(tensor(output, elements));
+            let name = format!("n{}", nodes.len());
+            nodes.push(IntNode { name, op, inputs: vec![from], output: TensorId(output) });
+            output
+        });
+        let (name, input, output) = (format!("s{index}"), TensorId(index + 1), TensorId(output));
+        states.push(State { name, input, output, initial: index as i32 - 3 });
+    }
+    let output = nodes.last().map_or(TensorId(0), |node: &IntNode| node.output);
     let border = |t: &IntTensor| Border::plain(&t.shape);
     Program {
         name: "random".into(),
@@ -113,7 +141,7 @@ fn program(input_elements: usize, steps: &[Step]) -> Program {
         outputs: vec![Output::new("y", output, border(&tensors[output.0]))],
         tensors,
         nodes,
-        states: Vec::new(),
+        states,
         provenance: Provenance::default(),
     }
 }
@@ -142,6 +170,84 @@ proptest! {
         prop_assert_eq!(&model.place_again(Kernels::Portable, Memory::Whole).expect("valid"), &model);
         prop_assert_eq!(placed(input, &steps), model);
     }
+}
+
+/// The program with every activation in a place of its own.
+fn side_by_side(program: Program) -> Placed {
+    let (_, mut placement) = program
+        .clone()
+        .place(Kernels::Portable, Memory::Whole)
+        .expect("a valid program")
+        .into_parts();
+    let mut end = 0;
+    let mut next = |bytes: usize| {
+        let start = end;
+        end = (end + bytes).next_multiple_of(ALIGNMENT);
+        start
+    };
+    placement.offsets = program.tensors.iter().map(|tensor| next(tensor.bytes())).collect();
+    let scratch = placement.scratch.iter();
+    let scratch = scratch.map(|&Region { bytes, .. }| Region { offset: next(bytes), bytes });
+    placement = Placement { scratch: scratch.collect(), arena_bytes: end, ..placement };
+    Placed::new(program, placement, Kernels::Portable).expect("places of their own")
+}
+
+/// Whether the next activation of a state takes its place.
+fn takes(model: &Placed, taken: TensorId, other: usize) -> bool {
+    let state = model.states.iter().find(|state| state.input == taken);
+    let next = state.map(|state| state.output) == Some(TensorId(other));
+    next && model.offset(taken) == model.offset(TensorId(other))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn states_share_their_memory_with_what_takes_their_place_alone_and_outputs_stay(
+        input in 1..30_usize,
+        steps in prop::collection::vec(step(), 0..10),
+        kept in prop::collection::vec(1..30_usize, 1..4),
+        seed in any::<u8>(),
+    ) {
+        let program = stateful(input, &steps, &kept);
+        let apart = side_by_side(program.clone());
+        let samples: Vec<u8> = (0..4 * input).map(|i| (i as u8).wrapping_mul(seed | 1)).collect();
+        let expected = run_sequence(&apart, Path::Reference, &samples).expect("whole samples");
+        for kernels in [Kernels::Portable, Kernels::Tiles, Kernels::Quads] {
+            let model = program.clone().place(kernels, Memory::Whole).expect("a valid program");
+            for state in &model.states {
+                let held = model.range(state.input);
+                for other in (0..model.tensors.len()).filter(|&other| other != state.input.0) {
+                    let range = model.range(TensorId(other));
+                    let meets = held.start < range.end && range.start < held.end;
+                    prop_assert!(!meets || takes(&model, state.input, other), "{} {}", state.name, other);
+                }
+                for node in 0..model.nodes.len() {
+                    let Region { offset, bytes } = model.scratch(node);
+                    prop_assert!(offset + bytes <= held.start || held.end <= offset || bytes == 0);
+                }
+            }
+            let found = run_sequence(&model, Path::Fast, &samples).expect("whole samples");
+            prop_assert_eq!(&found, &expected);
+            let less = program.clone().place(kernels, Memory::Reduced).expect("a valid program");
+            let found = run_sequence(&less, Path::Fast, &samples).expect("whole samples");
+            prop_assert_eq!(&found, &expected);
+        }
+    }
+}
+
+#[test]
+fn what_a_state_becomes_takes_its_place_once_no_node_reads_it_any_more() {
+    // t1 is kept; t2 = t0 + t0, t3 = t1 + t1, t4 = table(t3): the latest takes the place of t1.
+    let steps = [Step::Add(1, 1), Step::Add(1, 1), Step::Table(0)];
+    let model = stateful(9, &steps, &[9]).place(Kernels::Portable, Memory::Whole).expect("valid");
+    assert_eq!(model.states[0].output, TensorId(4));
+    assert_eq!(model.offset(TensorId(4)), model.offset(TensorId(1)));
+    assert_eq!(model.copied_states().count(), 0);
+    // t2 = t0 + t1 is what t1 becomes, and it reads t1.
+    let model = stateful(9, &[Step::Add(1, 0)], &[9]);
+    let model = model.place(Kernels::Portable, Memory::Whole).expect("valid");
+    assert_eq!(model.copied_states().collect::<Vec<_>>(), [(TensorId(2), TensorId(1))]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod programs;
 
 use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::program::{
-    Broadcast, DType, IntNode, IntOp, IntTensor, Program, TensorId, Weighted, Weights,
+    Broadcast, DType, IntNode, IntOp, IntTensor, Program, State, TensorId, Weighted, Weights,
 };
 use burn_ptq_deploy::run::{Interpreter, Path};
 use burn_ptq_deploy::simplify::{FewerChannels, Simplification};
@@ -121,7 +121,7 @@ fn saturated(channels: usize, varying: usize) -> Vec<i32> {
     (0..channels).map(|channel| if channel < varying { 50 } else { FAR }).collect()
 }
 
-/// The program simplified, which gives the same bytes.
+/// The program simplified, which gives the same bytes, as a sequence if it has states.
 fn simplified(program: &Program) -> (Program, Simplification) {
     let (simple, saved) = program.simplified().expect("a valid program");
     let [before, after] = [program, &simple].map(|program| -> Placed {
@@ -144,6 +144,50 @@ fn simplified(program: &Program) -> (Program, Simplification) {
         assert_eq!(after.run(&input).expect("the same input"), expected);
     }
     (simple, saved)
+}
+
+/// Lets the program keep what the tensor `next` becomes, and sum that up with it: a recurrence through the last
+/// output.
+fn keeping(mut net: Net, next: usize, initial: i32) -> Program {
+    let held = net.0.tensors.len();
+    let like = IntTensor { name: "held".into(), ..net.tensor(next).clone() };
+    net.0.tensors.push(like);
+    let shape = net.tensor(next).shape;
+    let params = AddParams::new(0.05, 0.05, 0.05, false).expect("representable");
+    let op = IntOp::Add { params, broadcast: Broadcast::None, clamp: INT8 };
+    net.push(op, &[held, next], shape);
+    let (input, output) = (TensorId(held), TensorId(next));
+    net.0.states.push(State { name: "kept".into(), input, output, initial });
+    net.finish()
+}
+
+#[test]
+fn what_is_kept_for_the_next_call_stays_whole() {
+    // Half of its channels are constant, but not what the first call finds.
+    let mut net = Net::new([2, 2, 3]);
+    let conv = net.conv(0, pixel(), &mixed(8, 3), &saturated(8, 4));
+    let (simple, saved) = simplified(&keeping(net, conv, 5));
+    assert_eq!(channels(&simple), [8, 8]);
+    assert_eq!((saved.kept_weights, simple.states.len()), (saved.weights, 1));
+    let State { input, output, initial, .. } = &simple.states[0];
+    assert_eq!((&*simple.tensors[input.0].name, initial), ("held", &5));
+    assert_eq!(*output, simple.nodes[0].output);
+}
+
+#[test]
+fn what_is_kept_moves_with_its_activations_where_others_go() {
+    // A maximum over one element writes what it reads, and goes; one that is kept is a state's own.
+    let mut net = Net::new([2, 2, 4]);
+    let window = pixel();
+    let geometry = PoolGeometry { input: [2; 2], output: [2; 2], channels: 4, window };
+    let pool = IntOp::MaxPool { geometry, clamp: INT8 };
+    let gone = net.push(pool.clone(), &[0], [2, 2, 4]);
+    let conv = net.conv(gone, pixel(), &mixed(4, 4), &[0; 4]);
+    let kept = net.push(pool, &[conv], [2, 2, 4]);
+    let (simple, saved) = simplified(&keeping(net, kept, -7));
+    assert_eq!(saved.dropped.len(), 1, "{saved:?}");
+    assert_eq!(simple.states[0].output, simple.nodes[1].output);
+    assert_eq!(simple.nodes[1].op.name(), "MaxPool");
 }
 
 fn channels(program: &Program) -> Vec<usize> {

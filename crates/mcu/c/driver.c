@@ -1,6 +1,6 @@
 /*
  * Streams samples through programs. The host's file "inputs" holds, for each program, a 32-bit
- * number of samples and the samples, of each the bytes of all inputs; "outputs" gets the outputs,
+ * number of samples and the samples, of each the bytes of all inputs: one sequence; "outputs" gets the outputs,
  * back to back; "counts" gets, for each program, the 64-bit ticks of each node over all samples, and the bytes of stack used.
  */
 #include "counter.h"
@@ -56,6 +56,9 @@ static int stream(const driver_program *program)
     }
     for (uint32_t node = 0; node < program->nodes; node++) {
         counter_nodes[node] = 0;
+    }
+    if (program->reset != NULL) {
+        program->reset();
     }
     for (uint32_t sample = 0; sample < samples; sample++) {
         if (!program->read(inputs)) {

@@ -2,6 +2,7 @@
 #ifndef DRIVER_H
 #define DRIVER_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct {
@@ -9,6 +10,8 @@ typedef struct {
     int (*read)(int32_t file);
     int (*write)(int32_t file);
     void (*run)(void);
+    /* Begins a sequence; NULL where every sample stands for itself. */
+    void (*reset)(void);
     uint32_t nodes;
 } driver_program;
 

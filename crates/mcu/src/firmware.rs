@@ -67,7 +67,8 @@ impl Firmware {
         Self { folder, board, shapes }
     }
 
-    /// Runs every program on its samples, which are stored back to back, one slice per program.
+    /// Runs every program on its samples, which are stored back to back, one slice per program. Those of a
+    /// program are one sequence, after a reset.
     pub fn run(&self, inputs: &[&[u8]]) -> Result<Vec<Run>, McuError> {
         let samples = self.feed(inputs)?;
         self.emulate(&[])?;

@@ -179,7 +179,8 @@ fn call(index: usize, model: &Placed) -> String {
     let write = outputs.iter().map(|name| format!("write(files.outputs, bytes(model.{name}()))"));
     let [read, write] =
         [read.collect::<Vec<_>>(), write.collect()].map(|each| each.join("\n            && "));
-    format!("stream!(p{index}, files, |model| {read}, {write})")
+    let reset = if model.states.is_empty() { "()" } else { "model.reset()" };
+    format!("stream!(p{index}, files, |model| {reset}, {read}, {write})")
 }
 
 fn contains(file: &ExportFile, text: &str) -> bool {

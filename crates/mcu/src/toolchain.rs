@@ -266,7 +266,12 @@ static int write_{index}(int32_t file)
             moves("host_read", &inputs),
             moves("host_write", &outputs)
         );
-        let _ = writeln!(rows, "    {{read_{index}, write_{index}, p{index}_run, {nodes}}},");
+        let reset = match model.states.is_empty() {
+            true => "NULL".to_owned(),
+            false => format!("p{index}_reset"),
+        };
+        let functions = format!("read_{index}, write_{index}, p{index}_run, {reset}");
+        let _ = writeln!(rows, "    {{{functions}, {nodes}}},");
     }
     format!(
         "#include \"driver.h\"

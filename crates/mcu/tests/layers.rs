@@ -2,7 +2,7 @@
 
 use burn_ptq_deploy::export::{SelfTest, exporter};
 use burn_ptq_deploy::place::Placed;
-use burn_ptq_deploy::run::{Path, run_batch};
+use burn_ptq_deploy::run::{Path, run_sequence};
 use burn_ptq_deploy::target::{HOST, TARGETS, Target};
 use burn_ptq_mcu::layers::{LAYERS, Layer};
 use burn_ptq_mcu::{McuError, Toolchain, available};
@@ -35,7 +35,7 @@ fn every_layer_and_width_gives_the_bytes_of_the_interpreter() {
     for target in targets() {
         let firmware = Toolchain::new(target, "-O2").unwrap().build(&models).unwrap();
         for (run, (model, sample)) in firmware.run(&inputs).unwrap().iter().zip(&programs) {
-            let expected = run_batch(model, Path::Reference, sample).unwrap();
+            let expected = run_sequence(model, Path::Reference, sample).unwrap();
             let nodes = &model.nodes;
             assert_eq!(run.outputs, expected, "{}: {:?}", target.name, nodes[0].op.name());
         }

@@ -1,7 +1,7 @@
 //! Layers in exported Rust on emulated cores: the bytes of the interpreter, without a panic path.
 
 use burn_ptq_deploy::place::Placed;
-use burn_ptq_deploy::run::{Path, run_batch};
+use burn_ptq_deploy::run::{Path, run_sequence};
 use burn_ptq_deploy::target::{HOST, TARGETS, Target};
 use burn_ptq_mcu::layers::{LAYERS, Layer};
 use burn_ptq_mcu::{RustToolchain, rust_available};
@@ -32,7 +32,7 @@ fn every_layer_and_width_gives_the_bytes_of_the_interpreter() {
     for target in targets() {
         let firmware = RustToolchain::new(target, "3").unwrap().build(&models).unwrap();
         for (run, (model, sample)) in firmware.run(&inputs).unwrap().iter().zip(&programs) {
-            let expected = run_batch(model, Path::Reference, sample).unwrap();
+            let expected = run_sequence(model, Path::Reference, sample).unwrap();
             let nodes = &model.nodes;
             assert_eq!(run.outputs, expected, "{}: {:?}", target.name, nodes[0].op.name());
             assert!(run.instructions() > 0 && run.stack_bytes < 4096, "{run:?}");

@@ -229,7 +229,7 @@ fn write_bundle(
     let mut first = None;
     for (index, problem) in problems.iter().enumerate() {
         let files = render(index, problem, target_name)?;
-        driver.add(index, &problem.program, &files);
+        driver.add(index, problem, &files);
         first.get_or_insert(files);
     }
     write(folder, "driver.c", driver.finish().as_bytes())?;
@@ -255,7 +255,7 @@ fn render(index: usize, problem: &Problem, target_name: &str) -> Result<Vec<Expo
     rendered.map(|export| export.files).map_err(|error| format!("{}: {error}", problem.name))
 }
 
-/// One translation unit with every program, a function that streams its sample through, and `main`.
+/// One translation unit with every program, a function that streams its samples through, and `main`.
 #[derive(Default)]
 struct Driver {
     programs: String,
@@ -263,7 +263,8 @@ struct Driver {
 }
 
 impl Driver {
-    fn add(&mut self, index: usize, program: &Placed, files: &[ExportFile]) {
+    fn add(&mut self, index: usize, problem: &Problem, files: &[ExportFile]) {
+        let (program, samples) = (&problem.program, problem.samples());
         let text = |name: String| {
             let file = files.iter().find(|file| file.path == name).expect("an exported file");
             String::from_utf8_lossy(&file.contents).into_owned()
@@ -275,18 +276,24 @@ impl Driver {
             let each = names.iter().map(|name| {
                 let bytes = format!("P{index}_{}_BYTES", name.to_ascii_uppercase());
                 format!(
-                    "    failed |= {function}(p{index}_{name}(), 1, {bytes}, {stream}) != {bytes};\n"
+                    "        failed |= {function}(p{index}_{name}(), 1, {bytes}, {stream}) != {bytes};\n"
                 )
             });
             each.collect()
         };
         let [inputs, outputs] = end_names(program);
+        let reset = match program.states.is_empty() {
+            true => String::new(),
+            false => format!("    p{index}_reset();\n"),
+        };
         self.programs.push_str(&format!(
             "{source}static int run_{index}(void)
 {{
     int failed = 0;
-{}    p{index}_run();
-{}    return failed;
+{reset}    for (int sample = 0; sample < {samples}; sample++) {{
+{}        p{index}_run();
+{}    }}
+    return failed;
 }}
 ",
             moves("fread", &inputs, "stdin"),
@@ -315,7 +322,7 @@ pub(super) fn split(bytes: &[u8], problems: &[&Problem]) -> Result<Vec<Vec<u8>>,
     let mut rest = bytes;
     let mut outputs = Vec::with_capacity(problems.len());
     for problem in problems {
-        let size = problem.program.output_bytes();
+        let size = problem.samples() * problem.program.output_bytes();
         let (output, tail) = rest.split_at_checked(size).ok_or("too few output bytes")?;
         outputs.push(output.to_vec());
         rest = tail;

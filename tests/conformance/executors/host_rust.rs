@@ -6,7 +6,6 @@ use std::path::Path;
 use std::process::Command;
 
 use burn_ptq_deploy::export::{ExportFile, Exporter, Options, Rust, SelfTest, end_names, target};
-use burn_ptq_deploy::place::Placed;
 use burn_ptq_deploy::program::DType;
 use tempfile::TempDir;
 
@@ -134,7 +133,7 @@ fn write_bundle(folder: &TempDir, problems: &[&Problem], target_name: &str) -> R
             }
         }
         modules.push_str(&format!("#[allow(dead_code)]\nmod p{index};\n"));
-        functions.push_str(&function(index, &problem.program));
+        functions.push_str(&function(index, problem));
         calls.push_str(&format!("    run_{index}();\n"));
     }
     write("Cargo.toml", MANIFEST.as_bytes())?;
@@ -144,24 +143,26 @@ fn write_bundle(folder: &TempDir, problems: &[&Problem], target_name: &str) -> R
     write(INPUTS, &inputs)
 }
 
-/// The function that streams the sample of the program at an index through it.
-fn function(index: usize, program: &Placed) -> String {
+/// The function that streams the samples of the problem at an index through its program.
+fn function(index: usize, problem: &Problem) -> String {
+    let (program, samples) = (&problem.program, problem.samples());
     let element = |dtype: DType| match dtype {
         DType::I8 | DType::I4 => "i8",
         DType::I16 => "i16",
     };
     let [_, outputs] = end_names(program);
     let inputs = program.input_tensors().map(|tensor| format!("&read_{}()", element(tensor.dtype)));
-    let writes = outputs
-        .iter()
-        .zip(program.output_tensors())
-        .map(|(name, tensor)| format!("    write_{}(model.{name}());\n", element(tensor.dtype)));
+    let writes = outputs.iter().zip(program.output_tensors()).map(|(name, tensor)| {
+        format!("        write_{}(model.{name}());\n", element(tensor.dtype))
+    });
     format!(
         "#[inline(never)]
 fn run_{index}() {{
     let mut model = Box::new(p{index}::Model::new());
-    model.infer({});
-{}}}
+    for _ in 0..{samples} {{
+        model.infer({});
+{}    }}
+}}
 ",
         inputs.collect::<Vec<_>>().join(", "),
         writes.collect::<String>()

@@ -1,6 +1,6 @@
 //! The two paths of the interpreter.
 
-use burn_ptq_deploy::run::{Interpreter, Path};
+use burn_ptq_deploy::run::{Path, run_sequence};
 
 use super::{Agreement, Executor};
 use crate::problems::Problem;
@@ -33,10 +33,7 @@ impl Executor for InterpreterPath {
     }
 
     fn run(&mut self, problems: &[&Problem]) -> Result<Vec<Vec<u8>>, String> {
-        let run = |problem: &&Problem| {
-            let mut interpreter = Interpreter::new(&problem.program, self.path);
-            interpreter.run(&problem.input).map(<[u8]>::to_vec)
-        };
+        let run = |problem: &&Problem| run_sequence(&problem.program, self.path, &problem.input);
         problems
             .iter()
             .map(|problem| run(problem).map_err(|error| format!("{}: {error}", problem.name)))

@@ -2,7 +2,7 @@
 
 use burn_ptq_deploy::place::Memory;
 use burn_ptq_deploy::program::{
-    self, Border, DType, Input, IntNode, IntOp, IntTensor, Output, Provenance, TensorId,
+    self, Border, DType, Input, IntNode, IntOp, IntTensor, Output, Provenance, State, TensorId,
 };
 use burn_ptq_deploy::target::Kernels;
 use burn_ptq_kernels::geometry::{PoolGeometry, Window};
@@ -30,7 +30,11 @@ pub(super) struct Program<'d> {
     tensors: Vec<IntTensor>,
     nodes: Vec<IntNode>,
     inputs: Vec<TensorId>,
+    states: Vec<State>,
 }
+
+/// Samples of a problem with states, which are one sequence.
+const SEQUENCE: usize = 5;
 
 impl<'d> Program<'d> {
     pub(super) fn new(draw: &'d mut Draw, wide: bool, shape: [usize; 3]) -> Self {
@@ -40,7 +44,13 @@ impl<'d> Program<'d> {
 
     pub(super) fn with_input(draw: &'d mut Draw, input: IntTensor) -> Self {
         let input = IntTensor { name: "x".into(), ..input };
-        Self { draw, tensors: vec![input], nodes: Vec::new(), inputs: vec![TensorId(0)] }
+        Self {
+            draw,
+            tensors: vec![input],
+            nodes: Vec::new(),
+            inputs: vec![TensorId(0)],
+            states: Vec::new(),
+        }
     }
 
     /// A program whose input has 4 bits, in rows of an even length.
@@ -67,6 +77,27 @@ impl<'d> Program<'d> {
         self.tensors.push(IntTensor { name: format!("x{}", id.0), ..input });
         self.inputs.push(id);
         id
+    }
+
+    /// A tensor that a call finds, like `held`; [`keep`](Self::keep) says what becomes of it.
+    pub(super) fn add_held(&mut self, held: IntTensor) -> TensorId {
+        let id = TensorId(self.tensors.len());
+        self.tensors.push(IntTensor { name: format!("h{}", id.0), ..held });
+        id
+    }
+
+    /// Lets the next call find in `held` what this one leaves in `next`.
+    pub(super) fn keep(&mut self, held: TensorId, next: TensorId) {
+        let Grid { zero_point, min, max, .. } = self.tensor(held).grid;
+        let any = self.draw.within(min, max);
+        let initial = self.draw.pick(&[zero_point, any, any]);
+        let name = format!("s{}", self.states.len());
+        self.states.push(State { name, input: held, output: next, initial });
+    }
+
+    /// The states so far.
+    pub(super) fn states(&self) -> &[State] {
+        &self.states
     }
 
     /// The tensors so far.
@@ -120,7 +151,7 @@ impl<'d> Program<'d> {
         self.scrambled_to(from, output)
     }
 
-    fn scrambled_to(&mut self, from: TensorId, output: IntTensor) -> TensorId {
+    pub(super) fn scrambled_to(&mut self, from: TensorId, output: IntTensor) -> TensorId {
         let dtype = self.tensor(from).dtype;
         let op = match dtype {
             DType::I8 => IntOp::Table8 { table: random_table8(self.draw, output.grid) },
@@ -175,8 +206,11 @@ impl<'d> Program<'d> {
     /// The program with these outputs, placed, with random inputs; `None` if it is invalid.
     pub(super) fn finish_with(self, outputs: &[TensorId]) -> Option<Problem> {
         let border = |id: TensorId| Border::plain(&self.tensors[id.0].shape);
-        let input = self.inputs.iter().flat_map(|id| input_bytes(self.draw, &self.tensors[id.0]));
-        let input = input.collect();
+        let samples = if self.states.is_empty() { 1 } else { SEQUENCE };
+        let mut input = Vec::new();
+        for id in std::iter::repeat_n(&self.inputs, samples).flatten() {
+            input.extend(input_bytes(self.draw, &self.tensors[id.0]));
+        }
         // As many names as there are ends, from anywhere in the list.
         let mut names = |only: &'static str, count: usize| {
             let first = if count > 1 { self.draw.below(NAMES.len()) } else { 0 };
@@ -196,7 +230,7 @@ impl<'d> Program<'d> {
             outputs,
             tensors: self.tensors,
             nodes: self.nodes,
-            states: Vec::new(),
+            states: self.states,
             provenance: Provenance::default(),
         };
         let program = program.place(Kernels::Portable, Memory::Whole).ok()?;

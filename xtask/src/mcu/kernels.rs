@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Context, Result, ensure};
 use burn_ptq_deploy::place::Placed;
-use burn_ptq_deploy::run::{Path, run_batch};
+use burn_ptq_deploy::run::{Path, run_sequence};
 use burn_ptq_deploy::target::Target;
 use burn_ptq_mcu::layers::{LAYERS, Layer};
 use burn_ptq_mcu::{RuntimeFunction, Toolchain};
@@ -83,7 +83,7 @@ fn cases() -> Result<Vec<Case>> {
     let case = |layer: &Layer, bits: u8| {
         let model = layer.program(bits);
         let input = layer.sample(&model);
-        let expected = run_batch(&model, Path::Reference, &input)?;
+        let expected = run_sequence(&model, Path::Reference, &input)?;
         Ok(Case { model, input, expected })
     };
     LAYERS.iter().flat_map(|layer| BITS.map(|bits| case(layer, bits))).collect()

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use burn_ptq_deploy::file;
 use burn_ptq_deploy::place::Placed;
-use burn_ptq_deploy::run::{Path as Kernels, run_batch};
+use burn_ptq_deploy::run::{Path as Kernels, run_sequence};
 
 use crate::results;
 
@@ -74,7 +74,7 @@ fn program(path: &Path, samples: usize) -> Result<Program> {
     let mut inputs =
         fs::read(&inputs).with_context(|| format!("cannot read {}", inputs.display()))?;
     inputs.truncate(samples * model.input_bytes());
-    let expected = run_batch(&model, Kernels::Fast, &inputs)
+    let expected = run_sequence(&model, Kernels::Fast, &inputs)
         .with_context(|| format!("the inputs of {} do not fit", path.display()))?;
     Ok(Program { name: stem(path), model, inputs, expected })
 }

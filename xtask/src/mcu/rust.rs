@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::{Context, Result};
 use burn_ptq_deploy::export::{Exporter, Rust};
 use burn_ptq_deploy::place::{Memory, Placed};
-use burn_ptq_deploy::run::{Path, run_batch};
+use burn_ptq_deploy::run::{Path, run_sequence};
 use burn_ptq_deploy::target::Target;
 use burn_ptq_mcu::layers::{LAYERS, Layer};
 use burn_ptq_mcu::{RustSizes, RustToolchain, rust_available, rust_cargo};
@@ -143,7 +143,7 @@ fn section(text: &mut String, target: &'static Target, compared: &mut Compared) 
         let mut cells = String::new();
         let mut macs = 0;
         for (run, (model, sample)) in runs.iter().zip(programs) {
-            compared.add(&run.outputs, &run_batch(model, Path::Reference, sample)?);
+            compared.add(&run.outputs, &run_sequence(model, Path::Reference, sample)?);
             macs = model.nodes.iter().map(|node| node.op.macs()).sum();
             write!(cells, " {:.3} |", run.instructions() as f64 / macs.max(1) as f64)?;
         }

@@ -44,7 +44,7 @@ static void print_row(uint64_t instructions, uint64_t all, uint32_t macs, const 
 static void count(void)
 {
     memset(counter_nodes, 0, sizeof counter_nodes);
-    counter_start();
+@RESET@    counter_start();
     for (int sample = 0; sample < SAMPLES; sample++) {
 @FILLED@        counter_begin();
         @NAME@_run();

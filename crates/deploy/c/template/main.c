@@ -23,7 +23,7 @@
             return 2;
         }
     }
-    while ((got = @READ@) == @SAMPLE_BYTES@) {
+@RESET@    while ((got = @READ@) == @SAMPLE_BYTES@) {
         @NAME@_run();
         if (@WRITE_FAILED@) {
             perror("standard output");

@@ -23,7 +23,7 @@
 #define @PREFIX@_NODES @NODES@
 /* RAM of all activations and scratch, in bytes. */
 #define @PREFIX@_ARENA_BYTES @ARENA_BYTES@
-
+@STATE_MACRO@
 /*
  * A build may define what follows the static arena and what stands before constants, to say where they
  * lie: -D'@PREFIX@_ARENA_ATTRIBUTE=__attribute__((section(".dtcm")))',
@@ -40,7 +40,7 @@
 extern "C" {
 #endif
 
-@INFER@
+@RESET_DECLARED@@INFER@
 @ACCESSORS@
 /* The memory of one instance; the 64-bit member aligns it. */
 typedef union {
@@ -50,7 +50,7 @@ typedef union {
 } @NAME@_arena;
 
 /*
- * All of the above in an arena of the caller's, which needs no preparation. Instances in different
+ * All of the above in an arena of the caller's, which @PREPARATION@. Instances in different
  * arenas share only constants, and may run at once.
  */
 @ARENA_FUNCTIONS@

@@ -39,7 +39,7 @@ static uint32_t differing_bytes(const void *found, const void *wanted, size_t by
 {
 @OUTPUT_BUFFERS@    @NAME@_self_test_result result = {SAMPLES, 0, SAMPLES, -1, NULL};
 
-    for (uint32_t sample = 0; sample < SAMPLES; sample++) {
+@RESET@    for (uint32_t sample = 0; sample < SAMPLES; sample++) {
         const uint32_t before = result.differing;
 
         for (int node = 0; node < CHECKSUMS; node++) {

@@ -13,6 +13,9 @@ use crate::place::Placed;
 use crate::size::ram_bytes;
 use crate::target::Target;
 
+/// The function that copies states, and constants.
+const COPY: &str = "memcpy";
+
 pub use table::{Kernel, STREAM, Table, table, targets};
 
 /// What a program costs on a target.
@@ -79,7 +82,13 @@ pub fn with_table(program: &Placed, table: &Table) -> Costs {
             *last += rows.dot(&table.stream);
         }
     }
-    let called = || functions.iter().flatten().map(String::as_str);
+    let copied = work::states(program);
+    if let (Some(copied), Some(last)) = (&copied, nodes.last_mut()) {
+        // As does what is copied for the next call.
+        *last = last.zip(table.kernel(COPY)).map(|(own, copy)| own + copied.dot(copy));
+    }
+    let copies = copied.iter().map(|_| COPY);
+    let called = || functions.iter().flatten().map(String::as_str).chain(copies.clone());
     Costs {
         constants: constants_by_node(program),
         code_bytes: table.code_bytes(called(), program),

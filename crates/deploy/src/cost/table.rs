@@ -87,7 +87,9 @@ impl Table {
         let kernels: usize = pieces.iter().filter_map(|&piece| self.code.get(piece)).sum();
         let streams = program.streams();
         let rows: usize = streams.iter().map(|stream| stream.rows.len()).sum();
-        let counts = [1, program.nodes.len(), rows, streams.len()];
+        // A copy of a state, and its part of the reset, are calls as those of nodes.
+        let calls = program.nodes.len() + program.states.len() + program.copied_states().count();
+        let counts = [1, calls, rows, streams.len()];
         let own: f64 = counts.iter().zip(self.calls).map(|(&n, bytes)| n as f64 * bytes).sum();
         kernels + own.max(0.0).round() as usize
     }

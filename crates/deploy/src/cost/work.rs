@@ -93,6 +93,11 @@ pub fn streams(program: &Placed) -> Vec<(usize, Work)> {
     each.collect()
 }
 
+/// What is copied after the last node for the next call; `None` if nothing is.
+pub fn states(program: &Placed) -> Option<Work> {
+    program.copied_states().next().map(|_| moves::states(program))
+}
+
 /// The work of one call, of a single row if there is a step.
 fn of_call(program: &Placed, node: &IntNode, step: Option<&Step>) -> Work {
     let rows = step.map(|step| step.inputs[0]);

@@ -91,6 +91,17 @@ pub enum ExportError {
         /// What the operators compute otherwise, and what to do.
         reason: String,
     },
+    /// The format has nothing that lasts from one call to the next.
+    #[error(
+        "{format} cannot keep the state {state:?} from one call to the next; export with --to c or --to \
+         rust, which can"
+    )]
+    States {
+        /// The format.
+        format: &'static str,
+        /// The first state's name.
+        state: String,
+    },
     /// A template and what fills it do not agree, which is a bug in burn-ptq.
     #[error(
         "{problem} placeholder @{name}@ in a template; this is a bug in burn-ptq: please report it"

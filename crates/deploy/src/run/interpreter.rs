@@ -99,8 +99,8 @@ impl<'p> Interpreter<'p> {
         }
     }
 
-    /// Runs one sample, which finds the states as the sample before it left them: bytes of the inputs in, one after the other, bytes of the outputs out, one
-    /// after the other, 16-bit elements low byte first.
+    /// Runs one sample, which finds the states as the sample before it left them: bytes of the inputs in,
+    /// one after the other, bytes of the outputs out, one after the other, 16-bit elements low byte first.
     ///
     /// # Errors
     /// If the input has another size.

@@ -70,6 +70,12 @@ fn verify_state<'p>(
         "an activation that is the next of one state alone, and is no state",
         format_args!("tensor {} of more", output.0),
     )?;
+    ensure(
+        !program.is_output(*input),
+        held,
+        "a state that is no output: the caller would read what the next call finds",
+        format_args!("tensor {} as an output", input.0),
+    )?;
     let alike = (held.shape, held.dtype, held.bits) == (next.shape, next.dtype, next.bits);
     ensure(
         alike && held.grid == next.grid,

@@ -1,7 +1,5 @@
 //! Damage to files, by seeds: what a reader of untrusted bytes must survive.
 
-use burn_ptq_deploy::file::FORMAT_VERSION;
-
 /// SplitMix64: the same damage for the same seed, everywhere.
 pub(crate) struct Random(u64);
 
@@ -92,11 +90,11 @@ pub(crate) fn damage(random: &mut Random, bytes: &mut Vec<u8>, other: &[u8]) {
     }
 }
 
-/// The payload of a `.bptq` file with a header that fits it, so that damage reaches the decoder and
-/// the verifier.
-pub(crate) fn sealed(payload: &[u8]) -> Vec<u8> {
+/// The payload of a `.bptq` file with a header that fits it and the version of the file `like`, so that damage
+/// reaches the decoder and the verifier.
+pub(crate) fn sealed(payload: &[u8], like: &[u8]) -> Vec<u8> {
     let mut bytes = b"BPTQ".to_vec();
-    bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+    bytes.extend_from_slice(&like[4..8]);
     bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());
     bytes.extend_from_slice(&crc32fast::hash(payload).to_le_bytes());
     bytes.extend_from_slice(payload);

@@ -3,6 +3,10 @@
 #[allow(dead_code)]
 #[path = "../programs/mod.rs"]
 mod programs;
+#[allow(dead_code)]
+#[path = "../stateful/mod.rs"]
+mod stateful;
+mod states;
 mod streams;
 
 use burn_ptq_deploy::place::{Placed, Region};

@@ -107,6 +107,22 @@ pub(super) fn constant(program: &Placed, node: &IntNode, bytes: usize) -> Work {
     copies.with(&[1, inline / WORD, inline % WORD])
 }
 
+/// What is copied after the last node, as constants are.
+pub(super) fn states(program: &Placed) -> Work {
+    let mut copies = Copies::default();
+    let (mut calls, mut inline) = (0, [0; 2]);
+    for (from, to) in program.copied_states() {
+        let bytes = program.tensors[from.0].bytes();
+        calls += 1;
+        if bytes <= INLINE {
+            inline = [inline[0] + bytes / WORD, inline[1] + bytes % WORD];
+        } else {
+            copies.add(1.0, bytes, [program.offset(from), program.offset(to)]);
+        }
+    }
+    copies.with(&[calls, inline[0], inline[1]])
+}
+
 pub(super) fn lookup(program: &Placed, node: &IntNode, width: usize) -> Work {
     let bytes = width * element(program, node.output);
     let rows = program.tensors[node.inputs[0].0].len();

@@ -3,12 +3,14 @@
 
 use super::data::c_type;
 use super::io::raw_type;
+use super::states;
 use crate::export::shared::ends::{End, inputs, outputs};
 use crate::export::shared::names::comment;
+use crate::place::Placed;
 use crate::program::Program;
 
 /// The values of the placeholders in every export's templates, for a program called `id`.
-pub(super) fn values(program: &Program, id: &str) -> [(&'static str, String); 12] {
+pub(super) fn values(program: &Placed, id: &str) -> [(&'static str, String); 12] {
     let (ins, outs) = (inputs(program), outputs(program));
     let prefix = id.to_ascii_uppercase();
     let each =
@@ -18,9 +20,16 @@ pub(super) fn values(program: &Program, id: &str) -> [(&'static str, String); 12
         ("END_MACROS", each(&|end| macros(end, &prefix))),
         ("INFER", infer(id, &prefix, &ins, &outs)),
         ("ACCESSORS", accessors(id, &ins, &outs)),
-        ("ARENA_FUNCTIONS", arena_functions(id, &ins, &outs)),
-        ("ARENA_USAGE", format!("{id}_arena_infer(&first, {});", parameters(&ins, &outs))),
-        ("USAGE", usage(id, &prefix, &ins, &outs)),
+        (
+            "ARENA_FUNCTIONS",
+            states::arena_declared(program, id) + &arena_functions(id, &ins, &outs),
+        ),
+        (
+            "ARENA_USAGE",
+            states::arena_usage(program, id)
+                + &format!("{id}_arena_infer(&first, {});", parameters(&ins, &outs)),
+        ),
+        ("USAGE", states::usage(program, id) + &usage(id, &prefix, &ins, &outs)),
         ("INFER_CALL", format!("{id}_infer({})", parameters(&ins, &outs))),
         ("IO_USAGE", io_usage(program, id, &prefix, &ins, &outs)),
         ("END_ROWS", each(&row)),
@@ -85,7 +94,7 @@ pub(super) fn buffers_of_arena(
 
 /// The definitions of the function that copies, and of all functions without an arena, with the one that
 /// they use.
-pub(super) fn own_defined(program: &Program, id: &str) -> String {
+pub(super) fn own_defined(program: &Placed, id: &str) -> String {
     let (ins, outs) = (inputs(program), outputs(program));
     let prefix = id.to_ascii_uppercase();
     let copy = |to: &str, from: &str, end: &End| {
@@ -109,6 +118,7 @@ pub(super) fn own_defined(program: &Program, id: &str) -> String {
             )
         })
         .collect();
+    let reset = states::own_defined(program, id);
     format!(
         "void {id}_arena_infer({id}_arena *arena, {declared})
 {{
@@ -117,7 +127,7 @@ pub(super) fn own_defined(program: &Program, id: &str) -> String {
 /* The arena of the functions below. */
 static {id}_arena {id}_own_arena {prefix}_ARENA_ATTRIBUTE;
 
-{buffers}void {id}_run(void)
+{buffers}{reset}void {id}_run(void)
 {{
     {id}_arena_run(&{id}_own_arena);
 }}

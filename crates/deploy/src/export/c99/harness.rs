@@ -7,7 +7,7 @@ use crate::export::shared::ends::{inputs, outputs};
 use crate::export::shared::samples::InputRule;
 use crate::export::shared::template::Values;
 use crate::export::{ExportError, ExportFile};
-use crate::harness::{Benchmark, Harness, HarnessError};
+use crate::harness::{Benchmark, Harness, HarnessError, expect_no_states};
 use crate::program::Program;
 use crate::target::Target;
 
@@ -39,6 +39,7 @@ pub(super) fn files(
     (target, board): (&Target, Option<&Board>),
     export: &mut Values,
 ) -> Result<Vec<ExportFile>, ExportError> {
+    expect_no_states(program)?;
     let port = match board {
         None => PORT_HOST,
         Some(board) => {

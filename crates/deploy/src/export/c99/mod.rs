@@ -13,6 +13,7 @@ mod packages;
 mod rows;
 mod runtime;
 mod source;
+mod states;
 
 pub use calls::runtime_functions;
 
@@ -71,6 +72,7 @@ impl Exporter for C99 {
         let id = options.identifier(program)?;
         let mut values = values(program, self_test, target, &id)?;
         values.extend(ends::values(program, &id));
+        values.extend(states::values(program, &id));
         values.extend(io::values(program, &id)?);
         values.extend(packages::values(target));
         let board = board(target);

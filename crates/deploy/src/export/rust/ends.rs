@@ -2,7 +2,7 @@
 //! and what READMEs say of them.
 
 use super::io::raw_type;
-use super::rust_type;
+use super::{rust_type, states};
 use crate::export::shared::arrays::{integers, wrapped};
 use crate::export::shared::ends::{End, inputs, outputs};
 use crate::export::shared::names::comment;
@@ -319,8 +319,10 @@ fn model(program: &Placed, ins: &[End], outs: &[End]) -> Result<String, ExportEr
     let input_methods: Vec<String> = ins.iter().map(|end| input_method(program, end)).collect();
     let output_methods: Vec<String> = outs.iter().map(|end| output_method(program, end)).collect();
     let values = Values::from([
-        ("FIELDS", fields),
-        ("INITIAL", initial),
+        ("FIELDS", fields + states::field(program)),
+        ("INITIAL", initial + states::initial(program)),
+        ("RESET_METHOD", states::method(program)),
+        ("START", states::start(program).to_owned()),
         ("INFER", infer(ins, outs)),
         ("INPUTS", input_methods.join("\n\n")),
         (

@@ -9,6 +9,7 @@ mod literals;
 mod movement;
 mod rows;
 mod source;
+mod states;
 
 use std::path::Path;
 
@@ -101,11 +102,12 @@ const fn parameter_bytes(op: &IntOp) -> usize {
     }
 }
 
-/// Bytes of RAM: the arena, and outputs of 16-bit elements, which the arena holds as bytes.
+/// Bytes of RAM: the arena, outputs of 16-bit elements, which the arena holds as bytes, and whether it was
+/// reset.
 fn ram_bytes(program: &Placed) -> usize {
     let wide = program.output_tensors().filter(|tensor| tensor.dtype == DType::I16);
     let copy: usize = wide.map(IntTensor::bytes).sum();
-    (program.arena_bytes() + copy).next_multiple_of(ALIGNMENT)
+    (program.arena_bytes() + copy + states::ram_bytes(program)).next_multiple_of(ALIGNMENT)
 }
 
 impl Exporter for Rust {
@@ -141,6 +143,7 @@ impl Exporter for Rust {
         let board = board(target);
         if let Some(board) = board {
             values.extend(firmware::values(board, target));
+            values.set("COUNTED_RESET", states::counted_reset(program));
         }
         let section = values.fill(if board.is_some() { firmware::README } else { "" })?;
         values.set("FIRMWARE", section);
@@ -275,6 +278,7 @@ fn values(
         ("HASH", identity::hash(program)?),
     ]);
     values.extend(ends);
+    values.extend(states::values(program));
     Ok(values)
 }
 

@@ -10,4 +10,5 @@ pub(super) mod names;
 pub(super) mod packing;
 pub(super) mod samples;
 pub(super) mod self_test;
+pub(super) mod states;
 pub(super) mod template;

@@ -35,6 +35,9 @@ pub use operators::TfLiteOptions;
 #[derive(Clone, Copy, Debug)]
 pub struct TfLite;
 
+/// What messages call the format.
+const FORMAT: &str = "TensorFlow Lite";
+
 const README: &str = include_str!("../../../tflite/README.md");
 const CHECK: &str = include_str!("../../../tflite/check.py");
 
@@ -62,19 +65,22 @@ struct Translation {
 /// The bytes of the `.tflite` file that computes what `program` does.
 ///
 /// # Errors
-/// If no operators compute what a node does.
+/// If no operators compute what a node does, or the program has states.
 pub fn tflite_model(program: &Program, chosen: TfLiteOptions) -> Result<Vec<u8>, ExportError> {
     Ok(translate(program, chosen)?.model.to_bytes())
 }
 
 fn translate(program: &Program, chosen: TfLiteOptions) -> Result<Translation, ExportError> {
+    if let Some(state) = program.states.first() {
+        return Err(ExportError::States { format: FORMAT, state: state.name.clone() });
+    }
     let mut graph = Graph::new(program);
     let mut layers = Vec::new();
     for node in &program.nodes {
         graph.node.clone_from(&node.name);
         let stored = operators::translate(&mut graph, node, chosen);
         let stored = stored.map_err(|refusal| ExportError::Inexpressible {
-            format: "TensorFlow Lite",
+            format: FORMAT,
             node: node.name.clone(),
             operation: node.op.name(),
             reason: refusal.to_string(),
