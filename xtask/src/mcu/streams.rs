@@ -20,8 +20,14 @@ const FRAMES: usize = 10_000;
 /// Frames of a recording on microcontrollers where only instructions are counted.
 const COUNTED: usize = 480;
 
+/// Frames that the offline networks take.
+const WINDOW: usize = 49;
+
+/// Frames of two recordings, from which a further frame's instructions follow.
+const LONG: [usize; 2] = [145, 337];
+
 /// Frames of a call.
-const CHUNKS: [usize; 5] = [1, 2, 4, 8, 16];
+const CHUNKS: [usize; 6] = [1, 2, 4, 8, 16, 32];
 
 /// Bits of weights.
 const BITS: [u8; 2] = [8, 4];
@@ -34,7 +40,8 @@ struct Measured {
     sequence: Sequence,
     bits: u8,
     target: &'static Target,
-    /// Instructions for a frame of a whole recording, and bytes of the arena for it.
+    /// Instructions for a frame more of a whole recording, and bytes of the arena for one of [`WINDOW`]
+    /// frames.
     offline: (f64, usize),
     /// The same of each chunk that strides allow.
     chunks: Vec<(usize, f64, usize)>,
@@ -76,17 +83,23 @@ fn measure(
     let frames = if proven { FRAMES } else { COUNTED };
     let recording = sequence.recording(frames);
     let mut toolchain = Toolchain::new(target, "-O2")?;
-    let window = offline_frames(sequence);
-    let offline = sequence.program(bits, window);
-    let placed = offline.clone().place(target.kernels, Memory::Reduced)?;
-    let own = &recording[..placed.input_bytes()];
-    let run = toolchain.build(&[&placed])?.run(&[own])?.remove(0);
-    let whole = (run.instructions() as f64 / frames_of(&offline) as f64, placed.arena_bytes());
+    let offline = sequence.program(bits, WINDOW);
+    // A frame more of a long recording: windows that do not pad time give fewer rows than there are frames.
+    let mut counts = [0.0; 2];
+    for (count, frames) in counts.iter_mut().zip(LONG) {
+        let placed = sequence.program(bits, frames).place(target.kernels, Memory::Whole)?;
+        let own = sequence.recording(frames);
+        let run = toolchain.build(&[&placed])?.run(&[&own])?.remove(0);
+        *count = run.instructions() as f64;
+    }
+    let further = (counts[1] - counts[0]) / (LONG[1] - LONG[0]) as f64;
+    let whole = offline.clone().place(target.kernels, Memory::Whole)?;
+    let whole = (further, whole.arena_bytes());
     let mut chunks = Vec::new();
     for chunk in CHUNKS {
         let streaming = Streaming { axis: Some(0), chunk: Some(chunk) };
         let Ok(streamed) = offline.streamed(&streaming) else { continue };
-        let placed = streamed.program.clone().place(target.kernels, Memory::Reduced)?;
+        let placed = streamed.program.clone().place(target.kernels, Memory::Whole)?;
         let calls = &recording[..recording.len() / placed.input_bytes() * placed.input_bytes()];
         let run = toolchain.build(&[&placed])?.run(&[calls])?.remove(0);
         let on_host = run_sequence(&placed, Path::Fast, calls)?;
@@ -106,23 +119,6 @@ fn measure(
     Ok(Measured { sequence, bits, target, offline: whole, chunks })
 }
 
-/// Frames of the recordings that a network takes as a whole.
-fn offline_frames(sequence: Sequence) -> usize {
-    match sequence {
-        // As many rows of outputs as 128 frames give, behind the first complete one.
-        Sequence::Tcn => 128,
-        Sequence::WakeWord => 29 + 128,
-        Sequence::DsCnn => 49,
-    }
-}
-
-/// Frames that the instructions of a whole recording are for: those that give rows.
-fn frames_of(offline: &Program) -> usize {
-    let rows = offline.output_tensors().next().map_or(1, |tensor| tensor.shape[0]);
-    let frames = offline.input_tensors().next().map_or(1, |tensor| tensor.shape[0]);
-    if rows > 1 { rows } else { frames }
-}
-
 /// What the offline network gives for the whole recording, as places in the outputs of all calls and
 /// their bytes.
 fn expected(
@@ -139,7 +135,7 @@ fn expected(
     let calls = frames / streamed.chunk;
     let bytes = streamed.program.output_bytes();
     let Some(rows) = output.rows else {
-        let window = offline_frames(sequence);
+        let window = WINDOW;
         let offline = place(sequence.program(bits, window))?;
         let newest = |call: usize| (call + 1) * streamed.chunk;
         let start = |call: usize| newest(call) as isize - output.delay - window as isize;
@@ -209,9 +205,9 @@ fn document(
 const HEAD: &str = "\
 # Streams
 
-Written by `cargo xtask mcu streams`. Networks of random weights, exported to C with `export --stream` and on
-whole recordings: instructions for a frame, in brackets per instruction of the offline network for a frame,
-and bytes of the arena. `n a call` takes n frames a call; strides of the DS-CNN need two. The wake word and the
-TCN give a row for each frame. The DS-CNN gives one mean over the last 49 frames in each call, offline one for
-all 49 frames: its mean is computed again in every call.
+Written by `cargo xtask mcu streams`. Networks with random weights that take `n` frames a call, beside the same
+networks on whole recordings, one layer after the other: instructions for a frame in exported C at -O2, in
+brackets per instruction that a frame more of a long recording takes offline, and bytes of the arena, offline
+for 49 frames. Strides of the DS-CNN need two frames a call. The TCN and the wake word give a row for each
+frame; the DS-CNN gives the classes of the last 49 frames in every call, for which it takes their mean anew.
 ";

@@ -32,26 +32,51 @@ static inline int32_t rounded_mean(int32_t sum, int32_t count)
     return (sum > 0 ? sum + count / 2 : sum - count / 2) / count;
 }
 
-/* The means of `channels` channels, whose elements begin at `input`. A constant number keeps the sums in
- * registers. */
-static inline void means(const bptq_pool *op, area a, const int8_t *input, int32_t channels,
-                         int8_t *output)
+static inline int8_t mean(const bptq_pool *op, int32_t sum, int32_t count)
 {
-    int32_t sums[4] = {0};
+    return (int8_t)bptq_clamped(rounded_mean(sum, count), op->clamp);
+}
+
+/* The means of four channels, whose elements begin at `input`. Sums with names stay in registers. */
+static void four_means(const bptq_pool *op, area a, const int8_t *input, int8_t *output)
+{
+    const int32_t step = a.column_step * op->channels;
+    int32_t first = 0;
+    int32_t second = 0;
+    int32_t third = 0;
+    int32_t fourth = 0;
     int32_t count = 0;
     for (int32_t row = a.top; row < a.bottom; row += a.row_step) {
         const int8_t *at = input + (row * op->window.input_width + a.left) * op->channels;
         for (int32_t column = a.left; column < a.right; column += a.column_step) {
-            for (int32_t i = 0; i < channels; i++) {
-                sums[i] += at[i];
-            }
-            at += a.column_step * op->channels;
+            first += at[0];
+            second += at[1];
+            third += at[2];
+            fourth += at[3];
+            at += step;
             count++;
         }
     }
-    for (int32_t i = 0; i < channels; i++) {
-        output[i] = (int8_t)bptq_clamped(rounded_mean(sums[i], count), op->clamp);
+    output[0] = mean(op, first, count);
+    output[1] = mean(op, second, count);
+    output[2] = mean(op, third, count);
+    output[3] = mean(op, fourth, count);
+}
+
+static void one_mean(const bptq_pool *op, area a, const int8_t *input, int8_t *output)
+{
+    const int32_t step = a.column_step * op->channels;
+    int32_t sum = 0;
+    int32_t count = 0;
+    for (int32_t row = a.top; row < a.bottom; row += a.row_step) {
+        const int8_t *at = input + (row * op->window.input_width + a.left) * op->channels;
+        for (int32_t column = a.left; column < a.right; column += a.column_step) {
+            sum += *at;
+            at += step;
+            count++;
+        }
     }
+    *output = mean(op, sum, count);
 }
 
 void bptq_average_pool_s8(const bptq_pool *op, const int8_t *input, int8_t *output)
@@ -61,10 +86,10 @@ void bptq_average_pool_s8(const bptq_pool *op, const int8_t *input, int8_t *outp
             const area a = covered(&op->window, y, x);
             int32_t channel = 0;
             for (; channel + 4 <= op->channels; channel += 4) {
-                means(op, a, input + channel, 4, output + channel);
+                four_means(op, a, input + channel, output + channel);
             }
             for (; channel < op->channels; channel++) {
-                means(op, a, input + channel, 1, output + channel);
+                one_mean(op, a, input + channel, output + channel);
             }
             output += op->channels;
         }

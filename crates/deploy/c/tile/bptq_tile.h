@@ -70,7 +70,7 @@ void bptq_tile_depthwise_w4_s8(const bptq_depthwise *op, const int8_t *input, in
 void bptq_tile_depthwise_w2_s8(const bptq_depthwise *op, const int8_t *input, int8_t *output,
                                int8_t *scratch);
 
-#define BPTQ_TILE_ROWS 12
+#define BPTQ_TILE_ROWS 4
 #define BPTQ_TILE_SLOTS 48
 #define BPTQ_TILE_PLANE_1 224
 #define BPTQ_TILE_PLANE_2 288

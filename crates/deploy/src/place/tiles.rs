@@ -36,7 +36,7 @@ const MAX_SHIFT: i32 = 23;
 const SLOTS: usize = 48;
 const PLANES: [usize; 2] = [224, 288];
 /// `BPTQ_TILE_ROWS` and `BPTQ_TILE_PLANE_WIDTH`.
-const ROWS: usize = 12;
+const ROWS: usize = 4;
 const PLANE_WIDTH: usize = 16;
 
 /// Whether `node` meets all conditions of its tile.
