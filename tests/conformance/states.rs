@@ -140,3 +140,22 @@ fn costs_of_programs_with_states_are_predicted() {
         }
     }
 }
+
+#[test]
+fn sequences_stay_in_less_memory_and_on_all_kernels() {
+    let mut reduced = 0;
+    for Problem { name, program, input } in problems::with_states() {
+        let expected = run_sequence(&program, Path::Reference, &input).expect("whole samples");
+        for kernels in [Kernels::Portable, Kernels::Scalar, Kernels::Tiles, Kernels::Quads] {
+            let [whole, less] = [Memory::Whole, Memory::Reduced]
+                .map(|memory| program.place_again(kernels, memory).expect("a valid program"));
+            assert!(less.arena_bytes() <= whole.arena_bytes(), "{name}");
+            reduced += usize::from(less.arena_bytes() < whole.arena_bytes());
+            for placed in [whole, less] {
+                let found = run_sequence(&placed, Path::Fast, &input).expect("whole samples");
+                assert_eq!(found, expected, "{name} on {kernels:?}");
+            }
+        }
+    }
+    assert!(reduced >= 8, "{reduced} programs need less memory");
+}

@@ -13,7 +13,7 @@ use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::preprocess::{Element, Preprocessing};
 use burn_ptq_deploy::program::{
     Border, DType, Input, IntNode, IntOp, IntTensor, Output as ProgramOutput, Program, Provenance,
-    TensorId, Weighted, Weights,
+    State, TensorId, Weighted, Weights,
 };
 use burn_ptq_deploy::run::{Interpreter, Path as Kernel, dequantize_outputs};
 use burn_ptq_deploy::target::Kernels;
@@ -100,6 +100,20 @@ fn program(model: &str) -> Placed {
         states: Vec::new(),
         provenance: Provenance::default(),
     };
+    program.place(Kernels::Portable, Memory::Whole).expect("a valid program")
+}
+
+/// The program, which also keeps its input for the next call.
+fn changed_by_a_state(program: Placed) -> Placed {
+    let (mut program, _) = program.into_parts();
+    let held = TensorId(program.tensors.len());
+    program.tensors.push(program.tensors[0].clone());
+    program.states.push(State {
+        name: "seen".into(),
+        input: held,
+        output: program.inputs[0].tensor,
+        initial: 0,
+    });
     program.place(Kernels::Portable, Memory::Whole).expect("a valid program")
 }
 
@@ -439,9 +453,15 @@ fn programs_that_do_not_fit_are_refused() {
     assert!(refused(None, None, &floats).contains("type u8"));
     let scaled = changed("ad01", &|p| p.inputs[0].preprocessing.scale = 2.0);
     assert!(refused(None, None, &scaled).contains("no preprocessing"));
+    let kept = changed_by_a_state(program("ic01"));
+    let message = "runs every sample by itself, but the program keeps the state \"seen\"";
+    assert!(refused(None, None, &kept).contains(message));
     let self_test = SelfTest::new(&ic, &[vec![0; 3072]]).expect("a sample");
     let harness = Some(harness(&ic));
     let m55 = Options { harness, ..Options::new(target("cortex-m55").expect("known")) };
+    let options = Options { harness, ..Options::new(target("host").expect("known")) };
+    let error = C99.render(&kept, &self_test, &options).expect_err("refused").to_string();
+    assert!(error.contains(message), "{error}");
     let error = C99.render(&ic, &self_test, &m55).expect_err("refused").to_string();
     assert!(error.contains("cortex-m55") && error.contains("cortex-m4"), "{error}");
     let host = Options { harness, ..Options::new(target("host").expect("known")) };

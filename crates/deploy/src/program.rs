@@ -73,8 +73,8 @@ pub struct Output {
 /// What a program keeps from one call to the next: an activation that a call finds as the call before
 /// it left another one.
 ///
-/// Both activations have the same shape and grid. Only states write the first, which is no output; the second
-/// is written by a node or is an input, and no other state has it.
+/// Both activations have the same shape and grid. Only states write the first, which is not an output; the
+/// second is written by a node or is an input, and no other state has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// The name, for messages and reports; no two states have the same.

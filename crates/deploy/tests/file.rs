@@ -47,7 +47,7 @@ fn programs_with_states_come_back_in_a_version_of_their_own() {
     assert_eq!(version(&bytes), FORMAT_VERSION);
     let found = from_bytes(&bytes).expect("a written file");
     assert_eq!((&found, bytes_of(&found)), (&model, bytes.clone()));
-    // A reader that knows no states must not take it for a program without them.
+    // A reader without states must not take it for a program without them.
     let mut older = bytes.clone();
     older[4] = 5;
     let error = from_bytes(&older).expect_err("refused").to_string();

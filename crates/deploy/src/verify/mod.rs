@@ -17,8 +17,8 @@
 //!    [`MAX_BORDER_AXES`] axes of at least one element; the axes are a permutation, and source, extents
 //!    and tensor have the same number of elements. The preprocessing of an input has usable numbers,
 //!    one for all its channels or one for each. States: at most [`MAX_NODES`], with names of their own; both
-//!    activations have the same shape, type and grid, in whole bytes; the first is no input, no output and no
-//!    other state's; the second is no state's first and no other state's second; the initial value lies in
+//!    activations have the same shape, type and grid, in whole bytes; the first belongs to no input, output
+//!    or other state; the second to no state as its first and to no other state; the initial value lies in
 //!    the grid.
 //! 4. Operations:
 //!    - element types: those that the operation knows, and the same in and out (but `Requantize`);

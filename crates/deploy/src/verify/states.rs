@@ -61,19 +61,19 @@ fn verify_state<'p>(
     ensure(
         seen.given.insert(input.0),
         held,
-        "a state that is no input and no other state",
+        "a state that is neither an input nor another state",
         format_args!("tensor {} twice", input.0),
     )?;
     ensure(
         seen.left.insert(output.0) && !seen.first.contains(&output.0),
         next,
-        "an activation that is the next of one state alone, and is no state",
+        "an activation that is the next of one state alone, and not a state itself",
         format_args!("tensor {} of more", output.0),
     )?;
     ensure(
         !program.is_output(*input),
         held,
-        "a state that is no output: the caller would read what the next call finds",
+        "a state that is not an output: the caller would read what the next call finds",
         format_args!("tensor {} as an output", input.0),
     )?;
     let alike = (held.shape, held.dtype, held.bits) == (next.shape, next.dtype, next.bits);

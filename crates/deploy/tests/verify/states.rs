@@ -29,13 +29,13 @@ fn states_have_names_and_tensors() {
 
 #[test]
 fn only_states_write_what_a_call_finds() {
-    let message = "a state that is no input and no other state, found tensor 0 twice";
+    let message = "a state that is neither an input nor another state, found tensor 0 twice";
     breaks(every_kind(), message, |m| m.states[4].input = m.inputs[0].tensor);
-    let message = "a state that is no input and no other state, found tensor 2 twice";
+    let message = "a state that is neither an input nor another state, found tensor 2 twice";
     breaks(every_kind(), message, |m| m.states[1].input = m.states[0].input);
     let message = "a state that only its other activation changes, after the last node, found `h0`";
     breaks(every_kind(), message, |m| m.nodes[2].output = m.states[0].input);
-    breaks(every_kind(), "a state that is no output", |m| {
+    breaks(every_kind(), "a state that is not an output", |m| {
         let tensor = m.states[0].input;
         let border = border(m.tensors[tensor.0].shape);
         m.outputs.push(Output::new("old", tensor, border));
@@ -44,7 +44,7 @@ fn only_states_write_what_a_call_finds() {
 
 #[test]
 fn what_a_call_leaves_belongs_to_one_state() {
-    let message = "an activation that is the next of one state alone, and is no state";
+    let message = "an activation that is the next of one state alone, and not a state itself";
     breaks(every_kind(), message, |m| m.states[1].output = m.states[0].output);
     breaks(every_kind(), message, |m| m.states[1].output = m.states[0].input);
     breaks(every_kind(), message, |m| m.states[0].output = m.states[0].input);
