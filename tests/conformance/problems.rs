@@ -9,6 +9,7 @@ mod constant;
 pub(crate) mod draw;
 mod edges;
 mod ends;
+mod frames;
 mod groups;
 pub(crate) mod layers;
 mod lookup;
@@ -213,6 +214,11 @@ fn is_chosen(op: &str) -> bool {
 /// Problems of several inputs and outputs.
 pub(crate) fn of_several_ends() -> Vec<Problem> {
     made(SEVERAL_ENDS, ends::several, TIMES_SEVERAL_ENDS * count())
+}
+
+/// Networks that take recordings frame by frame.
+pub(crate) fn frame_by_frame() -> Vec<Problem> {
+    frames::frames()
 }
 
 /// Problems of programs that keep something from one call to the next.

@@ -52,6 +52,12 @@ fn sequences_agree_on_every_executor_row_by_row() {
 }
 
 #[test]
+fn streams_agree_on_every_executor() {
+    let problems = problems::frame_by_frame();
+    compared(&problems, &problems);
+}
+
+#[test]
 fn programs_with_states_are_of_every_kind_and_depend_on_them() {
     let problems = problems::with_states();
     let mut found: BTreeMap<&str, usize> = BTreeMap::new();
