@@ -115,6 +115,8 @@ pub struct ModelInput {
     pub whole: bool,
     /// Whether the network keeps states, so that its samples are sequences of such inputs.
     pub in_sequence: bool,
+    /// An output that is no state and looks as what this input may become, for messages.
+    pub maybe_state: Option<String>,
 }
 
 impl ModelInput {
@@ -128,6 +130,7 @@ impl ModelInput {
             classes: Vec::new(),
             whole: false,
             in_sequence: false,
+            maybe_state: None,
         }
     }
 
@@ -154,6 +157,10 @@ impl ModelInput {
             input.preprocessing.channel_axis = channel_axis_of(graph, id).unwrap_or(0);
             input.whole = graph.integers.get(place).copied().flatten().is_some();
             input.in_sequence = !graph.states.is_empty();
+            let alike =
+                graph.read_outputs().into_iter().map(|place| graph.value(graph.outputs[place]));
+            let mut alike = alike.filter(|output| output.shape == value.shape);
+            input.maybe_state = alike.next().map(|output| output.name.clone());
             input
         };
         let fed = graph.fed_inputs().into_iter().map(|place| (place, &graph.inputs[place]));
