@@ -98,6 +98,7 @@ pub mod reconstruct;
 pub mod round;
 #[cfg(feature = "schema")]
 pub mod schema;
+pub mod sequence;
 pub mod warning;
 pub mod warnings;
 

@@ -30,6 +30,7 @@ use crate::recipe::{MadeBy, Recipe, RecipeError};
 use crate::reconstruct::{ReconstructionGranularity, reconstruct};
 use crate::round::Rounding;
 use crate::round::layerwise::{LayerRounding, round_layers};
+use crate::sequence::Unroll;
 use crate::warnings::{CalibrationFacts, Facts, check, fewest_bits, layer_facts};
 
 /// Samples on which layers are compared and exports test themselves.
@@ -121,6 +122,38 @@ impl Quantizer {
         let calibrated =
             self.calibrate_batches(graph, batches, expected, self.samples_kept(), progress)?;
         self.quantize_calibrated(calibrated, progress)
+    }
+
+    /// Quantizes a network with states, calibrated with sequences.
+    ///
+    /// # Shapes
+    /// - each batch: `[batch, steps, ..]`, behind it the sample of the graph's only input that is no state
+    ///
+    /// # Errors
+    /// As [`quantize`](Self::quantize), and if several inputs are no states.
+    pub fn quantize_sequences<const D: usize>(
+        &self,
+        graph: Graph,
+        batches: impl IntoIterator<Item = Tensor<D>>,
+    ) -> Result<Quantized, Error> {
+        let [fed] = graph.fed_inputs()[..] else {
+            let found = graph.fed_inputs().len();
+            return Err(SeveralEnds { what: "inputs that are no states", found }.into());
+        };
+        let shape = graph.value(graph.inputs[fed]).shape.clone();
+        let unroll = Unroll::new(&graph, &self.device);
+        let samples = |batch: Tensor<D>| -> Result<Batch, CalibrateError> {
+            let found = batch.dims();
+            if found.get(2..) != Some(&shape[..]) {
+                let (what, expected) = ("a batch of sequences", shape.clone());
+                return Err(BatchShapeError { what, found: found.to_vec(), expected }.into());
+            }
+            Ok(unroll.samples(&Batch::of(batch)))
+        };
+        let batches = batches.into_iter().map(samples);
+        let calibrated =
+            self.calibrate_batches(graph.clone(), batches, None, self.samples_kept(), &|_| true)?;
+        self.quantize_calibrated(calibrated, &|_| true)
     }
 
     /// As [`quantize_with_progress`](Self::quantize_with_progress), from batches that are read while
@@ -326,10 +359,10 @@ impl Quantizer {
         stage("correct", &mut clock);
 
         let (mut program, layouts) = lower(&quantized, self.provenance.clone())?;
-        self.record(&mut program)?;
+        self.record(&mut program, &float)?;
         let streaming = recipe.stream.as_ref().map(Streaming::from);
         let Deployed { program, lowered, simplification, streamed } =
-            Deployed::new(program, self.keeps_all_channels, streaming.as_ref())?;
+            Deployed::new(program, self.keeps_all_channels, &float.states, streaming.as_ref())?;
         stage("lower", &mut clock);
 
         if let Some(origin) = &float.origin {
@@ -390,16 +423,18 @@ impl Quantizer {
     }
 
     /// Records in the program what inputs and outputs mean.
-    fn record(&self, program: &mut Program) -> Result<(), Error> {
-        let (inputs, given) = (program.inputs.len(), self.preprocessings.len());
+    fn record(&self, program: &mut Program, graph: &Graph) -> Result<(), Error> {
+        let fed = graph.fed_inputs();
+        let (inputs, given) = (fed.len(), self.preprocessings.len());
         if given > 0 && given != inputs {
             return Err(SeveralEnds { what: "inputs", found: inputs }.into());
         }
-        for (input, preprocessing) in program.inputs.iter_mut().zip(&self.preprocessings) {
+        for (&place, preprocessing) in fed.iter().zip(&self.preprocessings) {
+            let input = &mut program.inputs[place];
             preprocessing.check(&input.border.source_shape)?;
             input.preprocessing.clone_from(preprocessing);
         }
-        let outputs = program.outputs.len();
+        let outputs = graph.read_outputs().len();
         let (name, classes) = &self.classes;
         let named = |output: &&mut Output| name.as_ref().is_none_or(|name| *name == output.name);
         match program.outputs.iter_mut().find(named) {

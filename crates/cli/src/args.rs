@@ -181,6 +181,11 @@ pub(crate) struct Data {
     /// class folders.
     #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
     pub classes: Vec<String>,
+    /// What the model keeps from one step of a sequence to the next: an input and the output that it becomes;
+    /// repeat it for several. By default what names and shapes leave no doubt about, such as h_in and h_out.
+    /// Samples are then sequences of shape [samples, steps, ..].
+    #[arg(long, value_name = "INPUT=OUTPUT", value_parser = state)]
+    pub state: Vec<(String, String)>,
     /// The shape of an input with dynamic dimensions, starting with the batch.
     #[arg(long, value_name = "[INPUT=]1x3x96x96")]
     pub shape: Vec<InputShape>,
@@ -231,6 +236,19 @@ impl From<LayoutName> for Layout {
         match name {
             LayoutName::Nchw => Layout::Nchw,
             LayoutName::Nhwc => Layout::Nhwc,
+        }
+    }
+}
+
+/// `INPUT=OUTPUT`.
+fn state(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((input, output)) if !input.is_empty() && !output.is_empty() => {
+            Ok((input.to_owned(), output.to_owned()))
+        }
+        _ => {
+            Err("expected INPUT=OUTPUT, the names of an input and of the output that it becomes"
+                .into())
         }
     }
 }

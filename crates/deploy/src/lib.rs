@@ -22,6 +22,7 @@ pub mod program;
 pub mod run;
 pub mod simplify;
 pub mod size;
+mod states;
 pub mod streaming;
 pub mod target;
 pub mod verify;

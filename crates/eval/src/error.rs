@@ -1,6 +1,7 @@
 //! The error of everything that works with files of data: quantizing a task, judging a network.
 
 use burn_ptq::Cancelled;
+use burn_ptq::graph::StateError;
 use burn_ptq_deploy::output::OutputError;
 use burn_ptq_deploy::run::InputSizeError;
 
@@ -44,6 +45,15 @@ pub enum Error {
         /// Its shape.
         shape: Vec<usize>,
     },
+    /// An input and an output cannot be a state.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A network with states is to be calibrated without data.
+    #[error(
+        "the model keeps states from one step to the next, which only sequences show: give --calib, and a recipe \
+         that calibrates with data"
+    )]
+    StatesWithoutData,
     /// It is not clear which output a metric judges.
     #[error(transparent)]
     Choice(#[from] ChoiceError),

@@ -113,6 +113,10 @@ pub struct ModelInput {
     pub classes: Vec<String>,
     /// Whether it takes whole numbers alone: fractions of samples are dropped.
     pub whole: bool,
+    /// Whether the network keeps states, so that its samples are sequences of such inputs.
+    pub in_sequence: bool,
+    /// An output that is no state and looks as what this input may become, for messages.
+    pub maybe_state: Option<String>,
 }
 
 impl ModelInput {
@@ -125,6 +129,8 @@ impl ModelInput {
             window_step: 1,
             classes: Vec::new(),
             whole: false,
+            in_sequence: false,
+            maybe_state: None,
         }
     }
 
@@ -140,7 +146,7 @@ impl ModelInput {
         Ok(inputs.remove(0))
     }
 
-    /// The inputs of a float network.
+    /// The inputs of a float network that are no states.
     ///
     /// # Errors
     /// If the settings do not fit them.
@@ -150,9 +156,15 @@ impl ModelInput {
             let mut input = Self::new(&value.name, &value.shape);
             input.preprocessing.channel_axis = channel_axis_of(graph, id).unwrap_or(0);
             input.whole = graph.integers.get(place).copied().flatten().is_some();
+            input.in_sequence = !graph.states.is_empty();
+            let alike =
+                graph.read_outputs().into_iter().map(|place| graph.value(graph.outputs[place]));
+            let mut alike = alike.filter(|output| output.shape == value.shape);
+            input.maybe_state = alike.next().map(|output| output.name.clone());
             input
         };
-        let mut inputs: Vec<Self> = graph.inputs.iter().enumerate().map(input).collect();
+        let fed = graph.fed_inputs().into_iter().map(|place| (place, &graph.inputs[place]));
+        let mut inputs: Vec<Self> = fed.map(input).collect();
         apply_to_all(&mut inputs, settings)?;
         Ok(inputs)
     }
@@ -170,6 +182,7 @@ impl ModelInput {
         let input = |input: &burn_ptq_deploy::program::Input| {
             let mut own = Self::new(&input.name, &input.border.source_shape);
             own.preprocessing = input.preprocessing.clone();
+            own.in_sequence = !program.states.is_empty();
             own.whole = program.input_tensor(input).grid.scale == 1.0
                 && input.preprocessing.element != Element::F32;
             own
@@ -184,6 +197,15 @@ impl ModelInput {
         let pairs = recorded.iter().zip(&inputs);
         let warnings = pairs.flat_map(|(was, is)| is.overrides(was, several)).collect();
         Ok((inputs, warnings))
+    }
+
+    /// The input as the steps of sequences are stored: an axis of `steps` before those of a step.
+    #[must_use]
+    pub fn in_sequences(&self, steps: usize) -> Self {
+        let mut input = self.clone();
+        input.shape.insert(0, steps);
+        input.preprocessing.channel_axis += 1;
+        input
     }
 
     /// Warnings of settings that differ from those that a program records.

@@ -7,10 +7,11 @@ use burn::tensor::Device;
 use burn_ptq::calibrate::CalibrateError;
 use burn_ptq::graph::{Batch, Graph};
 use burn_ptq::import::onnx;
+use burn_ptq::sequence::Unroll;
 use burn_ptq::{Calibrated, Progress, Quantized, Quantizer, Recipe};
 use burn_ptq_deploy::preprocess::Preprocessing;
 
-use crate::data::{DataError, Inputs};
+use crate::data::{DataError, Inputs, by_steps, steps_of};
 use crate::error::Error;
 use crate::evaluate::Evaluation;
 use crate::fit::{Fit, Found, Question, fit};
@@ -91,7 +92,7 @@ impl OpenTask {
         }
         let output_of = |name: &str| ModelOutput::of_graph(&graph, Some(name));
         let further = open_further(task, evaluation.as_ref(), &inputs, output_of)?;
-        let mut notes = Vec::new();
+        let mut notes = task.notes_on_states(&graph);
         for samples in calibration.iter().chain(evaluation.as_ref().map(|e| &*e.samples)) {
             notes.extend(samples.notes().cloned());
         }
@@ -146,6 +147,12 @@ impl OpenTask {
 
     fn preprocessings(&self, samples: Option<&Inputs>) -> Vec<Preprocessing> {
         match samples {
+            // Those of steps: sequences have an axis more.
+            Some(samples) if !self.graph.states.is_empty() => {
+                let mut preprocessings = samples.preprocessings();
+                preprocessings.iter_mut().for_each(|own| own.channel_axis -= 1);
+                preprocessings
+            }
             Some(samples) => samples.preprocessings(),
             None => self.inputs.iter().map(|input| input.preprocessing.clone()).collect(),
         }
@@ -234,6 +241,10 @@ impl OpenTask {
                          expected: usize| {
             quantizer.calibrate_samples(graph, batches, Some(expected), kept, progress)
         };
+        if !self.graph.states.is_empty() {
+            let device = quantizer.device();
+            return self.calibrate_sequences(quantizer, recipe, (chosen, kept), device, progress);
+        }
         let calibrated = match (self.samples_for(recipe)?, chosen) {
             (None, _) => calibrate(&mut std::iter::empty(), expected),
             (Some(samples), None) => {
@@ -244,6 +255,45 @@ impl OpenTask {
             }
         };
         Ok(calibrated?)
+    }
+}
+
+impl OpenTask {
+    /// Calibrates a network with states: every step of every sequence is a sample, with the states that the
+    /// float network has there.
+    fn calibrate_sequences(
+        &self,
+        quantizer: &Quantizer,
+        recipe: &Recipe,
+        (chosen, kept): (Option<&[usize]>, usize),
+        device: &Device,
+        progress: Progress,
+    ) -> Result<Calibrated, Error> {
+        let Some(samples) = self.samples_for(recipe)? else {
+            return Err(Error::StatesWithoutData);
+        };
+        let unroll = Unroll::new(&self.graph, device);
+        let lens: Vec<usize> =
+            self.inputs.iter().map(|input| input.shape.iter().product()).collect();
+        let steps = samples.shape()[0];
+        let batch = recipe.calibration.batch;
+        let sequences = match chosen {
+            None => samples.batches(batch, recipe.calibration.samples)?,
+            Some(chosen) => samples.chosen(chosen, batch)?,
+        };
+        let batches = sequences.flat_map(|read| -> Vec<Result<Batch, DataError>> {
+            let read = match read {
+                Ok(read) => read,
+                Err(error) => return vec![Err(error)],
+            };
+            let values = read.samples().flat_map(|sequence| by_steps(sequence, &lens, steps));
+            let read = Batch { values: values.collect(), count: read.count };
+            unroll.samples(&read).chunks(batch).map(Ok).collect()
+        });
+        let count = chosen.map_or(self.calibration_samples(recipe)?, <[usize]>::len);
+        let expected = Some(count * steps);
+        let graph = self.graph.clone();
+        Ok(quantizer.calibrate_samples(graph, batches, expected, kept, progress)?)
     }
 }
 
@@ -268,7 +318,12 @@ fn check_classes(output: Option<&ModelOutput>, classes: &[String]) -> Result<(),
 /// is a sample.
 fn open_calibration(task: &Task, inputs: &[ModelInput]) -> Result<Option<Inputs>, DataError> {
     let Some(paths) = &task.calibration else { return Ok(None) };
-    Ok(Some(Inputs::open(paths, inputs)?.into_windows()))
+    if !inputs[0].in_sequence {
+        return Ok(Some(Inputs::open(paths, inputs)?.into_windows()));
+    }
+    let steps = steps_of(paths, inputs)?;
+    let inputs: Vec<ModelInput> = inputs.iter().map(|input| input.in_sequences(steps)).collect();
+    Ok(Some(Inputs::open(paths, &inputs)?))
 }
 
 fn set_classes(inputs: &mut [ModelInput], classes: &[String]) {

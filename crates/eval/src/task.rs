@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use burn_ptq::graph::{Graph, ValueId};
 use burn_ptq::import::onnx::{self, ImportError, InputShape, Options, Problem};
 use burn_ptq_deploy::bounded;
 use serde::Deserialize;
 
 use crate::data::{SamplePaths, stored_sample_shape};
+use crate::error::Error;
 use crate::input::{InputSettings, Layout, NamedInput};
 use crate::metric::{ClassAxis, Metric, MetricOptions};
 
@@ -37,6 +39,9 @@ pub struct Task {
     pub input: InputSettings,
     /// Shapes of the model's inputs, for axes that its file leaves open.
     pub shapes: Vec<InputShape>,
+    /// What the model keeps from one step of a sequence to the next, as inputs and the outputs that they become;
+    /// by default what names and shapes leave no doubt about.
+    pub states: Vec<(String, String)>,
 }
 
 /// Files of an evaluation.
@@ -95,6 +100,9 @@ pub(crate) struct TaskFile {
     outputs: BTreeMap<String, OutputTable>,
     #[serde(default)]
     inputs: BTreeMap<String, NamedInput>,
+    /// What the model keeps from one step of a sequence to the next.
+    #[serde(default)]
+    state: Vec<StateTable>,
     #[serde(rename = "float_metric")]
     _float_metric: Option<f64>,
     #[serde(rename = "int8_reference")]
@@ -103,6 +111,17 @@ pub(crate) struct TaskFile {
     _calibration: Option<String>,
     #[serde(rename = "source")]
     _source: Option<String>,
+}
+
+/// A table `[[state]]`.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StateTable {
+    /// The input.
+    input: String,
+    /// The output that it becomes.
+    output: String,
 }
 
 /// A table `[outputs.NAME]`.
@@ -131,6 +150,7 @@ impl Task {
             further: Vec::new(),
             input: InputSettings::default(),
             shapes: Vec::new(),
+            states: Vec::new(),
         }
     }
 
@@ -206,6 +226,7 @@ impl Task {
                 inputs: file.inputs,
             },
             shapes: Vec::new(),
+            states: file.state.into_iter().map(|state| (state.input, state.output)).collect(),
         })
     }
 
@@ -226,8 +247,33 @@ impl Task {
     /// of the samples.
     ///
     /// # Errors
-    /// If the model cannot be imported.
-    pub fn read_model(&self) -> Result<onnx::Model, ImportError> {
+    /// If the model cannot be imported, or its states are no inputs and outputs that fit each other.
+    pub fn read_model(&self) -> Result<onnx::Model, Error> {
+        let mut model = self.read_stateless()?;
+        let states = match self.states.is_empty() {
+            true => model.graph.likely_states(),
+            false => self.states.clone(),
+        };
+        for (input, output) in states {
+            model.graph.declare_state(&input, &output)?;
+        }
+        Ok(model)
+    }
+
+    /// What is said of states that were found and not declared.
+    pub(crate) fn notes_on_states(&self, graph: &Graph) -> Vec<String> {
+        let name = |id: ValueId| graph.value(id).name.clone();
+        let found = graph.states.iter().filter(|_| self.states.is_empty()).map(|state| {
+            let (input, output) = (name(graph.inputs[state.input]), name(graph.outputs[state.output]));
+            format!(
+                "the input '{input}' is a state that becomes the output '{output}', by their names and shapes; \
+                 --state {input}={output} says the same"
+            )
+        });
+        found.collect()
+    }
+
+    fn read_stateless(&self) -> Result<onnx::Model, ImportError> {
         let mut options = Options { shapes: self.shapes.clone(), sample: None };
         let read = onnx::read_with(&self.model, &options);
         let is_open = |problem: &Problem| problem.op == "input";

@@ -41,7 +41,10 @@ fn mutate(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
         if !payload.is_empty() {
             damage(random, &mut payload, other.get(HEADER..).unwrap_or_default());
         }
-        *bytes = sealed(&payload);
+        // What is too short for a header is damaged as a whole.
+        if bytes.len() >= HEADER {
+            *bytes = sealed(&payload, bytes);
+        }
     };
     damaged(random, seeds, payloads)
 }

@@ -16,6 +16,7 @@ mod model;
 pub mod ops;
 mod origin;
 pub mod prediction;
+mod states;
 mod verify;
 
 pub use array::Array;
@@ -24,6 +25,7 @@ pub use model::FloatModel;
 pub(crate) use model::{Parameters, execute, for_batch, single};
 pub use ops::{BatchNormStatistics, Op};
 pub use origin::Origin;
+pub use states::{StateError, StatePair};
 pub use verify::GraphError;
 
 /// A float network.
@@ -42,6 +44,9 @@ pub struct Graph {
     pub outputs: Vec<ValueId>,
     /// For each input, the whole numbers that it may hold, if it holds no others.
     pub integers: Vec<Option<Integers>>,
+    /// What it keeps from one call to the next. These inputs and outputs are like others in here: a batch
+    /// holds states as it holds samples. Programs keep them.
+    pub states: Vec<StatePair>,
     /// The module that it was captured from; `None` for graphs from files.
     pub origin: Option<Arc<Origin>>,
 }
@@ -264,7 +269,8 @@ impl Graph {
         self.consumers(value).into_iter().filter_map(reader).max()
     }
 
-    /// The values that share one grid, as the index of a representative for each value.
+    /// The values that share one grid, as the index of a representative for each value; a state and what it
+    /// becomes do.
     pub fn grid_groups(&self) -> Vec<usize> {
         let mut group: Vec<usize> = (0..self.values.len()).collect();
         for node in &self.nodes {
@@ -275,6 +281,11 @@ impl Graph {
                 let (from, to) = (group[input.0], group[node.output.0]);
                 group.iter_mut().filter(|g| **g == to).for_each(|g| *g = from);
             }
+        }
+        for state in &self.states {
+            let (input, output) = (self.inputs[state.input], self.outputs[state.output]);
+            let (from, to) = (group[input.0], group[output.0]);
+            group.iter_mut().filter(|g| **g == to).for_each(|g| *g = from);
         }
         group
     }

@@ -48,6 +48,7 @@ impl Graph {
             inputs: vec![ValueId(0)],
             outputs: vec![ValueId(0)],
             integers: vec![None],
+            states: Vec::new(),
             origin: None,
         }
     }

@@ -9,7 +9,9 @@ use burn_ptq_deploy::export::{
 use burn_ptq_deploy::file;
 use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::program::Program;
-use burn_ptq_deploy::run::{Path as KernelPath, dequantize_outputs, quantize_inputs, run_batch};
+use burn_ptq_deploy::run::{
+    Path as KernelPath, dequantize_outputs, quantize_inputs, run_batch, run_sequence,
+};
 use burn_ptq_deploy::simplify::Simplification;
 use burn_ptq_deploy::streaming::{Streamed, Streaming};
 use burn_ptq_deploy::target::{HOST, Kernels};
@@ -17,7 +19,7 @@ use burn_ptq_deploy::target::{HOST, Kernels};
 use crate::calibrate::{BatchShapeError, SeveralEnds};
 use crate::error::Error;
 use crate::event::{Cancelled, Progress};
-use crate::graph::Batch;
+use crate::graph::{Batch, StatePair};
 use crate::lower::{LowerError, lower};
 use crate::network::{MeasuredOn, Noise, Quantized};
 use crate::quant::{QuantizedGraph, SimulatedModel};
@@ -32,20 +34,23 @@ pub(crate) struct Deployed {
 }
 
 impl Deployed {
-    /// Simplifies the program, unless it is to keep all channels, gives it places in memory, and makes its
-    /// form for streams.
+    /// Makes states of inputs and outputs, simplifies the program, unless it is to keep all channels, gives it
+    /// places in memory, and makes its form for streams.
     ///
     /// This is the only place where that happens: whatever uses the program sees the same one.
     pub(crate) fn new(
         lowered: Program,
         keeps_all_channels: bool,
+        states: &[StatePair],
         streaming: Option<&Streaming>,
     ) -> Result<Self, LowerError> {
         let place = |program: Program| program.place(Kernels::Portable, Memory::Whole);
+        let pairs: Vec<_> = states.iter().map(|state| (state.input, state.output)).collect();
+        let kept = lowered.clone().with_states(&pairs);
         let (program, simplification) = match keeps_all_channels {
-            true => (lowered.clone(), None),
+            true => (kept, None),
             false => {
-                let (program, simplification) = lowered.simplified()?;
+                let (program, simplification) = kept.simplified()?;
                 (program, Some(simplification))
             }
         };
@@ -82,6 +87,38 @@ impl Quantized {
         Ok(outputs.remove(0))
     }
 
+    /// Runs the integer program, bit for bit what the exported code computes, on a sequence after a reset: of
+    /// each step the inputs that are no states, one after the other, as
+    /// [`sequence`](crate::sequence) has them. Returns the outputs of all steps.
+    ///
+    /// # Errors
+    /// If the steps have another size.
+    pub fn run_sequence(&self, sequence: &[f32]) -> Result<Vec<f32>, Error> {
+        let bytes = quantize_inputs(&self.program, sequence);
+        let outputs = run_sequence(&self.program, KernelPath::Fast, &bytes)?;
+        Ok(dequantize_outputs(&self.program, &outputs))
+    }
+
+    /// Of samples the inputs that are no states.
+    fn fed(&self, samples: &Batch) -> Batch {
+        let graph = &self.float;
+        if graph.states.is_empty() {
+            return samples.clone();
+        }
+        let mut values = Vec::new();
+        for sample in samples.samples() {
+            let mut rest = sample;
+            for (place, &id) in graph.inputs.iter().enumerate() {
+                let (own, others) = rest.split_at(graph.value(id).len());
+                if !graph.is_state_input(place) {
+                    values.extend_from_slice(own);
+                }
+                rest = others;
+            }
+        }
+        Batch { values, count: samples.count }
+    }
+
     /// Runs the integer program, bit for bit what the exported code computes, on a batch: a tensor for
     /// each input of the model, in order, and one for each output, on the inputs' device.
     ///
@@ -112,10 +149,12 @@ impl Quantized {
 
     /// The values of each output for samples.
     fn run(&self, samples: &Batch, device: &Device) -> Result<Vec<Tensor<2>>, Error> {
-        let bytes = quantize_inputs(&self.program, &samples.values);
-        let outputs = run_batch(&self.program, KernelPath::Fast, &bytes)?;
-        let outputs = dequantize_outputs(&self.program, &outputs);
-        let (all, count) = (self.program.output_len(), samples.count);
+        // States are inputs and outputs like others here.
+        let program = if self.program.states.is_empty() { &self.program } else { &self.lowered };
+        let bytes = quantize_inputs(program, &samples.values);
+        let outputs = run_batch(program, KernelPath::Fast, &bytes)?;
+        let outputs = dequantize_outputs(program, &outputs);
+        let (all, count) = (program.output_len(), samples.count);
         let mut start = 0;
         let part = |len: usize| {
             let own = start..start + len;
@@ -123,7 +162,7 @@ impl Quantized {
             let values = outputs.chunks(all).flat_map(|sample| &sample[own.clone()]).copied();
             Tensor::from_data(TensorData::new(values.collect::<Vec<f32>>(), [count, len]), device)
         };
-        Ok(self.program.output_tensors().map(|tensor| tensor.len()).map(part).collect())
+        Ok(program.output_tensors().map(|tensor| tensor.len()).map(part).collect())
     }
 
     /// The float network that takes only the values of the integer one: a Burn module.
@@ -150,9 +189,10 @@ impl Quantized {
         for (new, old) in program.outputs.iter_mut().zip(&self.program.outputs) {
             new.classes.clone_from(&old.classes);
         }
+        let states = &quantized.graph.states;
         let streaming = self.streamed.as_ref().map(Streamed::streaming);
         let Deployed { program, lowered, simplification, streamed } =
-            Deployed::new(program, self.simplification.is_none(), streaming.as_ref())?;
+            Deployed::new(program, self.simplification.is_none(), states, streaming.as_ref())?;
         let (inputs, on) = (self.noise.inputs.clone(), self.noise.on);
         let device = Device::default();
         let noise = Noise::measure(&self.float, &quantized, inputs, on, &device, &|_| true)?;
@@ -251,7 +291,7 @@ impl Quantized {
     /// The first calibration samples, frame by frame if exports take them so, and what the program makes of
     /// them.
     pub(crate) fn self_test(&self) -> Result<SelfTest, Error> {
-        let inputs = quantize_inputs(&self.program, &self.probes.values);
+        let inputs = quantize_inputs(&self.program, &self.fed(&self.probes).values);
         let samples = inputs.chunks(self.program.input_bytes());
         let Some(streamed) = &self.streamed else {
             let samples: Vec<Vec<u8>> = samples.map(<[u8]>::to_vec).collect();

@@ -26,6 +26,11 @@ impl Quantizer {
         }
     }
 
+    /// The device that the networks run on.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// Computes on `device`.
     pub fn with_device(mut self, device: Device) -> Self {
         self.device = device;

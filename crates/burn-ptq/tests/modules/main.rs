@@ -3,4 +3,5 @@
 mod capture;
 mod net;
 mod quantized;
+mod states;
 mod statistics;

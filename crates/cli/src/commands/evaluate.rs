@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use burn_ptq::backend::device;
 use burn_ptq::graph::Batch;
 use burn_ptq::warnings::Facts;
@@ -41,13 +41,6 @@ pub(crate) fn run(args: Evaluate) -> anyhow::Result<()> {
     };
     if is_integer_model(&task.model) {
         let model = file::read(&task.model)?;
-        if let Some(state) = model.states.first() {
-            let (path, state) = (task.model.display(), printable::line(&state.name));
-            bail!(
-                "{path} keeps states from one call to the next (`{state}`), and samples are judged each by \
-                 itself: evaluate the model that takes a whole recording, whose outputs are the same"
-            );
-        }
         let output = ModelOutput::of_program(&model, name)?;
         let (inputs, warnings) = ModelInput::all_of_program(&model, output.index, &task.input)?;
         for warning in warnings {

@@ -70,6 +70,9 @@ fn task(data: &Data, model: Option<&PathBuf>, calibration: &[PathBuf]) -> anyhow
     options.check().map_err(anyhow::Error::msg)?;
     override_input(&mut task.input, data);
     task.shapes.clone_from(&data.shape);
+    if !data.state.is_empty() {
+        task.states.clone_from(&data.state);
+    }
     check_input(&task.input)?;
     Ok(task)
 }

@@ -18,6 +18,7 @@ mod process;
 mod reference;
 mod report;
 #[cfg(target_os = "linux")]
+mod states;
 mod streams;
 mod support;
 mod warnings;

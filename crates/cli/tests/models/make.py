@@ -70,3 +70,38 @@ write_graph(
     [value("ids", TensorProto.INT64, [4])],
     [value("y", FLOAT, [2])],
 )
+# A step of a minimal gated unit: `h_out` is `h_in` on its way to a candidate, `y` three scores of it.
+draw = np.random.default_rng(0)
+FEATURES, HIDDEN, SCORES = 6, 12, 3
+shapes = {
+    "gate_x": (FEATURES, HIDDEN), "gate_h": (HIDDEN, HIDDEN), "gate_b": (HIDDEN,),
+    "new_x": (FEATURES, HIDDEN), "new_h": (HIDDEN, HIDDEN), "new_b": (HIDDEN,),
+    "score": (HIDDEN, SCORES), "score_b": (SCORES,),
+}
+spread = {"gate_x": 0.6, "gate_h": 0.3, "new_x": 0.6, "new_h": 0.3, "score": 0.5}
+constants = {name: draw.normal(0, spread.get(name, 0.2), shape).astype(np.float32)
+             for name, shape in shapes.items()}
+node = lambda operator, inputs, output: helper.make_node(operator, inputs, [output], output)
+write_graph(
+    "cell",
+    [
+        node("MatMul", ["x", "gate_x"], "from_x"),
+        node("MatMul", ["h_in", "gate_h"], "from_h"),
+        node("Add", ["from_x", "from_h"], "gate_sum"),
+        node("Add", ["gate_sum", "gate_b"], "gate_in"),
+        node("Sigmoid", ["gate_in"], "gate"),
+        node("Mul", ["gate", "h_in"], "gated"),
+        node("MatMul", ["x", "new_x"], "new_from_x"),
+        node("MatMul", ["gated", "new_h"], "new_from_h"),
+        node("Add", ["new_from_x", "new_from_h"], "new_sum"),
+        node("Add", ["new_sum", "new_b"], "new_in"),
+        node("Tanh", ["new_in"], "candidate"),
+        node("Sub", ["candidate", "h_in"], "way"),
+        node("Mul", ["gate", "way"], "step"),
+        node("Add", ["h_in", "step"], "h_out"),
+        helper.make_node("Gemm", ["h_out", "score", "score_b"], ["y"], "scores"),
+    ],
+    constants,
+    [value("x", FLOAT, [FEATURES]), value("h_in", FLOAT, [HIDDEN])],
+    [value("y", FLOAT, [SCORES]), value("h_out", FLOAT, [HIDDEN])],
+)

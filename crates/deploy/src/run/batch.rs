@@ -56,3 +56,19 @@ pub fn run_sequence(
     }
     Ok(outputs)
 }
+
+/// Runs `count` sequences of equal length, given back to back, on all cores, each as [`run_sequence`] does. The
+/// outputs are back to back in the same order.
+///
+/// # Errors
+/// If the bytes of a sequence are not a whole number of samples.
+pub fn run_sequences(
+    program: &Placed,
+    path: Path,
+    inputs: &[u8],
+    count: usize,
+) -> Result<Vec<u8>, InputSizeError> {
+    let sequences = inputs.par_chunks((inputs.len() / count.max(1)).max(1));
+    let run = |sequence| run_sequence(program, path, sequence);
+    Ok(sequences.map(run).collect::<Result<Vec<_>, _>>()?.concat())
+}

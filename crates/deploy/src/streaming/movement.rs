@@ -22,7 +22,7 @@ pub(super) fn by_rows(first: usize, axes: &[MoveAxis], layout: Layout) -> Option
     if elements > MOST_ELEMENTS {
         return None;
     }
-    let places = places(first, axes);
+    let places = MoveAxis::places(first, axes);
     let place = |i: usize| place(places[i], layout);
     let (_, start, _) = place(0);
     // Elements of one row, then one row after the other, then the next block of rows.
@@ -92,7 +92,7 @@ pub(super) fn narrowed(
         return None;
     }
     let read: Vec<Place> =
-        places(first, axes).into_iter().map(|flat| place(flat, layout)).collect();
+        MoveAxis::places(first, axes).into_iter().map(|flat| place(flat, layout)).collect();
     let (least, most) =
         (read.iter().map(|place| place.1).min()?, read.iter().map(|place| place.1).max()?);
     let rows = least..most + 1;
@@ -101,24 +101,10 @@ pub(super) fn narrowed(
     }
     let flat = |&(block, row, own): &Place| (block * rows.len() + row - least) * layout.inner + own;
     let narrow: Vec<usize> = read.iter().map(flat).collect();
-    let axes = walk(&narrow)?;
+    let axes = MoveAxis::through(&narrow)?;
     let op = IntOp::Rearrange { first: narrow[0], axes };
     let few = matches!(&op, IntOp::Rearrange { axes, .. } if (1..=MAX_AXES).contains(&axes.len()));
     few.then_some((rows, op))
-}
-
-/// The place in the input of each element of the output.
-fn places(first: usize, axes: &[MoveAxis]) -> Vec<usize> {
-    let mut places = vec![first as isize];
-    for axis in axes {
-        let steps: Vec<isize> = match axis {
-            MoveAxis::Even { count, step } => (0..*count as isize).map(|i| i * step).collect(),
-            MoveAxis::Listed(listed) => listed.iter().map(|&place| place as isize).collect(),
-        };
-        places =
-            places.iter().flat_map(|place| steps.iter().map(move |step| place + step)).collect();
-    }
-    places.into_iter().map(|place| place as usize).collect()
 }
 
 fn place(place: usize, Layout { rows, inner, .. }: Layout) -> Place {
@@ -132,39 +118,15 @@ fn rearranged(
     (rows, step): (usize, usize),
     within: Vec<usize>,
 ) -> Option<(usize, Vec<MoveAxis>)> {
-    let mut axes = walk(&outer)?;
+    let mut axes = MoveAxis::through(&outer)?;
     axes.push(MoveAxis::Even { count: rows, step: step as isize });
-    axes.extend(walk(&within)?);
+    axes.extend(MoveAxis::through(&within)?);
     axes.retain(|axis| axis.count() > 1);
     if axes.is_empty() {
         axes.push(MoveAxis::Even { count: 1, step: 0 });
     }
     // The places of blocks and rows begin at the same element.
     (axes.len() <= MAX_AXES).then(|| (outer[0], joined(axes)))
-}
-
-/// Axes that lead through `places` from the first one on.
-fn walk(places: &[usize]) -> Option<Vec<MoveAxis>> {
-    let step = |i: usize| places[i] as isize - places[0] as isize;
-    let mut axes = Vec::new();
-    if places.len() == 1 {
-        axes.push(MoveAxis::Even { count: 1, step: 0 });
-    }
-    let mut block = 1;
-    while block < places.len() {
-        let own = step(block);
-        let continues =
-            |&i: &usize| i * block < places.len() && step(i * block) == own * i as isize;
-        let count = (1..).take_while(continues).count() + 1;
-        axes.insert(0, MoveAxis::Even { count, step: own });
-        block *= count;
-    }
-    let found = self::places(places[0], &axes);
-    if found == places {
-        return Some(axes);
-    }
-    let listed: Option<Vec<u32>> = (0..places.len()).map(|i| u32::try_from(step(i)).ok()).collect();
-    Some(vec![MoveAxis::Listed(listed?)])
 }
 
 /// Neighbours as one axis where the slower one continues as the faster one does.

@@ -274,13 +274,28 @@ fn locate(
         .collect();
     if !missing.is_empty() {
         let problem = format!(
-            "there are no samples for the input{} {}: give NAME=PATH for each",
+            "there are no samples for the input{} {}: give NAME=PATH for each{}",
             if missing.len() == 1 { "" } else { "s" },
-            missing.join(", ")
+            missing.join(", "),
+            perhaps_states(inputs)
         );
         return Err(DataError::format(&paths.shown(), problem));
     }
     Ok(found.into_iter().flatten().collect())
+}
+
+/// What to do if an input is what an output was in the step before.
+fn perhaps_states(inputs: &[ModelInput]) -> String {
+    let pair = |input: &ModelInput| {
+        let output = input.maybe_state.as_ref()?;
+        Some((printable(&input.name).to_string(), printable(output).to_string()))
+    };
+    match inputs.iter().find_map(pair) {
+        Some((input, output)) => format!(
+            "; if '{input}' is what '{output}' was in the step before, give --state {input}={output}"
+        ),
+        None => String::new(),
+    }
 }
 
 /// An input in messages.
@@ -322,7 +337,10 @@ fn spread(
 ) -> Result<Vec<(PathBuf, Location)>, DataError> {
     let location = Location::of(path);
     let known = || inputs.iter().map(described).collect::<Vec<_>>().join(", ");
-    let each = "give NAME=PATH for each, or an .npz file with one array of each name";
+    let each = format!(
+        "give NAME=PATH for each, or an .npz file with one array of each name{}",
+        perhaps_states(inputs)
+    );
     match location.form()? {
         Form::Npz if location.name.is_none() => {
             let names = npz::names(path)?;

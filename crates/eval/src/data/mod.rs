@@ -7,6 +7,7 @@
 //! | tables in text, and labels one per line | `table.rs` |
 //! | folders of files, or of one folder per class | `folder.rs` |
 //! | PNG and JPEG images, WAV recordings | `images.rs`, `waves.rs` |
+//! | sequences of steps, for networks with states | `sequences.rs` |
 //!
 //! `samples.rs` reads all of them as one input of a model, `inputs.rs` as all of its inputs, `read.rs` small arrays (`array.rs`) into memory. Nothing
 //! that a file promises takes memory before its length was checked, and memory does not grow with the
@@ -25,6 +26,7 @@ mod npy;
 mod npz;
 mod read;
 mod samples;
+mod sequences;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -41,6 +43,8 @@ pub use error::DataError;
 pub use inputs::{Inputs, SamplePaths};
 pub use read::read_array;
 pub use samples::{Samples, stored_sample_shape};
+pub use sequences::steps_of;
+pub(crate) use sequences::{are_of_steps, by_steps};
 
 /// What an array is read for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

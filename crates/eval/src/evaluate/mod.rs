@@ -15,7 +15,9 @@ pub use predict::{
     partly_quantized_predictor, simulated_predictor,
 };
 
-use crate::data::{Array, DataError, Inputs, Samples, read_array};
+use crate::data::{
+    Array, DataError, Inputs, Samples, are_of_steps, by_steps, read_array, steps_of,
+};
 use crate::error::Error;
 use crate::input::ModelInput;
 use crate::metric::{
@@ -38,8 +40,21 @@ pub struct Evaluation {
     /// What was chosen about it.
     pub options: MetricOptions,
     output: ModelOutput,
+    /// The steps of the sequences, of a network with states.
+    steps: Option<Steps>,
     /// The samples that are judged; all of them if absent.
     chosen: Option<Vec<usize>>,
+}
+
+/// The steps of sequences.
+#[derive(Clone, Debug)]
+struct Steps {
+    /// How many a sequence has.
+    count: usize,
+    /// Whether each is judged, as labels of steps ask for; otherwise the last one.
+    each: bool,
+    /// The output of one step.
+    output: ModelOutput,
 }
 
 impl Evaluation {
@@ -54,7 +69,14 @@ impl Evaluation {
         inputs: &[ModelInput],
         output: &ModelOutput,
     ) -> Result<Self, Error> {
-        let samples = Arc::new(Inputs::open(&files.samples, inputs)?);
+        let steps = match inputs[0].in_sequence {
+            true => Some(steps_of(&files.samples, inputs)?),
+            false => None,
+        };
+        let in_sequences: Vec<ModelInput> =
+            inputs.iter().map(|input| input.in_sequences(steps.unwrap_or(1))).collect();
+        let stored = if steps.is_some() { &in_sequences } else { inputs };
+        let samples = Arc::new(Inputs::open(&files.samples, stored)?);
         let expect_count = |labels: Labels| -> Result<Labels, DataError> {
             if labels.count() == samples.count() {
                 return Ok(labels);
@@ -82,13 +104,25 @@ impl Evaluation {
         let own = || samples.labels().map(|array| labels_of(&files.samples.shown(), array.clone()));
         let labels = files.labels.as_ref().map(read).transpose()?.or_else(own);
         let groups = files.groups.as_ref().map(read).transpose()?;
+        let steps = steps.map(|count| {
+            let shape = labels.as_ref().map_or(&[][..], Labels::shape);
+            Steps { count, each: are_of_steps(shape, count), output: output.clone() }
+        });
+        let output = match &steps {
+            Some(Steps { count, each: true, .. }) => {
+                let shape = std::iter::once(*count).chain(output.shape.iter().copied()).collect();
+                ModelOutput { shape, ..output.clone() }
+            }
+            _ => output.clone(),
+        };
         let evaluation = Self {
             samples,
             labels,
             groups: groups.map(|groups| group_of_each(&groups, metric)).transpose()?,
             metric,
             options,
-            output: output.clone(),
+            output,
+            steps,
             chosen: None,
         };
         evaluation.judge()?;
@@ -166,6 +200,33 @@ impl Evaluation {
         self.metric.judge(&setting).map_err(|problem| self.wrong(problem))
     }
 
+    /// Sequences step after step, where they are input after input; other samples as they are.
+    fn by_steps(&self, samples: Batch) -> Batch {
+        let Some(steps) = &self.steps else { return samples };
+        let parts = self.samples.parts().iter();
+        let lens: Vec<usize> =
+            parts.map(|part| part.input().shape.iter().product::<usize>() / steps.count).collect();
+        let values = samples.samples().flat_map(|sequence| by_steps(sequence, &lens, steps.count));
+        Batch { values: values.collect(), count: samples.count }
+    }
+
+    /// Of all outputs of a sample, or of all steps of a sequence, what is judged.
+    fn judged<'a>(&self, all: &'a [f32]) -> Cow<'a, [f32]> {
+        match &self.steps {
+            None => self.output.of_all(all),
+            Some(steps) if steps.each => steps.output.of_all(all),
+            Some(steps) => steps.output.of_all(&all[all.len() - steps.output.all..]),
+        }
+    }
+
+    /// Of a sequence the inputs of its last step; other samples as they are.
+    fn last_step<'a>(&self, sample: &'a [f32]) -> &'a [f32] {
+        match &self.steps {
+            Some(steps) if !steps.each => &sample[sample.len() / steps.count * (steps.count - 1)..],
+            _ => sample,
+        }
+    }
+
     /// The input that a reconstruction is compared with: the first that has as many elements as the
     /// output, or the first.
     fn compared_input(&self) -> &ModelInput {
@@ -222,13 +283,13 @@ impl Evaluation {
         };
         let mut done = 0;
         for inputs in batches {
-            let inputs = inputs?;
+            let inputs = self.by_steps(inputs?);
             let count = if recordings { 1 } else { inputs.count };
             let outputs = predict(inputs.clone())?;
             let samples = inputs.values.chunks(inputs.values.len() / count);
             let windows = outputs.len() / count;
             for (all, input) in outputs.chunks(windows).zip(samples) {
-                let output = &*self.output.of_all(all);
+                let output = &*self.judged(all);
                 let nan = output.iter().filter(|x| x.is_nan()).count();
                 if nan > 0 {
                     return Err(self.wrong(format!(
@@ -238,7 +299,7 @@ impl Evaluation {
                     ))
                     .into());
                 }
-                judge.add(output, &self.compared(input));
+                judge.add(output, &self.compared(self.last_step(input)));
                 done += 1;
             }
             Event::Progress { stage, done, total: Some(self.count()) }.tell(progress)?;

@@ -4,24 +4,34 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 use burn_ptq_deploy::place::Placed;
-use burn_ptq_deploy::run::{Path as KernelPath, dequantize_outputs, quantize_inputs, run_batch};
+use burn_ptq_deploy::run::{
+    Path as KernelPath, dequantize_outputs, quantize_inputs, run_batch, run_sequences,
+};
 
 use crate::error::Error;
 
 use burn_ptq::graph::{Batch, FloatModel, Graph, interleaved, to_vec};
 use burn_ptq::quant::{QuantizedGraph, SimulatedModel};
+use burn_ptq::sequence::outputs_of_steps;
 
 /// Runs a batch of preprocessed samples, one after the other, and returns their outputs likewise,
 /// in the order of the source model; of a sample all inputs, and all outputs, one after the other.
+///
+/// A sample of a network with states is a sequence: its steps, one after the other, each as all inputs that
+/// are no states. So are its outputs.
 pub type Predict<'a> = &'a mut dyn FnMut(Batch) -> Result<Vec<f32>, Error>;
 
-/// Runs a network on samples and returns those of all outputs, one output of a sample after the other.
+/// Runs a network on samples, or on sequences if it has states, and returns those of all outputs, one output of
+/// a sample after the other.
 fn run(
     samples: Batch,
     graph: &Graph,
     device: &Device,
-    forward: impl FnOnce(Vec<Tensor<4>>) -> Vec<Tensor<4>>,
+    mut forward: impl FnMut(Vec<Tensor<4>>) -> Vec<Tensor<4>>,
 ) -> Vec<f32> {
+    if !graph.states.is_empty() {
+        return outputs_of_steps(graph, &samples, device, forward);
+    }
     let count = samples.count;
     let outputs = forward(samples.into_tensors(graph, device));
     interleaved(&outputs.into_iter().map(to_vec).collect::<Vec<_>>(), count)
@@ -71,7 +81,10 @@ pub fn observed_integer_predictor<'a>(
 ) -> impl FnMut(Batch) -> Result<Vec<f32>, Error> + 'a {
     move |samples: Batch| {
         let inputs = quantize_inputs(program, &samples.values);
-        let outputs = run_batch(program, KernelPath::Fast, &inputs)?;
+        let outputs = match program.states.is_empty() {
+            true => run_batch(program, KernelPath::Fast, &inputs)?,
+            false => run_sequences(program, KernelPath::Fast, &inputs, samples.count)?,
+        };
         observe(&inputs, &outputs);
         Ok(dequantize_outputs(program, &outputs))
     }

@@ -46,14 +46,16 @@ impl ModelOutput {
         Self { name, index: 0, start: 0, all, shape, ending }
     }
 
-    /// The output of a float network that is called `name`; without a name its only one.
+    /// The output of a float network that is called `name`; without a name its only one that is no state.
     ///
     /// # Errors
     /// If there is no such output, or there are several to choose from.
     pub fn of_graph(graph: &Graph, name: Option<&str>) -> Result<Self, ChoiceError> {
-        let names = graph.outputs.iter().map(|&output| graph.value(output).name.as_str());
+        let read: Vec<_> =
+            graph.read_outputs().into_iter().map(|place| graph.outputs[place]).collect();
+        let names = read.iter().map(|&output| graph.value(output).name.as_str());
         let index = chosen(&names.collect::<Vec<_>>(), name)?;
-        let output = graph.outputs[index];
+        let output = read[index];
         let mut value = output;
         let mut ending = Ending::Other;
         // Operations that move elements around change nothing of what they are.
@@ -70,10 +72,11 @@ impl ModelOutput {
                 }
             }
         }
-        let before = graph.outputs[..index].iter().map(|&output| graph.value(output).len());
+        let len = |&output: &burn_ptq::graph::ValueId| graph.value(output).len();
+        let before = read[..index].iter().map(len);
         let (start, value) = (before.sum(), graph.value(output));
         let (name, shape) = (value.name.clone(), value.shape.clone());
-        Ok(Self { name, index, start, all: graph.outputs_len(), shape, ending })
+        Ok(Self { name, index, start, all: read.iter().map(len).sum(), shape, ending })
     }
 
     /// The output of an integer program that is called `name`; without a name its only one.

@@ -7,7 +7,8 @@ use super::super::error::{QUANTIZED, Refusal};
 const FAMILIES: &[(&str, &str)] = &[
     (
         "LSTM GRU RNN Lstm BiLstm Gru BiGru Rnn BiRnn CausalConvWithState",
-        "use convolutions over time instead of recurrent layers, or cut the model before it",
+        "export one step of it with elementary operators (MatMul, Sigmoid, Tanh), its state as an input and an \
+         output, which --state names; or use convolutions over time, or cut the model before it",
     ),
     ("Loop Scan", "export the model without control flow, or simplify it"),
     (
