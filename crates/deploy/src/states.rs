@@ -40,7 +40,25 @@ impl Program {
             place += 1;
             only || !taken(place - 1, |pair| pair.1)
         });
+        // What a state holds becomes something else after the call: the caller reads a copy.
+        for place in 0..self.outputs.len() {
+            let output = self.outputs[place].tensor;
+            if self.states.iter().any(|state| state.input == output) {
+                self.outputs[place].tensor = self.copy(output, &self.outputs[place].name.clone());
+            }
+        }
         self
+    }
+
+    /// A copy of an activation.
+    fn copy(&mut self, from: TensorId, name: &str) -> TensorId {
+        let like = self.tensors[from.0].clone();
+        let axes = vec![MoveAxis::Even { count: like.len(), step: 1 }];
+        self.tensors.push(IntTensor { name: name.to_owned(), ..like });
+        let output = TensorId(self.tensors.len() - 1);
+        let op = IntOp::Rearrange { first: 0, axes };
+        self.nodes.push(IntNode { name: name.to_owned(), op, inputs: vec![from], output });
+        output
     }
 
     /// A tensor like `held` with the elements of `from`: element `i` of `held` is element `wanted[i]` of the

@@ -130,7 +130,7 @@ proptest! {
         let chunk = least * (1 + random.below(3));
         let streaming = Streaming { axis: Some(axis), chunk: Some(chunk) };
         let streamed = net.0.streamed(&streaming).unwrap();
-        prop_assert!(streamed.padded.is_empty(), "{:?}", streamed.padded);
+        prop_assert!(streamed.padded.is_empty() && !streamed.differs, "{:?}", streamed.padded);
         let frames = (streamed.frames + 6 * chunk).next_multiple_of(chunk) + 2 * chunk;
         let recording = Recording::random(&net.0, axis, frames, &mut random);
         let compared = compare(&net.0, axis, &streamed, &recording, 0);
@@ -266,6 +266,28 @@ fn what_needs_all_rows_is_computed_as_a_whole() {
     assert_eq!((output.rows, output.delay, output.warm_up), (None, 0, 19));
     let recording = Recording::random(&net.0, 0, 40, &mut random);
     assert_eq!(compare(&net.0, 0, &streamed, &recording, 0), 21);
+}
+
+#[test]
+fn padding_that_windows_of_frames_see_is_told() {
+    let mut random = Random(10);
+    let mut told = |pad: usize, last: bool| {
+        let mut net = Net::new([20, 1, 4]);
+        let padded = net.pad(0, [pad, 0, 0], [0; 3]);
+        let conv = net.conv(padded, over_time(3, 1, 1, 0), 8, &mut random);
+        let rows = net.shape(conv)[0];
+        let end = if last { net.slice(conv, 0, rows - 1, 1) } else { conv };
+        let end = net.dense(end, 3, true, &mut random);
+        net.output(end);
+        net.0.streamed(&along_height(None)).unwrap()
+    };
+    // The first rows are flattened too, and those of each window begin with padding.
+    let flattened = told(2, false);
+    assert_eq!((flattened.differs, &flattened.padded[..]), (true, &["Pad1".to_owned()][..]));
+    // The last row sees no padding.
+    for streamed in [told(2, true), told(0, false)] {
+        assert!(!streamed.differs && streamed.padded.is_empty(), "{:?}", streamed.padded);
+    }
 }
 
 #[test]

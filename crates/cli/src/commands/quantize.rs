@@ -180,12 +180,16 @@ pub(crate) fn summary(report: &Report) -> String {
         text.push_str(&format!("warning: {warning}\n"));
     }
     let seconds: f64 = report.seconds.values().sum();
+    let (exported, how) = match &report.stream {
+        Some(stream) => (&stream.exported, " frame by frame"),
+        None => (&report.exported, ""),
+    };
     text.push_str(&format!(
-        "exported: flash {} of constants (plus code), RAM {}{}; model.bptq with whole layers: {} and {}\n\
+        "exported{how}: flash {} of constants (plus code), RAM {}{}; model.bptq with whole layers: {} and {}\n\
          {} MACs{}; {seconds:.1} s\n",
-        table::bytes(report.exported.flash_bytes),
-        table::bytes(report.exported.ram_bytes),
-        match report.exported.row_by_row {
+        table::bytes(exported.flash_bytes),
+        table::bytes(exported.ram_bytes),
+        match exported.row_by_row {
             0 => String::new(),
             1 => ", 1 operation row by row".into(),
             operations => format!(", {operations} operations row by row"),

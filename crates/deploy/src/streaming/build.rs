@@ -33,6 +33,16 @@ pub(super) fn streamed(
     builder.finished(axis)
 }
 
+/// Whether an operation does nothing but pad.
+fn pads(node: &IntNode) -> bool {
+    matches!(node.op, IntOp::Pad { .. })
+}
+
+/// Whether the node of that name does nothing but pad.
+pub(super) fn only_pads(program: &Program, name: &str) -> bool {
+    program.nodes.iter().any(|node| node.name == name && pads(node))
+}
+
 /// Whether operations slide along `axis` of the inputs.
 pub(super) fn slides(program: &Program, axis: usize) -> bool {
     let Some(layouts) = input_layouts(program, axis) else { return false };
@@ -342,7 +352,7 @@ impl<'p> Builder<'p> {
             inputs.push(exact);
         }
         self.slides |= own.extent > 1 || node.op.macs() > 0;
-        if !own.moves && own.is_padded(first.time) {
+        if own.is_padded(first.time) && (!own.moves || pads(node)) {
             self.padded.push(node.name.clone());
         }
         let layout = own.output.with_rows(new_rows);
@@ -436,6 +446,7 @@ impl<'p> Builder<'p> {
             layouts,
             outputs,
             padded: self.padded,
+            differs: false,
             whole: self.whole,
         })
     }

@@ -14,7 +14,8 @@
 //!
 //! Where the offline program pads time, the stream has real rows before and behind, and only before its
 //! first frame the padding. An output that depends on padding in the middle of the recording can therefore
-//! differ: [`Streamed::padded`] names the nodes.
+//! differ: [`Streamed::padded`] names the nodes, and [`Streamed::differs`] says whether it does for windows of
+//! frames.
 //!
 //! Rows, rates and delays: for every `rate` frames an activation has a row; row `j` of the recording is the one that
 //! the offline program would have there if its recording began with the stream's first frame. After call
@@ -24,6 +25,7 @@
 
 mod axis;
 mod build;
+mod check;
 mod ends;
 mod layout;
 mod movement;
@@ -64,8 +66,11 @@ pub struct Streamed {
     layouts: Vec<[usize; 2]>,
     /// What is to be known of each output.
     pub outputs: Vec<StreamedOutput>,
-    /// Nodes whose windows have padding in time, which the stream has before its first frame alone.
+    /// Nodes that pad time, which the stream does before its first frame alone.
     pub padded: Vec<String>,
+    /// Whether outputs without time axis differ for that from those of the offline program, which pads each
+    /// window of frames.
+    pub differs: bool,
     /// Nodes that each call computes for all rows that the offline program has.
     pub whole: Vec<String>,
 }
@@ -225,8 +230,16 @@ impl Program {
             Some(axis) => axis,
             None => axis::found(self)?,
         };
-        let streamed = build::streamed(self, axis, streaming.chunk)?;
+        let mut streamed = build::streamed(self, axis, streaming.chunk)?;
         crate::verify::verify(&streamed.program)?;
+        let rows = streamed.outputs.iter().any(|output| output.rows.is_some());
+        streamed.differs = check::differs(&streamed, self)?;
+        if !streamed.differs && !rows {
+            streamed.padded.clear();
+        } else if !streamed.differs {
+            // What rows before the recording hold, they hold in both.
+            streamed.padded.retain(|name| !build::only_pads(self, name));
+        }
         Ok(streamed)
     }
 }

@@ -33,9 +33,11 @@ pub struct StreamReport {
     pub exported: ExportedSize,
     /// What a call takes on microcontrollers.
     pub costs: Vec<Cost>,
-    /// Operations whose padding in time the stream has before its first frame alone.
+    /// Operations that pad time, which the stream does before its first frame alone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub padded: Vec<String>,
+    /// Whether outputs without time axis differ for that from those of the offline network.
+    pub differs: bool,
     /// Operations that every call computes for all rows that the offline network has.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub whole: Vec<String>,
@@ -83,6 +85,7 @@ impl StreamReport {
             exported: ExportedSize::placed(&placed)?,
             costs: predicted.into_iter().map(|predicted| predicted.cost).collect(),
             padded: streamed.padded.clone(),
+            differs: streamed.differs,
             whole: streamed.whole.clone(),
         })
     }
@@ -91,14 +94,17 @@ impl StreamReport {
     pub fn warnings(&self, offline: &Placed) -> Vec<Warning> {
         let mut warnings = Vec::new();
         if !self.padded.is_empty() {
-            let whole = self.outputs.iter().any(|output| output.rows.is_none());
             let message = format!(
-                "{} pad{} time, where the stream has real frames: outputs differ from the offline network's {}",
+                "{} pad{} time, where the stream has real frames: outputs differ from {}",
                 named(&self.padded),
                 if self.padded.len() == 1 { "s" } else { "" },
-                if whole { "in every call" } else { "near the ends of its recordings" },
+                if self.differs {
+                    "those of the offline network, which pads each window of frames"
+                } else {
+                    "the offline network's near the ends of recordings"
+                },
             );
-            let hint = if whole {
+            let hint = if self.differs {
                 "train with windows that do not pad time, or judge the network on recordings as the stream sees them"
             } else {
                 "train with causal padding, or ignore that many rows at the ends"
