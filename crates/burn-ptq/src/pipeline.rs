@@ -144,7 +144,10 @@ impl Quantizer {
         let unroll = Unroll::new(&graph, &self.device);
         let samples = |batch: Tensor<D>| -> Result<Batch, CalibrateError> {
             let found = batch.dims();
-            if found.get(2..) != Some(&shape[..]) {
+            let extents = |shape: &[usize]| -> Vec<usize> {
+                shape.iter().copied().filter(|&extent| extent != 1).collect()
+            };
+            if D < 2 || extents(&found[2..]) != extents(&shape) {
                 let (what, expected) = ("a batch of sequences", shape.clone());
                 return Err(BatchShapeError { what, found: found.to_vec(), expected }.into());
             }

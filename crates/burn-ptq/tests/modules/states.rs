@@ -123,3 +123,45 @@ fn sequences_of_another_shape_are_refused() {
     let error = quantizer.quantize_sequences(captured(&cell), wrong).unwrap_err().to_string();
     assert!(error.contains("a batch of sequences has the shape [2, 3, 6]"), "{error}");
 }
+
+/// A step of Burn's own layer.
+#[derive(Module, Debug)]
+struct GruNet {
+    gru: burn::nn::gru::Gru,
+    head: Linear,
+}
+
+#[test]
+fn a_step_of_burns_gru_is_captured() {
+    let device = Device::flex();
+    let net = GruNet {
+        gru: burn::nn::gru::GruConfig::new(FEATURES, HIDDEN, true).init(&device),
+        head: LinearConfig::new(HIDDEN, 3).init(&device),
+    };
+    let net = net.map(&mut Draws::new(6));
+    let step = |net: &GruNet, (x, h): (Tensor<3>, Tensor<2>)| {
+        let h = net.gru.forward(x, Some(h)).squeeze_dim::<2>(1);
+        (net.head.forward(h.clone()), h)
+    };
+    let samples =
+        (Tensor::<3>::zeros([1, 1, FEATURES], &device), Tensor::<2>::zeros([1, HIDDEN], &device));
+    let mut graph = capture_named(&net, samples, &["x", "h"], &["y", "h_next"], step).unwrap();
+    graph.declare_state("h", "h_next").unwrap();
+    let held_out = sequences(24, 78);
+    let mut h = None;
+    let mut scores = Vec::new();
+    for step in 0..STEPS {
+        let x = held_out.clone().narrow(1, step, 1);
+        let next = net.gru.forward(x, h).squeeze_dim::<2>(1);
+        scores.push(net.head.forward(next.clone()).unsqueeze_dim::<3>(1));
+        h = Some(next);
+    }
+    let wanted = host(Tensor::cat(scores, 1));
+    let quantizer = Quantizer::new(Recipe::preset("w8a8").unwrap());
+    let quantized = quantizer.quantize_sequences(graph, vec![sequences(64, 3)]).unwrap();
+    let batch = Batch::of(held_out);
+    let integer: Vec<f32> =
+        batch.samples().flat_map(|sequence| quantized.run_sequence(sequence).unwrap()).collect();
+    let found = decibels(&wanted, &integer);
+    assert!(found > 28.0, "{found:.1} dB over {STEPS} steps");
+}

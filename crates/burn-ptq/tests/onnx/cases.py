@@ -126,6 +126,28 @@ def convolutions():
          {"w": rand(2, 2, 3, 3)})
 
 
+def recurrent():
+    """One step of recurrent layers: features and what the layer keeps come side by side."""
+    F, H = 5, 6
+    for op, gates in (("GRU", 3), ("LSTM", 4), ("RNN", 1)):
+        constants = {"w": rand(1, gates * H, F), "r": rand(1, gates * H, H), "b": rand(1, 2 * gates * H)}
+        kept = 2 if op == "LSTM" else 1
+        variants = [("", {})] + ([("_before_reset", {"linear_before_reset": 1})] if op == "GRU" else [])
+        for name, attributes in variants:
+            for output in ("sequence", "state"):
+                for bias in (True, False):
+                    parts = ["f", "h0", "c0"][: 1 + kept]
+                    front = [node("Split", ["x", "sizes"], parts, axis=1)]
+                    front += [node("Unsqueeze", [part, "zero"], part + "_step") for part in parts]
+                    inputs = ["f_step", "w", "r", "b" if bias else "", "", "h0_step", "c0_step"]
+                    layer = node(op, inputs[: 5 + kept], ["s", "k", "c"][: 1 + kept], hidden_size=H, **attributes)
+                    back = [node("Squeeze", ["s", "front"], "y")] if output == "sequence" else [
+                        node("Squeeze", ["k" if kept == 1 else "c", "zero"], "y")]
+                    case(f"{op.lower()}{name}_{output}{'' if bias else '_unbiased'}", front + [layer] + back,
+                         (F + kept * H,), constants | {"sizes": ints(F, *[H] * kept), "zero": ints(0), "front": ints(0, 1)},
+                         opset=14)
+
+
 def fully_connected():
     for trans in (0, 1):
         for opset in (7, 9, 11, 13, 24):
@@ -1357,7 +1379,7 @@ for family in (convolutions, fully_connected, normalizations, activations, arith
                layouts, storage, foldings, files, networks, products, reductions,
                groups, pieces, einsums, axes_beyond_three, movements, resizes,
                transposed_convolutions, linear_resizes,
-               norm_pools):
+               norm_pools, recurrent):
     family()
 if len(sys.argv) > 2:
     assets(pathlib.Path(sys.argv[2]))

@@ -126,7 +126,7 @@ fn all_unsupported_nodes_are_listed_at_once() {
     let mut unnamed = node("GridSample", &["x", "x"], &["e"], vec![]);
     unnamed.name.clear();
     let nodes = vec![
-        node("LSTM", &["x"], &["a"], vec![]),
+        node("LRN", &["x"], &["a"], vec![]),
         node("Relu", &["a"], &["b"], vec![]),
         custom,
         unnamed,
@@ -135,12 +135,12 @@ fn all_unsupported_nodes_are_listed_at_once() {
     let model = model(&[3, 8, 8], nodes, vec![]);
     let found = problems(&model);
     let names: Vec<(&str, &str)> = found.iter().map(|p| (p.node.as_str(), p.op.as_str())).collect();
-    assert_eq!(names, [("LSTM_a", "LSTM"), ("Fancy_c", "com.example.Fancy"), ("e", "GridSample")]);
-    let hints = ["convolutions over time", "cut the model before it", "no integer kernel"];
+    assert_eq!(names, [("LRN_a", "LRN"), ("Fancy_c", "com.example.Fancy"), ("e", "GridSample")]);
+    let hints = ["batch normalization", "cut the model before it", "no integer kernel"];
     for (problem, hint) in found.iter().zip(hints) {
         assert_says(problem, &["not supported", hint]);
     }
-    assert_says(error(&model), &["3 parts of the model", "'LSTM_a' (LSTM)", "'e' (GridSample)"]);
+    assert_says(error(&model), &["3 parts of the model", "'LRN_a' (LRN)", "'e' (GridSample)"]);
 }
 
 #[test]

@@ -173,6 +173,29 @@ fn float_scores(place: &Place) -> Vec<f32> {
 }
 
 #[test]
+fn one_step_of_recurrent_layers_keeps_what_it_keeps() {
+    let place = Place::new();
+    let values: Vec<f32> =
+        (0..24 * STEPS * 5).map(|i| ((i * 37) % 41) as f32 / 12.0 - 1.7).collect();
+    write_npy(&place.path("five.npy"), "<f4", false, &[24, STEPS, 5], &f32_bytes(&values));
+    for (name, states) in [("gru", &["h0"][..]), ("lstm", &["h0", "c0"])] {
+        let model = self::model().replace("cell.onnx", &format!("{name}.onnx"));
+        let (calib, out) = (place.text("five.npy"), place.text(name));
+        let output =
+            run(&["quantize", &model, "--calib", &calib, "--preset", "w8a8", "--out", &out]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        let program = file::read(&place.path(&format!("{name}/model.bptq"))).unwrap();
+        let found: Vec<&str> = program.states.iter().map(|state| state.name.as_str()).collect();
+        assert_eq!(found, states);
+        let report = std::fs::read_to_string(place.path(&format!("{name}/report.json"))).unwrap();
+        let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+        let layers = report["layers"].as_array().unwrap().iter();
+        let sqnr = layers.filter_map(|layer| layer["sqnr_db"].as_f64());
+        assert!(sqnr.fold(f64::INFINITY, f64::min) > 25.0, "{name}: a layer is noisy");
+    }
+}
+
+#[test]
 fn what_cannot_be_a_state_says_what_to_write() {
     let place = Place::new();
     let calib = place.text("calib.npy");

@@ -105,3 +105,24 @@ write_graph(
     [value("x", FLOAT, [FEATURES]), value("h_in", FLOAT, [HIDDEN])],
     [value("y", FLOAT, [SCORES]), value("h_out", FLOAT, [HIDDEN])],
 )
+# One step of ONNX's own layers, with what they keep going in and out, as exporters write them.
+FEATURES, HIDDEN = 5, 8
+for operator, gates in (("GRU", 3), ("LSTM", 4)):
+    kept = ["h", "c"][: 1 + (operator == "LSTM")]
+    inputs = ["x", "w", "r", "b", "", *(f"{name}0" for name in kept)]
+    outputs = ["sequence", *(f"{name}n" for name in kept)]
+    step = lambda name, extents: helper.make_tensor_value_info(name, FLOAT, extents)
+    spread = lambda bound, *shape: draw.uniform(-bound, bound, shape).astype(np.float32)
+    write_graph(
+        operator.lower(),
+        [
+            helper.make_node(operator, inputs, outputs, "layer", hidden_size=HIDDEN),
+            helper.make_node("Squeeze", ["sequence", "front"], ["row"], "squeeze"),
+            helper.make_node("Gemm", ["row", "score"], ["y"], "scores"),
+        ],
+        {"w": spread(0.8, 1, gates * HIDDEN, FEATURES), "r": spread(0.5, 1, gates * HIDDEN, HIDDEN),
+         "b": spread(0.2, 1, 2 * gates * HIDDEN), "front": np.array([0, 1], dtype=np.int64),
+         "score": spread(0.8, HIDDEN, 3)},
+        [step("x", [1, "N", FEATURES]), *(step(f"{name}0", [1, "N", HIDDEN]) for name in kept)],
+        [step("y", ["N", 3]), *(step(f"{name}n", [1, "N", HIDDEN]) for name in kept)],
+    )

@@ -1,7 +1,8 @@
 //! Layers of Burn that cannot be imported, found by their parameters.
 //!
 //! A recurrent layer is hundreds of captured operations, each refused for a reason of its own. What
-//! matters to the reader is the layer's name: all its operations become one node.
+//! matters to the reader is the layer's name: all its operations become one node. One step of it is a few
+//! operations that are supported.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -87,7 +88,10 @@ pub(super) fn calls<'l>(
         let after = (last + 1..limit).take_while(is_nobodys).filter(cuts).last();
         let range = before.unwrap_or(index)..after.unwrap_or(last) + 1;
         index = range.end;
-        calls.push((range, layer));
+        // A step of a recurrent layer is operations that all have a translation.
+        if !operations[range.clone()].iter().all(&is_supported) {
+            calls.push((range, layer));
+        }
     }
     calls
 }

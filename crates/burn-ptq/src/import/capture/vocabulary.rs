@@ -5,7 +5,7 @@
 use burn::backend::ir::{
     ActivationOperationIr as Activation, BaseOperationIr as Base, FloatOperationIr as Float,
     InterpolateModeIr, InterpolateOpIr, ModuleOperationIr as Layer, NumericOperationIr as Numeric,
-    OperationIr, PadModeIr, ScalarIr, SliceOpIr, TensorIr,
+    OperationIr, PadModeIr, ScalarIr, SliceAssignOpIr, SliceOpIr, TensorIr,
 };
 use onnx_ir::AttributeProto;
 
@@ -107,6 +107,10 @@ fn base(operation: &Base) -> Option<Translation<'_>> {
             with(Operation::Permute, [Tensor(&o.input)], [ints("perm", axes)], &o.out)
         }
         Base::Slice(o) => slice(o),
+        // What is written over as a whole was nothing; steps of a sequence of one are joined so.
+        Base::SliceAssign(o) if covers(o) => {
+            simple(Operation::Reshape, [Tensor(&o.value), extents(&o.out)], &o.out)
+        }
         Base::Flip(o) => {
             let of = |value: i64| Integers(vec![value; o.axes.len()]);
             let axes = Integers(o.axes.iter().map(|&axis| axis as i64).collect());
@@ -388,6 +392,17 @@ fn max_pool<'a, const D: usize>(
     ];
     let operation = if D == 1 { Operation::MaxPool1d } else { Operation::MaxPool2d };
     with(operation, [Tensor(x)], attributes, out)
+}
+
+/// Whether an assignment writes every element.
+fn covers(operation: &SliceAssignOpIr) -> bool {
+    let whole = |(axis, &extent): (usize, &usize)| {
+        operation.ranges.get(axis).is_none_or(|range| {
+            let end = range.end.map_or(extent as isize, |end| end);
+            (range.start, range.step) == (0, 1) && end == extent as isize
+        })
+    };
+    operation.tensor.shape.iter().enumerate().all(whole)
 }
 
 /// The ranges of the axes that are not taken as a whole.

@@ -55,6 +55,13 @@ impl<'a> Attributes<'a> {
         Ok(self.get(name, AttributeType::TENSOR)?.and_then(|a| a.t.as_ref()))
     }
 
+    pub(super) fn strings(self, name: &str) -> Result<Option<Vec<&'a str>>, Refusal> {
+        let Some(attribute) = self.get(name, AttributeType::STRINGS)? else { return Ok(None) };
+        let texts = attribute.strings.iter().map(|bytes| std::str::from_utf8(bytes));
+        let texts: Result<_, _> = texts.collect();
+        texts.map(Some).map_err(|_| Refusal::invalid(format!("attribute '{name}' is not UTF-8")))
+    }
+
     pub(super) fn string(self, name: &str, default: &'a str) -> Result<&'a str, Refusal> {
         match self.get(name, AttributeType::STRING)? {
             None => Ok(default),

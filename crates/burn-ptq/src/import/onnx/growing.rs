@@ -44,6 +44,8 @@ pub(super) struct Importer<'m> {
     pub stated: HashMap<&'m str, Vec<usize>>,
     /// The outputs of the node at hand behind the first one, by their place.
     pub further: Vec<(usize, ValueId)>,
+    /// Where these have the batch, if not where the first one has it.
+    pub further_placed: Option<Layout>,
     /// What holds integers in the file, by name.
     pub integers: HashSet<&'m str>,
 }

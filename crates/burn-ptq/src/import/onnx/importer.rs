@@ -104,6 +104,7 @@ impl<'m> Attempt<'m, '_> {
             bindings: HashMap::new(),
             layouts: HashMap::new(),
             placed: None,
+            further_placed: None,
             further: Vec::new(),
             integers: HashSet::new(),
             readers,
@@ -313,6 +314,7 @@ impl<'m> Importer<'m> {
             return Err(Refusal::invalid("it has no first output"));
         }
         self.placed = None;
+        self.further_placed = None;
         self.further.clear();
         let holds = node.input.iter().any(|name| self.integers.contains(name.as_str()));
         if holds && integers_given(&site)? {
@@ -347,7 +349,12 @@ impl<'m> Importer<'m> {
                 "export the model without the use of that output",
             ));
         }
-        self.bind_outputs(node, &bindings, layout);
+        let further = self.further_placed.take().unwrap_or(layout);
+        for (index, (output, binding)) in node.output.iter().zip(bindings).enumerate() {
+            if !output.is_empty() {
+                self.bind(output, binding, if index == 0 { layout } else { further });
+            }
+        }
         Ok(())
     }
 

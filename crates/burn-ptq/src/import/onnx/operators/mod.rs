@@ -16,6 +16,7 @@ mod movement;
 mod normalization;
 mod pad;
 mod pooling;
+mod recurrent;
 mod reduce;
 mod reshape;
 mod resize;
@@ -126,6 +127,12 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator("Flatten", 25, reshape::flatten, "that keeps the samples of a batch apart"),
     operator("Floor", 13, activation::floor, "any"),
     operator(
+        "GRU",
+        22,
+        recurrent::gru,
+        "for one step in one direction, with what it keeps as input and output; usual activations",
+    ),
+    operator(
         "Gather",
         13,
         movement::gather,
@@ -154,6 +161,12 @@ pub(super) const OPERATORS: &[Operator] = &[
         22,
         normalization::instance,
         "over one or two axes, with constant scales and shifts",
+    ),
+    operator(
+        "LSTM",
+        22,
+        recurrent::lstm,
+        "for one step in one direction, with what it keeps as input and output; usual activations, no peepholes",
     ),
     operator(
         "LayerNormalization",
@@ -204,6 +217,12 @@ pub(super) const OPERATORS: &[Operator] = &[
         23,
         normalization::root_mean_square,
         "over axes behind the batch, with constant scales; also in pieces",
+    ),
+    operator(
+        "RNN",
+        22,
+        recurrent::rnn,
+        "for one step in one direction, with what it keeps as input and output; tanh",
     ),
     folded("Range", 27),
     operator("Reciprocal", 13, activation::reciprocal, "any"),

@@ -6,9 +6,9 @@ use super::super::error::{QUANTIZED, Refusal};
 /// instead.
 const FAMILIES: &[(&str, &str)] = &[
     (
-        "LSTM GRU RNN Lstm BiLstm Gru BiGru Rnn BiRnn CausalConvWithState",
-        "export one step of it with elementary operators (MatMul, Sigmoid, Tanh), its state as an input and an \
-         output, which --state names; or use convolutions over time, or cut the model before it",
+        "Lstm BiLstm Gru BiGru Rnn BiRnn CausalConvWithState",
+        "capture one step of it, a sequence of 1 with the state as an input and an output, and declare that by \
+         Graph::declare_state; or use convolutions over time instead of recurrent layers",
     ),
     ("Loop Scan", "export the model without control flow, or simplify it"),
     (
