@@ -8,6 +8,7 @@ use burn::module::Module;
 use burn::nn::gru::{Gru, GruConfig};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Distribution, Tensor};
+use burn_ptq::graph::to_vec;
 
 #[derive(Module, Debug)]
 struct Net {
@@ -53,8 +54,8 @@ fn a_gru_of_burn_becomes_c_that_runs_step_after_step() {
     let draw = |count| Tensor::random([count, 20, 12], Distribution::Normal(0.0, 1.0), &device);
     let recording = draw(1);
     let expected = net.valid().gru.forward(recording.clone(), None);
-    let expected = net.valid().head.forward(expected).into_data().to_vec::<f32>().unwrap();
-    let recording = recording.into_data().to_vec::<f32>().unwrap();
+    let expected = to_vec(net.valid().head.forward(expected));
+    let recording = to_vec(recording);
     let folder = tempfile::tempdir().unwrap();
     let scores = from_burn(net, vec![draw(32), draw(32)], recording, folder.path()).unwrap();
     assert_eq!(scores.len(), expected.len());
