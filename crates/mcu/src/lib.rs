@@ -14,6 +14,7 @@ mod error;
 mod firmware;
 pub mod layers;
 mod map;
+mod runtime;
 mod rust;
 pub mod samples;
 pub mod sequences;

@@ -11,10 +11,12 @@ use burn_ptq_deploy::export::{
 };
 use burn_ptq_deploy::place::Placed;
 use burn_ptq_deploy::target::Target;
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::error::{McuError, failed};
 use crate::firmware::{Firmware, Shape};
+use crate::runtime::{self, Runtime};
 
 /// What the exported C promises to compile under.
 const STRICT: &str = "-std=c99 -Wall -Wextra -Wconversion -Wpedantic -Werror \
@@ -73,7 +75,8 @@ pub(crate) fn runs(program: &str) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// A compiler with its flags. Keeps the objects of the runtime, which all programs of a target share.
+/// A compiler with its flags. The objects of the runtime, which all programs of a target share, are
+/// compiled once.
 #[derive(Debug)]
 pub struct Toolchain {
     target: &'static Target,
@@ -81,7 +84,7 @@ pub struct Toolchain {
     flags: String,
     /// Compile with clang; the target's own compiler links.
     clang: bool,
-    runtime: Option<TempDir>,
+    runtime: Option<Runtime>,
 }
 
 impl Toolchain {
@@ -114,7 +117,7 @@ impl Toolchain {
         for (index, model) in models.iter().enumerate() {
             let files = render(index, model, self.target)?;
             if self.runtime.is_none() {
-                self.runtime = Some(self.compile_runtime(&files)?);
+                self.runtime = Some(self.runtime(&files)?);
             }
             for name in [format!("p{index}.c"), format!("p{index}.h")] {
                 if let Some(file) = files.iter().find(|file| file.path == name) {
@@ -138,26 +141,49 @@ impl Toolchain {
         Ok(Firmware::new(folder, self.board, shapes))
     }
 
-    fn compile_runtime(&self, files: &[ExportFile]) -> Result<TempDir, McuError> {
-        let folder = new_folder()?;
-        let mut sources = Vec::new();
-        for file in files {
-            let name = match file.path.split_once('/') {
-                Some(("runtime", name)) => name,
-                Some(("firmware", name)) if FIRMWARE.contains(&name) => name,
-                _ => continue,
-            };
-            write(folder.path(), name, &file.contents)?;
-            if name.ends_with(".c") {
-                sources.push(name);
+    /// The runtime among `files`, compiled now or before.
+    fn runtime(&self, files: &[ExportFile]) -> Result<Runtime, McuError> {
+        let part = |file: &'_ ExportFile| -> Option<String> {
+            match file.path.split_once('/')? {
+                ("runtime", name) => Some(name.to_owned()),
+                ("firmware", name) if FIRMWARE.contains(&name) => Some(name.to_owned()),
+                _ => None,
             }
+        };
+        let parts: Vec<(String, &[u8])> =
+            files.iter().filter_map(|file| Some((part(file)?, file.contents.as_slice()))).collect();
+        runtime::kept(&self.fingerprint(&parts), |folder| {
+            let mut sources = Vec::new();
+            for (name, contents) in &parts {
+                write(folder, name, contents)?;
+                sources.extend(name.ends_with(".c").then_some(name.as_str()));
+            }
+            self.compile(folder, "-I.", &sources)
+        })
+    }
+
+    /// What the objects of `parts` depend on.
+    fn fingerprint(&self, parts: &[(String, &[u8])]) -> String {
+        let command = self.compiler(Path::new("."));
+        let version = Command::new(command.get_program()).arg("--version").output();
+        let version = version.map(|output| output.stdout).unwrap_or_default();
+        let call = format!("{command:?} {STRICT}");
+        let files = parts.iter().flat_map(|(name, contents)| [name.as_bytes(), contents]);
+        let pieces = [version.as_slice(), call.as_bytes()].into_iter().chain(files);
+        let mut hash = Sha256::new();
+        for piece in pieces {
+            hash.update(piece.len().to_le_bytes());
+            hash.update(piece);
         }
-        self.compile(folder.path(), "-I.", &sources)?;
-        Ok(folder)
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn compiler(&self, folder: &Path) -> Command {
+        if self.clang { self.clang(folder) } else { self.command(folder) }
     }
 
     fn compile(&self, folder: &Path, includes: &str, sources: &[&str]) -> Result<(), McuError> {
-        let mut command = if self.clang { self.clang(folder) } else { self.command(folder) };
+        let mut command = self.compiler(folder);
         command.args(STRICT.split_whitespace()).arg("-DBPTQ_COUNT").arg("-c");
         command.args(includes.split_whitespace()).args(sources);
         output_of(&mut command)
