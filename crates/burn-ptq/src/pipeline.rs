@@ -127,10 +127,10 @@ impl Quantizer {
     /// Quantizes a network with states, calibrated with sequences.
     ///
     /// # Shapes
-    /// - each batch: `[batch, steps, ..]`, behind it the sample of the graph's only input that is no state
+    /// - each batch: `[batch, steps, ..]`, behind it the sample of the graph's only input beside its states
     ///
     /// # Errors
-    /// As [`quantize`](Self::quantize), and if several inputs are no states.
+    /// As [`quantize`](Self::quantize), and if there are several inputs beside states.
     pub fn quantize_sequences<const D: usize>(
         &self,
         graph: Graph,
@@ -138,7 +138,7 @@ impl Quantizer {
     ) -> Result<Quantized, Error> {
         let [fed] = graph.fed_inputs()[..] else {
             let found = graph.fed_inputs().len();
-            return Err(SeveralEnds { what: "inputs that are no states", found }.into());
+            return Err(SeveralEnds { what: "inputs beside its states", found }.into());
         };
         let shape = graph.value(graph.inputs[fed]).shape.clone();
         let unroll = Unroll::new(&graph, &self.device);

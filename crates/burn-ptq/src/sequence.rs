@@ -1,7 +1,7 @@
 //! Networks with states on sequences: step after step, each with what the step before has left.
 //!
-//! A sequence is the inputs of its steps, one after the other, each as a sample of the network's inputs that
-//! are no states. Its states begin at zero.
+//! A sequence is the inputs of its steps, one after the other, each as a sample of the network's inputs beside
+//! its states, which begin at zero.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::graph::{Batch, FloatModel, Graph, interleaved, to_vec};
 
-/// How many elements a step takes: those of the inputs that are no states.
+/// How many elements a step takes: those of the inputs beside states.
 pub fn step_len(graph: &Graph) -> usize {
     let len = |place: usize| graph.value(graph.inputs[place]).len();
     graph.fed_inputs().into_iter().map(len).sum()

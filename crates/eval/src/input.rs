@@ -115,7 +115,7 @@ pub struct ModelInput {
     pub whole: bool,
     /// Whether the network keeps states, so that its samples are sequences of such inputs.
     pub in_sequence: bool,
-    /// An output that is no state and looks as what this input may become, for messages.
+    /// An output that this input may become in the next step, by its shape, for messages.
     pub maybe_state: Option<String>,
 }
 
@@ -146,7 +146,7 @@ impl ModelInput {
         Ok(inputs.remove(0))
     }
 
-    /// The inputs of a float network that are no states.
+    /// The inputs of a float network beside its states.
     ///
     /// # Errors
     /// If the settings do not fit them.

@@ -247,7 +247,7 @@ impl Task {
     /// of the samples.
     ///
     /// # Errors
-    /// If the model cannot be imported, or its states are no inputs and outputs that fit each other.
+    /// If the model cannot be imported, or an input and an output cannot be a state.
     pub fn read_model(&self) -> Result<onnx::Model, Error> {
         let mut model = self.read_stateless()?;
         let states = match self.states.is_empty() {

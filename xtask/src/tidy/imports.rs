@@ -19,6 +19,7 @@ const MODULES: &[(&str, &str)] = &[
     ("backend", "choice"),
     ("import", "graph warning"),
     ("prepare", "graph bits"),
+    ("sequence", "graph"),
     ("condition", "graph choice"),
     // Whether a value is zero is what ranges say of it.
     ("calibrate", "graph quant observe event warning range"),

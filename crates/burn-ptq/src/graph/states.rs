@@ -145,7 +145,7 @@ impl Graph {
         (0..self.inputs.len()).filter(|&place| !self.is_state_input(place)).collect()
     }
 
-    /// The places of the outputs that the caller reads: those that are no states, or all if there are no others.
+    /// The places of the outputs that the caller reads: those beside states, or all if there is none.
     pub fn read_outputs(&self) -> Vec<usize> {
         let all = 0..self.outputs.len();
         let own: Vec<usize> = all.clone().filter(|&place| !self.is_state_output(place)).collect();

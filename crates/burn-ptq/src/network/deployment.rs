@@ -88,7 +88,7 @@ impl Quantized {
     }
 
     /// Runs the integer program, bit for bit what the exported code computes, on a sequence after a reset: of
-    /// each step the inputs that are no states, one after the other, as
+    /// each step the inputs beside states, one after the other, as
     /// [`sequence`](crate::sequence) has them. Returns the outputs of all steps.
     ///
     /// # Errors
@@ -99,7 +99,7 @@ impl Quantized {
         Ok(dequantize_outputs(&self.program, &outputs))
     }
 
-    /// Of samples the inputs that are no states.
+    /// Of samples the inputs beside states.
     fn fed(&self, samples: &Batch) -> Batch {
         let graph = &self.float;
         if graph.states.is_empty() {

@@ -211,7 +211,7 @@ fn what_cannot_be_a_state_says_what_to_write() {
         &["`h_in` belongs to another state already; give it once"],
     );
     refused(&["h_in"], &["expected INPUT=OUTPUT"]);
-    // Data that are no sequences.
+    // Data of single steps.
     let flat = place.path("flat.npy");
     write_npy(&flat, "<f4", false, &[8, FEATURES], &f32_bytes(&[0.5; 8 * FEATURES]));
     place.refuses(

@@ -33,12 +33,12 @@ pub(super) fn streamed(
     builder.finished(axis)
 }
 
-/// Whether an operation does nothing but pad.
+/// Whether an operation pads, and that alone.
 fn pads(node: &IntNode) -> bool {
     matches!(node.op, IntOp::Pad { .. })
 }
 
-/// Whether the node of that name does nothing but pad.
+/// Whether the node of that name pads, and that alone.
 pub(super) fn only_pads(program: &Program, name: &str) -> bool {
     program.nodes.iter().any(|node| node.name == name && pads(node))
 }

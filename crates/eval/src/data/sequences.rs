@@ -9,7 +9,7 @@ use crate::input::ModelInput;
 /// How many steps the sequences in `paths` have, for a network whose step takes `inputs`.
 ///
 /// # Errors
-/// If the data are no array, or not one of steps.
+/// If the data are not an array of steps.
 pub fn steps_of(paths: &SamplePaths, inputs: &[ModelInput]) -> Result<usize, DataError> {
     let input = &inputs[0];
     let (shown, path) = first_path(paths, input);

@@ -17,8 +17,8 @@ use burn_ptq::sequence::outputs_of_steps;
 /// Runs a batch of preprocessed samples, one after the other, and returns their outputs likewise,
 /// in the order of the source model; of a sample all inputs, and all outputs, one after the other.
 ///
-/// A sample of a network with states is a sequence: its steps, one after the other, each as all inputs that
-/// are no states. So are its outputs.
+/// A sample of a network with states is a sequence: its steps, one after the other, each as all inputs
+/// beside states. So are its outputs.
 pub type Predict<'a> = &'a mut dyn FnMut(Batch) -> Result<Vec<f32>, Error>;
 
 /// Runs a network on samples, or on sequences if it has states, and returns those of all outputs, one output of

@@ -46,7 +46,7 @@ impl ModelOutput {
         Self { name, index: 0, start: 0, all, shape, ending }
     }
 
-    /// The output of a float network that is called `name`; without a name its only one that is no state.
+    /// The output of a float network that is called `name`; without a name its only one beside states.
     ///
     /// # Errors
     /// If there is no such output, or there are several to choose from.
