@@ -11,7 +11,7 @@ use burn_ptq_deploy::file;
 use burn_ptq_deploy::output::write_atomically;
 use burn_ptq_deploy::place::Placed;
 use burn_ptq_deploy::printable;
-use burn_ptq_deploy::program::{Input, Output};
+use burn_ptq_deploy::program::{Input, Output, State};
 use burn_ptq_deploy::size::size_report;
 use burn_ptq_deploy::target::Target;
 use burn_ptq_eval::board::{Board, board};
@@ -68,6 +68,14 @@ impl End {
     }
 }
 
+/// A state.
+#[derive(Serialize)]
+struct Held {
+    name: String,
+    shape: [usize; 3],
+    bytes: usize,
+}
+
 #[derive(Serialize)]
 struct Inspected {
     model: String,
@@ -76,6 +84,9 @@ struct Inspected {
     input_shape: Vec<usize>,
     inputs: Vec<End>,
     outputs: Vec<End>,
+    /// What a call leaves for the next one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    states: Vec<Held>,
     flash_bytes: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     ram_bytes: Option<usize>,
@@ -229,10 +240,15 @@ fn ends(inspected: &Inspected) -> String {
         let plural = if ends.len() == 1 { "" } else { "s" };
         format!("{role}{plural} {}", each.collect::<Vec<_>>().join(", "))
     };
-    let inputs = list("input", &inspected.inputs);
-    match inspected.outputs.len() {
-        1 => inputs,
-        _ => format!("{inputs}, {}", list("output", &inspected.outputs)),
+    let mut text = list("input", &inspected.inputs);
+    if inspected.outputs.len() > 1 {
+        text.push_str(&format!(", {}", list("output", &inspected.outputs)));
+    }
+    let bytes = inspected.states.iter().map(|state| state.bytes).sum();
+    match inspected.states.len() {
+        0 => text,
+        1 => format!("{text}, a state of {}", table::bytes(bytes)),
+        count => format!("{text}, {count} states of {}", table::bytes(bytes)),
     }
 }
 
@@ -271,6 +287,7 @@ fn float(args: &Inspect) -> anyhow::Result<Inspected> {
     Ok(Inspected {
         inputs: graph.inputs.iter().map(|&id| end(id, None)).collect(),
         outputs: graph.outputs.iter().map(|&id| end(id, Some(source(id)))).collect(),
+        states: Vec::new(),
         model: args.model.display().to_string(),
         input: input.name.clone(),
         input_shape: input.shape.clone(),
@@ -321,6 +338,10 @@ fn integer(args: &Inspect, model: &Placed) -> anyhow::Result<Inspected> {
         let from = Source::of(model, output.tensor);
         End::new(&output.name, &output.border.source_shape, Some(from))
     };
+    let held = |state: &State| {
+        let tensor = &model.tensors[state.input.0];
+        Held { name: state.name.clone(), shape: tensor.shape, bytes: tensor.bytes() }
+    };
     let detailed = costs.first().filter(|_| args.html.is_some());
     Ok(Inspected {
         model: args.model.display().to_string(),
@@ -328,6 +349,7 @@ fn integer(args: &Inspect, model: &Placed) -> anyhow::Result<Inspected> {
         input_shape: model.inputs[0].border.source_shape.clone(),
         inputs: model.inputs.iter().map(end_of_input).collect(),
         outputs: model.outputs.iter().map(end_of_output).collect(),
+        states: model.states.iter().map(held).collect(),
         flash_bytes: size.flash_bytes,
         ram_bytes: Some(size.ram_bytes),
         macs: size.macs,

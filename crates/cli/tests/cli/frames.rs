@@ -121,7 +121,7 @@ fn of_several_axes_one_is_to_be_named() {
     let place = Place(tempfile::tempdir().unwrap());
     let (demo, out) = (place.text("demo"), place.text("out"));
     assert!(run(&["demo", "--out", &demo]).status.success());
-    let model = place.text("demo/model.bptq");
+    let model = place.text("demo/w8a8/model.bptq");
     let arguments = ["export", &model, "--to", "c", "--stream", "--out", &out];
     let output = run(&arguments);
     let text = stderr(&output);

@@ -84,6 +84,9 @@ fn states_are_found_said_and_kept() {
     let [held, next] = [state.input, state.output].map(|id| &program.tensors[id.0]);
     assert_eq!((state.name.as_str(), held.grid, held.bits), ("h_in", next.grid, 8));
 
+    let text = stdout(&run(&["inspect", &place.text("out/model.bptq")]));
+    assert!(text.contains("input 'x' [6], a state of 12 B"), "{text}");
+
     // Declared, nothing is found, and the model is the same.
     let first = std::fs::read(place.path("out/model.bptq")).unwrap();
     let text = place.quantize(&["--preset", "w8a8", "--state", "h_in=h_out"]);
