@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use burn_ptq::recipe::catalogue::stages;
 use burn_ptq::recipe::{PRESETS, Recipe};
 use burn_ptq_eval::metric::Metric;
+use burn_ptq_eval::task::Task;
 use burn_ptq_study::Study;
 
 fn root() -> PathBuf {
@@ -46,6 +47,19 @@ fn every_recipe_of_the_documents_parses() {
     assert!(!recipes.is_empty(), "the guide shows a recipe");
     for (path, recipe) in recipes {
         Recipe::parse(&recipe, &path).expect("a valid recipe");
+    }
+}
+
+#[test]
+fn the_tasks_of_the_guide_parse() {
+    let tasks = blocks("toml task");
+    assert!(!tasks.is_empty(), "the guide shows a task");
+    for (path, task) in tasks {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!("metric = 'top1'\n{task}");
+        std::fs::write(folder.path().join("task.toml"), text).unwrap();
+        let task = Task::open(folder.path());
+        assert!(task.is_ok(), "{path}: {}", task.unwrap_err());
     }
 }
 
