@@ -56,8 +56,8 @@ pub enum CompareError {
     },
     /// A model that cannot be judged sample by sample.
     #[error(
-        "{} keeps states from one call to the next (`{}`), and samples are judged each by itself: compare the \
-         model that takes a whole recording, whose outputs are the same", path.display(), line(state)
+        "{} keeps states from one call to the next (`{}`), and samples are compared one by one: judge such models each \
+         by `burn-ptq evaluate`; of a stream, compare the model that takes a whole recording", path.display(), line(state)
     )]
     Stateful {
         /// The file.
