@@ -54,10 +54,22 @@ impl Program {
     fn copy(&mut self, from: TensorId, name: &str) -> TensorId {
         let like = self.tensors[from.0].clone();
         let axes = vec![MoveAxis::Even { count: like.len(), step: 1 }];
-        self.tensors.push(IntTensor { name: name.to_owned(), ..like });
+        self.rearranged(from, IntTensor { name: name.to_owned(), ..like }, 0, axes)
+    }
+
+    /// `tensor`, written by a node of its name from the elements of `from` that the axes visit.
+    fn rearranged(
+        &mut self,
+        from: TensorId,
+        tensor: IntTensor,
+        first: usize,
+        axes: Vec<MoveAxis>,
+    ) -> TensorId {
+        let name = tensor.name.clone();
+        self.tensors.push(tensor);
         let output = TensorId(self.tensors.len() - 1);
-        let op = IntOp::Rearrange { first: 0, axes };
-        self.nodes.push(IntNode { name: name.to_owned(), op, inputs: vec![from], output });
+        let op = IntOp::Rearrange { first, axes };
+        self.nodes.push(IntNode { name, op, inputs: vec![from], output });
         output
     }
 
@@ -87,15 +99,7 @@ impl Program {
             Some(axes) => (places[0], axes),
             None => (0, vec![MoveAxis::Listed(places.iter().map(|&place| place as u32).collect())]),
         };
-        self.tensors.push(IntTensor { name: format!("{}.next", held.name), ..held.clone() });
-        let output = TensorId(self.tensors.len() - 1);
         let name = format!("{}.next", held.name);
-        self.nodes.push(IntNode {
-            name,
-            op: IntOp::Rearrange { first, axes },
-            inputs: vec![from],
-            output,
-        });
-        output
+        self.rearranged(from, IntTensor { name, ..held.clone() }, first, axes)
     }
 }
