@@ -20,7 +20,7 @@ use crate::calibrate::{BatchShapeError, CalibrateError, Calibration, SeveralEnds
 use crate::condition::ChannelRanges;
 use crate::error::{CalibratedError, Error};
 use crate::event::{Event, Progress};
-use crate::graph::{Batch, FloatModel, Graph, Value};
+use crate::graph::{Batch, FloatModel, Graph, Value, extents};
 use crate::lower::lower;
 use crate::network::{Deployed, FEWEST_NOISE_SAMPLES, MeasuredOn, NOISE_SAMPLES, Noise, Quantized};
 use crate::observe::{HistogramObserver, Observer};
@@ -144,9 +144,6 @@ impl Quantizer {
         let unroll = Unroll::new(&graph, &self.device);
         let samples = |batch: Tensor<D>| -> Result<Batch, CalibrateError> {
             let found = batch.dims();
-            let extents = |shape: &[usize]| -> Vec<usize> {
-                shape.iter().copied().filter(|&extent| extent != 1).collect()
-            };
             if D < 2 || extents(&found[2..]) != extents(&shape) {
                 let (what, expected) = ("a batch of sequences", shape.clone());
                 return Err(BatchShapeError { what, found: found.to_vec(), expected }.into());
@@ -155,7 +152,7 @@ impl Quantizer {
         };
         let batches = batches.into_iter().map(samples);
         let calibrated =
-            self.calibrate_batches(graph.clone(), batches, None, self.samples_kept(), &|_| true)?;
+            self.calibrate_batches(graph, batches, None, self.samples_kept(), &|_| true)?;
         self.quantize_calibrated(calibrated, &|_| true)
     }
 

@@ -97,6 +97,7 @@ fn shifts(node: &Node) -> bool {
         | Op::Dilate(_)
         | Op::Lookup(_)
         | Op::Binary(_)
+        | Op::Step(_)
         | Op::Constant(_) => false,
     };
     op && node.clamp.is_none_or(|clamp| clamp.min <= 0.0 && clamp.max == f32::INFINITY)

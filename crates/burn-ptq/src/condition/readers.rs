@@ -104,6 +104,7 @@ pub(super) fn scales(node: &Node, accepts: impl Fn(Clamp) -> bool) -> bool {
         | Op::ResizeLinear(_)
         | Op::Lookup(_)
         | Op::Binary(_)
+        | Op::Step(_)
         | Op::Constant(_) => true,
     };
     op && node.clamp.is_none_or(accepts)

@@ -150,6 +150,7 @@ impl Expected {
             | Op::Normalize(_)
             | Op::TopK(_)
             | Op::Binary(_)
+            | Op::Step(_)
             | Op::Lookup(_) => None,
         }
     }

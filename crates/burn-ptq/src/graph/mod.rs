@@ -12,6 +12,7 @@ use ops::OutputGrid;
 
 mod array;
 mod host;
+mod loops;
 mod model;
 pub mod ops;
 mod origin;
@@ -21,11 +22,13 @@ mod verify;
 
 pub use array::Array;
 pub use host::{Batch, interleaved, to_vec};
+pub use loops::StepLoop;
+pub(crate) use loops::{Held, run_nodes};
 pub use model::FloatModel;
 pub(crate) use model::{Parameters, execute, for_batch, single};
 pub use ops::{BatchNormStatistics, Op};
 pub use origin::Origin;
-pub use states::{StateError, StatePair};
+pub use states::{StateError, StatePair, extents};
 pub use verify::GraphError;
 
 /// A float network.
@@ -295,18 +298,19 @@ impl Graph {
         self.nodes.iter().map(|n| self.node_macs(n)).sum()
     }
 
-    /// Multiply-accumulates of one node.
+    /// Multiply-accumulates of one node, in all steps of its loop.
     pub fn node_macs(&self, node: &Node) -> usize {
         let inputs: Vec<&[usize]> =
             node.inputs.iter().map(|&i| self.value(i).shape.as_slice()).collect();
-        match self.dilation_of(node) {
+        let once = match self.dilation_of(node) {
             // Zeros between the elements are not multiplied.
             Some((dilate, op)) => {
                 let [_, height, width] = self.value(dilate.inputs[0]).dims();
                 height * width * op.weight.len()
             }
             None => node.op.operator().macs(&inputs, &self.value(node.output).shape),
-        }
+        };
+        once * self.producer(node.output).map_or(1, |index| self.runs(index))
     }
 
     /// What `node` computes, as users of ONNX know it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{Array, Clamp, Graph, Node, ValueId};
+use super::{Array, Clamp, Graph, Held, Node, ValueId, run_nodes};
 
 /// The executable form of a [`Graph`]: a Burn module whose parameters are the graph's constants.
 #[derive(Module, Debug)]
@@ -117,29 +117,24 @@ pub(crate) fn execute(
     for output in &graph.outputs {
         last_use[output.0] = usize::MAX;
     }
-    let mut values: Vec<Option<Tensor<4>>> = vec![None; graph.values.len()];
+    let mut values: Held = vec![None; graph.values.len()];
     let batch = inputs.first().map_or(1, |input| input.dims()[0]);
     for (&id, input) in graph.inputs.iter().zip(inputs) {
         values[id.0] = Some(hook(id, input));
     }
-    for (index, (node, parameters)) in graph.nodes.iter().zip(layers).enumerate() {
-        let inputs: Vec<Tensor<4>> = node
-            .inputs
-            .iter()
-            .map(|&v| values[v.0].clone().expect("a verified graph writes values before reading"))
-            .collect();
-        for &value in &node.inputs {
+    let compute = |index: usize, node: &Node, inputs: &[Tensor<4>]| {
+        let output = compute(index, node, inputs, &layers[index].values());
+        node.clamp.map_or(output.clone(), |clamp| clamp.forward(output))
+    };
+    let drop_dead = |index: usize, values: &mut Held| {
+        for &value in &graph.nodes[index].inputs {
             if last_use[value.0] == index {
                 values[value.0] = None;
             }
         }
-        let output = compute(index, node, &inputs, &parameters.values());
-        let mut output = for_batch(node, output, batch);
-        if let Some(clamp) = node.clamp {
-            output = clamp.forward(output);
-        }
-        values[node.output.0] = Some(hook(node.output, output));
-    }
+    };
+    let hook = |index: usize, value| hook(graph.nodes[index].output, value);
+    run_nodes(graph, 0..graph.nodes.len(), batch, &mut values, compute, hook, drop_dead);
     let output = |id: &ValueId| values[id.0].take().expect("a verified graph writes its outputs");
     graph.outputs.iter().map(output).collect()
 }

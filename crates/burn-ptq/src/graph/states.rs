@@ -153,8 +153,9 @@ impl Graph {
     }
 }
 
-/// The extents of a shape but 1.
-fn extents(shape: &[usize]) -> Vec<usize> {
+/// The extents of a shape but 1: shapes with the same ones hold the same elements in the same order.
+#[must_use]
+pub fn extents(shape: &[usize]) -> Vec<usize> {
     shape.iter().copied().filter(|&extent| extent != 1).collect()
 }
 

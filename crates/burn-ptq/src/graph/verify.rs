@@ -4,7 +4,8 @@
 //! - every value is an input or written by exactly one node, before it is read;
 //! - every value's shape is what its node infers, has one to six axes and no extent of 0; only
 //!   operations that move elements, or work on each by itself, take more than three;
-//! - there are inputs and outputs, none twice, and the outputs are written or inputs.
+//! - there are inputs and outputs, none twice, and the outputs are written or inputs;
+//! - loops are apart, and values cross their borders through steps alone.
 
 use super::{Graph, MAX_AXES, Node, Op, Value, ValueId};
 
@@ -28,6 +29,14 @@ pub enum GraphError {
         /// The value.
         value: String,
         /// `read before it is written` or the like.
+        problem: &'static str,
+    },
+    /// A loop over the steps of a sequence is not closed.
+    #[error("node '{node}': {problem}")]
+    Loop {
+        /// The node.
+        node: String,
+        /// What is wrong.
         problem: &'static str,
     },
     /// There is nothing to feed, or nothing to read.
@@ -164,6 +173,6 @@ impl Graph {
                 return Err(GraphError::Ends { what });
             }
         }
-        Ok(())
+        self.verify_loops()
     }
 }

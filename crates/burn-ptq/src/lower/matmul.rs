@@ -103,7 +103,7 @@ impl Lowering<'_> {
             if let Some(axis) = node.op.operator().class_axis() {
                 return Some(ENDING_IN[axis]);
             }
-            if matches!(node.op, Op::Reshape(_)) {
+            if matches!(node.op, Op::Reshape(_) | Op::Step(_)) {
                 return Some(SOURCE);
             }
             if self.runs_in_any_order(node) || matches!(node.op, Op::Normalize(_)) {

@@ -12,6 +12,7 @@ mod groups;
 mod lookup;
 mod matmul;
 mod movement;
+mod steps;
 mod transposed;
 mod view;
 mod weighted;
@@ -20,7 +21,7 @@ mod window;
 use std::collections::HashSet;
 
 use burn_ptq_deploy::program::{
-    Border, DType, Input, IntNode, IntOp, IntTensor, Output, Program, Provenance, TensorId,
+    Border, DType, Input, IntNode, IntOp, IntTensor, Loop, Output, Program, Provenance, TensorId,
 };
 use burn_ptq_deploy::streaming::StreamingError;
 use burn_ptq_deploy::verify::VerifyError;
@@ -96,6 +97,9 @@ struct Lowering<'a> {
     views: Vec<Option<View>>,
     /// Values with a tensor that holds them in another order.
     copies: Vec<(ValueId, View)>,
+    loops: Vec<Loop>,
+    /// What steps leave for the next ones.
+    nexts: Vec<TensorId>,
 }
 
 /// Where the program keeps a value of the graph.
@@ -123,14 +127,20 @@ pub fn lower(
         nodes: Vec::new(),
         views: vec![None; graph.values.len()],
         copies: Vec::new(),
+        loops: Vec::new(),
+        nexts: Vec::new(),
     };
     graph.inputs.iter().for_each(|&input| lowering.input(input));
     let endings: Vec<Vec<usize>> =
         graph.outputs.iter().map(|&output| graph.moves_before(output)).collect();
     let moving: HashSet<usize> = endings.iter().flatten().copied().collect();
+    let loops = graph.loops();
     for (index, node) in graph.nodes.iter().enumerate() {
-        if !moving.contains(&index) {
-            lowering.node(index, node)?;
+        match loops.iter().find(|found| found.nodes.contains(&index)) {
+            Some(found) if found.nodes.start == index => lowering.steps(found)?,
+            Some(_) => {}
+            None if moving.contains(&index) => {}
+            None => lowering.node(index, node)?,
         }
     }
     let (mut outputs, mut read) = (Vec::new(), Vec::new());
@@ -158,6 +168,7 @@ pub fn lower(
         tensors: lowering.tensors,
         nodes: lowering.nodes,
         states: Vec::new(),
+        loops: lowering.loops,
         provenance,
     };
     let layout = |view: View| Some(Layout { tensor: view.tensor, places: view.elements()? });
@@ -274,12 +285,18 @@ impl Lowering<'_> {
         let Some(Node { name, op: Op::Constant(op), .. }) = producer else { return };
         let dims = self.graph.value(value).dims();
         let view = self.tensor(value, dims, order);
-        let (grid, bytes) = (self.grid(value), if self.is_wide(value) { 2 } else { 1 });
-        let elements = view.elements().into_iter().flatten().map(|i| op.array.data[i]);
-        let integers = elements.map(|x| grid.quantize(x).to_le_bytes());
-        let data = integers.flat_map(|q| q.into_iter().take(bytes)).collect();
+        let elements: Vec<f32> =
+            view.elements().into_iter().flatten().map(|i| op.array.data[i]).collect();
+        let data = self.constant_data(value, &elements);
         self.push(name, IntOp::Constant { data }, Vec::new(), view.tensor);
         self.views[value.0] = Some(view);
+    }
+
+    /// Elements as the bytes of a tensor on the grid of `value`.
+    fn constant_data(&self, value: ValueId, elements: &[f32]) -> Vec<u8> {
+        let (grid, bytes) = (self.grid(value), if self.is_wide(value) { 2 } else { 1 });
+        let integers = elements.iter().map(|&x| grid.quantize(x).to_le_bytes());
+        integers.flat_map(|q| q.into_iter().take(bytes)).collect()
     }
 
     fn hwc(&mut self, value: ValueId) -> TensorId {
@@ -343,8 +360,8 @@ impl Lowering<'_> {
                 let (broadcast, clamp) = (self.broadcast(node), self.clamp(node));
                 self.pointwise(node, IntOp::Binary { function, broadcast, clamp });
             }
-            // Its first reader writes it.
-            Op::Constant(_) => {}
+            // Its first reader writes it, and a loop its borders.
+            Op::Constant(_) | Op::Step(_) => {}
             Op::Clip(op) => {
                 let grid = self.grid(node.output);
                 let clamp =

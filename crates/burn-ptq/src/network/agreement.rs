@@ -1,11 +1,13 @@
 //! How far the simulation and the integer program agree, layer by layer.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use burn_ptq_deploy::program::{Carried, IntNode, IntOp};
 use burn_ptq_deploy::run::{
     InputSizeError, Interpreter, Path as KernelPath, quantize_inputs, tensor_integers,
 };
 
-use crate::graph::{Batch, ValueId, to_vec};
+use crate::graph::ops::StepRole;
+use crate::graph::{Batch, Op, ValueId, to_vec};
 use crate::network::Quantized;
 use crate::quant::SimulatedModel;
 
@@ -47,17 +49,39 @@ pub fn compare_layers(
             integers[input.tensor.0].extend(tensor_integers(tensor, own));
             rest = others;
         }
+        let mut written: Vec<Vec<i32>> = vec![Vec::new(); program.tensors.len()];
         interpreter.run_observed(sample, |node, bytes| {
-            let id = program.nodes[node].output.0;
-            integers[id].extend(tensor_integers(&program.tensors[id], bytes));
+            let IntNode { op, output, .. } = &program.nodes[node];
+            // A sequence is whole in the last step.
+            if matches!(op, IntOp::Step { put: true, .. }) {
+                written[output.0].clear();
+            }
+            written[output.0].extend(tensor_integers(&program.tensors[output.0], bytes));
         })?;
+        // A step finds what the one before left.
+        for Carried { held, next } in program.loops.iter().flat_map(|own| &own.carried) {
+            let before = written[next.0].len() - program.tensors[next.0].len();
+            let left = written[next.0][..before].to_vec();
+            written[held.0].extend(left);
+        }
+        for (all, own) in integers.iter_mut().zip(written) {
+            all.extend(own);
+        }
     }
     // The value's elements in the order of the graph.
     let arranged = |value: ValueId| -> Option<Vec<i32>> {
         let layout = quantized.layouts[value.0].as_ref()?;
-        let stored = &integers[layout.tensor.0];
+        let (stored, places) = (&integers[layout.tensor.0], layout.places.len());
+        let steps = stored.len() / (places * batch).max(1);
+        // Behind a loop, what its last step left.
+        let last = graph.producer(value).is_some_and(|index| {
+            matches!(&graph.nodes[index].op, Op::Step(step) if step.role == StepRole::Last)
+        });
+        let stored: Vec<i32> = match last {
+            true => stored.chunks(places * steps).flat_map(|own| &own[places * (steps - 1)..]).copied().collect(),
+            false => stored.clone(),
+        };
         let mut elements = vec![0; stored.len()];
-        let places = layout.places.len();
         for (elements, stored) in elements.chunks_mut(places).zip(stored.chunks(places)) {
             for (&place, &q) in layout.places.iter().zip(stored) {
                 elements[place] = q;
@@ -69,7 +93,8 @@ pub fn compare_layers(
     let mut agreements = Vec::with_capacity(graph.nodes.len());
     for (index, node) in graph.nodes.iter().enumerate() {
         let computed = program.nodes.iter().any(|n| n.name == node.name);
-        let found = arranged(node.output).filter(|_| computed);
+        let moves = matches!(node.op, Op::Step(_));
+        let found = arranged(node.output).filter(|_| computed && !moves);
         let inputs: Option<Vec<Tensor<4>>> = (node.inputs.iter())
             .map(|&value| {
                 let tensor = |value: ValueId| {
@@ -77,7 +102,8 @@ pub fn compare_layers(
                     let reals: Vec<f32> =
                         arranged(value)?.into_iter().map(|q| grid.dequantize(q)).collect();
                     let [a, b, c] = graph.value(value).dims();
-                    Some(Tensor::from_data(TensorData::new(reals, [batch, a, b, c]), device))
+                    let samples = reals.len() / (a * b * c);
+                    Some(Tensor::from_data(TensorData::new(reals, [samples, a, b, c]), device))
                 };
                 // The program does not hold what a transposed convolution spreads.
                 match (graph.dilation_of(node), &quantized.layouts[value.0]) {

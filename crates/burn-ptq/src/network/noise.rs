@@ -1,5 +1,6 @@
 //! The noise of quantization: how far the values of the quantized network are from the float one's.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
@@ -131,13 +132,14 @@ impl Noise {
         for (index, chunk) in inputs.chunks(CHUNK).enumerate() {
             Event::Progress { stage: "compare", done: index * CHUNK, total: Some(inputs.count) }
                 .tell(progress)?;
-            let mut real: Vec<Option<Tensor<4>>> = vec![None; float.values.len()];
+            // Of values in loops, one for each step.
+            let mut real: Vec<VecDeque<Tensor<4>>> = vec![VecDeque::new(); float.values.len()];
             model.forward_with(chunk.clone().into_tensors(float, device), |id, value| {
-                real[id.0] = Some(value.clone());
+                real[id.0].push_back(value.clone());
                 value
             });
             simulated.forward_with(chunk.into_tensors(float, device), |id, value| {
-                let Some(Some(real)) = real.get(id.0) else { return };
+                let Some(real) = real.get_mut(id.0).and_then(VecDeque::pop_front) else { return };
                 let [batch, channels, ..] = real.dims();
                 let (x, q) = (to_vec(real.clone()), to_vec(value.clone()));
                 let noise = values[id.0].get_or_insert_default();

@@ -81,6 +81,7 @@ pub(crate) fn possible(node: &Node, inputs: &[Range]) -> Range {
         | Op::Permute(_)
         | Op::Rearrange(_)
         | Op::Requantize(_)
+        | Op::Step(_)
         | Op::TopK(_) => (low, high),
     };
     let (low, high) = match node.clamp {
@@ -142,6 +143,7 @@ pub(crate) fn smallest_scale(node: &Node, inputs: &[Grid]) -> f64 {
         | Op::Dilate(_)
         | Op::ResizeLinear(_)
         | Op::Lookup(_)
+        | Op::Step(_)
         | Op::Constant(_) => 0.0,
     };
     smallest.max(largest / LARGEST_RESULT)

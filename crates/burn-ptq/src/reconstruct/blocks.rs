@@ -96,10 +96,13 @@ fn units(graph: &Graph, blocks: bool) -> Vec<Range<usize>> {
         graph.nodes[range.clone()].iter().filter(|n| n.op.weight_and_bias().is_some()).count()
     };
     let mut units: Vec<Range<usize>> = Vec::new();
+    // The steps of a loop are trained together.
+    let loops = graph.loops();
     let mut start = 0;
     for end in 1..=graph.nodes.len() {
         let layer_ends = !blocks || values_across(graph, end) <= 1;
-        if !layer_ends && end < graph.nodes.len() {
+        let within = loops.iter().any(|l| l.nodes.start < end && end < l.nodes.end);
+        if (!layer_ends || within) && end < graph.nodes.len() {
             continue;
         }
         let range = start..end;
@@ -136,6 +139,11 @@ fn named(graph: &Graph, ends: &[String]) -> Result<Vec<Range<usize>>, String> {
     for name in ends {
         let at = graph.nodes.iter().position(|n| n.name == *name).ok_or_else(|| name.clone())?;
         cuts.push(at + 1);
+    }
+    // A loop is cut behind it.
+    for found in graph.loops() {
+        let within = |cut: &&mut usize| found.nodes.start < **cut && **cut < found.nodes.end;
+        cuts.iter_mut().filter(within).for_each(|cut| *cut = found.nodes.end);
     }
     cuts.push(graph.nodes.len());
     cuts.sort_unstable();

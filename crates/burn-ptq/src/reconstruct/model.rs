@@ -10,7 +10,7 @@ use super::Reconstruction;
 use super::blocks::Segment;
 use super::variables::{ActivationVariables, LayerVariables};
 use crate::graph::ops::OutputGrid;
-use crate::graph::{Graph, Node, Parameters, ValueId, for_batch};
+use crate::graph::{Graph, Held, Node, Parameters, ValueId, for_batch, run_nodes};
 use crate::quant::QuantizedGraph;
 
 /// A segment whose weights, biases and scales are variables: a Burn module on an autodiff device.
@@ -158,20 +158,26 @@ fn run(
     inputs: &Values,
     mut compute: impl FnMut(usize, &Node, &[Tensor<4>]) -> (Tensor<4>, Option<Tensor<4>>),
 ) -> Vec<Tensor<4>> {
-    let mut values = inputs.clone();
+    let mut values: Held = vec![None; graph.values.len()];
+    inputs.iter().for_each(|(id, value)| values[id.0] = Some(value.clone()));
     // A part without inputs is all constants.
     let batch = inputs.values().next().map_or(1, |value| value.dims()[0]);
     let mut targets = vec![None; segment.targets.len()];
-    for (at, index) in segment.nodes.clone().enumerate() {
-        let node = &graph.nodes[index];
-        let inputs: Vec<Tensor<4>> = node.inputs.iter().map(|v| values[v].clone()).collect();
-        let (value, rounded) = compute(at, node, &inputs);
-        let value = for_batch(node, value, batch);
-        let rounded = rounded.map(|rounded| for_batch(node, rounded, batch));
-        if let Some(place) = segment.targets.iter().position(|t| *t == node.output) {
-            targets[place] = Some(value.clone());
+    let target = |id: ValueId| segment.targets.iter().position(|t| *t == id);
+    let compute = |index: usize, node: &Node, inputs: &[Tensor<4>]| {
+        let (value, rounded) = compute(index - segment.nodes.start, node, inputs);
+        if let Some(place) = target(node.output) {
+            targets[place] = Some(for_batch(node, value.clone(), batch));
         }
-        values.insert(node.output, rounded.unwrap_or(value));
+        rounded.unwrap_or(value)
+    };
+    let keep = |_: usize, value| value;
+    run_nodes(graph, segment.nodes.clone(), batch, &mut values, compute, keep, |_, _| {});
+    // What leaves a loop is moved, not computed.
+    for (place, id) in segment.targets.iter().enumerate() {
+        if targets[place].is_none() {
+            targets[place] = values[id.0].take();
+        }
     }
     targets.into_iter().flatten().collect()
 }

@@ -112,7 +112,7 @@ pub(crate) fn round_layers(
     let mut done = 0;
     for (index, node) in graph.nodes.iter().enumerate() {
         if let Some((weight, bias)) = node.op.weight_and_bias() {
-            let moments = networks.as_ref().and_then(|n| observe(n, &graph, node, how.layerwise));
+            let moments = networks.as_ref().and_then(|n| observe(n, &graph, index, how.layerwise));
             let input_scale = quantized.activations[node.inputs[0].0].grid.scale;
             let layer = Layer { node, weight, bias, input_scale, moments: moments.as_ref(), doubt };
             let go_on_with_layer = || go_on(done);
@@ -230,12 +230,14 @@ fn in_usual_units(weight: &Array) -> (Cow<'_, Array>, f32) {
 }
 
 /// Observes the inputs of a layer.
-fn observe(networks: &SideBySide, graph: &Graph, node: &Node, how: &Layerwise) -> Option<Moments> {
+fn observe(networks: &SideBySide, graph: &Graph, index: usize, how: &Layerwise) -> Option<Moments> {
+    let node = &graph.nodes[index];
     let input = node.inputs[0];
+    let samples = networks.samples() * networks.runs(index);
     let (weight, _) = node.op.weight_and_bias()?;
     let rows = (weight.len() / weight.shape[0] * how.rows).max(FEWEST_ROWS);
     let dims = graph.value(input).dims();
-    let mut observer = MomentsObserver::new(&node.op, dims, networks.samples(), rows)?;
+    let mut observer = MomentsObserver::new(&node.op, dims, samples, rows)?;
     let two = how.inputs == Inputs::Quantized;
     for [float, quantized] in networks.batches(input)? {
         observer.observe(quantized, two.then_some(float));

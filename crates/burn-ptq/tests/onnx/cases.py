@@ -148,6 +148,45 @@ def recurrent():
                          opset=14)
 
 
+def sequences():
+    """Recurrent layers over the steps of a sequence, in one direction and in both, and stacked."""
+    T, F, H = 7, 3, 4
+    for op, gates in (("GRU", 3), ("LSTM", 4), ("RNN", 1)):
+        for direction, count in (("forward", 1), ("reverse", 1), ("bidirectional", 2)):
+            def weights(features, prefix=""):
+                return {prefix + "w": rand(count, gates * H, features), prefix + "r": rand(count, gates * H, H),
+                        prefix + "b": rand(count, 2 * gates * H)}
+            attributes = {"hidden_size": H, "direction": direction}
+            # As PyTorch writes them for batch_first: [batch, steps, features] -> [steps, batch, features].
+            front = [node("Transpose", ["x"], "t", perm=[1, 0, 2])]
+            outputs = {"steps": [node("Transpose", ["s"], "m", perm=[2, 0, 1, 3]), node("Reshape", ["m", "rows"])],
+                       "last": [node("Transpose", ["h"], "m", perm=[1, 0, 2]), node("Reshape", ["m", "row"])]}
+            if op == "LSTM":
+                outputs["cell"] = [node("Transpose", ["c"], "m", perm=[1, 0, 2]), node("Reshape", ["m", "row"])]
+            shapes = {"rows": ints(0, 0, -1), "row": ints(0, -1)}
+            variants = [("", {})] + ([("_before_reset", {"linear_before_reset": 1})] if op == "GRU" else [])
+            for name, more in variants:
+                for output, back in outputs.items():
+                    layer = node(op, ["t", "w", "r", "b"], ["s", "h", "c"][: 3 if op == "LSTM" else 2],
+                                 **attributes, **more)
+                    case(f"{op.lower()}{name}_{direction}_{output}", front + [layer] + back, (T, F),
+                         weights(F) | shapes, opset=14)
+            # Beginning at a constant, and one layer behind another.
+            initial = {"h0": rand(count, 1, H)} | ({"c0": rand(count, 1, H)} if op == "LSTM" else {})
+            layer = node(op, ["t", "w", "r", "b", ""] + list(initial), ["s", "h"], **attributes)
+            case(f"{op.lower()}_{direction}_from_constants", front + [layer] + outputs["steps"], (T, F),
+                 weights(F) | initial | shapes, opset=14, batch=1)
+            stack = [node(op, ["t", "w", "r", "b"], ["s1"], **attributes),
+                     node("Transpose", ["s1"], "m1", perm=[0, 2, 1, 3]), node("Reshape", ["m1", "rows"], "t2"),
+                     node(op, ["t2", "w2", "r2", "b2"], ["s", "h"], **attributes)]
+            case(f"{op.lower()}_{direction}_stacked", front + stack + outputs["steps"], (T, F),
+                 weights(F) | {key + "2": value for key, value in weights(count * H).items()} | shapes, opset=14)
+    for function in ("Relu", "Sigmoid"):
+        layer = node("RNN", ["t", "w", "r", "b"], ["s", "h"], hidden_size=H, activations=[function])
+        case(f"rnn_{function.lower()}", front + [layer] + outputs["steps"], (T, F),
+             {"w": rand(1, H, F), "r": rand(1, H, H) / 4, "b": rand(1, 2 * H)} | shapes, opset=14)
+
+
 def fully_connected():
     for trans in (0, 1):
         for opset in (7, 9, 11, 13, 24):
@@ -1379,7 +1418,7 @@ for family in (convolutions, fully_connected, normalizations, activations, arith
                layouts, storage, foldings, files, networks, products, reductions,
                groups, pieces, einsums, axes_beyond_three, movements, resizes,
                transposed_convolutions, linear_resizes,
-               norm_pools, recurrent):
+               norm_pools, recurrent, sequences):
     family()
 if len(sys.argv) > 2:
     assets(pathlib.Path(sys.argv[2]))

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use burn_ptq::graph::extents;
+
 use super::npy::printable;
 use super::{DataError, SamplePaths, stored_sample_shape};
 use crate::input::ModelInput;
@@ -50,11 +52,6 @@ fn first_path(paths: &SamplePaths, input: &ModelInput) -> (PathBuf, PathBuf) {
         true => (path, of_input),
         false => (path.clone(), path),
     }
-}
-
-/// The extents of a shape but 1.
-fn extents(shape: &[usize]) -> Vec<usize> {
-    shape.iter().copied().filter(|&extent| extent != 1).collect()
 }
 
 /// Of sequences with the steps of one input after those of the other, each step with all inputs; `lens` are

@@ -32,6 +32,7 @@ mod requantize;
 mod reshape;
 mod resize_linear;
 mod softmax;
+mod step;
 mod top_k;
 mod unary;
 mod window;
@@ -60,6 +61,7 @@ pub use requantize::Requantize;
 pub use reshape::Reshape;
 pub use resize_linear::{Positions, ResizeLinear};
 pub use softmax::Softmax;
+pub use step::{Step, StepRole};
 pub use top_k::TopK;
 pub use unary::{Unary, UnaryFunction};
 pub use window::Window;
@@ -153,7 +155,7 @@ macro_rules! ops {
 ops! {
     Conv2d, Linear, ChannelAffine, Add, Mul, AveragePool, MaxPool, Clip, Unary, Reshape, Permute,
     Concat, Pad, Requantize, Softmax, LogSoftmax, MatMul, Reduce,
-    Dilate, ResizeLinear, Normalize, Rearrange, TopK, Lookup, Constant, Binary,
+    Dilate, ResizeLinear, Normalize, Rearrange, TopK, Lookup, Constant, Binary, Step,
 }
 
 impl Op {
@@ -190,7 +192,8 @@ impl Op {
             | Op::ResizeLinear(_)
             | Op::Lookup(_)
             | Op::Constant(_)
-            | Op::Binary(_) => false,
+            | Op::Binary(_)
+            | Op::Step(_) => false,
         }
     }
 
@@ -223,7 +226,8 @@ impl Op {
             | Op::TopK(_)
             | Op::Dilate(_)
             | Op::ResizeLinear(_)
-            | Op::Lookup(_) => false,
+            | Op::Lookup(_)
+            | Op::Step(_) => false,
         }
     }
 
@@ -264,7 +268,8 @@ impl Op {
             | Op::ResizeLinear(_)
             | Op::Lookup(_)
             | Op::Constant(_)
-            | Op::Binary(_) => None,
+            | Op::Binary(_)
+            | Op::Step(_) => None,
         }
     }
 
@@ -296,7 +301,8 @@ impl Op {
             | Op::ResizeLinear(_)
             | Op::Lookup(_)
             | Op::Constant(_)
-            | Op::Binary(_) => None,
+            | Op::Binary(_)
+            | Op::Step(_) => None,
         }
     }
 }

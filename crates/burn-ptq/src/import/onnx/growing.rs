@@ -128,7 +128,9 @@ impl Importer<'_> {
         let refused = |e: GraphError| {
             let problem = match e {
                 GraphError::Shape { problem, .. } => problem,
-                other @ (GraphError::Order { .. } | GraphError::Ends { .. }) => other.to_string(),
+                other @ (GraphError::Order { .. }
+                | GraphError::Ends { .. }
+                | GraphError::Loop { .. }) => other.to_string(),
             };
             Refusal::new(problem, hint)
         };
