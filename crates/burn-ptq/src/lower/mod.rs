@@ -158,6 +158,7 @@ pub fn lower(
         tensors: lowering.tensors,
         nodes: lowering.nodes,
         states: Vec::new(),
+        loops: Vec::new(),
         provenance,
     };
     let layout = |view: View| Some(Layout { tensor: view.tensor, places: view.elements()? });
