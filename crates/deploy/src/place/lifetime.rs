@@ -200,6 +200,6 @@ pub fn replaceable_input(
     }
     let fits = program.tensors[first.0].bytes() == program.tensors[output.0].bytes();
     let last = last_reads[first.0].filter(|read| read.node == index)?;
-    let dies = !rest.contains(&first) && !(last.kept && program.loop_of(index).is_some());
-    (fits && dies).then_some(first)
+    let again = rest.contains(&first) || (last.kept && program.loop_of(index).is_some());
+    (fits && !again).then_some(first)
 }

@@ -46,11 +46,11 @@ fn loops_have_nodes_of_their_own_in_the_order_of_execution() {
             (m.loops[0].first, m.loops[0].count) = (first, count);
         });
     }
-    breaks(every_kind(), "a loop of nodes from 22 to before 23, found 5..17", |m| {
+    breaks(every_kind(), "a loop of nodes from 23 to before 24, found 5..18", |m| {
         m.loops.swap(0, 1);
     });
-    breaks(every_kind(), "a loop of nodes from 17 to before 23, found 16..19", |m| {
-        m.loops[1].first = 16;
+    breaks(every_kind(), "a loop of nodes from 18 to before 24, found 17..20", |m| {
+        m.loops[1].first = 17;
     });
     for steps in [0, MAX_LOOP_STEPS + 1, usize::MAX] {
         let message = format!("model: expected a loop of 1 to 65536 steps, found {steps}");
