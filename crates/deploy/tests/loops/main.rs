@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stderr, reason = "tests say what they skip")]
 
+mod exports;
 #[path = "../looped/mod.rs"]
 mod looped;
 #[allow(dead_code)]
@@ -11,9 +12,11 @@ mod programs;
 #[path = "../stateful/mod.rs"]
 mod stateful;
 
+use burn_ptq_deploy::export::{Options, SelfTest, exporter};
 use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::run::{Interpreter, Path, run_sequence};
-use burn_ptq_deploy::target::Kernels;
+use burn_ptq_deploy::streaming::Streaming;
+use burn_ptq_deploy::target::{HOST, Kernels};
 use burn_ptq_kernels::params::AddParams;
 use burn_ptq_kernels::reference;
 use looped::unrolled::unrolled;
@@ -91,6 +94,25 @@ fn observers_see_every_step_and_the_part_that_it_puts() {
     assert_eq!(nodes, [0, 1, 2, 3, 1, 2, 3, 1, 2, 3]);
     let put: Vec<&[u8]> = seen.iter().filter(|s| s.0 == 3).map(|s| &s.1[..]).collect();
     assert_eq!([put[2], put[1], put[0]].concat(), output[..6]);
+}
+
+#[test]
+fn what_cannot_run_loops_refuses_them_by_name() {
+    let model = placed(running_sum(4, false));
+    let self_test = SelfTest::new(&model, &[samples(&model, 1)]).expect("a sample");
+    let exporter = exporter("tflite").expect("known");
+    let error = exporter.render(&model, &self_test, &Options::new(&HOST)).expect_err("refused");
+    assert_eq!(
+        error.to_string(),
+        "TensorFlow Lite cannot run the node \"part\" and those after it once for each of 4 steps; export \
+         with --to c or --to rust, which can"
+    );
+    let error = model.streamed(&Streaming::default()).expect_err("refused");
+    assert_eq!(
+        error.to_string(),
+        "node `part` runs once for each step of a sequence of 4, which a stream does not end: export the \
+         network of a single step, and keep with --state what it leaves for the next one"
+    );
 }
 
 #[test]
