@@ -98,6 +98,7 @@ fn program(model: &str) -> Placed {
         tensors: vec![x, y],
         nodes: vec![node],
         states: Vec::new(),
+        loops: Vec::new(),
         provenance: Provenance::default(),
     };
     program.place(Kernels::Portable, Memory::Whole).expect("a valid program")

@@ -15,7 +15,9 @@
 //! each list and each text, integers in as few bytes as they need and floats in four.
 //!
 //! Version 6 is version 5 with a list more at its end: the states (name, the tensor that a call finds, the
-//! one that it leaves, the initial value). A program without states is written in version 5.
+//! one that it leaves, the initial value). Version 7 is version 6 with one more: the loops (the first node, the
+//! number of nodes, the steps, and of all that is carried the tensor that a step finds and the one that it
+//! leaves). A program without loops is written in version 6, one without states too in version 5.
 //!
 //! The bytes depend on the program alone. Readers accept the versions that they know and refuse
 //! newer ones; any change of that layout or of what its fields mean is a new version.
@@ -34,12 +36,15 @@ use crate::place::Placed;
 use crate::program::MAX_NODES;
 use crate::target::Kernels;
 use crate::verify::VerifyError;
-use wire::{Wire, WireStates};
+use wire::{Wire, WireLoops, WireStates};
 
 /// The newest version that this crate writes and reads.
-pub const FORMAT_VERSION: u32 = 6;
+pub const FORMAT_VERSION: u32 = 7;
 
-/// The version of programs that keep nothing from one call to the next, and the oldest that is read.
+/// The version of programs with states but no loops.
+const LOOPLESS_VERSION: u32 = 6;
+
+/// The version of programs that have no loops and keep nothing from one call to the next, and the oldest that is read.
 const STATELESS_VERSION: u32 = 5;
 
 /// The largest file that is read: 64 MiB.
@@ -128,9 +133,16 @@ pub fn write(path: &Path, program: &Placed) -> Result<(), FileError> {
 pub fn to_bytes(program: &Placed) -> Result<Vec<u8>, FileError> {
     let mut payload = postcard::to_stdvec(&Wire::of(program)).map_err(malformed)?;
     let mut version = STATELESS_VERSION;
-    if !program.states.is_empty() {
+    if !program.loops.is_empty() {
         version = FORMAT_VERSION;
+    } else if !program.states.is_empty() {
+        version = LOOPLESS_VERSION;
+    }
+    if version > STATELESS_VERSION {
         payload.extend(postcard::to_stdvec(&WireStates::of(program)).map_err(malformed)?);
+    }
+    if version > LOOPLESS_VERSION {
+        payload.extend(postcard::to_stdvec(&WireLoops::of(program)).map_err(malformed)?);
     }
     let mut bytes = Vec::with_capacity(HEADER_BYTES + payload.len());
     bytes.extend_from_slice(&MAGIC);
@@ -160,10 +172,14 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Placed, FileError> {
     if header.version > STATELESS_VERSION {
         (states, rest) = postcard::take_from_bytes(rest).map_err(malformed)?;
     }
+    let mut loops = WireLoops::default();
+    if header.version > LOOPLESS_VERSION {
+        (loops, rest) = postcard::take_from_bytes(rest).map_err(malformed)?;
+    }
     if !rest.is_empty() {
         return Err(FileError::Malformed(format!("{} bytes follow the program", rest.len())));
     }
-    let (program, placement) = wire.into_parts(states);
+    let (program, placement) = wire.into_parts(states, loops);
     Ok(Placed::new(program, placement, Kernels::Portable)?)
 }
 

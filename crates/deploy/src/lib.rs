@@ -12,6 +12,7 @@ pub mod cost;
 pub mod export;
 pub mod file;
 pub mod harness;
+pub mod loops;
 pub mod movement;
 pub mod op;
 pub mod output;

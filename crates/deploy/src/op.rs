@@ -391,6 +391,17 @@ pub enum IntOp {
         /// Bounds of the output.
         clamp: Clamp,
     },
+    /// Copies the part of a step of a [`Loop`](crate::loops::Loop), between a sequence, which has as many parts as
+    /// the loop has steps, and an activation of one part; input and output share the grid.
+    ///
+    /// It takes the part out of its input, which nodes before the loop have written, or puts it into its
+    /// output, which nodes after the loop may read.
+    Step {
+        /// Whether the sequence is the output.
+        put: bool,
+        /// Whether the first step's part is the last of the sequence.
+        reverse: bool,
+    },
 }
 
 /// The operations without weights, as a pattern: the last arm of matches that are about weights.
@@ -419,6 +430,7 @@ macro_rules! weightless {
             | $crate::op::IntOp::Lookup8 { .. }
             | $crate::op::IntOp::Lookup16 { .. }
             | $crate::op::IntOp::Constant { .. }
+            | $crate::op::IntOp::Step { .. }
             | $crate::op::IntOp::Binary { .. }
     };
 }
@@ -470,6 +482,8 @@ impl IntOp {
             IntOp::Lookup8 { .. } => "Lookup8",
             IntOp::Lookup16 { .. } => "Lookup16",
             IntOp::Constant { .. } => "Constant",
+            IntOp::Step { put: false, .. } => "TakeStep",
+            IntOp::Step { put: true, .. } => "PutStep",
             IntOp::Binary { function, .. } => match function {
                 BinaryFunction::Sub(_) => "Sub",
                 BinaryFunction::Div(_) => "Div",
@@ -510,8 +524,14 @@ impl IntOp {
             | IntOp::ResizeLinear { .. }
             | IntOp::Lookup8 { .. }
             | IntOp::Lookup16 { .. }
-            | IntOp::Constant { .. } => None,
+            | IntOp::Constant { .. }
+            | IntOp::Step { .. } => None,
         }
+    }
+
+    /// Whether it copies the part of a step.
+    pub const fn is_step(&self) -> bool {
+        matches!(self, IntOp::Step { .. })
     }
 
     /// Weights and rescaling, for the operations that have them.
@@ -556,7 +576,8 @@ impl IntOp {
             | IntOp::Rearrange { .. }
             | IntOp::ResizeLinear { .. }
             | IntOp::Lookup8 { .. }
-            | IntOp::Lookup16 { .. } => 1,
+            | IntOp::Lookup16 { .. }
+            | IntOp::Step { .. } => 1,
         }
     }
 
@@ -587,6 +608,7 @@ impl IntOp {
             | IntOp::Rearrange { .. }
             | IntOp::ResizeLinear { .. }
             | IntOp::Constant { .. }
+            | IntOp::Step { .. }
             | IntOp::Binary { .. } => ElementTypes::Same,
             IntOp::Lookup8 { .. } => ElementTypes::To(DType::I8),
             IntOp::Lookup16 { .. } => ElementTypes::To(DType::I16),
@@ -600,7 +622,7 @@ impl IntOp {
         }
     }
 
-    /// Multiply-accumulates of one inference.
+    /// Multiply-accumulates of one run.
     pub const fn macs(&self) -> usize {
         match self {
             IntOp::Conv2d { geometry, .. } => geometry.macs(),
@@ -632,6 +654,7 @@ impl IntOp {
             | IntOp::Lookup8 { .. }
             | IntOp::Lookup16 { .. }
             | IntOp::Constant { .. }
+            | IntOp::Step { .. }
             | IntOp::Binary { .. } => 0,
         }
     }
@@ -667,7 +690,8 @@ impl IntOp {
             | IntOp::ResizeLinear { .. }
             | IntOp::Lookup8 { .. }
             | IntOp::Lookup16 { .. }
-            | IntOp::Constant { .. } => false,
+            | IntOp::Constant { .. }
+            | IntOp::Step { .. } => false,
         }
     }
 
@@ -704,7 +728,8 @@ impl IntOp {
             | IntOp::Rearrange { .. }
             | IntOp::ResizeLinear { .. }
             | IntOp::Lookup8 { .. }
-            | IntOp::Lookup16 { .. } => false,
+            | IntOp::Lookup16 { .. }
+            | IntOp::Step { .. } => false,
         }
     }
 
@@ -720,7 +745,8 @@ impl IntOp {
                 Broadcast::Shapes { .. } => 0,
             },
             IntOp::Concat { chunks, .. } => chunks.len(),
-            IntOp::Constant { .. } => 0,
+            // Neither do parts of sequences.
+            IntOp::Constant { .. } | IntOp::Step { .. } => 0,
             IntOp::Conv2d { .. }
             | IntOp::DepthwiseConv2d { .. }
             | IntOp::TransposeConv2d { .. }
@@ -780,7 +806,8 @@ impl IntOp {
             | IntOp::BatchMatMul { .. }
             | IntOp::Reduce { .. }
             | IntOp::Normalize { affine: None, .. }
-            | IntOp::TopK { .. } => 0,
+            | IntOp::TopK { .. }
+            | IntOp::Step { .. } => 0,
             IntOp::ResizeLinear { rows, columns, .. } => (rows.len() + columns.len()) * 4,
         }
     }
@@ -821,7 +848,8 @@ impl IntOp {
             | IntOp::Reduce { .. }
             | IntOp::Normalize { affine: None, .. }
             | IntOp::TopK { .. }
-            | IntOp::Rearrange { .. } => {}
+            | IntOp::Rearrange { .. }
+            | IntOp::Step { .. } => {}
             // Its tables are its output's extents.
             IntOp::ResizeLinear { .. } => {}
         }

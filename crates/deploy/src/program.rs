@@ -9,6 +9,7 @@ use burn_ptq_kernels::reference::log_softmax_integer_bits;
 use serde::{Deserialize, Serialize};
 
 pub use crate::border::Border;
+pub use crate::loops::{Carried, Loop};
 pub use crate::movement::MoveAxis;
 pub use crate::op::{BinaryFunction, Broadcast, DType, IntOp, NormalizeAffine, Weighted, Weights};
 use crate::preprocess::Preprocessing;
@@ -37,6 +38,8 @@ pub struct Program {
     pub outputs: Vec<Output>,
     /// What the program keeps from one call to the next; empty if every call stands for itself.
     pub states: Vec<State>,
+    /// Nodes that run once for each step of a sequence, in the order of execution; no node is in two loops.
+    pub loops: Vec<Loop>,
     /// Where the program came from.
     pub provenance: Provenance,
 }

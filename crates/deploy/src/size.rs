@@ -43,22 +43,22 @@ pub struct NodeSize {
     /// Bytes of activations and scratch that are live while the node runs. The largest of them is
     /// the least that an arena can have.
     pub live_bytes: usize,
-    /// Multiply-accumulates.
+    /// Multiply-accumulates of all its runs.
     pub macs: usize,
 }
 
 /// Sums up what a program takes.
 pub fn size_report(program: &Placed) -> SizeReport {
     let live = live_bytes(program);
-    let size = |(node, live_bytes): (&IntNode, usize)| NodeSize {
+    let size = |(index, (node, live_bytes)): (usize, (&IntNode, usize))| NodeSize {
         name: node.name.clone(),
         op: node.op.name(),
         weight_bits: node.op.weighted().map(|weighted| weighted.weights.bits),
         flash_bytes: node.op.constant_bytes() + parameter_bytes(&node.op),
         live_bytes,
-        macs: node.op.macs(),
+        macs: node.op.macs() * program.runs(index),
     };
-    let nodes: Vec<NodeSize> = program.nodes.iter().zip(live).map(size).collect();
+    let nodes: Vec<NodeSize> = program.nodes.iter().zip(live).enumerate().map(size).collect();
     let peak = nodes.iter().map(|node| node.live_bytes).max();
     let streams = program.row_programs().map(|(_, rows)| stream_bytes(rows)).sum::<usize>();
     SizeReport {
@@ -114,7 +114,8 @@ pub const fn parameter_bytes(op: &IntOp) -> usize {
         | IntOp::Concat { .. }
         | IntOp::Pack
         | IntOp::Unpack
-        | IntOp::Constant { .. } => 0,
+        | IntOp::Constant { .. }
+        | IntOp::Step { .. } => 0,
     };
     4 * words
 }

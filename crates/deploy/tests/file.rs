@@ -1,5 +1,7 @@
 //! `.bptq` files: the same program comes back, damage is named, and no file can do harm.
 
+#[allow(dead_code)]
+mod looped;
 mod mutate;
 #[allow(dead_code)]
 mod programs;
@@ -11,8 +13,8 @@ use std::fs;
 use burn_ptq_deploy::file::{FORMAT_VERSION, from_bytes, read, to_bytes, write};
 use burn_ptq_deploy::place::Placed;
 use burn_ptq_deploy::program::MAX_NODES;
-use mutate::{Random, damage, sealed};
-use programs::{valid_parts, valid_programs};
+use mutate::{Random, damage, sealed, varint};
+use programs::{running_sum, valid_parts, valid_programs};
 use stateful::{every_kind, placed};
 
 const HEADER: usize = 20;
@@ -44,7 +46,7 @@ fn version(bytes: &[u8]) -> u32 {
 fn programs_with_states_come_back_in_a_version_of_their_own() {
     let model = placed(every_kind());
     let bytes = bytes_of(&model);
-    assert_eq!(version(&bytes), FORMAT_VERSION);
+    assert_eq!(version(&bytes), 6);
     let found = from_bytes(&bytes).expect("a written file");
     assert_eq!((&found, bytes_of(&found)), (&model, bytes.clone()));
     // A reader without states must not take it for a program without them.
@@ -64,8 +66,31 @@ fn programs_with_states_come_back_in_a_version_of_their_own() {
 }
 
 #[test]
+fn programs_with_loops_come_back_in_a_version_of_their_own() {
+    for model in [running_sum(4, false), looped::every_kind()] {
+        let model = placed(model);
+        let bytes = bytes_of(&model);
+        assert_eq!(version(&bytes), FORMAT_VERSION);
+        let found = from_bytes(&bytes).expect("a written file");
+        assert_eq!((&found, bytes_of(&found)), (&model, bytes.clone()));
+        // A reader without loops must not take it for a program without them.
+        let mut older = bytes.clone();
+        older[4] = 6;
+        let error = from_bytes(&older).expect_err("refused").to_string();
+        assert!(error.contains("bytes follow the program"), "{error}");
+    }
+    let bytes = bytes_of(&placed(running_sum(4, false)));
+    let mut payload = bytes[HEADER..].to_vec();
+    // It ends with the first node, the number of nodes, the steps and a pair.
+    assert_eq!(payload[payload.len() - 6..], [1, 3, 4, 1, 2, 3]);
+    let steps = payload.len() - 4;
+    payload.splice(steps..steps + 1, varint(u64::from(u32::MAX)));
+    refused(&sealed(&payload, &bytes), "a loop of 1 to 65536 steps, found 4294967295");
+}
+
+#[test]
 fn programs_without_states_are_written_as_they_were() {
-    for model in valid_programs() {
+    for model in valid_programs().into_iter().filter(|model| model.loops.is_empty()) {
         let bytes = bytes_of(&model);
         assert_eq!(version(&bytes), 5);
         // No list of states ends it: in the newer version it is too short.
@@ -116,9 +141,9 @@ fn damage_is_named() {
     refused(&[&good[..], b"x"].concat(), "the file is too long: expected");
 
     let mut newer = good.clone();
-    newer[4] = 7;
+    newer[4] = 8;
     let known = format!("this burn-ptq reads up to {FORMAT_VERSION}");
-    refused(&newer, &format!("format version 7, {known}; update burn-ptq"));
+    refused(&newer, &format!("format version 8, {known}; update burn-ptq"));
     newer[4] = 0;
     refused(&newer, &format!("format version 0, {known}; quantize the model again"));
 
@@ -163,7 +188,8 @@ fn peak_virtual_kib() -> Option<u64> {
 
 #[test]
 fn mutated_files_neither_panic_nor_allocate_out_of_proportion() {
-    let models: Vec<Placed> = valid_programs().into_iter().chain([placed(every_kind())]).collect();
+    let more = [every_kind(), looped::every_kind()].map(placed);
+    let models: Vec<Placed> = valid_programs().into_iter().chain(more).collect();
     let before = peak_virtual_kib();
     let mut random = Random::new(2);
     let (mut decoded, mut accepted) = (0, 0);

@@ -142,6 +142,7 @@ fn stateful(input_elements: usize, steps: &[Step], kept: &[usize]) -> Program {
         tensors,
         nodes,
         states,
+        loops: Vec::new(),
         provenance: Provenance::default(),
     }
 }
@@ -334,6 +335,7 @@ fn separable(pad: usize) -> Program {
         nodes: nodes.collect(),
         tensors,
         states: Vec::new(),
+        loops: Vec::new(),
         provenance: Provenance::default(),
     }
 }

@@ -182,6 +182,7 @@ impl Net {
             tensors: self.tensors,
             nodes: self.nodes,
             states: Vec::new(),
+            loops: Vec::new(),
             provenance: Provenance::default(),
         }
     }

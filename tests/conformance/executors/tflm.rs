@@ -211,6 +211,7 @@ fn alone(program: &Program, node: &IntNode) -> (Program, Vec<TensorId>) {
         inputs: inputs.collect(),
         outputs: vec![Output::new("y", output, border(&node.output))],
         states: Vec::new(),
+        loops: Vec::new(),
         provenance: Provenance::default(),
     };
     (program, ids)

@@ -231,6 +231,7 @@ impl<'d> Program<'d> {
             tensors: self.tensors,
             nodes: self.nodes,
             states: self.states,
+            loops: Vec::new(),
             provenance: Provenance::default(),
         };
         let program = program.place(Kernels::Portable, Memory::Whole).ok()?;

@@ -13,7 +13,7 @@ use crate::place::Placed;
 use crate::size::ram_bytes;
 use crate::target::Target;
 
-/// The function that copies states, and constants.
+/// The function that copies states, steps of sequences, and constants.
 const COPY: &str = "memcpy";
 
 pub use table::{Kernel, STREAM, Table, table, targets};
@@ -82,12 +82,18 @@ pub fn with_table(program: &Placed, table: &Table) -> Costs {
             *last += rows.dot(&table.stream);
         }
     }
+    let carried = work::carried(program);
+    for (last, copied) in &carried {
+        // What a step copies counts with the last node of its loop.
+        nodes[*last] =
+            nodes[*last].zip(table.kernel(COPY)).map(|(own, copy)| own + copied.dot(copy));
+    }
     let copied = work::states(program);
     if let (Some(copied), Some(last)) = (&copied, nodes.last_mut()) {
         // As does what is copied for the next call.
         *last = last.zip(table.kernel(COPY)).map(|(own, copy)| own + copied.dot(copy));
     }
-    let copies = copied.iter().map(|_| COPY);
+    let copies = copied.iter().chain(carried.iter().map(|(_, copied)| copied)).map(|_| COPY);
     let called = || functions.iter().flatten().map(String::as_str).chain(copies.clone());
     Costs {
         constants: constants_by_node(program),

@@ -33,6 +33,12 @@ impl Work {
         self.0.extend(values.iter().map(|&value| value as f64));
     }
 
+    /// The work of as many runs.
+    fn times(mut self, runs: usize) -> Self {
+        self.0.iter_mut().for_each(|number| *number *= runs as f64);
+        self
+    }
+
     /// The instructions of this work, by those of each number.
     pub fn dot(&self, coefficients: &[f64]) -> f64 {
         self.0.iter().zip(coefficients).map(|(number, each)| number * each).sum()
@@ -50,7 +56,7 @@ impl AddAssign<&Work> for Work {
     }
 }
 
-/// The work of every node of a program: of one call, or of as many as it has rows.
+/// The work of every node of a program: of one call, or of as many as it has rows or steps.
 pub fn works(program: &Placed) -> Vec<Work> {
     let mut works: Vec<Work> = program.nodes.iter().map(|_| Work::default()).collect();
     let mut by_rows = vec![false; works.len()];
@@ -65,9 +71,9 @@ pub fn works(program: &Placed) -> Vec<Work> {
             works[node] += work;
         }
     }
-    for ((node, work), by_rows) in program.nodes.iter().zip(&mut works).zip(by_rows) {
-        if !by_rows {
-            *work = of_call(program, node, None);
+    for (index, (node, work)) in program.nodes.iter().zip(&mut works).enumerate() {
+        if !by_rows[index] {
+            *work = of_call(program, node, None).times(program.runs(index));
         }
     }
     works
@@ -91,6 +97,12 @@ pub fn streams(program: &Placed) -> Vec<(usize, Work)> {
         (stream.last(), work)
     });
     each.collect()
+}
+
+/// The last node of every loop that copies what it carries, and what it copies in all steps.
+pub fn carried(program: &Placed) -> Vec<(usize, Work)> {
+    let copying = program.loops.iter().filter(|own| program.copied_carried(own).next().is_some());
+    copying.map(|own| (own.last(), moves::carried(program, own).times(own.steps))).collect()
 }
 
 /// What is copied after the last node for the next call; `None` if nothing is.
@@ -157,6 +169,7 @@ fn of_call(program: &Placed, node: &IntNode, step: Option<&Step>) -> Work {
             moves::lookup(program, node, *width)
         }
         IntOp::Constant { data } => moves::constant(program, node, data.len()),
+        IntOp::Step { .. } => moves::step(program, node),
     }
 }
 
@@ -318,6 +331,7 @@ pub fn form(program: &Placed, node: &IntNode, by_rows: bool, function: &str) -> 
         | IntOp::Lookup8 { .. }
         | IntOp::Lookup16 { .. }
         | IntOp::Constant { .. }
+        | IntOp::Step { .. }
         | IntOp::Binary { .. } => function.to_owned(),
     }
 }

@@ -102,6 +102,19 @@ pub enum ExportError {
         /// The first state's name.
         state: String,
     },
+    /// The format runs every operation once.
+    #[error(
+        "{format} cannot run the node {node:?} and those after it once for each of {steps} steps; export with \
+         --to c or --to rust, which can"
+    )]
+    Loops {
+        /// The format.
+        format: &'static str,
+        /// The first node of the first loop.
+        node: String,
+        /// The loop's steps.
+        steps: usize,
+    },
     /// A template and what fills it do not agree, which is a bug in burn-ptq.
     #[error(
         "{problem} placeholder @{name}@ in a template; this is a bug in burn-ptq: please report it"

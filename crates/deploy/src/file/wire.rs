@@ -16,7 +16,7 @@ use crate::op::{DType, IntOp};
 use crate::place::{Placed, Placement, Region, Stream};
 use crate::preprocess::Preprocessing;
 use crate::program::{
-    Input, IntNode, IntTensor, MAX_NODES, Output, Program, Provenance, State, TensorId,
+    Input, IntNode, IntTensor, Loop, MAX_NODES, Output, Program, Provenance, State, TensorId,
 };
 
 /// A program with places beside what they are for.
@@ -48,6 +48,20 @@ impl<'a> WireStates<'a> {
     /// What a file of `placed` holds.
     pub(super) fn of(placed: &'a Placed) -> Self {
         Self { states: placed.states.iter().map(Cow::Borrowed).collect() }
+    }
+}
+
+/// What a program runs once for each step of a sequence, after its states.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct WireLoops<'a> {
+    #[serde(deserialize_with = "few")]
+    loops: Vec<Cow<'a, Loop>>,
+}
+
+impl<'a> WireLoops<'a> {
+    /// What a file of `placed` holds.
+    pub(super) fn of(placed: &'a Placed) -> Self {
+        Self { loops: placed.loops.iter().map(Cow::Borrowed).collect() }
     }
 }
 
@@ -131,7 +145,7 @@ impl<'a> Wire<'a> {
     }
 
     /// The program and its places, which nobody has verified.
-    pub(super) fn into_parts(self, states: WireStates) -> (Program, Placement) {
+    pub(super) fn into_parts(self, states: WireStates, loops: WireLoops) -> (Program, Placement) {
         let mut placement = Placement {
             arena_bytes: self.arena_bytes,
             offsets: self.tensors.iter().map(|tensor| tensor.offset).collect(),
@@ -171,6 +185,7 @@ impl<'a> Wire<'a> {
             inputs: self.inputs.into_iter().map(input).collect(),
             outputs: self.outputs.into_iter().map(output).collect(),
             states: states.states.into_iter().map(Cow::into_owned).collect(),
+            loops: loops.loops.into_iter().map(Cow::into_owned).collect(),
             provenance: self.provenance.into_owned(),
         };
         (program, placement)

@@ -180,6 +180,7 @@ fn runs_on_mve(program: &Program, node: &IntNode) -> bool {
         | IntOp::Lookup8 { .. }
         | IntOp::Lookup16 { .. }
         | IntOp::Constant { .. }
+        | IntOp::Step { .. }
         | IntOp::Binary { .. } => false,
     }
 }

@@ -6,7 +6,7 @@ use super::placement::{Placement, Region, Stream};
 use super::plan::plan;
 use super::reduce::reduced;
 use super::rows::RowProgram;
-use crate::program::{Program, TensorId};
+use crate::program::{Loop, Program, TensorId};
 use crate::target::Kernels;
 use crate::verify::{VerifyError, verify, verify_placement};
 
@@ -139,6 +139,13 @@ impl Placed {
     pub fn copied_states(&self) -> impl Iterator<Item = (TensorId, TensorId)> {
         let states = self.states.iter().map(|state| (state.output, state.input));
         states.filter(|&(from, to)| self.offset(from) != self.offset(to))
+    }
+
+    /// What a step of a loop leaves for the next one by a copy, from the second to the first: the others are
+    /// written where they are found.
+    pub fn copied_carried(&self, own: &Loop) -> impl Iterator<Item = (TensorId, TensorId)> {
+        let carried = own.carried.iter().map(|carried| (carried.next, carried.held));
+        carried.filter(|&(from, to)| self.offset(from) != self.offset(to))
     }
 
     /// The scratch of the node at an index.

@@ -2,12 +2,13 @@
 //!
 //! Greedy by size, as TensorFlow Lite Micro's planner: the largest buffer first, each at the lowest
 //! place where it meets no buffer that is live at the same time. An operation that works in place
-//! writes over its first input where nothing needs that any more, and what the next call finds over
-//! what this call found.
+//! writes over its first input where nothing needs that any more, and what the next call or step finds over
+//! what this one found.
 
 use super::kernels::{Needs, needs};
 use super::lifetime::{
-    held_bytes, last_reads, live_spans, replaceable_input, replaceable_states, spans,
+    held_bytes, last_reads, live_spans, replaceable_carried, replaceable_input, replaceable_states,
+    spans,
 };
 use super::placement::{Placement, Region, Stream};
 use super::rows::replaceable_inputs;
@@ -146,11 +147,15 @@ fn buffers(program: &Program, streams: &[Stream], needs: &[Needs]) -> Vec<Buffer
     let mut buffer_of = vec![0; program.tensors.len()];
     given().enumerate().for_each(|(buffer, given)| buffer_of[given] = buffer);
     let states = replaceable_states(program, streams);
+    let carried = replaceable_carried(program, needs);
     for (index, (node, needs)) in program.nodes.iter().zip(needs).enumerate() {
         let (output, bytes) = (node.output.0, needs.scratch);
-        if let Some(state) = states[output] {
-            buffer_of[output] = buffer_of[state.0];
-            buffers[buffer_of[output]].occupants.push(Occupant::Tensor(output));
+        // What a step would copy is more than what a call would.
+        if let Some(kept) = carried[output].or(states[output]) {
+            buffer_of[output] = buffer_of[kept.0];
+            let buffer = &mut buffers[buffer_of[output]];
+            buffer.last = buffer.last.max(live[output].1);
+            buffer.occupants.push(Occupant::Tensor(output));
         } else if let Some(replaced) =
             replaceable_input(program, streams, index, &last_reads, *needs)
         {

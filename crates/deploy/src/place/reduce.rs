@@ -8,12 +8,14 @@
 use std::ops::Range;
 
 use super::kernels::{Needs, needs};
-use super::lifetime::{held_bytes, last_reads, live_spans, replaceable_input, spans};
+use super::lifetime::{
+    held_bytes, last_reads, live_spans, replaceable_carried, replaceable_input, spans,
+};
 use super::placement::{Placement, Stream};
 use super::plan::{estimate, plan};
 use super::rows::{RowProgram, replaceable_inputs};
 use crate::op::{DType, IntOp};
-use crate::program::{IntNode, IntTensor, Program, TensorId};
+use crate::program::{IntNode, IntTensor, Loop, Program, TensorId};
 use crate::target::Kernels;
 
 /// Nodes of the source program that one stream may have.
@@ -131,7 +133,7 @@ struct Rewrite<'p> {
 
 impl<'p> Rewrite<'p> {
     fn new(source: &'p Program) -> Self {
-        let program = Program { nodes: Vec::new(), ..source.clone() };
+        let program = Program { nodes: Vec::new(), loops: Vec::new(), ..source.clone() };
         let out = Rewritten { program, streams: Vec::new(), origin: Vec::new() };
         Self { source, out, packed: vec![None; source.tensors.len()], finished: 0 }
     }
@@ -158,6 +160,13 @@ impl<'p> Rewrite<'p> {
                 self.conversion(IntOp::Unpack, packed, copy);
                 copies.push((*input, copy));
                 *input = copy;
+            }
+            // Nothing is written between the nodes of a loop.
+            if let Some(own) = self.source.loops.get(self.out.program.loops.len())
+                && own.first == index
+            {
+                let first = self.out.program.nodes.len();
+                self.out.program.loops.push(Loop { first, ..own.clone() });
             }
             self.out.origin.push(Some(index));
             self.out.program.nodes.push(node);
@@ -200,13 +209,18 @@ impl<'p> Rewrite<'p> {
 }
 
 /// Whether what the node at `index` writes can lie packed: values within 4 bits whatever the inputs
-/// are, in rows of whole bytes, and not for the caller.
+/// are, in rows of whole bytes, and not for the caller, a loop or the next step of one.
 fn packable(program: &Program, index: usize) -> bool {
     let node = &program.nodes[index];
     let tensor = &program.tensors[node.output.0];
     let [height, width, channels] = tensor.shape;
-    let mut readers = program.nodes[index + 1..].iter().flat_map(|node| &node.inputs);
-    let read = readers.any(|&input| input == node.output);
+    let mut readers = (index + 1..program.nodes.len())
+        .filter(|&reader| program.nodes[reader].inputs.contains(&node.output))
+        .peekable();
+    let read = readers.peek().is_some();
+    let in_loop = program.loop_of(index).is_some()
+        || readers.any(|reader| program.loop_of(reader).is_some())
+        || program.carried().any(|carried| carried.held == node.output);
     node.op.bounds_its_output()
         && read
         && tensor.dtype == DType::I8
@@ -214,6 +228,7 @@ fn packable(program: &Program, index: usize) -> bool {
         && height > 1
         && (width * channels).is_multiple_of(2)
         && !program.is_left(node.output)
+        && !in_loop
 }
 
 /// Looks for streams that lower the arena.
@@ -295,6 +310,12 @@ fn live(program: &Program, streams: &[Stream], needs: &[Needs]) -> Vec<usize> {
         })
         .collect();
     let last_reads = last_reads(program);
+    for (next, held_over) in replaceable_carried(program, needs).iter().enumerate() {
+        // Both are live in the rest of the loop.
+        let Some(held_over) = held_over else { continue };
+        let (from, to) = (live[next].0, live[held_over.0].1);
+        bytes[from..=to].iter_mut().for_each(|bytes| *bytes -= held[next]);
+    }
     for (index, needs) in needs.iter().enumerate() {
         if let Some(replaced) = replaceable_input(program, streams, index, &last_reads, *needs) {
             bytes[index] -= held[replaced.0];

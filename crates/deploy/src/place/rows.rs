@@ -62,6 +62,14 @@ impl RowProgram {
             format_args!("at most {MAX_BUFFERS} nodes in a stream"),
             format_args!("{}", nodes.len()),
         )?;
+        for (index, node) in stream.nodes().zip(nodes) {
+            ensure(
+                program.loop_of(index).is_none(),
+                node,
+                "a stream apart from loops",
+                "a node that runs once for each step of one",
+            )?;
+        }
         let outputs: Vec<TensorId> = nodes.iter().map(|node| node.output).collect();
         verify_closed(program, stream)?;
         let mut externals: Vec<TensorId> = Vec::new();
@@ -166,7 +174,8 @@ pub fn replaceable_inputs(program: &Program, stream: &Stream) -> Vec<(TensorId, 
     };
     let output = program.nodes[stream.last()].output;
     let clearances = rows.clearances(program, output);
-    let dies = |id: &TensorId| last_reads[id.0].is_some_and(|node| stream.nodes().contains(&node));
+    let dies =
+        |id: &TensorId| last_reads[id.0].is_some_and(|read| stream.nodes().contains(&read.node));
     let externals = rows.externals.iter().copied().zip(clearances);
     externals.filter(|(id, _)| dies(id) && !read_whole(id)).collect()
 }
@@ -177,8 +186,9 @@ fn verify_closed(program: &Program, stream: &Stream) -> Result<(), Violation> {
     for index in stream.first..last {
         let node = &program.nodes[index];
         let mut readers = program.nodes[last + 1..].iter().flat_map(|node| &node.inputs);
+        let held = program.carried().any(|carried| carried.held == node.output);
         ensure(
-            !program.is_left(node.output) && !readers.any(|&input| input == node.output),
+            !held && !program.is_left(node.output) && !readers.any(|&input| input == node.output),
             node,
             "an output that only nodes of its stream read",
             "another reader",
@@ -238,7 +248,8 @@ fn rows_of(program: &Program, node: &IntNode) -> Result<(usize, usize, usize), V
         | IntOp::Add { broadcast: Broadcast::Shapes { .. }, .. }
         | IntOp::Mul { broadcast: Broadcast::Shapes { .. }, .. }
         | IntOp::Binary { broadcast: Broadcast::Shapes { .. }, .. }
-        | IntOp::Constant { .. } => {
+        | IntOp::Constant { .. }
+        | IntOp::Step { .. } => {
             return Err(Violation {
                 subject: Subject::from(node),
                 expected: "an operation that runs row by row".into(),

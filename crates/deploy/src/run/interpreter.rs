@@ -22,7 +22,7 @@ use crate::movement::MoveAxis;
 use crate::op::{BinaryFunction, Broadcast, DType, IntOp, Weighted};
 use crate::place::rows::RowProgram;
 use crate::place::{Placed, Stream};
-use crate::program::{IntNode, TensorId};
+use crate::program::{IntNode, Loop, Program, TensorId};
 
 use pieces::{Copied, Piece};
 
@@ -109,7 +109,8 @@ impl<'p> Interpreter<'p> {
     }
 
     /// Runs one sample and shows the output of each node that memory holds as a whole, as it is
-    /// written: of a stream, the last one's.
+    /// written: of a stream, the last one's. A node of a loop comes once for each step; of one that puts a
+    /// step into a sequence, what is shown is the part.
     ///
     /// # Errors
     /// If the input has another size.
@@ -131,22 +132,32 @@ impl<'p> Interpreter<'p> {
             rest = others;
         }
         let mut streams = program.row_programs().peekable();
-        let mut index = 0;
-        while let Some(node) = program.nodes.get(index) {
+        let (mut index, mut step) = (0, 0);
+        while index < program.nodes.len() {
+            let written;
             match streams.next_if(|(stream, _)| stream.first == index) {
                 Some((stream, rows)) => {
                     self.stream(stream, rows);
                     index = stream.last();
+                    written = program.range(program.nodes[index].output);
                 }
                 None => {
-                    let inputs = node.inputs.iter().map(|&id| program.range(id)).collect();
-                    let output = program.range(node.output);
-                    let piece = Piece { inputs, output, rows: None };
+                    let piece = self.whole(index, step);
                     self.execute(index, &piece);
+                    written = piece.output;
                 }
             }
-            observe(index, self.bytes(program.nodes[index].output));
-            index += 1;
+            observe(index, &bytemuck::cast_slice(&self.arena)[written]);
+            match program.loop_of(index).filter(|own| own.last() == index) {
+                Some(own) => {
+                    self.carry(own);
+                    (index, step) = match step + 1 < own.steps {
+                        true => (own.first, step + 1),
+                        false => (index + 1, 0),
+                    };
+                }
+                None => index += 1,
+            }
         }
         for (from, to) in program.copied_states() {
             let from = program.range(from);
@@ -161,6 +172,27 @@ impl<'p> Interpreter<'p> {
             self.outputs.extend_from_slice(bytes);
         }
         Ok(&self.outputs)
+    }
+
+    /// All that a node does at once, in a step of its loop if it has one.
+    fn whole(&self, index: usize, step: usize) -> Piece {
+        let program = self.program;
+        let node = &program.nodes[index];
+        let mut inputs: Vec<_> = node.inputs.iter().map(|&id| program.range(id)).collect();
+        let mut output = program.range(node.output);
+        if let IntOp::Step { put, reverse } = node.op {
+            let sequence = if put { &mut output } else { &mut inputs[0] };
+            *sequence = Program::part(sequence.clone(), program.runs(index), step, reverse);
+        }
+        Piece { inputs, output, rows: None }
+    }
+
+    /// Leaves for the next step what this one has made for it.
+    fn carry(&mut self, own: &Loop) {
+        let program = self.program;
+        for (from, to) in program.copied_carried(own) {
+            arena_bytes(&mut self.arena).copy_within(program.range(from), program.offset(to));
+        }
     }
 
     /// What the arena holds of a tensor.
@@ -425,6 +457,7 @@ impl<'p> Interpreter<'p> {
             IntOp::ResizeLinear { input: extents, rows, columns } => {
                 reference::resize_linear(*extents, rows, columns, input(0), output);
             }
+            IntOp::Step { .. } => output.copy_from_slice(input(0)),
             IntOp::Pack => {
                 let input = bytemuck::cast_slice(input(0));
                 reference::pack_nibbles(input, bytemuck::cast_slice_mut(output));

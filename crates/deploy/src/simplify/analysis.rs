@@ -55,6 +55,11 @@ impl<'p> Analysis<'p> {
         for left in program.left() {
             analysis.needed[left.0].fill(true);
         }
+        // The next step reads what this one leaves, node by node.
+        for carried in program.carried() {
+            analysis.needed[carried.held.0].fill(true);
+            analysis.needed[carried.next.0].fill(true);
+        }
         // Readers come after what they read.
         for node in (0..program.nodes.len()).rev() {
             analysis.note_what_is_read(node);
@@ -275,6 +280,7 @@ fn chooses_its_channels(op: &IntOp) -> bool {
         | IntOp::TopK { .. }
         | IntOp::Rearrange { .. }
         | IntOp::ResizeLinear { .. }
+        | IntOp::Step { .. }
         | IntOp::Binary { .. } => false,
     }
 }

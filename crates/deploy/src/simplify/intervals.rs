@@ -22,8 +22,19 @@ pub(super) fn intervals(program: &Program) -> Vec<Vec<Interval>> {
         let tensor = &program.tensors[given.0];
         found[given.0] = vec![Interval::stored(tensor); tensor.shape[2]];
     }
+    let mut held = vec![false; program.tensors.len()];
+    for carried in program.carried() {
+        held[carried.held.0] = true;
+    }
     for node in &program.nodes {
-        found[node.output.0] = node_intervals(program, node, &found);
+        let id = node.output;
+        found[id.0] = if held[id.0] {
+            // What later steps find there is written by nodes that come after its readers.
+            let tensor = &program.tensors[id.0];
+            vec![Interval::stored(tensor); tensor.shape[2]]
+        } else {
+            node_intervals(program, node, &found)
+        };
     }
     found
 }
@@ -91,6 +102,7 @@ pub(super) fn node_intervals(
         }
         // The weights of the pixels around an output are not negative, and their sum is 1.
         IntOp::Transpose { .. } | IntOp::Rearrange { .. } | IntOp::ResizeLinear { .. } => whole(0),
+        IntOp::Step { .. } => whole(0),
         IntOp::Reduce { reduction, reduced, multiplier, clamp, .. } => match reduction {
             Reduction::Max | Reduction::Min | Reduction::Sum => {
                 let input = &program.tensors[node.inputs[0].0];
@@ -250,6 +262,7 @@ impl Function {
             | IntOp::Lookup8 { .. }
             | IntOp::Lookup16 { .. }
             | IntOp::Constant { .. }
+            | IntOp::Step { .. }
             | IntOp::Binary { .. } => return None,
         };
         Some(Self { outputs, least: min })

@@ -131,6 +131,8 @@ pub(super) fn links(program: &Program, node: &IntNode) -> Links {
         | IntOp::TopK { .. }
         | IntOp::Pack
         | IntOp::Unpack => Links::whole(1),
+        // Sequences and their parts keep all channels.
+        IntOp::Step { .. } => Links::whole(1),
         // Its strides see both inputs in any shape.
         IntOp::BatchMatMul { .. } => Links::whole(2),
     }

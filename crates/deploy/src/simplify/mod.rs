@@ -112,7 +112,8 @@ impl Program {
 
     /// Multiply-accumulates of one inference.
     pub fn macs(&self) -> usize {
-        self.nodes.iter().map(|node| node.op.macs()).sum()
+        let nodes = self.nodes.iter().enumerate();
+        nodes.map(|(index, node)| node.op.macs() * self.runs(index)).sum()
     }
 }
 

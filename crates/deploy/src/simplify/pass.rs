@@ -15,9 +15,20 @@ pub(super) fn pass_over(program: &Program, dropped: &mut Vec<String>) -> Program
     let mut stand_ins: Vec<TensorId> = (0..program.tensors.len()).map(TensorId).collect();
     let mut left = program.clone();
     left.nodes.clear();
-    for node in &program.nodes {
+    // What a loop changes is not what it was before, and its nodes stay together.
+    let mut held = vec![false; program.tensors.len()];
+    for carried in program.carried() {
+        held[carried.held.0] = true;
+    }
+    let mut loops = program.loops.iter().enumerate().peekable();
+    for (index, node) in program.nodes.iter().enumerate() {
         let mut node = node.clone();
-        if writes_what_it_reads(program, &node, &intervals) {
+        if let Some((place, _)) = loops.next_if(|(_, own)| own.first == index) {
+            left.loops[place].first = left.nodes.len();
+        }
+        let stays = program.loop_of(index).is_some()
+            || node.inputs.iter().chain([&node.output]).any(|id| held[id.0]);
+        if !stays && writes_what_it_reads(program, &node, &intervals) {
             stand_ins[node.output.0] = stand_ins[node.inputs[0].0];
             dropped.push(node.name);
             continue;
@@ -38,9 +49,11 @@ pub(super) fn pass_over(program: &Program, dropped: &mut Vec<String>) -> Program
     let inputs = left.inputs.iter_mut().map(|input| &mut input.tensor);
     let outputs = left.outputs.iter_mut().map(|output| &mut output.tensor);
     let states = left.states.iter_mut().flat_map(|state| [&mut state.input, &mut state.output]);
+    let carried = left.loops.iter_mut().flat_map(|own| &mut own.carried);
+    let carried = carried.flat_map(|carried| [&mut carried.held, &mut carried.next]);
     let of_nodes =
         left.nodes.iter_mut().flat_map(|node| node.inputs.iter_mut().chain([&mut node.output]));
-    for id in inputs.chain(outputs).chain(states).chain(of_nodes) {
+    for id in inputs.chain(outputs).chain(states).chain(carried).chain(of_nodes) {
         *id = places[id.0];
     }
     left

@@ -191,7 +191,8 @@ impl Rewrite<'_> {
             | IntOp::Unpack
             | IntOp::BatchMatMul { .. }
             | IntOp::Normalize { .. }
-            | IntOp::TopK { .. } => {}
+            | IntOp::TopK { .. }
+            | IntOp::Step { .. } => {}
         }
         op
     }

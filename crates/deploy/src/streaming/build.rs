@@ -11,7 +11,7 @@ use super::{Streamed, StreamedOutput, StreamingError, axis, movement};
 use crate::op::IntOp;
 use crate::program::{Input, IntNode, Program, TensorId};
 
-/// The streamed form of a valid program without states, with time along `axis` of its inputs.
+/// The streamed form of a valid program without states and loops, with time along `axis` of its inputs.
 pub(super) fn streamed(
     program: &Program,
     axis: usize,
@@ -136,6 +136,7 @@ impl<'p> Builder<'p> {
             inputs: Vec::new(),
             outputs: Vec::new(),
             states: Vec::new(),
+            loops: Vec::new(),
             provenance: source.provenance.clone(),
         };
         let mut builder = Self {

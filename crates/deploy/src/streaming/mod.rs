@@ -156,6 +156,18 @@ pub enum StreamingError {
         /// A state.
         state: String,
     },
+    /// The program runs nodes once for each step of a sequence.
+    #[error(
+        "node `{}` runs once for each step of a sequence of {steps}, which a stream does not end: export the \
+         network of a single step, and keep with --state what it leaves for the next one",
+        name(node)
+    )]
+    Loops {
+        /// The first node of the first loop.
+        node: String,
+        /// The loop's steps.
+        steps: usize,
+    },
     /// No axis of the inputs can be time.
     #[error(
         "no operation slides along an axis of the inputs ({inputs}): expected convolutions or pools over time; \
@@ -219,12 +231,16 @@ impl Program {
     /// The program that takes a recording frame by frame.
     ///
     /// # Errors
-    /// If the program is invalid, has states, or has no axis that can be time; if the frames of a call are
+    /// If the program is invalid, has states or loops, or has no axis that can be time; if the frames of a call are
     /// no multiple of its strides; if an output hides its time axis.
     pub fn streamed(&self, streaming: &Streaming) -> Result<Streamed, StreamingError> {
         crate::verify::verify(self)?;
         if let Some(state) = self.states.first() {
             return Err(StreamingError::Stateful { state: state.name.clone() });
+        }
+        if let Some(own) = self.loops.first() {
+            let node = self.nodes[own.first].name.clone();
+            return Err(StreamingError::Loops { node, steps: own.steps });
         }
         let axis = match streaming.axis {
             Some(axis) => axis,

@@ -255,6 +255,8 @@ pub(super) fn by_rows(program: &Program, node: &IntNode, operands: &[Operand]) -
         }
         IntOp::Rearrange { first: place, axes } => movement::by_rows(*place, axes, first),
         IntOp::BatchMatMul { .. } | IntOp::ResizeLinear { .. } | IntOp::Constant { .. } => None,
+        // Programs with loops are not streamed.
+        IntOp::Step { .. } => None,
     }
 }
 

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use super::MAX_ARENA_BYTES;
 use super::violation::{Subject, VerifyError, Violation, ensure};
+use crate::op::IntOp;
 use crate::place::kernels::{Needs, needs};
 use crate::place::lifetime::{
-    held_bytes, last_reads, live_spans, replaceable_input, replaceable_states,
+    held_bytes, last_reads, live_spans, put_by, replaceable_carried, replaceable_input,
+    replaceable_states,
 };
 use crate::place::placement::{Placement, Region};
 use crate::place::rows::replaceable_inputs;
@@ -103,21 +105,41 @@ fn verify_disjoint(
         }
     }
     let states = replaceable_states(program, streams);
+    let carried = replaceable_carried(program, needs);
+    // What was written over before its time was up, by what a step leaves for the next one.
+    let mut gone = vec![false; program.tensors.len()];
+    let mut loops = program.loops.iter().peekable();
     let mut next = streams.iter().peekable();
     let mut index = 0;
     while index < program.nodes.len() {
+        if let Some(own) = loops.peek().filter(|own| own.first == index) {
+            // Each step adds its part.
+            for node in put_by(program, own) {
+                if states[node.output.0].map(region) == Some(region(node.output)) {
+                    live.remove(region(node.output));
+                }
+                found.note(live.insert(region(node.output), tensor(node.output)));
+            }
+        }
         let stream = next.next_if(|stream| stream.first == index);
         let nodes = &program.nodes[stream.map_or(index..index + 1, |stream| stream.nodes())];
         let last = index + nodes.len() - 1;
         let output = program.nodes[last].output;
         // What the output may take over counts as one region with it while they meet.
         let mut taken_over = region(output);
+        if matches!(program.nodes[last].op, IntOp::Step { put: true, .. }) {
+            live.remove(taken_over);
+        }
         let replaced =
             replaceable_input(program, streams, index, &last_reads, needs[index]).map(region);
         for replaced in replaced.into_iter().chain(states[output.0].map(region)) {
             if replaced == region(output) {
                 live.remove(replaced);
             }
+        }
+        if let Some(held) = carried[output.0].filter(|&held| region(held) == region(output)) {
+            live.remove(region(held));
+            gone[held.0] = true;
         }
         for (input, clearance) in stream.map_or(Vec::new(), |s| replaceable_inputs(program, s)) {
             let [input, own] = [input, output].map(region);
@@ -147,7 +169,17 @@ fn verify_disjoint(
             }
         }
         live.remove(taken_over);
-        if last_reads[output.0].is_some() {
+        if let Some(own) = loops.next_if(|own| own.last() == last) {
+            let nodes = &program.nodes[own.nodes()];
+            let touched = nodes.iter().flat_map(|node| node.inputs.iter().chain([&node.output]));
+            for &id in touched.chain(own.carried.iter().map(|carried| &carried.held)) {
+                if live_until[id.0].1 == last && !gone[id.0] && id != output {
+                    live.remove(region(id));
+                    gone[id.0] = true;
+                }
+            }
+        }
+        if live_until[output.0].1 > last {
             found.note(live.insert(region(output), tensor(output)));
         }
         index = last + 1;

@@ -2,7 +2,7 @@
 //! access or undefined behaviour in C, whoever wrote it.
 //!
 //! It reports all violations that it can tell apart: of each tensor and each operation the first, since
-//! what follows relies on it, and of an operation none while its tensors are invalid. Streams, memory
+//! what follows relies on it, and of an operation none while its tensors are invalid. Loops, streams, memory
 //! and work are checked in programs whose tensors and operations are valid.
 //!
 //! Invariants, in the order in which they are checked:
@@ -39,21 +39,29 @@
 //!    - `Rearrange` has 1 to 6 axes, and its places lie in the input, whatever the indices along them;
 //!    - pools, `Concat`, `Pad`, `Transpose`, `Rearrange`, minima and maxima have the same grid in and out; softmax has output
 //!      scale 1/256 and zero point -128, log-softmax 16/256 and 127.
-//! 5. Streams: in the order of the nodes, without a node in two of them; their nodes run row by row
-//!    and read what they pass on to each other, which no other node and no caller reads; memory holds
+//! 5. Loops: at most [`MAX_NODES`], in the order of the nodes, without a node in two of them, of 1 to
+//!    [`MAX_LOOP_STEPS`](crate::loops::MAX_LOOP_STEPS) steps. Operations that take or put a step stand in loops; their sequences
+//!    have as many parts as there are steps, are there before the loop if parts are taken, and are read
+//!    after it if parts are put. Of what a loop carries, both activations have the same shape, type and grid,
+//!    in whole bytes, and no other place in a loop; the first is written by a node before the loop, belongs to
+//!    no output or state, and is not read after the loop; the second is written by a node of the loop, as a whole.
+//! 6. Streams: in the order of the nodes, without a node in two of them; their nodes run row by row
+//!    belong to no loop and read what they pass on to each other, which no other node and no caller reads; memory holds
 //!    the rows that windows cover; no tensor is taller than [`MAX_HEIGHT`](crate::place::rows::MAX_HEIGHT).
-//! 6. Memory: tensors are placed at multiples of their element's size, scratch at multiples of 8 and is as
+//! 7. Memory: tensors are placed at multiples of their element's size, scratch at multiples of 8 and is as
 //!    large as the operation needs; everything lies inside the arena, which is at most
 //!    [`MAX_ARENA_BYTES`]; regions that are live at the same time share no byte, except that an
 //!    element-wise operation may write exactly over its first input if nothing reads that again, an
-//!    operation exactly over the state that its output is next, if nothing reads that again, and
+//!    operation exactly over the state or what a loop holds that its output is next, if nothing reads that again,
+//!    and
 //!    the output of a stream may reach from below into an input that dies in it, as far as
 //!    [`replaceable_inputs`](crate::place::rows::replaceable_inputs) says.
-//! 7. Work: at most [`MAX_NODES`] operations and as many tensors, checked first; an inference takes at
+//! 8. Work: at most [`MAX_NODES`] operations and as many tensors, checked first; an inference takes at
 //!    most [`MAX_STEPS`](work::MAX_STEPS) elementary steps, and all streams together have at most
 //!    [`MAX_STREAM_ROWS`](streams::MAX_STREAM_ROWS) rows, so that a file of a few bytes costs neither
 //!    hours nor gigabytes.
 
+mod loops;
 mod matmul;
 mod memory;
 mod movement;
@@ -86,7 +94,7 @@ pub const MAX_ARENA_BYTES: usize = 1 << 28;
 /// The largest kernel extent, stride, dilation and padding.
 pub const MAX_WINDOW: usize = u16::MAX as usize;
 
-/// Checks the invariants of operations and tensors: all of the module's list but streams and memory.
+/// Checks the invariants of operations, tensors and loops: all of the module's list but streams and memory.
 ///
 /// Neither panics nor allocates more than a few words per tensor and a bounded message, whatever the
 /// program holds.
@@ -108,6 +116,9 @@ pub fn verify(program: &Program) -> Result<(), VerifyError> {
     verify_ends(program, &valid, &mut found);
     states::verify_states(program, &valid, &mut found);
     verify_nodes(program, &valid, &mut found);
+    if found.count() == 0 {
+        loops::verify_loops(program, &mut found);
+    }
     if found.count() == 0 {
         found.note(work::verify_work(program));
     }

@@ -249,6 +249,8 @@ pub(super) fn verify_op(program: &Program, node: &IntNode) -> Result<(), Violati
             verify_positions(node, "column", columns, shape[1])?;
             verify_same_grid(node, input, output)
         }
+        // Its lengths follow from its loop.
+        IntOp::Step { .. } => verify_same_grid(node, input, output),
         IntOp::Pack | IntOp::Unpack => {
             verify_length(node, "output", output, &[input.len()])?;
             verify_same_grid(node, input, output)

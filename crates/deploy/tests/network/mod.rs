@@ -29,6 +29,7 @@ impl Builder {
             inputs: vec![Input::new("t0", TensorId(0), Border::plain(&input))],
             outputs: vec![Output::new("y", TensorId(0), Border::plain(&[1, 1, 7]))],
             states: Vec::new(),
+            loops: Vec::new(),
             provenance: Provenance { version: "0.1.0".into(), ..Provenance::default() },
         };
         let mut builder = Self { program, state: 12345 };

@@ -3,8 +3,8 @@
 use burn_ptq_deploy::place::plan::plan;
 use burn_ptq_deploy::place::{Memory, Placed, Placement, Region, Stream};
 use burn_ptq_deploy::program::{
-    BinaryFunction, Border, Broadcast, DType, Input, IntNode, IntOp, IntTensor, MoveAxis,
-    NormalizeAffine, Output, Program, Provenance, TensorId, Weighted, Weights,
+    BinaryFunction, Border, Broadcast, Carried, DType, Input, IntNode, IntOp, IntTensor, Loop,
+    MoveAxis, NormalizeAffine, Output, Program, Provenance, TensorId, Weighted, Weights,
 };
 use burn_ptq_deploy::target::Kernels;
 use burn_ptq_deploy::verify::VerifyError;
@@ -98,6 +98,7 @@ pub(crate) fn program(op: IntOp, inputs: &[IntTensor], output: IntTensor) -> Pro
         tensors,
         nodes,
         states: Vec::new(),
+        loops: Vec::new(),
         provenance: Provenance::default(),
     }
 }
@@ -443,6 +444,44 @@ pub(crate) fn binaries() -> impl Iterator<Item = Program> {
     functions.into_iter().map(binary)
 }
 
+/// A tensor that sums of others fit in.
+pub(crate) fn coarse(name: &str, shape: [usize; 3]) -> IntTensor {
+    let mut tensor = tensor(name, shape);
+    tensor.grid.scale = 0.1;
+    tensor
+}
+
+/// A program whose output is what its input adds up to, step by step, and whose other output is the sum at last.
+pub(crate) fn running_sum(steps: usize, reverse: bool) -> Program {
+    let (sequence, part) = ([steps, 1, 2], [1, 1, 2]);
+    let mut model = program(
+        IntOp::Step { put: false, reverse },
+        &[coarse("x", sequence)],
+        coarse("part", part),
+    );
+    let [x, taken, held, next, y] = [0, 1, 2, 3, 4].map(TensorId);
+    model.tensors.extend([coarse("held", part), coarse("next", part), coarse("y", sequence)]);
+    let params = AddParams::new(0.1, 0.1, 0.1, false).expect("equal scales");
+    let sum = IntOp::Add { params, broadcast: Broadcast::None, clamp: INT8 };
+    let nodes = [
+        ("held", IntOp::Constant { data: vec![5; 2] }, vec![], held),
+        ("part", IntOp::Step { put: false, reverse }, vec![x], taken),
+        ("next", sum, vec![held, taken], next),
+        ("y", IntOp::Step { put: true, reverse }, vec![next], y),
+    ];
+    let node = |(name, op, inputs, output): (&str, IntOp, Vec<TensorId>, TensorId)| IntNode {
+        name: name.into(),
+        op,
+        inputs,
+        output,
+    };
+    model.nodes = nodes.map(node).into();
+    model.loops = vec![Loop { first: 1, count: 3, steps, carried: vec![Carried { held, next }] }];
+    let output = |name: &str, id, shape| Output::new(name, id, border(shape));
+    model.outputs = vec![output("y", y, sequence), output("next", next, part)];
+    model
+}
+
 /// Programs of every operation, in places side by side, and one whose nodes run row by row.
 pub(crate) fn valid_parts() -> Vec<Parts> {
     let whole = [
@@ -474,6 +513,7 @@ pub(crate) fn valid_parts() -> Vec<Parts> {
         transpose_conv(),
         resize_linear(),
         constant(),
+        running_sum(4, true),
     ];
     whole.into_iter().chain(binaries()).map(Parts::side_by_side).chain([streamed()]).collect()
 }

@@ -15,10 +15,11 @@ use crate::programs::{self, INT8, INT16, border, tensor, tensor16};
 pub(crate) const KINDS: [&str; 5] = ["copied", "in place", "wide", "wide in place", "delay"];
 
 /// A program that grows node by node.
-struct Net(Program);
+pub(crate) struct Net(pub Program);
 
+#[allow(dead_code)]
 impl Net {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut program = programs::table8();
         program.name = "net".into();
         (program.tensors, program.nodes) = (Vec::new(), Vec::new());
@@ -26,35 +27,35 @@ impl Net {
         Self(program)
     }
 
-    fn tensor(&mut self, tensor: IntTensor) -> TensorId {
+    pub(crate) fn tensor(&mut self, tensor: IntTensor) -> TensorId {
         self.0.tensors.push(tensor);
         TensorId(self.0.tensors.len() - 1)
     }
 
-    fn input(&mut self, tensor: IntTensor) -> TensorId {
+    pub(crate) fn input(&mut self, tensor: IntTensor) -> TensorId {
         let (name, border) = (tensor.name.clone(), border(tensor.shape));
         let id = self.tensor(tensor);
         self.0.inputs.push(Input::new(name, id, border));
         id
     }
 
-    fn output(&mut self, id: TensorId) {
+    pub(crate) fn output(&mut self, id: TensorId) {
         let tensor = &self.0.tensors[id.0];
         self.0.outputs.push(Output::new(tensor.name.clone(), id, border(tensor.shape)));
     }
 
-    fn state(&mut self, name: &str, [input, output]: [TensorId; 2], initial: i32) {
+    pub(crate) fn state(&mut self, name: &str, [input, output]: [TensorId; 2], initial: i32) {
         self.0.states.push(State { name: name.into(), input, output, initial });
     }
 
-    fn node(&mut self, op: IntOp, inputs: &[TensorId], output: IntTensor) -> TensorId {
+    pub(crate) fn node(&mut self, op: IntOp, inputs: &[TensorId], output: IntTensor) -> TensorId {
         let name = output.name.clone();
         let output = self.tensor(output);
         self.0.nodes.push(IntNode { name, op, inputs: inputs.to_vec(), output });
         output
     }
 
-    fn add(&mut self, inputs: [TensorId; 2], output: IntTensor) -> TensorId {
+    pub(crate) fn add(&mut self, inputs: [TensorId; 2], output: IntTensor) -> TensorId {
         let [a, b] = inputs.map(|id| self.0.tensors[id.0].grid.scale);
         let wide = output.bits == 16;
         let params = AddParams::new(a, b, output.grid.scale, wide).expect("representable");
@@ -63,7 +64,7 @@ impl Net {
     }
 
     /// A function that no values of a state undo.
-    fn table(&mut self, input: TensorId, output: IntTensor) -> TensorId {
+    pub(crate) fn table(&mut self, input: TensorId, output: IntTensor) -> TensorId {
         let op = match output.bits {
             16 => IntOp::Table16 { table: (0..513).map(|i| (i * 251 % 32768) as i16).collect() },
             _ => IntOp::Table8 { table: (0..256).map(|i| (i * 37 + 11) as u8 as i8).collect() },

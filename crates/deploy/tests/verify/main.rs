@@ -1,6 +1,10 @@
 //! The verifier accepts small valid programs and names what is wrong once one thing is broken.
 
 #[allow(dead_code)]
+#[path = "../looped/mod.rs"]
+mod looped;
+mod loops;
+#[allow(dead_code)]
 #[path = "../programs/mod.rs"]
 mod programs;
 #[allow(dead_code)]

@@ -162,6 +162,7 @@ fn program(weights: [i8; 4], change: impl Fn(&mut Weighted, &mut Grid)) -> Progr
         inputs: vec![Input::new("x", TensorId(0), Border::plain(&[2]))],
         outputs: vec![Output::new("y", TensorId(1), Border::plain(&[2]))],
         states: Vec::new(),
+        loops: Vec::new(),
         provenance: Provenance::default(),
     }
 }

@@ -119,7 +119,10 @@ impl ModelOutput {
                         }
                     }
                 }
-                IntOp::Transpose { .. } | IntOp::Rearrange { .. } | IntOp::Unpack => {
+                IntOp::Transpose { .. }
+                | IntOp::Rearrange { .. }
+                | IntOp::Unpack
+                | IntOp::Step { .. } => {
                     tensor = node.inputs[0];
                     continue;
                 }

@@ -169,6 +169,7 @@ mod tests {
             inputs: vec![Input::new("x", TensorId(0), Border::plain(&[24]))],
             outputs: vec![Output::new("y", TensorId(2), Border::plain(&[24]))],
             states: Vec::new(),
+            loops: Vec::new(),
             provenance: Provenance::default(),
         };
         program.place(Kernels::Portable, Memory::Whole).unwrap()

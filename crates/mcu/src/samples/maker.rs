@@ -64,6 +64,7 @@ impl Maker {
             inputs,
             outputs,
             states: Vec::new(),
+            loops: Vec::new(),
             provenance: Provenance::default(),
         };
         program.place(Kernels::Portable, memory).ok()

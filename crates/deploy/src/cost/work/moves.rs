@@ -5,7 +5,7 @@ use burn_ptq_kernels::reference::{MAX_AXES, Steps};
 use super::{Work, numbers};
 use crate::movement::MoveAxis;
 use crate::place::Placed;
-use crate::program::{IntNode, TensorId};
+use crate::program::{IntNode, Loop, TensorId};
 
 /// Calls of `memcpy`: those of words, of a few bytes, and those whose ends are not aligned alike.
 #[derive(Default)]
@@ -107,11 +107,21 @@ pub(super) fn constant(program: &Placed, node: &IntNode, bytes: usize) -> Work {
     copies.with(&[1, inline / WORD, inline % WORD])
 }
 
-/// What is copied after the last node, as constants are.
+/// What is copied after the last node.
 pub(super) fn states(program: &Placed) -> Work {
+    copied(program, program.copied_states())
+}
+
+/// What is copied at the end of a step of a loop.
+pub(super) fn carried(program: &Placed, own: &Loop) -> Work {
+    copied(program, program.copied_carried(own))
+}
+
+/// Copies of whole activations, as constants are copied.
+fn copied(program: &Placed, pairs: impl Iterator<Item = (TensorId, TensorId)>) -> Work {
     let mut copies = Copies::default();
     let (mut calls, mut inline) = (0, [0; 2]);
-    for (from, to) in program.copied_states() {
+    for (from, to) in pairs {
         let bytes = program.tensors[from.0].bytes();
         calls += 1;
         if bytes <= INLINE {
@@ -121,6 +131,18 @@ pub(super) fn states(program: &Placed) -> Work {
         }
     }
     copies.with(&[calls, inline[0], inline[1]])
+}
+
+/// One copy of a part of a sequence, where the first one lies.
+pub(super) fn step(program: &Placed, node: &IntNode) -> Work {
+    let [input, output] = [node.inputs[0], node.output];
+    let bytes = program.tensors[input.0].bytes().min(program.tensors[output.0].bytes());
+    let mut copies = Copies::default();
+    let inline = if bytes <= INLINE { bytes } else { 0 };
+    if bytes > INLINE {
+        copies.add(1.0, bytes, [program.offset(input), program.offset(output)]);
+    }
+    copies.with(&[1, inline / WORD, inline % WORD])
 }
 
 pub(super) fn lookup(program: &Placed, node: &IntNode, width: usize) -> Work {

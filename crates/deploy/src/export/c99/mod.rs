@@ -7,6 +7,7 @@ mod firmware;
 mod groups;
 mod harness;
 mod io;
+mod loops;
 mod movement;
 mod network;
 mod packages;

@@ -2,7 +2,7 @@
 
 use super::data::constant;
 use super::source::{Printer, place};
-use super::{ends, rows, states};
+use super::{ends, loops, rows, states};
 use crate::export::shared::describe::{describe, layer_names};
 use crate::export::shared::ends::{inputs, outputs};
 use crate::export::shared::names::{comment, unique_identifiers};
@@ -27,8 +27,7 @@ pub(super) fn source(program: &Placed, id: &str) -> String {
         let constant = constant.as_str();
         let printer = Printer { program, index, node, id: node_id, constant, by_rows };
         let mut printed = printer.print();
-        let output = &program.tensors[node.output.0];
-        let bytes = if by_rows { output.row_bytes() } else { output.bytes() };
+        let bytes = printer.written_bytes();
         let head = format!("    {prefix}_NODE({index}, \"{}\",", names[index].0);
         let tail = format!("{}, {bytes});\n", printer.target());
         let gap = match head.len() + tail.len() > MAX_COLUMNS {
@@ -50,7 +49,7 @@ pub(super) fn source(program: &Placed, id: &str) -> String {
             calls_of_node.push_str(&run);
         }
         constants.push_str(&format!("/* {description} */\n{}\n", printed.constants));
-        calls.push_str(&calls_of_node);
+        calls.push_str(&loops::around(program, &prefix, index, calls_of_node));
     }
     calls.push_str(&states::copied(program, &prefix));
     if calls.is_empty() {
@@ -65,6 +64,10 @@ pub(super) fn source(program: &Placed, id: &str) -> String {
         Kernels::Tiles => "bptq_dsp.h\"\n#include \"bptq_tile.h",
         Kernels::Mve => "bptq_mve.h",
         Kernels::Quads => "bptq_mve.h\"\n#include \"bptq_quad.h",
+    };
+    let parts = match program.loops.is_empty() {
+        true => "row of those that run row by row",
+        false => "row or step of those that run so",
     };
     let title = comment(&program.name);
     let version = comment(&program.provenance.version);
@@ -83,7 +86,7 @@ pub(super) fn source(program: &Placed, id: &str) -> String {
 
 {asserts}
 /*
- * What follows each node, and each row of those that run row by row: a call of the function that
+ * What follows each node, and each {parts}: a call of the function that
  * {prefix}_NODE_HOOK names, or with BPTQ_COUNT of one that counts, or nothing.
  */
 #if defined({prefix}_NODE_HOOK)

@@ -33,6 +33,7 @@ pub(super) fn windowed(op: &IntOp) -> Option<&'static str> {
         | IntOp::Lookup8 { .. }
         | IntOp::Lookup16 { .. }
         | IntOp::Constant { .. }
+        | IntOp::Step { .. }
         | IntOp::Binary { .. } => None,
     }
 }

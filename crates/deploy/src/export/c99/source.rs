@@ -208,6 +208,7 @@ impl Printer<'_> {
                 self.normalize(geometry, params, affine.as_ref(), *clamp)
             }
             IntOp::Constant { data } => self.constant(data),
+            IntOp::Step { .. } => self.step(),
         }
     }
 
@@ -238,12 +239,41 @@ impl Printer<'_> {
         if self.by_rows && index < self.node.op.inputs_by_rows() {
             return format!("row->input[{index}]");
         }
+        if let IntOp::Step { put: false, reverse } = self.node.op {
+            return self.part(self.node.inputs[index], reverse);
+        }
         place(self.program, self.node.inputs[index])
     }
 
     /// A pointer to the first element that is written.
     pub(super) fn target(&self) -> String {
+        if let IntOp::Step { put: true, reverse } = self.node.op {
+            return self.part(self.node.output, reverse);
+        }
         if self.by_rows { "row->output".to_owned() } else { place(self.program, self.node.output) }
+    }
+
+    /// A pointer to the part of a sequence that belongs to a step.
+    fn part(&self, sequence: TensorId, reverse: bool) -> String {
+        let steps = self.program.runs(self.index);
+        let length = self.program.tensors[sequence.0].len() / steps;
+        let step = if reverse { format!("({} - step)", steps - 1) } else { "step".to_owned() };
+        format!("{} + {step} * {length}", place(self.program, sequence))
+    }
+
+    /// A copy between a sequence and an activation that holds a part of it.
+    fn step(&self) -> Printed {
+        let (source, target, bytes) = (self.source(0), self.target(), self.written_bytes());
+        let calls = format!("    memcpy({target}, {source}, {bytes});\n");
+        Printed { constants: String::new(), calls }
+    }
+
+    /// The bytes that the calls write: all of the output, a row, or a step.
+    pub(super) fn written_bytes(&self) -> usize {
+        if let IntOp::Step { put: true, .. } = self.node.op {
+            return self.input(0).bytes();
+        }
+        if self.by_rows { self.output().row_bytes() } else { self.output().bytes() }
     }
 
     /// The number of elements that are written.

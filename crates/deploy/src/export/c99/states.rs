@@ -1,6 +1,8 @@
 //! What the interface has for programs that keep something from one call to the next: a reset, and copies
 //! after the last node. Programs without states have none of it.
 
+use std::ops::Range;
+
 use super::data::c_type;
 use crate::export::shared::states::{copies, rows, states};
 use crate::op::DType;
@@ -116,30 +118,53 @@ pub(super) fn own_defined(program: &Placed, id: &str) -> String {
 
 /// What follows the last node: copies of what the next call finds.
 pub(super) fn copied(program: &Placed, prefix: &str) -> String {
-    let copies = copies(program);
-    if copies.is_empty() {
-        return String::new();
+    let copies = copies(program).into_iter();
+    match program.nodes.len().checked_sub(1) {
+        Some(last) => copies_of(copies, "What the next call finds.", prefix, last),
+        // A state without nodes is an input.
+        None => printed(copies, "What the next call finds."),
     }
-    let one = |(from, to): &(std::ops::Range<usize>, usize)| {
-        format!("    memcpy(arena->s8 + {to}, arena->s8 + {}, {});\n", from.start, from.len())
-    };
-    let copies: String = copies.iter().map(one).collect();
-    let counted = if program.nodes.is_empty() { "" } else { &format!("    {prefix}_COPIED();\n") };
-    format!("    /* What the next call finds. */\n{copies}{counted}")
 }
 
-/// The macro that follows the copies: they count with the last operation, whose hook is not called twice.
-pub(super) fn copied_macro(program: &Placed, prefix: &str) -> String {
-    let Some(last) = program.nodes.len().checked_sub(1) else { return String::new() };
-    if program.copied_states().next().is_none() {
-        return String::new();
+/// Copies from bytes of the arena to others, counted with the node at `index`; nothing if there are none.
+pub(super) fn copies_of(
+    copies: impl Iterator<Item = (Range<usize>, usize)>,
+    what: &str,
+    prefix: &str,
+    index: usize,
+) -> String {
+    let copies = printed(copies, what);
+    match copies.is_empty() {
+        true => copies,
+        false => format!("{copies}    {prefix}_COPIED({index});\n"),
     }
+}
+
+fn printed(copies: impl Iterator<Item = (Range<usize>, usize)>, what: &str) -> String {
+    let one = |(from, to): (Range<usize>, usize)| {
+        format!("    memcpy(arena->s8 + {to}, arena->s8 + {}, {});\n", from.start, from.len())
+    };
+    let copies: String = copies.map(one).collect();
+    if copies.is_empty() { copies } else { format!("    /* {what} */\n{copies}") }
+}
+
+/// The macro that follows the copies: they count with the operation before them, whose hook is not called
+/// twice.
+pub(super) fn copied_macro(program: &Placed, prefix: &str) -> String {
+    let of_call = program.copied_states().next().is_some() && !program.nodes.is_empty();
+    let of_step = program.loops.iter().any(|own| program.copied_carried(own).next().is_some());
+    let what = match (of_call, of_step) {
+        (true, true) => "call or step",
+        (true, false) => "call",
+        (false, true) => "step",
+        (false, false) => return String::new(),
+    };
     format!(
-        "\n/* With BPTQ_COUNT, what is copied for the next call counts with the last operation. */
+        "\n/* With BPTQ_COUNT, what is copied for the next {what} counts with the operation before. */
 #if defined(BPTQ_COUNT) && !defined({prefix}_NODE_HOOK)
-#define {prefix}_COPIED() bptq_node({last})
+#define {prefix}_COPIED(index) bptq_node(index)
 #else
-#define {prefix}_COPIED() ((void)0)
+#define {prefix}_COPIED(index) ((void)0)
 #endif
 "
     )

@@ -6,6 +6,7 @@ mod firmware;
 mod groups;
 mod io;
 mod literals;
+mod loops;
 mod movement;
 mod rows;
 mod source;
@@ -97,7 +98,8 @@ const fn parameter_bytes(op: &IntOp) -> usize {
         | IntOp::ResizeLinear { .. }
         | IntOp::Lookup8 { .. }
         | IntOp::Lookup16 { .. }
-        | IntOp::Constant { .. } => 0,
+        | IntOp::Constant { .. }
+        | IntOp::Step { .. } => 0,
         IntOp::Rearrange { .. } => 3 * MAX_AXES,
     }
 }

@@ -3,6 +3,8 @@
 mod tables;
 mod weighted;
 
+use std::ops::Range;
+
 use burn_ptq_kernels::geometry::PoolGeometry;
 use burn_ptq_kernels::params::{AddParams, Clamp, Selection, Strides};
 
@@ -10,7 +12,7 @@ use super::literals::{
     array, array_literal, field, full_clamp, geometry, indented, multiplier, pair,
     short_multiplier, window_field,
 };
-use super::{movement, rows, states};
+use super::{loops, movement, rows, states};
 use crate::export::shared::describe::describe;
 use crate::export::shared::names::{comment, unique_identifiers};
 use crate::export::shared::packing::pack_dsp;
@@ -38,13 +40,11 @@ pub(super) fn network(program: &Placed) -> String {
             }
             streams.next_if(|(stream, _)| stream.last() == index);
         } else {
-            let calls_of_node = indented(&printed.calls, 8);
-            calls.push_str(&format!(
-                "    // {description}\n    {{\n{calls_of_node}    }}\n    after_node({index}, \
-                 section::<{}, {}>(arena));\n",
-                program.offset(node.output),
-                program.tensors[node.output.0].bytes()
-            ));
+            let (calls_of_node, written) = (indented(&printed.calls, 8), printer.written());
+            let calls_of_node = format!(
+                "    // {description}\n    {{\n{calls_of_node}    }}\n    after_node({index}, {written});\n"
+            );
+            calls.push_str(&loops::around(program, index, calls_of_node));
         }
         if !printed.constants.is_empty() {
             let lines = indented(&printed.constants, 8);
@@ -321,6 +321,7 @@ impl Printer<'_> {
                 self.unary("top_k", &own, String::new())
             }
             IntOp::Constant { data } => self.constant(data),
+            IntOp::Step { put, reverse } => self.step(*put, *reverse),
         }
     }
 
@@ -337,6 +338,30 @@ impl Printer<'_> {
         let ids = self.node.inputs.iter().chain([&self.node.output]);
         let points: Vec<i32> = ids.map(|id| self.program.tensors[id.0].grid.zero_point).collect();
         format!("{points:?}")
+    }
+
+    /// What the calls have written, as an expression: of a sequence that a step is put into, the part.
+    fn written(&self) -> String {
+        let output = self.program.range(self.node.output);
+        if let IntOp::Step { put: true, reverse } = self.node.op {
+            let [first, end] = loops::part(output, self.program.runs(self.index), reverse);
+            return format!("arena.get({first}..{end}).unwrap_or(&[])");
+        }
+        format!("section::<{}, {}>(arena)", output.start, output.len())
+    }
+
+    /// A copy between a sequence and an activation that holds a part of it.
+    fn step(&self, put: bool, reverse: bool) -> Printed {
+        let steps = self.program.runs(self.index);
+        let [from, to] = [self.node.inputs[0], self.node.output].map(|id| self.program.range(id));
+        let whole = |range: Range<usize>| [range.start, range.end].map(|place| place.to_string());
+        let [from, to] = match put {
+            true => [whole(from), loops::part(to, steps, reverse)],
+            false => [loops::part(from, steps, reverse), whole(to)],
+        };
+        let [from, to] = [from, to].map(|[first, end]| format!("[{first}, {end}]"));
+        let calls = format!("let [from, to] = parts(arena, [{from}, {to}]);\ncopy(from, to);\n");
+        Printed { constants: String::new(), calls }
     }
 
     /// A reference to the shapes.

@@ -5,6 +5,7 @@ use super::rust_type;
 use crate::export::shared::states::{copies, rows, states};
 use crate::op::DType;
 use crate::place::Placed;
+use crate::program::Loop;
 
 /// The values of the placeholders in every export's templates.
 pub(super) fn values(program: &Placed) -> [(&'static str, String); 3] {
@@ -107,11 +108,13 @@ pub(super) fn method(program: &Placed) -> String {
 
 /// What a network with copies needs besides.
 pub(super) fn head(program: &Placed) -> &'static str {
-    if program.copied_states().next().is_none() {
+    let carries = |own: &Loop| program.copied_carried(own).next().is_some();
+    let steps = program.nodes.iter().any(|node| node.op.is_step());
+    if program.copied_states().next().is_none() && !steps && !program.loops.iter().any(carries) {
         return "";
     }
     "
-/// Copies what a run leaves to where the next one finds it.
+/// Copies what a run or a step leaves to where the next one finds it.
 fn copy(from: &[i8], to: &mut [i8]) {
     for (to, from) in to.iter_mut().zip(from) {
         *to = *from;
@@ -122,6 +125,14 @@ fn copy(from: &[i8], to: &mut [i8]) {
 
 /// What follows the last node: copies of what the next run finds.
 pub(super) fn copied(program: &Placed) -> String {
+    copies_of(copies(program).into_iter(), "What the next run finds.")
+}
+
+/// Copies from bytes of the arena to others; nothing if there are none.
+pub(super) fn copies_of(
+    copies: impl Iterator<Item = (std::ops::Range<usize>, usize)>,
+    what: &str,
+) -> String {
     let one = |(from, to): (std::ops::Range<usize>, usize)| {
         let places = [[from.start, from.end], [to, to + from.len()]];
         format!(
@@ -129,6 +140,6 @@ pub(super) fn copied(program: &Placed) -> String {
              copy(from, to);\n    }}\n"
         )
     };
-    let copies: String = copies(program).into_iter().map(one).collect();
-    if copies.is_empty() { copies } else { format!("    // What the next run finds.\n{copies}") }
+    let copies: String = copies.map(one).collect();
+    if copies.is_empty() { copies } else { format!("    // {what}\n{copies}") }
 }

@@ -30,15 +30,17 @@ pub(crate) fn describe(program: &Program, node: &IntNode) -> String {
     )
 }
 
-/// The name and operation of each node, fit for a literal, and its multiply-accumulates.
+/// The name and operation of each node, fit for a literal, and the multiply-accumulates of all its runs.
 pub(crate) fn layer_names(program: &Program) -> Vec<(String, usize)> {
     let name = |name: &str| comment(name).replace(['\\', '"'], "?");
     let ascii = |text: String| text.replace(|c: char| !c.is_ascii(), "?").replace("??", "? ?");
-    let nodes = program.nodes.iter();
+    let nodes = program.nodes.iter().enumerate();
     nodes
-        .map(|node| {
+        .map(|(index, node)| {
             let text = format!("{} ({})", name(&node.name), node.op.name());
-            (ascii(ascii(text)), node.op.macs())
+            // Printers have 32 bits for it.
+            let macs = node.op.macs().saturating_mul(program.runs(index)).min(u32::MAX as usize);
+            (ascii(ascii(text)), macs)
         })
         .collect()
 }

@@ -65,7 +65,7 @@ struct Translation {
 /// The bytes of the `.tflite` file that computes what `program` does.
 ///
 /// # Errors
-/// If no operators compute what a node does, or the program has states.
+/// If no operators compute what a node does, or the program has states or loops.
 pub fn tflite_model(program: &Program, chosen: TfLiteOptions) -> Result<Vec<u8>, ExportError> {
     Ok(translate(program, chosen)?.model.to_bytes())
 }
@@ -73,6 +73,10 @@ pub fn tflite_model(program: &Program, chosen: TfLiteOptions) -> Result<Vec<u8>,
 fn translate(program: &Program, chosen: TfLiteOptions) -> Result<Translation, ExportError> {
     if let Some(state) = program.states.first() {
         return Err(ExportError::States { format: FORMAT, state: state.name.clone() });
+    }
+    if let Some(own) = program.loops.first() {
+        let node = program.nodes[own.first].name.clone();
+        return Err(ExportError::Loops { format: FORMAT, node, steps: own.steps });
     }
     let mut graph = Graph::new(program);
     let mut layers = Vec::new();

@@ -171,7 +171,8 @@ pub(super) fn translate(
         IntOp::LogSoftmax { .. } => {
             return Err(Refusal::new("LOG_SOFTMAX approximates the logarithm otherwise"));
         }
-        IntOp::Constant { .. } => {}
+        // Programs with loops are refused before.
+        IntOp::Constant { .. } | IntOp::Step { .. } => {}
     }
     Ok(None)
 }

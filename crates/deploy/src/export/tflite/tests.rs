@@ -59,6 +59,7 @@ fn convolution(weight_bits: u8, output_bits: u8) -> Program {
         outputs: vec![Output::new("map", TensorId(1), Border::permuted(&[3, 4, 4], [1, 2, 0]))],
         tensors: vec![input, output],
         states: Vec::new(),
+        loops: Vec::new(),
         provenance: Provenance { version: "1.2.3".into(), seed: 9, ..Provenance::default() },
     }
 }
