@@ -139,9 +139,13 @@ pub(crate) fn run_nodes(
                     .map(|v| read(v).expect("a verified graph writes values before reading"))
                     .collect();
                 let output = match &node.op {
-                    Op::Step(border) => {
-                        border_of(border, &inputs, step, values[node.output.0].take(), &mut puts[at - own.start])
-                    }
+                    Op::Step(border) => border_of(
+                        border,
+                        &inputs,
+                        step,
+                        values[node.output.0].take(),
+                        &mut puts[at - own.start],
+                    ),
                     _ => Some(for_batch(node, compute(at, node, &inputs), batch)),
                 };
                 if let Some(output) = output {

@@ -74,6 +74,19 @@ pub struct Value {
     pub name: String,
     /// The shape of one sample: one to [`MAX_AXES`] axes, the batch axis left out.
     pub shape: Vec<usize>,
+    /// What it is in a recurrent layer, whose errors add up from step to step: such values have more bits.
+    pub gate: Option<Gate>,
+}
+
+/// What a value is in a recurrent layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// A sum, or a part of one, that a gate's function reads.
+    Sum,
+    /// What a sigmoid or a hyperbolic tangent gives.
+    Function,
+    /// Anything else that the layer does not give, such as the cell.
+    Inner,
 }
 
 impl Value {

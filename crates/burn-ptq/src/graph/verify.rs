@@ -52,7 +52,7 @@ impl Graph {
     pub fn new(name: impl Into<String>, input: impl Into<String>, shape: Vec<usize>) -> Self {
         Self {
             name: name.into(),
-            values: vec![Value { name: input.into(), shape }],
+            values: vec![Value { name: input.into(), shape, gate: None }],
             nodes: Vec::new(),
             inputs: vec![ValueId(0)],
             outputs: vec![ValueId(0)],
@@ -65,7 +65,7 @@ impl Graph {
     /// Adds an input of `shape`.
     pub fn add_input(&mut self, name: impl Into<String>, shape: Vec<usize>) -> ValueId {
         let id = ValueId(self.values.len());
-        self.values.push(Value { name: name.into(), shape });
+        self.values.push(Value { name: name.into(), shape, gate: None });
         self.inputs.push(id);
         self.integers.push(None);
         id
@@ -92,7 +92,7 @@ impl Graph {
             output: id,
         };
         let shape = self.infer(&node)?;
-        self.values.push(Value { name: output.into(), shape });
+        self.values.push(Value { name: output.into(), shape, gate: None });
         self.nodes.push(node);
         self.outputs = vec![id];
         Ok(id)

@@ -22,6 +22,11 @@ pub struct Agreement {
     pub max_lsb: i32,
 }
 
+/// Whether it leaves a loop, of whose steps the last one counts.
+fn leaves(op: &Op) -> bool {
+    matches!(op, Op::Step(step) if matches!(step.role, StepRole::Last | StepRole::Put { .. }))
+}
+
 /// Compares every node of the quantized graph that the program computes, fed with the program's own
 /// values, so that differences do not add up from layer to layer. `None` where a node costs nothing
 /// in the program.
@@ -52,11 +57,14 @@ pub fn compare_layers(
         let mut written: Vec<Vec<i32>> = vec![Vec::new(); program.tensors.len()];
         interpreter.run_observed(sample, |node, bytes| {
             let IntNode { op, output, .. } = &program.nodes[node];
-            // A sequence is whole in the last step.
-            if matches!(op, IntOp::Step { put: true, .. }) {
-                written[output.0].clear();
+            let own = tensor_integers(&program.tensors[output.0], bytes);
+            match op {
+                // Of a sequence, a part comes with each step.
+                IntOp::Step { put: true, reverse: true } => {
+                    written[output.0].splice(..0, own);
+                }
+                _ => written[output.0].extend(own),
             }
-            written[output.0].extend(tensor_integers(&program.tensors[output.0], bytes));
         })?;
         // A step finds what the one before left.
         for Carried { held, next } in program.loops.iter().flat_map(|own| &own.carried) {
@@ -74,11 +82,16 @@ pub fn compare_layers(
         let (stored, places) = (&integers[layout.tensor.0], layout.places.len());
         let steps = stored.len() / (places * batch).max(1);
         // Behind a loop, what its last step left.
-        let last = graph.producer(value).is_some_and(|index| {
-            matches!(&graph.nodes[index].op, Op::Step(step) if step.role == StepRole::Last)
-        });
+        let last = steps > 1
+            && graph
+                .producer(value)
+                .is_none_or(|index| graph.runs(index) == 1 || leaves(&graph.nodes[index].op));
         let stored: Vec<i32> = match last {
-            true => stored.chunks(places * steps).flat_map(|own| &own[places * (steps - 1)..]).copied().collect(),
+            true => stored
+                .chunks(places * steps)
+                .flat_map(|own| &own[places * (steps - 1)..])
+                .copied()
+                .collect(),
             false => stored.clone(),
         };
         let mut elements = vec![0; stored.len()];

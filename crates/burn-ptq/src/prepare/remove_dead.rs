@@ -24,7 +24,8 @@ fn live(graph: &Graph) -> Vec<bool> {
             }
         }
         let kept = |node: &&Node| {
-            matches!(&node.op, Op::Step(step) if step.role == StepRole::Last) && live[node.inputs[0].0]
+            matches!(&node.op, Op::Step(step) if step.role == StepRole::Last)
+                && live[node.inputs[0].0]
         };
         let last: Vec<ValueId> = graph.nodes.iter().filter(kept).map(|node| node.output).collect();
         if last.iter().all(|last| live[last.0]) {

@@ -7,9 +7,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor};
 
 use super::{FakeQuantize, QuantizedGraph};
-use crate::graph::{
-    Batch, Graph, Held, Node, Parameters, StepLoop, ValueId, for_batch, run_nodes,
-};
+use crate::graph::{Batch, Graph, Held, Node, Parameters, StepLoop, ValueId, for_batch, run_nodes};
 
 /// Samples that run at once.
 const CHUNK: usize = 64;
@@ -109,7 +107,11 @@ impl SideBySide {
             for chunk in 0..self.batches.len() {
                 let written = self.loop_values(&nodes, network, chunk, quantized);
                 for (node, tensors) in self.graph.nodes[nodes.clone()].iter().zip(written) {
-                    let all = if tensors.len() == 1 { tensors[0].clone() } else { Tensor::cat(tensors, 0) };
+                    let all = if tensors.len() == 1 {
+                        tensors[0].clone()
+                    } else {
+                        Tensor::cat(tensors, 0)
+                    };
                     let pairs = self.values[node.output.0].get_or_insert_default();
                     match pairs.get_mut(chunk) {
                         Some(pair) => pair[1] = all,

@@ -13,7 +13,7 @@ use crate::bits::BitPlan;
 use crate::event::{Cancelled, Event, Progress};
 use crate::graph::ops::OutputGrid;
 use crate::graph::prediction::Prediction;
-use crate::graph::{Batch, FloatModel, Graph, ValueId};
+use crate::graph::{Batch, FloatModel, Gate, Graph, ValueId};
 use crate::observe::Stats;
 use crate::quant::{
     FakeQuantize, QParams, QuantizeError, QuantizedActivation, QuantizedGraph, Range,
@@ -225,6 +225,21 @@ fn widen_unreachable(
     }
 }
 
+/// The scale of 16 bits that a value of a recurrent layer has, as in TensorFlow Lite: 3 integer bits of sums, more
+/// where what was observed needs them, and none of what functions give. Gates of the same function share a table.
+fn scale_of_gate(gate: Gate, statistics: &Stats) -> Option<f32> {
+    match gate {
+        Gate::Sum => {
+            let largest = statistics.min.abs().max(statistics.max.abs());
+            let fits = |bits: &i32| largest < (*bits as f32).exp2();
+            let bits = (3..=i32::from(i8::MAX)).find(fits)?;
+            Some(((bits - 15) as f32).exp2())
+        }
+        Gate::Function => Some((-15.0_f32).exp2()),
+        Gate::Inner => None,
+    }
+}
+
 /// The grids that an operation fixes, for values of 8 bits that share theirs with no other source.
 fn fixed_grids(
     graph: &Graph,
@@ -237,6 +252,13 @@ fn fixed_grids(
         sources[groups[input.0]].push(graph.integer_grid(*input).map(|(_, grid)| grid));
     }
     for node in &graph.nodes {
+        let group = groups[node.output.0];
+        let gate = graph.value(node.output).gate.filter(|_| plan.value(node.output) == 16);
+        if let Some(scale) = gate.and_then(|gate| scale_of_gate(gate, &statistics[group])) {
+            let (min, max) = (i32::from(i16::MIN), i32::from(i16::MAX));
+            sources[group].push(Some(Grid { scale, zero_point: 0, min, max }));
+            continue;
+        }
         let grid = match node.op.operator().output_grid() {
             OutputGrid::Shared => continue,
             OutputGrid::Observed => None,

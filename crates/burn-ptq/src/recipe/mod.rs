@@ -145,6 +145,14 @@ pub struct WeightRecipe {
     pub range: WeightRangeChoice,
 }
 
+/// The usual bits inside of recurrent layers.
+const GATE_BITS: u8 = 16;
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
+fn is_usual_for_gates(bits: &u8) -> bool {
+    *bits == GATE_BITS
+}
+
 /// How activations are quantized.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -154,6 +162,9 @@ pub struct ActivationRecipe {
     pub bits: u8,
     /// Bits of the model's own input and output, and of the logits before a final softmax.
     pub border_bits: u8,
+    /// Bits of sums, gates and cells inside of recurrent layers, whose errors add up from step to step.
+    #[serde(skip_serializing_if = "is_usual_for_gates")]
+    pub gate_bits: u8,
     /// Whether scales are powers of two.
     pub power_of_two: bool,
     /// How ranges are found.
@@ -238,6 +249,7 @@ impl Default for ActivationRecipe {
         Self {
             bits: 8,
             border_bits: 8,
+            gate_bits: GATE_BITS,
             power_of_two: false,
             range: RangeChoice::Mse(Default::default()),
         }
@@ -318,6 +330,7 @@ impl Recipe {
         self.weight_scheme(self.weights.bits)?;
         self.activation_scheme(self.activations.bits)?;
         self.activation_scheme(self.activations.border_bits)?;
+        self.activation_scheme(self.activations.gate_bits)?;
         if let Some(bits) = self.first_last_bits {
             self.weight_scheme(bits)?;
             self.activation_scheme(bits)?;

@@ -83,7 +83,10 @@ impl Recipe {
                 Some(_) => 8,
                 None => exception(node, |l| l.activations)
                     .or_else(|| at_end(&ends.outputs, node))
-                    .unwrap_or(self.activations.bits),
+                    .unwrap_or(match graph.value(node.output).gate {
+                        Some(_) => self.activations.gate_bits,
+                        None => self.activations.bits,
+                    }),
             };
         }
         // Elements are stored in whole bytes: those of a constant with a grid of its own use them.

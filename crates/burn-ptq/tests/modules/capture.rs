@@ -325,9 +325,9 @@ fn unsupported_layers_are_one_line_each_in_words_about_the_module() {
     }
     let device = Device::flex();
     let sensor = Sensor {
-        lstm: LstmConfig::new(3, 8, true).init(&device),
-        gru: GruConfig::new(8, 8, true).init(&device),
-        norm: BiLstmConfig::new(8, 4, true).init(&device),
+        lstm: LstmConfig::new(3, 8, true).with_clip(Some(1.0)).init(&device),
+        gru: GruConfig::new(8, 8, true).with_clip(Some(1.0)).init(&device),
+        norm: BiLstmConfig::new(8, 4, true).with_input_forget(true).init(&device),
         classifier: LinearConfig::new(8, 4).init(&device),
     };
     let forward = |net: &Sensor, x: Tensor<3>| {

@@ -1,6 +1,7 @@
 //! Burn modules in, and quantized networks as Burn modules out.
 
 mod capture;
+mod loops;
 mod net;
 mod quantized;
 mod states;

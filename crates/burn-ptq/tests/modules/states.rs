@@ -74,7 +74,7 @@ fn by_module(cell: &Cell, sequences: &Tensor<3>) -> Vec<f32> {
 }
 
 /// 10 log10 of the power of `wanted` over that of the difference.
-fn decibels(wanted: &[f32], found: &[f32]) -> f64 {
+pub(crate) fn decibels(wanted: &[f32], found: &[f32]) -> f64 {
     assert_eq!(wanted.len(), found.len());
     let power = |values: &mut dyn Iterator<Item = f32>| -> f64 {
         values.map(|x| f64::from(x) * f64::from(x)).sum()

@@ -9,6 +9,7 @@ mod fingerprint;
 mod layers;
 mod operations;
 mod proto;
+mod recurrent;
 mod tensors;
 mod translate;
 mod vocabulary;
@@ -239,7 +240,7 @@ fn capture_ends<M: Module, I: Tensors, O: Tensors>(
             match (input_ids, forward(&module, inputs).ids()) {
                 (Ok(inputs), Ok(outputs)) => {
                     let ids = (inputs.clone(), outputs.clone());
-                    border = Some((ids, paths.names, paths.layers));
+                    border = Some((ids, paths));
                     let unique: BTreeSet<TensorId> = outputs.into_iter().collect();
                     scope.complete(inputs, unique)
                 }
@@ -250,7 +251,7 @@ fn capture_ends<M: Module, I: Tensors, O: Tensors>(
     let captured = catch_unwind(AssertUnwindSafe(run))
         .map_err(|panic| failed(message_of(panic.as_ref())))?
         .map_err(|error| failed(error.to_string()))?;
-    let ((input_ids, output_ids), names, layers) =
+    let ((input_ids, output_ids), Paths { names, layers, recurrent, .. }) =
         border.ok_or_else(|| failed("its output was computed on another device".into()))?;
     let inputs: Vec<CapturedInput> = (input_ids.into_iter().zip(parts).zip(input_names))
         .map(|((id, part), name)| CapturedInput {
@@ -264,7 +265,7 @@ fn capture_ends<M: Module, I: Tensors, O: Tensors>(
         output_ids.into_iter().zip(output_names.iter().copied()).collect();
     let name = std::any::type_name::<M>();
     let name = name.split('<').next().and_then(|n| n.rsplit("::").next()).unwrap_or("module");
-    let mut model = translate::translate(&captured, &inputs, &outputs, &names, &layers);
+    let mut model = translate::translate(&captured, &inputs, &outputs, &names, &layers, &recurrent);
     let unsupported = |problems| CaptureError::Unsupported { module: name.into(), problems };
     let mut graph = onnx::from_proto(&mut model, proto::OPSET, name).map_err(unsupported)?;
     graph.origin = Some(Arc::new(Fingerprint::of(module).into_origin()));
@@ -308,6 +309,8 @@ struct Paths {
     names: HashMap<TensorId, String>,
     /// The unsupported layers that parameters belong to.
     layers: HashMap<TensorId, Layer>,
+    /// The parameters of recurrent layers.
+    recurrent: HashMap<TensorId, recurrent::Parameter>,
 }
 
 impl ModuleVisitor for Paths {
@@ -328,6 +331,9 @@ impl ModuleVisitor for Paths {
         self.names.entry(id).or_insert_with(|| self.path.join("."));
         if let Some(layer) = unsupported_layer(&self.path, &self.containers) {
             self.layers.entry(id).or_insert(layer);
+        }
+        if let Some(parameter) = recurrent::parameter(&self.path, &self.containers) {
+            self.recurrent.entry(id).or_insert(parameter);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! lists together with everything else that it cannot do.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use burn::backend::capture::CapturedGraph;
 use burn::backend::ir::{
@@ -15,7 +16,8 @@ use onnx_ir::{AttributeProto, GraphProto, NodeProto, ValueInfoProto};
 
 use super::layers::{Layer as UnsupportedLayer, calls};
 use super::operations::Operation;
-use super::proto::{ints, tensor, typed_value, value_info};
+use super::proto::{int, ints, string, tensor, typed_value, value_info};
+use super::recurrent::{Call, Kind, Parameter, recurrent_calls};
 use super::vocabulary::Input::{self, Integers, Nothing, Scalar, Tensor};
 use super::vocabulary::{Translation, has_translation, number, simple, translation, with};
 use crate::import::onnx::data_type;
@@ -37,6 +39,7 @@ pub(super) fn translate(
     outputs: &[(TensorId, Option<&str>)],
     paths: &HashMap<TensorId, String>,
     layers: &HashMap<TensorId, UnsupportedLayer>,
+    recurrent: &HashMap<TensorId, Parameter>,
 ) -> GraphProto {
     let is_input = |id: &TensorId| inputs.iter().any(|input| input.id == *id);
     let element = |is_integer| if is_integer { data_type::INT64 } else { data_type::FLOAT };
@@ -57,16 +60,37 @@ pub(super) fn translate(
     let operations = &captured.graph.operations;
     let is_parameter = |id| paths.contains_key(&id);
     let mut next = 0;
-    for (call, layer) in calls(captured, layers, is_parameter, has_translation) {
-        operations[next..call.start].iter().for_each(|operation| writer.write(operation));
-        next = call.end;
-        writer.push_layer(layer, &operations[call]);
+    let known = recurrent_calls(captured, recurrent);
+    let unknown = calls(captured, layers, is_parameter, has_translation);
+    let apart = |range: &Range<usize>| {
+        known
+            .iter()
+            .all(|call| range.end <= call.operations.start || call.operations.end <= range.start)
+    };
+    let unknown = unknown.into_iter().filter(|(range, _)| apart(range));
+    let mut all: Vec<(Range<usize>, Part)> =
+        unknown.map(|(range, layer)| (range, Part::Unsupported(layer))).collect();
+    all.extend(known.iter().map(|call| (call.operations.clone(), Part::Recurrent(call))));
+    all.sort_by_key(|(range, _)| range.start);
+    for (range, part) in all {
+        operations[next..range.start].iter().for_each(|operation| writer.write(operation));
+        next = range.end;
+        match part {
+            Part::Unsupported(layer) => writer.push_layer(layer, &operations[range]),
+            Part::Recurrent(call) => writer.push_recurrent(call, recurrent),
+        }
     }
     operations[next..].iter().for_each(|operation| writer.write(operation));
     for &(output, name) in outputs {
         writer.end_with(output, name);
     }
     writer.graph
+}
+
+/// Operations that become one node.
+enum Part<'a> {
+    Unsupported(&'a UnsupportedLayer),
+    Recurrent(&'a Call<'a>),
 }
 
 struct Writer<'a> {
@@ -287,6 +311,69 @@ impl<'a> Writer<'a> {
         self.graph.value_info.extend(shapes);
     }
 
+    /// A recurrent layer over a sequence: ONNX has the steps before the batch, and an axis of directions.
+    fn push_recurrent(&mut self, call: &Call, parameters: &HashMap<TensorId, Parameter>) {
+        let base =
+            if call.layer.is_empty() { snake_case(call.kind.onnx()) } else { call.layer.clone() };
+        let name = self.unique(&base);
+        let part = |writer: &mut Self, op: &str, what: &str, inputs: Vec<String>, attributes| {
+            let output = writer.unique(&format!("{name}.{what}"));
+            writer.graph.node.push(NodeProto {
+                name: output.clone(),
+                op_type: op.into(),
+                input: inputs,
+                output: vec![output.clone()],
+                attribute: attributes,
+                ..Default::default()
+            });
+            output
+        };
+        let x = self.tensor(call.x.id);
+        let mut inputs = vec![part(self, "Transpose", "x", vec![x], vec![ints("perm", [1, 0, 2])])];
+        let constants = call.constants(self.captured, parameters).into_iter().flatten();
+        for (what, data) in ["W", "R", "B"].iter().zip(constants) {
+            inputs.push(self.constant(&format!("{name}.{what}"), &data));
+        }
+        inputs.push(String::new());
+        let front = self.input(Integers(vec![0]));
+        for (what, initial) in ["h0", "c0"].iter().zip(&call.initial) {
+            let initial = self.tensor(initial.id);
+            inputs.push(part(self, "Unsqueeze", what, vec![initial, front.clone()], Vec::new()));
+        }
+        let hidden = call.sequence.shape.to_vec()[2];
+        let mut attributes = vec![int("hidden_size", hidden)];
+        if call.reverse {
+            attributes.push(string("direction", "reverse"));
+        }
+        if call.kind == Kind::Gru {
+            attributes.push(int("linear_before_reset", usize::from(call.reset_after)));
+        }
+        let outputs: Vec<String> = ["y", "h", "c"][..1 + call.last.len()]
+            .iter()
+            .map(|o| self.unique(&format!("{name}.{o}")))
+            .collect();
+        self.graph.node.push(NodeProto {
+            name: name.clone(),
+            op_type: call.kind.onnx().into(),
+            input: inputs,
+            output: outputs.clone(),
+            attribute: attributes,
+            ..Default::default()
+        });
+        let order = vec![ints("perm", [2, 0, 1, 3])];
+        let steps = part(self, "Transpose", "steps", vec![outputs[0].clone()], order);
+        let axis = self.input(Integers(vec![2]));
+        let sequence = part(self, "Squeeze", "sequence", vec![steps, axis], Vec::new());
+        self.names.insert(call.sequence.id, sequence);
+        self.owners.insert(call.sequence.id, name.clone());
+        for ((what, last), output) in ["last", "cell"].iter().zip(&call.last).zip(&outputs[1..]) {
+            let last_name =
+                part(self, "Squeeze", what, vec![output.clone(), front.clone()], Vec::new());
+            self.names.insert(last.id, last_name);
+            self.owners.insert(last.id, name.clone());
+        }
+    }
+
     fn push_node(
         &mut self,
         name: String,
@@ -371,7 +458,7 @@ impl<'a> Writer<'a> {
 }
 
 /// The variant of an operation, such as `Gelu`.
-fn name_of(operation: &OperationIr) -> String {
+pub(super) fn name_of(operation: &OperationIr) -> String {
     // `Group(Variant(Fields { .. }))`, where a group of numbers says their type before the variant.
     let text = format!("{operation:?}");
     let head = text.split('{').next().unwrap_or_default();

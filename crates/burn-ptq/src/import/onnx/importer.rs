@@ -186,7 +186,8 @@ impl<'m> Importer<'m> {
                 None => Binding::Unknown,
                 // The graph was made with a first input.
                 Some(sample) if index == 0 => {
-                    let value = Value { name: input.name.into(), shape: sample.clone() };
+                    let value =
+                        Value { name: input.name.into(), shape: sample.clone(), gate: None };
                     self.graph.values[0] = value;
                     Binding::Value(self.graph.input())
                 }
@@ -262,7 +263,7 @@ impl<'m> Importer<'m> {
 
     /// A value that no node writes: the graph is refused anyway.
     fn stand_in(&mut self, name: &str, shape: Vec<usize>) -> Binding {
-        self.graph.values.push(Value { name: name.into(), shape });
+        self.graph.values.push(Value { name: name.into(), shape, gate: None });
         Binding::Value(ValueId(self.graph.values.len() - 1))
     }
 

@@ -7,8 +7,8 @@ use super::super::error::{QUANTIZED, Refusal};
 const FAMILIES: &[(&str, &str)] = &[
     (
         "Lstm BiLstm Gru BiGru Rnn BiRnn CausalConvWithState",
-        "capture one step of it, a sequence of 1 with the state as an input and an output, and declare that by \
-         Graph::declare_state; or use convolutions over time instead of recurrent layers",
+        "train it with its usual activation functions, without clip and without input_forget: such layers run as \
+         loops; or use convolutions over time",
     ),
     ("Loop Scan", "export the model without control flow, or simplify it"),
     (

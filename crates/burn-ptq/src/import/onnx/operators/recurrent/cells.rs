@@ -2,10 +2,8 @@
 
 use super::super::super::error::Refusal;
 use super::super::super::growing::{Importer, Site};
-use crate::graph::ops::{
-    Add, Binary, BinaryFunction, Clip, Linear, Mul, Unary, UnaryFunction,
-};
-use crate::graph::{Array, Clamp, Op, ValueId};
+use crate::graph::ops::{Add, Binary, BinaryFunction, Clip, Linear, Mul, Unary, UnaryFunction};
+use crate::graph::{Array, Clamp, Gate, Op, ValueId};
 
 /// The kinds of layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +45,10 @@ impl Kind {
             Kind::Rnn if all(&["Relu"]) => Ok(Clip { bounds: Clamp::RELU }.into()),
             Kind::Rnn if all(&["Sigmoid"]) => Ok(Unary { function: UnaryFunction::Sigmoid }.into()),
             Kind::Rnn | Kind::Gru | Kind::Lstm => Err(Refusal::new(
-                format!("its activations are {found:?}, expected {:?} in each direction", self.activations()),
+                format!(
+                    "its activations are {found:?}, expected {:?} in each direction",
+                    self.activations()
+                ),
                 "train the layer with its usual activations",
             )),
         }
@@ -80,7 +81,10 @@ pub(super) struct Cell<'s, 'm> {
 
 impl Cell<'_, '_> {
     /// What the layer gives after the step, and its cell.
-    pub(super) fn step(&self, importer: &mut Importer) -> Result<(ValueId, Option<ValueId>), Refusal> {
+    pub(super) fn step(
+        &self,
+        importer: &mut Importer,
+    ) -> Result<(ValueId, Option<ValueId>), Refusal> {
         match (self.kind, self.c) {
             (Kind::Lstm, Some(cell)) => self.lstm(importer, cell),
             (Kind::Gru, _) => Ok((self.gru(importer)?, None)),
@@ -99,17 +103,17 @@ impl Cell<'_, '_> {
         let sum = if self.before_reset {
             let x = self.through(importer, "new_x", 2, self.x)?;
             let h = self.through(importer, "new_h", 2, self.h)?;
-            let h = self.push(importer, "new_reset", Mul, &[reset, h])?;
-            self.push(importer, "new_sum", Add, &[x, h])?
+            let h = self.inner(importer, "new_reset", Mul, &[reset, h], Gate::Sum)?;
+            self.inner(importer, "new_sum", Add, &[x, h], Gate::Sum)?
         } else {
-            let kept = self.push(importer, "kept", Mul, &[reset, self.h])?;
+            let kept = self.inner(importer, "kept", Mul, &[reset, self.h], Gate::Inner)?;
             self.gate(importer, "new", 2, kept)?
         };
         let new = self.unary(importer, "new", UnaryFunction::Tanh, sum)?;
         // (1 - z) * new + z * h
         let sub = Op::from(Binary { function: BinaryFunction::Sub });
-        let way = self.push(importer, "way", sub, &[self.h, new])?;
-        let part = self.push(importer, "part", Mul, &[update, way])?;
+        let way = self.inner(importer, "way", sub, &[self.h, new], Gate::Inner)?;
+        let part = self.inner(importer, "part", Mul, &[update, way], Gate::Inner)?;
         self.push(importer, "next", Add, &[new, part])
     }
 
@@ -126,9 +130,9 @@ impl Cell<'_, '_> {
         let output = gate("output", 1, UnaryFunction::Sigmoid)?;
         let forget = gate("forget", 2, UnaryFunction::Sigmoid)?;
         let new = gate("new", 3, UnaryFunction::Tanh)?;
-        let kept = self.push(importer, "kept", Mul, &[forget, cell])?;
-        let added = self.push(importer, "added", Mul, &[input, new])?;
-        let cell = self.push(importer, "cell", Add, &[kept, added])?;
+        let kept = self.inner(importer, "kept", Mul, &[forget, cell], Gate::Inner)?;
+        let added = self.inner(importer, "added", Mul, &[input, new], Gate::Inner)?;
+        let cell = self.inner(importer, "cell", Add, &[kept, added], Gate::Inner)?;
         let shown = self.unary(importer, "shown", UnaryFunction::Tanh, cell)?;
         let next = self.push(importer, "next", Mul, &[output, shown])?;
         Ok((next, Some(cell)))
@@ -144,6 +148,20 @@ impl Cell<'_, '_> {
         importer.push_part(self.site, &format!("{}{part}", self.prefix), op, inputs)
     }
 
+    /// As [`push`](Self::push), of a value that stays in the layer.
+    fn inner(
+        &self,
+        importer: &mut Importer,
+        part: &str,
+        op: impl Into<Op>,
+        inputs: &[ValueId],
+        gate: Gate,
+    ) -> Result<ValueId, Refusal> {
+        let id = self.push(importer, part, op, inputs)?;
+        importer.graph.values[id.0].gate = Some(gate);
+        Ok(id)
+    }
+
     fn unary(
         &self,
         importer: &mut Importer,
@@ -151,7 +169,7 @@ impl Cell<'_, '_> {
         function: UnaryFunction,
         x: ValueId,
     ) -> Result<ValueId, Refusal> {
-        self.push(importer, part, Unary { function }, &[x])
+        self.inner(importer, part, Unary { function }, &[x], Gate::Function)
     }
 
     /// The weights of a gate on the input, or on `from`, which stands for the state.
@@ -174,7 +192,7 @@ impl Cell<'_, '_> {
             bias: Array::new([self.hidden], biases[rows].to_vec()),
             axis: 1,
         };
-        self.push(importer, part, op, &[from])
+        self.inner(importer, part, op, &[from], Gate::Sum)
     }
 
     /// The sum of a gate, of the input and of `h`.
@@ -187,6 +205,6 @@ impl Cell<'_, '_> {
     ) -> Result<ValueId, Refusal> {
         let x = self.through(importer, &format!("{part}_x"), gate, self.x)?;
         let h = self.through(importer, &format!("{part}_h"), gate, h)?;
-        self.push(importer, &format!("{part}_sum"), Add, &[x, h])
+        self.inner(importer, &format!("{part}_sum"), Add, &[x, h], Gate::Sum)
     }
 }

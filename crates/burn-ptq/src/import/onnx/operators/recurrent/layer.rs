@@ -15,7 +15,8 @@ const STATE: &str = "give what the layer keeps as inputs and outputs of the mode
                      with --state, data are then sequences of steps; or export the model for whole sequences";
 
 /// What to do where it does not show which axis is the batch.
-const BATCH: &str = "export the model with a dynamic batch axis, of which every sample is a sequence";
+const BATCH: &str =
+    "export the model with a dynamic batch axis, of which every sample is a sequence";
 
 /// A layer with its parameters.
 struct Layer<'s, 'm> {
@@ -48,11 +49,7 @@ struct Given {
     last: [Option<ValueId>; 2],
 }
 
-pub(super) fn import(
-    importer: &mut Importer,
-    site: &Site,
-    kind: Kind,
-) -> Result<ValueId, Refusal> {
+pub(super) fn import(importer: &mut Importer, site: &Site, kind: Kind) -> Result<ValueId, Refusal> {
     let layer = Layer::new(importer, site, kind)?;
     let x = layer.reshaped(importer, "x", site.value(0)?, vec![layer.steps, layer.features])?;
     let states = layer.initial(importer, 5, "initial_h")?;
@@ -191,10 +188,9 @@ impl<'s, 'm> Layer<'s, 'm> {
                 let own = |direction| self.constant(importer, what, &constant, direction).map(Some);
                 (0..count).map(own).collect()
             }
-            _ if self.is_one_step() => Err(Refusal::new(
-                format!("it begins anew in every step: it has no {what}"),
-                STATE,
-            )),
+            _ if self.is_one_step() => {
+                Err(Refusal::new(format!("it begins anew in every step: it has no {what}"), STATE))
+            }
             _ => Ok(vec![None; count]),
         }
     }
@@ -301,7 +297,12 @@ impl<'s, 'm> Layer<'s, 'm> {
         cell.x = cell.push(importer, "x_step", border(StepRole::Take { reverse }), &[x])?;
         let mut held = Vec::new();
         for (name, initial) in kept.iter().zip(found) {
-            held.push(cell.push(importer, &format!("{name}_held"), border(StepRole::Hold), &[initial])?);
+            held.push(cell.push(
+                importer,
+                &format!("{name}_held"),
+                border(StepRole::Hold),
+                &[initial],
+            )?);
         }
         (cell.h, cell.c) = (held[0], held.get(1).copied());
         let (next, c) = cell.step(importer)?;
@@ -312,7 +313,8 @@ impl<'s, 'm> Layer<'s, 'm> {
             .sum();
         importer.budget.compute(&[computed, self.steps - 1])?;
         let put = border(StepRole::Put { reverse });
-        let sequence = self.is_read(importer, 0).then(|| cell.push(importer, "steps", put, &[next]));
+        let sequence =
+            self.is_read(importer, 0).then(|| cell.push(importer, "steps", put, &[next]));
         let mut last = [None; 2];
         for (place, next) in [Some(next), c].into_iter().enumerate() {
             let Some(next) = next else { continue };
