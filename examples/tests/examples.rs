@@ -28,4 +28,5 @@ examples! {
     burn_onnx_build => "W4A8 integer program",
     custom_observer => "sample filter",
     custom_rounding => "steepest steps",
+    recurrent_digits => "W4A8:",
 }
