@@ -1,6 +1,7 @@
 //! Random small networks out of every supported operator, as ONNX files with calibration data.
 
 mod movement;
+mod recurrent;
 
 use onnx_ir::{ModelProto, NodeProto, TensorProto};
 use rand_chacha::ChaCha8Rng;
@@ -82,7 +83,10 @@ pub(crate) fn case(seed: u64, number: u64) -> Case {
         Builder { random, nodes: Vec::new(), tensors: Vec::new(), count: 0, has_batch_norm: false };
     let mut value: Named = ("x".into(), shape.clone());
     // Something to compute: a permutation alone is not a program.
-    value = builder.layer(value);
+    value = match value.1[..] {
+        [steps, _] if steps > 1 && builder.random.once_in(3) => builder.recurrent(value),
+        _ => builder.layer(value),
+    };
     for _ in 0..builder.random.within(1, 7) {
         value = builder.any(value);
     }
@@ -615,6 +619,7 @@ impl Builder {
         }
         match self.random.below(28) {
             22..=24 => self.groups(x),
+            0..=4 if x.1.len() == 2 && x.1[0] > 1 && self.random.once_in(3) => self.recurrent(x),
             0..=4 => self.layer(x),
             5..=8 => self.activation(x),
             9 | 10 => self.arithmetic(x),

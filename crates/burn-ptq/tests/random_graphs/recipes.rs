@@ -22,6 +22,10 @@ pub(crate) fn recipe(seed: u64, number: u64, has_batch_norm: bool) -> String {
          activations.power_of_two = {}\n",
         random.once_in(10)
     ));
+    if random.once_in(3) {
+        let gates = *random.pick(&[8, 8, 4, 6]);
+        text.push_str(&format!("activations.gate_bits = {gates}\n"));
+    }
     if random.once_in(4) {
         text.push_str("weights.granularity = 'per-tensor'\n");
     }

@@ -295,7 +295,8 @@ impl<'m> Importer<'m> {
             op: &node.op_type,
             opset: self.opset,
             attributes: Attributes(&node.attribute),
-            output: node.output.first().map_or("", String::as_str),
+            // One that nobody wants may be left out.
+            output: node.output.iter().map(String::as_str).find(|o| !o.is_empty()).unwrap_or(""),
             outputs: node.output.iter().map(String::as_str).collect(),
             inputs,
             layouts,
@@ -312,7 +313,7 @@ impl<'m> Importer<'m> {
             return Ok(());
         }
         if site.output.is_empty() {
-            return Err(Refusal::invalid("it has no first output"));
+            return Err(Refusal::invalid("it has no output"));
         }
         self.placed = None;
         self.further_placed = None;
