@@ -170,7 +170,8 @@ fn costs_of_programs_with_loops_are_predicted() {
         let off = predicted / counted - 1.0;
         println!("{name}: {} programs, instructions are {:.1} % off", programs.len(), 100.0 * off);
         assert!(off.abs() < 0.1, "{name}: {predicted:.0} instructions, {counted} counted");
-        for program in programs.iter().step_by(12) {
+        let sized = programs.iter().filter(|program| !crate::copies_few_bytes(program));
+        for program in sized.step_by(6) {
             let sizes = toolchain.build(&[program]).and_then(|one| one.sizes()).expect("a map");
             let costs = costs(program, target).expect("a table");
             assert_eq!((costs.arena_bytes, costs.constant_bytes()), (sizes.ram(), sizes.constants));

@@ -20,8 +20,8 @@ use burn_ptq_deploy::target::{HOST, Kernels};
 use burn_ptq_kernels::params::AddParams;
 use burn_ptq_kernels::reference;
 use looped::unrolled::unrolled;
-use looped::{CARRIED, STEPS, every_kind};
-use programs::{INT8, running_sum};
+use looped::{CARRIED, Loops, STEPS, every_kind};
+use programs::{INT8, coarse, running_sum};
 use stateful::{placed, samples};
 
 #[test]
@@ -80,6 +80,30 @@ fn what_no_node_reads_any_more_is_written_over_and_the_rest_copied() {
     // A layer may write over what it does not read.
     let carried = model.loops[0].carried[4];
     assert_eq!(model.offset(carried.held), model.offset(carried.next));
+}
+
+#[test]
+fn a_sequence_leaves_memory_with_the_loop_that_takes_it() {
+    let steps = 200;
+    let mut net = Loops::new();
+    let mut sequence = net.net.input(coarse("x", [steps, 1, 2]));
+    for turn in ["a", "b", "c", "d"] {
+        let held = net.constant(coarse(&format!("{turn}.held"), [1, 1, 2]), 1);
+        net.begin();
+        let part = net.take(sequence, false, coarse(&format!("{turn}.part"), [1, 1, 2]));
+        let next = net.net.add([held, part], coarse(&format!("{turn}.next"), [1, 1, 2]));
+        sequence = net.put(next, true, coarse(&format!("{turn}.y"), [steps, 1, 2]));
+        net.end(steps, &[[held, next]]);
+    }
+    net.net.output(sequence);
+    let model = placed(net.net.0);
+    // Two of them are there at a time, and not five.
+    assert!(model.arena_bytes() <= 2 * 2 * steps + 32, "{} bytes", model.arena_bytes());
+    let flat = placed(unrolled(&model));
+    let samples = samples(&model, 1);
+    let [expected, found] = [&flat, &model]
+        .map(|model| run_sequence(model, Path::Reference, &samples).expect("a sample"));
+    assert_eq!(found, expected);
 }
 
 #[test]
