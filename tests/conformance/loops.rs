@@ -1,5 +1,5 @@
 //! Programs that run nodes once for each step of a sequence, on every executor, whole, with streams beside their
-//! loops and simplified, and what their steps cost.
+//! loops and simplified, and what their steps cost. `BURN_PTQ_PROBLEMS=1000` makes ten times as many.
 
 #[path = "../../crates/deploy/tests/looped/unrolled.rs"]
 mod unrolled;

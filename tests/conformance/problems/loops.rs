@@ -49,7 +49,7 @@ pub(super) fn loops(draw: &mut Draw) -> Option<Problem> {
         let fixed = net.program.add_input(wide, [1, 1, channels]);
         net.free.push(fixed);
     }
-    // States that steps go on with, or read.
+    // States that steps continue with, or read.
     let mut kept = Vec::new();
     for _ in 0..net.program.draw.below(3) {
         let (wide, count) = (net.program.draw.chance(40), 1 + net.program.draw.below(5));

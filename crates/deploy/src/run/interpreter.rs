@@ -25,7 +25,7 @@ use crate::place::rows::RowProgram;
 use crate::place::{Placed, Stream};
 use crate::program::{IntNode, Loop, Program, TensorId};
 
-use pieces::{Copied, Piece};
+use pieces::{Copied, Piece, requantize_of};
 
 /// Which kernels run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -484,16 +484,6 @@ impl<'p> Interpreter<'p> {
                 reference::constant(data, bytemuck::cast_slice_mut::<S, u8>(output));
             }
         }
-    }
-}
-
-fn requantize_of(weighted: &Weighted, input: Grid, output: Grid) -> Requantize<'_> {
-    Requantize {
-        input_zero_point: input.zero_point,
-        output_zero_point: output.zero_point,
-        bias: &weighted.bias,
-        multipliers: &weighted.multipliers,
-        clamp: weighted.clamp,
     }
 }
 

@@ -110,7 +110,7 @@ fn sequences_are_there_before_the_loop_or_after_it() {
     });
 }
 
-/// `running_sum` with another loop after it, which goes on with a copy of what the first one left.
+/// `running_sum` with another loop after it, which continues with a copy of what the first one left.
 fn two() -> Program {
     let mut program = sum();
     let more = TensorId(5);
