@@ -23,7 +23,7 @@ use crate::movement::MoveAxis;
 use crate::op::{BinaryFunction, Broadcast, DType, IntOp, Weighted};
 use crate::place::rows::RowProgram;
 use crate::place::{Placed, Stream};
-use crate::program::{IntNode, Loop, Program, TensorId};
+use crate::program::{IntNode, Loop, TensorId};
 
 use pieces::{Copied, Piece, requantize_of};
 

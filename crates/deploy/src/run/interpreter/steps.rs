@@ -11,7 +11,7 @@ impl Interpreter<'_> {
         let mut output = program.range(node.output);
         if let IntOp::Step { put, reverse } = node.op {
             let sequence = if put { &mut output } else { &mut inputs[0] };
-            *sequence = Program::part(sequence.clone(), program.runs(index), step, reverse);
+            *sequence = part(sequence.clone(), program.runs(index), step, reverse);
         }
         Piece { inputs, output, rows: None }
     }
@@ -23,4 +23,12 @@ impl Interpreter<'_> {
             arena_bytes(&mut self.arena).copy_within(program.range(from), program.offset(to));
         }
     }
+}
+
+/// Where the part of `step` lies of a sequence of `steps` steps that lies at `place`.
+fn part(place: Range<usize>, steps: usize, step: usize, reverse: bool) -> Range<usize> {
+    let bytes = place.len() / steps;
+    let at = if reverse { steps - 1 - step } else { step };
+    let start = place.start + at * bytes;
+    start..start + bytes
 }
