@@ -59,6 +59,14 @@ impl Printer<'_> {
 /// memory at `place`.
 fn part(place: Range<usize>, steps: usize, reverse: bool) -> [String; 2] {
     let (start, bytes) = (place.start, place.len() / steps);
-    let step = if reverse { format!("({} - step)", steps - 1) } else { "step".to_owned() };
-    [start, start + bytes].map(|place| format!("{place} + {step} * {bytes}"))
+    // Clippy does not like what has no effect.
+    let step = match reverse && steps > 1 {
+        true => format!("({} - step)", steps - 1),
+        false => "step".to_owned(),
+    };
+    let behind = if bytes == 1 { step } else { format!("{step} * {bytes}") };
+    [start, start + bytes].map(|place| match place {
+        0 => behind.clone(),
+        place => format!("{place} + {behind}"),
+    })
 }
