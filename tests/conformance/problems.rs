@@ -13,6 +13,7 @@ mod frames;
 mod groups;
 pub(crate) mod layers;
 mod lookup;
+mod loops;
 mod movement;
 mod program;
 mod quads;
@@ -74,13 +75,20 @@ impl Problem {
         self.op().name()
     }
 
-    /// What reports call it: the operation under test, [`SEVERAL_ENDS`], or [`STATES`].
+    /// What reports call it: the operation under test, [`SEVERAL_ENDS`], [`STATES`] or [`LOOPS`].
     pub(crate) fn family(&self) -> &'static str {
+        if self.program.loops.len() > 1 || !self.program.loops.is_empty() && self.has_several_ends()
+        {
+            return LOOPS;
+        }
         if !self.program.states.is_empty() {
             return STATES;
         }
-        let several = self.program.inputs.len() + self.program.outputs.len() > 2;
-        if several { SEVERAL_ENDS } else { self.op_name() }
+        if self.has_several_ends() { SEVERAL_ENDS } else { self.op_name() }
+    }
+
+    fn has_several_ends(&self) -> bool {
+        self.program.inputs.len() + self.program.outputs.len() > 2
     }
 
     /// What the operation under test writes.
@@ -134,6 +142,9 @@ pub(crate) const SEVERAL_ENDS: &str = "several ends";
 /// What reports call problems of programs with states.
 pub(crate) const STATES: &str = "states";
 
+/// What reports call problems of programs with loops.
+pub(crate) const LOOPS: &str = "loops";
+
 /// How many times as many problems of several ends there are as of an operation, and of states: TensorFlow Lite Micro has every operation
 /// that writes an output in a quarter of them only.
 const TIMES_SEVERAL_ENDS: usize = 2;
@@ -186,7 +197,8 @@ generators! {
     ResizeLinear => resize_linear,
     Lookup8 => lookup::lookup8,
     Lookup16 => lookup::lookup16,
-    Constant => constant;
+    Constant => constant,
+    Step => loops::step;
     Sub => sub,
     Div => div,
     Minimum => minimum,
@@ -230,6 +242,18 @@ pub(crate) fn with_states() -> Vec<Problem> {
 pub(crate) fn with_states_by_rows() -> Vec<(Problem, Problem)> {
     let mut draw = Draw::new(12);
     let pairs = with_states().into_iter().step_by(2);
+    pairs.filter_map(|whole| Some((streamed::streamed(&mut draw, &whole)?, whole))).collect()
+}
+
+/// Problems of programs that run nodes once for each step of a sequence.
+pub(crate) fn with_loops() -> Vec<Problem> {
+    made(LOOPS, loops::loops, TIMES_SEVERAL_ENDS * count())
+}
+
+/// Problems of programs with loops of which other nodes run row by row, each with the program that does not.
+pub(crate) fn with_loops_by_rows() -> Vec<(Problem, Problem)> {
+    let mut draw = Draw::new(13);
+    let pairs = with_loops().into_iter().step_by(2);
     pairs.filter_map(|whole| Some((streamed::streamed(&mut draw, &whole)?, whole))).collect()
 }
 

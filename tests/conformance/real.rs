@@ -122,7 +122,8 @@ pub(crate) fn stated(problem: &Problem) -> Option<(Vec<Near>, Clamp)> {
         | IntOp::ResizeLinear { .. }
         | IntOp::Lookup8 { .. }
         | IntOp::Lookup16 { .. }
-        | IntOp::Constant { .. } => None,
+        | IntOp::Constant { .. }
+        | IntOp::Step { .. } => None,
     }
 }
 

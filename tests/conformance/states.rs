@@ -17,13 +17,13 @@ use crate::problems::{self, Problem};
 use crate::{compare, is_chosen};
 
 /// Compares every executor with what the reference gives of `truth`.
-fn compared(problems: &[Problem], truth: &[Problem]) {
+pub(crate) fn compared(problems: &[Problem], truth: &[Problem]) {
     let truth: Vec<&Problem> = truth.iter().collect();
     let expected = executors::reference().run(&truth).expect("the reference runs");
     let (mut report, mut failures) = (String::new(), Vec::new());
     for mut executor in executors::running_programs().into_iter().filter(|e| is_chosen(e.name())) {
         if let Err(how_to_install) = executor.available() {
-            eprintln!("SKIPPED {} of programs with states: {how_to_install}", executor.name());
+            eprintln!("SKIPPED {} of whole programs: {how_to_install}", executor.name());
             continue;
         }
         compare(executor.as_mut(), problems, &expected, &mut report, &mut failures);

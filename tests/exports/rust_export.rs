@@ -10,6 +10,9 @@ use burn_ptq_deploy::preprocess::{Element, Preprocessing};
 use burn_ptq_deploy::target::{HOST, Target};
 use network::{proven, several};
 
+#[allow(dead_code)]
+#[path = "../../crates/deploy/tests/looped/mod.rs"]
+mod looped;
 #[path = "../../crates/deploy/tests/network/mod.rs"]
 mod network;
 #[allow(dead_code)]
@@ -235,6 +238,14 @@ fn varied_exports(folder: &Path) -> Vec<PathBuf> {
         output.name = name.into();
     }
     add("states", &programs::placed(kept), m4());
+    let mut steps = looped::every_kind();
+    for (output, name) in steps.outputs.iter_mut().zip(["v", "z", "n", "e"]) {
+        output.name = name.into();
+    }
+    add("steps", &programs::placed(steps), m4());
+    let mut once = programs::running_sum(1, true);
+    once.outputs.truncate(1);
+    add("once", &programs::placed(once), &HOST);
     let mut zeros = stateful::delay_line(2);
     zeros.states.iter_mut().for_each(|state| state.initial = 0);
     add("zeros", &programs::placed(zeros), &HOST);

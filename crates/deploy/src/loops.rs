@@ -72,18 +72,4 @@ impl Program {
     pub fn carried(&self) -> impl Iterator<Item = &Carried> {
         self.loops.iter().flat_map(|own| &own.carried)
     }
-
-    /// The part of a sequence of `steps` steps that the node, which takes or puts a step, copies in one:
-    /// that in memory at `place`.
-    pub(crate) fn part(
-        place: Range<usize>,
-        steps: usize,
-        step: usize,
-        reverse: bool,
-    ) -> Range<usize> {
-        let bytes = place.len() / steps.max(1);
-        let at = if reverse { steps.saturating_sub(step + 1) } else { step };
-        let start = place.start + at * bytes;
-        start..start + bytes
-    }
 }

@@ -482,8 +482,7 @@ impl IntOp {
             IntOp::Lookup8 { .. } => "Lookup8",
             IntOp::Lookup16 { .. } => "Lookup16",
             IntOp::Constant { .. } => "Constant",
-            IntOp::Step { put: false, .. } => "TakeStep",
-            IntOp::Step { put: true, .. } => "PutStep",
+            IntOp::Step { .. } => "Step",
             IntOp::Binary { function, .. } => match function {
                 BinaryFunction::Sub(_) => "Sub",
                 BinaryFunction::Div(_) => "Div",

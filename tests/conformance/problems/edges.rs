@@ -96,6 +96,7 @@ fn spread_elements(draw: &mut Draw, program: &mut Program) {
             | IntOp::Rearrange { .. }
             | IntOp::TransposeConv2d { .. }
             | IntOp::ResizeLinear { .. }
+            | IntOp::Step { .. }
             | IntOp::Binary { .. } => {}
         }
     }
@@ -180,6 +181,7 @@ fn change(draw: &mut Draw, op: &mut IntOp, read: &IntTensor, written: Grid) {
         | IntOp::Lookup8 { .. }
         | IntOp::Lookup16 { .. }
         | IntOp::Constant { .. }
+        | IntOp::Step { .. }
         | IntOp::Binary {
             function: BinaryFunction::Div(_) | BinaryFunction::Minimum | BinaryFunction::Maximum,
             ..
@@ -321,6 +323,7 @@ fn multipliers(op: &mut IntOp) -> Vec<&mut Multiplier> {
         | IntOp::Lookup8 { .. }
         | IntOp::Lookup16 { .. }
         | IntOp::Constant { .. }
+        | IntOp::Step { .. }
         | IntOp::Binary { function: BinaryFunction::Minimum | BinaryFunction::Maximum, .. } => {
             Vec::new()
         }

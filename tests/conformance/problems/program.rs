@@ -2,7 +2,8 @@
 
 use burn_ptq_deploy::place::Memory;
 use burn_ptq_deploy::program::{
-    self, Border, DType, Input, IntNode, IntOp, IntTensor, Output, Provenance, State, TensorId,
+    self, Border, Carried, DType, Input, IntNode, IntOp, IntTensor, Loop, Output, Provenance,
+    State, TensorId,
 };
 use burn_ptq_deploy::target::Kernels;
 use burn_ptq_kernels::geometry::{PoolGeometry, Window};
@@ -31,6 +32,7 @@ pub(super) struct Program<'d> {
     nodes: Vec<IntNode>,
     inputs: Vec<TensorId>,
     states: Vec<State>,
+    loops: Vec<Loop>,
 }
 
 /// Samples of a problem with states, which are one sequence.
@@ -50,6 +52,7 @@ impl<'d> Program<'d> {
             nodes: Vec::new(),
             inputs: vec![TensorId(0)],
             states: Vec::new(),
+            loops: Vec::new(),
         }
     }
 
@@ -98,6 +101,17 @@ impl<'d> Program<'d> {
     /// The states so far.
     pub(super) fn states(&self) -> &[State] {
         &self.states
+    }
+
+    /// The number of nodes so far.
+    pub(super) fn count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Lets the nodes from `first` on run once for each step.
+    pub(super) fn repeat(&mut self, first: usize, steps: usize, carried: Vec<Carried>) {
+        let count = self.nodes.len() - first;
+        self.loops.push(Loop { first, count, steps, carried });
     }
 
     /// The tensors so far.
@@ -231,7 +245,7 @@ impl<'d> Program<'d> {
             tensors: self.tensors,
             nodes: self.nodes,
             states: self.states,
-            loops: Vec::new(),
+            loops: self.loops,
             provenance: Provenance::default(),
         };
         let program = program.place(Kernels::Portable, Memory::Whole).ok()?;

@@ -5,6 +5,7 @@
 //! writes, where generated C works truly in place.
 
 mod pieces;
+mod steps;
 mod types;
 
 use std::ops::Range;
@@ -22,9 +23,9 @@ use crate::movement::MoveAxis;
 use crate::op::{BinaryFunction, Broadcast, DType, IntOp, Weighted};
 use crate::place::rows::RowProgram;
 use crate::place::{Placed, Stream};
-use crate::program::{IntNode, Loop, Program, TensorId};
+use crate::program::{IntNode, Loop, TensorId};
 
-use pieces::{Copied, Piece};
+use pieces::{Copied, Piece, requantize_of};
 
 /// Which kernels run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,27 +173,6 @@ impl<'p> Interpreter<'p> {
             self.outputs.extend_from_slice(bytes);
         }
         Ok(&self.outputs)
-    }
-
-    /// All that a node does at once, in a step of its loop if it has one.
-    fn whole(&self, index: usize, step: usize) -> Piece {
-        let program = self.program;
-        let node = &program.nodes[index];
-        let mut inputs: Vec<_> = node.inputs.iter().map(|&id| program.range(id)).collect();
-        let mut output = program.range(node.output);
-        if let IntOp::Step { put, reverse } = node.op {
-            let sequence = if put { &mut output } else { &mut inputs[0] };
-            *sequence = Program::part(sequence.clone(), program.runs(index), step, reverse);
-        }
-        Piece { inputs, output, rows: None }
-    }
-
-    /// Leaves for the next step what this one has made for it.
-    fn carry(&mut self, own: &Loop) {
-        let program = self.program;
-        for (from, to) in program.copied_carried(own) {
-            arena_bytes(&mut self.arena).copy_within(program.range(from), program.offset(to));
-        }
     }
 
     /// What the arena holds of a tensor.
@@ -504,16 +484,6 @@ impl<'p> Interpreter<'p> {
                 reference::constant(data, bytemuck::cast_slice_mut::<S, u8>(output));
             }
         }
-    }
-}
-
-fn requantize_of(weighted: &Weighted, input: Grid, output: Grid) -> Requantize<'_> {
-    Requantize {
-        input_zero_point: input.zero_point,
-        output_zero_point: output.zero_point,
-        bias: &weighted.bias,
-        multipliers: &weighted.multipliers,
-        clamp: weighted.clamp,
     }
 }
 

@@ -63,8 +63,8 @@ pub(super) fn verify_loops(program: &Program, found: &mut VerifyError) {
 struct Uses {
     /// For each tensor, the node that writes it; `None` for what is given.
     written: Vec<Option<usize>>,
-    /// For each tensor, the last node that reads it.
-    read: Vec<Option<usize>>,
+    /// For each tensor, the first and the last node that read it.
+    read: Vec<Option<(usize, usize)>>,
     /// For each tensor, whether a loop carries it: what a step finds.
     held: Vec<bool>,
     given: HashSet<TensorId>,
@@ -80,7 +80,8 @@ impl Uses {
         for (index, node) in program.nodes.iter().enumerate() {
             written[node.output.0] = Some(index);
             for input in &node.inputs {
-                read[input.0] = Some(index);
+                let first = read[input.0].map_or(index, |(first, _)| first);
+                read[input.0] = Some((first, index));
             }
         }
         let mut held = vec![false; count];
@@ -134,9 +135,9 @@ fn verify_step(
             "one that the loop changes",
         )
     } else {
-        let mut readers = program.nodes[own.nodes()].iter().flat_map(|node| &node.inputs);
+        // Nothing reads it before it is written.
         ensure(
-            !readers.any(|&id| id == sequence),
+            uses.read[sequence.0].is_none_or(|(first, _)| first > own.last()),
             node,
             format_args!("a sequence `{called}` that only nodes after the loop read"),
             "a reader in the loop",
@@ -187,7 +188,7 @@ fn verify_carried(
         format_args!("tensor {} as an output", held.0),
     )?;
     ensure(
-        uses.read[held.0].is_none_or(|node| node <= own.last()),
+        uses.read[held.0].is_none_or(|(_, last)| last <= own.last()),
         first,
         "an activation that nothing reads after the loop, where its successor has what the last step left",
         "a node after the loop that reads it",

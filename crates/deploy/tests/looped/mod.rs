@@ -82,7 +82,7 @@ impl Loops {
 pub(crate) const CARRIED: [&str; 6] =
     ["in place", "written over", "wide, copied", "read later, copied", "by a layer", "backward"];
 
-/// A program of two loops with each of [`CARRIED`], of a state that a loop goes on with, of sequences that are
+/// A program of two loops with each of [`CARRIED`], of a state that a loop continues with, of sequences that are
 /// taken and put in both directions, of inputs that every step reads and of values of the last step that
 /// are read after it.
 #[allow(dead_code)]

@@ -109,8 +109,8 @@ fn the_self_test_hashes_every_step_and_names_the_node_that_goes_wrong() {
     let network = folder.path().join("net.c");
     let source = fs::read_to_string(&network).expect("readable");
     for (right, wrong, named) in [
-        ("step < 4;", "step < 3;", "operation 5, x_t (TakeStep)\n"),
-        ("(3 - step)", "step", "operation 6, w_t (TakeStep)\n"),
+        ("step < 4;", "step < 3;", "operation 5, x_t (Step)\n"),
+        ("(3 - step)", "step", "operation 6, w_t (Step)\n"),
     ] {
         assert!(source.contains(right), "{source}");
         fs::write(&network, source.replacen(right, wrong, 1)).expect("written");

@@ -14,14 +14,15 @@ mod stateful;
 
 use burn_ptq_deploy::export::{Options, SelfTest, exporter};
 use burn_ptq_deploy::place::{Memory, Placed};
+use burn_ptq_deploy::program::IntOp;
 use burn_ptq_deploy::run::{Interpreter, Path, run_sequence};
 use burn_ptq_deploy::streaming::Streaming;
 use burn_ptq_deploy::target::{HOST, Kernels};
 use burn_ptq_kernels::params::AddParams;
 use burn_ptq_kernels::reference;
 use looped::unrolled::unrolled;
-use looped::{CARRIED, STEPS, every_kind};
-use programs::{INT8, running_sum};
+use looped::{CARRIED, Loops, STEPS, every_kind};
+use programs::{INT8, coarse, running_sum};
 use stateful::{placed, samples};
 
 #[test]
@@ -80,6 +81,90 @@ fn what_no_node_reads_any_more_is_written_over_and_the_rest_copied() {
     // A layer may write over what it does not read.
     let carried = model.loops[0].carried[4];
     assert_eq!(model.offset(carried.held), model.offset(carried.next));
+}
+
+#[test]
+fn a_sequence_leaves_memory_with_the_loop_that_takes_it() {
+    let steps = 200;
+    let mut net = Loops::new();
+    let mut sequence = net.net.input(coarse("x", [steps, 1, 2]));
+    for turn in ["a", "b", "c", "d"] {
+        let held = net.constant(coarse(&format!("{turn}.held"), [1, 1, 2]), 1);
+        net.begin();
+        let part = net.take(sequence, false, coarse(&format!("{turn}.part"), [1, 1, 2]));
+        let next = net.net.add([held, part], coarse(&format!("{turn}.next"), [1, 1, 2]));
+        sequence = net.put(next, true, coarse(&format!("{turn}.y"), [steps, 1, 2]));
+        net.end(steps, &[[held, next]]);
+    }
+    net.net.output(sequence);
+    let model = placed(net.net.0);
+    // Two of them are there at a time, and not five.
+    assert!(model.arena_bytes() <= 2 * 2 * steps + 32, "{} bytes", model.arena_bytes());
+    let flat = placed(unrolled(&model));
+    let samples = samples(&model, 1);
+    let [expected, found] = [&flat, &model]
+        .map(|model| run_sequence(model, Path::Reference, &samples).expect("a sample"));
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn what_writes_what_it_reads_is_passed_over_beside_a_loop_and_stays_in_it() {
+    let own = |name: &str| coarse(name, [1, 1, 2]);
+    let same = || IntOp::Table8 { table: (-128..=127).collect() };
+    let mut net = Loops::new();
+    let x = net.net.input(coarse("x", [3, 1, 2]));
+    let w = net.net.input(own("w"));
+    let before = net.net.node(same(), &[x], coarse("before", [3, 1, 2]));
+    let held = net.net.node(same(), &[w], own("held"));
+    // What steps change is not what it was.
+    let first = net.net.node(same(), &[held], own("first"));
+    net.begin();
+    let part = net.take(before, false, own("part"));
+    let now = net.net.node(same(), &[held], own("now"));
+    let sum = net.net.add([held, part], own("sum"));
+    let next = net.net.node(same(), &[sum], own("next"));
+    net.end(3, &[[held, next]]);
+    let after = net.net.node(same(), &[next], own("after"));
+    let total = net.net.add([first, after], own("total"));
+    let all = net.net.add([now, total], own("all"));
+    net.net.output(all);
+    let program = net.net.0;
+    let (simple, saved) = program.simplified().expect("a valid program");
+    assert_eq!(saved.dropped, ["before", "after"]);
+    assert_eq!((simple.loops[0].first, simple.loops[0].count), (2, 4));
+    let samples = samples(&program, 20);
+    let [expected, found, flat] = [program.clone(), simple, unrolled(&program)].map(|program| {
+        run_sequence(&placed(program), Path::Reference, &samples).expect("whole samples")
+    });
+    assert_eq!((&found, &flat), (&expected, &expected));
+}
+
+#[test]
+fn a_sequence_that_steps_put_can_be_what_the_next_call_finds() {
+    let (own, all) = (|name: &str| coarse(name, [1, 1, 2]), [3, 1, 2]);
+    for read_later in [false, true] {
+        let mut net = Loops::new();
+        let x = net.net.input(coarse("x", all));
+        let kept = net.net.tensor(coarse("kept", all));
+        let sum = net.net.add([kept, x], coarse("sum", all));
+        let held = net.constant(own("held"), 1);
+        net.begin();
+        let part = net.take(if read_later { kept } else { sum }, true, own("part"));
+        let next = net.net.add([held, part], own("next"));
+        let y = net.put(next, false, coarse("y", all));
+        net.end(3, &[[held, next]]);
+        let z = net.net.add([y, sum], coarse("z", all));
+        net.net.output(z);
+        net.net.state("kept", [kept, y], 4);
+        let model = placed(net.net.0);
+        // Each step writes over a part of what the first node has read, unless a later step reads it.
+        assert_eq!(model.copied_states().count(), usize::from(read_later));
+        let flat = placed(unrolled(&model));
+        let samples = samples(&model, 20);
+        let [expected, found] = [&flat, &model]
+            .map(|model| run_sequence(model, Path::Reference, &samples).expect("whole samples"));
+        assert_eq!(found, expected);
+    }
 }
 
 #[test]

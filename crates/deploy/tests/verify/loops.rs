@@ -60,20 +60,20 @@ fn loops_have_nodes_of_their_own_in_the_order_of_execution() {
 
 #[test]
 fn steps_stand_in_loops_and_fit_their_sequences() {
-    breaks(sum(), "node `part` (TakeStep): expected a node of a loop, found a node outside", |m| {
+    breaks(sum(), "node `part` (Step): expected a node of a loop, found a node outside", |m| {
         m.loops.clear();
     });
-    let message = "node `part` (TakeStep): expected a sequence of 3 steps of 2 elements, found 8";
+    let message = "node `part` (Step): expected a sequence of 3 steps of 2 elements, found 8";
     breaks(sum(), message, |m| m.loops[0].steps = 3);
-    let message = "node `y` (PutStep): expected a sequence of 4 steps of 2 elements, found 6";
+    let message = "node `y` (Step): expected a sequence of 4 steps of 2 elements, found 6";
     breaks(sum(), message, |m| {
         m.tensors[Y.0].shape = [3, 1, 2];
         m.outputs[0].border = border([3, 1, 2]);
     });
-    breaks(sum(), "node `part` (TakeStep): expected the output's grid", |m| {
+    breaks(sum(), "node `part` (Step): expected the output's grid", |m| {
         m.tensors[PART.0].grid.scale = 0.2;
     });
-    breaks(sum(), "node `part` (TakeStep): expected inputs and output of one element type", |m| {
+    breaks(sum(), "node `part` (Step): expected inputs and output of one element type", |m| {
         m.tensors[PART.0] = crate::programs::tensor16("part", [1, 1, 2]);
     });
 }
@@ -110,7 +110,7 @@ fn sequences_are_there_before_the_loop_or_after_it() {
     });
 }
 
-/// `running_sum` with another loop after it, which goes on with a copy of what the first one left.
+/// `running_sum` with another loop after it, which continues with a copy of what the first one left.
 fn two() -> Program {
     let mut program = sum();
     let more = TensorId(5);

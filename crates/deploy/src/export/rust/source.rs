@@ -3,8 +3,6 @@
 mod tables;
 mod weighted;
 
-use std::ops::Range;
-
 use burn_ptq_kernels::geometry::PoolGeometry;
 use burn_ptq_kernels::params::{AddParams, Clamp, Selection, Strides};
 
@@ -133,15 +131,15 @@ pub fn section_mut<const START: usize, const LENGTH: usize>(
 
 /// What one node adds to the file.
 pub(super) struct Printed {
-    constants: String,
-    calls: String,
+    pub(super) constants: String,
+    pub(super) calls: String,
 }
 
 /// Prints one node.
 pub(super) struct Printer<'a> {
-    program: &'a Placed,
-    index: usize,
-    node: &'a IntNode,
+    pub(super) program: &'a Placed,
+    pub(super) index: usize,
+    pub(super) node: &'a IntNode,
     pub(super) id: &'a str,
     /// Whether a call computes the row that `step` says.
     by_rows: bool,
@@ -338,30 +336,6 @@ impl Printer<'_> {
         let ids = self.node.inputs.iter().chain([&self.node.output]);
         let points: Vec<i32> = ids.map(|id| self.program.tensors[id.0].grid.zero_point).collect();
         format!("{points:?}")
-    }
-
-    /// What the calls have written, as an expression: of a sequence that a step is put into, the part.
-    fn written(&self) -> String {
-        let output = self.program.range(self.node.output);
-        if let IntOp::Step { put: true, reverse } = self.node.op {
-            let [first, end] = loops::part(output, self.program.runs(self.index), reverse);
-            return format!("arena.get({first}..{end}).unwrap_or(&[])");
-        }
-        format!("section::<{}, {}>(arena)", output.start, output.len())
-    }
-
-    /// A copy between a sequence and an activation that holds a part of it.
-    fn step(&self, put: bool, reverse: bool) -> Printed {
-        let steps = self.program.runs(self.index);
-        let [from, to] = [self.node.inputs[0], self.node.output].map(|id| self.program.range(id));
-        let whole = |range: Range<usize>| [range.start, range.end].map(|place| place.to_string());
-        let [from, to] = match put {
-            true => [whole(from), loops::part(to, steps, reverse)],
-            false => [loops::part(from, steps, reverse), whole(to)],
-        };
-        let [from, to] = [from, to].map(|[first, end]| format!("[{first}, {end}]"));
-        let calls = format!("let [from, to] = parts(arena, [{from}, {to}]);\ncopy(from, to);\n");
-        Printed { constants: String::new(), calls }
     }
 
     /// A reference to the shapes.

@@ -171,8 +171,8 @@ pub(super) fn translate(
         IntOp::LogSoftmax { .. } => {
             return Err(Refusal::new("LOG_SOFTMAX approximates the logarithm otherwise"));
         }
-        // Programs with loops are refused before.
-        IntOp::Constant { .. } | IntOp::Step { .. } => {}
+        IntOp::Step { .. } => return Err(Refusal::new("no operator runs once for each step")),
+        IntOp::Constant { .. } => {}
     }
     Ok(None)
 }

@@ -45,3 +45,14 @@ impl Copied {
         &bytemuck::cast_slice(&self.words)[..self.bytes / size_of::<S>()]
     }
 }
+
+/// How outputs of a layer are made of its sums.
+pub(super) fn requantize_of(weighted: &Weighted, input: Grid, output: Grid) -> Requantize<'_> {
+    Requantize {
+        input_zero_point: input.zero_point,
+        output_zero_point: output.zero_point,
+        bias: &weighted.bias,
+        multipliers: &weighted.multipliers,
+        clamp: weighted.clamp,
+    }
+}
