@@ -18,7 +18,7 @@ pub struct StepLoop {
     pub held: Vec<(ValueId, ValueId)>,
 }
 
-/// Where values are while a graph runs.
+/// The tensors of values while a graph runs.
 pub(crate) type Held = Vec<Option<Tensor<4>>>;
 
 impl Graph {
@@ -62,8 +62,16 @@ impl Graph {
     /// Checks that loops are apart, that their nodes read what is written before them through steps alone, and
     /// that every value that a step holds is left by one.
     pub(super) fn verify_loops(&self) -> Result<(), GraphError> {
+        let loops = self.loops();
+        if loops.is_empty() {
+            return Ok(());
+        }
+        let mut last_read = vec![0; self.values.len()];
+        for (index, node) in self.nodes.iter().enumerate() {
+            node.inputs.iter().for_each(|input| last_read[input.0] = index);
+        }
         let mut end = 0;
-        for found in self.loops() {
+        for found in loops {
             let mut inside = vec![false; self.values.len()];
             let mut held: Vec<ValueId> = Vec::new();
             let of_loop = |node: &Node, problem: &'static str| {
@@ -101,8 +109,7 @@ impl Graph {
                 _ => false,
             };
             for node in self.nodes[found.nodes.clone()].iter().filter(|node| !leaves(node)) {
-                let read = self.nodes[end..].iter().any(|n| n.inputs.contains(&node.output));
-                if read || self.is_output(node.output) {
+                if last_read[node.output.0] >= end || self.is_output(node.output) {
                     return of_loop(node, "its output is read behind the loop");
                 }
             }
@@ -178,5 +185,112 @@ fn border_of(
             (step + 1 == border.steps).then(|| border.put(std::mem::take(put)))
         }
         StepRole::Last => (step + 1 == border.steps).then(|| inputs[1].clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use burn::tensor::{Device, TensorData};
+
+    use super::*;
+    use crate::graph::ops::{Add, Constant};
+    use crate::graph::{Array, FloatModel, to_vec};
+    use crate::prepare::prepare;
+
+    const STEPS: usize = 3;
+
+    fn border(role: StepRole) -> Step {
+        Step { sequence: 0, steps: STEPS, role }
+    }
+
+    /// Sums of all rows up to each, and of all, of `[3, 2]`; `reverse` begins at the end.
+    fn sums(reverse: bool) -> Graph {
+        let mut graph = Graph::new("sums", "x", vec![STEPS, 2]);
+        let x = graph.input();
+        let zero = Constant { array: Array::full([1, 2], 0.0) };
+        let zero = graph.push("zero", zero, &[], "zero").unwrap();
+        let step = graph.push("take", border(StepRole::Take { reverse }), &[x], "x_step").unwrap();
+        let held = graph.push("hold", border(StepRole::Hold), &[zero], "held").unwrap();
+        let sum = graph.push("add", Add, &[step, held], "sum").unwrap();
+        let put = graph.push("put", border(StepRole::Put { reverse }), &[sum], "all").unwrap();
+        let last = graph.push("last", border(StepRole::Last), &[held, sum], "total").unwrap();
+        graph.outputs = vec![put, last];
+        graph
+    }
+
+    fn run(graph: &Graph, values: Vec<f32>) -> Vec<Vec<f32>> {
+        let count = values.len() / (2 * STEPS);
+        let device = Device::flex();
+        let model = FloatModel::new(Arc::new(graph.clone()), &device);
+        let x = TensorData::new(values, [count, STEPS, 2, 1]);
+        model.forward_all(vec![Tensor::from_data(x, &device)]).into_iter().map(to_vec).collect()
+    }
+
+    #[test]
+    fn steps_run_one_after_the_other_in_both_directions() {
+        let x = vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0];
+        let forward = run(&sums(false), x.clone());
+        let of_first = [1.0, 2.0, 4.0, 6.0, 9.0, 12.0];
+        let ten_times = of_first.map(|x| 10.0 * x);
+        assert_eq!(forward[0], [of_first, ten_times].concat());
+        assert_eq!(forward[1], [9.0, 12.0, 90.0, 120.0]);
+        let backward = run(&sums(true), x);
+        assert_eq!(backward[0][..6], [9.0, 12.0, 8.0, 10.0, 5.0, 6.0]);
+        assert_eq!(backward[1], forward[1]);
+    }
+
+    #[test]
+    fn what_a_step_leaves_lives_as_long_as_what_holds_it() {
+        let mut graph = sums(false);
+        graph.outputs.truncate(1);
+        let prepared = prepare(graph.clone()).unwrap();
+        assert_eq!(
+            prepared.nodes.len(),
+            graph.nodes.len(),
+            "nobody reads the total but the next step"
+        );
+        let [found] = &prepared.loops()[..] else { panic!("one loop") };
+        assert_eq!((found.steps, found.nodes.len(), found.held.len()), (STEPS, 5, 1));
+        assert_eq!((prepared.runs(0), prepared.runs(3)), (1, STEPS), "the constant is outside");
+        let x = vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        assert_eq!(run(&prepared, x.clone())[0], run(&graph, x)[0]);
+    }
+
+    /// What is wrong with the sums after a change.
+    fn broken(change: impl FnOnce(&mut Graph)) -> String {
+        let mut graph = sums(false);
+        change(&mut graph);
+        graph.verify().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn loops_that_are_not_closed_are_refused() {
+        let at =
+            |graph: &Graph, name: &str| graph.nodes.iter().position(|n| n.name == name).unwrap();
+        let role = |graph: &mut Graph, name: &str, change: &dyn Fn(&mut Step)| {
+            let index = at(graph, name);
+            let Op::Step(step) = &mut graph.nodes[index].op else { panic!("a step") };
+            change(step);
+        };
+        let text = broken(|graph| role(graph, "put", &|step| step.sequence = 1));
+        assert!(text.contains("'put'") && text.contains("two loops are entangled"), "{text}");
+        let text = broken(|graph| {
+            let last = at(graph, "last");
+            graph.nodes.remove(last);
+            graph.outputs.truncate(1);
+        });
+        assert!(text.contains("a step holds what none leaves"), "{text}");
+        let text = broken(|graph| {
+            let (add, zero) = (at(graph, "add"), graph.nodes[0].output);
+            graph.nodes[add].inputs[1] = zero;
+        });
+        assert!(text.contains("'add'") && text.contains("cross the border"), "{text}");
+        let text = broken(|graph| {
+            let sum = graph.nodes[at(graph, "add")].output;
+            graph.outputs.push(sum);
+        });
+        assert!(text.contains("'add'") && text.contains("read behind the loop"), "{text}");
     }
 }

@@ -308,22 +308,28 @@ impl Graph {
 
     /// Multiply-accumulates of one inference.
     pub fn macs(&self) -> usize {
-        self.nodes.iter().map(|n| self.node_macs(n)).sum()
+        let sum = |nodes: &[Node]| nodes.iter().map(|n| self.macs_once(n)).sum::<usize>();
+        let again = |found: &StepLoop| (found.steps - 1) * sum(&self.nodes[found.nodes.clone()]);
+        sum(&self.nodes) + self.loops().iter().map(again).sum::<usize>()
     }
 
     /// Multiply-accumulates of one node, in all steps of its loop.
     pub fn node_macs(&self, node: &Node) -> usize {
+        self.macs_once(node) * self.producer(node.output).map_or(1, |index| self.runs(index))
+    }
+
+    /// Multiply-accumulates of one node each time that it runs.
+    fn macs_once(&self, node: &Node) -> usize {
         let inputs: Vec<&[usize]> =
             node.inputs.iter().map(|&i| self.value(i).shape.as_slice()).collect();
-        let once = match self.dilation_of(node) {
+        match self.dilation_of(node) {
             // Zeros between the elements are not multiplied.
             Some((dilate, op)) => {
                 let [_, height, width] = self.value(dilate.inputs[0]).dims();
                 height * width * op.weight.len()
             }
             None => node.op.operator().macs(&inputs, &self.value(node.output).shape),
-        };
-        once * self.producer(node.output).map_or(1, |index| self.runs(index))
+        }
     }
 
     /// What `node` computes, as users of ONNX know it.

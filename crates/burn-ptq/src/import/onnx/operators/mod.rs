@@ -130,7 +130,8 @@ pub(super) const OPERATORS: &[Operator] = &[
         "GRU",
         22,
         recurrent::gru,
-        "for one step in one direction, with what it keeps as input and output; usual activations",
+        "over sequences in any direction, or for one step with what it keeps as input and output; \
+         usual activations, without clip",
     ),
     operator(
         "Gather",
@@ -166,7 +167,8 @@ pub(super) const OPERATORS: &[Operator] = &[
         "LSTM",
         22,
         recurrent::lstm,
-        "for one step in one direction, with what it keeps as input and output; usual activations, no peepholes",
+        "over sequences in any direction, or for one step with what it keeps as input and output; \
+         usual activations, without clip and peepholes",
     ),
     operator(
         "LayerNormalization",
@@ -222,7 +224,8 @@ pub(super) const OPERATORS: &[Operator] = &[
         "RNN",
         22,
         recurrent::rnn,
-        "for one step in one direction, with what it keeps as input and output; tanh",
+        "over sequences in any direction, or for one step with what it keeps as input and output; \
+         tanh, relu or sigmoid, without clip",
     ),
     folded("Range", 27),
     operator("Reciprocal", 13, activation::reciprocal, "any"),
