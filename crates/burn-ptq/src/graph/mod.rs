@@ -85,7 +85,9 @@ pub enum Gate {
     Sum,
     /// What a sigmoid or a hyperbolic tangent gives.
     Function,
-    /// Anything else that the layer does not give, such as the cell.
+    /// The cell of an LSTM, and the two products that it is the sum of: on one grid.
+    Cell,
+    /// Anything else that the layer does not give.
     Inner,
 }
 
@@ -289,8 +291,11 @@ impl Graph {
     /// becomes do.
     pub fn grid_groups(&self) -> Vec<usize> {
         let mut group: Vec<usize> = (0..self.values.len()).collect();
+        let is_cell = |value: &ValueId| self.value(*value).gate == Some(Gate::Cell);
         for node in &self.nodes {
-            if node.op.operator().output_grid() != OutputGrid::Shared {
+            let sums_up = matches!(node.op, Op::Add(_)) && is_cell(&node.output);
+            let one_grid = sums_up && node.inputs.iter().all(is_cell);
+            if node.op.operator().output_grid() != OutputGrid::Shared && !one_grid {
                 continue;
             }
             for input in &node.inputs {

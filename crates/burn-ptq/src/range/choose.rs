@@ -225,19 +225,20 @@ fn widen_unreachable(
     }
 }
 
-/// The scale of 16 bits that a value of a recurrent layer has, as in TensorFlow Lite: 3 integer bits of sums, more
-/// where what was observed needs them, and none of what functions give. Gates of the same function share a table.
+/// The scale of 16 bits that a value of a recurrent layer has, as in TensorFlow Lite: a power of two that leaves sums
+/// at least 3 integer bits, what functions give none, and a cell as many as it was observed to need.
 fn scale_of_gate(gate: Gate, statistics: &Stats) -> Option<f32> {
-    match gate {
-        Gate::Sum => {
-            let largest = statistics.min.abs().max(statistics.max.abs());
-            let fits = |bits: &i32| largest < (*bits as f32).exp2();
-            let bits = (3..=i32::from(i8::MAX)).find(fits)?;
-            Some(((bits - 15) as f32).exp2())
-        }
-        Gate::Function => Some((-15.0_f32).exp2()),
-        Gate::Inner => None,
-    }
+    let integer_bits = |least: i32| {
+        let largest = statistics.min.abs().max(statistics.max.abs());
+        (least..=i32::from(i8::MAX)).find(|&bits| largest < (bits as f32).exp2())
+    };
+    let bits = match gate {
+        Gate::Sum => integer_bits(3)?,
+        Gate::Cell => integer_bits(0)?,
+        Gate::Function => 0,
+        Gate::Inner => return None,
+    };
+    Some(((bits - 15) as f32).exp2())
 }
 
 /// The grids that an operation fixes, for values of 8 bits that share theirs with no other source.
@@ -256,7 +257,12 @@ fn fixed_grids(
         let gate = graph.value(node.output).gate.filter(|_| plan.value(node.output) == 16);
         if let Some(scale) = gate.and_then(|gate| scale_of_gate(gate, &statistics[group])) {
             let (min, max) = (i32::from(i16::MIN), i32::from(i16::MAX));
-            sources[group].push(Some(Grid { scale, zero_point: 0, min, max }));
+            let grid = Some(Grid { scale, zero_point: 0, min, max });
+            // A cell, its terms and what it is at first have one grid.
+            match gate {
+                Some(Gate::Cell) => sources[group] = vec![grid],
+                _ => sources[group].push(grid),
+            }
             continue;
         }
         let grid = match node.op.operator().output_grid() {

@@ -130,9 +130,9 @@ impl Cell<'_, '_> {
         let output = gate("output", 1, UnaryFunction::Sigmoid)?;
         let forget = gate("forget", 2, UnaryFunction::Sigmoid)?;
         let new = gate("new", 3, UnaryFunction::Tanh)?;
-        let kept = self.inner(importer, "kept", Mul, &[forget, cell], Gate::Inner)?;
-        let added = self.inner(importer, "added", Mul, &[input, new], Gate::Inner)?;
-        let cell = self.inner(importer, "cell", Add, &[kept, added], Gate::Inner)?;
+        let kept = self.inner(importer, "kept", Mul, &[forget, cell], Gate::Cell)?;
+        let added = self.inner(importer, "added", Mul, &[input, new], Gate::Cell)?;
+        let cell = self.inner(importer, "cell", Add, &[kept, added], Gate::Cell)?;
         let shown = self.unary(importer, "shown", UnaryFunction::Tanh, cell)?;
         let next = self.push(importer, "next", Mul, &[output, shown])?;
         Ok((next, Some(cell)))
