@@ -10,6 +10,7 @@ pub(crate) mod draw;
 mod edges;
 mod ends;
 mod frames;
+mod gates;
 mod groups;
 pub(crate) mod layers;
 mod lookup;
@@ -198,7 +199,8 @@ generators! {
     Lookup8 => lookup::lookup8,
     Lookup16 => lookup::lookup16,
     Constant => constant,
-    Step => loops::step;
+    Step => loops::step,
+    Gate => gates::gate;
     Sub => sub,
     Div => div,
     Minimum => minimum,
@@ -443,6 +445,9 @@ fn add(draw: &mut Draw) -> Option<Problem> {
 }
 
 fn mul(draw: &mut Draw) -> Option<Problem> {
+    if draw.chance(25) {
+        return gates::narrow_product(draw);
+    }
     let (wide, shape) = (draw.chance(25), draw.shape(6, 9));
     let mut program = Program::new(draw, wide, shape);
     let (broadcast, inputs, shape) = operands(&mut program);

@@ -108,6 +108,7 @@ pub(crate) fn stated(problem: &Problem) -> Option<(Vec<Near>, Clamp)> {
         | IntOp::MaxPool { .. }
         | IntOp::Table8 { .. }
         | IntOp::Table16 { .. }
+        | IntOp::Gate { .. }
         | IntOp::Softmax { .. }
         | IntOp::LogSoftmax { .. }
         | IntOp::Requantize { .. }

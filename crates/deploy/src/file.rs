@@ -17,7 +17,9 @@
 //! Version 6 is version 5 with a list more at its end: the states (name, the tensor that a call finds, the
 //! one that it leaves, the initial value). Version 7 is version 6 with one more: the loops (the first node, the
 //! number of nodes, the steps, and of all that is carried the tensor that a step finds and the one that it
-//! leaves). A program without loops is written in version 6, one without states too in version 5.
+//! leaves). A program without loops is written in version 6, one without states too in version 5, but in version 7
+//! if it has what came with that: gates, fully connected layers of 8 bits in and 16 out, or products of 16 bits
+//! in and 8 out.
 //!
 //! The bytes depend on the program alone. Readers accept the versions that they know and refuse
 //! newer ones; any change of that layout or of what its fields mean is a new version.
@@ -31,9 +33,10 @@ use std::path::Path;
 use thiserror::Error;
 
 use crate::bounded;
+use crate::op::{ElementTypes, IntOp};
 use crate::output::{IoError, failed, write_atomically};
 use crate::place::Placed;
-use crate::program::MAX_NODES;
+use crate::program::{IntNode, MAX_NODES, Program, TensorId};
 use crate::target::Kernels;
 use crate::verify::VerifyError;
 use wire::{Wire, WireLoops, WireStates};
@@ -132,12 +135,7 @@ pub fn write(path: &Path, program: &Placed) -> Result<(), FileError> {
 /// The bytes of a `.bptq` file.
 pub fn to_bytes(program: &Placed) -> Result<Vec<u8>, FileError> {
     let mut payload = postcard::to_stdvec(&Wire::of(program)).map_err(malformed)?;
-    let mut version = STATELESS_VERSION;
-    if !program.loops.is_empty() {
-        version = FORMAT_VERSION;
-    } else if !program.states.is_empty() {
-        version = LOOPLESS_VERSION;
-    }
+    let version = version_of(program);
     if version > STATELESS_VERSION {
         payload.extend(postcard::to_stdvec(&WireStates::of(program)).map_err(malformed)?);
     }
@@ -151,6 +149,26 @@ pub fn to_bytes(program: &Placed) -> Result<Vec<u8>, FileError> {
     bytes.extend_from_slice(&crc32fast::hash(&payload).to_le_bytes());
     bytes.extend_from_slice(&payload);
     Ok(bytes)
+}
+
+/// The oldest version that can hold a program.
+fn version_of(program: &Program) -> u32 {
+    let dtype = |id: TensorId| program.tensors[id.0].dtype;
+    let is_new = |node: &IntNode| match node.op.element_types() {
+        ElementTypes::SameOrWider | ElementTypes::SameOrNarrower => {
+            node.inputs.iter().any(|&id| dtype(id) != dtype(node.output))
+        }
+        ElementTypes::Same
+        | ElementTypes::Only(_)
+        | ElementTypes::Any
+        | ElementTypes::To(_)
+        | ElementTypes::Nibbles(..) => matches!(node.op, IntOp::Gate { .. }),
+    };
+    match program {
+        _ if !program.loops.is_empty() || program.nodes.iter().any(is_new) => FORMAT_VERSION,
+        _ if !program.states.is_empty() => LOOPLESS_VERSION,
+        _ => STATELESS_VERSION,
+    }
 }
 
 /// Decodes and verifies the bytes of a `.bptq` file, which has places for the portable kernels.
@@ -180,7 +198,13 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Placed, FileError> {
         return Err(FileError::Malformed(format!("{} bytes follow the program", rest.len())));
     }
     let (program, placement) = wire.into_parts(states, loops);
-    Ok(Placed::new(program, placement, Kernels::Portable)?)
+    let placed = Placed::new(program, placement, Kernels::Portable)?;
+    let needed = version_of(&placed);
+    if needed > header.version {
+        let text = format!("it has operations of version {needed} in version {}", header.version);
+        return Err(FileError::Malformed(text));
+    }
+    Ok(placed)
 }
 
 fn malformed(error: postcard::Error) -> FileError {

@@ -10,7 +10,7 @@ use burn_ptq_kernels::geometry::{
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::packing::PackedWeights;
 use burn_ptq_kernels::params::{
-    AddParams, Clamp, NormalizeParams, PreluParams, Reduction, Selection, Strides,
+    AddParams, Clamp, GateParams, NormalizeParams, PreluParams, Reduction, Selection, Strides,
 };
 use serde::{Deserialize, Serialize};
 
@@ -178,7 +178,8 @@ pub enum IntOp {
         /// Weights and rescaling.
         weighted: Weighted,
     },
-    /// Fully connected layer on `rows` rows; weights `[out_features, in_features]`.
+    /// Fully connected layer on `rows` rows; weights `[out_features, in_features]`. The output of 8-bit inputs may
+    /// have 16 bits, as gates have: sums have 32 bits then and are rescaled as those of 8-bit outputs.
     FullyConnected {
         /// Rows of the input and the output.
         rows: usize,
@@ -198,7 +199,7 @@ pub enum IntOp {
         /// Bounds of the output.
         clamp: Clamp,
     },
-    /// Element-wise product.
+    /// Element-wise product. That of 16-bit inputs of equal shapes may have 8 bits, as hidden states have.
     Mul {
         /// `scale_a * scale_b / scale_output`.
         multiplier: Multiplier,
@@ -402,6 +403,12 @@ pub enum IntOp {
         /// Whether the first step's part is the last of the sequence.
         reverse: bool,
     },
+    /// Sigmoid or hyperbolic tangent of 16-bit activations as TensorFlow Lite Micro's LSTM has it, from a table that
+    /// all gates share; output scale 2^-15.
+    Gate {
+        /// The function and how inputs are scaled.
+        params: GateParams,
+    },
 }
 
 /// The operations without weights, as a pattern: the last arm of matches that are about weights.
@@ -413,6 +420,7 @@ macro_rules! weightless {
             | $crate::op::IntOp::MaxPool { .. }
             | $crate::op::IntOp::Table8 { .. }
             | $crate::op::IntOp::Table16 { .. }
+            | $crate::op::IntOp::Gate { .. }
             | $crate::op::IntOp::Softmax { .. }
             | $crate::op::IntOp::LogSoftmax { .. }
             | $crate::op::IntOp::Requantize { .. }
@@ -445,6 +453,10 @@ pub enum ElementTypes {
     Only(DType),
     /// Any types of whole bytes.
     Any,
+    /// Any type of whole bytes, the same in and out, or 8 bits in and 16 out.
+    SameOrWider,
+    /// Any type of whole bytes, the same in and out, or 16 bits in and 8 out.
+    SameOrNarrower,
     /// Any type of whole bytes in, this one out.
     To(DType),
     /// The first type in and the second out, of at most 4 bits.
@@ -483,6 +495,7 @@ impl IntOp {
             IntOp::Lookup16 { .. } => "Lookup16",
             IntOp::Constant { .. } => "Constant",
             IntOp::Step { .. } => "Step",
+            IntOp::Gate { .. } => "Gate",
             IntOp::Binary { function, .. } => match function {
                 BinaryFunction::Sub(_) => "Sub",
                 BinaryFunction::Div(_) => "Div",
@@ -511,6 +524,7 @@ impl IntOp {
             | IntOp::Normalize { clamp, .. } => Some(clamp),
             IntOp::Table8 { .. }
             | IntOp::Table16 { .. }
+            | IntOp::Gate { .. }
             | IntOp::Softmax { .. }
             | IntOp::LogSoftmax { .. }
             | IntOp::Concat { .. }
@@ -562,6 +576,7 @@ impl IntOp {
             | IntOp::MaxPool { .. }
             | IntOp::Table8 { .. }
             | IntOp::Table16 { .. }
+            | IntOp::Gate { .. }
             | IntOp::Softmax { .. }
             | IntOp::LogSoftmax { .. }
             | IntOp::Requantize { .. }
@@ -586,16 +601,16 @@ impl IntOp {
             IntOp::Table8 { .. } | IntOp::Softmax { .. } | IntOp::LogSoftmax { .. } => {
                 ElementTypes::Only(DType::I8)
             }
-            IntOp::Table16 { .. } => ElementTypes::Only(DType::I16),
+            IntOp::Table16 { .. } | IntOp::Gate { .. } => ElementTypes::Only(DType::I16),
+            IntOp::FullyConnected { .. } => ElementTypes::SameOrWider,
+            IntOp::Mul { .. } => ElementTypes::SameOrNarrower,
             IntOp::Requantize { .. } => ElementTypes::Any,
             IntOp::Pack => ElementTypes::Nibbles(DType::I8, DType::I4),
             IntOp::Unpack => ElementTypes::Nibbles(DType::I4, DType::I8),
             IntOp::Conv2d { .. }
             | IntOp::DepthwiseConv2d { .. }
             | IntOp::TransposeConv2d { .. }
-            | IntOp::FullyConnected { .. }
             | IntOp::Add { .. }
-            | IntOp::Mul { .. }
             | IntOp::AveragePool { .. }
             | IntOp::MaxPool { .. }
             | IntOp::Concat { .. }
@@ -637,6 +652,7 @@ impl IntOp {
             | IntOp::MaxPool { .. }
             | IntOp::Table8 { .. }
             | IntOp::Table16 { .. }
+            | IntOp::Gate { .. }
             | IntOp::Softmax { .. }
             | IntOp::LogSoftmax { .. }
             | IntOp::Requantize { .. }
@@ -666,6 +682,7 @@ impl IntOp {
             | IntOp::Mul { .. }
             | IntOp::Table8 { .. }
             | IntOp::Table16 { .. }
+            | IntOp::Gate { .. }
             | IntOp::Requantize { .. }
             | IntOp::Binary { .. } => true,
             IntOp::Conv2d { .. }
@@ -710,7 +727,8 @@ impl IntOp {
             | IntOp::BatchMatMul { .. }
             | IntOp::Reduce { .. }
             | IntOp::Normalize { .. }
-            | IntOp::Constant { .. } => true,
+            | IntOp::Constant { .. }
+            | IntOp::Gate { .. } => true,
             IntOp::Binary { function, .. } => {
                 !matches!(function, BinaryFunction::Minimum | BinaryFunction::Maximum)
             }
@@ -754,6 +772,7 @@ impl IntOp {
             | IntOp::MaxPool { .. }
             | IntOp::Table8 { .. }
             | IntOp::Table16 { .. }
+            | IntOp::Gate { .. }
             | IntOp::Softmax { .. }
             | IntOp::LogSoftmax { .. }
             | IntOp::Requantize { .. }
@@ -806,6 +825,7 @@ impl IntOp {
             | IntOp::Reduce { .. }
             | IntOp::Normalize { affine: None, .. }
             | IntOp::TopK { .. }
+            | IntOp::Gate { .. }
             | IntOp::Step { .. } => 0,
             IntOp::ResizeLinear { rows, columns, .. } => (rows.len() + columns.len()) * 4,
         }
@@ -848,6 +868,7 @@ impl IntOp {
             | IntOp::Normalize { affine: None, .. }
             | IntOp::TopK { .. }
             | IntOp::Rearrange { .. }
+            | IntOp::Gate { .. }
             | IntOp::Step { .. } => {}
             // Its tables are its output's extents.
             IntOp::ResizeLinear { .. } => {}

@@ -111,6 +111,7 @@ pub const fn parameter_bytes(op: &IntOp) -> usize {
         IntOp::Lookup8 { .. } | IntOp::Lookup16 { .. } => 5,
         IntOp::Table8 { .. }
         | IntOp::Table16 { .. }
+        | IntOp::Gate { .. }
         | IntOp::Concat { .. }
         | IntOp::Pack
         | IntOp::Unpack

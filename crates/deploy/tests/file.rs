@@ -12,9 +12,10 @@ use std::fs;
 
 use burn_ptq_deploy::file::{FORMAT_VERSION, from_bytes, read, to_bytes, write};
 use burn_ptq_deploy::place::Placed;
-use burn_ptq_deploy::program::MAX_NODES;
+use burn_ptq_deploy::program::{IntNode, IntOp, MAX_NODES, TensorId};
+use burn_ptq_kernels::params::GateFunction;
 use mutate::{Random, damage, sealed, varint};
-use programs::{running_sum, valid_parts, valid_programs};
+use programs::{gate, narrow_product, running_sum, valid_parts, valid_programs, wide_sums};
 use stateful::{every_kind, placed};
 
 const HEADER: usize = 20;
@@ -89,8 +90,38 @@ fn programs_with_loops_come_back_in_a_version_of_their_own() {
 }
 
 #[test]
+fn operations_of_recurrent_layers_are_written_in_the_version_of_loops() {
+    let parts = [wide_sums(), narrow_product(), gate(GateFunction::Tanh)].map(placed);
+    for model in parts {
+        let bytes = bytes_of(&model);
+        assert_eq!(version(&bytes), FORMAT_VERSION);
+        let found = from_bytes(&bytes).expect("a written file");
+        assert_eq!((&found, bytes_of(&found)), (&model, bytes.clone()));
+        // Without states and loops, in the version that has neither, a reader may not know the operation.
+        let mut older = bytes.clone();
+        older[4] = 5;
+        let payload = &bytes[HEADER..bytes.len() - 2];
+        assert_eq!(bytes[bytes.len() - 2..], [0, 0]);
+        refused(&sealed(payload, &older), "it has operations of version 7 in version 5");
+    }
+}
+
+#[test]
 fn programs_without_states_are_written_as_they_were() {
-    for model in valid_programs().into_iter().filter(|model| model.loops.is_empty()) {
+    let as_before = |model: &Placed| {
+        let dtype = |id: TensorId| model.tensors[id.0].dtype;
+        let is_gate = |node: &IntNode| match node.op {
+            IntOp::Gate { .. } => true,
+            IntOp::FullyConnected { .. } | IntOp::Mul { .. } => {
+                dtype(node.inputs[0]) != dtype(node.output)
+            }
+            _ => false,
+        };
+        model.loops.is_empty() && !model.nodes.iter().any(is_gate)
+    };
+    let (older, newer): (Vec<_>, Vec<_>) = valid_programs().into_iter().partition(as_before);
+    assert_eq!(newer.len(), 5);
+    for model in older {
         let bytes = bytes_of(&model);
         assert_eq!(version(&bytes), 5);
         // No list of states ends it: in the newer version it is too short.

@@ -9,7 +9,7 @@
 
 use crate::geometry::{ConvGeometry, DepthwiseGeometry, TransposeConvGeometry};
 use crate::params::Requantize;
-use crate::reference::{Storage, finish};
+use crate::reference::{Storage, finish, finish_as};
 
 /// Elements of scratch that [`conv2d`] needs.
 pub const fn conv2d_scratch_len(geometry: &ConvGeometry) -> usize {
@@ -34,7 +34,7 @@ pub fn conv2d<S: Storage>(
         let groups = output.chunks_mut(filters).zip(scratch.chunks(filter_len));
         for (group, (output, patch)) in groups.enumerate() {
             let weights = &weights[group * filters * filter_len..];
-            dot_rows(patch, weights, requantize, group * filters, output);
+            dot_rows::<S, S>(patch, weights, requantize, group * filters, output);
         }
     }
 }
@@ -46,18 +46,18 @@ pub const fn fully_connected_scratch_len(in_features: usize) -> usize {
 
 /// See [`reference::fully_connected`](crate::reference::fully_connected). `scratch` holds
 /// [`fully_connected_scratch_len`] elements.
-pub fn fully_connected<S: Storage>(
+pub fn fully_connected<S: Storage, T: Storage>(
     in_features: usize,
     out_features: usize,
     input: &[S],
     weights: &[i16],
     requantize: &Requantize,
     scratch: &mut [i16],
-    output: &mut [S],
+    output: &mut [T],
 ) {
     for (input, output) in input.chunks(in_features).zip(output.chunks_mut(out_features)) {
         widen(input, requantize.input_zero_point, scratch);
-        dot_rows(scratch, weights, requantize, 0, output);
+        dot_rows::<S, T>(scratch, weights, requantize, 0, output);
     }
 }
 
@@ -191,12 +191,12 @@ fn widen<S: Storage>(input: &[S], zero_point: i32, output: &mut [i16]) {
 }
 
 /// One output for each row of `weights`; the first is channel `first_channel`.
-fn dot_rows<S: Storage>(
+fn dot_rows<S: Storage, T: Storage>(
     patch: &[i16],
     weights: &[i16],
     requantize: &Requantize,
     first_channel: usize,
-    output: &mut [S],
+    output: &mut [T],
 ) {
     for (i, (output, row)) in output.iter_mut().zip(weights.chunks_exact(patch.len())).enumerate() {
         let channel = first_channel + i;
@@ -209,7 +209,7 @@ fn dot_rows<S: Storage>(
         } else {
             sum = S::accumulate(sum, dot(patch, row));
         }
-        *output = finish(requantize, channel, sum);
+        *output = finish_as::<S, T>(requantize, channel, sum);
     }
 }
 

@@ -6,6 +6,7 @@
 #[cfg(feature = "serde")]
 use serde::{Deserialize, Serialize};
 
+use crate::grid::Grid;
 use crate::multiplier::Multiplier;
 
 /// Bounds of an output: the grid's own, tightened by a fused ReLU or clip.
@@ -140,6 +141,74 @@ impl AddParams {
             b: Multiplier::from_real(f64::from(b) / twice_larger)?,
             output: Multiplier::from_real(output_ratio)?,
         })
+    }
+}
+
+/// What a gate of a recurrent layer computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize))]
+pub enum GateFunction {
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
+    /// The hyperbolic tangent.
+    Tanh,
+}
+
+/// A gate of 16 bits in and out; see [`gate16`](crate::reference::gate16).
+///
+/// An input `x` is moved to steps of `2^-12 / 3`: `(x * multiplier + 2^(shift - 1)) >> shift`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize))]
+pub struct GateParams {
+    /// What the gate computes.
+    pub function: GateFunction,
+    /// What inputs are multiplied with, from 1 to [`MAX_MULTIPLIER`](Self::MAX_MULTIPLIER).
+    pub multiplier: i32,
+    /// The right shift of the product, at most [`MAX_SHIFT`](Self::MAX_SHIFT).
+    pub shift: u32,
+}
+
+impl GateParams {
+    /// The scale of the output, whose zero point is 0: Q0.15.
+    pub const OUTPUT_SCALE: f32 = 1.0 / 32768.0;
+    /// The scale of inputs that are multiplied by 3 and not shifted: Q3.12.
+    pub const INPUT_SCALE: f32 = 1.0 / 4096.0;
+    /// The largest multiplier: its product with -2^15, and half of the largest shift more, have 32 bits.
+    pub const MAX_MULTIPLIER: i32 = 3 << 14;
+    /// The largest shift.
+    pub const MAX_SHIFT: u32 = 18;
+    /// No output has a larger magnitude.
+    pub const MAX_OUTPUT: i32 = 32767;
+
+    /// The gate from one grid to another, as TensorFlow Lite Micro's LSTM derives it; `None` if there is none.
+    ///
+    /// There is one for input scales that are powers of two, from `2^-30` to `2^2`, and the output scale
+    /// [`OUTPUT_SCALE`](Self::OUTPUT_SCALE), both with a zero point of 0, and an output of 16 bits. With the
+    /// input scale `2^(n - 12)`, the multiplier is `3 * 2^n`, or 3 and the shift `-n` if `n` is negative.
+    pub fn new(function: GateFunction, input: Grid, output: Grid) -> Option<Self> {
+        let most = Self::MAX_OUTPUT;
+        let fits = (input.zero_point, output.zero_point) == (0, 0)
+            && output.scale == Self::OUTPUT_SCALE
+            && output.min <= -most
+            && output.max == most;
+        let steps = input.scale / Self::INPUT_SCALE;
+        let bits = steps.to_bits();
+        // A power of two has neither a sign nor a fraction.
+        if !fits || bits & ((1 << 23) - 1) != 0 || bits >> 31 != 0 {
+            return None;
+        }
+        match (bits >> 23) as i32 - 127 {
+            left @ 0..=14 => Some(Self { function, multiplier: 3 << left, shift: 0 }),
+            right @ -18..0 => Some(Self { function, multiplier: 3, shift: right.unsigned_abs() }),
+            _ => None,
+        }
+    }
+
+    /// Whether multiplier and shift keep products in 32 bits.
+    pub const fn is_valid(self) -> bool {
+        1 <= self.multiplier
+            && self.multiplier <= Self::MAX_MULTIPLIER
+            && self.shift <= Self::MAX_SHIFT
     }
 }
 

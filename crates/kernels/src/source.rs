@@ -28,6 +28,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("params.rs", include_str!("params.rs")),
     ("reference/binary.rs", include_str!("reference/binary.rs")),
     ("reference/elementwise.rs", include_str!("reference/elementwise.rs")),
+    ("reference/gate.rs", include_str!("reference/gate.rs")),
     ("reference/layout.rs", include_str!("reference/layout.rs")),
     ("reference/log_softmax.rs", include_str!("reference/log_softmax.rs")),
     ("reference/lookup.rs", include_str!("reference/lookup.rs")),

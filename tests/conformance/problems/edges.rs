@@ -11,7 +11,7 @@ use burn_ptq_kernels::geometry::NormalizeGeometry;
 use burn_ptq_kernels::grid::{Grid, weight_range};
 use burn_ptq_kernels::multiplier::{MAX_EXPONENT, Multiplier};
 use burn_ptq_kernels::packing::pack;
-use burn_ptq_kernels::params::{AddParams, Clamp, NormalizeParams, PreluParams};
+use burn_ptq_kernels::params::{AddParams, Clamp, GateParams, NormalizeParams, PreluParams};
 
 use super::Problem;
 use super::draw::Draw;
@@ -77,6 +77,7 @@ fn spread_elements(draw: &mut Draw, program: &mut Program) {
             IntOp::Conv2d { .. }
             | IntOp::DepthwiseConv2d { .. }
             | IntOp::FullyConnected { .. }
+            | IntOp::Gate { .. }
             | IntOp::Add { .. }
             | IntOp::Mul { .. }
             | IntOp::AveragePool { .. }
@@ -139,6 +140,18 @@ fn change(draw: &mut Draw, op: &mut IntOp, read: &IntTensor, written: Grid) {
                 affine.scales.iter_mut().for_each(|x| *x = draw.pick(&[i16::MIN, i16::MAX, 0]));
                 affine.shifts.iter_mut().for_each(|x| *x = draw.pick(&[i32::MIN, i32::MAX, 0]));
                 affine.fraction = draw.pick(&[8, 16, 24]);
+            }
+        }
+        IntOp::Gate { params } => {
+            if draw.chance(60) {
+                params.multiplier = draw.pick(&[1, 3, GateParams::MAX_MULTIPLIER]);
+                params.shift = draw.pick(&[0, 1, GateParams::MAX_SHIFT]);
+            }
+            if draw.chance(10) {
+                params.multiplier = draw.pick(&[i32::MIN, 0, GateParams::MAX_MULTIPLIER + 1]);
+            }
+            if draw.chance(10) {
+                params.shift = draw.pick(&[GateParams::MAX_SHIFT + 1, u32::MAX]);
             }
         }
         IntOp::TopK { selection, depth, k, .. } => {
@@ -312,6 +325,7 @@ fn multipliers(op: &mut IntOp) -> Vec<&mut Multiplier> {
         | IntOp::MaxPool { .. }
         | IntOp::Table8 { .. }
         | IntOp::Table16 { .. }
+        | IntOp::Gate { .. }
         | IntOp::Concat { .. }
         | IntOp::Pad { .. }
         | IntOp::Transpose { .. }

@@ -7,6 +7,7 @@ use burn_ptq_kernels::params::{AddParams, Clamp};
 use super::Problem;
 use super::chain;
 use super::draw::Draw;
+use super::gates;
 use super::program::{Program, clamp, constant_of, tensor, tensor_like};
 use super::weighted::weighted;
 
@@ -216,11 +217,21 @@ impl Net<'_> {
             (other.shape, other.dtype) == (like.shape, like.dtype)
         };
         let others: Vec<TensorId> = pool.iter().filter(fits).copied().collect();
-        match self.program.draw.below(8) {
+        match self.program.draw.below(10) {
             0..=2 => {
                 let shape = [1, 1, 1 + self.program.draw.below(6)];
+                let wide = wide || self.program.draw.chance(30);
                 let output = tensor(self.program.draw, wide, shape);
                 self.layer(from, output)
+            }
+            8 if wide => {
+                let (op, output) = gates::any_gate(self.program.draw, like.shape);
+                Some(self.program.push(op, &[from], output))
+            }
+            9 if wide => {
+                let pair = [from, self.program.draw.pick(&others)];
+                let (op, output) = gates::product(&mut self.program, pair)?;
+                Some(self.program.push(op, &pair, output))
             }
             3 => {
                 let other = self.program.draw.pick(&others);

@@ -8,7 +8,7 @@ use burn_ptq_kernels::packing::{pack, packed_len, storage_bits};
 
 use super::draw::Draw;
 use super::program::{Program, clamp, tensor, window};
-use super::{Problem, quads, scalar, tiles};
+use super::{Problem, gates, quads, scalar, tiles};
 
 pub(super) fn conv2d(draw: &mut Draw) -> Option<Problem> {
     let wide = draw.chance(25);
@@ -167,6 +167,7 @@ pub(super) fn fully_connected(draw: &mut Draw) -> Option<Problem> {
         0..=3 => return tiles::fully_connected(draw),
         4..=6 => return scalar::fully_connected(draw),
         7..=9 => return quads::fully_connected(draw),
+        10 | 11 => return gates::wide_sums(draw),
         _ => {}
     }
     let wide = draw.chance(25);

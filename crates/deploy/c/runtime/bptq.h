@@ -299,6 +299,8 @@ void bptq_fully_connected_s8(const bptq_fully_connected *op, const int8_t *input
                              int8_t *scratch);
 void bptq_fully_connected_s16(const bptq_fully_connected *op, const int16_t *input,
                               int16_t *output, int8_t *scratch);
+void bptq_fully_connected_s8_s16(const bptq_fully_connected *op, const int8_t *input,
+                                 int16_t *output, int8_t *scratch);
 
 void bptq_add_s8(const bptq_elementwise *op, const int8_t *a, const int8_t *b, int8_t *output);
 void bptq_add_s16(const bptq_elementwise *op, const int16_t *a, const int16_t *b,
@@ -306,6 +308,9 @@ void bptq_add_s16(const bptq_elementwise *op, const int16_t *a, const int16_t *b
 void bptq_mul_s8(const bptq_elementwise *op, const int8_t *a, const int8_t *b, int8_t *output);
 void bptq_mul_s16(const bptq_elementwise *op, const int16_t *a, const int16_t *b,
                   int16_t *output);
+/* The inputs have equal lengths. */
+void bptq_mul_s16_s8(const bptq_elementwise *op, const int16_t *a, const int16_t *b,
+                     int8_t *output);
 
 void bptq_batch_matmul_s8(const bptq_batch_matmul *op, const int8_t *a, const int8_t *b,
                           int8_t *output);
@@ -363,6 +368,13 @@ void bptq_lookup_s16(const bptq_lookup *op, const int16_t *ids, void *output);
 void bptq_table_s8(const int8_t *table, int32_t length, const int8_t *input, int8_t *output);
 /* Interpolates between 513 points that stand for the inputs -32768, -32640, ... 32768. */
 void bptq_table_s16(const int16_t *table, int32_t length, const int16_t *input, int16_t *output);
+
+/* In Q0.15 of `length` inputs x, of which (x * multiplier + 2^(shift - 1)) >> shift has steps of
+ * 2^-12 / 3. */
+void bptq_sigmoid_s16(int32_t multiplier, int32_t shift, int32_t length, const int16_t *input,
+                      int16_t *output);
+void bptq_tanh_s16(int32_t multiplier, int32_t shift, int32_t length, const int16_t *input,
+                   int16_t *output);
 
 void bptq_requantize_s8(const bptq_requantize *op, const int8_t *input, int8_t *output);
 void bptq_requantize_s16(const bptq_requantize *op, const int16_t *input, int16_t *output);

@@ -68,6 +68,15 @@ void bptq_mul_s16(const bptq_elementwise *op, const int16_t *a, const int16_t *b
     }
 }
 
+void bptq_mul_s16_s8(const bptq_elementwise *op, const int16_t *a, const int16_t *b,
+                     int8_t *output)
+{
+    const bptq_elementwise own = *op;
+    for (int32_t i = 0; i < own.length; i++) {
+        output[i] = (int8_t)product(&own, a[i], b[i]);
+    }
+}
+
 void bptq_table_s8(const int8_t *table, int32_t length, const int8_t *input, int8_t *output)
 {
     for (int32_t i = 0; i < length; i++) {

@@ -64,6 +64,66 @@ void bptq_fully_connected_s8(const bptq_fully_connected *op, const int8_t *input
                  scratch);
 }
 
+/* The outputs of `count` channels from `first` on, from their sums of products of 8-bit inputs. */
+static void finish_s8_s16(const bptq_weighted *weighted, int32_t first, int32_t count,
+                          const int32_t *sums, int16_t *output)
+{
+    for (int32_t i = 0; i < count; i++) {
+        const int32_t total = bptq_add_wrapping(sums[i], weighted->bias[first + i]);
+        const int32_t scaled = bptq_rescale(total, bptq_channel_multiplier(weighted, first + i));
+        const int32_t moved = bptq_add_wrapping(scaled, weighted->output_zero_point);
+        output[i] = (int16_t)bptq_clamped(moved, weighted->clamp);
+    }
+}
+
+/* See row_packed. */
+static inline void row_packed_s8_s16(uint32_t bits, const bptq_fully_connected *op,
+                                     const int8_t *input, int16_t *output)
+{
+    const int32_t bytes = op->in_features / 8 * (int32_t)bits;
+    const uint8_t *filter = (const uint8_t *)op->weighted.weights;
+    for (int32_t first = 0; first < op->out_features; first += 2) {
+        const int32_t count = op->out_features - first < 2 ? 1 : 2;
+        const uint8_t *second = count == 2 ? filter + bytes : filter;
+        int32_t sums[2];
+        dot_packed(bits, input, op->weighted.input_zero_point, filter, second, op->in_features,
+                   sums);
+        finish_s8_s16(&op->weighted, first, count, sums, output + first);
+        filter += count * bytes;
+    }
+}
+
+void bptq_fully_connected_s8_s16(const bptq_fully_connected *op, const int8_t *input,
+                                 int16_t *output, int8_t *scratch)
+{
+    const int32_t storage = op->weighted.storage;
+    if (storage != 8 && op->rows == 1 && op->in_features % 8 == 0) {
+        if (storage == 4) {
+            row_packed_s8_s16(4, op, input, output);
+        } else if (storage == 3) {
+            row_packed_s8_s16(3, op, input, output);
+        } else {
+            row_packed_s8_s16(2, op, input, output);
+        }
+        return;
+    }
+    int32_t first = 0;
+    while (first < op->out_features) {
+        const bptq_block block =
+            bptq_filters(&op->weighted, first, op->out_features, op->in_features, scratch);
+        const int8_t *x = input;
+        int16_t *out = output + first;
+        for (int32_t row = 0; row < op->rows; row++) {
+            int32_t sums[BPTQ_FILTERS] = {0};
+            bptq_dot_s8(x, op->weighted.input_zero_point, &block, 0, op->in_features, sums);
+            finish_s8_s16(&op->weighted, first, block.count, sums, out);
+            x += op->in_features;
+            out += op->out_features;
+        }
+        first += block.count;
+    }
+}
+
 void bptq_fully_connected_s16(const bptq_fully_connected *op, const int16_t *input,
                               int16_t *output, int8_t *scratch)
 {

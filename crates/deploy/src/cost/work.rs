@@ -146,6 +146,7 @@ fn of_call(program: &Placed, node: &IntNode, step: Option<&Step>) -> Work {
         IntOp::Add { .. }
         | IntOp::Table8 { .. }
         | IntOp::Table16 { .. }
+        | IntOp::Gate { .. }
         | IntOp::Pack
         | IntOp::Unpack => numbers(&[1, written, written % 4]),
         IntOp::Concat { outer, chunks } => moves::concat(program, node, *outer, chunks),
@@ -317,6 +318,7 @@ pub fn form(program: &Placed, node: &IntNode, by_rows: bool, function: &str) -> 
         | IntOp::MaxPool { .. }
         | IntOp::Table8 { .. }
         | IntOp::Table16 { .. }
+        | IntOp::Gate { .. }
         | IntOp::Softmax { .. }
         | IntOp::LogSoftmax { .. }
         | IntOp::Requantize { .. }

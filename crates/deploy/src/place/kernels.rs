@@ -146,8 +146,15 @@ fn mve_scratch_bytes(op: &IntOp) -> usize {
     }
 }
 
+/// Whether the first input and the output of `node` have elements of 8 bits, as all kernels of instruction
+/// sets take.
+pub(super) fn is_narrow(program: &Program, node: &IntNode) -> bool {
+    let narrow = |id: TensorId| program.tensors[id.0].dtype == DType::I8;
+    narrow(node.output) && node.inputs.first().is_some_and(|&id| narrow(id))
+}
+
 fn runs_on_mve(program: &Program, node: &IntNode) -> bool {
-    let narrow = || program.tensors[node.inputs[0].0].dtype == DType::I8;
+    let narrow = || is_narrow(program, node);
     match &node.op {
         IntOp::Conv2d { .. } | IntOp::FullyConnected { .. } => narrow(),
         IntOp::DepthwiseConv2d { geometry, .. } => {
@@ -162,6 +169,7 @@ fn runs_on_mve(program: &Program, node: &IntNode) -> bool {
         | IntOp::MaxPool { .. }
         | IntOp::Table8 { .. }
         | IntOp::Table16 { .. }
+        | IntOp::Gate { .. }
         | IntOp::Softmax { .. }
         | IntOp::LogSoftmax { .. }
         | IntOp::Requantize { .. }
@@ -188,7 +196,7 @@ fn runs_on_mve(program: &Program, node: &IntNode) -> bool {
 fn runs_on_dsp(program: &Program, node: &IntNode) -> bool {
     let Some(weighted) = node.op.weighted() else { return false };
     let input = &program.tensors[node.inputs[0].0];
-    if input.dtype != DType::I8 || matches!(node.op, IntOp::TransposeConv2d { .. }) {
+    if !is_narrow(program, node) || matches!(node.op, IntOp::TransposeConv2d { .. }) {
         return false;
     }
     let products = products_bounds(&node.op, weighted, input);

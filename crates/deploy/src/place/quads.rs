@@ -6,9 +6,9 @@
 
 use burn_ptq_kernels::geometry::ConvGeometry;
 
-use super::kernels::{is_depthwise, packed_bits};
+use super::kernels::{is_depthwise, is_narrow, packed_bits};
 use super::spans::{FULL, Span, spans};
-use crate::op::{DType, IntOp, Weighted, weightless};
+use crate::op::{IntOp, Weighted, weightless};
 use crate::program::{IntNode, Program};
 use crate::target::Kernels;
 
@@ -34,7 +34,7 @@ const UNIT: usize = 16;
 /// Whether `node` meets all conditions of its kernel.
 pub fn fits(program: &Program, node: &IntNode) -> bool {
     let Some(weighted) = node.op.weighted() else { return false };
-    program.tensors[node.inputs[0].0].dtype == DType::I8
+    is_narrow(program, node)
         && weighted.clamp == FULL
         && shape_fits(&node.op, weighted)
         && channels(program, node).is_some()

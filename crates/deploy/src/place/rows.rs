@@ -227,6 +227,7 @@ fn rows_of(program: &Program, node: &IntNode) -> Result<(usize, usize, usize), V
         | IntOp::Binary { broadcast: Broadcast::Channels | Broadcast::Scalar, .. }
         | IntOp::Table8 { .. }
         | IntOp::Table16 { .. }
+        | IntOp::Gate { .. }
         | IntOp::Requantize { .. }
         | IntOp::Pack
         | IntOp::Unpack => ([input; 2], None),

@@ -5,10 +5,10 @@
 
 use burn_ptq_kernels::geometry::DepthwiseGeometry;
 
-use super::kernels::is_depthwise;
+use super::kernels::{is_depthwise, is_narrow};
 use super::spans::{FULL, Span, spans};
 use super::sums;
-use crate::op::{Broadcast, DType, IntOp, Weighted, weightless};
+use crate::op::{Broadcast, IntOp, Weighted, weightless};
 use crate::program::{IntNode, Program};
 
 /// What makes the outputs of a channel.
@@ -51,7 +51,7 @@ const LANE: std::ops::RangeInclusive<i64> = i16::MIN as i64..=i16::MAX as i64;
 
 /// Whether `node` meets all conditions of these kernels.
 pub fn fits(program: &Program, node: &IntNode) -> bool {
-    let narrow = || program.tensors[node.inputs[0].0].dtype == DType::I8;
+    let narrow = || is_narrow(program, node);
     if let IntOp::Add { params, broadcast: Broadcast::None, clamp } = &node.op {
         return narrow() && *clamp == FULL && sums::one_is_plain(params);
     }

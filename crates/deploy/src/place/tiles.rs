@@ -5,9 +5,10 @@
 use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry};
 use burn_ptq_kernels::params::AddParams;
 
+use super::kernels::is_narrow;
 use super::spans::{FULL, Span, spans};
 use super::sums;
-use crate::op::{Broadcast, DType, IntOp, Weighted, weightless};
+use crate::op::{Broadcast, IntOp, Weighted, weightless};
 use crate::program::{IntNode, Program};
 
 /// What makes the outputs of a channel.
@@ -41,7 +42,7 @@ const PLANE_WIDTH: usize = 16;
 
 /// Whether `node` meets all conditions of its tile.
 pub fn fits(program: &Program, node: &IntNode) -> bool {
-    let narrow = || program.tensors[node.inputs[0].0].dtype == DType::I8;
+    let narrow = || is_narrow(program, node);
     if let IntOp::Add { params, broadcast: Broadcast::None, clamp } = &node.op {
         return narrow() && *clamp == FULL && sum_fits(program, node, params);
     }

@@ -221,6 +221,12 @@ impl<'p> Interpreter<'p> {
         match (&node.op, wide(input), wide(node.output)) {
             (IntOp::Requantize { .. }, false, true) => self.requantize::<i8, i16>(node, piece),
             (IntOp::Requantize { .. }, true, false) => self.requantize::<i16, i8>(node, piece),
+            (IntOp::FullyConnected { .. }, from, to) => match (from, to) {
+                (false, false) => self.fully_connected::<i8, i8>(index, piece),
+                (false, true) => self.fully_connected::<i8, i16>(index, piece),
+                (true, _) => self.fully_connected::<i16, i16>(index, piece),
+            },
+            (IntOp::Mul { .. }, true, false) => self.narrow_product(node, piece),
             (IntOp::TopK { selection, depth, k, .. }, false, true) => {
                 let input = self.inputs[0].elements::<i8>();
                 let output = &mut arena_bytes(&mut self.arena)[piece.output.clone()];
@@ -316,36 +322,6 @@ impl<'p> Interpreter<'p> {
                     }
                 }
             }
-            IntOp::FullyConnected { in_features, out_features, weighted, .. } => {
-                let requantize = requantize_of(weighted, grid(0), target.grid);
-                let (features, out) = (*in_features, *out_features);
-                match fast_weights {
-                    Some(weights) => {
-                        self.patch.resize(fast::fully_connected_scratch_len(features), 0);
-                        let patch = &mut self.patch;
-                        fast::fully_connected(
-                            features,
-                            out,
-                            input(0),
-                            weights,
-                            &requantize,
-                            patch,
-                            output,
-                        );
-                    }
-                    None => {
-                        let weights = weighted.weights.packed();
-                        reference::fully_connected(
-                            features,
-                            out,
-                            input(0),
-                            weights,
-                            &requantize,
-                            output,
-                        );
-                    }
-                }
-            }
             IntOp::Add { params, broadcast: shapes @ Broadcast::Shapes { .. }, clamp } => {
                 let strides = shapes.strides(output.len(), input(1).len());
                 let zero_points = zero_points(0, 1);
@@ -394,6 +370,7 @@ impl<'p> Interpreter<'p> {
             IntOp::Table16 { table } => {
                 reference::table_lookup16(table, input(0), output);
             }
+            IntOp::Gate { params } => reference::gate16(*params, input(0), output),
             IntOp::Softmax { depth, input_multiplier, diff_min, .. } => {
                 let (input, output) =
                     (bytemuck::cast_slice(input(0)), bytemuck::cast_slice_mut(output));
@@ -479,7 +456,7 @@ impl<'p> Interpreter<'p> {
                 reference::top_k(*selection, *depth, *k, input(0), output);
             }
             // They have element types of their own: see `execute`.
-            IntOp::Lookup8 { .. } | IntOp::Lookup16 { .. } => {}
+            IntOp::FullyConnected { .. } | IntOp::Lookup8 { .. } | IntOp::Lookup16 { .. } => {}
             IntOp::Constant { data } => {
                 reference::constant(data, bytemuck::cast_slice_mut::<S, u8>(output));
             }

@@ -266,6 +266,7 @@ fn chooses_its_channels(op: &IntOp) -> bool {
         | IntOp::MaxPool { .. }
         | IntOp::Table8 { .. }
         | IntOp::Table16 { .. }
+        | IntOp::Gate { .. }
         | IntOp::Softmax { .. }
         | IntOp::LogSoftmax { .. }
         | IntOp::Requantize { .. }

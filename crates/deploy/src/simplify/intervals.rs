@@ -74,12 +74,13 @@ pub(super) fn node_intervals(
         IntOp::AveragePool { clamp, .. } | IntOp::MaxPool { clamp, .. } => {
             whole(0).into_iter().map(|interval| interval.clamped(*clamp)).collect()
         }
-        IntOp::Table8 { .. } | IntOp::Table16 { .. } | IntOp::Requantize { .. } => {
-            match Function::of(program, node) {
-                Some(function) => whole(0).into_iter().map(|x| function.over(x)).collect(),
-                None => all(Interval::stored(output)),
-            }
-        }
+        IntOp::Table8 { .. }
+        | IntOp::Table16 { .. }
+        | IntOp::Gate { .. }
+        | IntOp::Requantize { .. } => match Function::of(program, node) {
+            Some(function) => whole(0).into_iter().map(|x| function.over(x)).collect(),
+            None => all(Interval::stored(output)),
+        },
         IntOp::Concat { .. } => {
             let joined = (1..node.inputs.len()).fold(met(0), |joined, i| {
                 let pairs = joined.into_iter().zip(met(i));
@@ -224,6 +225,9 @@ impl Function {
             }
             IntOp::Table16 { table } => {
                 mapped::<i16, i16>(min..=max, |x, y| reference::table_lookup16(table, x, y))
+            }
+            IntOp::Gate { params } => {
+                mapped::<i16, i16>(min..=max, |x, y| reference::gate16(*params, x, y))
             }
             IntOp::Requantize { multiplier, clamp } => {
                 let zero_points = [input.grid.zero_point, target.grid.zero_point];

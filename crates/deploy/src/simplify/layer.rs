@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use burn_ptq_kernels::geometry::{MeetingTaps, TransposeConvGeometry, Window};
 use burn_ptq_kernels::params::Requantize;
-use burn_ptq_kernels::reference::finish;
+use burn_ptq_kernels::reference::{Storage, finish_as};
 
-use super::interval::{Interval, hull};
+use super::interval::{Interval, hull, of_type};
 use crate::op::{DType, IntOp, Weighted, weightless};
 use crate::program::{IntNode, Program};
 
@@ -36,7 +36,8 @@ pub(super) struct Layer<'p> {
     /// many such sets.
     sets: Option<Vec<Vec<usize>>>,
     requantize: Requantize<'p>,
-    wide: bool,
+    /// The element types of input and output.
+    types: [DType; 2],
 }
 
 impl<'p> Layer<'p> {
@@ -81,7 +82,7 @@ impl<'p> Layer<'p> {
                 multipliers: &weighted.multipliers,
                 clamp: weighted.clamp,
             },
-            wide: input.dtype == DType::I16,
+            types: [input.dtype, output.dtype],
         })
     }
 
@@ -153,12 +154,13 @@ impl<'p> Layer<'p> {
 
     /// The output for an accumulator.
     fn finished(&self, output: usize, sum: i64) -> i32 {
-        if self.wide {
-            return i32::from(finish::<i16>(&self.requantize, output, sum));
-        }
+        let [from, to] = self.types;
         // Sums of a valid program fit.
-        let sum = sum.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32;
-        i32::from(finish::<i8>(&self.requantize, output, sum))
+        let narrow = sum.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32;
+        of_type!(to, T => match from {
+            DType::I16 => finish_as::<i16, T>(&self.requantize, output, sum).integer(),
+            DType::I8 | DType::I4 => finish_as::<i8, T>(&self.requantize, output, narrow).integer(),
+        })
     }
 
     /// What an input adds to an output channel's accumulators, if that is the same in every window:

@@ -95,9 +95,10 @@ pub(super) fn links(program: &Program, node: &IntNode) -> Links {
         IntOp::AveragePool { geometry: g, .. } | IntOp::MaxPool { geometry: g, .. } => {
             Links::paired([input, output] == [g.channels; 2], Pairs::all(input))
         }
-        IntOp::Table8 { .. } | IntOp::Table16 { .. } | IntOp::Requantize { .. } => {
-            Links::paired(input == output, Pairs::all(input))
-        }
+        IntOp::Table8 { .. }
+        | IntOp::Table16 { .. }
+        | IntOp::Gate { .. }
+        | IntOp::Requantize { .. } => Links::paired(input == output, Pairs::all(input)),
         IntOp::Concat { chunks, .. } => {
             let inputs: Vec<usize> = node.inputs.iter().map(|&id| channels(id)).collect();
             concat(chunks, &inputs, output)

@@ -184,6 +184,7 @@ impl Rewrite<'_> {
             }
             IntOp::Table8 { .. }
             | IntOp::Table16 { .. }
+            | IntOp::Gate { .. }
             | IntOp::Requantize { .. }
             | IntOp::Softmax { .. }
             | IntOp::LogSoftmax { .. }

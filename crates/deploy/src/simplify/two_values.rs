@@ -10,7 +10,8 @@ use crate::program::{IntNode, Program, TensorId};
 
 /// What meets in each channel of the output.
 pub(super) struct TwoValues {
-    dtype: DType,
+    /// The element types of the inputs and the output.
+    types: [DType; 2],
     /// Zero points of both inputs and the output.
     zero_points: [i32; 3],
     values: [Vec<Interval>; 2],
@@ -20,31 +21,34 @@ impl TwoValues {
     pub(super) fn of(program: &Program, node: &IntNode, values: [Vec<Interval>; 2]) -> Self {
         let ids = [node.inputs[0], node.inputs[1], node.output];
         let zero_points = ids.map(|id: TensorId| program.tensors[id.0].grid.zero_point);
-        Self { dtype: program.tensors[node.output.0].dtype, zero_points, values }
+        let types = [node.inputs[0], node.output].map(|id| program.tensors[id.0].dtype);
+        Self { types, zero_points, values }
     }
 
     pub(super) fn sum(&self, params: &AddParams, clamp: Clamp) -> Vec<Interval> {
-        of_type!(self.dtype, S => self.at(rising, |_, a, b, y: &mut [S]| {
+        of_type!(self.types[0], S => self.at(rising, |_, a: &[S], b, y: &mut [S]| {
             reference::add(params, self.zero_points, clamp, a, b, y);
         }))
     }
 
     pub(super) fn product(&self, multiplier: Multiplier, clamp: Clamp) -> Vec<Interval> {
-        of_type!(self.dtype, S => self.at(corners, |_, a, b, y: &mut [S]| {
-            reference::mul(multiplier, self.zero_points, clamp, a, b, y);
+        of_type!(self.types[0], S => of_type!(self.types[1], T => {
+            self.at(corners, |_, a: &[S], b, y: &mut [T]| {
+                reference::mul(multiplier, self.zero_points, clamp, a, b, y);
+            })
         }))
     }
 
     pub(super) fn function(&self, function: &BinaryFunction, clamp: Clamp) -> Vec<Interval> {
         let points = self.zero_points;
-        of_type!(self.dtype, S => match function {
-            BinaryFunction::Sub(params) => self.at(corners, |strides, a, b, y: &mut [S]| {
+        of_type!(self.types[0], S => match function {
+            BinaryFunction::Sub(params) => self.at(corners, |strides, a: &[S], b, y: &mut [S]| {
                 reference::sub(params, points, clamp, strides, a, b, y);
             }),
-            BinaryFunction::Minimum => self.at(rising, |strides, a, b, y: &mut [S]| {
+            BinaryFunction::Minimum => self.at(rising, |strides, a: &[S], b, y: &mut [S]| {
                 reference::minimum(strides, a, b, y);
             }),
-            BinaryFunction::Maximum => self.at(rising, |strides, a, b, y: &mut [S]| {
+            BinaryFunction::Maximum => self.at(rising, |strides, a: &[S], b, y: &mut [S]| {
                 reference::maximum(strides, a, b, y);
             }),
             // A product on both sides of the kink.
@@ -54,7 +58,7 @@ impl TwoValues {
                     let at_kink = Interval { min: a.nearest(kink[0]), max: a.nearest(kink[1]) };
                     [corners(a, b), corners(at_kink, b)].concat()
                 };
-                self.at(sides, |strides, a, b, y: &mut [S]| {
+                self.at(sides, |strides, a: &[S], b, y: &mut [S]| {
                     reference::prelu(params, points, clamp, strides, a, b, y);
                 })
             }
@@ -64,17 +68,17 @@ impl TwoValues {
     }
 
     /// In each channel, the interval of what `kernel` makes of pairs of values.
-    fn at<S: Storage>(
+    fn at<S: Storage, T: Storage>(
         &self,
         pairs: impl Fn(Interval, Interval) -> Vec<[i32; 2]>,
-        kernel: impl Fn(&Strides, &[S], &[S], &mut [S]),
+        kernel: impl Fn(&Strides, &[S], &[S], &mut [T]),
     ) -> Vec<Interval> {
         let [a, b] = &self.values;
         let interval = |(&a, &b): (&Interval, &Interval)| {
             let pairs = pairs(a, b);
             let [a, b]: [Vec<S>; 2] =
                 [0, 1].map(|side| pairs.iter().map(|pair| S::from_integer(pair[side])).collect());
-            let mut outputs = vec![S::from_integer(0); pairs.len()];
+            let mut outputs = vec![T::from_integer(0); pairs.len()];
             let shape = [1, 1, pairs.len()];
             kernel(&Strides::of_shapes(shape, shape), &a, &b, &mut outputs);
             let outputs: Vec<Interval> =
@@ -151,7 +155,7 @@ mod tests {
             (scale_a, scale_b, function) in (scale(), scale(), function()),
         ) {
             let values = [vec![a], vec![b]];
-            let two = TwoValues { dtype: DType::I8, zero_points, values };
+            let two = TwoValues { types: [DType::I8; 2], zero_points, values };
             let params = AddParams::new(scale_a, scale_b, 0.1, false).expect("usual scales");
             check(&two, |two| two.sum(&params, clamp));
             let multiplier = Multiplier::from_real(f64::from(scale_a)).expect("a usual factor");

@@ -192,9 +192,10 @@ pub(super) fn by_rows(program: &Program, node: &IntNode, operands: &[Operand]) -
             });
             Some(ByRows::pointwise(Layout { inner: each * k, ..first }, op))
         }
-        IntOp::Table8 { .. } | IntOp::Table16 { .. } | IntOp::Requantize { .. } => {
-            same(first.inner)
-        }
+        IntOp::Table8 { .. }
+        | IntOp::Table16 { .. }
+        | IntOp::Gate { .. }
+        | IntOp::Requantize { .. } => same(first.inner),
         // Packing is a matter of memory, which the new program has another of.
         IntOp::Pack | IntOp::Unpack => {
             Some(ByRows { moves: true, ..ByRows::pointwise(first, Rewritten::Gone) })

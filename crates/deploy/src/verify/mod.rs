@@ -21,7 +21,8 @@
 //!    or other state; the second to no state as its first and to no other state; the initial value lies in
 //!    the grid.
 //! 4. Operations:
-//!    - element types: those that the operation knows, and the same in and out (but `Requantize`);
+//!    - element types: those that the operation knows, and the same in and out (but `Requantize`,
+//!      `FullyConnected` of 8 bits to 16, `Mul` of 16 bits to 8);
 //!    - geometry agrees with the lengths of the tensors and the weights, groups divide channels;
 //!    - windows: kernel, stride and dilation at least 1, nothing above [`MAX_WINDOW`]; every window
 //!      starts within the input padded by `pad` on both sides; a window of a pool holds at least one
@@ -35,6 +36,8 @@
 //!    - strides: every element that a product of matrices or a normalization reads lies in its input,
 //!      and each of its output is written once;
 //!    - sums of reductions and normalizations fit their types, also rescaled;
+//!    - gates multiply by at most [`GateParams::MAX_MULTIPLIER`](burn_ptq_kernels::params::GateParams) and have
+//!      the output scale 2^-15;
 //!    - clamps, tables, constants and pad values lie within the output's grid;
 //!    - `Rearrange` has 1 to 6 axes, and its places lie in the input, whatever the indices along them;
 //!    - pools, `Concat`, `Pad`, `Transpose`, `Rearrange`, minima and maxima have the same grid in and out; softmax has output

@@ -21,7 +21,7 @@ use crate::printable::name;
 use crate::program::{IntNode, IntTensor, Program};
 use crate::run::tensor_integers;
 
-use elementwise::{verify_add, verify_broadcast, verify_lookup, verify_table};
+use elementwise::{verify_add, verify_broadcast, verify_gate, verify_lookup, verify_table};
 
 /// Rows of a softmax are shorter than this: the sum of their exponentials, each at most 1, has 12
 /// integer bits.
@@ -107,6 +107,12 @@ pub(super) fn verify_op(program: &Program, node: &IntNode) -> Result<(), Violati
         IntOp::Mul { multiplier, broadcast, clamp } => {
             let other = &program.tensors[node.inputs[1].0];
             verify_broadcast(node, *broadcast, input, other, output)?;
+            ensure(
+                *broadcast == Broadcast::None || input.dtype == output.dtype,
+                node,
+                "inputs of equal shapes for a product of another element type",
+                format_args!("broadcast {broadcast:?}"),
+            )?;
             let product = magnitude(input) * magnitude(other);
             verify_rescaling(node, *multiplier, product, output)?;
             verify_clamp(node, *clamp, output)
@@ -164,6 +170,10 @@ pub(super) fn verify_op(program: &Program, node: &IntNode) -> Result<(), Violati
         IntOp::Table16 { table } => {
             verify_length(node, "output", output, &[input.len()])?;
             verify_table(node, 513, table.iter().map(|&value| i32::from(value)), output)
+        }
+        IntOp::Gate { params } => {
+            verify_length(node, "output", output, &[input.len()])?;
+            verify_gate(node, *params, output)
         }
         IntOp::Softmax { rows, depth, input_multiplier, diff_min } => {
             verify_rows(node, *rows, *depth, input, output)?;
@@ -342,6 +352,13 @@ fn verify_dtypes(program: &Program, node: &IntNode, output: &IntTensor) -> Resul
             format_args!("`{}` in I4", name(&tensor.name)),
         )?;
     }
+    let first = inputs.clone().next().map_or(output.dtype, |tensor| tensor.dtype);
+    let differ = match types {
+        ElementTypes::Any | ElementTypes::To(_) => true,
+        ElementTypes::SameOrWider => (first, output.dtype) == (DType::I8, DType::I16),
+        ElementTypes::SameOrNarrower => (first, output.dtype) == (DType::I16, DType::I8),
+        ElementTypes::Same | ElementTypes::Only(_) | ElementTypes::Nibbles(..) => false,
+    };
     for dtype in inputs.map(|tensor| tensor.dtype) {
         if let ElementTypes::Only(only) = types {
             ensure(
@@ -351,10 +368,9 @@ fn verify_dtypes(program: &Program, node: &IntNode, output: &IntTensor) -> Resul
                 format_args!("{dtype:?}"),
             )?;
         }
+        let fits = if differ { dtype == first } else { dtype == output.dtype };
         ensure(
-            types == ElementTypes::Any
-                || matches!(types, ElementTypes::To(_))
-                || dtype == output.dtype,
+            fits,
             node,
             "inputs and output of one element type",
             format_args!("{dtype:?} and {:?}", output.dtype),

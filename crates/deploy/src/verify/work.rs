@@ -73,6 +73,7 @@ fn node_steps(program: &Program, node: &IntNode) -> u64 {
         | IntOp::Mul { .. }
         | IntOp::Table8 { .. }
         | IntOp::Table16 { .. }
+        | IntOp::Gate { .. }
         | IntOp::Softmax { .. }
         | IntOp::LogSoftmax { .. }
         | IntOp::Requantize { .. }

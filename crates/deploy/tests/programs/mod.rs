@@ -15,7 +15,7 @@ use burn_ptq_kernels::geometry::{
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::{
-    AddParams, Clamp, NormalizeParams, PreluParams, Reduction, Selection,
+    AddParams, Clamp, GateFunction, GateParams, NormalizeParams, PreluParams, Reduction, Selection,
 };
 
 pub(crate) const INT8: Clamp = Clamp { min: -128, max: 127 };
@@ -212,6 +212,31 @@ pub(crate) fn table8() -> Program {
 pub(crate) fn table16() -> Program {
     let op = IntOp::Table16 { table: vec![500; 513] };
     program(op, &[tensor16("x", [1, 1, 8])], tensor16("y", [1, 1, 8]))
+}
+
+/// A layer whose 8-bit inputs give outputs of 16 bits.
+pub(crate) fn wide_sums() -> Program {
+    let mut model = fully_connected();
+    let [height, width, channels] = model.tensors[1].shape;
+    model.tensors[1] = tensor16("y", [height, width, channels]);
+    model
+}
+
+/// A product in 8 bits of inputs of 16.
+pub(crate) fn narrow_product() -> Program {
+    let op = IntOp::Mul { multiplier: scale(1e-7), broadcast: Broadcast::None, clamp: INT8 };
+    let mut model = program(op, &[tensor16("x", [1, 2, 3])], tensor("y", [1, 2, 3]));
+    model.nodes[0].inputs.push(TensorId(0));
+    model
+}
+
+/// A gate after the inputs of all gates of an LSTM.
+pub(crate) fn gate(function: GateFunction) -> Program {
+    let grid = |scale: f32| Grid { scale, zero_point: 0, min: -32768, max: 32767 };
+    let [from, to] = [GateParams::INPUT_SCALE, GateParams::OUTPUT_SCALE].map(grid);
+    let params = GateParams::new(function, from, to).expect("grids of gates");
+    let of_grid = |name: &str, grid: Grid| IntTensor { grid, ..tensor16(name, [1, 1, 8]) };
+    program(IntOp::Gate { params }, &[of_grid("x", from)], of_grid("y", to))
 }
 
 pub(crate) fn softmax() -> Program {
@@ -513,6 +538,10 @@ pub(crate) fn valid_parts() -> Vec<Parts> {
         transpose_conv(),
         resize_linear(),
         constant(),
+        wide_sums(),
+        narrow_product(),
+        gate(GateFunction::Sigmoid),
+        gate(GateFunction::Tanh),
         Program { outputs: running_sum(4, true).outputs[..1].to_vec(), ..running_sum(4, true) },
     ];
     whole.into_iter().chain(binaries()).map(Parts::side_by_side).chain([streamed()]).collect()

@@ -15,13 +15,13 @@ mod streams;
 
 use burn_ptq_deploy::place::{Placed, Region};
 use burn_ptq_deploy::program::{
-    Broadcast, Input, IntOp, MoveAxis, Output, Program, TensorId, Weighted,
+    Border, Broadcast, Input, IntOp, MoveAxis, Output, Program, TensorId, Weighted,
 };
 use burn_ptq_deploy::target::Kernels;
 use burn_ptq_deploy::verify::{LISTED, verify};
 use burn_ptq_kernels::geometry::{ConvGeometry, PoolGeometry, Window};
 use burn_ptq_kernels::multiplier::Multiplier;
-use burn_ptq_kernels::params::Clamp;
+use burn_ptq_kernels::params::{Clamp, GateFunction, GateParams};
 use programs::*;
 
 #[test]
@@ -225,6 +225,65 @@ fn element_types_are_those_that_the_operation_knows() {
     breaks(log_softmax(), "expected an input of I8, found I16", i16_input);
     breaks(conv(), "inputs and output of one element type, found I16 and I8", i16_input);
     breaks(pool(true), "inputs and output of one element type, found I16 and I8", i16_input);
+    // A sum of 8-bit inputs may have 16 bits, a product of 16-bit ones 8, but not the other way.
+    breaks(fully_connected(), "of one element type, found I16 and I8", i16_input);
+    breaks(narrow_product(), "of one element type, found I8 and I16", |m| {
+        let y = m.tensors[1].shape;
+        m.tensors = vec![tensor("x", y), tensor16("y", y)];
+    });
+    breaks(narrow_product(), "of one element type, found I8 and I8", |m| {
+        m.tensors.push(tensor("b", [1, 2, 3]));
+        m.inputs.push(Input::new("b", TensorId(2), m.inputs[0].border.clone()));
+        m.nodes[0].inputs[1] = TensorId(2);
+    });
+    breaks(gate(GateFunction::Tanh), "(Gate): expected an input of I16, found I8", |m| {
+        m.tensors[0] = tensor("x", [1, 1, 8]);
+    });
+}
+
+#[test]
+fn gates_have_factors_and_grids_of_their_own() {
+    type Change = fn(&mut GateParams);
+    let changes: [Change; 4] = [
+        |params| params.multiplier = 0,
+        |params| params.multiplier = i32::MIN,
+        |params| params.multiplier = GateParams::MAX_MULTIPLIER + 1,
+        |params| params.shift = 19,
+    ];
+    for change in changes {
+        let message = "expected a multiplier of 1 to 49152 and a shift of at most 18, found";
+        breaks(gate(GateFunction::Sigmoid), message, |m| match op(m) {
+            IntOp::Gate { params } => change(params),
+            _ => unreachable!(),
+        });
+    }
+    breaks(gate(GateFunction::Tanh), "an output of [8] elements", |m| {
+        m.tensors[1].shape = [1, 1, 9];
+        m.outputs[0].border = Border::plain(&[9]);
+    });
+    let message = "expected output scale 2^-15, range -32767 to 32767, found Grid";
+    breaks(gate(GateFunction::Tanh), message, |m| m.tensors[1].grid.scale *= 2.0);
+    breaks(gate(GateFunction::Tanh), message, |m| m.tensors[1].grid.max = 32766);
+    breaks(gate(GateFunction::Sigmoid), message, |m| m.tensors[1].grid.min = 0);
+}
+
+#[test]
+fn products_in_fewer_bits_do_not_repeat() {
+    breaks(narrow_product(), "inputs of equal shapes for a product of another element type", |m| {
+        match op(m) {
+            IntOp::Mul { broadcast, .. } => {
+                *broadcast = Broadcast::Shapes { a: [1, 2, 3], b: [1, 2, 3] };
+            }
+            _ => unreachable!(),
+        }
+    });
+    breaks(narrow_product(), "values whose rescaling fits 32 bits", |m| match op(m) {
+        IntOp::Mul { multiplier, .. } => multiplier.exponent = 1,
+        _ => unreachable!(),
+    });
+    breaks(wide_sums(), "output bounds within the grid's -32768 to 32767", |m| {
+        weights_of(m).clamp.max = 40000;
+    });
 }
 
 #[test]

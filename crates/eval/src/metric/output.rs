@@ -7,7 +7,7 @@ use burn_ptq::graph::{Graph, Node, Op};
 use burn_ptq_deploy::program::{IntOp, Program};
 use burn_ptq_deploy::run::tensor_integers;
 use burn_ptq_kernels::grid::Grid;
-use burn_ptq_kernels::params::Clamp;
+use burn_ptq_kernels::params::{Clamp, GateFunction};
 
 /// The output of a model that a metric judges.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,6 +104,10 @@ impl ModelOutput {
                     let grid = program.tensors[node.output.0].grid;
                     Ending::of_values(table.iter().map(|&q| grid.dequantize(i32::from(q))))
                 }
+                IntOp::Gate { params } => match params.function {
+                    GateFunction::Sigmoid => Ending::Sigmoid,
+                    GateFunction::Tanh => Ending::Other,
+                },
                 IntOp::Requantize { clamp, .. } => {
                     let input = program.tensors[node.inputs[0].0].grid;
                     let grid = program.tensors[node.output.0].grid;

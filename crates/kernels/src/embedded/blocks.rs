@@ -5,7 +5,7 @@
 use super::dot::Weight;
 use crate::packing::PackedWeights;
 use crate::params::Requantize;
-use crate::reference::{Storage, finish};
+use crate::reference::{Storage, finish_as};
 
 /// Filters that are decoded and multiplied at once.
 pub const FILTERS: usize = 4;
@@ -90,15 +90,15 @@ impl Block {
 
     /// Writes what `sums` give to the channels of a pixel.
     #[inline(always)]
-    pub fn write<S: Storage>(
+    pub fn write<S: Storage, T: Storage>(
         &self,
         requantize: &Requantize,
         sums: [S::Accumulator; FILTERS],
-        pixel: &mut [S],
+        pixel: &mut [T],
     ) {
         let channels = pixel.get_mut(self.first..).unwrap_or(&mut []);
         for (i, (output, sum)) in channels.iter_mut().zip(sums).take(self.count).enumerate() {
-            *output = finish(requantize, self.first + i, sum);
+            *output = finish_as::<S, T>(requantize, self.first + i, sum);
         }
     }
 }

@@ -7,7 +7,7 @@ use super::dot::{Weight, add_products};
 use crate::geometry::{ConvGeometry, Window};
 use crate::packing::{PackedWeights, field, joined};
 use crate::params::Requantize;
-use crate::reference::{Storage, finish};
+use crate::reference::{Storage, finish_as};
 
 /// Elements of scratch that [`conv2d`] needs for weights in `storage` bits.
 pub const fn conv2d_scratch_len(geometry: &ConvGeometry, storage: u8) -> usize {
@@ -23,6 +23,18 @@ pub fn conv2d<S: Storage>(
     scratch: &mut [i8],
     output: &mut [S],
 ) {
+    pixels::<S, S>(geometry, input, weights, requantize, scratch, output);
+}
+
+/// [`conv2d`] with outputs of another type than the inputs.
+fn pixels<S: Storage, T: Storage>(
+    geometry: &ConvGeometry,
+    input: &[S],
+    weights: PackedWeights,
+    requantize: &Requantize,
+    scratch: &mut [i8],
+    output: &mut [T],
+) {
     let filters = Filters {
         groups: geometry.groups,
         per_group: geometry.filters_per_group(),
@@ -35,21 +47,21 @@ pub fn conv2d<S: Storage>(
 /// See [`reference::fully_connected`](crate::reference::fully_connected). `scratch` holds
 /// [`conv2d_scratch_len`] elements of the 1x1 convolution that it is; none for a single row of a
 /// multiple of eight 8-bit inputs.
-pub fn fully_connected<S: Storage>(
+pub fn fully_connected<S: Storage, T: Storage>(
     in_features: usize,
     out_features: usize,
     input: &[S],
     weights: PackedWeights,
     requantize: &Requantize,
     scratch: &mut [i8],
-    output: &mut [S],
+    output: &mut [T],
 ) {
     let rows = input.len().checked_div(in_features).unwrap_or(0);
     if rows == 1 && in_features.is_multiple_of(8) && !S::WIDE {
         match weights.storage {
-            2 => return row::<S, 2, 1, 4>(input, weights.bytes, requantize, output),
-            3 => return row::<S, 3, 3, 8>(input, weights.bytes, requantize, output),
-            4 => return row::<S, 4, 1, 2>(input, weights.bytes, requantize, output),
+            2 => return row::<S, T, 2, 1, 4>(input, weights.bytes, requantize, output),
+            3 => return row::<S, T, 3, 3, 8>(input, weights.bytes, requantize, output),
+            4 => return row::<S, T, 4, 1, 2>(input, weights.bytes, requantize, output),
             _ => {}
         }
     }
@@ -61,16 +73,16 @@ pub fn fully_connected<S: Storage>(
         groups: 1,
         window: Window { kernel: [1; 2], stride: [1; 2], dilation: [1; 2], pad: [0; 2] },
     };
-    conv2d(&geometry, input, weights, requantize, scratch, output);
+    pixels::<S, T>(&geometry, input, weights, requantize, scratch, output);
 }
 
 /// A single row of inputs, which would not make up for decoding filters: they are multiplied as they
 /// are packed, `FIELDS` weights of `BITS` bits in `BYTES` bytes, two filters at a time.
-fn row<S: Storage, const BITS: usize, const BYTES: usize, const FIELDS: usize>(
+fn row<S: Storage, T: Storage, const BITS: usize, const BYTES: usize, const FIELDS: usize>(
     input: &[S],
     weights: &[u8],
     requantize: &Requantize,
-    output: &mut [S],
+    output: &mut [T],
 ) {
     let bytes = input.len() / FIELDS * BYTES;
     let mut filters = weights.chunks_exact(bytes.max(1));
@@ -91,19 +103,20 @@ fn row<S: Storage, const BITS: usize, const BYTES: usize, const FIELDS: usize>(
         }
         for (i, (output, sum)) in outputs.iter_mut().zip([a, b]).enumerate() {
             let bias = bias.next().copied().unwrap_or(0);
-            *output = finish(requantize, 2 * pair + i, S::accumulate(bias.into(), sum));
+            let sum = S::accumulate(bias.into(), sum);
+            *output = finish_as::<S, T>(requantize, 2 * pair + i, sum);
         }
     }
 }
 
-struct Conv2d<'a, S> {
+struct Conv2d<'a, S, T> {
     geometry: &'a ConvGeometry,
     input: &'a [S],
     requantize: &'a Requantize<'a>,
-    output: &'a mut [S],
+    output: &'a mut [T],
 }
 
-impl<S: Storage> BlockKernel for Conv2d<'_, S> {
+impl<S: Storage, T: Storage> BlockKernel for Conv2d<'_, S, T> {
     fn run<W: Weight>(&mut self, block: &Block, filters: [&[W]; FILTERS]) {
         let &mut Self { geometry: g, input, requantize, ref mut output } = self;
         let zero_point = requantize.input_zero_point;
@@ -133,7 +146,7 @@ impl<S: Storage> BlockKernel for Conv2d<'_, S> {
                     }
                 }
                 let Some(pixel) = pixels.next() else { return };
-                block.write(requantize, sums, pixel);
+                block.write::<S, T>(requantize, sums, pixel);
             }
         }
     }

@@ -68,7 +68,7 @@ impl<S: Storage> BlockKernel for TransposeConv2d<'_, S> {
                     row = row.wrapping_sub(rows.input_step);
                 }
                 let Some(pixel) = pixels.next() else { return };
-                block.write(requantize, sums, pixel);
+                block.write::<S, S>(requantize, sums, pixel);
             }
         }
     }

@@ -35,14 +35,15 @@ pub fn add_in_place<S: Storage>(
 
 /// The product of two values; `b` repeats where it is shorter than `a`.
 ///
-/// `zero_points` are those of `a`, `b` and the output.
-pub fn mul<S: Storage>(
+/// `zero_points` are those of `a`, `b` and the output. The output may have another type: that of two gates of
+/// 16 bits is a hidden state of 8.
+pub fn mul<S: Storage, T: Storage>(
     multiplier: Multiplier,
     zero_points: [i32; 3],
     clamp: Clamp,
     a: &[S],
     b: &[S],
-    output: &mut [S],
+    output: &mut [T],
 ) {
     combine(a, b, output, |x, y| product(multiplier, zero_points, clamp, x, y));
 }
@@ -103,16 +104,16 @@ pub(super) fn sum<S: Storage>(
 }
 
 #[inline(always)]
-pub(super) fn product<S: Storage>(
+pub(super) fn product<S: Storage, T: Storage>(
     multiplier: Multiplier,
     zero_points: [i32; 3],
     clamp: Clamp,
     x: S,
     y: S,
-) -> S {
+) -> T {
     let (x, y) = (x.integer() - zero_points[0], y.integer() - zero_points[1]);
     let product = multiplier.apply(x.wrapping_mul(y));
-    S::from_integer(clamp.apply(product.wrapping_add(zero_points[2])))
+    T::from_integer(clamp.apply(product.wrapping_add(zero_points[2])))
 }
 
 #[inline(always)]
@@ -126,7 +127,7 @@ fn moved<S: Storage, T: Storage>(
     T::from_integer(clamp.apply(moved.wrapping_add(zero_points[1])))
 }
 
-fn combine<S: Storage>(a: &[S], b: &[S], output: &mut [S], f: impl Fn(S, S) -> S) {
+fn combine<S: Storage, T: Storage>(a: &[S], b: &[S], output: &mut [T], f: impl Fn(S, S) -> T) {
     for (output, a) in rows_mut(output, b.len()).zip(rows(a, b.len())) {
         for ((output, &x), &y) in output.iter_mut().zip(a).zip(b) {
             *output = f(x, y);

@@ -10,6 +10,7 @@
 
 mod binary;
 mod elementwise;
+mod gate;
 mod layout;
 mod log_softmax;
 mod lookup;
@@ -30,6 +31,7 @@ pub use binary::{
     minimum_in_place, mul_strided, mul_strided_in_place, prelu, prelu_in_place, sub, sub_in_place,
 };
 pub use elementwise::{add, add_in_place, mul, mul_in_place, requantize, requantize_in_place};
+pub use gate::{gate16, gate16_in_place, sigmoid_table};
 pub use layout::{concat, constant, pack_nibbles, pad, transpose, unpack_nibbles};
 pub use log_softmax::{log_softmax, log_softmax_exponentials, log_softmax_integer_bits};
 pub use lookup::lookup;
@@ -45,4 +47,6 @@ pub use table::{
     table_lookup8, table_lookup8_in_place, table_lookup16, table_lookup16_in_place, table8, table16,
 };
 pub use top_k::top_k;
-pub use weighted::{conv2d, depthwise_conv2d, finish, fully_connected, transpose_conv2d};
+pub use weighted::{
+    conv2d, depthwise_conv2d, finish, finish_as, fully_connected, transpose_conv2d,
+};

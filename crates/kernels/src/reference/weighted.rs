@@ -131,19 +131,20 @@ pub fn transpose_conv2d<S: Storage>(
     }
 }
 
-/// A matrix product with each of the input's rows.
+/// A matrix product with each of the input's rows. Sums are made and rescaled as those of the input's
+/// type, also where the output has another: gates of recurrent layers have 16 bits, of 8-bit inputs.
 ///
 /// # Shapes
 /// - input: `[rows, in_features]`
 /// - weights: `[out_features, in_features]`
 /// - output: `[rows, out_features]`
-pub fn fully_connected<S: Storage>(
+pub fn fully_connected<S: Storage, T: Storage>(
     in_features: usize,
     out_features: usize,
     input: &[S],
     weights: PackedWeights,
     requantize: &Requantize,
-    output: &mut [S],
+    output: &mut [T],
 ) {
     let rows = input.chunks(in_features).zip(output.chunks_mut(out_features));
     for (input, output) in rows {
@@ -153,7 +154,7 @@ pub fn fully_connected<S: Storage>(
                 let weight = weights.get(o * in_features + i);
                 sum = S::accumulate(sum, (x.integer() - requantize.input_zero_point) * weight);
             }
-            *output = finish(requantize, o, sum);
+            *output = finish_as::<S, T>(requantize, o, sum);
         }
     }
 }
@@ -161,6 +162,16 @@ pub fn fully_connected<S: Storage>(
 /// An accumulator, rescaled to the output of channel `channel`.
 #[inline(always)]
 pub fn finish<S: Storage>(requantize: &Requantize, channel: usize, sum: S::Accumulator) -> S {
+    finish_as::<S, S>(requantize, channel, sum)
+}
+
+/// An accumulator of inputs of type `S`, rescaled to the output of channel `channel`, of type `T`.
+#[inline(always)]
+pub fn finish_as<S: Storage, T: Storage>(
+    requantize: &Requantize,
+    channel: usize,
+    sum: S::Accumulator,
+) -> T {
     let scaled = S::rescale(requantize.multiplier(channel), sum);
-    S::from_integer(requantize.clamp.apply(scaled.wrapping_add(requantize.output_zero_point)))
+    T::from_integer(requantize.clamp.apply(scaled.wrapping_add(requantize.output_zero_point)))
 }

@@ -16,6 +16,7 @@ pub(super) fn windowed(op: &IntOp) -> Option<&'static str> {
         | IntOp::Mul { .. }
         | IntOp::Table8 { .. }
         | IntOp::Table16 { .. }
+        | IntOp::Gate { .. }
         | IntOp::Softmax { .. }
         | IntOp::LogSoftmax { .. }
         | IntOp::Requantize { .. }

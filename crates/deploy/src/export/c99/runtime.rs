@@ -15,6 +15,7 @@ const RUNTIME: &[(&str, &str)] = &[
     ("bptq_dot.h", include_str!("../../../c/runtime/bptq_dot.h")),
     ("bptq_elementwise.c", include_str!("../../../c/runtime/bptq_elementwise.c")),
     ("bptq_fully_connected.c", include_str!("../../../c/runtime/bptq_fully_connected.c")),
+    ("bptq_gate.c", include_str!("../../../c/runtime/bptq_gate.c")),
     ("bptq_layout.c", include_str!("../../../c/runtime/bptq_layout.c")),
     ("bptq_lookup.c", include_str!("../../../c/runtime/bptq_lookup.c")),
     ("bptq_math.h", include_str!("../../../c/runtime/bptq_math.h")),

@@ -5,7 +5,7 @@ mod weighted;
 
 use burn_ptq_kernels::geometry::{PoolGeometry, Window};
 use burn_ptq_kernels::multiplier::Multiplier;
-use burn_ptq_kernels::params::{AddParams, Clamp, Strides};
+use burn_ptq_kernels::params::{AddParams, Clamp, GateFunction, GateParams, Strides};
 
 use binary::sum_fields;
 
@@ -111,7 +111,12 @@ impl Printer<'_> {
             }
             IntOp::Mul { multiplier: factor, broadcast, clamp } => {
                 let fields = [field("output", multiplier(*factor))];
-                self.elementwise(("bptq_mul", false), &fields, *broadcast, *clamp)
+                // `bptq_mul_s16_s8` has another output.
+                let function = match self.input(0).dtype == self.output().dtype {
+                    true => "bptq_mul",
+                    false => "bptq_mul_s16",
+                };
+                self.elementwise((function, false), &fields, *broadcast, *clamp)
             }
             IntOp::Binary { function, broadcast, clamp } => {
                 self.binary(*function, *broadcast, *clamp)
@@ -132,6 +137,7 @@ impl Printer<'_> {
             IntOp::Table16 { table } => {
                 self.table(self.array("int16_t", &self.name("table"), table))
             }
+            IntOp::Gate { params } => self.gate(*params),
             IntOp::Softmax { rows, depth, input_multiplier, diff_min } => {
                 let fields = [
                     field("rows", rows),
@@ -360,6 +366,18 @@ impl Printer<'_> {
         let length = self.length().to_string();
         let arguments = [self.name("table"), length, self.source(0), self.target()];
         Printed { constants, calls: self.call("bptq_table", &arguments) }
+    }
+
+    fn gate(&self, params: GateParams) -> Printed {
+        let function = match params.function {
+            GateFunction::Sigmoid => "bptq_sigmoid",
+            GateFunction::Tanh => "bptq_tanh",
+        };
+        let numbers = [params.multiplier.to_string(), params.shift.to_string()];
+        let [multiplier, shift] = numbers;
+        let length = self.length().to_string();
+        let arguments = [multiplier, shift, length, self.source(0), self.target()];
+        Printed { constants: String::new(), calls: self.call(function, &arguments) }
     }
 
     /// A lookup in `table`, the definition of an array of `rows` rows of `row_bytes` each.

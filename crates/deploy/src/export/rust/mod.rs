@@ -85,6 +85,7 @@ const fn parameter_bytes(op: &IntOp) -> usize {
         IntOp::Mul { .. }
         | IntOp::Table8 { .. }
         | IntOp::Table16 { .. }
+        | IntOp::Gate { .. }
         | IntOp::Softmax { .. }
         | IntOp::LogSoftmax { .. }
         | IntOp::Requantize { .. }

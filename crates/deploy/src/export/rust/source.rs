@@ -250,6 +250,14 @@ impl Printer<'_> {
             IntOp::MaxPool { geometry, clamp } => self.pool("max_pool", geometry, *clamp),
             IntOp::Table8 { table } => self.table("table_lookup8", "i8", table),
             IntOp::Table16 { table } => self.table("table_lookup16", "i16", table),
+            IntOp::Gate { params } => {
+                let own = format!(
+                    "burn_ptq_kernels::params::GateParams {{ function: \
+                     burn_ptq_kernels::params::GateFunction::{:?}, multiplier: {}, shift: {} }}",
+                    params.function, params.multiplier, params.shift
+                );
+                self.replacing("gate16", &own, String::new())
+            }
             IntOp::Softmax { depth, input_multiplier, diff_min, .. } => {
                 let own = format!("{depth}, {}, {diff_min}", multiplier(*input_multiplier));
                 self.unary("softmax", &own, String::new())

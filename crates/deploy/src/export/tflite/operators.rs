@@ -165,6 +165,9 @@ pub(super) fn translate(
         IntOp::Table16 { .. } => {
             return Err(Refusal::wide("there are no tables of 16-bit functions"));
         }
+        IntOp::Gate { .. } => {
+            return Err(Refusal::new("LOGISTIC and TANH derive other factors of 16-bit inputs"));
+        }
         IntOp::Lookup16 { .. } => {
             return Err(Refusal::wide("GATHER takes no tables of 16-bit elements"));
         }

@@ -44,6 +44,9 @@ pub(super) fn translate(
             (*broadcast, *clamp, ADD, options::sum as Options, true)
         }
         IntOp::Mul { multiplier, broadcast, clamp } => {
+            if graph.of(a).dtype != output.dtype {
+                return Err(Refusal::new("MUL has no 8-bit output of 16-bit inputs"));
+            }
             derived(Multiplier::of_scales(scale_a, scale_b, scale), *multiplier, output)?;
             (*broadcast, *clamp, MUL, options::fused as Options, true)
         }

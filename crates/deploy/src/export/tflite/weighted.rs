@@ -110,6 +110,9 @@ pub(super) fn translate(
         }
         IntOp::FullyConnected { rows, in_features, out_features, weighted } => {
             let ends = [input, output];
+            if input.dtype != output.dtype {
+                return Err(Refusal::new("FULLY_CONNECTED has no 16-bit output of an 8-bit input"));
+            }
             if is_better_as_convolution(weighted, ends, chosen) {
                 let source = graph.read(x, &[1, *rows, 1, *in_features]);
                 let shape = [*out_features, 1, 1, *in_features];

@@ -1,5 +1,7 @@
 //! What element-wise operations and tables must be like.
 
+use burn_ptq_kernels::params::GateParams;
+
 use super::*;
 
 pub(super) fn verify_broadcast(
@@ -85,6 +87,31 @@ pub(super) fn verify_table(
         verify_clamp(node, Clamp { min: value, max: value }, output)?;
     }
     Ok(())
+}
+
+/// Checks the factor of a gate, and that its output is on the grid of all gates.
+pub(super) fn verify_gate(
+    node: &IntNode,
+    params: GateParams,
+    output: &IntTensor,
+) -> Result<(), Violation> {
+    ensure(
+        params.is_valid(),
+        node,
+        format_args!(
+            "a multiplier of 1 to {} and a shift of at most {}",
+            GateParams::MAX_MULTIPLIER,
+            GateParams::MAX_SHIFT
+        ),
+        format_args!("{} and {}", params.multiplier, params.shift),
+    )?;
+    let (grid, most) = (output.grid, GateParams::MAX_OUTPUT);
+    ensure(
+        grid.scale == GateParams::OUTPUT_SCALE && grid.min <= -most && grid.max == most,
+        node,
+        format_args!("output scale 2^-15, range -{most} to {most}"),
+        format_args!("{grid:?}"),
+    )
 }
 
 /// Checks a table of rows, and that ids of scale 1 choose among them.

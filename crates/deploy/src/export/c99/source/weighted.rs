@@ -90,6 +90,11 @@ impl Printer<'_> {
             _ => format!("arena->s8 + {}", scratch.offset),
         };
         let arguments = [self.op(), self.source(0), self.target(), scratch];
-        Printed { constants: constants.concat(), calls: self.call(&layer.kernel, &arguments) }
+        // Outputs of 16 bits of 8-bit inputs are those of kernels that are named after both.
+        let kernel = match self.input(0).dtype == self.output().dtype {
+            true => layer.kernel,
+            false => format!("{}_{}", layer.kernel, suffix(self.input(0).dtype)),
+        };
+        Printed { constants: constants.concat(), calls: self.call(&kernel, &arguments) }
     }
 }
