@@ -375,7 +375,9 @@ impl Lowering<'_> {
             Op::Unary(op) => {
                 let (input, output) = (self.grid(node.inputs[0]), self.grid(node.output));
                 let f = |x| op.function.apply(x);
-                let table = if self.is_wide(node.output) {
+                let table = if let Some(params) = op.function.gate(input, output) {
+                    IntOp::Gate { params }
+                } else if self.is_wide(node.output) {
                     IntOp::Table16 { table: kernels::table16(f, input, output).to_vec() }
                 } else {
                     IntOp::Table8 { table: kernels::table8(f, input, output).to_vec() }

@@ -46,7 +46,7 @@ impl Lowering<'_> {
         node: &Node,
         quantized: &QuantizedWeights,
     ) -> Result<(), LowerError> {
-        if self.is_wide(node.output) {
+        if self.is_wide(node.inputs[0]) {
             return Ok(());
         }
         let reach = 128 + i64::from(self.grid(node.inputs[0]).zero_point.abs());

@@ -41,6 +41,10 @@ pub(crate) fn insert_requantize(mut graph: Graph, plan: BitPlan) -> (Graph, BitP
             nodes.push(node);
             continue;
         }
+        if mixes_types(&graph, &node, &bits) {
+            nodes.push(node);
+            continue;
+        }
         // The operation runs in the wider of the types, so that nothing is lost before it.
         let wide = node.op.operator().class_axis().is_none()
             && node.inputs.iter().chain([&node.output]).any(|v| bits[v.0] == 16);
@@ -68,6 +72,18 @@ pub(crate) fn insert_requantize(mut graph: Graph, plan: BitPlan) -> (Graph, BitP
     }
     graph.nodes = nodes;
     (graph, BitPlan { values: bits, ..plan })
+}
+
+/// Whether the kernel reads one storage type and writes the other: layers from 8 bits to sums of gates, and products of
+/// gates to 8 bits.
+fn mixes_types(graph: &Graph, node: &Node, bits: &[u8]) -> bool {
+    let is_gate = |value: &ValueId| graph.value(*value).gate.is_some();
+    let reads_wide = |wide: bool| node.inputs.iter().all(|input| (bits[input.0] == 16) == wide);
+    match (&node.op, bits[node.output.0]) {
+        (Op::Linear(_), 16) => reads_wide(false) && is_gate(&node.output),
+        (Op::Mul(_), 2..=8) => reads_wide(true) && node.inputs.iter().all(is_gate),
+        _ => false,
+    }
 }
 
 /// Softmax writes a grid of 8 bits that it fixes, and places of elements have one of 16: where such an

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_ptq_kernels::grid::Grid;
-use burn_ptq_kernels::reference::{table_lookup16, table16};
+use burn_ptq_kernels::params::GateParams;
+use burn_ptq_kernels::reference::{gate16, table_lookup16, table16};
 
 use super::{FakeQuantize, QuantizedGraph, round_half_away};
 use crate::graph::ops::{Operator, ResizeLinear};
@@ -38,6 +39,8 @@ enum Arithmetic {
     Interpolation(ResizeLinear),
     /// By the integer program's table of 16 bits.
     Table(Vec<i16>),
+    /// By the table that gates of recurrent layers share.
+    Gate(GateParams),
 }
 
 impl SimulatedModel {
@@ -148,18 +151,31 @@ impl SimulatedModel {
                 let mean = operator.forward(&[levels], parameters) + zero_point as f32;
                 (round_half_away(mean) - zero_point as f32) * scale
             }
-            Arithmetic::Table(table) => {
-                // Between two entries the kernel's line differs from the function: by many steps of
-                // a grid of 16 bits where the function has a kink.
-                let output = self.quantizers[node.output.0].grid();
-                let (x, input) = (to_vec(inputs[0].clone()), input());
-                let levels: Vec<i16> = x.into_iter().map(|x| input.quantize(x) as i16).collect();
-                let mut found = vec![0_i16; levels.len()];
-                table_lookup16(table, &levels, &mut found);
-                let y: Vec<f32> = found.into_iter().map(|q| output.dequantize(q.into())).collect();
-                Tensor::from_data(TensorData::new(y, inputs[0].dims()), &inputs[0].device())
+            // Between two entries the kernel's line differs from the function: by many steps of a grid of 16 bits
+            // where the function has a kink.
+            Arithmetic::Table(table) => self.by_integers(node, &inputs[0], |levels, found| {
+                table_lookup16(table, levels, found);
+            }),
+            Arithmetic::Gate(params) => {
+                self.by_integers(node, &inputs[0], |levels, found| gate16(*params, levels, found))
             }
         }
+    }
+
+    /// What a kernel of 16 bits makes of the integers of a node's input.
+    fn by_integers(
+        &self,
+        node: &Node,
+        x: &Tensor<4>,
+        kernel: impl FnOnce(&[i16], &mut [i16]),
+    ) -> Tensor<4> {
+        let [input, output] = [node.inputs[0], node.output].map(|v| self.quantizers[v.0].grid());
+        let levels: Vec<i16> =
+            to_vec(x.clone()).into_iter().map(|x| input.quantize(x) as i16).collect();
+        let mut found = vec![0_i16; levels.len()];
+        kernel(&levels, &mut found);
+        let y: Vec<f32> = found.into_iter().map(|q| output.dequantize(q.into())).collect();
+        Tensor::from_data(TensorData::new(y, x.dims()), &x.device())
     }
 }
 
@@ -169,6 +185,9 @@ impl Arithmetic {
             Op::Unary(op) if quantized.activations[node.output.0].bits == 16 => {
                 let [input, output] =
                     [node.inputs[0], node.output].map(|v| quantized.activations[v.0].grid);
+                if let Some(params) = op.function.gate(input, output) {
+                    return Self::Gate(params);
+                }
                 Self::Table(table16(|x| op.function.apply(x), input, output).to_vec())
             }
             Op::ResizeLinear(op) => Self::Interpolation(op.rounded()),

@@ -3,6 +3,8 @@
 use std::ops::RangeInclusive;
 
 use burn::tensor::{Tensor, activation};
+use burn_ptq_kernels::grid::Grid;
+use burn_ptq_kernels::params::{GateFunction, GateParams};
 
 use super::{Operator, OutputGrid};
 
@@ -96,6 +98,16 @@ pub enum UnaryFunction {
 }
 
 impl UnaryFunction {
+    /// How the kernel of gates computes it from one grid of 16 bits to another, if that can.
+    pub(crate) fn gate(self, input: Grid, output: Grid) -> Option<GateParams> {
+        let function = match self {
+            UnaryFunction::Sigmoid => GateFunction::Sigmoid,
+            UnaryFunction::Tanh => GateFunction::Tanh,
+            _ => return None,
+        };
+        GateParams::new(function, input, output).filter(|_| input.max > i32::from(i8::MAX))
+    }
+
     /// The function's value on the host, from which the integer program's table is made.
     ///
     /// A grid holds numbers that calibration did not meet, so that it is defined everywhere: where the
