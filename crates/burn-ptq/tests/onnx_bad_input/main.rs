@@ -5,6 +5,7 @@ mod external;
 mod integers;
 mod messages;
 mod movement;
+mod recurrent;
 mod shapes;
 
 use std::path::Path;
@@ -57,6 +58,7 @@ fn the_models_that_are_spoilt_here_are_good() {
         elementwise_model(),
         movement_model(),
         groups_model(),
+        recurrent::lstm(),
         upsampling_model(),
     ] {
         let graph = onnx::parse(&bytes(&model), "good").expect("a good model");

@@ -9,6 +9,8 @@ const BYTES: usize = 256 << 20;
 const ELEMENTS: usize = 1 << 26;
 /// The rows and columns that the windows of all pools may visit together.
 const POSITIONS: usize = 1 << 26;
+/// How often the nodes in loops may run together: one after the other, however small they are.
+const RUNS: usize = 1 << 18;
 /// The largest number of axes of a constant.
 pub(super) const MAX_RANK: usize = 8;
 
@@ -19,11 +21,18 @@ pub(super) struct Budget {
     positions: usize,
     nodes: usize,
     elements: usize,
+    runs: usize,
 }
 
 impl Budget {
     pub(super) fn new() -> Self {
-        Self { bytes: BYTES, positions: POSITIONS, nodes: MAX_NODES, elements: ELEMENTS }
+        Self {
+            bytes: BYTES,
+            positions: POSITIONS,
+            nodes: MAX_NODES,
+            elements: ELEMENTS,
+            runs: RUNS,
+        }
     }
 
     /// The number of elements of a constant of `shape` with `size` bytes per element, if that many
@@ -71,6 +80,21 @@ impl Budget {
             Refusal::new(
                 format!("all values together have more than {ELEMENTS} elements a sample"),
                 "models for microcontrollers are smaller",
+            )
+        })?;
+        Ok(())
+    }
+
+    /// Counts the nodes of a loop of so many steps.
+    pub(super) fn repeat(&mut self, nodes: usize, steps: usize) -> Result<(), Refusal> {
+        let left = nodes.checked_mul(steps).and_then(|runs| self.runs.checked_sub(runs));
+        self.runs = left.ok_or_else(|| {
+            Refusal::new(
+                format!(
+                    "it has {nodes} operations in each of {steps} steps, and those of all layers run at most {RUNS} \
+                     times"
+                ),
+                "export the model for shorter sequences, or for one step with its state (--state)",
             )
         })?;
         Ok(())

@@ -306,6 +306,7 @@ impl<'s, 'm> Layer<'s, 'm> {
         }
         (cell.h, cell.c) = (held[0], held.get(1).copied());
         let (next, c) = cell.step(importer)?;
+        importer.budget.repeat(importer.graph.nodes.len() - begin, self.steps)?;
         // All steps compute.
         let computed: usize = importer.graph.nodes[begin..]
             .iter()
