@@ -41,17 +41,24 @@ pub(crate) struct Matrix {
 }
 
 /// A layer of random sizes and grids: sums that fill Q3.12, hardly reach it, or saturate.
+///
+/// Half of the layers have hidden states so fine, and some sums so small, that a step of any sum shows in
+/// the output: they tell multipliers whose scales are multiplied in f32 from those in f64.
 pub(crate) fn layer(draw: &mut Draw) -> Lstm {
     let [steps, inputs, cells] = [40, 24, 24].map(|most| 1 + draw.below(most));
     let input = grid8(draw, 0.003, 0.1);
-    let hidden = grid8(draw, 1.0 / 300.0, 1.0 / 90.0);
+    let fine = draw.chance(50);
+    let hidden = match fine {
+        true => grid8(draw, 1.0 / 16384.0, 1.0 / 4096.0),
+        false => grid8(draw, 1.0 / 300.0, 1.0 / 90.0),
+    };
     let (min, max) = signed_range(16, false);
     let scale = 2.0_f32.powi(draw.within(-15, -9));
     let cell = Grid { scale, zero_point: 0, min, max };
     let gates = [(); 4].map(|()| {
         let [input_weights, recurrent] =
             [(input, inputs), (hidden, cells)].map(|(read, columns)| {
-                let largest = draw.scale(0.2, 8.0);
+                let largest = if fine { draw.pick(&[0.05, 8.0]) } else { draw.scale(0.2, 8.0) };
                 let spread = 74.0 * 74.0 * read.scale * (columns as f32).sqrt();
                 Matrix { scale: largest / spread, values: weights(draw, cells * columns) }
             });
@@ -126,14 +133,15 @@ fn bounds(grid: Grid) -> Clamp {
     Clamp { min: grid.min, max: grid.max }
 }
 
-/// Sums of products with weights; the scales of input and weights are multiplied in f32.
+/// Sums of products with weights; scales are multiplied in f64, where a fully connected layer of TensorFlow
+/// Lite Micro multiplies them in f32.
 fn sum(
     matrix: &Matrix,
     bias: Vec<i32>,
     [from, to]: [Grid; 2],
     in_features: usize,
 ) -> Option<IntOp> {
-    let multiplier = Multiplier::of_product(from.scale, matrix.scale, to.scale)?;
+    let multiplier = Multiplier::of_scales(from.scale, matrix.scale, to.scale)?;
     let weights = Weights {
         shape: vec![bias.len(), in_features],
         bits: 8,
