@@ -14,6 +14,7 @@
 
 mod executors;
 mod loops;
+mod lstm;
 mod problems;
 mod random;
 mod real;

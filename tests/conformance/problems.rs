@@ -15,6 +15,7 @@ mod groups;
 pub(crate) mod layers;
 mod lookup;
 mod loops;
+pub(crate) mod lstm;
 mod movement;
 mod program;
 mod quads;
@@ -281,7 +282,7 @@ pub(crate) fn chains() -> Vec<Problem> {
 
 /// The operations of two values and those after the first releases, whose numbers are tried at their
 /// edges.
-const EDGED: [&str; 16] = [
+const EDGED: [&str; 17] = [
     "BatchMatMul",
     "Reduce",
     "Normalize",
@@ -298,6 +299,7 @@ const EDGED: [&str; 16] = [
     "Minimum",
     "Maximum",
     "Prelu",
+    "Gate",
 ];
 
 /// Problems whose numbers lie at their edges, and what the verifier said of those that it refused.

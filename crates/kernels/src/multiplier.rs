@@ -59,7 +59,8 @@ impl Multiplier {
     }
 
     /// The multiplier of a convolution, depthwise convolution or fully connected layer, per channel or
-    /// per tensor: `input * weight / output`, computed in f64 from f32 scales as TensorFlow Lite does.
+    /// per tensor: `input * weight / output`, computed in f64 from f32 scales as TensorFlow Lite does. Also that of
+    /// all sums and products of TensorFlow Lite Micro's LSTM.
     pub fn of_scales(input: f32, weight: f32, output: f32) -> Option<Self> {
         Self::from_real(f64::from(input) * f64::from(weight) / f64::from(output))
     }

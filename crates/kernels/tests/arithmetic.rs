@@ -3,8 +3,9 @@
 use burn_ptq_kernels::grid::{Grid, round_half_away, signed_range, weight_range};
 use burn_ptq_kernels::multiplier::{MAX_EXPONENT, Multiplier, divide_by_power_of_two};
 use burn_ptq_kernels::packing::{PackedWeights, pack, packed_len, storage_bits};
+use burn_ptq_kernels::params::{AddParams, Clamp, GateFunction, GateParams};
 use burn_ptq_kernels::reference::{
-    log_softmax, log_softmax_exponentials, log_softmax_integer_bits, softmax, softmax_params,
+    add, log_softmax, log_softmax_exponentials, log_softmax_integer_bits, softmax, softmax_params,
 };
 use proptest::prelude::*;
 
@@ -118,6 +119,49 @@ proptest! {
         let shift = 15 - exponent;
         let exact = (i128::from(x) * reduced + (1_i128 << (shift - 1))) >> shift;
         prop_assert_eq!(i128::from(multiplier.apply_wide(x)), exact);
+    }
+
+    #[test]
+    fn sums_of_16_bits_on_one_grid_are_exact_and_saturate(
+        scale in 1e-30_f32..1e30, a in any::<i16>(), b in any::<i16>(),
+    ) {
+        let params = AddParams::new(scale, scale, scale, true).expect("equal scales");
+        let clamp = Clamp { min: i32::from(i16::MIN), max: i32::from(i16::MAX) };
+        let ends = [i16::MIN, i16::MIN + 1, -1, 0, 1, i16::MAX - 1, i16::MAX];
+        for x in [a, b].into_iter().chain(ends) {
+            for y in [a, b].into_iter().chain(ends) {
+                let mut sum = [0];
+                add(&params, [0; 3], clamp, &[x], &[y], &mut sum);
+                prop_assert_eq!(sum[0], x.saturating_add(y));
+            }
+        }
+    }
+
+    #[test]
+    fn gates_are_for_powers_of_two_and_their_own_output(
+        scale in 1e-12_f32..1e3, power in -40..=10_i32, tanh in any::<bool>(),
+    ) {
+        let function = if tanh { GateFunction::Tanh } else { GateFunction::Sigmoid };
+        let of = |scale: f32| Grid { scale, zero_point: 0, min: -32768, max: 32767 };
+        let output = of(GateParams::OUTPUT_SCALE);
+        let exact = 2.0_f32.powi(power);
+        let params = GateParams::new(function, of(exact), output);
+        prop_assert_eq!(params.is_some(), (-30..=2).contains(&power));
+        if let Some(params) = params {
+            prop_assert!(params.is_valid());
+            let moved = f64::from(params.multiplier) / f64::from(1_u32 << params.shift);
+            prop_assert_eq!(moved, 3.0 * 4096.0 * f64::from(exact));
+        }
+        let is_power = scale.to_bits().trailing_zeros() >= 23;
+        prop_assert_eq!(GateParams::new(function, of(scale), output).is_some(), is_power);
+        for other in [of(GateParams::OUTPUT_SCALE * 2.0), Grid { max: 127, ..output }] {
+            prop_assert_eq!(GateParams::new(function, of(exact), other), None);
+        }
+        let moved = Grid { zero_point: 1, ..of(GateParams::INPUT_SCALE) };
+        prop_assert_eq!(GateParams::new(function, moved, output), None);
+        for scale in [-exact, 0.0, f32::NAN, f32::INFINITY, f32::from_bits(1)] {
+            prop_assert_eq!(GateParams::new(function, of(scale), output), None);
+        }
     }
 
     #[test]

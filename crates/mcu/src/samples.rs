@@ -95,6 +95,12 @@ kinds! {
     Lookup,
     /// Elements from flash.
     Constant,
+    /// A fully connected layer with outputs of 16 bits of 8-bit inputs.
+    WideSums,
+    /// A product in 8 bits of two inputs of 16.
+    NarrowProduct,
+    /// Sigmoid or hyperbolic tangent of 16 bits.
+    Gate,
 }
 
 /// How a layer differs from those that most networks have.
@@ -129,7 +135,14 @@ impl Kind {
 
     /// Whether the operation has weights.
     pub fn has_weights(self) -> bool {
-        matches!(self, Kind::Conv | Kind::Depthwise | Kind::FullyConnected | Kind::TransposeConv)
+        matches!(
+            self,
+            Kind::Conv
+                | Kind::Depthwise
+                | Kind::FullyConnected
+                | Kind::TransposeConv
+                | Kind::WideSums
+        )
     }
 
     /// Every variant of the kind; the plain ones of 8 bits first.
@@ -137,6 +150,7 @@ impl Kind {
         use Twist::{Large, Plain, Unusual};
         const NARROW: &[DType] = &[DType::I8];
         const BOTH: &[DType] = &[DType::I8, DType::I16];
+        const WIDE: &[DType] = &[DType::I16];
         let (dtypes, twists): (_, &[Twist]) = match self {
             Kind::Conv | Kind::Depthwise => (BOTH, &[Plain, Unusual, Large]),
             Kind::FullyConnected | Kind::AveragePool => (BOTH, &[Plain, Large]),
@@ -148,7 +162,10 @@ impl Kind {
             | Kind::Minimum
             | Kind::Maximum
             | Kind::Prelu => (BOTH, &[Plain, Unusual]),
-            Kind::Softmax | Kind::LogSoftmax | Kind::Pack | Kind::Unpack => (NARROW, &[Plain]),
+            Kind::Softmax | Kind::LogSoftmax | Kind::Pack | Kind::Unpack | Kind::WideSums => {
+                (NARROW, &[Plain])
+            }
+            Kind::NarrowProduct | Kind::Gate => (WIDE, &[Plain]),
             Kind::MaxPool
             | Kind::Table
             | Kind::Pad
@@ -193,9 +210,11 @@ pub fn layer(variant: Variant, seed: u32) -> Option<Placed> {
         zero_point,
     };
     let maker = match variant.kind {
-        Kind::Conv | Kind::Depthwise | Kind::FullyConnected | Kind::TransposeConv => {
-            weights::layer(variant, random, ends)
-        }
+        Kind::Conv
+        | Kind::Depthwise
+        | Kind::FullyConnected
+        | Kind::TransposeConv
+        | Kind::WideSums => weights::layer(variant, random, ends),
         Kind::Pad
         | Kind::Concat
         | Kind::Pack
@@ -221,6 +240,8 @@ pub fn layer(variant: Variant, seed: u32) -> Option<Placed> {
         | Kind::Reduce
         | Kind::Normalize
         | Kind::TopK
+        | Kind::NarrowProduct
+        | Kind::Gate
         | Kind::Resize => values::layer(variant, random, ends),
     };
     maker?.finish(Memory::Whole)

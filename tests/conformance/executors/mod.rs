@@ -4,7 +4,7 @@ mod board;
 mod host_c;
 mod host_rust;
 mod interpreter;
-mod tflm;
+pub(crate) mod tflm;
 
 use burn_ptq_deploy::place::kernels::chosen;
 use burn_ptq_deploy::target::Kernels;

@@ -37,15 +37,7 @@ impl Executor for TensorFlowLiteMicro {
     }
 
     fn available(&self) -> Result<(), String> {
-        let python = python();
-        if python.exists() {
-            return Ok(());
-        }
-        Err(format!(
-            "no Python at {}; run scripts/install-oracles.sh, or set BURN_PTQ_PYTHON to a Python \
-             with the packages of scripts/requirements.txt",
-            python.display()
-        ))
+        oracle()
     }
 
     fn supports(&self, problem: &Problem) -> Result<(), String> {
@@ -58,8 +50,8 @@ impl Executor for TensorFlowLiteMicro {
         let whole = files.iter().filter(|sources| matches!(sources[..], [Source::Whole(_)]));
         let whole = whole.count();
         eprintln!("TFLite Micro: {whole} whole programs, {} by nodes", problems.len() - whole);
-        let answers =
-            answers(&files.iter().flatten().filter_map(Source::file).collect::<Vec<_>>())?;
+        let requests: Vec<&Value> = files.iter().flatten().filter_map(Source::file).collect();
+        let answers = answers("tflm.py", &requests)?;
         let mut answers = answers.iter();
         let mut bytes = |source: &Source| match source {
             Source::Input(bytes) => Ok(bytes.clone()),
@@ -97,7 +89,7 @@ impl Source {
 }
 
 /// The bytes of the outputs of a file.
-fn of_answer(answer: &Value) -> Result<Vec<u8>, String> {
+pub(crate) fn of_answer(answer: &Value) -> Result<Vec<u8>, String> {
     if let Some(refusal) = answer.get("error") {
         return Err(format!("refused, {refusal}"));
     }
@@ -109,21 +101,35 @@ fn of_answer(answer: &Value) -> Result<Vec<u8>, String> {
     bytes.map_err(|error| error.to_string())
 }
 
-fn digits(bytes: &[u8]) -> String {
+/// Bytes as hexadecimal digits.
+pub(crate) fn digits(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What `tflm.py` says of each file.
-fn answers(files: &[&Value]) -> Result<Vec<Value>, String> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracles/tflm.py");
+/// Whether there is a Python, or what to do.
+pub(crate) fn oracle() -> Result<(), String> {
+    let python = python();
+    if python.exists() {
+        return Ok(());
+    }
+    Err(format!(
+        "no Python at {}; run scripts/install-oracles.sh, or set BURN_PTQ_PYTHON to a Python \
+         with the packages of scripts/requirements.txt",
+        python.display()
+    ))
+}
+
+/// What `script` says of each request.
+pub(crate) fn answers(script: &str, requests: &[&Value]) -> Result<Vec<Value>, String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracles").join(script);
     let mut child = Command::new(python())
-        .arg(script)
+        .arg(path)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| format!("Python does not start: {error}"))?;
-    let request = serde_json::to_vec(files).map_err(|error| error.to_string())?;
+    let request = serde_json::to_vec(requests).map_err(|error| error.to_string())?;
     let mut stdin = child.stdin.take().ok_or("stdin is not a pipe")?;
     // The script reads everything before it writes.
     let written = stdin.write_all(&request);
@@ -131,12 +137,13 @@ fn answers(files: &[&Value]) -> Result<Vec<Value>, String> {
     let output = child.wait_with_output().map_err(|error| error.to_string())?;
     let complaint = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() || written.is_err() {
-        return Err(format!("tflm.py failed, {}:\n{complaint}", output.status));
+        return Err(format!("{script} failed, {}:\n{complaint}", output.status));
     }
     let answers: Vec<Value> = serde_json::from_slice(&output.stdout)
-        .map_err(|error| format!("tflm.py wrote no JSON: {error}\n{complaint}"))?;
-    if answers.len() != files.len() {
-        return Err(format!("{} answers to {} files:\n{complaint}", answers.len(), files.len()));
+        .map_err(|error| format!("{script} wrote no JSON: {error}\n{complaint}"))?;
+    if answers.len() != requests.len() {
+        let counts = format!("{} answers to {} requests", answers.len(), requests.len());
+        return Err(format!("{counts}:\n{complaint}"));
     }
     Ok(answers)
 }

@@ -160,6 +160,13 @@ mod tests {
             check(&two, |two| two.sum(&params, clamp));
             let multiplier = Multiplier::from_real(f64::from(scale_a)).expect("a usual factor");
             check(&two, |two| two.product(multiplier, clamp));
+            // In 8 bits, of elements of 16.
+            let [a, b] = [a, b].map(|x| Interval { min: 200 * x.min, max: 200 * x.min + 9 });
+            let values = [vec![a], vec![b]];
+            let zero_points = [0, 0, two.zero_points[2]];
+            let narrow = TwoValues { types: [DType::I16, DType::I8], zero_points, values };
+            let exponent = multiplier.exponent - 16;
+            check(&narrow, |two| two.product(Multiplier { exponent, ..multiplier }, clamp));
             check(&two, |two| two.function(&function, clamp));
         }
     }

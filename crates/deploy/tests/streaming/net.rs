@@ -4,9 +4,10 @@ use burn_ptq_deploy::program::{
     Broadcast, IntNode, IntOp, IntTensor, MoveAxis, Output, Program, TensorId, Weighted, Weights,
 };
 use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, PoolGeometry, Window};
-use burn_ptq_kernels::params::{AddParams, Reduction};
+use burn_ptq_kernels::grid::Grid;
+use burn_ptq_kernels::params::{AddParams, GateFunction, GateParams, Reduction};
 
-use crate::programs::{self, INT8, border, scale, tensor};
+use crate::programs::{self, INT8, border, scale, tensor, tensor16};
 
 /// Numbers that follow from a seed.
 pub(crate) struct Random(pub u64);
@@ -191,7 +192,8 @@ impl Net {
         if padded {
             window.pad[axis] = random.below(window.kernel[axis]);
         }
-        match random.below(14) {
+        match random.below(15) {
+            14 => self.gated(id, random),
             0 | 1 => {
                 let outputs = 1 + random.below(6);
                 self.conv(id, window, outputs, random)
@@ -268,6 +270,30 @@ impl Net {
                 self.push(IntOp::Add { params, broadcast, clamp: INT8 }, &[id, sum], shape)
             }
         }
+    }
+
+    /// Two gates of 16 bits for each pixel, and their product.
+    fn gated(&mut self, id: usize, random: &mut Random) -> usize {
+        let outputs = 1 + random.below(4);
+        let wide = |scale: f32, shape| {
+            let tensor = tensor16("", shape);
+            IntTensor { grid: Grid { scale, ..tensor.grid }, ..tensor }
+        };
+        let gates = [GateFunction::Sigmoid, GateFunction::Tanh].map(|function| {
+            let sums = self.dense(id, outputs, false, random);
+            let shape = self.shape(sums);
+            self.0.tensors[sums] =
+                IntTensor { name: format!("sums{sums}"), ..wide(GateParams::INPUT_SCALE, shape) };
+            let output = wide(GateParams::OUTPUT_SCALE, shape);
+            let params = GateParams::new(function, self.0.tensors[sums].grid, output.grid);
+            let op = IntOp::Gate { params: params.expect("grids of gates") };
+            let gate = self.push(op, &[sums], shape);
+            self.0.tensors[gate] = IntTensor { name: format!("gate{gate}"), ..output };
+            gate
+        });
+        let shape = self.shape(gates[0]);
+        let multiplier = scale(f64::from(1 << 8) / f64::from(1 << 30));
+        self.push(IntOp::Mul { multiplier, broadcast: Broadcast::None, clamp: INT8 }, &gates, shape)
     }
 
     fn table(&mut self, id: usize, random: &mut Random) -> usize {

@@ -7,7 +7,7 @@ use burn_ptq_kernels::geometry::{MatMulGeometry, NormalizeGeometry, PoolGeometry
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::{
-    AddParams, Clamp, NormalizeParams, PreluParams, Reduction, Selection,
+    AddParams, Clamp, GateFunction, GateParams, NormalizeParams, PreluParams, Reduction, Selection,
 };
 use burn_ptq_kernels::reference::{
     Alignment, log_softmax_exponentials, resize_position, softmax_params,
@@ -38,6 +38,23 @@ pub(super) fn layer(variant: Variant, random: &mut Random, ends: Ends) -> Option
                 },
             };
             maker.node(op, &[x], y);
+        }
+        Kind::Gate => {
+            let x = maker.input(DType::I16, ends.shape, 0);
+            let y = maker.tensor_of(DType::I16, ends.shape, 0);
+            // Most inputs lie where the function is not flat.
+            maker.tensors[x.0].grid.scale = GateParams::INPUT_SCALE;
+            maker.tensors[y.0].grid.scale = GateParams::OUTPUT_SCALE;
+            let function = random.pick(&[GateFunction::Sigmoid, GateFunction::Tanh]);
+            let [from, to] = [x, y].map(|id: TensorId| maker.tensors[id.0].grid);
+            maker.node(IntOp::Gate { params: GateParams::new(function, from, to)? }, &[x], y);
+        }
+        Kind::NarrowProduct => {
+            let [a, b] = [(); 2].map(|()| maker.input(DType::I16, ends.shape, 0));
+            let y = maker.tensor_of(DType::I8, ends.shape, ends.zero_point);
+            let multiplier = Multiplier::from_real(1.0 / f64::from(1 << 23))?;
+            let op = IntOp::Mul { multiplier, broadcast: Broadcast::None, clamp: FULL };
+            maker.node(op, &[a, b], y);
         }
         Kind::Requantize => {
             let x = maker.input(dtype, ends.shape, -128);

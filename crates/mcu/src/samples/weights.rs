@@ -70,6 +70,9 @@ pub(super) fn layer(variant: Variant, random: &mut Random, ends: Ends) -> Option
                 [random.pick(&[8, 13, 16, 32, 64, 100, 128, 200, 256]), self::channels(random)];
             let rows = random.pick(&[1, 1, 1, 2, 5]);
             let x = maker.input(dtype, [1, rows, features[0]], -128);
+            if kind == Kind::WideSums {
+                return wide_sums(maker, random, (x, rows, features), form);
+            }
             fully_connected(&mut maker, random, (x, rows, features), form)?;
         }
     }
@@ -164,6 +167,26 @@ pub(super) fn fully_connected(
     let y = output_of(maker, x, [1, rows, out_features], form);
     maker.node(IntOp::FullyConnected { rows, in_features, out_features, weighted }, &[x], y);
     Some(y)
+}
+
+/// A fully connected layer whose sums have 16 bits.
+fn wide_sums(
+    mut maker: Maker,
+    random: &mut Random,
+    (x, rows, [in_features, out_features]): (TensorId, usize, [usize; 2]),
+    form: Form,
+) -> Option<Maker> {
+    let shape = [out_features, in_features];
+    fits(rows * in_features * out_features, &shape)?;
+    let mut weighted =
+        weighted(&maker, x, random, &shape, out_features, Form { clamp: WIDE, ..form });
+    for multiplier in &mut weighted.multipliers {
+        // Most outputs have 14 bits instead of 6.
+        multiplier.exponent = (multiplier.exponent + 8).min(0);
+    }
+    let y = maker.tensor_of(DType::I16, [1, rows, out_features], 0);
+    maker.node(IntOp::FullyConnected { rows, in_features, out_features, weighted }, &[x], y);
+    Some(maker)
 }
 
 /// A tensor of the type of `x` for an output.
