@@ -1,5 +1,7 @@
 //! What one step of a recurrent layer computes.
 
+use std::ops::Range;
+
 use super::super::super::error::Refusal;
 use super::super::super::growing::{Importer, Site};
 use crate::graph::ops::{Add, Binary, BinaryFunction, Clip, Linear, Mul, Unary, UnaryFunction};
@@ -101,8 +103,9 @@ impl Cell<'_, '_> {
         let reset = self.gate(importer, "reset", 1, self.h)?;
         let reset = self.unary(importer, "reset", UnaryFunction::Sigmoid, reset)?;
         let sum = if self.before_reset {
-            let x = self.through(importer, "new_x", 2, self.x)?;
-            let h = self.through(importer, "new_h", 2, self.h)?;
+            let [of_x, of_h] = [0, 1].map(|from| self.biases[from][self.rows(2)].to_vec());
+            let x = self.through(importer, "new_x", 2, self.x, of_x)?;
+            let h = self.through(importer, "new_h", 2, self.h, of_h)?;
             let h = self.inner(importer, "new_reset", Mul, &[reset, h], Gate::Sum)?;
             self.inner(importer, "new_sum", Add, &[x, h], Gate::Sum)?
         } else {
@@ -172,27 +175,30 @@ impl Cell<'_, '_> {
         self.inner(importer, part, Unary { function }, &[x], Gate::Function)
     }
 
-    /// The weights of a gate on the input, or on `from`, which stands for the state.
+    /// The weights of a gate on the input, or on `from`, which stands for the state, with a bias.
     fn through(
         &self,
         importer: &mut Importer,
         part: &str,
         gate: usize,
         from: ValueId,
+        bias: Vec<f32>,
     ) -> Result<ValueId, Refusal> {
-        let (whole, biases) = match from == self.x {
-            true => (&self.from_x, &self.biases[0]),
-            false => (&self.from_h, &self.biases[1]),
-        };
+        let whole = if from == self.x { &self.from_x } else { &self.from_h };
         let columns = whole.shape[1];
-        let rows = gate * self.hidden..(gate + 1) * self.hidden;
+        let rows = self.rows(gate);
         let weight = whole.data[rows.start * columns..rows.end * columns].to_vec();
         let op = Linear {
             weight: Array::new([self.hidden, columns], weight),
-            bias: Array::new([self.hidden], biases[rows].to_vec()),
+            bias: Array::new([self.hidden], bias),
             axis: 1,
         };
         self.inner(importer, part, op, &[from], Gate::Sum)
+    }
+
+    /// The rows of weights and biases of a gate.
+    fn rows(&self, gate: usize) -> Range<usize> {
+        gate * self.hidden..(gate + 1) * self.hidden
     }
 
     /// The sum of a gate, of the input and of `h`.
@@ -203,8 +209,11 @@ impl Cell<'_, '_> {
         gate: usize,
         h: ValueId,
     ) -> Result<ValueId, Refusal> {
-        let x = self.through(importer, &format!("{part}_x"), gate, self.x)?;
-        let h = self.through(importer, &format!("{part}_h"), gate, h)?;
+        // One bias for both, which is rounded once.
+        let [of_x, of_h] = [0, 1].map(|from| &self.biases[from][self.rows(gate)]);
+        let bias = of_x.iter().zip(of_h).map(|(x, h)| x + h).collect();
+        let x = self.through(importer, &format!("{part}_x"), gate, self.x, bias)?;
+        let h = self.through(importer, &format!("{part}_h"), gate, h, vec![0.0; self.hidden])?;
         self.inner(importer, &format!("{part}_sum"), Add, &[x, h], Gate::Sum)
     }
 }
