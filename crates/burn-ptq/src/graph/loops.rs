@@ -159,8 +159,11 @@ pub(crate) fn run_nodes(
                     values[node.output.0] = Some(hook(at, output));
                 }
             }
-            for (held, next) in of.iter().flat_map(|found| &found.held) {
-                values[held.0] = values[next.0].clone();
+            // What a step leaves may be what another value held.
+            let held = of.map_or(&[][..], |found| &found.held);
+            let left: Vec<_> = held.iter().map(|(_, next)| values[next.0].clone()).collect();
+            for ((held, _), left) in held.iter().zip(left) {
+                values[held.0] = left;
             }
         }
         own.clone().for_each(|at| done(at, values));
