@@ -1,6 +1,7 @@
 //! Invariants of single operations: element types, geometry, grids and bounds.
 
 mod elementwise;
+mod types;
 
 use burn_ptq_kernels::geometry::PoolGeometry;
 use burn_ptq_kernels::multiplier::Multiplier;
@@ -16,12 +17,13 @@ use super::violation::{Violation, ensure};
 use super::weighted::{scaled_bound, verify_multiplier, verify_weighted};
 use super::window::{verify_transposed_window, verify_window};
 use super::{element_count, is_permutation};
-use crate::op::{BinaryFunction, Broadcast, DType, ElementTypes, IntOp};
+use crate::op::{BinaryFunction, Broadcast, DType, IntOp};
 use crate::printable::name;
 use crate::program::{IntNode, IntTensor, Program};
 use crate::run::tensor_integers;
 
 use elementwise::{verify_add, verify_broadcast, verify_gate, verify_lookup, verify_table};
+use types::verify_dtypes;
 
 /// Rows of a softmax are shorter than this: the sum of their exponentials, each at most 1, has 12
 /// integer bits.
@@ -330,61 +332,6 @@ pub(super) fn magnitude(tensor: &IntTensor) -> i64 {
         DType::I8 | DType::I4 => 128 + i64::from(tensor.grid.zero_point.abs()),
         DType::I16 => 1 << 15,
     }
-}
-
-fn verify_dtypes(program: &Program, node: &IntNode, output: &IntTensor) -> Result<(), Violation> {
-    let types = node.op.element_types();
-    if let ElementTypes::Nibbles(from, to) = types {
-        let input = &program.tensors[node.inputs[0].0];
-        return ensure(
-            (input.dtype, output.dtype) == (from, to) && input.bits <= 4 && output.bits <= 4,
-            node,
-            format_args!("{from:?} of at most 4 bits in and {to:?} out"),
-            format_args!("{} bits of {:?} and {:?}", input.bits, input.dtype, output.dtype),
-        );
-    }
-    let inputs = node.inputs.iter().map(|id| &program.tensors[id.0]);
-    for tensor in inputs.clone().chain([output]) {
-        ensure(
-            tensor.dtype != DType::I4,
-            node,
-            "tensors of whole bytes; `Unpack` and `Pack` surround operations on packed ones",
-            format_args!("`{}` in I4", name(&tensor.name)),
-        )?;
-    }
-    let first = inputs.clone().next().map_or(output.dtype, |tensor| tensor.dtype);
-    let differ = match types {
-        ElementTypes::Any | ElementTypes::To(_) => true,
-        ElementTypes::SameOrWider => (first, output.dtype) == (DType::I8, DType::I16),
-        ElementTypes::SameOrNarrower => (first, output.dtype) == (DType::I16, DType::I8),
-        ElementTypes::Same | ElementTypes::Only(_) | ElementTypes::Nibbles(..) => false,
-    };
-    for dtype in inputs.map(|tensor| tensor.dtype) {
-        if let ElementTypes::Only(only) = types {
-            ensure(
-                dtype == only,
-                node,
-                format_args!("an input of {only:?}"),
-                format_args!("{dtype:?}"),
-            )?;
-        }
-        let fits = if differ { dtype == first } else { dtype == output.dtype };
-        ensure(
-            fits,
-            node,
-            "inputs and output of one element type",
-            format_args!("{dtype:?} and {:?}", output.dtype),
-        )?;
-        if let ElementTypes::To(to) = types {
-            ensure(
-                output.dtype == to,
-                node,
-                format_args!("an output of {to:?}"),
-                format_args!("{:?}", output.dtype),
-            )?;
-        }
-    }
-    Ok(())
 }
 
 pub(super) fn verify_length(
