@@ -104,3 +104,29 @@ fn a_squeeze_of_everything_drops_a_batch_of_one() {
     let graph = onnx::parse(&bytes(&mean), "squeezed").expect("a good model");
     assert_eq!(graph.value(graph.output()).shape, [1]);
 }
+
+#[test]
+fn states_of_recurrent_layers_have_the_batch_second() {
+    let order = ints("perm", &[1, 0, 2]);
+    let nodes = vec![
+        node("Transpose", &["x"], &["t"], vec![order]),
+        node("RNN", &["t", "w", "r", "", "", "h"], &["", "y"], vec![int("hidden_size", 2)]),
+    ];
+    let tensors = vec![weights("w", &[1, 2, 3]), weights("r", &[1, 2, 2])];
+    let mut model = model(&[5, 3], nodes, tensors);
+    let graph = model.graph.mut_or_insert_default();
+    let batch = graph.input[0].type_.tensor_type().shape.dim[0].clone();
+    assert!(!batch.dim_param().is_empty());
+    let mut state = graph.input[0].clone();
+    state.name = "h".into();
+    let dims = &mut state.type_.mut_or_insert_default().mut_tensor_type().shape;
+    let dims = &mut dims.mut_or_insert_default().dim;
+    dims[0].set_dim_value(1);
+    dims[1] = batch;
+    dims[2].set_dim_value(2);
+    graph.input.push(state);
+    let graph = onnx::parse(&bytes(&model), "states").expect("the state has a batch, too");
+    let shapes: Vec<_> = graph.inputs.iter().map(|&id| &graph.value(id).shape[..]).collect();
+    assert_eq!(shapes, [&[5, 3][..], &[1, 2]]);
+    assert_eq!(graph.value(graph.output()).shape, [1, 2]);
+}

@@ -130,6 +130,18 @@ fn the_integer_network_follows_the_float_one_over_all_steps() {
     }
 }
 
+#[test]
+fn layers_fitted_to_a_few_sequences_are_measured_on_those_of_evaluation() {
+    let place = Place::new();
+    let labels: Vec<f32> = (0..30).map(|sequence| (sequence % 3) as f32).collect();
+    write_npy(&place.path("labels.npy"), "<f4", false, &[30], &f32_bytes(&labels));
+    let (eval, labels) = (place.text("eval.npy"), place.text("labels.npy"));
+    let few = ["--preset", "w4a8", "--samples", "2", "--eval", &eval, "--labels", &labels];
+    let text = place.quantize(&few);
+    assert!(text.contains("output dB: on"), "{text}");
+    assert!(text.contains("evaluation samples"), "{text}");
+}
+
 /// The scores of all steps of all sequences, by the formulas of `make.py` on the numbers of the model itself.
 fn float_scores(place: &Place) -> Vec<f32> {
     let bytes = std::fs::read(model()).unwrap();

@@ -140,12 +140,26 @@ fn layout_of(
     if rank == 1 && symbol.is_some_and(|name| shape.dim[0].dim_param() == name) {
         return Layout { scalar: true, ..Layout::FIRST };
     }
+    if let Some(other) = batch_by_name(shape, axis, symbol) {
+        return Layout::axis(other);
+    }
     // An input with another extent there is the same for every sample.
     let differs = |extent: usize| batch.is_some_and(|batch| batch != extent);
     if rank < 2 || axis >= rank || extents[axis].is_some_and(differs) {
         return Layout { scalar: rank == 0, ..Layout::ABSENT };
     }
     Layout::axis(axis)
+}
+
+/// The axis that has the name of the batch, if it is not `axis`, where other inputs have it: states of recurrent layers
+/// have it second.
+fn batch_by_name(shape: &TensorShapeProto, axis: usize, symbol: Option<&str>) -> Option<usize> {
+    let named = |dim: usize| symbol.is_some_and(|name| shape.dim[dim].dim_param() == name);
+    let mut found = (0..shape.dim.len()).filter(|&dim| named(dim));
+    match (found.next(), found.next()) {
+        (Some(only), None) if only != axis && shape.dim.len() > 1 => Some(only),
+        _ => None,
+    }
 }
 
 /// Reads inputs and outputs; inputs that `reads` does not hold are left out.
@@ -171,14 +185,15 @@ pub(super) fn read<'m>(
 
     let mut inputs: Vec<Input> = Vec::new();
     let is_read = |i: &&&ValueInfoProto| reads.contains(i.name.as_str());
-    // The largest batch that an input fixes: others may have 1 there.
+    let shapes = || all.iter().filter(is_read).map(|input| &*input.type_.tensor_type().shape);
     let (mut batch, mut symbol) = (None, None);
-    for shape in all.iter().filter(is_read).map(|input| &input.type_.tensor_type().shape) {
-        let Place::Axis(axis) = place else { break };
-        if shape.dim.len() > axis.max(1) {
-            batch = batch.max(extents(shape)[axis]);
-            symbol = symbol.or(Some(shape.dim[axis].dim_param()).filter(|name| !name.is_empty()));
-        }
+    if let Place::Axis(axis) = place {
+        let names = shapes().filter(|shape| shape.dim.len() > axis.max(1));
+        symbol = names.map(|shape| shape.dim[axis].dim_param()).find(|name| !name.is_empty());
+        // The largest batch that an input fixes: others may have 1 there.
+        let here = shapes().filter(|shape| batch_by_name(shape, axis, symbol).is_none());
+        let fixed = here.filter(|shape| shape.dim.len() > axis.max(1));
+        batch = fixed.filter_map(|shape| extents(shape)[axis]).max();
     }
     for input in all.iter().filter(is_read) {
         if inputs.iter().any(|other| other.name == input.name) {
