@@ -8,6 +8,7 @@ use std::time::Instant;
 use burn::tensor::Device;
 use burn_ptq::graph::Batch;
 use burn_ptq::network::{MeasuredOn, NOISE_SAMPLES, compare_layers, weight_sqnr};
+use burn_ptq::sequence::Unroll;
 use burn_ptq::warning::Warning;
 use burn_ptq::{Event, Progress, Quantized, Recipe};
 use burn_ptq_deploy::export::{Kept, check_folder, exporter, stage_folder};
@@ -266,7 +267,12 @@ fn judge(
     facts.look_for_scaling(&part, fit, &quantized.float, device, progress)?;
     if quantized.noise.on == MeasuredOn::Fitted {
         // Inputs without their labels: nothing is chosen by them.
-        quantized.measure_noise(inputs.samples(), MeasuredOn::Evaluation, device, progress)?;
+        let inputs = match quantized.float.states.is_empty() {
+            true => inputs.samples(),
+            // Those of steps, with the states that the float network has there.
+            false => Unroll::new(&quantized.float, device).samples(&inputs.samples()),
+        };
+        quantized.measure_noise(inputs, MeasuredOn::Evaluation, device, progress)?;
     }
     Ok(facts)
 }

@@ -23,7 +23,6 @@ use crate::graph::{Batch, StatePair};
 use crate::lower::{LowerError, lower};
 use crate::network::{MeasuredOn, Noise, Quantized};
 use crate::quant::{QuantizedGraph, SimulatedModel};
-use crate::sequence::Unroll;
 use crate::warnings::{Facts, check, layer_facts};
 
 /// A lowered program, ready to be used.
@@ -223,10 +222,6 @@ impl Quantized {
         device: &Device,
         progress: Progress,
     ) -> Result<(), Cancelled> {
-        let inputs = match self.float.states.is_empty() {
-            true => inputs,
-            false => Unroll::new(&self.float, device).samples(&inputs),
-        };
         self.noise = Noise::measure(&self.float, &self.graph, inputs, on, device, progress)?;
         self.facts.layers = layer_facts(&self.graph, &self.noise);
         self.warnings = check(&self.facts);

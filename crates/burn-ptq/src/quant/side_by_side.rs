@@ -147,7 +147,7 @@ impl SideBySide {
         let mut values: Held = vec![None; self.graph.values.len()];
         for input in self.graph.nodes[nodes.clone()].iter().flat_map(|node| &node.inputs) {
             let pair = self.batches(*input).and_then(|chunks| chunks.get(chunk));
-            // Steps of an earlier run are no inputs of this one.
+            // Steps of an earlier run are not inputs of this one.
             if self.graph.producer(*input).is_none_or(|index| index < nodes.start) {
                 values[input.0] = pair.map(|pair| pair[network].clone());
             }

@@ -76,10 +76,13 @@ impl Operator for Step {
         }
         match self.role {
             StepRole::Take { .. } if shape[0] != self.steps => {
-                return Err(format!("a sequence of {} steps is no {shape:?}", self.steps));
+                return Err(format!(
+                    "expected a sequence of {} steps, found {shape:?}",
+                    self.steps
+                ));
             }
             StepRole::Put { .. } if shape[0] != 1 => {
-                return Err(format!("one step of a sequence is no {shape:?}"));
+                return Err(format!("expected one step of a sequence, found {shape:?}"));
             }
             StepRole::Last if inputs[0] != inputs[1] => {
                 let (held, next) = (inputs[0], inputs[1]);
