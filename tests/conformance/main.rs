@@ -382,6 +382,20 @@ fn problems_reach_every_bit_width_element_type_and_extreme() {
     assert_eq!(weight_bits, (2..=8).collect());
     assert!(weighted().any(|w| w.multipliers.len() == 1 && w.bias.len() > 1), "per tensor");
     assert!(weighted().any(|w| w.multipliers.len() > 1), "per channel");
+    let input = |problem: &Problem| {
+        let node = problem.program.nodes.last().expect("a node");
+        problem.program.tensors[node.inputs[0].0].dtype
+    };
+    let sums = |problem: &&Problem| {
+        let is_sum = problem.op().weighted().is_some();
+        is_sum && input(problem) == DType::I8 && problem.last_output().dtype == DType::I16
+    };
+    assert!(problems.iter().filter(sums).count() >= 8, "sums of 16 bits of 8-bit inputs");
+    let products = |problem: &&Problem| {
+        let is_product = matches!(problem.op(), IntOp::Mul { .. });
+        is_product && input(problem) == DType::I16 && problem.last_output().dtype == DType::I8
+    };
+    assert!(problems.iter().filter(products).count() >= 8, "products of 8 bits of 16-bit inputs");
     let rows = |storages: &[u8], odd: bool| {
         problems.iter().any(|problem| match problem.op() {
             IntOp::FullyConnected { rows: 1, in_features, out_features, weighted } => {

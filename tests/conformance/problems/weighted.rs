@@ -163,11 +163,11 @@ pub(super) fn depthwise_conv2d(draw: &mut Draw) -> Option<Problem> {
 }
 
 pub(super) fn fully_connected(draw: &mut Draw) -> Option<Problem> {
-    match draw.below(15) {
+    match draw.below(18) {
         0..=3 => return tiles::fully_connected(draw),
         4..=6 => return scalar::fully_connected(draw),
         7..=9 => return quads::fully_connected(draw),
-        10 | 11 => return gates::wide_sums(draw),
+        15..=17 => return gates::wide_sums(draw),
         _ => {}
     }
     let wide = draw.chance(25);
