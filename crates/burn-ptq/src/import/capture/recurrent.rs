@@ -228,7 +228,7 @@ impl<'c> Operations<'c> {
             let forget = named("Sigmoid").nth(1)?.outputs().next()?;
             let kept = named("Mul").find(|o| o.inputs().any(|input| input.id == forget.id))?;
             initial.push(kept.inputs().find(|input| input.id != forget.id)?);
-            last.push(named("Tanh").last()?.inputs().next()?);
+            last.push(named("Tanh").next_back()?.inputs().next()?);
         }
         Some(Call {
             operations,
