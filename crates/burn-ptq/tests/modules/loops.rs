@@ -135,7 +135,6 @@ fn check<const D: usize>(
         assert_eq!(quantized.program.loops.len(), loops, "{preset}");
         let integer = host(quantized.forward(held_out.clone()).unwrap());
         let found = decibels(&wanted, &integer);
-        println!("{preset}: {found:.1} dB");
         assert!(found > least, "{preset}: {found:.1} dB over {STEPS} steps");
         let samples = burn_ptq::graph::Batch::of(held_out.clone());
         let agreements = compare_layers(&quantized, &device, &samples).unwrap();
