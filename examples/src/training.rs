@@ -5,7 +5,7 @@ use std::f64::consts::PI;
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
-use burn::nn::loss::CrossEntropyLossConfig;
+use burn::nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig};
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Int, Tensor};
@@ -58,7 +58,7 @@ pub fn fit_small<M: Module>(
 type Batch = fn(&Split, &[usize], &mut ChaCha8Rng, &Device) -> (Tensor<4>, Tensor<1, Int>);
 
 fn run<M: Module>(
-    mut net: M,
+    net: M,
     forward: impl Fn(&M, Tensor<4>) -> Tensor<2>,
     (train, batch): (&Split, Batch),
     adam: AdamConfig,
@@ -66,22 +66,59 @@ fn run<M: Module>(
     learning_rate: f64,
     seed: u64,
 ) -> M {
-    let device = net.devices().first().cloned().unwrap_or_default().autodiff();
+    let schedule = Schedule { batch: BATCH, epochs, learning_rate, seed };
+    let cross_entropy = cross_entropy(&net);
+    descend(net, train.len(), adam, schedule, |net, indices, rng, device| {
+        let (images, labels) = batch(train, indices, rng, device);
+        cross_entropy.forward(forward(net, images), labels)
+    })
+}
+
+/// The mean cross-entropy of logits, where `net` is.
+pub fn cross_entropy<M: Module>(net: &M) -> CrossEntropyLoss {
+    CrossEntropyLossConfig::new().init(&device_of(net))
+}
+
+fn device_of<M: Module>(net: &M) -> Device {
+    net.devices().first().cloned().unwrap_or_default().autodiff()
+}
+
+/// How long [`descend`] trains.
+#[derive(Clone, Copy)]
+pub struct Schedule {
+    /// Samples of a step.
+    pub batch: usize,
+    /// Times that every sample is seen.
+    pub epochs: usize,
+    /// Of the first step; it falls to zero along a cosine.
+    pub learning_rate: f64,
+    /// Of the order of the samples, and of the random numbers that `loss` gets.
+    pub seed: u64,
+}
+
+/// Trains `net` by Adam on the mean loss of batches of `samples`, of which `loss` gets the indices.
+pub fn descend<M: Module>(
+    mut net: M,
+    samples: usize,
+    adam: AdamConfig,
+    schedule: Schedule,
+    mut loss: impl FnMut(&M, &[usize], &mut ChaCha8Rng, &Device) -> Tensor<1>,
+) -> M {
+    let Schedule { batch, epochs, learning_rate, seed } = schedule;
+    let device = device_of(&net);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let cross_entropy = CrossEntropyLossConfig::new().init(&device);
     let mut adam = adam.init();
 
-    let mut order: Vec<usize> = (0..train.len()).collect();
+    let mut order: Vec<usize> = (0..samples).collect();
     // A last, smaller batch would disturb the running statistics of the normalizations.
-    let batches = train.len() / BATCH;
+    let batches = samples / batch;
     for epoch in 0..epochs {
         data::shuffle(&mut order, &mut rng);
         let mut total = 0.0;
-        for (step, indices) in order.chunks_exact(BATCH).enumerate() {
+        for (step, indices) in order.chunks_exact(batch).enumerate() {
             let progress = (epoch * batches + step) as f64 / (epochs * batches) as f64;
             let learning_rate = learning_rate * 0.5 * (1.0 + (PI * progress).cos());
-            let (images, labels) = batch(train, indices, &mut rng, &device);
-            let loss = cross_entropy.forward(forward(&net, images), labels);
+            let loss = loss(&net, indices, &mut rng, &device);
             total += loss.clone().into_scalar::<f32>();
             let gradients = GradientsParams::from_grads(loss.backward(), &net);
             net = adam.step(learning_rate, net, gradients);

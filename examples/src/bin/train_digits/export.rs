@@ -1,13 +1,13 @@
 //! The trained network as an ONNX model. Nodes and initializers are called like the parts of
 //! [`DigitsNet`] that they come from; batch normalization is kept, not folded.
 
+use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2d;
 use burn::nn::pool::MaxPool2d;
-use burn::nn::{BatchNorm, Linear, PaddingConfig2d};
-use burn::tensor::Tensor;
 
-use crate::onnx::{Axis, OnnxWriter, float, int, ints};
 use burn_ptq_examples::net::{CLASSES, ConvNorm, DigitsNet, SIDE};
+use burn_ptq_examples::onnx::layers::{batch_norm, linear, tensor};
+use burn_ptq_examples::onnx::{Axis, OnnxWriter, int, ints};
 
 const BATCH: Axis = Axis::Symbol("N");
 
@@ -32,7 +32,7 @@ pub(crate) fn to_onnx(net: &DigitsNet, description: &str) -> Vec<u8> {
     let x = linear(&mut onnx, "classifier", &net.classifier, x);
     let x = onnx.node("Softmax", "probabilities", &[x], vec![int("axis", -1)]);
     onnx.output(&x, &[BATCH, Axis::Size(CLASSES)]);
-    onnx.finish(description)
+    onnx.finish("train_digits", description)
 }
 
 fn conv_norm_relu(onnx: &mut OnnxWriter, name: &str, layer: &ConvNorm, input: String) -> String {
@@ -58,18 +58,6 @@ fn conv(onnx: &mut OnnxWriter, name: &str, layer: &Conv2d, input: String) -> Str
     onnx.node("Conv", name, &[input, weight], attributes)
 }
 
-fn batch_norm(onnx: &mut OnnxWriter, name: &str, layer: &BatchNorm, input: String) -> String {
-    let inputs = [
-        input,
-        tensor(onnx, &format!("{name}.gamma"), layer.gamma.val()),
-        tensor(onnx, &format!("{name}.beta"), layer.beta.val()),
-        tensor(onnx, &format!("{name}.running_mean"), layer.running_mean.value_sync()),
-        tensor(onnx, &format!("{name}.running_var"), layer.running_var.value_sync()),
-    ];
-    let epsilon = float("epsilon", layer.epsilon as f32);
-    onnx.node("BatchNormalization", name, &inputs, vec![epsilon])
-}
-
 fn max_pool(onnx: &mut OnnxWriter, name: &str, layer: &MaxPool2d, input: String) -> String {
     let attributes = vec![
         ints("kernel_shape", &layer.kernel_size),
@@ -79,17 +67,6 @@ fn max_pool(onnx: &mut OnnxWriter, name: &str, layer: &MaxPool2d, input: String)
     onnx.node("MaxPool", name, &[input], attributes)
 }
 
-/// Burn keeps the weight of a linear layer as `[inputs, outputs]`; here it is stored as
-/// `[outputs, inputs]`, an output channel per row as in convolutions.
-fn linear(onnx: &mut OnnxWriter, name: &str, layer: &Linear, input: String) -> String {
-    let weight = tensor(onnx, &format!("{name}.weight"), layer.weight.val().transpose());
-    let bias = layer.bias.as_ref().expect("the classifier has a bias");
-    let bias = tensor(onnx, &format!("{name}.bias"), bias.val());
-    let attributes =
-        vec![float("alpha", 1.0), float("beta", 1.0), int("transA", 0), int("transB", 1)];
-    onnx.node("Gemm", name, &[input, weight, bias], attributes)
-}
-
 /// Top, left, bottom, right: the order of both Burn and ONNX.
 fn pads(padding: &PaddingConfig2d) -> [usize; 4] {
     match padding {
@@ -97,10 +74,4 @@ fn pads(padding: &PaddingConfig2d) -> [usize; 4] {
         PaddingConfig2d::Valid => [0; 4],
         PaddingConfig2d::Same => panic!("the network pads explicitly"),
     }
-}
-
-fn tensor<const D: usize>(onnx: &mut OnnxWriter, name: &str, values: Tensor<D>) -> String {
-    let dims: [usize; D] = values.dims();
-    let values = values.into_data().try_to_vec::<f32>().expect("parameters are f32");
-    onnx.initializer(name, &dims, &values)
 }

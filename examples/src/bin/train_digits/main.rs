@@ -9,17 +9,17 @@
 //! accuracy chose nothing.
 
 mod export;
-mod onnx;
 
 use std::convert::Infallible;
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::Device;
 use burn_ptq_examples::data::Split;
 use burn_ptq_examples::net::DigitsNet;
+use burn_ptq_examples::onnx::write_model;
 use burn_ptq_examples::training::{accuracy, demo, fit};
 
 const SEED: u64 = 1;
@@ -46,15 +46,5 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let bytes = export::to_onnx(&net, DESCRIPTION);
-    let path = folder.join("model.onnx");
-    write_whole(&path, &bytes).map_err(|error| format!("{}: {error}", path.display()))?;
-    println!("wrote {} ({} bytes)", path.display(), bytes.len());
-    Ok(())
-}
-
-/// Replaces `path` in one step: an interrupted run leaves the file that was there.
-fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let unfinished = path.with_extension("onnx.unfinished");
-    std::fs::write(&unfinished, bytes)?;
-    std::fs::rename(&unfinished, path)
+    write_model(&folder, &bytes)
 }

@@ -1,4 +1,10 @@
-//! A writer of small ONNX models: nodes, float initializers and attributes as protobuf messages.
+//! A writer of small ONNX models: nodes, initializers and attributes as protobuf messages. [`layers`] writes
+//! Burn's.
+
+pub mod layers;
+
+use std::error::Error;
+use std::path::Path;
 
 use onnx_ir::{
     AttributeProto, AttributeType, GraphProto, Message, ModelProto, NodeProto, TensorProto,
@@ -11,44 +17,58 @@ const OPSET: i64 = 17;
 const IR_VERSION: i64 = 8;
 /// `TensorProto.DataType.FLOAT`.
 const FLOAT: i32 = 1;
+/// `TensorProto.DataType.INT64`.
+const INT64: i32 = 7;
 
 /// One axis of an input or output.
 #[derive(Clone, Copy)]
-pub(crate) enum Axis {
+pub enum Axis {
     /// Any size, under a name.
     Symbol(&'static str),
+    /// This many.
     Size(usize),
 }
 
 /// A model under construction. Nodes run in the order of their calls; every name must be new.
-pub(crate) struct OnnxWriter {
+pub struct OnnxWriter {
     graph: GraphProto,
 }
 
 impl OnnxWriter {
-    pub(crate) fn new(name: &str) -> Self {
+    /// A graph of this name, without nodes.
+    pub fn new(name: &str) -> Self {
         Self { graph: GraphProto { name: name.into(), ..Default::default() } }
     }
 
     /// Declares a float input and returns its name.
-    pub(crate) fn input(&mut self, name: &str, axes: &[Axis]) -> String {
+    pub fn input(&mut self, name: &str, axes: &[Axis]) -> String {
         self.graph.input.push(value_info(name, axes));
         name.into()
     }
 
     /// Declares the value `name`, which a node yields, as a float output.
-    pub(crate) fn output(&mut self, name: &str, axes: &[Axis]) {
+    pub fn output(&mut self, name: &str, axes: &[Axis]) {
         self.graph.output.push(value_info(name, axes));
     }
 
     /// Stores float `values`, row-major, and returns their name.
-    pub(crate) fn initializer(&mut self, name: &str, dims: &[usize], values: &[f32]) -> String {
+    pub fn initializer(&mut self, name: &str, dims: &[usize], values: &[f32]) -> String {
         assert_eq!(dims.iter().product::<usize>(), values.len(), "{name}: {dims:?}");
-        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.store(name, dims, FLOAT, bytes)
+    }
+
+    /// Stores a list of integers, such as axes, and returns its name.
+    pub fn integers(&mut self, name: &str, values: &[i64]) -> String {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.store(name, &[values.len()], INT64, bytes)
+    }
+
+    fn store(&mut self, name: &str, dims: &[usize], data_type: i32, bytes: Vec<u8>) -> String {
         self.graph.initializer.push(TensorProto {
             name: name.into(),
             dims: dims.iter().map(|&dim| dim as i64).collect(),
-            data_type: FLOAT,
+            data_type,
             raw_data: bytes.into(),
             ..Default::default()
         });
@@ -56,29 +76,41 @@ impl OnnxWriter {
     }
 
     /// Adds a node with one output, called like the node, and returns that name.
-    pub(crate) fn node(
+    pub fn node(
         &mut self,
         op_type: &str,
         name: &str,
         inputs: &[String],
         attributes: Vec<AttributeProto>,
     ) -> String {
+        self.node_with(op_type, name, inputs, &[name], attributes);
+        name.into()
+    }
+
+    /// Adds a node with several outputs; a name that is empty leaves an output out.
+    pub fn node_with(
+        &mut self,
+        op_type: &str,
+        name: &str,
+        inputs: &[String],
+        outputs: &[&str],
+        attributes: Vec<AttributeProto>,
+    ) {
         self.graph.node.push(NodeProto {
             op_type: op_type.into(),
             name: name.into(),
             input: inputs.to_vec(),
-            output: vec![name.into()],
+            output: outputs.iter().map(|&output| output.into()).collect(),
             attribute: attributes,
             ..Default::default()
         });
-        name.into()
     }
 
-    /// The bytes of the `.onnx` file; `description` is kept in it.
-    pub(crate) fn finish(self, description: &str) -> Vec<u8> {
+    /// The bytes of the `.onnx` file; `description` and the name of the program that trained are kept in it.
+    pub fn finish(self, program: &str, description: &str) -> Vec<u8> {
         let mut model = ModelProto {
             ir_version: IR_VERSION,
-            producer_name: "burn-ptq train_digits".into(),
+            producer_name: format!("burn-ptq {program}"),
             doc_string: description.into(),
             graph: Some(self.graph).into(),
             ..Default::default()
@@ -91,7 +123,7 @@ impl OnnxWriter {
 }
 
 /// An integer attribute.
-pub(crate) fn int(name: &str, value: i64) -> AttributeProto {
+pub fn int(name: &str, value: i64) -> AttributeProto {
     AttributeProto {
         name: name.into(),
         type_: AttributeType::INT.into(),
@@ -101,7 +133,7 @@ pub(crate) fn int(name: &str, value: i64) -> AttributeProto {
 }
 
 /// An attribute that is a list of integers.
-pub(crate) fn ints(name: &str, values: &[usize]) -> AttributeProto {
+pub fn ints(name: &str, values: &[usize]) -> AttributeProto {
     AttributeProto {
         name: name.into(),
         type_: AttributeType::INTS.into(),
@@ -111,13 +143,27 @@ pub(crate) fn ints(name: &str, values: &[usize]) -> AttributeProto {
 }
 
 /// A float attribute.
-pub(crate) fn float(name: &str, value: f32) -> AttributeProto {
+pub fn float(name: &str, value: f32) -> AttributeProto {
     AttributeProto {
         name: name.into(),
         type_: AttributeType::FLOAT.into(),
         f: value,
         ..Default::default()
     }
+}
+
+/// Replaces `folder/model.onnx` in one step: an interrupted run leaves the file that was there.
+///
+/// # Errors
+/// If the file cannot be written, with its path.
+pub fn write_model(folder: &Path, bytes: &[u8]) -> Result<(), Box<dyn Error>> {
+    let path = folder.join("model.onnx");
+    let unfinished = path.with_extension("onnx.unfinished");
+    std::fs::write(&unfinished, bytes)
+        .and_then(|()| std::fs::rename(&unfinished, &path))
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    println!("wrote {} ({} bytes)", path.display(), bytes.len());
+    Ok(())
 }
 
 fn value_info(name: &str, axes: &[Axis]) -> ValueInfoProto {
