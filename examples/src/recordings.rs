@@ -66,8 +66,11 @@ impl Recordings {
     /// The sequences of these indices, `[batch, A, B]`.
     pub fn batch(&self, indices: &[usize], device: &Device) -> Tensor<3> {
         let [_, a, b] = self.shape;
-        let values: Vec<f32> =
-            indices.iter().flat_map(|&index| &self.values[index * a * b..][..a * b]).copied().collect();
+        let values: Vec<f32> = indices
+            .iter()
+            .flat_map(|&index| &self.values[index * a * b..][..a * b])
+            .copied()
+            .collect();
         Tensor::from_data(TensorData::new(values, [indices.len(), a, b]), device)
     }
 

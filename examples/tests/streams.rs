@@ -57,10 +57,8 @@ fn on_board(target: &'static Target, program: &Placed, stream: &[u8]) -> Option<
 
 #[test]
 fn training_makes_networks_as_good_as_the_ones_that_are_kept() {
-    let programs = [
-        (env!("CARGO_BIN_EXE_train_vowels"), 0.90),
-        (env!("CARGO_BIN_EXE_train_motions"), 0.97),
-    ];
+    let programs =
+        [(env!("CARGO_BIN_EXE_train_vowels"), 0.90), (env!("CARGO_BIN_EXE_train_motions"), 0.97)];
     for (program, floor) in programs {
         let out = tempfile::tempdir().unwrap();
         let trained = Command::new(program).arg(out.path()).output().unwrap();

@@ -36,7 +36,8 @@ pub fn linear(onnx: &mut OnnxWriter, name: &str, layer: &Linear, input: String) 
 /// A convolution along one axis that does not pad.
 pub fn conv1d(onnx: &mut OnnxWriter, name: &str, layer: &Conv1d, input: String) -> String {
     let mut inputs = vec![input, tensor(onnx, &format!("{name}.weight"), layer.weight.val())];
-    inputs.extend(layer.bias.as_ref().map(|bias| tensor(onnx, &format!("{name}.bias"), bias.val())));
+    inputs
+        .extend(layer.bias.as_ref().map(|bias| tensor(onnx, &format!("{name}.bias"), bias.val())));
     let attributes = vec![
         ints("kernel_shape", &[layer.kernel_size]),
         ints("strides", &[layer.stride]),
