@@ -70,6 +70,46 @@ fn every_executor_agrees_with_the_reference() {
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }
 
+/// Layers that a recipe gives 16 bits are those of TensorFlow Lite's 16x8 kernels, where these exist.
+#[test]
+fn tensorflow_lite_micro_judges_layers_of_16_bits() {
+    let mut registry = executors::registry().into_iter();
+    let judge = registry.find(|executor| executor.name() == "TFLite Micro").expect("an executor");
+    let mut judged: BTreeMap<&str, usize> = BTreeMap::new();
+    for problem in problems::all() {
+        let node = problem.program.nodes.last().expect("a node");
+        let Some(read) = node.inputs.first() else { continue };
+        if problem.program.tensors[read.0].dtype == DType::I16 && judge.supports(&problem).is_ok() {
+            *judged.entry(problem.op_name()).or_default() += 1;
+        }
+    }
+    println!("{judged:#?}");
+    let layers = [
+        "Add",
+        "AveragePool",
+        "BatchMatMul",
+        "Concat",
+        "Conv2d",
+        "DepthwiseConv2d",
+        "FullyConnected",
+        "MaxPool",
+        "Maximum",
+        "Minimum",
+        "Mul",
+        "Pad",
+        "Rearrange",
+        "Reduce",
+        "Requantize",
+        "Sub",
+        "Transpose",
+        "TransposeConv2d",
+    ];
+    for layer in layers {
+        let count = judged.get(layer).copied().unwrap_or(0);
+        assert!(count >= 7, "{count} problems of {layer} with inputs of 16 bits");
+    }
+}
+
 #[test]
 fn instructions_of_every_problem_are_predicted_on_every_kind_of_kernels() {
     let others = problems::streamed().into_iter().map(|(problem, _)| problem);
