@@ -13,6 +13,7 @@
 #![allow(clippy::print_stdout, reason = "tests say what they skip or measure")]
 
 mod executors;
+mod imported;
 mod loops;
 mod lstm;
 mod problems;

@@ -204,6 +204,33 @@ impl GateParams {
         }
     }
 
+    /// The gate of the operators `LOGISTIC` and `TANH` on inputs of scale `input`; `None` if the scale lies so close to
+    /// `2^-12`, or to `2^-11` of a tangent, that platforms differ in taking it for that, or is out of bounds.
+    pub fn of_operator(function: GateFunction, input: f32) -> Option<Self> {
+        let powers: &[u32] = match function {
+            GateFunction::Sigmoid => &[0],
+            GateFunction::Tanh => &[0, 1],
+        };
+        for &left in powers {
+            // Within a thousandth in the logarithm counts as equal.
+            let distance = (input / Self::INPUT_SCALE / (1 << left) as f32 - 1.0).abs();
+            if distance < 0.000_68 {
+                return Some(Self { function, multiplier: 3 << left, shift: 0 });
+            }
+            if distance < 0.000_71 {
+                return None;
+            }
+        }
+        let mut multiplier = f64::from(input) * 4096.0 * 3.0;
+        let mut shift = 0;
+        while multiplier <= 32767.0 / 2.0 && shift <= 30 {
+            shift += 1;
+            multiplier *= 2.0;
+        }
+        let own = Self { function, multiplier: multiplier as i32, shift };
+        own.is_valid().then_some(own)
+    }
+
     /// Whether multiplier and shift keep products in 32 bits.
     pub const fn is_valid(self) -> bool {
         1 <= self.multiplier

@@ -26,6 +26,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("multiplier.rs", include_str!("multiplier.rs")),
     ("packing.rs", include_str!("packing.rs")),
     ("params.rs", include_str!("params.rs")),
+    ("reference/activation.rs", include_str!("reference/activation.rs")),
     ("reference/binary.rs", include_str!("reference/binary.rs")),
     ("reference/elementwise.rs", include_str!("reference/elementwise.rs")),
     ("reference/gate.rs", include_str!("reference/gate.rs")),

@@ -158,7 +158,7 @@ pub(crate) fn verify_placement(
 }
 
 /// The product of `extents`, or `None` if one is 0 or the product exceeds [`MAX_ARENA_BYTES`].
-fn element_count(extents: &[usize]) -> Option<usize> {
+pub(crate) fn element_count(extents: &[usize]) -> Option<usize> {
     let product = extents.iter().try_fold(1_usize, |product, &e| product.checked_mul(e))?;
     (1..=MAX_ARENA_BYTES).contains(&product).then_some(product)
 }

@@ -8,6 +8,7 @@
 //! [`embedded`](crate::embedded) has their twins for microcontrollers. All others have no panic path,
 //! and run there as they are; a wrong length gives wrong outputs.
 
+mod activation;
 mod binary;
 mod elementwise;
 mod gate;
@@ -26,6 +27,9 @@ mod table;
 mod top_k;
 mod weighted;
 
+pub use activation::{
+    abs_table8, function_table8, hard_swish_table8, leaky_relu_table8, sigmoid_table8, tanh_table8,
+};
 pub use binary::{
     add_strided, add_strided_in_place, div, div_in_place, maximum, maximum_in_place, minimum,
     minimum_in_place, mul_strided, mul_strided_in_place, prelu, prelu_in_place, sub, sub_in_place,
@@ -40,7 +44,9 @@ pub use normalize::{SHIFT_BITS, ScalesAndShifts, inverse_root, normalize};
 pub use pool::{average_pool, max_pool};
 pub use rearrange::{MAX_AXES, Steps, rearrange};
 pub use reduce::{ROOT_BITS, reduce, root};
-pub use resize::{Alignment, POSITION_BITS, resize_linear, resize_position, resize_position_of};
+pub use resize::{
+    Alignment, POSITION_BITS, nearest_position, resize_linear, resize_position, resize_position_of,
+};
 pub use softmax::{softmax, softmax_params};
 pub use storage::Storage;
 pub use table::{

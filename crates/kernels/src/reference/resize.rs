@@ -40,6 +40,24 @@ pub fn resize_position(alignment: Alignment, index: usize, input: usize, output:
     position.max(0).min((input as i64 - 1).max(0) * unit) as u32
 }
 
+/// The input element that stands at output `index` of `output`, of `input` elements, as TensorFlow Lite's nearest
+/// neighbor has it in 32-bit floats: rounded if `corners` lie on each other, else the one before the position.
+pub fn nearest_position(
+    corners: bool,
+    half_pixels: bool,
+    index: usize,
+    input: usize,
+    output: usize,
+) -> usize {
+    let scale = match corners && output > 1 {
+        true => (input.max(1) - 1) as f32 / (output - 1) as f32,
+        false => input as f32 / output.max(1) as f32,
+    };
+    let place = (index as f32 + if half_pixels { 0.5 } else { 0.0 }) * scale;
+    let place = if corners { crate::grid::round_half_away(place) } else { place as i32 };
+    (place.max(0) as usize).min(input.max(1) - 1)
+}
+
 /// The fixed-point position for a real one between `input` elements, rounded half up.
 pub fn resize_position_of(real: f64, input: usize) -> u32 {
     let last = (input.max(1) - 1) as f64;

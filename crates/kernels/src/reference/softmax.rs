@@ -18,11 +18,16 @@ pub fn softmax_params(scale: f32) -> Option<(Multiplier, i32)> {
     let fraction_bits = 31 - DIFFERENCE_INTEGER_BITS;
     let real = f64::from(scale.min(15.0)) * f64::from(1_u32 << fraction_bits);
     let multiplier = Multiplier::from_real(real).filter(|m| m.exponent >= 0)?;
-    let largest = f64::from((1_u32 << DIFFERENCE_INTEGER_BITS) - 1)
-        * f64::from(1_u32 << fraction_bits)
+    Some((multiplier, -input_radius(DIFFERENCE_INTEGER_BITS, multiplier)))
+}
+
+/// The magnitude from which on inputs, rescaled by `multiplier` to numbers of so many integer bits, leave
+/// these; the exponent is not negative.
+pub(super) fn input_radius(integer_bits: u32, multiplier: Multiplier) -> i32 {
+    let largest = f64::from((1_u32 << integer_bits) - 1) * f64::from(1_u32 << (31 - integer_bits))
         / f64::from(1_u32 << multiplier.exponent);
     // Truncation is the floor of a positive number; past 255 no 8-bit difference reaches it.
-    Some((multiplier, -(largest.min(f64::from(i32::MAX)) as i32)))
+    largest.min(f64::from(i32::MAX)) as i32
 }
 
 /// Softmax of each row of `depth` elements; output scale 1/256, zero point -128.
@@ -37,7 +42,9 @@ pub fn softmax(
         let max = input.iter().copied().max().unwrap_or(0);
         let exponential = |x: i8| {
             let difference = i32::from(x) - i32::from(max);
-            (difference >= diff_min).then(|| exp_of_negative(input_multiplier.apply(difference)))
+            (difference >= diff_min).then(|| {
+                exp_of_negative::<DIFFERENCE_INTEGER_BITS>(input_multiplier.apply(difference))
+            })
         };
         let mut sum = 0_i32;
         for exp in input.iter().filter_map(|&x| exponential(x)) {
@@ -60,21 +67,21 @@ pub fn softmax(
     }
 }
 
-/// `exp(x)` in Q0.31, for `x <= 0` in Q5.26.
-fn exp_of_negative(x: i32) -> i32 {
+/// `exp(x)` in Q0.31, for `x <= 0` with so many integer bits, at most 5.
+pub(super) fn exp_of_negative<const INTEGER_BITS: u32>(x: i32) -> i32 {
     /// `exp(-2^i)` in Q0.31 for `i` of -2..=4.
     const POWERS: [i32; 7] =
         [1_672_461_947, 1_302_514_674, 790_015_084, 290_630_308, 39_332_535, 720_401, 242];
-    const QUARTER: i32 = 1 << 24;
+    let quarter = 1 << (29 - INTEGER_BITS);
     if x == 0 {
         return i32::MAX;
     }
     // x = within - remainder, where within lies in [-1/4, 0) and remainder is a multiple of 1/4.
-    let within = (x & (QUARTER - 1)) - QUARTER;
+    let within = (x & (quarter - 1)) - quarter;
     let remainder = within.wrapping_sub(x);
-    let mut result = exp_of_quarter(within << DIFFERENCE_INTEGER_BITS);
-    for (i, power) in POWERS.into_iter().enumerate() {
-        if remainder & (QUARTER << i) != 0 {
+    let mut result = exp_of_quarter(within << INTEGER_BITS);
+    for (i, power) in POWERS.into_iter().take(INTEGER_BITS as usize + 2).enumerate() {
+        if remainder & (quarter << i) != 0 {
             result = high_product(result, power);
         }
     }
@@ -94,8 +101,18 @@ fn exp_of_quarter(x: i32) -> i32 {
     EXP_OF_MINUS_EIGHTH + high_product(EXP_OF_MINUS_EIGHTH, series)
 }
 
-/// `1 / (1 + x)` in Q0.31, for `x` in Q0.31 between 0 and 1: three steps of Newton's method in Q2.29.
+/// `1 / (1 + x)` in Q0.31, for `x` in Q0.31 between 0 and 1.
 pub(super) fn reciprocal_of_one_plus(x: i32) -> i32 {
+    saturating_shift(twice_reciprocal_of_one_plus(x), 1)
+}
+
+/// `(1 - x) / (1 + x)` in Q0.31, for `x` in Q0.31 between 0 and 1.
+pub(super) fn one_minus_over_one_plus(x: i32) -> i32 {
+    saturating_shift(twice_reciprocal_of_one_plus(x).wrapping_sub(1 << 29), 2)
+}
+
+/// `2 / (1 + x)` in Q2.29, for `x` in Q0.31 between 0 and 1: three steps of Newton's method.
+fn twice_reciprocal_of_one_plus(x: i32) -> i32 {
     const C48_OVER_17: i32 = 1_515_870_810;
     const C_MINUS_32_OVER_17: i32 = -1_010_580_540;
     let half_denominator = ((i64::from(x) + i64::from(i32::MAX) + 1) / 2) as i32;
@@ -104,5 +121,5 @@ pub(super) fn reciprocal_of_one_plus(x: i32) -> i32 {
         let error = (1 << 29) - high_product(half_denominator, y);
         y = y.wrapping_add(saturating_shift(high_product(y, error), 2));
     }
-    saturating_shift(y, 1)
+    y
 }

@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::flatbuffer::Table;
-use super::schema::{
-    Activation, Builtin, Element, MAXIMUM, MINIMUM, Operator, Quantization, RESHAPE, Tensor,
-    options,
-};
+use super::model::{Operator, Quantization, Tensor, options};
 use crate::op::DType;
 use crate::program::{IntTensor, Program, TensorId};
+use crate::tflite::schema::{Activation, Builtin, Element, MAXIMUM, MINIMUM, RESHAPE};
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::params::Clamp;
 
@@ -280,13 +278,5 @@ fn range(dtype: DType) -> (i32, i32) {
 fn activation(clamp: Clamp, output: &IntTensor) -> Option<Activation> {
     let (min, max) = range(output.dtype);
     let grid = Grid { min, max, ..output.grid };
-    let quantize = |x| grid.quantize(x);
-    let bounds = [
-        (Activation::None, min, max),
-        (Activation::Relu, quantize(0.0), max),
-        (Activation::ReluN1To1, quantize(-1.0), quantize(1.0)),
-        (Activation::Relu6, quantize(0.0), quantize(6.0)),
-    ];
-    let fits = |&&(_, low, high): &&(Activation, i32, i32)| (low, high) == (clamp.min, clamp.max);
-    bounds.iter().find(fits).map(|bounds| bounds.0)
+    Activation::ALL.into_iter().find(|activation| activation.bounds(grid) == clamp)
 }

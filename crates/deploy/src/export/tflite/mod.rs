@@ -6,11 +6,11 @@
 
 mod flatbuffer;
 mod graph;
+mod model;
 mod movement;
 mod operators;
 mod pairs;
 mod refusal;
-mod schema;
 mod weighted;
 mod window;
 
@@ -26,8 +26,10 @@ use crate::preprocess::Element;
 use crate::program::Program;
 use crate::target::{Kernels, Target};
 
+use crate::tflite::METADATA;
+use crate::tflite::schema::Builtin;
 use graph::{Graph, natural};
-use schema::{Builtin, Model};
+use model::Model;
 
 pub use operators::TfLiteOptions;
 
@@ -104,7 +106,7 @@ fn translate(program: &Program, chosen: TfLiteOptions) -> Result<Translation, Ex
         description: format!("quantized by burn-ptq {}", program.provenance.version),
         inputs,
         outputs,
-        metadata: vec![("burn-ptq".into(), describe::provenance(program))],
+        metadata: vec![(METADATA.into(), describe::provenance(program))],
         tensors: graph.tensors,
         operators: graph.operators,
         buffers: graph.buffers,

@@ -3,14 +3,15 @@
 use burn_ptq_kernels::reference::{MAX_AXES, rearrange};
 
 use super::graph::{Graph, with_batch};
+use super::model::options;
 use super::refusal::Refusal;
-use super::schema::{
-    BROADCAST_TO, Builtin, DEPTH_TO_SPACE, GATHER, MIRROR_PAD, RESIZE_NEAREST_NEIGHBOR,
-    SPACE_TO_DEPTH, STRIDED_SLICE, TRANSPOSE, options,
-};
 use crate::movement::MoveAxis;
 use crate::op::DType;
 use crate::program::TensorId;
+use crate::tflite::schema::{
+    BROADCAST_TO, Builtin, DEPTH_TO_SPACE, GATHER, MIRROR_PAD, RESIZE_NEAREST_NEIGHBOR,
+    SPACE_TO_DEPTH, STRIDED_SLICE, TRANSPOSE,
+};
 
 /// The indices of the input that each axis of `[height, width, channels]` shows.
 type Indices = [Vec<usize>; 3];

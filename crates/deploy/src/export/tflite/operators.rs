@@ -11,16 +11,17 @@ use burn_ptq_kernels::reference::{Alignment, resize_position, softmax_params};
 
 use super::Stored;
 use super::graph::{Graph, quantization, with_batch};
+use super::model::options;
 use super::refusal::{NOT_DERIVED, Refusal};
-use super::schema::{
-    ADD, ARG_MAX, ARG_MIN, AVERAGE_POOL_2D, Activation, Builtin, CAST, CONCATENATION, Element,
-    GATHER, L2_NORMALIZATION, MAX_POOL_2D, MAXIMUM, MEAN, MINIMUM, MUL, PADV2, QUANTIZE,
-    REDUCE_MAX, RESIZE_BILINEAR, SOFTMAX, SUM, TRANSPOSE, options,
-};
 use super::window::{Around, lowest, pad_explicitly, padding, paddings};
 use super::{movement, pairs, weighted};
 use crate::op::{DType, IntOp};
 use crate::program::{IntNode, IntTensor, TensorId};
+use crate::tflite::schema::{
+    ADD, ARG_MAX, ARG_MIN, AVERAGE_POOL_2D, Activation, Builtin, CAST, CONCATENATION, Element,
+    GATHER, L2_NORMALIZATION, MAX_POOL_2D, MAXIMUM, MEAN, MINIMUM, MUL, PADV2, QUANTIZE,
+    REDUCE_MAX, RESIZE_BILINEAR, SOFTMAX, SUM, TRANSPOSE,
+};
 
 /// Rows of a softmax from which on an interpreter stops.
 const LONG_ROW: usize = 512;

@@ -8,14 +8,14 @@ use burn_ptq_kernels::params::{AddParams, Clamp, PreluParams};
 
 use super::flatbuffer::Table;
 use super::graph::{Graph, with_batch};
+use super::model::options;
 use super::operators::{TfLiteOptions, derived};
 use super::refusal::{NOT_DERIVED, Refusal};
-use super::schema::{
-    ADD, Activation, BATCH_MATMUL, Builtin, DIV, MAXIMUM, MINIMUM, MUL, PRELU, SUB, TRANSPOSE,
-    options,
-};
 use crate::op::{BinaryFunction, Broadcast, DType, IntOp};
 use crate::program::{IntNode, TensorId};
+use crate::tflite::schema::{
+    ADD, Activation, BATCH_MATMUL, Builtin, DIV, MAXIMUM, MINIMUM, MUL, PRELU, SUB, TRANSPOSE,
+};
 
 /// The smallest exponent with which `DIV` shifts by less than 32, whatever it divides by.
 const SMALLEST_DIV_EXPONENT: i32 = 8;

@@ -3,9 +3,10 @@
 use burn_ptq_kernels::geometry::Window;
 
 use super::graph::Graph;
-use super::schema::{PAD, PADV2, Padding, STRIDED_SLICE, options};
+use super::model::options;
 use crate::op::DType;
 use crate::program::IntTensor;
+use crate::tflite::schema::{PAD, PADV2, Padding, STRIDED_SLICE};
 
 /// Elements that a window spans along an axis.
 fn reach(window: &Window, axis: usize) -> usize {
@@ -16,14 +17,8 @@ fn reach(window: &Window, axis: usize) -> usize {
 pub(super) fn padding(window: &Window, input: [usize; 2], output: [usize; 2]) -> Option<Padding> {
     let fits = |padding: Padding| {
         (0..2).all(|axis| {
-            let (stride, reach) = (window.stride[axis], reach(window, axis));
-            let (extent, total) = match padding {
-                Padding::Same => {
-                    let extent = input[axis].div_ceil(stride);
-                    (extent, ((extent - 1) * stride + reach).saturating_sub(input[axis]))
-                }
-                Padding::Valid => ((input[axis] + stride).saturating_sub(reach) / stride, 0),
-            };
+            let (extent, total) =
+                padding.windows(input[axis], window.stride[axis], reach(window, axis));
             (output[axis], window.pad[axis]) == (extent, total / 2)
         })
     };
