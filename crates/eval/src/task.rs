@@ -21,7 +21,7 @@ const MAX_BYTES: u64 = 1 << 20;
 pub struct Task {
     /// What reports call it.
     pub name: String,
-    /// The ONNX file.
+    /// The ONNX or TensorFlow Lite file.
     pub model: PathBuf,
     /// Calibration samples.
     pub calibration: Option<SamplePaths>,
@@ -42,6 +42,8 @@ pub struct Task {
     /// What the model keeps from one step of a sequence to the next, as inputs and the outputs that they become;
     /// by default what names and shapes leave no doubt about.
     pub states: Vec<(String, String)>,
+    /// Whether a model that is quantized already is quantized anew, from its dequantized weights.
+    pub requantize: bool,
 }
 
 /// Files of an evaluation.
@@ -151,10 +153,11 @@ impl Task {
             input: InputSettings::default(),
             shapes: Vec::new(),
             states: Vec::new(),
+            requantize: false,
         }
     }
 
-    /// Reads `dir/task.toml` and finds `model.onnx`, `calib_x`, `eval_x`, `eval_y` and
+    /// Reads `dir/task.toml` and finds `model.onnx` or `model.tflite`, `calib_x`, `eval_x`, `eval_y` and
     /// `eval_machine` beside it, each .npy, .npz or .csv; samples may also be folders of that name.
     /// Labels of an output that has a table of its own are `eval_y_NAME`.
     ///
@@ -205,10 +208,14 @@ impl Task {
             labels: array("eval_y"),
             groups: array("eval_machine"),
         });
+        // Whichever is there; messages about a missing one name the usual one.
+        let tflite = dir.join("model.tflite");
+        let model = Some(dir.join("model.onnx")).filter(|onnx| onnx.is_file() || !tflite.is_file());
+        let model = model.unwrap_or(tflite);
         let folder = dir.canonicalize().unwrap_or_else(|_| dir.into());
         Ok(Self {
             name: folder.file_name().map_or("task".into(), |n| n.to_string_lossy().into_owned()),
-            model: dir.join("model.onnx"),
+            model,
             calibration: array("calib_x").map(Into::into),
             evaluation,
             metric: file.metric,
@@ -227,6 +234,7 @@ impl Task {
             },
             shapes: Vec::new(),
             states: file.state.into_iter().map(|state| (state.input, state.output)).collect(),
+            requantize: false,
         })
     }
 
@@ -274,7 +282,11 @@ impl Task {
     }
 
     fn read_stateless(&self) -> Result<onnx::Model, ImportError> {
-        let mut options = Options { shapes: self.shapes.clone(), sample: None };
+        let mut options = Options {
+            shapes: self.shapes.clone(),
+            requantize: self.requantize,
+            ..Options::default()
+        };
         let read = onnx::read_with(&self.model, &options);
         let is_open = |problem: &Problem| problem.op == "input";
         match &read {

@@ -1,11 +1,36 @@
-//! Making the float [`Graph`](crate::graph::Graph): from a file format or from a Burn module.
+//! Making the float [`Graph`](crate::graph::Graph): from a file or from a Burn module.
 
 mod capture;
 pub mod onnx;
+mod proto;
 mod support;
+mod tflite;
 
 pub use capture::{
     CaptureError, SupportedOperation, Tensors, capture, capture_named, supported_operations,
 };
 pub(crate) use capture::{Fingerprint, is_statistic};
 pub use support::supported_markdown;
+pub use tflite::supported_tflite_operators;
+
+use std::path::Path;
+
+use burn_ptq_deploy::bounded;
+
+use onnx::{ImportError, Model, Options};
+
+/// Reads the model at `path`, an ONNX or a TensorFlow Lite file by what is in it; the graph is named after it.
+///
+/// # Errors
+/// If it cannot be read, is neither of the two, or has parts that cannot be imported, in which case all of them
+/// are listed.
+pub fn read(path: &Path, options: &Options) -> Result<Model, ImportError> {
+    let failed = |source| ImportError::Read { path: path.to_path_buf(), source };
+    let name = path.file_stem().map_or("model".into(), |stem| stem.to_string_lossy());
+    let bytes = bounded::read(path, onnx::MAX_FILE_BYTES).map_err(failed)?;
+    let file = path.display().to_string();
+    if tflite::is_tflite(&bytes) {
+        return tflite::parse(&bytes, &name, &file, options);
+    }
+    onnx::parse_as(bytes, &name, &file, path.parent(), options)
+}

@@ -386,6 +386,12 @@ def pieces():
           node("Mul", ["m", "k"], "mk"), node("Sub", ["b", "mk"], "c"),
           node("Mul", ["x", "k"], "xk"), node("Add", ["xk", "c"])], (5, 8),
          numbers | {"s": rand(8), "b": rand(8)})
+    case("layer_norm_unshifted_keras",
+         [mean("x", "m", [-1]), node("Neg", "m", "o"), node("Sub", ["x", "m"], "d"),
+          node("Mul", ["d", "d"], "q"), mean("q", "v", [-1]), node("Add", ["v", "e"], "w"),
+          node("Sqrt", "w", "r"), node("Reciprocal", "r", "i"), node("Mul", ["i", "s"], "k"),
+          node("Mul", ["o", "k"], "ok"), node("Mul", ["x", "k"], "xk"),
+          node("Add", ["xk", "ok"])], (5, 8), numbers | {"s": rand(8)})
     case("rms_norm_pieces",
          [node("Pow", ["x", "two"], "q"), mean("q", "v", [-1]), node("Add", ["v", "e"], "w"),
           node("Sqrt", "w", "r"), node("Reciprocal", "r", "i"), node("Mul", ["x", "i"], "n"),

@@ -254,7 +254,7 @@ fn ends(inspected: &Inspected) -> String {
 
 /// A float model as stored in the file: batch normalizations are not folded yet.
 fn float(args: &Inspect) -> anyhow::Result<Inspected> {
-    let options = Options { shapes: args.shape.clone(), sample: None };
+    let options = Options { shapes: args.shape.clone(), requantize: true, ..Options::default() };
     let graph = onnx::read_with(&args.model, &options)?.graph;
     let source = |id: ValueId| match graph.producer(id) {
         Some(layer) => Source::Layer(layer),
@@ -303,7 +303,7 @@ fn float(args: &Inspect) -> anyhow::Result<Inspected> {
 
 /// A float model with the bits that were asked for, as an integer program.
 fn uncalibrated(args: &Inspect) -> anyhow::Result<Inspected> {
-    let options = Options { shapes: args.shape.clone(), sample: None };
+    let options = Options { shapes: args.shape.clone(), requantize: true, ..Options::default() };
     let graph = onnx::read_with(&args.model, &options)?.graph;
     let (weights, activations) = (args.weights.unwrap_or(8), args.activations.unwrap_or(8));
     let quantized = quantize_uncalibrated(graph, weights, activations, &device("flex")?)?;

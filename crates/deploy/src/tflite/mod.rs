@@ -12,8 +12,8 @@
 pub mod bytes;
 pub mod file;
 mod names;
-pub(crate) mod places;
-pub(crate) mod schema;
+pub mod places;
+pub mod schema;
 
 pub use schema::Element;
 

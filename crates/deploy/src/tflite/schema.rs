@@ -221,14 +221,16 @@ impl Builtin {
 
 /// `Padding`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Padding {
+pub enum Padding {
+    /// As many windows as strides go into the input.
     Same,
+    /// Windows inside of the input alone.
     Valid,
 }
 
 impl Padding {
     /// The padding with a code.
-    pub(crate) const fn of_code(code: u8) -> Option<Self> {
+    pub const fn of_code(code: u8) -> Option<Self> {
         match code {
             0 => Some(Self::Same),
             1 => Some(Self::Valid),
@@ -238,7 +240,7 @@ impl Padding {
 
     /// How many windows that span `reach` elements, `stride` apart, there are over `input` elements, and the
     /// elements of padding before and after them together.
-    pub(crate) const fn windows(self, input: usize, stride: usize, reach: usize) -> (usize, usize) {
+    pub const fn windows(self, input: usize, stride: usize, reach: usize) -> (usize, usize) {
         match self {
             Self::Same => {
                 let extent = input.div_ceil(stride);

@@ -8,7 +8,6 @@
 mod fingerprint;
 mod layers;
 mod operations;
-mod proto;
 mod recurrent;
 mod tensors;
 mod translate;
@@ -23,7 +22,8 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 
 pub(crate) use self::fingerprint::{Fingerprint, is_statistic};
-use super::onnx::{self, Problem};
+use super::onnx::{self, Model, Options, Problem, Source};
+use super::proto;
 use crate::graph::Graph;
 use layers::{Layer, unsupported_layer};
 use translate::CapturedInput;
@@ -267,7 +267,9 @@ fn capture_ends<M: Module, I: Tensors, O: Tensors>(
     let name = name.split('<').next().and_then(|n| n.rsplit("::").next()).unwrap_or("module");
     let mut model = translate::translate(&captured, &inputs, &outputs, &names, &layers, &recurrent);
     let unsupported = |problems| CaptureError::Unsupported { module: name.into(), problems };
-    let mut graph = onnx::from_proto(&mut model, proto::OPSET, name).map_err(unsupported)?;
+    let options = Options::default();
+    let imported = onnx::from_proto(&mut model, proto::OPSET, name, Source::Module, &options);
+    let Model { mut graph, .. } = imported.map_err(unsupported)?;
     graph.origin = Some(Arc::new(Fingerprint::of(module).into_origin()));
     Ok(graph)
 }

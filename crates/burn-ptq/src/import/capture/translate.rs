@@ -16,11 +16,11 @@ use onnx_ir::{AttributeProto, GraphProto, NodeProto, ValueInfoProto};
 
 use super::layers::{Layer as UnsupportedLayer, calls};
 use super::operations::Operation;
-use super::proto::{int, ints, string, tensor, typed_value, value_info};
 use super::recurrent::{Call, Kind, Parameter, recurrent_calls};
 use super::vocabulary::Input::{self, Integers, Nothing, Scalar, Tensor};
 use super::vocabulary::{Translation, has_translation, number, simple, translation, with};
 use crate::import::onnx::data_type;
+use crate::import::proto::{int, ints, string, tensor, typed_value, value_info};
 
 /// An input of a captured `forward`.
 #[derive(Clone, Debug)]

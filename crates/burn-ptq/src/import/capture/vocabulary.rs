@@ -10,7 +10,7 @@ use burn::backend::ir::{
 use onnx_ir::AttributeProto;
 
 use super::operations::Operation;
-use super::proto::{float, int, ints, string};
+use crate::import::proto::{float, int, ints, string};
 
 /// An input of a node.
 pub(super) enum Input<'a> {

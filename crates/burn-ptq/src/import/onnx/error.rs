@@ -7,7 +7,7 @@ use burn_ptq_deploy::printable;
 
 use super::{IR_VERSIONS, MAX_FILE_BYTES, OPSETS};
 
-/// Why an ONNX file could not be imported.
+/// Why a model could not be imported.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportError {
@@ -20,7 +20,7 @@ pub enum ImportError {
         source: std::io::Error,
     },
     /// There is no byte.
-    #[error("'{name}' is empty: expected an ONNX model, found 0 bytes; export or copy it again")]
+    #[error("'{name}' is empty: expected a model, found 0 bytes; export or copy it again")]
     Empty {
         /// The model.
         name: String,
@@ -44,6 +44,26 @@ pub enum ImportError {
         name: String,
         /// What was found.
         problem: String,
+    },
+    /// The bytes begin as a TensorFlow Lite file does, but are not one.
+    #[error(
+        "'{name}' is not a TensorFlow Lite file, or it is truncated or damaged: {problem}; convert \
+         or copy it again"
+    )]
+    NotTflite {
+        /// The model.
+        name: String,
+        /// What was found.
+        problem: String,
+    },
+    /// The model computes with integers already.
+    #[error(
+        "'{name}' is quantized already: `burn-ptq convert {name} model.bptq` makes an integer program \
+         of it as it is; to quantize it anew from its dequantized weights, give --requantize"
+    )]
+    Quantized {
+        /// The model.
+        name: String,
     },
     /// The version of the file format is unknown.
     #[error(
@@ -189,6 +209,8 @@ pub(in crate::import) enum Source {
     File,
     /// A Burn module that was captured.
     Module,
+    /// A TensorFlow Lite file.
+    TfLite,
 }
 
 /// Why a node or tensor cannot be imported; the importer adds which one.
@@ -238,12 +260,19 @@ impl Refusal {
     ) -> Problem {
         let hint = match (self.hint, source) {
             (Hint::Text(hint), Source::File) => hint,
+            (Hint::Text(hint), Source::TfLite) => match hint.strip_prefix("export the model") {
+                Some(rest) => format!("convert the model{rest}"),
+                None => hint,
+            },
             (Hint::Text(hint), Source::Module) => match hint.strip_prefix("export the model") {
                 Some(rest) => format!("write `forward`{rest}"),
                 None => hint,
             },
             (Hint::Invalid, Source::File) => {
                 "the file breaks the ONNX standard: check it with onnx.checker".into()
+            }
+            (Hint::Invalid, Source::TfLite) => {
+                "the file contradicts itself: convert the model again".into()
             }
             (Hint::Invalid, Source::Module) => {
                 "this is a fault of the capture: please report it with the module".into()

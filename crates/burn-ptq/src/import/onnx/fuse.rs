@@ -346,20 +346,29 @@ impl<'a> Pieces<'a> {
         self.sum_of_squares(self.root(name)?)
     }
 
-    /// `x * s + (shift - mean * s)` with `s = scale / sqrt(variance + epsilon)`, as Keras has it.
+    /// `x * s + (shift - mean * s)` with `s = scale / sqrt(variance + epsilon)`, as Keras has it; without a shift,
+    /// `x * s + -mean * s`.
     fn scaled_first(&self, node: &'a NodeProto) -> Option<Found<'a>> {
         if node.op_type != "Add" {
             return None;
         }
         Self::factors(node)?.into_iter().find_map(|[product, rest]| {
-            let [shift, moved] = Self::inputs(self.node(rest, "Sub")?)?;
-            if !self.is_constant(shift) {
+            let (shift, moved) = match self.node(rest, "Sub") {
+                Some(difference) => {
+                    Self::inputs(difference).map(|[shift, moved]| (shift, moved))?
+                }
+                None => ("", rest),
+            };
+            if !shift.is_empty() && !self.is_constant(shift) {
                 return None;
             }
             let products = Self::factors(self.node(product, "Mul")?)?;
             let moved = Self::factors(self.node(moved, "Mul")?)?;
             products.into_iter().find_map(|[x, factor]| {
-                let [mean, _] = *moved.iter().find(|pair| pair[1] == factor)?;
+                let [mut mean, _] = *moved.iter().find(|pair| pair[1] == factor)?;
+                if shift.is_empty() {
+                    mean = self.node(mean, "Neg")?.input.first()?;
+                }
                 let (of, axes) = self.reduced(mean, "ReduceMean")?;
                 let (inner, scale) = match self.inverse_root(factor) {
                     Some(inner) => (inner, ""),

@@ -43,7 +43,6 @@ mod wire;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use burn_ptq_deploy::bounded;
 use onnx_ir::{GraphProto, Message, ModelProto};
 use sha2::{Digest, Sha256};
 
@@ -107,8 +106,8 @@ pub fn supported_operators() -> impl Iterator<Item = SupportedOperator> {
 /// Reads the ONNX file at `path`; the graph is named after it.
 ///
 /// # Errors
-/// If it cannot be read, is not an ONNX model of a supported version, has more than one input or
-/// output, or holds nodes that cannot be imported, in which case all of them are listed.
+/// If it cannot be read, is not an ONNX model of a supported version, or holds nodes that cannot be
+/// imported, in which case all of them are listed.
 pub fn read(path: &Path) -> Result<Graph, ImportError> {
     Ok(read_with(path, &Options::default())?.graph)
 }
@@ -118,10 +117,7 @@ pub fn read(path: &Path) -> Result<Graph, ImportError> {
 /// # Errors
 /// As [`read`], or if the options contradict the file.
 pub fn read_with(path: &Path, options: &Options) -> Result<Model, ImportError> {
-    let failed = |source| ImportError::Read { path: path.to_path_buf(), source };
-    let name = path.file_stem().map_or("model".into(), |stem| stem.to_string_lossy());
-    let bytes = bounded::read(path, MAX_FILE_BYTES).map_err(failed)?;
-    parse_as(bytes, &name, &path.display().to_string(), path.parent(), options)
+    super::read(path, options)
 }
 
 /// Reads an ONNX model from the bytes of its file; `name` names the graph.
@@ -140,24 +136,24 @@ pub fn parse_with(bytes: &[u8], name: &str, options: &Options) -> Result<Graph, 
     Ok(parse_as(bytes.to_vec(), name, name, None, options)?.graph)
 }
 
-/// Imports a captured module.
+/// Imports what something else than an ONNX file was said in; the model has no digest yet.
 ///
 /// # Errors
-/// All problems of the module.
+/// All problems of the model.
 pub(super) fn from_proto(
     graph: &mut GraphProto,
     opset: i64,
     name: &str,
-) -> Result<Graph, Vec<Problem>> {
-    let options = Options::default();
+    source: Source,
+    options: &Options,
+) -> Result<Model, Vec<Problem>> {
     fuse::fuse(graph, opset);
     let missing = Default::default();
-    let imported = importer::import(graph, opset, name, Source::Module, &options, &missing)?;
-    Ok(imported.graph)
+    Ok(importer::import(graph, opset, name, source, options, &missing)?.into_model(String::new()))
 }
 
 /// Reads a model, whose weights may be in other files of `folder`; errors call it `file`.
-fn parse_as(
+pub(super) fn parse_as(
     bytes: Vec<u8>,
     name: &str,
     file: &str,
@@ -203,12 +199,16 @@ fn parse_as(
     ml::express(&mut graph);
     fuse::fuse(&mut graph, opset);
     match importer::import(&graph, opset, name, Source::File, options, &refusals) {
-        Ok(Imported { graph, inputs, outputs }) => {
-            let axes = |layouts: Vec<Layout>| layouts.iter().map(|l| l.batch_axis()).collect();
-            let (input_batch_axes, output_batch_axes) = (axes(inputs), axes(outputs));
-            Ok(Model { graph, sha256, input_batch_axes, output_batch_axes })
-        }
+        Ok(imported) => Ok(imported.into_model(sha256)),
         Err(problems) => Err(ImportError::Unsupported { name: file.into(), problems }),
+    }
+}
+
+impl Imported {
+    fn into_model(self, sha256: String) -> Model {
+        let axes = |layouts: Vec<Layout>| layouts.iter().map(|l| l.batch_axis()).collect();
+        let (input_batch_axes, output_batch_axes) = (axes(self.inputs), axes(self.outputs));
+        Model { graph: self.graph, sha256, input_batch_axes, output_batch_axes }
     }
 }
 

@@ -9,6 +9,8 @@ pub struct Options {
     pub shapes: Vec<InputShape>,
     /// The shape of one calibration sample, for axes that are open still; channels may be last in it.
     pub sample: Option<Vec<usize>>,
+    /// Whether a quantized TensorFlow Lite file is read with its constants dequantized, to be quantized anew.
+    pub requantize: bool,
 }
 
 /// The shape of an input, as in `--shape input=1x3x96x96`.

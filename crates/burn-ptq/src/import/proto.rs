@@ -3,12 +3,12 @@
 use burn::tensor::TensorData;
 use onnx_ir::{AttributeProto, AttributeType, TensorProto, ValueInfoProto};
 
-use crate::import::onnx::data_type;
+use super::onnx::data_type;
 
-/// The version of the operators that are written.
-pub(super) const OPSET: i64 = 13;
+/// The version of the operators that captured modules are written in.
+pub(in crate::import) const OPSET: i64 = 13;
 
-pub(super) fn int(name: &str, value: usize) -> AttributeProto {
+pub(in crate::import) fn int(name: &str, value: usize) -> AttributeProto {
     AttributeProto {
         name: name.into(),
         type_: AttributeType::INT.into(),
@@ -17,7 +17,10 @@ pub(super) fn int(name: &str, value: usize) -> AttributeProto {
     }
 }
 
-pub(super) fn ints(name: &str, values: impl IntoIterator<Item = usize>) -> AttributeProto {
+pub(in crate::import) fn ints(
+    name: &str,
+    values: impl IntoIterator<Item = usize>,
+) -> AttributeProto {
     AttributeProto {
         name: name.into(),
         type_: AttributeType::INTS.into(),
@@ -26,7 +29,7 @@ pub(super) fn ints(name: &str, values: impl IntoIterator<Item = usize>) -> Attri
     }
 }
 
-pub(super) fn string(name: &str, value: &str) -> AttributeProto {
+pub(in crate::import) fn string(name: &str, value: &str) -> AttributeProto {
     AttributeProto {
         name: name.into(),
         type_: AttributeType::STRING.into(),
@@ -35,7 +38,7 @@ pub(super) fn string(name: &str, value: &str) -> AttributeProto {
     }
 }
 
-pub(super) fn float(name: &str, value: f64) -> AttributeProto {
+pub(in crate::import) fn float(name: &str, value: f64) -> AttributeProto {
     AttributeProto {
         name: name.into(),
         type_: AttributeType::FLOAT.into(),
@@ -45,7 +48,7 @@ pub(super) fn float(name: &str, value: f64) -> AttributeProto {
 }
 
 /// A constant: integers of any width and bools become `INT64`, floats `FLOAT`.
-pub(super) fn tensor(name: &str, data: &TensorData) -> TensorProto {
+pub(in crate::import) fn tensor(name: &str, data: &TensorData) -> TensorProto {
     let dims: Vec<i64> = data.shape().iter().map(|&d| d as i64).collect();
     let kind = data.dtype();
     let (data_type, raw) = if kind.is_float() {
@@ -59,12 +62,12 @@ pub(super) fn tensor(name: &str, data: &TensorData) -> TensorProto {
 }
 
 /// A tensor of floats, by name.
-pub(super) fn value_info(name: &str, shape: &[usize]) -> ValueInfoProto {
+pub(in crate::import) fn value_info(name: &str, shape: &[usize]) -> ValueInfoProto {
     typed_value(name, data_type::FLOAT, shape)
 }
 
 /// A tensor, by name.
-pub(super) fn typed_value(name: &str, element: i32, shape: &[usize]) -> ValueInfoProto {
+pub(in crate::import) fn typed_value(name: &str, element: i32, shape: &[usize]) -> ValueInfoProto {
     let mut info = ValueInfoProto { name: name.into(), ..Default::default() };
     let kind = info.type_.mut_or_insert_default().mut_tensor_type();
     kind.elem_type = element;

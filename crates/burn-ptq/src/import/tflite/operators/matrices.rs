@@ -1,0 +1,78 @@
+//! Products of matrices.
+
+use burn_ptq_deploy::tflite::file::Operator;
+use burn_ptq_deploy::tflite::places::options;
+
+use super::{Order, activated, byte};
+use crate::import::proto::{int, ints};
+use crate::import::tflite::translator::{Call, Refusal, Translator, optional, permuted};
+
+pub(super) fn fully_connected(t: &mut Translator, operator: &Operator) -> Result<(), Refusal> {
+    let (input, weights) = (t.input(operator, 0)?, t.input(operator, 1)?);
+    let bias = optional(operator, 2).map(|bias| t.value(bias, Order::Last)).transpose()?;
+    if byte(operator, options::FULLY_CONNECTED_FORMAT)? != 0 {
+        let problem = "its weights are shuffled for one processor";
+        return Err(Refusal::new(problem, "convert the model with weights in the default format"));
+    }
+    let &[outputs, features] = &t.tensor(weights).shape[..] else {
+        return Err(Refusal::invalid("its weights are no matrix"));
+    };
+    let shape = t.tensor(input).shape.clone();
+    let keeps_axes = byte(operator, options::FULLY_CONNECTED_KEEP)? != 0;
+    let x = t.value(input, Order::Last)?;
+    let rows = keeps_axes && shape.len() != 2;
+    if rows || t.constant(weights).is_none() {
+        let turned = match t.constant(weights) {
+            Some(_) => {
+                let weights = t.data(weights)?;
+                t.store("weight", &permuted(&weights, &[1, 0]))
+            }
+            None => {
+                let weights = t.value(weights, Order::Last)?;
+                t.part("weight", Call::new("Transpose", vec![weights]).with(ints("perm", [1, 0])))
+            }
+        };
+        let mut call = Call::new("MatMul", vec![x, turned]);
+        if let Some(bias) = bias {
+            let product = t.part("product", call);
+            call = Call::new("Add", vec![product, bias]);
+        }
+        return activated(t, operator, options::ACTIVATION, Order::Last, call);
+    }
+    let behind: usize = shape.iter().skip(1).product();
+    let x = match shape.len() {
+        2 if shape[1] == features => x,
+        _ if behind == features => {
+            t.part("flatten", Call::new("Flatten", vec![x]).with(int("axis", 1)))
+        }
+        _ => {
+            let rows = t.integers("rows", &[-1, features as i64]);
+            t.part("flatten", Call::new("Reshape", vec![x, rows]))
+        }
+    };
+    let weights = t.value(weights, Order::Last)?;
+    let mut inputs = vec![x, weights];
+    inputs.extend(bias);
+    let _ = outputs;
+    let call = Call::new("Gemm", inputs).with(int("transB", 1));
+    activated(t, operator, options::ACTIVATION, Order::Last, call)
+}
+
+pub(super) fn batch_matmul(t: &mut Translator, operator: &Operator) -> Result<(), Refusal> {
+    let mut factors = Vec::new();
+    for (place, adjoint) in [options::ADJOINT_A, options::ADJOINT_B].into_iter().enumerate() {
+        let input = t.input(operator, place)?;
+        let axes = t.tensor(input).shape.len();
+        let mut value = t.value(input, Order::Last)?;
+        if byte(operator, adjoint)? != 0 && axes >= 2 {
+            let mut turned: Vec<usize> = (0..axes).collect();
+            turned.swap(axes - 1, axes - 2);
+            let call = Call::new("Transpose", vec![value]).with(ints("perm", turned));
+            value = t.part("turned", call);
+        }
+        factors.push(value);
+    }
+    let output = t.output(operator)?;
+    t.set(output, Order::Last, Call::new("MatMul", factors));
+    Ok(())
+}
