@@ -36,7 +36,7 @@ def depthwise_bn(x, strides=1):
     return layers.Activation("relu")(x)
 
 
-def resnet8(width=16, size=32):
+def resnet8(width=16, size=32, last="softmax"):
     """Image classification: CIFAR-10's ResNet-8."""
     inputs = layers.Input((size, size, 3), 1)
     x = conv_bn(inputs, width, 3)
@@ -48,7 +48,7 @@ def resnet8(width=16, size=32):
             x = layers.Conv2D(filters, 1, strides=strides, padding="same")(x)
         x = layers.Activation("relu")(layers.add([x, y]))
     x = layers.AveragePooling2D(x.shape[1])(x)
-    return keras.Model(inputs, layers.Dense(10, activation="softmax")(layers.Flatten()(x)))
+    return keras.Model(inputs, layers.Dense(10, activation=last)(layers.Flatten()(x)))
 
 
 def dscnn(width=64, frames=49):
@@ -80,17 +80,18 @@ def autoencoder(inner=128, size=640):
     return keras.Model(inputs, layers.Dense(size)(x))
 
 
-def activations():
+def activations(wide=False):
     """Activation functions by themselves and fused, transposed convolutions, joined parts."""
     inputs = layers.Input((8, 8, 4), 1)
     x = layers.Conv2D(6, 3, padding="same")(inputs)
     parts = [
         layers.Activation("sigmoid")(x),
         layers.Activation("tanh")(x),
-        layers.LeakyReLU(negative_slope=0.1)(x),
         layers.Activation("relu6")(layers.Conv2D(6, 1)(x)),
+    ]
+    parts += [] if wide else [
+        layers.LeakyReLU(negative_slope=0.1)(x),
         layers.Activation("hard_silu")(x),
-        layers.Activation("elu")(x),
         layers.PReLU(shared_axes=[1, 2], alpha_initializer="uniform")(x),
     ]
     x = layers.concatenate(parts)
@@ -153,9 +154,11 @@ class Streaming(tf.Module):
 
 
 def enlivened(model, seed):
-    """The model with batch normalizations that do something."""
+    """The model with biases and batch normalizations that do something."""
     random = np.random.default_rng(seed)
     for layer in model.layers:
+        if isinstance(layer, layers.Dense):
+            layer.bias.assign(random.uniform(-0.5, 0.5, layer.bias.shape).astype(np.float32))
         if isinstance(layer, layers.BatchNormalization):
             shape = layer.gamma.shape
             for variable, low, high in [
@@ -197,11 +200,22 @@ def convert(model, seed, wide=False, ends=None, quantized=True):
     return converter.convert()
 
 
-def four_bits(content):
+def four_bits(content, seed):
     """A float file with weights of 4 bits and activations of 8, by ai-edge-quantizer."""
-    from ai_edge_quantizer import qtyping, quantizer, recipe_manager
+    from ai_edge_quantizer import qtyping, quantizer
 
-    raise NotImplementedError
+    tool = quantizer.Quantizer(content)
+    operators = qtyping.TFLOperationName
+    tool.add_static_config(".*", operators.ALL_SUPPORTED, activation_num_bits=8, weight_num_bits=8)
+    # The tool has no other layers with 4 bits.
+    tool.add_static_config(".*", operators.CONV_2D, activation_num_bits=8, weight_num_bits=4)
+    interpreter = tf.lite.Interpreter(model_content=content)
+    (signature,) = interpreter.get_signature_list()
+    runner = interpreter.get_signature_runner(signature)
+    ((name, details),) = runner.get_input_details().items()
+    random = np.random.default_rng(seed)
+    samples = [{name: random.normal(0, 1, details["shape"]).astype(np.float32)} for _ in range(SAMPLES)]
+    return bytes(tool.quantize(tool.calibrate({signature: samples})).quantized_model)
 
 
 def main():
@@ -227,13 +241,13 @@ def main():
             "autoencoder": lambda: convert(enlivened(autoencoder(16, 64), 4), 4),
             "float_ends": lambda: convert(enlivened(dscnn(4), 2), 2, ends=tf.float32),
             "uint8_ends": lambda: convert(enlivened(dscnn(4), 2), 2, ends=tf.uint8),
-            "wide": lambda: convert(enlivened(resnet8(4, 8), 5), 5, wide=True),
+            "wide": lambda: convert(enlivened(resnet8(4, 8, last=None), 5), 5, wide=True),
             "activations": lambda: convert(activations(), 6),
-            "wide_activations": lambda: convert(activations(), 6, wide=True),
+            "wide_activations": lambda: convert(activations(wide=True), 6, wide=True),
             "movements": lambda: convert(Movements(), 7),
             "streaming": lambda: convert(Streaming(), 8),
             "float": lambda: convert(enlivened(dscnn(4), 2), 2, quantized=False),
-            "four_bits": lambda: four_bits(convert(enlivened(dscnn(8), 9), 9, quantized=False)),
+            "four_bits": lambda: four_bits(convert(enlivened(dscnn(8), 9), 9, quantized=False), 9),
         }
     for name, make in files.items():
         if options.only not in (None, name):

@@ -99,7 +99,9 @@ pub(super) fn arithmetic(
         [Some(a), Some(other)] if a.source == other.source => a.source,
         [Some(one), None] | [None, Some(one)] => one.source,
         _ => {
-            return Err(Refusal::lasting("expected integers of one activation, found those of two"));
+            return Err(Refusal::lasting(
+                "expected integers of one activation, found those of two",
+            ));
         }
     };
     let mut constants = [0; 2];

@@ -18,11 +18,11 @@ use crate::tflite::schema::Padding;
 /// How interpreters take a layer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rule {
-    /// Multipliers from the product of scales in 64-bit floats.
+    /// Multipliers are from the product of scales in 64-bit floats.
     Convolution,
-    /// The same; without biases, sums of 16-bit activations have 64 bits too.
+    /// The same, and without biases too, sums of 16-bit activations have 64 bits.
     Transposed,
-    /// With a single scale, multipliers from the product of scales in 32-bit floats.
+    /// The same, and with a single scale, multipliers are from the product of scales in 32-bit floats.
     FullyConnected,
 }
 
@@ -114,14 +114,8 @@ pub(super) fn transpose_conv(b: &mut Builder, operator: &Operator) -> Result<(),
     let padding = padding_of(&table)?;
     let mut pad = [0; 2];
     for (axis, output) in [out_h, out_w].into_iter().enumerate() {
-        // The windows are those of a convolution over the output.
-        let (windows, total) = padding.windows(output, stride[axis], kernel[axis]);
-        if windows != [height, width][axis] {
-            return Err(Refusal::new(format!(
-                "expected an input of {windows} elements along axis {axis} for an output of {output}, found {}",
-                [height, width][axis]
-            )));
-        }
+        // The windows are those of a convolution over the output; what falls outside of that is lost.
+        let (_, total) = padding.windows(output, stride[axis], kernel[axis]);
         pad[axis] = total / 2;
     }
     let geometry = TransposeConvGeometry {
@@ -257,7 +251,7 @@ fn biases(
     rule: Rule,
 ) -> Result<Vec<i32>, Refusal> {
     let Some(at) = at else {
-        if wide && rule != Rule::Transposed {
+        if wide && rule == Rule::Convolution {
             return Err(narrow_sums("no biases"));
         }
         return Ok(vec![0; channels]);
