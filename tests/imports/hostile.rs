@@ -132,7 +132,11 @@ fn no_damaged_file_makes_the_importer_panic_or_take_much_memory() {
         peak_kibibytes()
     );
     assert!(valid * 20 > count && damaged * 20 > count && unsupported * 20 > count, "{read:?}");
-    assert!(peak_kibibytes().is_none_or(|peak| peak < MOST_KIBIBYTES), "{:?} KiB", peak_kibibytes());
+    assert!(
+        peak_kibibytes().is_none_or(|peak| peak < MOST_KIBIBYTES),
+        "{:?} KiB",
+        peak_kibibytes()
+    );
 }
 
 #[test]

@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 #[allow(dead_code)]
 #[path = "../conformance/problems/draw.rs"]
 mod draw;
+mod operators;
 #[path = "../oracles/python.rs"]
 mod python;
 
@@ -82,13 +83,14 @@ fn question(file: &[u8], program: &Program, count: usize) -> Question {
     let mut random = Draw::new(count as u64);
     let (mut samples, mut expected) = (Vec::new(), Vec::new());
     for _ in 0..count {
-        let spread = 1 + random.below(8);
+        let spread = random.within(1, 8);
         let mut draw = |tensor: &IntTensor| -> Vec<u8> {
-            let (bytes, half) =
-                (tensor.dtype.bytes(), if tensor.dtype == DType::I16 { 1 << 15 } else { 1 << 7 });
-            let value =
-                |random: &mut Draw| (random.below(2 * half) as i32 - half as i32) / spread as i32;
-            let values = (0..tensor.len()).map(|_| value(&mut random));
+            let bytes = tensor.dtype.bytes();
+            let half = if tensor.dtype == DType::I16 { 1 << 15 } else { 1 << 7 };
+            // Noise around a level of its own, so that averages over a sample differ.
+            let level = random.within(-half, half - 1) / 2;
+            let value = |random: &mut Draw| level + random.within(-half, half - 1) / spread;
+            let values = (0..tensor.len()).map(|_| value(&mut random).clamp(-half, half - 1));
             values.flat_map(|value| value.to_le_bytes().into_iter().take(bytes)).collect()
         };
         let inputs: Vec<Vec<u8>> = placed.input_tensors().map(&mut draw).collect();

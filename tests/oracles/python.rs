@@ -32,6 +32,16 @@ pub(crate) fn oracle() -> Result<(), String> {
 
 /// What `script` says of each request.
 pub(crate) fn answers(script: &str, requests: &[&Value]) -> Result<Vec<Value>, String> {
+    let all = requests.iter().map(|&request| request.clone()).collect();
+    let answers = ask(script, &Value::Array(all))?;
+    match answers.len() == requests.len() {
+        true => Ok(answers),
+        false => Err(format!("{} answers to {} requests", answers.len(), requests.len())),
+    }
+}
+
+/// The list that `script` writes of a request.
+pub(crate) fn ask(script: &str, request: &Value) -> Result<Vec<Value>, String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracles").join(script);
     let mut child = Command::new(python())
         .arg(path)
@@ -40,7 +50,7 @@ pub(crate) fn answers(script: &str, requests: &[&Value]) -> Result<Vec<Value>, S
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| format!("Python does not start: {error}"))?;
-    let request = serde_json::to_vec(requests).map_err(|error| error.to_string())?;
+    let request = serde_json::to_vec(request).map_err(|error| error.to_string())?;
     let mut stdin = child.stdin.take().ok_or("stdin is not a pipe")?;
     // The script reads everything before it writes.
     let written = stdin.write_all(&request);
@@ -50,11 +60,6 @@ pub(crate) fn answers(script: &str, requests: &[&Value]) -> Result<Vec<Value>, S
     if !output.status.success() || written.is_err() {
         return Err(format!("{script} failed, {}:\n{complaint}", output.status));
     }
-    let answers: Vec<Value> = serde_json::from_slice(&output.stdout)
-        .map_err(|error| format!("{script} wrote no JSON: {error}\n{complaint}"))?;
-    if answers.len() != requests.len() {
-        let counts = format!("{} answers to {} requests", answers.len(), requests.len());
-        return Err(format!("{counts}:\n{complaint}"));
-    }
-    Ok(answers)
+    serde_json::from_slice(&output.stdout)
+        .map_err(|error| format!("{script} wrote no JSON: {error}\n{complaint}"))
 }

@@ -1,1 +1,1 @@
-//! What files become.
+
