@@ -26,19 +26,19 @@ SAMPLES = 32
 
 def conv_bn(x, filters, kernel, strides=1, activation="relu"):
     x = layers.Conv2D(filters, kernel, strides=strides, padding="same")(x)
-    x = layers.BatchNormalization()(x)
+    x = layers.BatchNormalization(momentum=0.0)(x)
     return layers.Activation(activation)(x) if activation else x
 
 
 def depthwise_bn(x, strides=1):
     x = layers.DepthwiseConv2D(3, strides=strides, padding="same")(x)
-    x = layers.BatchNormalization()(x)
+    x = layers.BatchNormalization(momentum=0.0)(x)
     return layers.Activation("relu")(x)
 
 
 def resnet8(width=16, size=32, last="softmax"):
     """Image classification: CIFAR-10's ResNet-8."""
-    inputs = layers.Input((size, size, 3), 1)
+    inputs = layers.Input((size, size, 3))
     x = conv_bn(inputs, width, 3)
     for stage, filters in enumerate([width, 2 * width, 4 * width]):
         strides = 1 if stage == 0 else 2
@@ -53,7 +53,7 @@ def resnet8(width=16, size=32, last="softmax"):
 
 def dscnn(width=64, frames=49):
     """Keyword spotting: the depthwise separable network."""
-    inputs = layers.Input((frames, 10, 1), 1)
+    inputs = layers.Input((frames, 10, 1))
     x = conv_bn(inputs, width, (10, 4), 2)
     for _ in range(4):
         x = conv_bn(depthwise_bn(x), width, 1)
@@ -63,7 +63,7 @@ def dscnn(width=64, frames=49):
 
 def mobilenet(width=8, size=96, blocks=13):
     """Visual wake words: MobileNetV1 with a quarter of the channels."""
-    inputs = layers.Input((size, size, 3), 1)
+    inputs = layers.Input((size, size, 3))
     x = conv_bn(inputs, width, 3, 2)
     plan = [(2, 1), (4, 2), (4, 1), (8, 2), (8, 1), (16, 2)] + 5 * [(16, 1)] + [(32, 2), (32, 1)]
     for factor, strides in plan[:blocks]:
@@ -74,9 +74,9 @@ def mobilenet(width=8, size=96, blocks=13):
 
 def autoencoder(inner=128, size=640):
     """Anomaly detection: the dense autoencoder."""
-    inputs = x = layers.Input((size,), 1)
+    inputs = x = layers.Input((size,))
     for units in 4 * [inner] + [8] + 4 * [inner]:
-        x = layers.Activation("relu")(layers.BatchNormalization()(layers.Dense(units)(x)))
+        x = layers.Activation("relu")(layers.BatchNormalization(momentum=0.0)(layers.Dense(units)(x)))
     return keras.Model(inputs, layers.Dense(size)(x))
 
 
@@ -154,24 +154,18 @@ class Streaming(tf.Module):
 
 
 def enlivened(model, seed):
-    """The model with biases and batch normalizations that do something."""
+    """The model with batch normalizations that do something, and an output that depends on the input."""
     random = np.random.default_rng(seed)
     for layer in model.layers:
-        if isinstance(layer, layers.Dense):
-            layer.bias.assign(random.uniform(-0.5, 0.5, layer.bias.shape).astype(np.float32))
         if isinstance(layer, layers.BatchNormalization):
-            shape = layer.gamma.shape
-            for variable, low, high in [
-                (layer.gamma, 0.5, 1.5),
-                (layer.beta, -0.5, 0.5),
-                (layer.moving_mean, -0.3, 0.3),
-                (layer.moving_variance, 0.3, 1.5),
-            ]:
-                variable.assign(random.uniform(low, high, shape).astype(np.float32))
+            layer.gamma.assign(random.uniform(0.5, 1.5, layer.gamma.shape).astype(np.float32))
+            layer.beta.assign(random.uniform(-0.5, 0.5, layer.beta.shape).astype(np.float32))
+    shape = [1, *model.inputs[0].shape[1:]]
+    batch = np.concatenate([sample(random, shape) for _ in range(2 * SAMPLES)])
+    # Statistics become those of the batch.
+    model(batch, training=True)
     last = model.layers[-1]
-    shape = tuple(model.inputs[0].shape)
-    before = keras.Model(model.inputs, last.input)
-    features = np.concatenate([before(sample(random, shape)).numpy() for _ in range(SAMPLES)])
+    features = keras.Model(model.inputs, last.input)(batch).numpy()
     # No class wins always, and none by far.
     kernel = last.kernel.numpy()
     kernel = kernel * (2 / (features @ kernel).std(0))
@@ -188,7 +182,7 @@ def sample(random, shape):
 def convert(model, seed, wide=False, ends=None, quantized=True):
     """The bytes of the converted model; `ends` is the type of inputs and outputs."""
     if isinstance(model, keras.Model):
-        inputs = [tensor.shape for tensor in model.inputs]
+        inputs = [[1, *tensor.shape[1:]] for tensor in model.inputs]
         converter = tf.lite.TFLiteConverter.from_keras_model(model)
     else:
         concrete = model.__call__.get_concrete_function()
