@@ -136,7 +136,7 @@ fn compare(name: &str, file: &[u8], count: usize) -> Option<[usize; 2]> {
     }
     assert_eq!(samples.len(), count);
     let different: std::collections::BTreeSet<&Vec<u8>> = question.expected.iter().collect();
-    assert!(different.len() * 4 > count, "{name}: {} different outputs", different.len());
+    assert!(different.len() * 4 > count.min(100), "{name}: {} different outputs", different.len());
     println!("{name}: {count} samples, {differing} of {bytes} bytes differ");
     Some([bytes, differing])
 }
