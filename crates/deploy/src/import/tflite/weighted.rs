@@ -213,10 +213,11 @@ fn layer(
             tensor.axis
         )));
     }
-    if tensor.zero_points.iter().any(|point| point != 0) {
-        return Err(Refusal::new("expected weights with zero points of 0"));
-    }
     b.budget.take(2 * count.saturating_add(size).saturating_add(16 * channels))?;
+    let points = tensor.zero_points;
+    if points.len() > scales.len() || points.iter().any(|point| point != 0) {
+        return Err(Refusal::new("expected a zero point of 0 for each scale of the weights"));
+    }
     let mut values = vec![0; count];
     PackedWeights { bytes: tensor.data, storage: bits }.unpack(0, &mut values);
     if bits == 8 && values.contains(&i8::MIN) {
