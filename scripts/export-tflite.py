@@ -26,19 +26,19 @@ SAMPLES = 32
 
 def conv_bn(x, filters, kernel, strides=1, activation="relu"):
     x = layers.Conv2D(filters, kernel, strides=strides, padding="same")(x)
-    x = layers.BatchNormalization()(x)
+    x = layers.BatchNormalization(momentum=0.0)(x)
     return layers.Activation(activation)(x) if activation else x
 
 
 def depthwise_bn(x, strides=1):
     x = layers.DepthwiseConv2D(3, strides=strides, padding="same")(x)
-    x = layers.BatchNormalization()(x)
+    x = layers.BatchNormalization(momentum=0.0)(x)
     return layers.Activation("relu")(x)
 
 
-def resnet8(width=16, size=32):
+def resnet8(width=16, size=32, last="softmax"):
     """Image classification: CIFAR-10's ResNet-8."""
-    inputs = layers.Input((size, size, 3), 1)
+    inputs = layers.Input((size, size, 3))
     x = conv_bn(inputs, width, 3)
     for stage, filters in enumerate([width, 2 * width, 4 * width]):
         strides = 1 if stage == 0 else 2
@@ -48,12 +48,12 @@ def resnet8(width=16, size=32):
             x = layers.Conv2D(filters, 1, strides=strides, padding="same")(x)
         x = layers.Activation("relu")(layers.add([x, y]))
     x = layers.AveragePooling2D(x.shape[1])(x)
-    return keras.Model(inputs, layers.Dense(10, activation="softmax")(layers.Flatten()(x)))
+    return keras.Model(inputs, layers.Dense(10, activation=last)(layers.Flatten()(x)))
 
 
 def dscnn(width=64, frames=49):
     """Keyword spotting: the depthwise separable network."""
-    inputs = layers.Input((frames, 10, 1), 1)
+    inputs = layers.Input((frames, 10, 1))
     x = conv_bn(inputs, width, (10, 4), 2)
     for _ in range(4):
         x = conv_bn(depthwise_bn(x), width, 1)
@@ -63,7 +63,7 @@ def dscnn(width=64, frames=49):
 
 def mobilenet(width=8, size=96, blocks=13):
     """Visual wake words: MobileNetV1 with a quarter of the channels."""
-    inputs = layers.Input((size, size, 3), 1)
+    inputs = layers.Input((size, size, 3))
     x = conv_bn(inputs, width, 3, 2)
     plan = [(2, 1), (4, 2), (4, 1), (8, 2), (8, 1), (16, 2)] + 5 * [(16, 1)] + [(32, 2), (32, 1)]
     for factor, strides in plan[:blocks]:
@@ -74,23 +74,24 @@ def mobilenet(width=8, size=96, blocks=13):
 
 def autoencoder(inner=128, size=640):
     """Anomaly detection: the dense autoencoder."""
-    inputs = x = layers.Input((size,), 1)
+    inputs = x = layers.Input((size,))
     for units in 4 * [inner] + [8] + 4 * [inner]:
-        x = layers.Activation("relu")(layers.BatchNormalization()(layers.Dense(units)(x)))
+        x = layers.Activation("relu")(layers.BatchNormalization(momentum=0.0)(layers.Dense(units)(x)))
     return keras.Model(inputs, layers.Dense(size)(x))
 
 
-def activations():
+def activations(wide=False):
     """Activation functions by themselves and fused, transposed convolutions, joined parts."""
     inputs = layers.Input((8, 8, 4), 1)
     x = layers.Conv2D(6, 3, padding="same")(inputs)
     parts = [
         layers.Activation("sigmoid")(x),
         layers.Activation("tanh")(x),
-        layers.LeakyReLU(negative_slope=0.1)(x),
         layers.Activation("relu6")(layers.Conv2D(6, 1)(x)),
+    ]
+    parts += [] if wide else [
+        layers.LeakyReLU(negative_slope=0.1)(x),
         layers.Activation("hard_silu")(x),
-        layers.Activation("elu")(x),
         layers.PReLU(shared_axes=[1, 2], alpha_initializer="uniform")(x),
     ]
     x = layers.concatenate(parts)
@@ -153,25 +154,35 @@ class Streaming(tf.Module):
 
 
 def enlivened(model, seed):
-    """The model with batch normalizations that do something."""
+    """The model with batch normalizations that do something, and an output that depends on the input."""
     random = np.random.default_rng(seed)
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization):
-            shape = layer.gamma.shape
-            for variable, low, high in [
-                (layer.gamma, 0.5, 1.5),
-                (layer.beta, -0.5, 0.5),
-                (layer.moving_mean, -0.3, 0.3),
-                (layer.moving_variance, 0.3, 1.5),
-            ]:
-                variable.assign(random.uniform(low, high, shape).astype(np.float32))
+            layer.gamma.assign(random.uniform(0.5, 1.5, layer.gamma.shape).astype(np.float32))
+            layer.beta.assign(random.uniform(-0.5, 0.5, layer.beta.shape).astype(np.float32))
+    shape = [1, *model.inputs[0].shape[1:]]
+    batch = np.concatenate([sample(random, shape) for _ in range(2 * SAMPLES)])
+    # Statistics become those of the batch.
+    model(batch, training=True)
+    last = model.layers[-1]
+    features = keras.Model(model.inputs, last.input)(batch).numpy()
+    # No class wins always, and none by far.
+    kernel = last.kernel.numpy()
+    kernel = kernel * (2 / (features @ kernel).std(0))
+    last.kernel.assign(kernel)
+    last.bias.assign(-(features @ kernel).mean(0))
     return model
+
+
+def sample(random, shape):
+    """Noise around a level of its own, so that averages over a sample differ."""
+    return (random.normal(0, 1) + random.uniform(0.2, 1.5) * random.normal(0, 1, shape)).astype(np.float32)
 
 
 def convert(model, seed, wide=False, ends=None, quantized=True):
     """The bytes of the converted model; `ends` is the type of inputs and outputs."""
     if isinstance(model, keras.Model):
-        inputs = [tensor.shape for tensor in model.inputs]
+        inputs = [[1, *tensor.shape[1:]] for tensor in model.inputs]
         converter = tf.lite.TFLiteConverter.from_keras_model(model)
     else:
         concrete = model.__call__.get_concrete_function()
@@ -184,7 +195,7 @@ def convert(model, seed, wide=False, ends=None, quantized=True):
 
     def samples():
         for _ in range(SAMPLES):
-            yield [random.normal(0, 1, shape).astype(np.float32) for shape in inputs]
+            yield [sample(random, shape) for shape in inputs]
 
     converter.representative_dataset = samples
     ops = tf.lite.OpsSet
@@ -197,11 +208,22 @@ def convert(model, seed, wide=False, ends=None, quantized=True):
     return converter.convert()
 
 
-def four_bits(content):
+def four_bits(content, seed):
     """A float file with weights of 4 bits and activations of 8, by ai-edge-quantizer."""
-    from ai_edge_quantizer import qtyping, quantizer, recipe_manager
+    from ai_edge_quantizer import qtyping, quantizer
 
-    raise NotImplementedError
+    tool = quantizer.Quantizer(content)
+    operators = qtyping.TFLOperationName
+    tool.add_static_config(".*", operators.ALL_SUPPORTED, activation_num_bits=8, weight_num_bits=8)
+    # The tool has no other layers with 4 bits.
+    tool.add_static_config(".*", operators.CONV_2D, activation_num_bits=8, weight_num_bits=4)
+    interpreter = tf.lite.Interpreter(model_content=content)
+    (signature,) = interpreter.get_signature_list()
+    runner = interpreter.get_signature_runner(signature)
+    ((name, details),) = runner.get_input_details().items()
+    random = np.random.default_rng(seed)
+    samples = [{name: sample(random, details["shape"])} for _ in range(SAMPLES)]
+    return bytes(tool.quantize(tool.calibrate({signature: samples})).quantized_model)
 
 
 def main():
@@ -227,13 +249,13 @@ def main():
             "autoencoder": lambda: convert(enlivened(autoencoder(16, 64), 4), 4),
             "float_ends": lambda: convert(enlivened(dscnn(4), 2), 2, ends=tf.float32),
             "uint8_ends": lambda: convert(enlivened(dscnn(4), 2), 2, ends=tf.uint8),
-            "wide": lambda: convert(enlivened(resnet8(4, 8), 5), 5, wide=True),
+            "wide": lambda: convert(enlivened(resnet8(4, 8, last=None), 5), 5, wide=True),
             "activations": lambda: convert(activations(), 6),
-            "wide_activations": lambda: convert(activations(), 6, wide=True),
+            "wide_activations": lambda: convert(activations(wide=True), 6, wide=True),
             "movements": lambda: convert(Movements(), 7),
             "streaming": lambda: convert(Streaming(), 8),
             "float": lambda: convert(enlivened(dscnn(4), 2), 2, quantized=False),
-            "four_bits": lambda: four_bits(convert(enlivened(dscnn(8), 9), 9, quantized=False)),
+            "four_bits": lambda: four_bits(convert(enlivened(dscnn(8), 9), 9, quantized=False), 9),
         }
     for name, make in files.items():
         if options.only not in (None, name):

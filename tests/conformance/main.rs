@@ -17,6 +17,8 @@ mod imported;
 mod loops;
 mod lstm;
 mod problems;
+#[path = "../oracles/python.rs"]
+mod python;
 mod random;
 mod real;
 mod simplified;

@@ -43,7 +43,12 @@ impl Border {
 
     /// A sample that lies in the tensor as in the source model.
     pub fn plain(source_shape: &[usize]) -> Self {
-        Self::permuted(source_shape, [0, 1, 2])
+        if source_shape.len() <= 3 {
+            return Self::permuted(source_shape, [0, 1, 2]);
+        }
+        // One axis says it of any number of them.
+        let extents = vec![source_shape.iter().product()];
+        Self { source_shape: source_shape.to_vec(), extents, axes: vec![0] }
     }
 
     /// The border by which the tensor's element `i` is element `places[i]` of the sample; `None` if no
@@ -122,6 +127,8 @@ mod tests {
         assert!(!border.keeps_order());
         assert!(Border::permuted(&[5], [1, 2, 0]).keeps_order());
         assert!(Border::permuted(&[1, 4, 3], [1, 2, 0]).keeps_order());
+        let deep = Border::plain(&[2, 1, 3, 2]);
+        assert!(deep.keeps_order() && deep.places().into_iter().eq(0..12));
     }
 
     #[test]

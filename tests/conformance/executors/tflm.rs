@@ -4,10 +4,6 @@
 //! outputs are exported one by one, each as a program of its own, on the inputs that the reference
 //! interpreter feeds them.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-
 use burn_ptq_deploy::export::{TfLiteOptions, tflite_model};
 use burn_ptq_deploy::program::{
     BinaryFunction, Border, Input, IntNode, IntOp, Output, Program, Provenance, TensorId,
@@ -17,15 +13,10 @@ use serde_json::{Value, json};
 
 use super::{Agreement, Executor};
 use crate::problems::Problem;
+pub(crate) use crate::python::{answers, digits, oracle};
 
 /// The interpreter in the `tflite-micro` wheel.
 pub(super) struct TensorFlowLiteMicro;
-
-/// `BURN_PTQ_PYTHON`, else the Python of `scripts/install-oracles.sh`.
-fn python() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    std::env::var_os("BURN_PTQ_PYTHON").map_or_else(|| root.join(".venv/bin/python"), PathBuf::from)
-}
 
 impl Executor for TensorFlowLiteMicro {
     fn name(&self) -> &'static str {
@@ -99,53 +90,6 @@ pub(crate) fn of_answer(answer: &Value) -> Result<Vec<u8>, String> {
     let byte = |at: usize| u8::from_str_radix(digits.get(at..at + 2).unwrap_or("?"), 16);
     let bytes: Result<Vec<u8>, _> = (0..digits.len()).step_by(2).map(byte).collect();
     bytes.map_err(|error| error.to_string())
-}
-
-/// Bytes as hexadecimal digits.
-pub(crate) fn digits(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Whether there is a Python, or what to do.
-pub(crate) fn oracle() -> Result<(), String> {
-    let python = python();
-    if python.exists() {
-        return Ok(());
-    }
-    Err(format!(
-        "no Python at {}; run scripts/install-oracles.sh, or set BURN_PTQ_PYTHON to a Python \
-         with the packages of scripts/requirements.txt",
-        python.display()
-    ))
-}
-
-/// What `script` says of each request.
-pub(crate) fn answers(script: &str, requests: &[&Value]) -> Result<Vec<Value>, String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracles").join(script);
-    let mut child = Command::new(python())
-        .arg(path)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| format!("Python does not start: {error}"))?;
-    let request = serde_json::to_vec(requests).map_err(|error| error.to_string())?;
-    let mut stdin = child.stdin.take().ok_or("stdin is not a pipe")?;
-    // The script reads everything before it writes.
-    let written = stdin.write_all(&request);
-    drop(stdin);
-    let output = child.wait_with_output().map_err(|error| error.to_string())?;
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() || written.is_err() {
-        return Err(format!("{script} failed, {}:\n{complaint}", output.status));
-    }
-    let answers: Vec<Value> = serde_json::from_slice(&output.stdout)
-        .map_err(|error| format!("{script} wrote no JSON: {error}\n{complaint}"))?;
-    if answers.len() != requests.len() {
-        let counts = format!("{} answers to {} requests", answers.len(), requests.len());
-        return Err(format!("{counts}:\n{complaint}"));
-    }
-    Ok(answers)
 }
 
 /// What the outputs come from.

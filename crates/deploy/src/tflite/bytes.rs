@@ -52,6 +52,9 @@ pub enum Damage {
     },
 }
 
+/// The most bytes of a text: thousands of tables may name the same one, and each is looked at.
+const MOST_TEXT: usize = 1 << 16;
+
 /// The `width` bytes at `at`, little endian.
 fn number(bytes: &[u8], at: usize, width: usize, what: &'static str) -> Result<u64, Damage> {
     let part = at.checked_add(width).and_then(|end| bytes.get(at..end));
@@ -173,6 +176,10 @@ impl<'a> Table<'a> {
     /// A text, empty if it is not there.
     pub fn text(&self, id: usize) -> Result<&'a str, Damage> {
         let (at, part) = self.vector(id, 1)?;
+        if part.len() > MOST_TEXT {
+            let what = "bytes of a text";
+            return Err(Damage::TooMany { what, found: part.len(), most: MOST_TEXT });
+        }
         std::str::from_utf8(part).map_err(|_| Damage::NotText { at })
     }
 

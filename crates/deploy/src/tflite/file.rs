@@ -123,7 +123,7 @@ impl Operator<'_> {
     pub fn name(&self) -> String {
         match self.custom {
             "" => operator_name(self.code),
-            custom => format!("custom operator \"{}\"", custom.escape_debug()),
+            custom => format!("custom operator \"{}\"", crate::printable::name(custom)),
         }
     }
 

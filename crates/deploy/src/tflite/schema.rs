@@ -26,7 +26,7 @@ pub enum Element {
     UInt8 = 3,
     /// Signed integers of 64 bits.
     Int64 = 4,
-    /// Texts.
+    /// Texts of any length.
     String = 5,
     /// Truth values.
     Bool = 6,
@@ -44,7 +44,7 @@ pub enum Element {
     UInt64 = 12,
     /// A handle, such as that of a variable.
     Resource = 13,
-    /// Anything.
+    /// Elements of any type.
     Variant = 14,
     /// Integers of 32 bits without sign.
     UInt32 = 15,

@@ -15,7 +15,7 @@ const INTEGER_BITS: u32 = 4;
 
 /// The output of `f` for each integer less the zero point of `input`.
 fn table(input: Grid, f: impl Fn(i32) -> i32) -> [i8; 256] {
-    core::array::from_fn(|i| f(i as i32 - 128 - input.zero_point).max(-128).min(127) as i8)
+    core::array::from_fn(|i| f(i as i32 - 128 - input.zero_point).clamp(-128, 127) as i8)
 }
 
 /// What takes integers of a grid to Q4.27, and the magnitude from which on it saturates.

@@ -44,6 +44,8 @@ pub(super) struct Builder<'a> {
     pub nodes: Vec<IntNode>,
     pub inputs: Vec<End>,
     pub variables: Vec<Variable>,
+    /// Whether a graph was read that says what variables begin with.
+    pub initialized: bool,
     values: Vec<Option<Value>>,
     problems: Vec<Problem>,
     /// All problems, listed or not.
@@ -60,6 +62,7 @@ impl<'a> Builder<'a> {
             nodes: Vec::new(),
             inputs: Vec::new(),
             variables: Vec::new(),
+            initialized: false,
             values: vec![None; graph.tensors.len()],
             problems: Vec::new(),
             count: 0,
@@ -78,8 +81,8 @@ impl<'a> Builder<'a> {
                 self.replace_refused(operator);
             }
         }
-        let (inputs, outputs) = self.leave(&names);
-        let states = self.states();
+        let (inputs, mut outputs) = self.leave(&names);
+        let states = self.states(&mut outputs);
         if self.count > 0 {
             return Err(TfliteImportError::Unsupported {
                 problems: self.problems,

@@ -3,11 +3,14 @@
 use super::builder::{Builder, Value};
 use super::error::Refusal;
 use super::movement::{Axis, push_movement};
-use crate::program::{IntTensor, State, TensorId};
+use crate::program::{IntTensor, Output, State, TensorId};
 use crate::tflite::Element;
 use crate::tflite::file::{Operator, Tensor};
 use crate::tflite::places::options;
 use crate::tflite::schema::{ASSIGN_VARIABLE, VAR_HANDLE};
+
+/// The most variables of a model.
+const MOST_VARIABLES: usize = 256;
 
 /// A variable of the model.
 #[derive(Clone, Debug)]
@@ -32,16 +35,19 @@ fn key(operator: &Operator) -> Result<(String, String), Refusal> {
 }
 
 /// The place of a variable, which is new if it was not named before.
-fn variable(b: &mut Builder, key: (String, String)) -> usize {
-    let known = b.variables.iter().position(|variable| variable.key == key);
-    known.unwrap_or_else(|| {
-        b.variables.push(Variable { key, held: None, assigned: None, initial: None });
-        b.variables.len() - 1
-    })
+fn variable(b: &mut Builder, key: (String, String)) -> Result<usize, Refusal> {
+    if let Some(known) = b.variables.iter().position(|variable| variable.key == key) {
+        return Ok(known);
+    }
+    if b.variables.len() == MOST_VARIABLES {
+        return Err(Refusal::lasting(format!("expected at most {MOST_VARIABLES} variables")));
+    }
+    b.variables.push(Variable { key, held: None, assigned: None, initial: None });
+    Ok(b.variables.len() - 1)
 }
 
 pub(super) fn handle(b: &mut Builder, operator: &Operator) -> Result<(), Refusal> {
-    let place = variable(b, key(operator)?);
+    let place = variable(b, key(operator)?)?;
     let y = b.output(operator)?;
     b.set(y, Value::Variable(place))
 }
@@ -86,8 +92,13 @@ pub(super) fn assign(b: &mut Builder, operator: &Operator) -> Result<(), Refusal
 /// Reads from the graph that runs once what variables begin with.
 pub(super) fn initialize(b: &mut Builder, operator: &Operator) -> Result<(), Refusal> {
     let number = operator.options.map_or(Ok(0), |table| table.int(options::INITIAL_GRAPH))?;
-    let refusal = || Refusal::lasting("expected a graph that only assigns constants to variables");
-    if number <= 0 {
+    let refusal = || {
+        Refusal::lasting(
+            "expected one graph that assigns constants to variables, and does nothing else",
+        )
+    };
+    // Reading a graph takes its time, however often it is named.
+    if number <= 0 || std::mem::replace(&mut b.initialized, true) {
         return Err(refusal());
     }
     let graph = b.file.graph(number as usize)?;
@@ -96,7 +107,7 @@ pub(super) fn initialize(b: &mut Builder, operator: &Operator) -> Result<(), Ref
         match operator.builtin() {
             Some(VAR_HANDLE) => {
                 let Some(&y) = operator.outputs.first() else { return Err(refusal()) };
-                let place = variable(b, key(operator)?);
+                let place = variable(b, key(operator)?)?;
                 handles.push((y, place));
             }
             Some(ASSIGN_VARIABLE) => {
@@ -131,8 +142,8 @@ fn only_value(tensor: &Tensor) -> Result<i32, Refusal> {
 }
 
 impl Builder<'_> {
-    /// The states of all variables.
-    pub(super) fn states(&mut self) -> Vec<State> {
+    /// The states of all variables; an output that is what a call finds becomes a copy of it.
+    pub(super) fn states(&mut self, outputs: &mut [Output]) -> Vec<State> {
         let mut states: Vec<State> = Vec::new();
         for (place, variable) in std::mem::take(&mut self.variables).into_iter().enumerate() {
             let name = match variable.key.1.as_str() {
@@ -144,7 +155,24 @@ impl Builder<'_> {
                 Err(refusal) => self.note(None, "variable".into(), &name, refusal),
             }
         }
+        for output in outputs {
+            if states.iter().any(|state| state.input == output.tensor) {
+                match self.copy(output.tensor, output.name.clone()) {
+                    Ok(copy) => output.tensor = copy,
+                    Err(refusal) => self.note(None, "output".into(), &output.name, refusal),
+                }
+            }
+        }
         states
+    }
+
+    /// An activation with the elements of another one.
+    fn copy(&mut self, from: TensorId, name: String) -> Result<TensorId, Refusal> {
+        let like = self.of(from).clone();
+        let axis = Axis::Even { count: like.len(), step: 1 };
+        let copy = self.add(IntTensor { name, ..like });
+        push_movement(self, [from, copy], 0, vec![axis])?;
+        Ok(copy)
     }
 
     /// The state of a variable; none of one that is never read.
@@ -170,10 +198,9 @@ impl Builder<'_> {
             true => assigned,
             // A state is written by a node of its own.
             false => {
-                let like = held.clone();
-                let axis = Axis::Even { count: like.len(), step: 1 };
-                let copy = self.add(IntTensor { name: format!("{name}.next"), ..like });
-                push_movement(self, [assigned, copy], 0, vec![axis])?;
+                let shape = held.shape;
+                let copy = self.copy(assigned, format!("{name}.next"))?;
+                self.tensors[copy.0].shape = shape;
                 copy
             }
         };

@@ -15,14 +15,12 @@ use crate::tflite::file::Operator;
 use crate::tflite::places::{conv, depthwise, options, window};
 use crate::tflite::schema::Padding;
 
-/// How interpreters take a layer.
+/// How interpreters derive the multipliers of a layer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rule {
-    /// Multipliers from the product of scales in 64-bit floats.
+    /// From the product of scales in 64-bit floats.
     Convolution,
-    /// The same; without biases, sums of 16-bit activations have 64 bits too.
-    Transposed,
-    /// With a single scale, multipliers from the product of scales in 32-bit floats.
+    /// The same, but with a single scale from the product in 32-bit floats.
     FullyConnected,
 }
 
@@ -114,14 +112,8 @@ pub(super) fn transpose_conv(b: &mut Builder, operator: &Operator) -> Result<(),
     let padding = padding_of(&table)?;
     let mut pad = [0; 2];
     for (axis, output) in [out_h, out_w].into_iter().enumerate() {
-        // The windows are those of a convolution over the output.
-        let (windows, total) = padding.windows(output, stride[axis], kernel[axis]);
-        if windows != [height, width][axis] {
-            return Err(Refusal::new(format!(
-                "expected an input of {windows} elements along axis {axis} for an output of {output}, found {}",
-                [height, width][axis]
-            )));
-        }
+        // The windows are those of a convolution over the output; what falls outside of that is lost.
+        let (_, total) = padding.windows(output, stride[axis], kernel[axis]);
         pad[axis] = total / 2;
     }
     let geometry = TransposeConvGeometry {
@@ -135,7 +127,7 @@ pub(super) fn transpose_conv(b: &mut Builder, operator: &Operator) -> Result<(),
     let x = b.activation(x)?;
     let y = b.write(y)?;
     let bias = b.optional(operator, 3);
-    let mut weighted = layer(b, [filter, 0, out_channels], bias, [x, y], Rule::Transposed)?;
+    let mut weighted = layer(b, [filter, 0, out_channels], bias, [x, y], Rule::Convolution)?;
     weighted.clamp = b.bounds(operator, conv::ACTIVATION, y)?;
     b.push(IntOp::TransposeConv2d { geometry, weighted }, &[x], y);
     Ok(())
@@ -221,10 +213,11 @@ fn layer(
             tensor.axis
         )));
     }
-    if tensor.zero_points.iter().any(|point| point != 0) {
-        return Err(Refusal::new("expected weights with zero points of 0"));
-    }
     b.budget.take(2 * count.saturating_add(size).saturating_add(16 * channels))?;
+    let points = tensor.zero_points;
+    if points.len() > scales.len() || points.iter().any(|point| point != 0) {
+        return Err(Refusal::new("expected a zero point of 0 for each scale of the weights"));
+    }
     let mut values = vec![0; count];
     PackedWeights { bytes: tensor.data, storage: bits }.unpack(0, &mut values);
     if bits == 8 && values.contains(&i8::MIN) {
@@ -242,7 +235,7 @@ fn layer(
         })
     };
     let multipliers = scales.iter().map(multiplier).collect::<Result<_, _>>()?;
-    let bias = biases(b, bias, channels, wide, rule)?;
+    let bias = biases(b, bias, channels, wide)?;
     let grid = b.of(y).grid;
     let clamp = burn_ptq_kernels::params::Clamp { min: grid.min, max: grid.max };
     let weights = Weights { shape: tensor.shape.clone(), bits, storage: bits, data, scales };
@@ -254,19 +247,17 @@ fn biases(
     at: Option<usize>,
     channels: usize,
     wide: bool,
-    rule: Rule,
 ) -> Result<Vec<i32>, Refusal> {
-    let Some(at) = at else {
-        if wide && rule != Rule::Transposed {
-            return Err(narrow_sums("no biases"));
-        }
-        return Ok(vec![0; channels]);
-    };
+    let Some(at) = at else { return Ok(vec![0; channels]) };
     let tensor = b.tensor(at);
     let width = match (tensor.element, wide) {
         (Ok(Element::Int32), false) => 4,
         (Ok(Element::Int64), true) => 8,
-        (Ok(Element::Int32), true) => return Err(narrow_sums("biases of int32")),
+        (Ok(Element::Int32), true) => {
+            return Err(Refusal::new(
+                "expected biases of int64 beside int16 activations, found int32: interpreters sum in 32 bits then",
+            ));
+        }
         _ => {
             let expected = if wide { "int64" } else { "int32" };
             return Err(Refusal::new(format!(
@@ -281,18 +272,11 @@ fn biases(
             tensor.data.len()
         )));
     }
-    if !wide {
+    if width == 4 {
         return Ok(Numbers::<i32>::of(tensor.data).iter().collect());
     }
     let narrowed = Numbers::<i64>::of(tensor.data).iter().map(i32::try_from);
     narrowed.collect::<Result<_, _>>().map_err(|_| {
         Refusal::new("expected biases of at most 32 bits: give the layer more calibration data")
     })
-}
-
-/// The refusal of 16-bit activations whose sums interpreters keep in 32 bits.
-fn narrow_sums(found: &str) -> Refusal {
-    Refusal::new(format!(
-        "expected biases of int64 beside int16 activations, found {found}: interpreters sum in 32 bits then"
-    ))
 }
