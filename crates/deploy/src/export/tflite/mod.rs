@@ -9,7 +9,6 @@ mod graph;
 mod movement;
 mod operators;
 mod pairs;
-mod refusal;
 mod schema;
 mod weighted;
 mod window;

@@ -11,7 +11,6 @@ use burn_ptq_kernels::reference::{Alignment, resize_position, softmax_params};
 
 use super::Stored;
 use super::graph::{Graph, quantization, with_batch};
-use super::refusal::{NOT_DERIVED, Refusal};
 use super::schema::{
     ADD, ARG_MAX, ARG_MIN, AVERAGE_POOL_2D, Activation, Builtin, CAST, CONCATENATION, Element,
     GATHER, L2_NORMALIZATION, MAX_POOL_2D, MAXIMUM, MEAN, MINIMUM, MUL, PADV2, QUANTIZE,
@@ -19,6 +18,7 @@ use super::schema::{
 };
 use super::window::{Around, lowest, pad_explicitly, padding, paddings};
 use super::{movement, pairs, weighted};
+use crate::export::shared::refusal::{NOT_DERIVED, Refusal};
 use crate::op::{DType, IntOp};
 use crate::program::{IntNode, IntTensor, TensorId};
 

@@ -4,13 +4,13 @@ use burn_ptq_kernels::multiplier::Multiplier;
 
 use super::graph::Graph;
 use super::operators::TfLiteOptions;
-use super::refusal::{NOT_DERIVED, Refusal};
 use super::schema::{
     CONV_2D, DEPTHWISE_CONV_2D, Element, FULLY_CONNECTED, Padding, Quantization, TRANSPOSE_CONV,
     options,
 };
 use super::window::{Around, crop_to, pad_explicitly, transposed_padding};
 use super::{Stored, graph::with_batch};
+use crate::export::shared::refusal::{NOT_DERIVED, Refusal};
 use crate::op::{DType, IntOp, Weighted};
 use crate::program::{IntNode, IntTensor};
 
