@@ -195,7 +195,7 @@ fn export(program: &Program) -> Result<String, String> {
 }
 
 /// A program of one node, and the tensors of `program` that are its inputs.
-fn alone(program: &Program, node: &IntNode) -> (Program, Vec<TensorId>) {
+pub(super) fn alone(program: &Program, node: &IntNode) -> (Program, Vec<TensorId>) {
     let mut ids: Vec<TensorId> = Vec::new();
     for &id in &node.inputs {
         if !ids.contains(&id) {

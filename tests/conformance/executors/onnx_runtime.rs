@@ -1,0 +1,169 @@
+//! ONNX Runtime, on the files that the exporters `onnx` and `onnx-qoperator` write.
+//!
+//! It computes in floats, or with its own integer kernels where it optimizes, and rounds half to even: a layer's
+//! outputs may be a step away. So that layers do not add up what they round otherwise, the nodes that write
+//! outputs are exported one by one, each as a program of its own, on the inputs that the reference
+//! interpreter feeds them.
+
+use burn_ptq_deploy::export::onnx_model;
+use burn_ptq_deploy::program::{IntNode, IntOp, IntTensor, Output, Program, TensorId};
+use burn_ptq_deploy::run::tensor_integers;
+use serde_json::{Value, json};
+
+use super::tflm::{alone, answers, digits, of_answer, oracle};
+use super::{Agreement, Executor};
+use crate::problems::Problem;
+
+/// ONNX Runtime in one of its ways.
+#[derive(Clone, Copy)]
+pub(super) struct OnnxRuntime {
+    name: &'static str,
+    /// Whether it joins operators to integer kernels of its own.
+    optimized: bool,
+    /// Whether the files have operators on integers.
+    qoperator: bool,
+    /// Whether programs are exported as a whole; their outputs may then be any number of steps away.
+    programs: bool,
+}
+
+const fn build(name: &'static str, optimized: bool, qoperator: bool) -> OnnxRuntime {
+    OnnxRuntime { name, optimized, qoperator, programs: false }
+}
+
+/// The ways.
+pub(super) const BUILDS: [OnnxRuntime; 4] = [
+    build("ORT, QDQ", false, false),
+    build("ORT, QDQ, opt", true, false),
+    build("ORT, QOp", false, true),
+    build("ORT, QOp, opt", true, true),
+];
+
+impl OnnxRuntime {
+    pub(super) const fn on_programs(self) -> Self {
+        Self { programs: true, ..self }
+    }
+}
+
+impl Executor for OnnxRuntime {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn agreement(&self) -> Agreement {
+        Agreement::WithinLsb(if self.programs { u32::MAX } else { 1 })
+    }
+
+    fn available(&self) -> Result<(), String> {
+        oracle()
+    }
+
+    fn supports(&self, problem: &Problem) -> Result<(), String> {
+        self.sources(problem).map(|_| ())
+    }
+
+    fn run(&mut self, problems: &[&Problem]) -> Result<Vec<Vec<u8>>, String> {
+        let sources = problems.iter().map(|problem| self.sources(problem));
+        let sources = sources.collect::<Result<Vec<Vec<Source>>, String>>()?;
+        let requests: Vec<&Value> = sources.iter().flatten().filter_map(Source::file).collect();
+        let found = answers("onnx_runtime.py", &requests)?;
+        let mut found = found.iter();
+        let mut bytes = |source: &Source| match source {
+            Source::Input(bytes) => Ok(bytes.clone()),
+            Source::File(_, tensors) => {
+                let reals = of_answer(found.next().ok_or("too few answers")?)?;
+                integers(&reals, tensors)
+            }
+        };
+        let mut outputs = |(problem, sources): (&&Problem, &Vec<Source>)| {
+            let parts: Result<Vec<_>, String> = sources.iter().map(&mut bytes).collect();
+            parts.map(|parts| parts.concat()).map_err(|error| format!("{}: {error}", problem.name))
+        };
+        problems.iter().zip(&sources).map(&mut outputs).collect()
+    }
+}
+
+/// Where the bytes of outputs come from.
+enum Source {
+    /// A file, and the tensors of its outputs.
+    File(Value, Vec<IntTensor>),
+    /// No node: the output is an input.
+    Input(Vec<u8>),
+}
+
+impl Source {
+    fn file(&self) -> Option<&Value> {
+        match self {
+            Source::File(file, _) => Some(file),
+            Source::Input(_) => None,
+        }
+    }
+}
+
+impl OnnxRuntime {
+    fn sources(&self, problem: &Problem) -> Result<Vec<Source>, String> {
+        let program = problem.program.program();
+        let contents = problem.contents();
+        if self.programs {
+            let ids: Vec<TensorId> = program.inputs.iter().map(|input| input.tensor).collect();
+            return Ok(vec![self.file(program, &ids, &contents)?]);
+        }
+        let source = |output: &Output| {
+            let writes = |node: &&IntNode| node.output == output.tensor;
+            let Some(node) = program.nodes.iter().find(writes) else {
+                return Ok(Source::Input(contents[output.tensor.0].clone()));
+            };
+            if matches!(node.op, IntOp::Pack | IntOp::Unpack | IntOp::Constant { .. }) {
+                return Err("the operation is nothing by itself".to_owned());
+            }
+            let (alone, ids) = alone(program, node);
+            self.file(&alone, &ids, &contents)
+        };
+        program.outputs.iter().map(source).collect()
+    }
+
+    /// The file of a program whose inputs are these tensors.
+    fn file(
+        &self,
+        program: &Program,
+        ids: &[TensorId],
+        contents: &[Vec<u8>],
+    ) -> Result<Source, String> {
+        let model = onnx_model(program, self.qoperator).map_err(|error| {
+            let text = error.to_string();
+            // The name of the node does not matter here.
+            text.split_once("as it is: ").map_or(text.clone(), |(_, reason)| reason.to_owned())
+        })?;
+        let inputs = program.inputs.iter().zip(ids);
+        let inputs: Vec<String> = inputs
+            .map(|(input, id)| digits(&reals(program.input_tensor(input), &contents[id.0])))
+            .collect();
+        let file =
+            json!({ "model": digits(&model), "inputs": inputs, "optimized": self.optimized });
+        Ok(Source::File(file, program.output_tensors().cloned().collect()))
+    }
+}
+
+/// The elements of a tensor as floats, low bytes first.
+fn reals(tensor: &IntTensor, bytes: &[u8]) -> Vec<u8> {
+    let values = tensor_integers(tensor, bytes).map(|value| tensor.grid.dequantize(value));
+    values.flat_map(f32::to_le_bytes).collect()
+}
+
+/// The integers of tensors that floats stand for.
+fn integers(reals: &[u8], tensors: &[IntTensor]) -> Result<Vec<u8>, String> {
+    let mut rest = reals.chunks_exact(4);
+    let mut bytes = Vec::new();
+    for tensor in tensors {
+        for _ in 0..tensor.len() {
+            let real = rest.next().and_then(|real| real.try_into().ok());
+            let real = f32::from_le_bytes(real.ok_or("too few outputs")?);
+            let steps = f64::from(real) / f64::from(tensor.grid.scale);
+            let value = steps.round() as i32 + tensor.grid.zero_point;
+            if (steps - steps.round()).abs() > 0.01 || value.abs() > 1 << 15 {
+                return Err(format!("{real} is on no grid of scale {}", tensor.grid.scale));
+            }
+            bytes.extend(&value.to_le_bytes()[..tensor.dtype.bytes()]);
+        }
+    }
+    Ok(bytes)
+}
