@@ -164,6 +164,26 @@ fn tensorflow_lite_micro_gives_the_bytes_of_whole_programs() {
 }
 
 #[test]
+fn onnx_runtime_comes_close_on_whole_programs() {
+    let edges = problems::at_their_edges().0;
+    let problems = problems::chains().into_iter().chain(problems::with_constants()).chain(edges);
+    let problems: Vec<Problem> = problems.chain(problems::of_large_sums()).collect();
+    let mut truth = executors::reference();
+    let expected = truth.run(&problems.iter().collect::<Vec<_>>()).expect("the reference runs");
+    let mut report = String::new();
+    let mut failures = Vec::new();
+    for mut executor in executors::onnx_runtime_on_programs().filter(|e| is_chosen(e.name())) {
+        if let Err(how_to_install) = executor.available() {
+            eprintln!("SKIPPED {} on whole programs: {how_to_install}", executor.name());
+            return;
+        }
+        compare(executor.as_mut(), &problems, &expected, &mut report, &mut failures);
+    }
+    println!("{report}");
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
 fn operations_of_two_values_and_sums_come_close_to_real_numbers_at_every_edge() {
     let mut compared: BTreeMap<&str, usize> = BTreeMap::new();
     for problem in problems::at_their_edges().0.iter().chain(&problems::all()) {

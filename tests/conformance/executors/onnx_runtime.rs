@@ -74,11 +74,17 @@ impl Executor for OnnxRuntime {
                 integers(&reals, tensors)
             }
         };
-        let mut outputs = |(problem, sources): (&&Problem, &Vec<Source>)| {
-            let parts: Result<Vec<_>, String> = sources.iter().map(&mut bytes).collect();
-            parts.map(|parts| parts.concat()).map_err(|error| format!("{}: {error}", problem.name))
-        };
-        problems.iter().zip(&sources).map(&mut outputs).collect()
+        let mut outputs = Vec::with_capacity(problems.len());
+        let mut refusals = Vec::new();
+        for (problem, sources) in problems.iter().zip(&sources) {
+            // Every source has an answer, also behind a refusal.
+            let parts: Vec<Result<Vec<u8>, String>> = sources.iter().map(&mut bytes).collect();
+            match parts.into_iter().collect::<Result<Vec<_>, _>>() {
+                Ok(parts) => outputs.push(parts.concat()),
+                Err(error) => refusals.push(format!("{}: {error}", problem.name)),
+            }
+        }
+        if refusals.is_empty() { Ok(outputs) } else { Err(refusals.join("\n")) }
     }
 }
 

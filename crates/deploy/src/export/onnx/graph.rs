@@ -151,11 +151,11 @@ impl<'a> Graph<'a> {
         output
     }
 
-    /// Lets the last operator have another output before its own.
-    pub(super) fn precede_output(&mut self) {
+    /// Lets the last operator have another output before or behind its own.
+    pub(super) fn spare_output(&mut self, before: bool) {
         let output = self.value(&format!("{}_unread", self.node));
         if let Some(last) = self.nodes.last_mut() {
-            last.outputs.insert(0, output);
+            last.outputs.insert(if before { 0 } else { last.outputs.len() }, output);
         }
     }
 
@@ -319,6 +319,28 @@ impl<'a> Graph<'a> {
         self.dequantized(id, value)
     }
 
+    /// Integers on the grid of `id`, surrounded by copies of `around`, as floats; `pads` are of all axes before
+    /// them, then behind them.
+    pub(super) fn padded(
+        &mut self,
+        id: TensorId,
+        value: String,
+        pads: &[i64; 8],
+        around: i32,
+    ) -> String {
+        let tensor = self.of(id);
+        let pads = self.list("pads", pads);
+        if tensor.dtype == DType::I16 {
+            // ONNX Runtime has no such operator on them.
+            let value = self.dequantized(id, value);
+            let around = self.real("around", tensor.grid.dequantize(around));
+            return self.helper("Pad", "padded", &[&value, &pads, &around], Vec::new());
+        }
+        let around = self.element("around", tensor, around);
+        let value = self.helper("Pad", "padded", &[&value, &pads, &around], Vec::new());
+        self.dequantized(id, value)
+    }
+
     /// Integers on the grid of `id` as floats.
     pub(super) fn dequantized(&mut self, id: TensorId, value: String) -> String {
         if let Some(known) = self.floats.get(&value) {
@@ -363,12 +385,35 @@ impl<'a> Graph<'a> {
         let tensor = self.of(id);
         let value = self.rename(value, &tensor.name);
         let value = self.limited(tensor, value, clamp);
+        let output = self.quantized(id, value);
+        self.hold(id, output, form);
+    }
+
+    /// The same of a value on the grid of `id`, with the bounds behind `QuantizeLinear` where it gives 8 bits:
+    /// ONNX Runtime mistakes types where it moves that over operators that only move elements.
+    pub(super) fn write_moved(&mut self, id: TensorId, value: String, form: Form, clamp: Clamp) {
+        let tensor = self.of(id);
+        if tensor.dtype == DType::I16 {
+            return self.write(id, value, form, clamp);
+        }
+        let value = self.rename(value, &tensor.name);
+        let value = self.quantized(id, value);
+        if clamp == whole(tensor) {
+            self.hold(id, value, form);
+        } else {
+            self.write_limited(id, value, form, clamp);
+        }
+    }
+
+    /// Floats as integers on the grid of `id`.
+    fn quantized(&mut self, id: TensorId, value: String) -> String {
+        let tensor = self.of(id);
         let [scale, zero_point] = self.grid(id);
         let output = self.value(&format!("{}{QUANTIZED}", tensor.name));
         let name = format!("{}_QuantizeLinear", tensor.name);
         let inputs = vec![value, scale, zero_point];
         self.push(&name, "QuantizeLinear", inputs, vec![output.clone()], Vec::new());
-        self.hold(id, output, form);
+        output
     }
 
     /// Lets integers that saturate at the ends of their type be the program's tensor `id`, within `clamp`.

@@ -23,6 +23,7 @@ use std::collections::BTreeSet;
 
 use super::shared::ends::{End as NamedEnd, inputs, outputs};
 use super::shared::names::comment;
+use super::shared::refusal::Refusal;
 use super::shared::template::Values;
 use super::shared::{describe, identity, license};
 use super::{ExportError, ExportFile, Exporter, Figures, Options, Rendered, SelfTest};
@@ -30,7 +31,7 @@ use crate::border::Border;
 use crate::op::IntOp;
 use crate::place::plan::ALIGNMENT;
 use crate::place::{Memory, Placed};
-use crate::program::{IntTensor, Program, TensorId};
+use crate::program::{IntNode, IntTensor, Program, TensorId};
 use crate::run::tensor_integers;
 use crate::target::{Kernels, Target};
 
@@ -93,6 +94,7 @@ fn translate(program: &Program, style: Style) -> Result<Translation, ExportError
         let node = program.nodes[own.first].name.clone();
         return Err(ExportError::Loops { format: FORMAT, node, steps: own.steps });
     }
+    check_grids(program)?;
     let mut names = Names::default();
     let mut own = |name: &str, role: &str| {
         let name = if name.is_empty() { role } else { name };
@@ -153,6 +155,24 @@ fn translate(program: &Program, style: Style) -> Result<Translation, ExportError
     Ok(Translation { model, layers })
 }
 
+/// Checks that floats of 32 bits hold what integers stand for.
+fn check_grids(program: &Program) -> Result<(), ExportError> {
+    let holds = |id: TensorId| {
+        let grid = program.tensors[id.0].grid;
+        [grid.min, grid.max].iter().all(|&end| grid.dequantize(end).is_finite())
+    };
+    let leaves = |node: &&IntNode| !node.inputs.iter().chain([&node.output]).all(|&id| holds(id));
+    match program.nodes.iter().find(leaves) {
+        None => Ok(()),
+        Some(node) => Err(ExportError::Inexpressible {
+            format: FORMAT,
+            node: node.name.clone(),
+            operation: node.op.name(),
+            reason: Refusal::new("the real values of its grids leave 32-bit floats").to_string(),
+        }),
+    }
+}
+
 /// The border of an activation as the program has it.
 fn border_of(tensor: &IntTensor) -> Border {
     Border::plain(&tensor.shape)
@@ -163,20 +183,25 @@ fn fill(graph: &mut Graph, name: &str, id: TensorId, border: &Border) {
     let tensor = graph.of(id);
     graph.node = format!("{name}_input");
     let clamp = burn_ptq_kernels::params::Clamp { min: tensor.grid.min, max: tensor.grid.max };
-    graph.write(id, name.to_owned(), Form::plain(&border.source_shape), clamp);
-    let value = graph.integers(id, &Form::plain(&border.source_shape));
-    let form = Form::of_border(border);
-    let moves = Form::plain(&border.source_shape).moves(&Form::plain(&form.shape));
-    let value = graph.moved(value, &moves);
-    graph.hold(id, value, form);
+    let own = Form::plain(&border.source_shape);
+    graph.write(id, name.to_owned(), own.clone(), clamp);
+    if !border.keeps_order() {
+        let (value, form) = (graph.integers(id, &own), Form::of_border(border));
+        let value = graph.moved(value, &own.moves(&Form::plain(&form.shape)));
+        graph.hold(id, value, form);
+    }
 }
 
 /// Lets the output `name` be the activation, dequantized.
 fn read(graph: &mut Graph, name: &str, id: TensorId, border: &Border) {
-    let form = Form::of_border(border);
-    let value = graph.integers(id, &form);
-    let moves = Form::plain(&form.shape).moves(&Form::plain(&border.source_shape));
-    let value = graph.moved(value, &moves);
+    let own = Form::plain(&border.source_shape);
+    let value = if border.keeps_order() {
+        graph.integers(id, &own)
+    } else {
+        let form = Form::of_border(border);
+        let value = graph.integers(id, &form);
+        graph.moved(value, &Form::plain(&form.shape).moves(&own))
+    };
     graph.dequantize(id, value, name.to_owned());
 }
 

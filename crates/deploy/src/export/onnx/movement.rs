@@ -3,7 +3,8 @@
 use burn_ptq_kernels::reference::MAX_AXES;
 
 use super::form::Form;
-use super::graph::Graph;
+use super::graph::{Graph, whole};
+use super::resize;
 use super::schema::{Value, integer};
 use crate::export::shared::movement::{
     Indices, block_of, blocks, by_axis, mirrored, permutation, slice, sources,
@@ -37,7 +38,7 @@ pub(super) fn translate(graph: &mut Graph, first: usize, axes: &[MoveAxis], ends
             let source = graph.float(x, &Form::planes(input.shape));
             let attributes = vec![integer("blocksize", block as i64)];
             let value = graph.operator(operator, &[&source], attributes);
-            graph.write(y, value, planes, super::graph::whole(output));
+            graph.write(y, value, planes, whole(output));
             return;
         }
     }
@@ -74,25 +75,25 @@ fn by_indices(graph: &mut Graph, indices: &Indices, [x, y]: [TensorId; 2]) {
         let shape = [1, channels, height, width].map(|extent| extent as i64);
         let shape = graph.list("extents", &shape);
         value = graph.operator("Expand", &[&value, &shape], Vec::new());
-        graph.write(y, value, form, super::graph::whole(output));
+        graph.write(y, value, form, whole(output));
         return;
     }
     let nearest = |axis: usize| {
         let (from, to) = (extents[axis], indices[axis].len());
-        indices[axis].iter().copied().eq((0..to).map(|i| i * from / to))
+        to.is_multiple_of(from) && indices[axis].iter().copied().eq((0..to).map(|i| i * from / to))
     };
     let grows = |axis: usize| indices[axis].len() > extents[axis];
     if unchanged(2) && nearest(0) && nearest(1) && (grows(0) || grows(1)) {
-        let sizes = [output.shape[0], output.shape[1]].map(|extent| extent as i64);
-        let sizes = graph.list("sizes", &sizes);
+        let [height, width, _] = output.shape;
+        let scales = resize::scales([extents[0], extents[1]], [height, width]);
+        let scales = graph.reals("scales", &[4], &scales);
         let attributes = vec![
-            ("axes", Value::Integers(vec![2, 3])),
             ("coordinate_transformation_mode", Value::Text("asymmetric")),
             ("mode", Value::Text("nearest")),
             ("nearest_mode", Value::Text("floor")),
         ];
-        value = graph.operator("Resize", &[&value, "", "", &sizes], attributes);
-        graph.write(y, value, form, super::graph::whole(output));
+        value = graph.operator("Resize", &[&value, "", &scales], attributes);
+        graph.write(y, value, form, whole(output));
         return;
     }
     let around: Option<Vec<[i32; 2]>> =
@@ -104,7 +105,7 @@ fn by_indices(graph: &mut Graph, indices: &Indices, [x, y]: [TensorId; 2]) {
         let pads = graph.list("pads", &pads);
         let mode = vec![("mode", Value::Text("reflect"))];
         value = graph.operator("Pad", &[&value, &pads], mode);
-        graph.write(y, value, form, super::graph::whole(output));
+        graph.write(y, value, form, whole(output));
         return;
     }
     let slices: Option<Vec<[i32; 3]>> = changed.iter().map(|&axis| slice(&indices[axis])).collect();
@@ -119,16 +120,17 @@ fn by_indices(graph: &mut Graph, indices: &Indices, [x, y]: [TensorId; 2]) {
             .map(|(what, which)| graph.list(what, &column(which)));
         let axes = graph.list("axes", &axes);
         value = graph.operator("Slice", &[&value, &starts, &ends, &axes, &steps], Vec::new());
-        graph.write(y, value, form, super::graph::whole(output));
+        graph.write(y, value, form, whole(output));
         return;
     }
+    let mut value = graph.integers(x, &Form::planes(extents));
     for axis in changed {
         let list: Vec<i64> = indices[axis].iter().map(|&index| index as i64).collect();
         let list = graph.list("indices", &list);
         let along = vec![integer("axis", PLANES[axis])];
         value = graph.operator("Gather", &[&value, &list], along);
     }
-    graph.write(y, value, form, super::graph::whole(output));
+    graph.write_integers(y, value, form);
 }
 
 /// Joins inputs along an axis of their shapes, if they differ along one only, else as rows.
@@ -140,17 +142,17 @@ pub(super) fn concat(
     y: TensorId,
 ) {
     let output = graph.of(y);
-    let whole = output.shape;
-    let inner = |axis: usize| whole[axis + 1..].iter().product::<usize>();
+    let extents = output.shape;
+    let inner = |axis: usize| extents[axis + 1..].iter().product::<usize>();
     let fits = |&axis: &usize| {
-        whole[..axis].iter().product::<usize>() == outer
+        extents[..axis].iter().product::<usize>() == outer
             && chunks.iter().all(|chunk| chunk.is_multiple_of(inner(axis)))
-            && chunks.iter().sum::<usize>() == inner(axis) * whole[axis]
+            && chunks.iter().sum::<usize>() == inner(axis) * extents[axis]
     };
     let axis = [2, 1, 0].into_iter().find(fits);
     let form = |chunk: usize| match axis {
         Some(axis) => {
-            let mut shape = whole;
+            let mut shape = extents;
             shape[axis] = chunk / inner(axis);
             Form::planes(shape)
         }
@@ -163,7 +165,7 @@ pub(super) fn concat(
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     let along = integer("axis", axis.map_or(2, |axis| PLANES[axis]));
     let value = graph.operator("Concat", &parts, vec![along]);
-    graph.write(y, value, form(chunks.iter().sum()), super::graph::whole(output));
+    graph.write(y, value, form(chunks.iter().sum()), whole(output));
 }
 
 /// Surrounds `[height, width, channels]` with copies of `value`.
@@ -182,7 +184,7 @@ pub(super) fn pad(
     let around = graph.real("value", output.grid.dequantize(value));
     let padded = graph.operator("Pad", &[&source, &pads, &around], Vec::new());
     let shape = [0, 1, 2].map(|axis| before[axis] + shape[axis] + after[axis]);
-    graph.write(y, padded, Form::planes(shape), super::graph::whole(output));
+    graph.write(y, padded, Form::planes(shape), whole(output));
 }
 
 /// Writes another order of the axes of `shape`.

@@ -52,9 +52,10 @@ pub(super) fn translate(
             let expected = scale(input) / scale(output);
             let factors = [real(*multiplier), expected];
             let mut value = corrected(graph, value, factors, output);
-            if value == graph.float(x, &form) {
-                // The node's name and the output's are those of an operator.
-                value = graph.operator("Identity", &[&value], Vec::new());
+            if value == graph.float(x, &form) && *clamp == whole(output) {
+                // ONNX Runtime would leave out one of two pairs of the operators that follow each other.
+                let lowest = graph.real("lowest", output.grid.dequantize(clamp.min));
+                value = graph.operator("Max", &[&value, &lowest], Vec::new());
             }
             graph.write(y, value, form, *clamp);
         }
@@ -135,20 +136,21 @@ fn top_k(
     [x, y]: [TensorId; 2],
 ) {
     let output = graph.of(y);
-    let mut source = graph.float(x, &Form::plain(&[rows, depth]));
+    let mut source = graph.integers(x, &Form::plain(&[rows, depth]));
     if selection.last {
         // Operators prefer those in front.
         let [starts, ends, axes, steps] =
             [("starts", -1), ("ends", i64::MIN + 1), ("axes", 2), ("steps", -1)]
                 .map(|(what, number)| graph.list(what, &[number]));
         let inputs = [&source, &starts, &ends, &axes, &steps];
-        source = graph.operator("Slice", &inputs.map(String::as_str), Vec::new());
+        source = graph.helper("Slice", "reversed", &inputs.map(String::as_str), Vec::new());
     }
+    let source = graph.dequantized(x, source);
     let count = graph.list("k", &[k as i64]);
     let attributes = vec![integer("axis", 2), integer("largest", i64::from(!selection.smallest))];
     let mut value = graph.operator("TopK", &[&source, &count], attributes);
+    graph.spare_output(selection.indices);
     if selection.indices {
-        graph.precede_output();
         if selection.last {
             let last = graph.list("last", &[depth as i64 - 1]);
             value = graph.operator("Sub", &[&last, &value], Vec::new());

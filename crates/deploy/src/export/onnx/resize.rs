@@ -26,13 +26,13 @@ pub(super) fn translate(
     });
     let value = match mode {
         Some((_, mode)) => {
-            let sizes = graph.list("sizes", &[rows as i64, columns as i64]);
+            let scales = scales([shape[0], shape[1]], [rows, columns]);
+            let scales = graph.reals("scales", &[4], &scales);
             let attributes = vec![
-                ("axes", Value::Integers(vec![2, 3])),
                 ("coordinate_transformation_mode", Value::Text(mode)),
                 ("mode", Value::Text("linear")),
             ];
-            graph.operator("Resize", &[&source, "", "", &sizes], attributes)
+            graph.operator("Resize", &[&source, "", &scales], attributes)
         }
         None => {
             let weights = neighbours(positions[0], shape[0], false);
@@ -44,6 +44,16 @@ pub(super) fn translate(
         }
     };
     graph.write(y, value, Form::planes([rows, columns, shape[2]]), whole(output));
+}
+
+/// The factors of the extents of planes: ONNX Runtime does not move the axes along that sizes may name.
+pub(super) fn scales(from: [usize; 2], to: [usize; 2]) -> [f32; 4] {
+    let [rows, columns] = [0, 1].map(|axis| {
+        let factor = to[axis] as f32 / from[axis] as f32;
+        let reached = (from[axis] as f32 * factor) as usize;
+        if reached < to[axis] { factor.next_up() } else { factor }
+    });
+    [1.0, 1.0, rows, columns]
 }
 
 /// Where an operator places elements.

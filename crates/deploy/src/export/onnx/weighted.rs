@@ -222,7 +222,7 @@ fn transposed(
     let axis = if g.groups == 1 { 1 } else { 0 };
     let along = scales.len() == 1 || g.groups == 1 || (filters, depth) == (1, 1);
     let weights = Weights::new(weighted, shape, axis, place);
-    let source = graph.float(x, &Form::planes([g.input[0], g.input[1], g.in_channels]));
+    let source = graph.integers(x, &Form::planes([g.input[0], g.input[1], g.in_channels]));
     // Zeros behind the plane give more of the output where it ends behind the last tap.
     let covered =
         |axis: usize| (g.input[axis] - 1) * g.window.stride[axis] + reach(&g.window, axis);
@@ -230,11 +230,10 @@ fn transposed(
     let more = [0, 1]
         .map(|axis| wanted(axis).saturating_sub(covered(axis)).div_ceil(g.window.stride[axis]));
     let source = if more == [0, 0] {
-        source
+        graph.dequantized(x, source)
     } else {
         let pads = [0, 0, 0, 0, 0, 0, more[0] as i64, more[1] as i64];
-        let pads = graph.list("pads", &pads);
-        graph.operator("Pad", &[&source, &pads], Vec::new())
+        graph.padded(x, source, &pads, input.grid.zero_point)
     };
     let after =
         [0, 1].map(|axis| covered(axis) + more[axis] * g.window.stride[axis] - wanted(axis));

@@ -66,7 +66,7 @@ pub(super) fn cropped(
     let start = graph.list("crop_starts", &[0, 0]);
     let end = graph.list("crop_ends", &end.map(|number| number as i64));
     let axes = graph.list("crop_axes", &[2, 3]);
-    graph.operator("Slice", &[&value, &start, &end, &axes], Vec::new())
+    graph.helper("Slice", "cropped", &[&value, &start, &end, &axes], Vec::new())
 }
 
 /// Writes the pool `operator` of `ends[0]` to `ends[1]`.
@@ -80,30 +80,33 @@ pub(super) fn pool(
     let Around { used, after } = around(&g.window, g.input, g.output)?;
     let source = graph.integers(x, &Form::planes([g.input[0], g.input[1], g.channels]));
     let source = cropped(graph, source, g.input, used);
-    let mut source = graph.dequantized(x, source);
     let mut pads = [g.window.pad, after];
     // Pools take no padding as large as the kernel.
     let fits = |pads: &[usize; 2]| (0..2).all(|axis| pads[axis] < g.window.kernel[axis]);
-    if !pads.iter().all(fits) {
+    let source = if pads.iter().all(fits) {
+        graph.dequantized(x, source)
+    } else {
         if operator != MAX_POOL {
             return Err(Refusal::new("an average pool takes no padding as large as its kernel"));
         }
         // No element of an activation is below the lowest.
-        let tensor = graph.of(x);
-        let lowest = tensor.grid.dequantize(whole(tensor).min);
-        let lowest = graph.real("lowest", lowest);
+        let lowest = whole(graph.of(x)).min;
         let [before, after] = pads.map(|pads| pads.map(|pad| pad as i64));
         let list = [0, 0, before[0], before[1], 0, 0, after[0], after[1]];
-        let list = graph.list("pads", &list);
-        source = graph.operator("Pad", &[&source, &list, &lowest], Vec::new());
         pads = [[0; 2]; 2];
-    }
+        graph.padded(x, source, &list, lowest)
+    };
     let mut attributes = attributes(&g.window, pads, None);
     if operator == AVERAGE_POOL {
         attributes.push(integer("count_include_pad", 0));
     }
     let value = graph.operator(operator, &[&source], attributes);
-    graph.write(y, value, Form::planes([g.output[0], g.output[1], g.channels]), clamp);
+    let form = Form::planes([g.output[0], g.output[1], g.channels]);
+    if operator == MAX_POOL {
+        graph.write_moved(y, value, form, clamp);
+    } else {
+        graph.write(y, value, form, clamp);
+    }
     Ok(())
 }
 
