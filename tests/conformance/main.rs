@@ -47,6 +47,8 @@ struct Tally {
     problems: usize,
     outputs: usize,
     differing: usize,
+    /// The largest difference in integer steps.
+    most: u32,
     skipped: usize,
     /// Problems that others run by the same code.
     left: usize,
@@ -266,9 +268,10 @@ fn compare(
     for ((problem, expected), found) in supported.into_iter().zip(&found) {
         let tally = tallies.entry(problem.family()).or_default();
         match differences(&problem.program, expected, found, executor.agreement()) {
-            Ok(differing) => {
+            Ok((differing, most)) => {
                 tally.outputs += problem.samples() * problem.program.output_len();
                 tally.differing += differing;
+                tally.most = tally.most.max(most);
             }
             Err(difference) => failures.push(format!("{name}, {}: {difference}", problem.name)),
         }
@@ -282,14 +285,14 @@ fn compare(
     write_rows(name, &tallies, &reasons, report);
 }
 
-/// The number of elements that differ within what the agreement grants, or the first difference
-/// that it does not.
+/// The number of elements that differ within what the agreement grants and the largest difference, or the first
+/// difference that it does not grant.
 fn differences(
     program: &Placed,
     expected: &[u8],
     found: &[u8],
     agreement: Agreement,
-) -> Result<usize, String> {
+) -> Result<(usize, u32), String> {
     if expected.len() != found.len() {
         return Err(format!("{} output bytes instead of {}", found.len(), expected.len()));
     }
@@ -297,15 +300,16 @@ fn differences(
         Agreement::Exact => 0,
         Agreement::WithinLsb(steps) => steps,
     };
-    let mut differing = 0;
+    let (mut differing, mut most) = (0, 0);
     let pairs = output_integers(program, expected).zip(output_integers(program, found));
     for (place, (expected, found)) in pairs.enumerate() {
         if expected.abs_diff(found) > allowed {
             return Err(format!("expected {expected}, found {found} at output {place}"));
         }
         differing += usize::from(expected != found);
+        most = most.max(expected.abs_diff(found));
     }
-    Ok(differing)
+    Ok((differing, most))
 }
 
 /// The elements of all outputs, one output after the other, of one sample after the other.
@@ -328,14 +332,14 @@ fn write_rows(
 ) {
     let _ = writeln!(
         report,
-        "{:<13} {:<16} {:>8} {:>9} {:>9} {:>8}",
-        "executor", "op", "problems", "outputs", "differing", "skipped"
+        "{:<13} {:<16} {:>8} {:>9} {:>9} {:>5} {:>8}",
+        "executor", "op", "problems", "outputs", "differing", "most", "skipped"
     );
-    for (op, Tally { problems, outputs, differing, skipped, left }) in tallies {
+    for (op, Tally { problems, outputs, differing, most, skipped, left }) in tallies {
         let problems = problems - left;
         let _ = writeln!(
             report,
-            "{executor:<13} {op:<16} {problems:>8} {outputs:>9} {differing:>9} {skipped:>8}"
+            "{executor:<13} {op:<16} {problems:>8} {outputs:>9} {differing:>9} {most:>5} {skipped:>8}"
         );
     }
     for (reason, count) in reasons {

@@ -6,11 +6,11 @@
 //! interpreter feeds them.
 
 use burn_ptq_deploy::export::onnx_model;
-use burn_ptq_deploy::program::{IntNode, IntOp, IntTensor, Output, Program, TensorId};
+use burn_ptq_deploy::program::{Input, IntNode, IntOp, IntTensor, Output, Program, TensorId};
 use burn_ptq_deploy::run::tensor_integers;
 use serde_json::{Value, json};
 
-use super::tflm::{alone, answers, digits, of_answer, oracle};
+use super::tflm::{answers, digits, of_answer, oracle};
 use super::{Agreement, Executor};
 use crate::problems::Problem;
 
@@ -109,6 +109,14 @@ impl OnnxRuntime {
     fn sources(&self, problem: &Problem) -> Result<Vec<Source>, String> {
         let program = problem.program.program();
         let contents = problem.contents();
+        let is_held = |input: &Input| {
+            let (id, tensor) = (input.tensor, program.input_tensor(input));
+            let range = tensor.grid.min..=tensor.grid.max;
+            tensor_integers(tensor, &contents[id.0]).all(|value| range.contains(&value))
+        };
+        if !program.inputs.iter().all(is_held) {
+            return Err("no floats become integers beyond the grid of an input".into());
+        }
         if self.programs {
             let ids: Vec<TensorId> = program.inputs.iter().map(|input| input.tensor).collect();
             return Ok(vec![self.file(program, &ids, &contents)?]);
@@ -121,7 +129,7 @@ impl OnnxRuntime {
             if matches!(node.op, IntOp::Pack | IntOp::Unpack | IntOp::Constant { .. }) {
                 return Err("the operation is nothing by itself".to_owned());
             }
-            let (alone, ids) = alone(program, node);
+            let (alone, ids) = program.alone(node);
             self.file(&alone, &ids, &contents)
         };
         program.outputs.iter().map(source).collect()

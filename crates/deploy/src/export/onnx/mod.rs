@@ -20,6 +20,7 @@ mod weighted;
 mod window;
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use super::shared::ends::{End as NamedEnd, inputs, outputs};
 use super::shared::names::comment;
@@ -155,12 +156,9 @@ fn translate(program: &Program, style: Style) -> Result<Translation, ExportError
     Ok(Translation { model, layers })
 }
 
-/// Checks that floats of 32 bits hold what integers stand for.
+/// Checks that floats of 32 bits hold what integers stand for, and products of two of them.
 fn check_grids(program: &Program) -> Result<(), ExportError> {
-    let holds = |id: TensorId| {
-        let grid = program.tensors[id.0].grid;
-        [grid.min, grid.max].iter().all(|&end| grid.dequantize(end).is_finite())
-    };
+    let holds = |id: TensorId| SCALES.contains(&program.tensors[id.0].grid.scale);
     let leaves = |node: &&IntNode| !node.inputs.iter().chain([&node.output]).all(|&id| holds(id));
     match program.nodes.iter().find(leaves) {
         None => Ok(()),
@@ -168,10 +166,18 @@ fn check_grids(program: &Program) -> Result<(), ExportError> {
             format: FORMAT,
             node: node.name.clone(),
             operation: node.op.name(),
-            reason: Refusal::new("the real values of its grids leave 32-bit floats").to_string(),
+            reason: OUT_OF_RANGE.to_string(),
         }),
     }
 }
+
+/// Scales of grids whose products floats of 32 bits hold, and sums of many of them.
+const SCALES: RangeInclusive<f32> = 1e-12..=1e12;
+
+/// The refusal of other scales.
+const OUT_OF_RANGE: Refusal = Refusal::new(
+    "scales of its grids are not between 1e-12 and 1e12, so that products leave 32-bit floats",
+);
 
 /// The border of an activation as the program has it.
 fn border_of(tensor: &IntTensor) -> Border {

@@ -60,10 +60,15 @@ pub(super) fn translate(graph: &mut Graph, node: &IntNode) {
                 return;
             }
             BinaryFunction::Prelu(params) => {
-                let [positive, negative] = [params.positive, params.negative].map(real);
-                let slope = corrected(graph, w, [negative, scale_a * scale_b / scale], output);
-                let value = rectified(graph, [&x, &slope]);
-                let value = corrected(graph, value, [positive, scale_a / scale], output);
+                let zero = graph.real("zero", 0.0);
+                let positive = graph.operator("Relu", &[&x], Vec::new());
+                let factors = [real(params.positive), scale_a / scale];
+                let positive = corrected(graph, positive, factors, output);
+                let negative = graph.operator("Min", &[&x, &zero], Vec::new());
+                let negative = graph.operator("Mul", &[&negative, &w], Vec::new());
+                let factors = [real(params.negative), scale_a * scale_b / scale];
+                let negative = corrected(graph, negative, factors, output);
+                let value = graph.operator("Add", &[&positive, &negative], Vec::new());
                 graph.write(y, value, form, clamp);
                 return;
             }
@@ -86,15 +91,6 @@ fn defined(graph: &mut Graph, quotient: String, divisor: TensorId) -> String {
     let low = graph.real("lowest_quotient", -LARGEST_QUOTIENT);
     let high = graph.real("highest_quotient", LARGEST_QUOTIENT);
     graph.operator("Clip", &[&value, &low, &high], Vec::new())
-}
-
-/// A rectifier whose slopes may repeat, or its inputs.
-fn rectified(graph: &mut Graph, [x, slope]: [&str; 2]) -> String {
-    let zero = graph.real("zero", 0.0);
-    let positive = graph.operator("Relu", &[x], Vec::new());
-    let negative = graph.operator("Min", &[x, &zero], Vec::new());
-    let scaled = graph.operator("Mul", &[&negative, slope], Vec::new());
-    graph.operator("Add", &[&positive, &scaled], Vec::new())
 }
 
 /// Both inputs of an operator on elements, and the form of its output.

@@ -7,7 +7,7 @@ use super::form::Form;
 use super::graph::Graph;
 use super::schema::{Element, integer};
 use super::window::{around, attributes as window_attributes, cropped};
-use super::{Stored, Style, scales};
+use super::{OUT_OF_RANGE, SCALES, Stored, Style, scales};
 use crate::export::shared::refusal::Refusal;
 use crate::export::shared::window::reach;
 use crate::op::{DType, IntOp, Weighted};
@@ -50,6 +50,11 @@ pub(super) fn translate(
     style: Style,
 ) -> Result<Option<Stored>, Refusal> {
     let (Some(&x), y) = (node.inputs.first(), node.output) else { return Ok(None) };
+    let scales = node.op.weighted().map(|own| scales::of_weights(own, graph.of(x), graph.of(y)));
+    // A factor may be 0.
+    if scales.into_iter().flatten().any(|scale| scale != 0.0 && !SCALES.contains(&scale)) {
+        return Err(OUT_OF_RANGE);
+    }
     match &node.op {
         IntOp::Conv2d { geometry: g, weighted } => {
             let ([height, width], depth) = (g.window.kernel, g.inputs_per_group());
