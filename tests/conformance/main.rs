@@ -169,7 +169,8 @@ fn tensorflow_lite_micro_gives_the_bytes_of_whole_programs() {
 fn onnx_runtime_comes_close_on_whole_programs() {
     let edges = problems::at_their_edges().0;
     let problems = problems::chains().into_iter().chain(problems::with_constants()).chain(edges);
-    let problems: Vec<Problem> = problems.chain(problems::of_large_sums()).collect();
+    let problems = problems.chain(problems::of_large_sums());
+    let problems: Vec<Problem> = problems.chain(problems::with_states()).collect();
     let mut truth = executors::reference();
     let expected = truth.run(&problems.iter().collect::<Vec<_>>()).expect("the reference runs");
     let mut report = String::new();

@@ -1,9 +1,12 @@
 """Checks .onnx files with the checker of ONNX and runs them on ONNX Runtime.
 
 Reads a JSON list of files from stdin and writes a JSON list of results to stdout. A file is
-    {"model": its bytes in hexadecimal digits, "inputs": [the floats of each input, likewise],
+    {"model": its bytes in hexadecimal digits,
+     "samples": [[the floats of each input, likewise] of each sample, or of a batch of them],
+     "states": [the floats of each state before the first sample], if there are any,
      "optimized": whether ONNX Runtime may rewrite it}
-and a result is {"outputs": [the floats of each output]} or {"error": text} if one of them refuses.
+and a result is {"outputs": [the floats of each output] of all samples, one after the other} or {"error": text} if
+one of them refuses. States are the last inputs and outputs.
 
 The script computes nothing: integers become floats and floats integers where it is called.
 """
@@ -31,12 +34,19 @@ def run(file):
     try:
         onnx.checker.check_model(data, full_check=True)
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-        inputs = {}
-        for end, value in zip(session.get_inputs(), file["inputs"], strict=True):
-            values = np.frombuffer(bytes.fromhex(value), np.float32)
-            inputs[end.name] = values.reshape([1] + end.shape[1:])
-        outputs = session.run(None, inputs)
-        return {"outputs": [output.tobytes().hex() for output in outputs]}
+        ends = session.get_inputs()
+        held = file.get("states", [])
+        results = []
+        for sample in file["samples"]:
+            inputs = {}
+            for end, value in zip(ends, sample + held, strict=True):
+                values = np.frombuffer(bytes.fromhex(value), np.float32)
+                inputs[end.name] = values.reshape([-1] + end.shape[1:])
+            outputs = [output.tobytes().hex() for output in session.run(None, inputs)]
+            own = len(outputs) - len(held)
+            results += outputs[:own]
+            held = outputs[own:]
+        return {"outputs": results}
     except Exception as error:  # The errors of ONNX Runtime have no common class.
         return {"error": f"{type(error).__name__}: {error}"}
 

@@ -6,7 +6,7 @@
 //! interpreter feeds them.
 
 use burn_ptq_deploy::export::onnx_model;
-use burn_ptq_deploy::program::{Input, IntNode, IntOp, IntTensor, Output, Program, TensorId};
+use burn_ptq_deploy::program::{Input, IntNode, IntOp, IntTensor, Output, Program};
 use burn_ptq_deploy::run::tensor_integers;
 use serde_json::{Value, json};
 
@@ -118,8 +118,16 @@ impl OnnxRuntime {
             return Err("no floats become integers beyond the grid of an input".into());
         }
         if self.programs {
-            let ids: Vec<TensorId> = program.inputs.iter().map(|input| input.tensor).collect();
-            return Ok(vec![self.file(program, &ids, &contents)?]);
+            let samples = problem.input.chunks(program.input_bytes()).map(|sample| {
+                let mut rest = sample;
+                let own = program.input_tensors().map(|tensor| {
+                    let (own, others) = rest.split_at(tensor.bytes());
+                    rest = others;
+                    digits(&reals(tensor, own))
+                });
+                own.collect()
+            });
+            return Ok(vec![self.file(program, &samples.collect::<Vec<_>>())?]);
         }
         let source = |output: &Output| {
             let writes = |node: &&IntNode| node.output == output.tensor;
@@ -130,30 +138,33 @@ impl OnnxRuntime {
                 return Err("the operation is nothing by itself".to_owned());
             }
             let (alone, ids) = program.alone(node);
-            self.file(&alone, &ids, &contents)
+            let inputs = alone.input_tensors().zip(&ids);
+            let inputs = inputs.map(|(tensor, id)| digits(&reals(tensor, &contents[id.0])));
+            self.file(&alone, &[inputs.collect()])
         };
         program.outputs.iter().map(source).collect()
     }
 
-    /// The file of a program whose inputs are these tensors.
-    fn file(
-        &self,
-        program: &Program,
-        ids: &[TensorId],
-        contents: &[Vec<u8>],
-    ) -> Result<Source, String> {
+    /// The file of a program that runs on these samples, of each the floats of all inputs.
+    fn file(&self, program: &Program, samples: &[Vec<String>]) -> Result<Source, String> {
         let model = onnx_model(program, self.qoperator).map_err(|error| {
             let text = error.to_string();
             // The name of the node does not matter here.
             text.split_once("as it is: ").map_or(text.clone(), |(_, reason)| reason.to_owned())
         })?;
-        let inputs = program.inputs.iter().zip(ids);
-        let inputs: Vec<String> = inputs
-            .map(|(input, id)| digits(&reals(program.input_tensor(input), &contents[id.0])))
-            .collect();
-        let file =
-            json!({ "model": digits(&model), "inputs": inputs, "optimized": self.optimized });
-        Ok(Source::File(file, program.output_tensors().cloned().collect()))
+        let held = program.states.iter().map(|state| {
+            let tensor = &program.tensors[state.input.0];
+            let initial = tensor.grid.dequantize(state.initial).to_le_bytes();
+            digits(&initial.repeat(tensor.len()))
+        });
+        let file = json!({
+            "model": digits(&model),
+            "samples": samples,
+            "states": held.collect::<Vec<_>>(),
+            "optimized": self.optimized,
+        });
+        let outputs = samples.iter().flat_map(|_| program.output_tensors().cloned());
+        Ok(Source::File(file, outputs.collect()))
     }
 }
 

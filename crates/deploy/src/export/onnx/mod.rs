@@ -234,7 +234,7 @@ fn batch(program: &Program) -> Batch {
     let both = program.nodes.iter().filter(|node| repeats(&node.op));
     let mut alone = both.filter(|node| node.inputs.iter().all(is_constant));
     let left: Vec<TensorId> = program.left().collect();
-    let fixed = read.chain(&left).any(|id| is_constant(id)) || alone.next().is_some();
+    let fixed = read.chain(&left).any(is_constant) || alone.next().is_some();
     if fixed { Batch::One } else { Batch::Any }
 }
 
