@@ -7,24 +7,14 @@ use burn_ptq_deploy::export::{Exporter, Onnx, OnnxQOperator, Options, SelfTest};
 use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::target::HOST;
 use network::{proven, several};
+use oracle::python;
 
 #[allow(dead_code)]
 #[path = "../../crates/deploy/tests/network/mod.rs"]
 mod network;
+mod oracle;
 
 const EXPORTERS: [&dyn Exporter; 2] = [&Onnx, &OnnxQOperator];
-
-/// The Python of the oracles, or `None`, said aloud.
-fn python(what: &str) -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let chosen = std::env::var_os("BURN_PTQ_PYTHON").map(PathBuf::from);
-    let path = chosen.unwrap_or_else(|| root.join(".venv/bin/python"));
-    if !path.exists() {
-        eprintln!("SKIPPED {what}: run scripts/install-oracles.sh, or set BURN_PTQ_PYTHON");
-        return None;
-    }
-    Some(path)
-}
 
 fn export(
     exporter: &dyn Exporter,

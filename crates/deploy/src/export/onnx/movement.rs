@@ -7,7 +7,7 @@ use super::graph::{Graph, whole};
 use super::resize;
 use super::schema::{Value, integer};
 use crate::export::shared::movement::{
-    Indices, block_of, blocks, by_axis, mirrored, permutation, slice, sources,
+    Indices, block_of, blocks, by_axis, joined_axis, mirrored, permutation, slice, sources,
 };
 use crate::movement::MoveAxis;
 use crate::program::TensorId;
@@ -144,12 +144,7 @@ pub(super) fn concat(
     let output = graph.of(y);
     let extents = output.shape;
     let inner = |axis: usize| extents[axis + 1..].iter().product::<usize>();
-    let fits = |&axis: &usize| {
-        extents[..axis].iter().product::<usize>() == outer
-            && chunks.iter().all(|chunk| chunk.is_multiple_of(inner(axis)))
-            && chunks.iter().sum::<usize>() == inner(axis) * extents[axis]
-    };
-    let axis = [2, 1, 0].into_iter().find(fits);
+    let axis = joined_axis(extents, outer, chunks);
     let form = |chunk: usize| match axis {
         Some(axis) => {
             let mut shape = extents;

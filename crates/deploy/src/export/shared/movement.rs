@@ -136,3 +136,14 @@ pub(crate) fn stored(extents: [usize; 3], strides: [usize; 3]) -> ([usize; 3], [
     order.sort_by_key(|&axis| strides[axis] != 0);
     (order, extents)
 }
+
+/// The axis of `[height, width, channels]` along which inputs are joined that have `chunks` elements in each of
+/// `outer` steps; `None` if they are joined as rows.
+pub(crate) fn joined_axis(shape: [usize; 3], outer: usize, chunks: &[usize]) -> Option<usize> {
+    [2, 1, 0].into_iter().find(|&axis| {
+        let inner = shape[axis + 1..].iter().product::<usize>();
+        shape[..axis].iter().product::<usize>() == outer
+            && chunks.iter().all(|chunk| chunk.is_multiple_of(inner))
+            && chunks.iter().sum::<usize>() == inner * shape[axis]
+    })
+}
