@@ -6,7 +6,7 @@
 //! interpreter feeds them.
 
 use burn_ptq_deploy::export::onnx_model;
-use burn_ptq_deploy::program::{Input, IntNode, IntOp, IntTensor, Output, Program};
+use burn_ptq_deploy::program::{IntNode, IntOp, IntTensor, Output, Program};
 use burn_ptq_deploy::run::tensor_integers;
 use serde_json::{Value, json};
 
@@ -108,27 +108,29 @@ impl Source {
 impl OnnxRuntime {
     fn sources(&self, problem: &Problem) -> Result<Vec<Source>, String> {
         let program = problem.program.program();
-        let contents = problem.contents();
-        let is_held = |input: &Input| {
-            let (id, tensor) = (input.tensor, program.input_tensor(input));
+        let parts = problem.input.chunks(program.input_bytes()).map(|sample| {
+            let mut rest = sample;
+            let own = program.input_tensors().map(|tensor| {
+                let (own, others) = rest.split_at(tensor.bytes());
+                rest = others;
+                (tensor, own)
+            });
+            own.collect::<Vec<_>>()
+        });
+        let samples: Vec<Vec<(&IntTensor, &[u8])>> = parts.collect();
+        let is_held = |(tensor, own): &(&IntTensor, &[u8])| {
             let range = tensor.grid.min..=tensor.grid.max;
-            tensor_integers(tensor, &contents[id.0]).all(|value| range.contains(&value))
+            tensor_integers(tensor, own).all(|value| range.contains(&value))
         };
-        if !program.inputs.iter().all(is_held) {
+        if !samples.iter().flatten().all(is_held) {
             return Err("no floats become integers beyond the grid of an input".into());
         }
         if self.programs {
-            let samples = problem.input.chunks(program.input_bytes()).map(|sample| {
-                let mut rest = sample;
-                let own = program.input_tensors().map(|tensor| {
-                    let (own, others) = rest.split_at(tensor.bytes());
-                    rest = others;
-                    digits(&reals(tensor, own))
-                });
-                own.collect()
-            });
+            let reals = |(tensor, own): &(&IntTensor, &[u8])| digits(&reals(tensor, own));
+            let samples = samples.iter().map(|sample| sample.iter().map(reals).collect());
             return Ok(vec![self.file(program, &samples.collect::<Vec<_>>())?]);
         }
+        let contents = problem.contents();
         let source = |output: &Output| {
             let writes = |node: &&IntNode| node.output == output.tensor;
             let Some(node) = program.nodes.iter().find(writes) else {

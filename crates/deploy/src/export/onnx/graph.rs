@@ -360,23 +360,30 @@ impl<'a> Graph<'a> {
         self.push(&name, "DequantizeLinear", inputs, vec![output], Vec::new());
     }
 
-    /// Constant integers of `element` with scales along an axis, as floats.
+    /// Constant integers with scales along an axis, as floats; with zero points of 8 bits if `zeros`.
     pub(super) fn dequantized_constant(
         &mut self,
         what: &str,
         value: String,
         scales: &[f32],
         axis: usize,
+        zeros: bool,
     ) -> String {
         let data = scales.iter().flat_map(|scale| scale.to_le_bytes()).collect();
-        let (shape, axis): (&[usize], _) = match scales {
+        let (shape, attributes): (&[usize], _) = match scales {
             [_] => (&[], Vec::new()),
             _ => (&[scales.len()], vec![integer("axis", axis as i64)]),
         };
-        let scales = self.own_constant(&format!("{what}_scale"), Element::Float, shape, data);
+        let mut inputs = vec![value];
+        inputs.push(self.own_constant(&format!("{what}_scale"), Element::Float, shape, data));
+        if zeros {
+            // ONNX Runtime takes no others where it moves both sides of a product to unsigned bytes.
+            let (name, data) = (format!("{what}_zero_point"), vec![0; scales.len()]);
+            inputs.push(self.own_constant(&name, Element::Int8, shape, data));
+        }
         let output = self.value(&format!("{}_{what}_dequantized", self.node));
         let name = format!("{output}_DequantizeLinear");
-        self.push(&name, "DequantizeLinear", vec![value, scales], vec![output.clone()], axis);
+        self.push(&name, "DequantizeLinear", inputs, vec![output.clone()], attributes);
         output
     }
 

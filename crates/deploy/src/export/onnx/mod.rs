@@ -74,6 +74,13 @@ struct Stored {
     bytes: usize,
 }
 
+impl Stored {
+    /// Whether operators read a byte for each weight: those of 2 bits become bytes first.
+    const fn is_bytes(self) -> bool {
+        self.stored != 4
+    }
+}
+
 /// A program in the operators of ONNX.
 struct Translation {
     model: Model,

@@ -85,6 +85,7 @@ fn a_convolution_stands_between_integers_and_keeps_its_names() {
     assert_eq!(constant(&file, "conv_weight").shape, [3, 2, 3, 3]);
     // Weight [0, y 0, x 1, i 0] is the program's third.
     assert_eq!(constant(&file, "conv_weight").data[1] as i8, 0);
+    assert_eq!(constant(&file, "conv_weight_zero_point").shape, [3]);
     assert_eq!(constant(&file, "conv_bias").element, Element::Int32);
     let bias_scales = &constant(&file, "conv_bias_scale").data;
     assert_eq!(bias_scales[..4], (0.05_f32 * 0.01).to_le_bytes());

@@ -176,7 +176,8 @@ fn layer(
     let input = graph.of(x);
     let scales = scales::of_weights(weighted, input, graph.of(y));
     let (filter, stored) = filter(graph, weighted, &weights);
-    let filter = graph.dequantized_constant("weight", filter, &scales, weights.axis);
+    let filter =
+        graph.dequantized_constant("weight", filter, &scales, weights.axis, stored.is_bytes());
     ([filter, biases(graph, weighted, &scales, input.grid.scale)], stored)
 }
 
@@ -184,7 +185,7 @@ fn layer(
 fn biases(graph: &mut Graph, weighted: &Weighted, scales: &[f32], input: f32) -> String {
     let scales: Vec<f32> = scales.iter().map(|scale| scale * input).collect();
     let bias = bias(graph, weighted);
-    graph.dequantized_constant("bias", bias, &scales, 0)
+    graph.dequantized_constant("bias", bias, &scales, 0, false)
 }
 
 /// The constant of weights, in the fewest bits that the format has for them.
@@ -245,12 +246,13 @@ fn transposed(
     let attributes = window_attributes(&g.window, [g.window.pad, after], Some(g.groups));
     let (filter, stored) = filter(graph, weighted, &weights);
     let value = if along {
-        let filter = graph.dequantized_constant("weight", filter, &scales, weights.axis);
+        let filter =
+            graph.dequantized_constant("weight", filter, &scales, weights.axis, stored.is_bytes());
         let bias = biases(graph, weighted, &scales, input.grid.scale);
         graph.operator("ConvTranspose", &[&source, &filter, &bias], attributes)
     } else {
         // Sums of integer weights get the channels' scales, and biases theirs.
-        let filter = graph.dequantized_constant("weight", filter, &[1.0], 0);
+        let filter = graph.dequantized_constant("weight", filter, &[1.0], 0, stored.is_bytes());
         let value = graph.operator("ConvTranspose", &[&source, &filter], attributes);
         let channels = [g.out_channels, 1, 1];
         let factors = graph.reals("scales", &channels, &scales);
