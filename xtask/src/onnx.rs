@@ -214,10 +214,7 @@ fn integers(tensor: &IntTensor, answer: &Value) -> Result<Vec<i32>> {
     let bytes: Vec<u8> = (0..digits.len()).step_by(2).map(byte).collect::<Result<_, _>>()?;
     let real = |real: &[u8]| real.try_into().map(f32::from_le_bytes).unwrap_or(f32::NAN);
     let grid = tensor.grid;
-    Ok(bytes
-        .chunks(4)
-        .map(|bytes| (real(bytes) / grid.scale).round() as i32 + grid.zero_point)
-        .collect())
+    Ok(bytes.chunks(4).map(|bytes| grid.quantize(real(bytes))).collect())
 }
 
 /// What ONNX Runtime says of each request.
