@@ -50,6 +50,8 @@ struct Tally {
     problems: usize,
     outputs: usize,
     differing: usize,
+    /// The largest difference in integer steps.
+    most: u32,
     skipped: usize,
     /// Problems that others run by the same code.
     left: usize,
@@ -207,6 +209,27 @@ fn tensorflow_lite_micro_gives_the_bytes_of_whole_programs() {
 }
 
 #[test]
+fn onnx_runtime_comes_close_on_whole_programs() {
+    let edges = problems::at_their_edges().0;
+    let problems = problems::chains().into_iter().chain(problems::with_constants()).chain(edges);
+    let problems = problems.chain(problems::of_large_sums());
+    let problems: Vec<Problem> = problems.chain(problems::with_states()).collect();
+    let mut truth = executors::reference();
+    let expected = truth.run(&problems.iter().collect::<Vec<_>>()).expect("the reference runs");
+    let mut report = String::new();
+    let mut failures = Vec::new();
+    for mut executor in executors::onnx_runtime_on_programs().filter(|e| is_chosen(e.name())) {
+        if let Err(how_to_install) = executor.available() {
+            eprintln!("SKIPPED {} on whole programs: {how_to_install}", executor.name());
+            return;
+        }
+        compare(executor.as_mut(), &problems, &expected, &mut report, &mut failures);
+    }
+    println!("{report}");
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
 fn operations_of_two_values_and_sums_come_close_to_real_numbers_at_every_edge() {
     let mut compared: BTreeMap<&str, usize> = BTreeMap::new();
     for problem in problems::at_their_edges().0.iter().chain(&problems::all()) {
@@ -289,9 +312,10 @@ fn compare(
     for ((problem, expected), found) in supported.into_iter().zip(&found) {
         let tally = tallies.entry(problem.family()).or_default();
         match differences(&problem.program, expected, found, executor.agreement()) {
-            Ok(differing) => {
+            Ok((differing, most)) => {
                 tally.outputs += problem.samples() * problem.program.output_len();
                 tally.differing += differing;
+                tally.most = tally.most.max(most);
             }
             Err(difference) => failures.push(format!("{name}, {}: {difference}", problem.name)),
         }
@@ -305,14 +329,14 @@ fn compare(
     write_rows(name, &tallies, &reasons, report);
 }
 
-/// The number of elements that differ within what the agreement grants, or the first difference
-/// that it does not.
+/// The number of elements that differ within what the agreement grants and the largest difference, or the first
+/// difference that it does not grant.
 fn differences(
     program: &Placed,
     expected: &[u8],
     found: &[u8],
     agreement: Agreement,
-) -> Result<usize, String> {
+) -> Result<(usize, u32), String> {
     if expected.len() != found.len() {
         return Err(format!("{} output bytes instead of {}", found.len(), expected.len()));
     }
@@ -320,15 +344,16 @@ fn differences(
         Agreement::Exact => 0,
         Agreement::WithinLsb(steps) => steps,
     };
-    let mut differing = 0;
+    let (mut differing, mut most) = (0, 0);
     let pairs = output_integers(program, expected).zip(output_integers(program, found));
     for (place, (expected, found)) in pairs.enumerate() {
         if expected.abs_diff(found) > allowed {
             return Err(format!("expected {expected}, found {found} at output {place}"));
         }
         differing += usize::from(expected != found);
+        most = most.max(expected.abs_diff(found));
     }
-    Ok(differing)
+    Ok((differing, most))
 }
 
 /// The elements of all outputs, one output after the other, of one sample after the other.
@@ -351,14 +376,14 @@ fn write_rows(
 ) {
     let _ = writeln!(
         report,
-        "{:<13} {:<16} {:>8} {:>9} {:>9} {:>8}",
-        "executor", "op", "problems", "outputs", "differing", "skipped"
+        "{:<13} {:<16} {:>8} {:>9} {:>9} {:>5} {:>8}",
+        "executor", "op", "problems", "outputs", "differing", "most", "skipped"
     );
-    for (op, Tally { problems, outputs, differing, skipped, left }) in tallies {
+    for (op, Tally { problems, outputs, differing, most, skipped, left }) in tallies {
         let problems = problems - left;
         let _ = writeln!(
             report,
-            "{executor:<13} {op:<16} {problems:>8} {outputs:>9} {differing:>9} {skipped:>8}"
+            "{executor:<13} {op:<16} {problems:>8} {outputs:>9} {differing:>9} {most:>5} {skipped:>8}"
         );
     }
     for (reason, count) in reasons {

@@ -10,22 +10,12 @@ use burn_ptq_deploy::program::{IntOp, Program};
 use burn_ptq_deploy::target::HOST;
 use burn_ptq_kernels::multiplier::Multiplier;
 use network::{placed, proven, several};
+use oracle::python;
 
 #[allow(dead_code)]
 #[path = "../../crates/deploy/tests/network/mod.rs"]
 mod network;
-
-/// The Python of the oracles, or `None`, said aloud.
-fn python(what: &str) -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let chosen = std::env::var_os("BURN_PTQ_PYTHON").map(PathBuf::from);
-    let path = chosen.unwrap_or_else(|| root.join(".venv/bin/python"));
-    if !path.exists() {
-        eprintln!("SKIPPED {what}: run scripts/install-oracles.sh, or set BURN_PTQ_PYTHON");
-        return None;
-    }
-    Some(path)
-}
+mod oracle;
 
 /// The network with the multipliers that follow from scales, and the same samples.
 fn derived((model, self_test): (Placed, SelfTest)) -> (Placed, SelfTest) {

@@ -9,6 +9,7 @@ mod docs;
 mod mcu;
 mod mlperf_tiny;
 mod msrv;
+mod onnx;
 mod outcome;
 mod packages;
 mod picture;
@@ -46,6 +47,7 @@ enum Developer {
     MlperfTiny(mlperf_tiny::Arguments),
     RandomGraphs(random_graphs::Arguments),
     Msrv(msrv::Arguments),
+    Onnx(onnx::Arguments),
     Picture(picture::Arguments),
     Results(results::Arguments),
     Tflite(tflite::Arguments),
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         Developer::MlperfTiny(arguments) => mlperf_tiny::run(&arguments),
         Developer::RandomGraphs(arguments) => random_graphs::run(&arguments),
         Developer::Msrv(arguments) => msrv::run(&arguments),
+        Developer::Onnx(arguments) => onnx::run(&arguments),
         Developer::Picture(arguments) => picture::run(&arguments),
         Developer::Results(arguments) => results::run(&arguments),
         Developer::Tflite(arguments) => tflite::run(&arguments),

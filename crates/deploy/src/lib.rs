@@ -5,6 +5,7 @@
 //! A [`Program`](program::Program) is operations on tensors. [`place`](program::Program::place)
 //! verifies it and gives it memory; everything else takes the [`Placed`](place::Placed) one.
 
+mod alone;
 pub mod board;
 pub mod border;
 pub mod bounded;

@@ -4,6 +4,7 @@ mod board;
 mod host_c;
 mod host_rust;
 mod interpreter;
+mod onnx_runtime;
 pub(crate) mod tflm;
 
 use burn_ptq_deploy::place::kernels::chosen;
@@ -17,7 +18,6 @@ pub(crate) enum Agreement {
     /// The same bytes.
     Exact,
     /// At most this many integer steps away.
-    #[allow(dead_code, reason = "for executors with another arithmetic")]
     WithinLsb(u32),
 }
 
@@ -61,7 +61,19 @@ pub(crate) fn reference() -> impl Executor {
 pub(crate) fn registry() -> Vec<Box<dyn Executor>> {
     let mut executors = running_programs();
     executors.push(tensorflow_lite_micro());
+    executors.extend(onnx_runtime());
     executors
+}
+
+/// ONNX Runtime, which runs what the exporters `onnx` and `onnx-qoperator` write.
+pub(crate) fn onnx_runtime() -> impl Iterator<Item = Box<dyn Executor>> {
+    onnx_runtime::BUILDS.into_iter().map(|build| Box::new(build) as Box<dyn Executor>)
+}
+
+/// The same on whole programs: what one layer rounds otherwise, the next ones read.
+pub(crate) fn onnx_runtime_on_programs() -> impl Iterator<Item = Box<dyn Executor>> {
+    let whole = onnx_runtime::BUILDS.into_iter().map(onnx_runtime::OnnxRuntime::on_programs);
+    whole.map(|build| Box::new(build) as Box<dyn Executor>)
 }
 
 /// TensorFlow Lite Micro, which runs what the exporter `tflite` writes.

@@ -5,9 +5,7 @@
 //! interpreter feeds them.
 
 use burn_ptq_deploy::export::{TfLiteOptions, tflite_model};
-use burn_ptq_deploy::program::{
-    BinaryFunction, Border, Input, IntNode, IntOp, Output, Program, Provenance, TensorId,
-};
+use burn_ptq_deploy::program::{BinaryFunction, IntNode, IntOp, Output, Program, TensorId};
 use burn_ptq_deploy::run::tensor_integers;
 use serde_json::{Value, json};
 
@@ -120,7 +118,7 @@ fn files(problem: &Problem) -> Result<Vec<Source>, String> {
         if divides_by_zero(program, node, &contents) {
             return Err("DIV by 0 is undefined".into());
         }
-        let (alone, ids) = alone(program, node);
+        let (alone, ids) = program.alone(node);
         let model = export(&alone)?;
         Ok(Source::Node(json!({ "model": model, "inputs": inputs(&alone, &ids) })))
     };
@@ -136,36 +134,6 @@ fn export(program: &Program) -> Result<String, String> {
         text.split_once("as it is: ").map_or(text.clone(), |(_, reason)| reason.to_owned())
     })?;
     Ok(digits(&model))
-}
-
-/// A program of one node, and the tensors of `program` that are its inputs.
-fn alone(program: &Program, node: &IntNode) -> (Program, Vec<TensorId>) {
-    let mut ids: Vec<TensorId> = Vec::new();
-    for &id in &node.inputs {
-        if !ids.contains(&id) {
-            ids.push(id);
-        }
-    }
-    let place = |id: &TensorId| TensorId(ids.iter().position(|other| other == id).unwrap_or(0));
-    let border = |id: &TensorId| Border::plain(&[program.tensors[id.0].len()]);
-    let output = TensorId(ids.len());
-    let tensors = ids.iter().chain([&node.output]).map(|id| program.tensors[id.0].clone());
-    let inputs = ids.iter().map(|id| Input::new(format!("{}", id.0), place(id), border(id)));
-    let program = Program {
-        name: program.name.clone(),
-        tensors: tensors.collect(),
-        nodes: vec![IntNode {
-            inputs: node.inputs.iter().map(place).collect(),
-            output,
-            ..node.clone()
-        }],
-        inputs: inputs.collect(),
-        outputs: vec![Output::new("y", output, border(&node.output))],
-        states: Vec::new(),
-        loops: Vec::new(),
-        provenance: Provenance::default(),
-    };
-    (program, ids)
 }
 
 /// Whether a node divides by 0 on these contents of all tensors.

@@ -7,6 +7,7 @@
 mod c99;
 mod error;
 mod folder;
+mod onnx;
 mod rust;
 mod shared;
 mod tflite;
@@ -21,6 +22,7 @@ use crate::target::{Kernels, TARGETS, Target};
 pub use c99::{C99, constants_by_node, runtime_functions};
 pub use error::ExportError;
 pub use folder::{ExportFile, Kept, Written, check_folder, stage_folder, write_folder};
+pub use onnx::{Onnx, OnnxQOperator, onnx_model};
 pub use rust::{Rust, shared_kernels};
 pub use shared::ends::end_names;
 pub use shared::names::{comment, identifier, unique_identifiers};
@@ -28,7 +30,7 @@ pub use shared::self_test::SelfTest;
 pub use tflite::{TfLite, TfLiteOptions, tflite_model};
 
 /// Every exporter.
-pub const EXPORTERS: &[&dyn Exporter] = &[&C99, &Rust, &TfLite];
+pub const EXPORTERS: &[&dyn Exporter] = &[&C99, &Rust, &TfLite, &Onnx, &OnnxQOperator];
 
 /// The exporter called `name`.
 pub fn exporter(name: &str) -> Result<&'static dyn Exporter, ExportError> {

@@ -10,7 +10,6 @@ mod model;
 mod movement;
 mod operators;
 mod pairs;
-mod refusal;
 mod weighted;
 mod window;
 

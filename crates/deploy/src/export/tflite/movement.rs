@@ -1,10 +1,13 @@
 //! Movements: the first operator whose elements come from the same places.
 
-use burn_ptq_kernels::reference::{MAX_AXES, rearrange};
+use burn_ptq_kernels::reference::MAX_AXES;
 
 use super::graph::{Graph, with_batch};
 use super::model::options;
-use super::refusal::Refusal;
+use crate::export::shared::movement::{
+    Indices, block_of, blocks, by_axis, mirrored, permutation, slice, sources,
+};
+use crate::export::shared::refusal::Refusal;
 use crate::movement::MoveAxis;
 use crate::op::DType;
 use crate::program::TensorId;
@@ -12,9 +15,6 @@ use crate::tflite::schema::{
     BROADCAST_TO, Builtin, DEPTH_TO_SPACE, GATHER, MIRROR_PAD, RESIZE_NEAREST_NEIGHBOR,
     SPACE_TO_DEPTH, STRIDED_SLICE, TRANSPOSE,
 };
-
-/// The indices of the input that each axis of `[height, width, channels]` shows.
-type Indices = [Vec<usize>; 3];
 
 /// Writes the copy of elements of `ends[0]` to `ends[1]`.
 pub(super) fn translate(
@@ -24,11 +24,9 @@ pub(super) fn translate(
     ends: [TensorId; 2],
 ) -> Result<(), Refusal> {
     let [input, output] = ends.map(|id| graph.of(id));
-    let places: Vec<usize> = (0..input.len()).collect();
-    let mut sources = vec![0; output.len()];
-    rearrange(first, &MoveAxis::padded(axes), &places, &mut sources);
+    let sources = sources(first, axes, input.len(), output.len());
     // Elements that stay need no operator.
-    if sources == places {
+    if sources.iter().copied().eq(0..input.len()) {
         graph.alias(ends[1], ends[0]);
         return Ok(());
     }
@@ -53,7 +51,7 @@ pub(super) fn translate(
     {
         return Ok(());
     }
-    match permutation(graph, first, axes, ends) {
+    match permuted(graph, first, axes, ends) {
         true => Ok(()),
         false => Err(Refusal::new("no operator moves elements so")),
     }
@@ -62,54 +60,6 @@ pub(super) fn translate(
 fn both(graph: &mut Graph, [x, y]: [TensorId; 2]) -> (usize, usize) {
     let [input, output] = [x, y].map(|id| with_batch(graph.of(id).shape));
     (graph.read(x, &input), graph.write(y, &output))
-}
-
-/// The block by which `wide` is larger than `deep`, which has more channels for it.
-fn block_of(deep: [usize; 3], wide: [usize; 3]) -> Option<usize> {
-    let block = wide[0] / deep[0];
-    let expected = [deep[0] * block, deep[1] * block, deep[2].checked_div(block * block)?];
-    (block > 1 && wide == expected).then_some(block)
-}
-
-/// Where the elements of an output of `shape` come from, in an input of these columns and channels.
-fn blocks(shape: [usize; 3], block: usize, input: [usize; 3], to_space: bool) -> Vec<usize> {
-    let [_, columns, channels] = input;
-    let mut sources = Vec::new();
-    for y in 0..shape[0] {
-        for x in 0..shape[1] {
-            for c in 0..shape[2] {
-                let [row, column, channel] = if to_space {
-                    [y / block, x / block, (y % block * block + x % block) * shape[2] + c]
-                } else {
-                    let inside = c / channels;
-                    [y * block + inside / block, x * block + inside % block, c % channels]
-                };
-                sources.push((row * columns + column) * channels + channel);
-            }
-        }
-    }
-    sources
-}
-
-/// The indices of each axis, if the axes are independent of each other.
-fn by_axis(sources: &[usize], input: [usize; 3], output: [usize; 3]) -> Option<Indices> {
-    let steps = [output[1] * output[2], output[2], 1];
-    let index = |source: usize, axis: usize| match axis {
-        0 => source / (input[1] * input[2]),
-        1 => source / input[2] % input[1],
-        _ => source % input[2],
-    };
-    let indices = [0, 1, 2].map(|axis| {
-        let along = (0..output[axis]).map(|i| index(sources[i * steps[axis]], axis));
-        along.collect::<Vec<_>>()
-    });
-    let mut expected = Vec::with_capacity(sources.len());
-    for y in &indices[0] {
-        for x in &indices[1] {
-            expected.extend(indices[2].iter().map(|c| (y * input[1] + x) * input[2] + c));
-        }
-    }
-    (expected == sources).then_some(indices)
 }
 
 /// Writes the operator that shows these indices, if there is one.
@@ -166,58 +116,15 @@ fn by_indices(graph: &mut Graph, indices: &Indices, ends: [TensorId; 2]) -> bool
     true
 }
 
-/// Begin, end and step of indices at equal distances; the end is negative where it lies before 0.
-fn slice(indices: &[usize]) -> Option<[i32; 3]> {
-    let numbers: Vec<i32> = indices.iter().map(|&index| index as i32).collect();
-    let begin = *numbers.first()?;
-    let step = numbers.get(1).map_or(1, |second| second - begin);
-    let even = numbers.windows(2).all(|pair| pair[1] - pair[0] == step);
-    (step != 0 && even).then(|| [begin, begin + step * numbers.len() as i32, step])
-}
-
-/// How many mirrored elements stand before and after an axis; `edge` is 1 where its outermost elements
-/// are not repeated.
-fn mirrored(indices: &[usize], extent: usize, edge: usize) -> Option<[i32; 2]> {
-    let more = indices.len().checked_sub(extent)?;
-    let fits = |before: usize| {
-        let after = more - before;
-        let begin = (0..before).rev().map(|i| i + edge);
-        let end = (0..after).map(|i| extent - 1 - edge - i);
-        before.max(after) + edge <= extent
-            && begin.chain(0..extent).chain(end).eq(indices.iter().copied())
-    };
-    let before = (0..=more).find(|&before| fits(before))?;
-    Some([before as i32, (more - before) as i32])
-}
-
-/// Writes all elements in another order of at most six axes, if they are in one.
-fn permutation(graph: &mut Graph, first: usize, axes: &[MoveAxis], [x, y]: [TensorId; 2]) -> bool {
-    let even = |axis: &MoveAxis| match axis {
-        MoveAxis::Even { count, step } => Some((*count, usize::try_from(*step).ok()?)),
-        MoveAxis::Listed(_) => None,
-    };
-    let axes: Option<Vec<(usize, usize)>> = axes.iter().map(even).collect();
-    let Some(axes) = axes else { return false };
-    let axes: Vec<(usize, usize)> = axes.into_iter().filter(|axis| axis.0 > 1).collect();
-    let mut sorted: Vec<usize> = (0..axes.len()).collect();
-    sorted.sort_by_key(|&axis| axes[axis].1);
-    let mut dense = 1;
-    for &axis in &sorted {
-        if axes[axis].1 != dense {
-            return false;
-        }
-        dense *= axes[axis].0;
-    }
-    sorted.reverse();
-    let count = sorted.len();
-    if first != 0 || dense != graph.of(x).len() || !(1..MAX_AXES).contains(&count) {
-        return false;
-    }
-    let x = graph.read(x, &sorted.iter().map(|&axis| axes[axis].0).collect::<Vec<_>>());
-    let place = |axis| sorted.iter().position(|&other| other == axis).map_or(0, |p| p as i32);
-    let order: Vec<i32> = (0..count).map(place).collect();
-    let order = graph.integers(&[count], &order);
-    let y = graph.write(y, &axes.iter().map(|axis| axis.0).collect::<Vec<_>>());
+/// Writes all elements in another order of axes, if they are in one that `TRANSPOSE` takes.
+fn permuted(graph: &mut Graph, first: usize, axes: &[MoveAxis], [x, y]: [TensorId; 2]) -> bool {
+    let len = graph.of(x).len();
+    let Some((extents, order)) = permutation(first, axes, len, MAX_AXES - 1) else { return false };
+    let x = graph.read(x, &extents);
+    let shape: Vec<usize> = order.iter().map(|&axis| extents[axis]).collect();
+    let order: Vec<i32> = order.iter().map(|&axis| axis as i32).collect();
+    let order = graph.integers(&[order.len()], &order);
+    let y = graph.write(y, &shape);
     graph.operator(TRANSPOSE, options::none(), &[x, order], y);
     true
 }

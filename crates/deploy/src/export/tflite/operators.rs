@@ -12,9 +12,10 @@ use burn_ptq_kernels::reference::{Alignment, resize_position, softmax_params};
 use super::Stored;
 use super::graph::{Graph, quantization, with_batch};
 use super::model::options;
-use super::refusal::{NOT_DERIVED, Refusal};
 use super::window::{Around, lowest, pad_explicitly, padding, paddings};
 use super::{movement, pairs, weighted};
+use crate::export::shared::movement::joined_axis;
+use crate::export::shared::refusal::{NOT_DERIVED, Refusal};
 use crate::op::{DType, IntOp};
 use crate::program::{IntNode, IntTensor, TensorId};
 use crate::tflite::schema::{
@@ -231,12 +232,7 @@ fn concat(graph: &mut Graph, node: &IntNode, outer: usize, chunks: &[usize]) {
     let output = graph.of(node.output);
     let whole = with_batch(output.shape);
     let inner = |axis: usize| whole[axis + 1..].iter().product::<usize>();
-    let fits = |&axis: &usize| {
-        whole[..axis].iter().product::<usize>() == outer
-            && chunks.iter().all(|chunk| chunk.is_multiple_of(inner(axis)))
-            && chunks.iter().sum::<usize>() == inner(axis) * whole[axis]
-    };
-    let axis = [3, 2, 1].into_iter().find(fits);
+    let axis = joined_axis(output.shape, outer, chunks).map(|axis| axis + 1);
     let shape = |chunk: usize| match axis {
         Some(axis) => {
             let mut shape = whole;

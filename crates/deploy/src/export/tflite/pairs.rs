@@ -1,7 +1,5 @@
 //! Operations of two activations.
 
-use std::cmp::Reverse;
-
 use burn_ptq_kernels::geometry::MatMulGeometry;
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::{AddParams, Clamp, PreluParams};
@@ -10,7 +8,8 @@ use super::flatbuffer::Table;
 use super::graph::{Graph, with_batch};
 use super::model::options;
 use super::operators::{TfLiteOptions, derived};
-use super::refusal::{NOT_DERIVED, Refusal};
+use crate::export::shared::movement::stored;
+use crate::export::shared::refusal::{NOT_DERIVED, Refusal};
 use crate::op::{BinaryFunction, Broadcast, DType, IntOp};
 use crate::program::{IntNode, TensorId};
 use crate::tflite::schema::{
@@ -137,17 +136,6 @@ fn operands(
     };
     let pair = [graph.read(a, &first), graph.read(b, &second)];
     (pair, first.iter().zip(second).map(|(&a, b)| a.max(b)).collect())
-}
-
-/// Where the elements of three axes stand in memory: the axes from the outermost to the innermost, and
-/// the extents, 1 where an axis has no step.
-fn stored(extents: [usize; 3], strides: [usize; 3]) -> ([usize; 3], [usize; 3]) {
-    let mut order = [0, 1, 2];
-    order.sort_by_key(|&axis| Reverse((strides[axis].max(1), extents[axis])));
-    let extents = [0, 1, 2].map(|axis| if strides[axis] == 0 { 1 } else { extents[axis] });
-    // An axis of step 0 goes to the front.
-    order.sort_by_key(|&axis| strides[axis] != 0);
-    (order, extents)
 }
 
 /// Writes a product of matrices whose axes are put in order first, and the product's afterwards.

@@ -5,9 +5,9 @@ use burn_ptq_kernels::multiplier::Multiplier;
 use super::graph::Graph;
 use super::model::{Quantization, options};
 use super::operators::TfLiteOptions;
-use super::refusal::{NOT_DERIVED, Refusal};
 use super::window::{Around, crop_to, pad_explicitly, transposed_padding};
 use super::{Stored, graph::with_batch};
+use crate::export::shared::refusal::{NOT_DERIVED, Refusal};
 use crate::op::{DType, IntOp, Weighted};
 use crate::program::{IntNode, IntTensor};
 use crate::tflite::schema::{

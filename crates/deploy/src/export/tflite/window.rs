@@ -4,14 +4,10 @@ use burn_ptq_kernels::geometry::Window;
 
 use super::graph::Graph;
 use super::model::options;
+use crate::export::shared::window::{end, reach};
 use crate::op::DType;
 use crate::program::IntTensor;
 use crate::tflite::schema::{PAD, PADV2, Padding, STRIDED_SLICE};
-
-/// Elements that a window spans along an axis.
-fn reach(window: &Window, axis: usize) -> usize {
-    (window.kernel[axis] - 1) * window.dilation[axis] + 1
-}
 
 /// The padding that gives the window's start and the output's extents, if one does.
 pub(super) fn padding(window: &Window, input: [usize; 2], output: [usize; 2]) -> Option<Padding> {
@@ -62,8 +58,7 @@ pub(super) fn pad_explicitly(
     if let Some(padding) = padding(window, input, output) {
         return (x, padding);
     }
-    // Where the last window ends.
-    let end = [0, 1].map(|axis| (output[axis] - 1) * window.stride[axis] + reach(window, axis));
+    let end = end(window, output);
     let padded = [0, 1].map(|axis| (window.pad[axis] + input[axis]).max(end[axis]));
     let after = [0, 1].map(|axis| padded[axis] - window.pad[axis] - input[axis]);
     let mut y = x;
