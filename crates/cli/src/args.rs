@@ -1,6 +1,7 @@
 //! The arguments, exactly as typed.
 
 mod compare;
+mod convert;
 mod fit;
 mod inspect;
 mod quantize;
@@ -16,11 +17,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use compare::Compare;
+pub(crate) use convert::Convert;
 pub(crate) use fit::Fit;
 pub(crate) use inspect::{Boards, Inspect};
 pub(crate) use quantize::{Quantize, Results};
 
-/// Post-training quantization for tinyML: from an ONNX model to bit-exact integer C or Rust for a
+/// Post-training quantization for tinyML: from an ONNX or TensorFlow Lite model to bit-exact integer C or Rust for a
 /// microcontroller.
 #[derive(Debug, Parser)]
 #[command(name = "burn-ptq", version)]
@@ -31,9 +33,9 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Quantize an ONNX model with calibration data, evaluate and export it.
+    /// Quantize an ONNX or TensorFlow Lite model with calibration data, evaluate and export it.
     Quantize(Quantize),
-    /// Evaluate a float model (.onnx) or an integer model (.bptq).
+    /// Evaluate a float model (.onnx, .tflite) or an integer model (.bptq, quantized .tflite).
     Evaluate(Evaluate),
     /// List the layers of a model with their shapes, multiply-accumulates, bits and bytes.
     Inspect(Inspect),
@@ -45,6 +47,8 @@ pub(crate) enum Command {
     Fit(Fit),
     /// Export an integer model as code.
     Export(Export),
+    /// Write an integer model in another format: .bptq, .tflite, or .onnx with QuantizeLinear.
+    Convert(Convert),
     /// List the supported ONNX operators and Burn operations, with their conditions.
     Operators,
     /// List the components and presets of recipes, or print a preset.
@@ -189,6 +193,10 @@ pub(crate) struct Data {
     /// The shape of an input with dynamic dimensions, starting with the batch.
     #[arg(long, value_name = "[INPUT=]1x3x96x96")]
     pub shape: Vec<InputShape>,
+    /// Take a .tflite model that is quantized already as a float model with its weights dequantized, to quantize
+    /// it anew.
+    #[arg(long)]
+    pub requantize: bool,
 }
 
 /// A value for the input of a name, or for the only one.
@@ -272,7 +280,7 @@ fn class_axis(text: &str) -> Result<ClassAxis, String> {
 
 #[derive(Debug, Args)]
 pub(crate) struct Evaluate {
-    /// The model: .onnx (float) or .bptq (integer); defaults to the model.onnx of --task.
+    /// The model: .onnx or .tflite (float), .bptq or quantized .tflite (integer); defaults to that of --task.
     #[arg(value_name = "MODEL", required_unless_present = "task")]
     pub model: Option<PathBuf>,
     #[command(flatten)]
@@ -293,7 +301,7 @@ pub(crate) struct Evaluate {
 
 #[derive(Debug, Args)]
 pub(crate) struct Export {
-    /// The integer model.
+    /// The integer model: .bptq, or .tflite that is quantized.
     #[arg(value_name = "MODEL.bptq")]
     pub model: PathBuf,
     /// Exporters to run, such as c.

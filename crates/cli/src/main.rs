@@ -32,6 +32,7 @@ fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Quantize(args) => commands::quantize::run(args),
         Command::Evaluate(args) => commands::evaluate::run(args),
+        Command::Convert(args) => commands::convert::run(args),
         Command::Compare(args) => commands::compare::run(args),
         Command::Fit(args) => commands::fit::run(args),
         Command::Inspect(args) => commands::inspect::run(args),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn_ptq::graph::{Graph, ValueId};
+use burn_ptq::import;
 use burn_ptq::import::onnx::{self, ImportError, InputShape, Options, Problem};
 use burn_ptq_deploy::bounded;
 use serde::Deserialize;
@@ -287,7 +288,7 @@ impl Task {
             requantize: self.requantize,
             ..Options::default()
         };
-        let read = onnx::read_with(&self.model, &options);
+        let read = import::read(&self.model, &options);
         let is_open = |problem: &Problem| problem.op == "input";
         match &read {
             Err(ImportError::Unsupported { problems, .. }) if problems.iter().any(is_open) => {}
@@ -299,6 +300,6 @@ impl Task {
         options.sample = files
             .filter_map(SamplePaths::single)
             .find_map(|path| stored_sample_shape(path).ok().flatten());
-        onnx::read_with(&self.model, &options)
+        import::read(&self.model, &options)
     }
 }

@@ -9,8 +9,8 @@ use super::{BackendArgument, Data, Results};
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("timed").args(["clock", "board"]).multiple(true))]
 pub(crate) struct Fit {
-    /// The float model; defaults to the model.onnx of --task.
-    #[arg(value_name = "MODEL.onnx", required_unless_present = "task")]
+    /// The float model, .onnx or .tflite; defaults to that of --task.
+    #[arg(value_name = "MODEL", required_unless_present = "task")]
     pub model: Option<PathBuf>,
     #[command(flatten)]
     pub data: Data,

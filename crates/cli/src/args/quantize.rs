@@ -8,8 +8,8 @@ use super::{BackendArgument, Data};
 
 #[derive(Debug, Args)]
 pub(crate) struct Quantize {
-    /// The float model; defaults to the model.onnx of --task.
-    #[arg(value_name = "MODEL.onnx", required_unless_present = "task")]
+    /// The float model, .onnx or .tflite; defaults to that of --task.
+    #[arg(value_name = "MODEL", required_unless_present = "task")]
     pub model: Option<PathBuf>,
     #[command(flatten)]
     pub data: Data,

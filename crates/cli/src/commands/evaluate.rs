@@ -9,7 +9,7 @@ use burn_ptq::backend::device;
 use burn_ptq::graph::Batch;
 use burn_ptq::warnings::Facts;
 use burn_ptq_deploy::export::unique_identifiers;
-use burn_ptq_deploy::file;
+use burn_ptq_deploy::import;
 use burn_ptq_deploy::output::write_atomically;
 use burn_ptq_deploy::printable;
 use burn_ptq_deploy::program::{IntTensor, Program};
@@ -22,7 +22,7 @@ use burn_ptq_eval::metric::{Judgement, Metric, ModelOutput};
 use burn_ptq_eval::opened::{open_evaluation, open_further};
 use burn_ptq_eval::warnings::{EvaluationFacts, SCALING_SAMPLES, check};
 
-use super::{is_integer_model, task};
+use super::task;
 use crate::args::Evaluate;
 use crate::output::{self, errln, outln};
 use crate::progress::Reporter;
@@ -39,8 +39,8 @@ pub(crate) fn run(args: Evaluate) -> anyhow::Result<()> {
         }
         anyhow::Ok(evaluation)
     };
-    if is_integer_model(&task.model) {
-        let model = file::read(&task.model)?;
+    if import::is_program(&task.model) {
+        let model = import::read(&task.model)?;
         let output = ModelOutput::of_program(&model, name)?;
         let (inputs, warnings) = ModelInput::all_of_program(&model, output.index, &task.input)?;
         for warning in warnings {
@@ -84,7 +84,7 @@ pub(crate) fn run(args: Evaluate) -> anyhow::Result<()> {
         }
         return Ok(());
     }
-    anyhow::ensure!(args.dump.is_none(), "--dump needs an integer model (.bptq)");
+    anyhow::ensure!(args.dump.is_none(), "--dump needs an integer model (.bptq, or .tflite)");
     let graph = Arc::new(task.read_model()?.graph);
     let inputs = ModelInput::all_of_graph(&graph, &task.input)?;
     let evaluation = open(&inputs, &ModelOutput::of_graph(&graph, name)?)?;

@@ -5,8 +5,8 @@ use burn_ptq_deploy::export::{
     Exporter, Kept, Options, Rendered, Rust, SelfTest, check_folder, exporter, shared_kernels,
     stage_folder,
 };
-use burn_ptq_deploy::file;
 use burn_ptq_deploy::harness::Harness;
+use burn_ptq_deploy::import;
 use burn_ptq_deploy::output::Transaction;
 use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::program::{IntTensor, Program};
@@ -30,7 +30,7 @@ pub(crate) fn run(args: Export) -> anyhow::Result<()> {
     let exporters = args.to.iter().map(|name| exporter(name)).collect::<Result<Vec<_>, _>>()?;
     let (_, target) = processor(args.board.as_deref(), args.target.as_deref())?;
     let target = target.unwrap_or(&HOST);
-    let mut model = file::read(&args.model)?;
+    let mut model = import::read(&args.model)?;
     let streamed = match args.stream {
         true => Some(streamed(&args, &model)?),
         false => None,

@@ -3,11 +3,11 @@
 use anyhow::{Context, ensure};
 use burn_ptq::backend::device;
 use burn_ptq::graph::{Node, ValueId};
-use burn_ptq::import::onnx::{self, Options};
+use burn_ptq::import::onnx::Options;
 use burn_ptq::quantize_uncalibrated;
 use burn_ptq_deploy::cost::targets;
 use burn_ptq_deploy::export::target;
-use burn_ptq_deploy::file;
+use burn_ptq_deploy::import;
 use burn_ptq_deploy::output::write_atomically;
 use burn_ptq_deploy::place::Placed;
 use burn_ptq_deploy::printable;
@@ -23,7 +23,6 @@ use burn_ptq_eval::report::{
 use serde::Serialize;
 
 use super::cost::{counted, fitting, notes};
-use super::is_integer_model;
 use crate::args::Inspect;
 use crate::output::{self, outln};
 use crate::table;
@@ -103,15 +102,15 @@ struct Inspected {
 }
 
 pub(crate) fn run(args: Inspect) -> anyhow::Result<()> {
-    let is_integer = is_integer_model(&args.model);
+    let is_integer = import::is_program(&args.model);
     ensure!(
         !is_integer || (args.weights.is_none() && args.activations.is_none()),
-        "{} has the bits that it was quantized to: --weights and --activations are for .onnx models",
+        "{} has the bits that it was quantized to: --weights and --activations are for float models",
         args.model.display()
     );
     let predicts = !args.target.is_empty() || !args.board.is_empty();
     let inspected = match (is_integer, predicts) {
-        (true, _) => integer(&args, &file::read(&args.model)?)?,
+        (true, _) => integer(&args, &import::read(&args.model)?)?,
         (false, true) => uncalibrated(&args)?,
         (false, false) => float(&args)?,
     };
@@ -254,8 +253,8 @@ fn ends(inspected: &Inspected) -> String {
 
 /// A float model as stored in the file: batch normalizations are not folded yet.
 fn float(args: &Inspect) -> anyhow::Result<Inspected> {
-    let options = Options { shapes: args.shape.clone(), requantize: true, ..Options::default() };
-    let graph = onnx::read_with(&args.model, &options)?.graph;
+    let options = Options { shapes: args.shape.clone(), ..Options::default() };
+    let graph = burn_ptq::import::read(&args.model, &options)?.graph;
     let source = |id: ValueId| match graph.producer(id) {
         Some(layer) => Source::Layer(layer),
         None => Source::Input(graph.inputs.iter().position(|&own| own == id).unwrap_or(0)),
@@ -303,8 +302,8 @@ fn float(args: &Inspect) -> anyhow::Result<Inspected> {
 
 /// A float model with the bits that were asked for, as an integer program.
 fn uncalibrated(args: &Inspect) -> anyhow::Result<Inspected> {
-    let options = Options { shapes: args.shape.clone(), requantize: true, ..Options::default() };
-    let graph = onnx::read_with(&args.model, &options)?.graph;
+    let options = Options { shapes: args.shape.clone(), ..Options::default() };
+    let graph = burn_ptq::import::read(&args.model, &options)?.graph;
     let (weights, activations) = (args.weights.unwrap_or(8), args.activations.unwrap_or(8));
     let quantized = quantize_uncalibrated(graph, weights, activations, &device("flex")?)?;
     Ok(Inspected { uncalibrated: true, ..integer(args, &quantized.program)? })

@@ -3,6 +3,7 @@
 pub(crate) mod ablate;
 pub(crate) mod boards;
 pub(crate) mod compare;
+pub(crate) mod convert;
 mod cost;
 pub(crate) mod demo;
 pub(crate) mod evaluate;
@@ -70,6 +71,7 @@ fn task(data: &Data, model: Option<&PathBuf>, calibration: &[PathBuf]) -> anyhow
     options.check().map_err(anyhow::Error::msg)?;
     override_input(&mut task.input, data);
     task.shapes.clone_from(&data.shape);
+    task.requantize = data.requantize;
     if !data.state.is_empty() {
         task.states.clone_from(&data.state);
     }
@@ -141,9 +143,4 @@ fn processor(
     let wanted = wanted.map(target).transpose()?;
     let board = board.map(|name| board_with_target(name, wanted)).transpose()?;
     Ok((board, board.map(|board| board.target).or(wanted)))
-}
-
-/// Whether a path names an integer model.
-fn is_integer_model(path: &std::path::Path) -> bool {
-    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("bptq"))
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use burn_ptq_deploy::file::FileError;
+use burn_ptq_deploy::import::ReadError;
 use burn_ptq_deploy::printable::line;
 
 use super::MOST_MODELS;
@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::report::SCHEMA_VERSION;
 
 /// What can be compared, at the end of messages.
-const COMPARABLE: &str = "a model.bptq, a model.onnx, a report.json, or a folder that `burn-ptq quantize \
+const COMPARABLE: &str = "a model.bptq, a model.onnx, a model.tflite, a report.json, or a folder that `burn-ptq quantize \
                           --out` wrote";
 
 /// Why models cannot be compared.
@@ -41,7 +41,7 @@ pub enum CompareError {
         hint: String,
     },
     /// A file of another kind.
-    #[error("{} does not end in .bptq, .onnx or .json: expected {COMPARABLE}", path.display())]
+    #[error("{} does not end in .bptq, .onnx, .tflite or .json: expected {COMPARABLE}", path.display())]
     Kind {
         /// The file.
         path: PathBuf,
@@ -52,7 +52,7 @@ pub enum CompareError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: FileError,
+        source: ReadError,
     },
     /// A model that cannot be judged sample by sample.
     #[error(

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use burn_ptq::Recipe;
 use burn_ptq::graph::{Graph, ValueId};
 use burn_ptq::warning::Warning;
-use burn_ptq_deploy::file;
+use burn_ptq_deploy::import;
 use burn_ptq_deploy::place::Placed;
 
 use super::CompareError;
@@ -79,11 +79,14 @@ impl Subject {
         if !path.exists() {
             return Err(CompareError::Missing { path: path.into() }.into());
         }
+        if import::is_program(path) {
+            subject.network = Some(program(path)?);
+            return Ok(subject);
+        }
         let extension = path.extension().map(|extension| extension.to_ascii_lowercase());
         match extension.as_deref().and_then(|extension| extension.to_str()) {
-            Some("bptq") => subject.network = Some(program(path)?),
             Some("json") => subject.report = Some(Recorded::read(path)?),
-            Some("onnx") => {
+            Some("onnx" | "tflite") => {
                 let model = Task { model: path.into(), ..task.clone() }.read_model()?;
                 let (graph, sha256) = (Arc::new(model.graph), model.sha256);
                 subject.network = Some(Network::Float { graph, sha256 });
@@ -233,7 +236,7 @@ impl Subject {
 /// Reads an integer program.
 fn program(path: &Path) -> Result<Network, CompareError> {
     let program =
-        file::read(path).map_err(|source| CompareError::Program { path: path.into(), source })?;
+        import::read(path).map_err(|source| CompareError::Program { path: path.into(), source })?;
     if let Some(state) = program.states.first() {
         return Err(CompareError::Stateful { path: path.into(), state: state.name.clone() });
     }
