@@ -11,6 +11,7 @@ mod compare;
 mod data;
 mod ends;
 mod fit;
+mod formats;
 mod frames;
 mod measured;
 mod metrics;

@@ -4,7 +4,8 @@
 
 pub mod tflite;
 
-use std::path::Path;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 
 use crate::file::{self, FileError};
 use crate::place::{Memory, Placed};
@@ -18,14 +19,29 @@ use tflite::TfliteImportError;
 #[non_exhaustive]
 pub enum ReadError {
     /// A `.bptq` file.
-    #[error(transparent)]
-    File(#[from] FileError),
+    #[error("{}{source}", named(path, source))]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: FileError,
+    },
     /// A `.tflite` file.
-    #[error(transparent)]
-    Tflite(#[from] TfliteImportError),
+    #[error("{}{source}", named(path, source))]
+    Tflite {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: TfliteImportError,
+    },
     /// A program that cannot be placed.
-    #[error(transparent)]
-    Place(#[from] VerifyError),
+    #[error("{}: {source}", path.display())]
+    Place {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: VerifyError,
+    },
 }
 
 /// Whether a path names an integer program: a `.bptq` file, or a `.tflite` file whose model is quantized.
@@ -46,14 +62,23 @@ pub fn is_program(path: &Path) -> bool {
 /// # Errors
 /// If it cannot be read as what its extension says.
 pub fn read(path: &Path) -> Result<Placed, ReadError> {
+    let path_of = || path.to_path_buf();
     if !has_extension(path, "tflite") {
-        return Ok(file::read(path)?);
+        return file::read(path).map_err(|source| ReadError::File { path: path_of(), source });
     }
-    let mut program = tflite::read(path)?;
+    let read = tflite::read(path);
+    let mut program = read.map_err(|source| ReadError::Tflite { path: path_of(), source })?;
     if let Some(stem) = path.file_stem() {
         program.name = stem.to_string_lossy().into_owned();
     }
-    Ok(program.place(Kernels::Portable, Memory::Whole)?)
+    let placed = program.place(Kernels::Portable, Memory::Whole);
+    placed.map_err(|source| ReadError::Place { path: path_of(), source })
+}
+
+/// The path in front of a message that does not name it.
+fn named(path: &Path, message: &impl Display) -> String {
+    let path = path.display().to_string();
+    if message.to_string().contains(&path) { String::new() } else { format!("{path}: ") }
 }
 
 fn has_extension(path: &Path, extension: &str) -> bool {

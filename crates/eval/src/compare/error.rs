@@ -47,13 +47,8 @@ pub enum CompareError {
         path: PathBuf,
     },
     /// An integer model that cannot be read.
-    #[error("{}: {source}", path.display())]
-    Program {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: ReadError,
-    },
+    #[error(transparent)]
+    Program(#[from] ReadError),
     /// A model that cannot be judged sample by sample.
     #[error(
         "{} keeps states from one call to the next (`{}`), and samples are compared one by one: judge such models each \

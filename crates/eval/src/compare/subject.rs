@@ -235,8 +235,7 @@ impl Subject {
 
 /// Reads an integer program.
 fn program(path: &Path) -> Result<Network, CompareError> {
-    let program =
-        import::read(path).map_err(|source| CompareError::Program { path: path.into(), source })?;
+    let program = import::read(path)?;
     if let Some(state) = program.states.first() {
         return Err(CompareError::Stateful { path: path.into(), state: state.name.clone() });
     }

@@ -1,5 +1,7 @@
 //! The program under construction, and what became of each tensor of the file.
 
+use std::collections::HashSet;
+
 use burn_ptq_kernels::grid::{Grid, signed_range};
 use burn_ptq_kernels::multiplier::Multiplier;
 
@@ -47,6 +49,8 @@ pub(super) struct Builder<'a> {
     /// Whether a graph was read that says what variables begin with.
     pub initialized: bool,
     values: Vec<Option<Value>>,
+    /// What tensors are called so far.
+    named: HashSet<&'a str>,
     problems: Vec<Problem>,
     /// All problems, listed or not.
     count: usize,
@@ -64,6 +68,7 @@ impl<'a> Builder<'a> {
             variables: Vec::new(),
             initialized: false,
             values: vec![None; graph.tensors.len()],
+            named: HashSet::new(),
             problems: Vec::new(),
             count: 0,
         }
@@ -323,9 +328,12 @@ impl<'a> Builder<'a> {
         crate::printable::name(self.graph.tensors[at].name).into_owned()
     }
 
-    /// The name of a tensor of the file, for the program.
+    /// The name of a tensor of the file, for the program: the first of those that converters join where they fuse
+    /// operators, unless another tensor is called so.
     fn name(&mut self, at: usize) -> Result<String, Refusal> {
-        let name = self.tensor(at).name;
+        let whole = self.tensor(at).name;
+        let first = whole.split_once(';').map_or(whole, |(first, _)| first);
+        let name = if self.named.insert(first) { first } else { whole };
         self.budget.take(name.len())?;
         Ok(if name.is_empty() { format!("tensor_{at}") } else { name.to_owned() })
     }
