@@ -101,3 +101,54 @@ fn imported_models_compute_what_litert_computes() {
     }
     assert!(failures.is_empty(), "{failures:#?}");
 }
+
+/// Files of which bytes were changed, cut off, repeated or put in place of others: none panics or takes long.
+#[test]
+fn damaged_files_are_read_or_refused() {
+    let count = std::env::var("BURN_PTQ_TFLITE_DAMAGED").ok();
+    let count: usize = count.map_or(3000, |text| text.parse().expect("a number"));
+    let whole: Vec<Vec<u8>> = models().iter().map(|path| fs::read(path).unwrap()).collect();
+    let mut state = 20_261_130_u64;
+    let mut draw = |below: usize| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below.max(1)
+    };
+    let (mut read, mut refused, mut slowest) = (0, 0, std::time::Duration::ZERO);
+    for _ in 0..count {
+        let mut bytes = whole[draw(whole.len())].clone();
+        for _ in 0..=draw(4) {
+            let at = draw(bytes.len());
+            match draw(6) {
+                0 => bytes[at] = draw(256) as u8,
+                1 => bytes[at] ^= 1 << draw(8),
+                2 => bytes.truncate(at.max(8)),
+                3 => {
+                    let part: Vec<u8> = bytes[at..bytes.len().min(at + draw(64))].to_vec();
+                    let to = draw(bytes.len() - part.len());
+                    bytes[to..to + part.len()].copy_from_slice(&part);
+                }
+                4 => {
+                    let at = at / 4 * 4;
+                    let number = [0, 1, -1, i32::MAX, i32::MIN, 1 << 20][draw(6)];
+                    if let Some(place) = bytes.get_mut(at..at + 4) {
+                        place.copy_from_slice(&number.to_le_bytes());
+                    }
+                }
+                _ => bytes[at] = bytes[at].wrapping_add(1),
+            }
+        }
+        let requantize = draw(2) == 0;
+        let start = std::time::Instant::now();
+        match import::parse(&bytes, "damaged", &Options { requantize, ..Options::default() }) {
+            Ok(_) => read += 1,
+            Err(error) => {
+                assert!(!error.to_string().is_empty());
+                refused += 1;
+            }
+        }
+        slowest = slowest.max(start.elapsed());
+    }
+    println!("{count} damaged files: {read} read, {refused} refused, slowest {slowest:.0?}");
+    assert!(read > count / 10 && refused > count / 10);
+}

@@ -29,8 +29,26 @@ pub fn read(path: &Path, options: &Options) -> Result<Model, ImportError> {
     let name = path.file_stem().map_or("model".into(), |stem| stem.to_string_lossy());
     let bytes = bounded::read(path, onnx::MAX_FILE_BYTES).map_err(failed)?;
     let file = path.display().to_string();
+    parse_as(bytes, &name, &file, path.parent(), options)
+}
+
+/// Reads a model from the bytes of its file, as [`read`]; `name` names the graph.
+///
+/// # Errors
+/// As [`read`], or if its weights are in another file.
+pub fn parse(bytes: &[u8], name: &str, options: &Options) -> Result<Model, ImportError> {
+    parse_as(bytes.to_vec(), name, name, None, options)
+}
+
+fn parse_as(
+    bytes: Vec<u8>,
+    name: &str,
+    file: &str,
+    folder: Option<&Path>,
+    options: &Options,
+) -> Result<Model, ImportError> {
     if tflite::is_tflite(&bytes) {
-        return tflite::parse(&bytes, &name, &file, options);
+        return tflite::parse(&bytes, name, file, options);
     }
-    onnx::parse_as(bytes, &name, &file, path.parent(), options)
+    onnx::parse_as(bytes, name, file, folder, options)
 }

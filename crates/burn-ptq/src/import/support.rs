@@ -39,8 +39,7 @@ pub fn supported_markdown() -> String {
          Float models are said in the operators of ONNX, whose conditions apply. [Formats](../guide/src/formats.md) has\n\
          the operators of quantized models.\n\n",
     );
-    let names: Vec<String> =
-        supported_tflite_operators().map(|name| format!("`{name}`")).collect();
+    let names: Vec<String> = supported_tflite_operators().map(|name| format!("`{name}`")).collect();
     for line in names.chunks(5) {
         let end = if line.as_ptr_range().end == names.as_ptr_range().end { "" } else { "," };
         let _ = writeln!(text, "{}{end}", line.join(", "));

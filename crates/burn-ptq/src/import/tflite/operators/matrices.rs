@@ -14,8 +14,8 @@ pub(super) fn fully_connected(t: &mut Translator, operator: &Operator) -> Result
         let problem = "its weights are shuffled for one processor";
         return Err(Refusal::new(problem, "convert the model with weights in the default format"));
     }
-    let &[outputs, features] = &t.tensor(weights).shape[..] else {
-        return Err(Refusal::invalid("its weights are no matrix"));
+    let &[_, features] = &t.tensor(weights).shape[..] else {
+        return Err(Refusal::invalid("weights without two axes"));
     };
     let shape = t.tensor(input).shape.clone();
     let keeps_axes = byte(operator, options::FULLY_CONNECTED_KEEP)? != 0;
@@ -53,7 +53,6 @@ pub(super) fn fully_connected(t: &mut Translator, operator: &Operator) -> Result
     let weights = t.value(weights, Order::Last)?;
     let mut inputs = vec![x, weights];
     inputs.extend(bias);
-    let _ = outputs;
     let call = Call::new("Gemm", inputs).with(int("transB", 1));
     activated(t, operator, options::ACTIVATION, Order::Last, call)
 }

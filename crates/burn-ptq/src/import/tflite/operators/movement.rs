@@ -10,7 +10,7 @@ use crate::import::onnx::data_type;
 use crate::import::proto::{int as attribute, ints, string};
 use crate::import::tflite::translator::{Call, Refusal, Translator, optional};
 
-/// What is the same as its input, but for how its elements are stored.
+/// What is the same as its input, except how its elements are stored.
 pub(super) fn identity(t: &mut Translator, operator: &Operator) -> Result<(), Refusal> {
     let (input, output) = (t.input(operator, 0)?, t.output(operator)?);
     t.alias(output, input);

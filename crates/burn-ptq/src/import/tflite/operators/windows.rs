@@ -63,7 +63,7 @@ fn extents(t: &Translator, at: usize) -> Result<[usize; 2], Refusal> {
 
 /// A kernel's four extents.
 fn kernel(t: &Translator, at: usize) -> Result<[usize; 4], Refusal> {
-    t.tensor(at).shape[..].try_into().map_err(|_| Refusal::invalid("weights that have not 4 axes"))
+    t.tensor(at).shape[..].try_into().map_err(|_| Refusal::invalid("weights without four axes"))
 }
 
 /// The input, the turned weights, and the bias if there is one.
