@@ -106,7 +106,7 @@ fn imported_models_compute_what_litert_computes() {
 #[test]
 fn damaged_files_are_read_or_refused() {
     let count = std::env::var("BURN_PTQ_TFLITE_DAMAGED").ok();
-    let count: usize = count.map_or(3000, |text| text.parse().expect("a number"));
+    let count: usize = count.map_or(20_000, |text| text.parse().expect("a number"));
     let whole: Vec<Vec<u8>> = models().iter().map(|path| fs::read(path).unwrap()).collect();
     let mut state = 20_261_130_u64;
     let mut draw = |below: usize| {

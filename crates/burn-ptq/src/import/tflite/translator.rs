@@ -200,7 +200,12 @@ impl<'f> Translator<'f> {
 
     /// The elements of a constant of integers.
     pub(super) fn integers_of(&self, at: usize) -> Result<Vec<i64>, Refusal> {
-        Ok(self.data(at)?.iter::<i64>().collect())
+        let data = self.data(at)?;
+        if data.dtype().is_float() {
+            let problem = format!("'{}' holds real numbers, expected integers", self.names[at]);
+            return Err(Refusal::invalid(problem));
+        }
+        Ok(data.iter::<i64>().collect())
     }
 
     /// Says that a tensor is the same as another one.
@@ -216,7 +221,11 @@ impl<'f> Translator<'f> {
 
     /// Whether a tensor is an image that is held with channels in front alone.
     pub(super) fn is_first(&self, at: usize) -> bool {
-        self.held[at].get(Order::Last).is_none() && self.held[at].get(Order::First).is_some()
+        let held = &self.held[at];
+        self.tensor(at).shape.len() == 4
+            && self.constant(at).is_none()
+            && held.get(Order::Last).is_none()
+            && held.get(Order::First).is_some()
     }
 
     /// The order in which operators on single elements best read these tensors.
@@ -235,7 +244,7 @@ impl<'f> Translator<'f> {
             let data = self.data(at)?;
             let data = match order {
                 Order::Last => data,
-                Order::First => permuted(&with_axes(data, 4), &TO_FIRST),
+                Order::First => permuted(&with_axes(data, 4), &TO_FIRST)?,
             };
             let name = self.fresh(&self.names[at].clone());
             self.proto.initializer.push(tensor(&name, &data));
@@ -338,8 +347,15 @@ pub(super) fn optional(operator: &Operator, place: usize) -> Option<usize> {
 }
 
 /// The elements of `data` with the axis `axes[i]` as its axis `i`.
-pub(super) fn permuted(data: &TensorData, axes: &[usize]) -> TensorData {
+///
+/// # Errors
+/// If it has not as many axes.
+pub(super) fn permuted(data: &TensorData, axes: &[usize]) -> Result<TensorData, Refusal> {
     let shape: Vec<usize> = data.shape().iter().copied().collect();
+    if shape.len() != axes.len() {
+        let problem = format!("a constant of {} axes, expected {}", shape.len(), axes.len());
+        return Err(Refusal::invalid(problem));
+    }
     let mut strides = vec![1; shape.len()];
     for axis in (1..shape.len()).rev() {
         strides[axis - 1] = strides[axis] * shape[axis];
@@ -357,10 +373,10 @@ pub(super) fn permuted(data: &TensorData, axes: &[usize]) -> TensorData {
     if data.dtype().is_float() {
         let values: Vec<f32> = data.iter::<f32>().collect();
         let values = (0..count).map(|at| values[place(at)]).collect::<Vec<f32>>();
-        return TensorData::new(values, turned);
+        return Ok(TensorData::new(values, turned));
     }
     let values: Vec<i64> = data.iter::<i64>().collect();
-    TensorData::new((0..count).map(|at| values[place(at)]).collect::<Vec<i64>>(), turned)
+    Ok(TensorData::new((0..count).map(|at| values[place(at)]).collect::<Vec<i64>>(), turned))
 }
 
 /// The same elements with axes of one in front, if there are fewer than `count`.

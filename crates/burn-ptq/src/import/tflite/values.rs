@@ -10,19 +10,22 @@ pub(super) enum Order {
 }
 
 impl Order {
-    /// The axis of a value in this order that is `axis` in the file.
+    /// The axis of an image in this order that is `axis` in the file.
     pub(super) fn axis(self, axis: usize) -> usize {
         match self {
             Self::Last => axis,
-            Self::First => [0, 2, 3, 1][axis],
+            Self::First => TO_LAST.get(axis).copied().unwrap_or(axis),
         }
     }
 
-    /// One number for each axis of the file, in this order.
+    /// What belongs to each axis of an image in the file, in this order.
     pub(super) fn arrange<T: Copy>(self, of_axes: &[T]) -> Vec<T> {
         match self {
             Self::Last => of_axes.to_vec(),
-            Self::First => TO_FIRST.map(|axis| of_axes[axis]).to_vec(),
+            Self::First if of_axes.len() == TO_FIRST.len() => {
+                TO_FIRST.map(|axis| of_axes[axis]).to_vec()
+            }
+            Self::First => of_axes.to_vec(),
         }
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn fully_connected(t: &mut Translator, operator: &Operator) -> Result
         let turned = match t.constant(weights) {
             Some(_) => {
                 let weights = t.data(weights)?;
-                t.store("weight", &permuted(&weights, &[1, 0]))
+                t.store("weight", &permuted(&weights, &[1, 0])?)
             }
             None => {
                 let weights = t.value(weights, Order::Last)?;

@@ -97,7 +97,10 @@ fn padded(t: &mut Translator, operator: &Operator, mode: &str) -> Result<(), Ref
     let mut inputs = vec![t.value(input, order)?, t.integers("pads", &pads)];
     if let Some(value) = optional(operator, 2) {
         let value: Vec<f32> = t.data(value)?.iter::<f32>().collect();
-        inputs.push(t.store("value", &TensorData::new(value, [0_usize; 0])));
+        let [value] = value[..] else {
+            return Err(Refusal::invalid(format!("{} values to pad with", value.len())));
+        };
+        inputs.push(t.store("value", &TensorData::new(vec![value], [0_usize; 0])));
     }
     t.set(output, order, Call::new("Pad", inputs).with(string("mode", mode)));
     Ok(())

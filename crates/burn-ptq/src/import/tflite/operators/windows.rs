@@ -74,7 +74,7 @@ fn weighted(
     turned: [usize; 4],
 ) -> Result<Vec<String>, Refusal> {
     let (input, weights) = (t.input(operator, input)?, t.input(operator, weights)?);
-    let data = permuted(&t.data(weights)?, &turned);
+    let data = permuted(&t.data(weights)?, &turned)?;
     let mut inputs = vec![t.value(input, Order::First)?, t.store("weight", &data)];
     if let Some(bias) = optional(operator, bias) {
         inputs.push(t.value(bias, Order::Last)?);
