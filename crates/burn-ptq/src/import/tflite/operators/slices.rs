@@ -86,6 +86,9 @@ pub(super) fn strided_slice(t: &mut Translator, operator: &Operator) -> Result<(
         let (mut start, mut end) = (starts[axis], ends[axis]);
         if is(shrunk) {
             // One element, which may be counted from behind.
+            if is(open_starts) {
+                start = 0;
+            }
             end = if start == -1 { i64::MAX } else { start.saturating_add(1) };
             *range = Range { start, end, step: 1 };
             continue;
