@@ -276,7 +276,10 @@ fn unusable_requests_are_refused_with_what_is_wrong() {
         export(model, self_test, &dir).expect_err("refused").to_string()
     };
     let unknown = exporter("cobol").err().expect("unknown").to_string();
-    assert_eq!(unknown, "there is no exporter \"cobol\"; known: c, rust, tflite, onnx, onnx-qoperator");
+    assert_eq!(
+        unknown,
+        "there is no exporter \"cobol\"; known: c, rust, tflite, onnx, onnx-qoperator"
+    );
     assert_eq!(
         message(&model, &SelfTest::default()),
         "the self-test has no samples; give at least one"

@@ -42,8 +42,7 @@ pub(crate) fn run(args: Convert) -> anyhow::Result<()> {
         args.out.display()
     );
     let shown = args.model.display();
-    // A path that does not exist is told by whoever opens it.
-    if from == Format::Onnx || (args.model.exists() && !import::is_program(&args.model)) {
+    if from == Format::Onnx || !import::is_program(&args.model) {
         bail!(
             "{shown} is not an integer model that can be converted: expected .bptq, or .tflite that is quantized; \
              `burn-ptq quantize {shown}` makes a .bptq of a float model"

@@ -46,14 +46,14 @@ pub enum ReadError {
 
 /// Whether a path names an integer program: a `.bptq` file, or a `.tflite` file whose model is quantized.
 ///
-/// A `.tflite` file that is damaged counts as one, so that reading it says what is wrong.
+/// A `.tflite` file that is damaged or cannot be read counts as one, so that reading it says what is wrong.
 pub fn is_program(path: &Path) -> bool {
     if has_extension(path, "bptq") {
         return true;
     }
     let bytes = || crate::bounded::read(path, tflite::MAX_FILE_BYTES);
     has_extension(path, "tflite")
-        && bytes().is_ok_and(|bytes| !tflite::is_float(&bytes).unwrap_or(false))
+        && bytes().map_or(true, |bytes| !tflite::is_float(&bytes).unwrap_or(false))
 }
 
 /// Reads the integer program at `path`: a `.tflite` file by its extension, else a `.bptq` file. It has places for

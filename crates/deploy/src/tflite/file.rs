@@ -14,6 +14,9 @@ pub const MOST: usize = 1 << 14;
 /// The most axes of a tensor.
 pub const MOST_AXES: usize = 8;
 
+/// The most elements of a tensor, without its extents of 0.
+const MOST_ELEMENTS: usize = 1 << 40;
+
 /// The most inputs, and the most outputs, of an operator.
 pub const MOST_OPERANDS: usize = 128;
 
@@ -77,7 +80,8 @@ pub struct Tensor<'a> {
     pub axis: i32,
     /// The elements of a constant; empty in tensors that are computed.
     pub data: &'a [u8],
-    /// Whether only some of its elements are stored, or all are in another file.
+    /// Whether the elements are not those of the buffer alone: only some are stored, all are in another file, or
+    /// they have scales in another form, such as for blocks.
     pub is_partial: bool,
 }
 
@@ -234,7 +238,14 @@ impl<'a> TfliteFile<'a> {
             return Err(Damage::TooMany { what, found: shape.len(), most: MOST_AXES });
         }
         let extent = |extent: i32| index("an extent", i64::from(extent), i32::MAX as usize);
-        let shape = shape.iter().map(extent).collect::<Result<_, _>>()?;
+        let shape = shape.iter().map(extent).collect::<Result<Vec<usize>, _>>()?;
+        // No product of extents overflows, whichever are left out.
+        let elements =
+            shape.iter().fold(1_usize, |product, &extent| product.saturating_mul(extent.max(1)));
+        if elements > MOST_ELEMENTS {
+            let what = "elements of a tensor";
+            return Err(Damage::TooMany { what, found: elements, most: MOST_ELEMENTS });
+        }
         let code = table.byte(places::tensor::ELEMENT)?;
         let mut tensor = Tensor {
             name: table.text(places::tensor::NAME)?,
@@ -251,6 +262,7 @@ impl<'a> TfliteFile<'a> {
             tensor.scales = quantization.numbers(places::quantization::SCALES)?;
             tensor.zero_points = quantization.numbers(places::quantization::ZERO_POINTS)?;
             tensor.axis = quantization.int(places::quantization::AXIS)?;
+            tensor.is_partial |= quantization.has(places::quantization::DETAILS)?;
         }
         Ok(tensor)
     }

@@ -38,6 +38,7 @@ pub mod tensor {
 pub mod quantization {
     pub const SCALES: usize = 2;
     pub const ZERO_POINTS: usize = 3;
+    pub const DETAILS: usize = 5;
     pub const AXIS: usize = 6;
 }
 

@@ -12,7 +12,7 @@ use half::{bf16, f16};
 pub(super) fn decode(tensor: &Tensor) -> Result<TensorData, String> {
     let count = tensor.elements().ok_or("a constant of more elements than can be counted")?;
     if tensor.is_partial {
-        return Err("a constant whose elements are stored in part, or in another file".into());
+        return Err("a constant whose elements are stored in part, in another file, or with scales for blocks".into());
     }
     let element = tensor.element.map_err(|code| format!("a constant of unknown type {code}"))?;
     let bytes = tensor.data;

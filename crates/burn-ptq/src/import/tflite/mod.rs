@@ -23,8 +23,8 @@ mod operators;
 mod translator;
 mod values;
 
-use burn_ptq_deploy::tflite::Element;
-use burn_ptq_deploy::tflite::file::{Graph, NotRead, TfliteFile};
+use burn_ptq_deploy::import::tflite::is_float;
+use burn_ptq_deploy::tflite::file::{NotRead, TfliteFile};
 use sha2::{Digest, Sha256};
 
 use super::onnx::{self, ImportError, Model, Options, Source};
@@ -58,7 +58,9 @@ pub(super) fn parse(
     };
     let source = TfliteFile::new(bytes).map_err(damaged)?;
     let graph = source.graph(0).map_err(|damage| damaged(damage.into()))?;
-    if is_quantized(&graph) && !options.requantize {
+    // Whatever is not a float model to the other importer is a program to it: none is sent from one to the other.
+    let is_float = is_float(bytes).unwrap_or(true);
+    if !is_float && !options.requantize {
         return Err(ImportError::Quantized { name: file.into() });
     }
     let names = source.names().map_err(|damage| damaged(damage.into()))?;
@@ -69,14 +71,4 @@ pub(super) fn parse(
     let imported = imported.map_err(unsupported)?;
     let sha256 = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(Model { sha256, ..imported })
-}
-
-/// Whether the model computes with integers that stand for real numbers.
-fn is_quantized(graph: &Graph) -> bool {
-    let computed = graph.operators.iter().flat_map(|operator| &operator.outputs);
-    let mut tensors = computed.map(|&at| &graph.tensors[at]);
-    tensors.any(|tensor| {
-        let integers = [Element::Int8, Element::UInt8, Element::Int16].map(Ok);
-        integers.contains(&tensor.element) && !tensor.scales.is_empty()
-    })
 }

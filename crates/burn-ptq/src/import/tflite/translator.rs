@@ -1,5 +1,6 @@
 //! The ONNX graph as it grows.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
 use burn::tensor::TensorData;
@@ -12,6 +13,15 @@ use super::operators;
 use super::values::{Held, Order, TO_FIRST, TO_LAST};
 use crate::import::onnx::{Problem, data_type};
 use crate::import::proto::{ints, tensor, typed_value};
+
+/// The most elements of constants that are decoded, all together: those of the largest file, and then some.
+const MOST_ELEMENTS: usize = 1 << 25;
+
+/// After this many problems, the rest is not examined.
+const MOST_PROBLEMS: usize = 1000;
+
+/// Characters of a name that are kept.
+const LONGEST_NAME: usize = 100;
 
 /// Why an operator or tensor cannot be imported; the translator adds which one.
 #[derive(Clone, Debug)]
@@ -55,7 +65,10 @@ pub(super) struct Translator<'f> {
     proto: GraphProto,
     /// What each tensor is called, no two alike.
     names: Vec<String>,
-    taken: HashSet<String>,
+    /// The names that are taken, with how often each was asked for.
+    taken: HashMap<String, usize>,
+    /// How many elements of constants may still be decoded.
+    left: Cell<usize>,
     /// The values of each tensor that was computed so far.
     held: Vec<Held>,
     /// The constants that tensors stand for.
@@ -66,9 +79,9 @@ pub(super) struct Translator<'f> {
 
 impl<'f> Translator<'f> {
     /// # Errors
-    /// If the graph has no inputs or outputs, or one that no model has.
+    /// If an input has elements that no model reads.
     pub(super) fn new(file: &'f Graph<'f>, names: &Names<'f>) -> Result<Self, Vec<Problem>> {
-        let mut taken = HashSet::new();
+        let mut taken = HashMap::new();
         let mut ends: HashMap<usize, &str> = HashMap::new();
         for &(name, tensor) in names.inputs.iter().chain(&names.outputs) {
             if !name.is_empty() {
@@ -85,6 +98,7 @@ impl<'f> Translator<'f> {
             proto: GraphProto { name: file.name.into(), ..Default::default() },
             names,
             taken,
+            left: Cell::new(MOST_ELEMENTS),
             held: vec![Held::default(); file.tensors.len()],
             constants: HashMap::new(),
             base: String::new(),
@@ -136,6 +150,9 @@ impl<'f> Translator<'f> {
         for (operator, _) in self.file.operators.iter().zip(needed).filter(|(_, needed)| *needed) {
             let Some(&output) = operator.outputs.first() else { continue };
             self.base = self.names[output].clone();
+            if problems.len() >= MOST_PROBLEMS {
+                break;
+            }
             if let Err(Refusal { problem, hint }) = operators::translate(&mut self, operator) {
                 problems.push(self.problem(self.base.clone(), operator.name(), problem, hint));
                 // What follows is looked at as if it were there.
@@ -194,8 +211,33 @@ impl<'f> Translator<'f> {
                 "convert a model whose weights and shapes are fixed",
             ));
         };
+        let elements = constant.elements().unwrap_or(usize::MAX);
+        let Some(left) = self.left.get().checked_sub(elements) else {
+            let problem = format!("with it, constants have more than {MOST_ELEMENTS} elements");
+            return Err(Refusal::new(problem, "models for microcontrollers are smaller"));
+        };
+        self.left.set(left);
         decode(constant)
             .map_err(|found| Refusal::new(format!("it reads {found}"), "convert it anew"))
+    }
+
+    /// The elements of a constant of real numbers, which may be quantized.
+    pub(super) fn real(&self, at: usize) -> Result<TensorData, Refusal> {
+        let data = self.data(at)?;
+        if data.dtype().is_float() {
+            return Ok(data);
+        }
+        let problem =
+            format!("'{}' holds integers without scales, expected weights", self.names[at]);
+        Err(Refusal::new(problem, "convert the model again"))
+    }
+
+    /// The value of a bias.
+    pub(super) fn bias(&mut self, at: usize) -> Result<String, Refusal> {
+        if self.constant(at).is_some() {
+            self.real(at)?;
+        }
+        self.value(at, Order::Last)
     }
 
     /// The elements of a constant of integers.
@@ -399,14 +441,19 @@ fn plain_name(name: &str) -> &str {
     if name.is_empty() { "tensor" } else { name }
 }
 
-fn unique(taken: &mut HashSet<String>, name: &str) -> String {
-    let mut candidate = name.to_owned();
-    let mut count = 1;
-    while !taken.insert(candidate.clone()) {
-        count += 1;
+/// A name that is not taken yet: this one, or with a number behind it.
+fn unique(taken: &mut HashMap<String, usize>, name: &str) -> String {
+    let name: String = name.chars().take(LONGEST_NAME).collect();
+    let mut candidate = name.clone();
+    loop {
+        if !taken.contains_key(&candidate) {
+            taken.insert(candidate.clone(), 1);
+            return candidate;
+        }
+        let count = taken.entry(name.clone()).or_insert(1);
+        *count += 1;
         candidate = format!("{name}_{count}");
     }
-    candidate
 }
 
 /// Which operators the outputs depend on; those that compute the shapes of others are not among them, since the

@@ -9,7 +9,7 @@ use crate::import::tflite::translator::{Call, Refusal, Translator, optional, per
 
 pub(super) fn fully_connected(t: &mut Translator, operator: &Operator) -> Result<(), Refusal> {
     let (input, weights) = (t.input(operator, 0)?, t.input(operator, 1)?);
-    let bias = optional(operator, 2).map(|bias| t.value(bias, Order::Last)).transpose()?;
+    let bias = optional(operator, 2).map(|bias| t.bias(bias)).transpose()?;
     if byte(operator, options::FULLY_CONNECTED_FORMAT)? != 0 {
         let problem = "its weights are shuffled for one processor";
         return Err(Refusal::new(problem, "convert the model with weights in the default format"));
@@ -18,42 +18,36 @@ pub(super) fn fully_connected(t: &mut Translator, operator: &Operator) -> Result
         return Err(Refusal::invalid("weights without two axes"));
     };
     let shape = t.tensor(input).shape.clone();
-    let keeps_axes = byte(operator, options::FULLY_CONNECTED_KEEP)? != 0;
-    let x = t.value(input, Order::Last)?;
-    let rows = keeps_axes && shape.len() != 2;
-    if rows || t.constant(weights).is_none() {
-        let turned = match t.constant(weights) {
-            Some(_) => {
-                let weights = t.data(weights)?;
-                t.store("weight", &permuted(&weights, &[1, 0])?)
-            }
-            None => {
-                let weights = t.value(weights, Order::Last)?;
-                t.part("weight", Call::new("Transpose", vec![weights]).with(ints("perm", [1, 0])))
-            }
-        };
-        let mut call = Call::new("MatMul", vec![x, turned]);
-        if let Some(bias) = bias {
-            let product = t.part("product", call);
-            call = Call::new("Add", vec![product, bias]);
-        }
-        return activated(t, operator, options::ACTIVATION, Order::Last, call);
-    }
+    let keeps_axes = byte(operator, options::FULLY_CONNECTED_KEEP)? != 0 && shape.len() != 2;
     let behind: usize = shape.iter().skip(1).product();
-    let x = match shape.len() {
-        2 if shape[1] == features => x,
-        _ if behind == features => {
-            t.part("flatten", Call::new("Flatten", vec![x]).with(int("axis", 1)))
+    let mut x = t.value(input, Order::Last)?;
+    if !keeps_axes && behind == features {
+        if shape.len() != 2 {
+            x = t.part("flatten", Call::new("Flatten", vec![x]).with(int("axis", 1)));
         }
-        _ => {
-            let rows = t.integers("rows", &[-1, features as i64]);
-            t.part("flatten", Call::new("Reshape", vec![x, rows]))
+    } else if !keeps_axes {
+        let rows = t.integers("rows", &[-1, features as i64]);
+        x = t.part("flatten", Call::new("Reshape", vec![x, rows]));
+    }
+    let is_constant = t.constant(weights).is_some();
+    let call = if is_constant && !keeps_axes {
+        t.real(weights)?;
+        let inputs = [x, t.value(weights, Order::Last)?].into_iter().chain(bias);
+        Call::new("Gemm", inputs.collect()).with(int("transB", 1))
+    } else {
+        let turned = if is_constant {
+            let weights = permuted(&t.real(weights)?, &[1, 0])?;
+            t.store("weight", &weights)
+        } else {
+            let weights = t.value(weights, Order::Last)?;
+            t.part("weight", Call::new("Transpose", vec![weights]).with(ints("perm", [1, 0])))
+        };
+        let product = Call::new("MatMul", vec![x, turned]);
+        match bias {
+            Some(bias) => Call::new("Add", vec![t.part("product", product), bias]),
+            None => product,
         }
     };
-    let weights = t.value(weights, Order::Last)?;
-    let mut inputs = vec![x, weights];
-    inputs.extend(bias);
-    let call = Call::new("Gemm", inputs).with(int("transB", 1));
     activated(t, operator, options::ACTIVATION, Order::Last, call)
 }
 

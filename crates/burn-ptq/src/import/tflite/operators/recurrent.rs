@@ -24,11 +24,15 @@ fn expect_activation(
     }
 }
 
-/// The values of constant tensors, one after the other.
+/// The values of constant tensors of as many elements each, one after the other.
 fn joined(t: &Translator, operator: &Operator, places: &[usize]) -> Result<Vec<f32>, Refusal> {
     let mut values = Vec::new();
-    for &place in places {
-        values.extend(t.data(t.input(operator, place)?)?.iter::<f32>());
+    for (count, &place) in places.iter().enumerate() {
+        let before = values.len();
+        values.extend(t.real(t.input(operator, place)?)?.iter::<f32>());
+        if (values.len() - before) * count != before {
+            return Err(Refusal::invalid("gates of different sizes"));
+        }
     }
     Ok(values)
 }

@@ -7,7 +7,7 @@ use burn_ptq_deploy::tflite::places::{
 };
 use burn_ptq_deploy::tflite::schema::Padding;
 
-use super::{Order, activated, byte, int};
+use super::{Order, activated, byte, int, option};
 use crate::import::proto::{int as attribute, ints, string};
 use crate::import::tflite::translator::{Call, Refusal, Translator, optional, permuted};
 
@@ -17,12 +17,14 @@ struct Window {
     padding: Padding,
 }
 
-/// A number of an operator's options that is at least 1; 0 stands for 1, as a field that is not there.
+/// A stride, dilation or extent of an operator's options; 1 if it is not there.
 fn at_least_1(operator: &Operator, place: usize) -> Result<usize, Refusal> {
+    if !option(operator, |options| options.has(place))? {
+        return Ok(1);
+    }
     let number = int(operator, place)?;
-    let number =
-        usize::try_from(number).map_err(|_| Refusal::invalid(format!("a stride of {number}")))?;
-    Ok(number.max(1))
+    let known = usize::try_from(number).ok().filter(|&number| number > 0);
+    known.ok_or_else(|| Refusal::invalid(format!("a stride, dilation or extent of {number}")))
 }
 
 impl Window {
@@ -74,10 +76,10 @@ fn weighted(
     turned: [usize; 4],
 ) -> Result<Vec<String>, Refusal> {
     let (input, weights) = (t.input(operator, input)?, t.input(operator, weights)?);
-    let data = permuted(&t.data(weights)?, &turned)?;
+    let data = permuted(&t.real(weights)?, &turned)?;
     let mut inputs = vec![t.value(input, Order::First)?, t.store("weight", &data)];
     if let Some(bias) = optional(operator, bias) {
-        inputs.push(t.value(bias, Order::Last)?);
+        inputs.push(t.bias(bias)?);
     }
     Ok(inputs)
 }
@@ -148,9 +150,9 @@ pub(super) fn transpose_conv(t: &mut Translator, operator: &Operator) -> Result<
         .with(ints("strides", window.strides))
         .with(ints("pads", pads))
         .with(ints("output_padding", more));
-    // The first versions have no activation function there.
+    // Before version 4, there is no activation function.
     match operator.version {
-        1 | 2 => {
+        ..=3 => {
             let output = t.output(operator)?;
             t.set(output, Order::First, call);
             Ok(())
@@ -218,7 +220,10 @@ fn resize(
         vec![x, String::new(), String::new(), t.integers("sizes", &sizes)]
     };
     let coordinates = match (corners, half) {
-        (true, _) => "align_corners",
+        (true, true) => {
+            return Err(Refusal::invalid("both aligned corners and half pixels are asked for"));
+        }
+        (true, false) => "align_corners",
         (false, true) => "half_pixel",
         (false, false) => "asymmetric",
     };
