@@ -9,6 +9,7 @@ use super::schema::{Value, integer};
 use crate::export::shared::movement::{
     Indices, block_of, blocks, by_axis, joined_axis, mirrored, permutation, slice, sources,
 };
+use crate::export::shared::refusal::Refusal;
 use crate::movement::MoveAxis;
 use crate::program::TensorId;
 
@@ -16,14 +17,19 @@ use crate::program::TensorId;
 const PLANES: [i64; 3] = [2, 3, 1];
 
 /// Writes the copy of elements of `ends[0]` to `ends[1]`.
-pub(super) fn translate(graph: &mut Graph, first: usize, axes: &[MoveAxis], ends: [TensorId; 2]) {
+pub(super) fn translate(
+    graph: &mut Graph,
+    first: usize,
+    axes: &[MoveAxis],
+    ends: [TensorId; 2],
+) -> Result<(), Refusal> {
     let [x, y] = ends;
     let [input, output] = ends.map(|id| graph.of(id));
-    let sources = sources(first, axes, input.len(), output.len());
+    let sources = sources(first, axes, input.len(), output.len())?;
     // Elements that stay need no operator.
     if sources.iter().copied().eq(0..input.len()) {
         graph.alias(y, x, |form| form);
-        return;
+        return Ok(());
     }
     let planes = Form::planes(output.shape);
     let columns = [1, input.shape[1], input.shape[2]];
@@ -39,7 +45,7 @@ pub(super) fn translate(graph: &mut Graph, first: usize, axes: &[MoveAxis], ends
             let attributes = vec![integer("blocksize", block as i64)];
             let value = graph.operator(operator, &[&source], attributes);
             graph.write(y, value, planes, whole(output));
-            return;
+            return Ok(());
         }
     }
     // Another order of axes is another form of the same value.
@@ -48,17 +54,18 @@ pub(super) fn translate(graph: &mut Graph, first: usize, axes: &[MoveAxis], ends
     {
         let value = graph.integers(x, &Form::plain(&extents));
         graph.hold(y, value, Form { shape: extents, order });
-        return;
+        return Ok(());
     }
     if let Some(indices) = by_axis(&sources, input.shape, output.shape) {
         by_indices(graph, &indices, ends);
-        return;
+        return Ok(());
     }
     let source = graph.integers(x, &Form::plain(&[input.len()]));
     let places: Vec<i64> = sources.iter().map(|&place| place as i64).collect();
     let places = graph.list("places", &places);
     let value = graph.operator("Gather", &[&source, &places], vec![integer("axis", 1)]);
     graph.write_integers(y, value, Form::plain(&[output.len()]));
+    Ok(())
 }
 
 /// Writes the operators that show these indices.

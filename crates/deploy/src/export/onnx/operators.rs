@@ -68,7 +68,7 @@ pub(super) fn translate(
         IntOp::Transpose { input: shape, axes } => {
             movement::transpose(graph, *shape, *axes, [x, y]);
         }
-        IntOp::Rearrange { first, axes } => movement::translate(graph, *first, axes, [x, y]),
+        IntOp::Rearrange { first, axes } => movement::translate(graph, *first, axes, [x, y])?,
         IntOp::Reduce { reduction, outer, reduced, inner, multiplier, clamp } => {
             let extents = [*outer, *reduced, *inner];
             normalize::reduce(graph, *reduction, extents, (*multiplier, *clamp), [x, y]);

@@ -4,17 +4,32 @@ use std::cmp::Reverse;
 
 use burn_ptq_kernels::reference::rearrange;
 
+use super::refusal::Refusal;
 use crate::movement::MoveAxis;
 
 /// The indices of the input that each axis of `[height, width, channels]` shows.
 pub(crate) type Indices = [Vec<usize>; 3];
 
+/// The most elements whose places are looked at, of an input and an output.
+const MOST_ELEMENTS: usize = 1 << 23;
+
 /// The place in an input of `len` elements that each of the `count` elements of an output comes from.
-pub(crate) fn sources(first: usize, axes: &[MoveAxis], len: usize, count: usize) -> Vec<usize> {
+///
+/// # Errors
+/// If there are more elements than a microcontroller has memory for.
+pub(crate) fn sources(
+    first: usize,
+    axes: &[MoveAxis],
+    len: usize,
+    count: usize,
+) -> Result<Vec<usize>, Refusal> {
+    if len.max(count) > MOST_ELEMENTS {
+        return Err(Refusal::new("it moves more than 8 million elements"));
+    }
     let places: Vec<usize> = (0..len).collect();
     let mut sources = vec![0; count];
     rearrange(first, &MoveAxis::padded(axes), &places, &mut sources);
-    sources
+    Ok(sources)
 }
 
 /// The block by which `wide` is larger than `deep`, which has more channels for it.

@@ -24,7 +24,7 @@ pub(super) fn translate(
     ends: [TensorId; 2],
 ) -> Result<(), Refusal> {
     let [input, output] = ends.map(|id| graph.of(id));
-    let sources = sources(first, axes, input.len(), output.len());
+    let sources = sources(first, axes, input.len(), output.len())?;
     // Elements that stay need no operator.
     if sources.iter().copied().eq(0..input.len()) {
         graph.alias(ends[1], ends[0]);
