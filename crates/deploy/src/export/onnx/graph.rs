@@ -3,15 +3,17 @@
 //! Every activation of the program is a value of integers, which `QuantizeLinear` or an operator on
 //! integers writes; operators on floats read it through `DequantizeLinear`.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
 use burn_ptq_kernels::grid::{Grid, signed_range};
 use burn_ptq_kernels::params::Clamp;
 
 use super::form::{Form, Move};
+use super::names::Names;
 use super::schema::{Attribute, Element, Node, Tensor, integer, integers};
 use crate::op::{DType, IntOp};
 use crate::program::{IntTensor, Program, TensorId};
+use crate::run::tensor_integers;
 
 /// Operators and constants so far.
 #[derive(Debug)]
@@ -37,32 +39,6 @@ pub(super) struct Graph<'a> {
     pub needs_int2: bool,
     /// The names of constants that are extents.
     extents: BTreeMap<Vec<usize>, String>,
-}
-
-/// Names that are taken.
-#[derive(Debug, Default)]
-pub(super) struct Names {
-    taken: HashSet<String>,
-    /// The number that the next one of a name gets.
-    next: HashMap<String, usize>,
-}
-
-impl Names {
-    /// `wanted`, or with a number behind it that makes it a new name.
-    pub(super) fn unique(&mut self, wanted: &str) -> String {
-        let wanted = if wanted.is_empty() { "value" } else { wanted };
-        if self.taken.insert(wanted.to_owned()) {
-            return wanted.to_owned();
-        }
-        let number = self.next.entry(wanted.to_owned()).or_insert(1);
-        loop {
-            *number += 1;
-            let name = format!("{wanted}_{number}");
-            if self.taken.insert(name.clone()) {
-                return name;
-            }
-        }
-    }
 }
 
 impl<'a> Graph<'a> {
@@ -123,7 +99,7 @@ impl<'a> Graph<'a> {
         attributes: Vec<Attribute>,
     ) -> String {
         let node = self.node.clone();
-        let taken = node.is_empty() || self.operators.taken.contains(&node);
+        let taken = node.is_empty() || self.operators.contains(&node);
         let name = if taken { format!("{node}_{operator}") } else { node };
         let output = self.value(&format!("{name}_output"));
         let inputs = inputs.iter().map(|&input| input.to_owned()).collect();
@@ -165,7 +141,7 @@ impl<'a> Graph<'a> {
         let Some(output) = last.outputs.iter_mut().find(|output| **output == value) else {
             return value;
         };
-        self.values.taken.remove(&value);
+        self.values.remove(&value);
         let name = self.values.unique(wanted);
         output.clone_from(&name);
         name
@@ -315,8 +291,31 @@ impl<'a> Graph<'a> {
 
     /// The activation as floats.
     pub(super) fn float(&mut self, id: TensorId, form: &Form) -> String {
+        if let Some(float) = self.float_of_constant(id, form) {
+            return float;
+        }
         let value = self.integers(id, form);
         self.dequantized(id, value)
+    }
+
+    /// A constant activation as floats: ONNX Runtime's optimizer fails where several operators read what
+    /// `DequantizeLinear` makes of a constant (1.32, with `session.x64quantprecision`).
+    fn float_of_constant(&mut self, id: TensorId, form: &Form) -> Option<String> {
+        let (value, own) = self.held.get(&id).cloned()?;
+        let key = format!("{value} as {form:?}");
+        if let Some(known) = self.floats.get(&key) {
+            return Some(known.clone());
+        }
+        let constant = self.constants.iter().find(|constant| constant.name == value)?;
+        let (shape, data) = (constant.shape.clone(), constant.data.clone());
+        let tensor = self.of(id);
+        let reals = tensor_integers(tensor, &data).map(|q| tensor.grid.dequantize(q));
+        let reals = reals.flat_map(f32::to_le_bytes).collect();
+        let stem = value.strip_suffix(QUANTIZED).unwrap_or(&value).to_owned();
+        let float = self.constant(&format!("{stem}_float"), Element::Float, &shape, reals);
+        let float = self.moved(float, &own.moves(form));
+        self.floats.insert(key, float.clone());
+        Some(float)
     }
 
     /// Integers on the grid of `id`, surrounded by copies of `around`, as floats; `pads` are of all axes before

@@ -8,6 +8,7 @@
 mod form;
 mod graph;
 mod movement;
+mod names;
 mod normalize;
 mod operators;
 mod pairs;
@@ -37,7 +38,8 @@ use crate::run::tensor_integers;
 use crate::target::{Kernels, Target};
 
 use form::Form;
-use graph::{Graph, Names};
+use graph::Graph;
+use names::Names;
 use schema::{Batch, End, Model, OPSET, OPSET_OF_INT2};
 
 /// Exports to ONNX with operators on floats between `DequantizeLinear` and `QuantizeLinear`.
