@@ -13,6 +13,6 @@ mod stats;
 pub use histogram::Histogram;
 pub use moments::{Moments, MomentsObserver, Quadratic};
 pub use observer::{HistogramObserver, Observer};
-pub(crate) use products::{TOGETHER, products};
+pub(crate) use products::{TOGETHER, add_scaled, products};
 pub(crate) use stats::unit;
 pub use stats::{Distribution, Stats};

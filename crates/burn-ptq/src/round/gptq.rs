@@ -3,8 +3,8 @@
 use nalgebra::{Cholesky, DMatrix};
 use rayon::prelude::*;
 
-use super::{Grids, Rounded, Rounding, RoundingProblem};
-use crate::observe::Quadratic;
+use super::{Grids, Rounded, Rounding, RoundingProblem, row_blocks};
+use crate::observe::{Quadratic, add_scaled};
 
 /// Rounds the weights of a row one after the other and lets the rest make up for each error.
 ///
@@ -82,18 +82,21 @@ impl Factors {
         let len = quadratic.len;
         let per_group = quadratic.target.shape[0] / quadratic.groups;
         let mut values = vec![0; quadratic.target.len()];
-        values.par_chunks_mut(len).enumerate().for_each(|(o, values)| {
-            let Factor { order, upper } = &self.groups[o / per_group];
-            let (scale, target) = (grids.scale(o), &quadratic.target.data[o * len..][..len]);
-            let mut rest: Vec<f32> = order.iter().map(|&j| target[j] / scale).collect();
+        row_blocks(quadratic, &mut values).for_each(|(first, values)| {
+            let Factor { order, upper } = &self.groups[first / per_group];
+            let rest = |o: usize| -> Vec<f32> {
+                let (scale, target) = (grids.scale(o), &quadratic.target.data[o * len..][..len]);
+                order.iter().map(|&j| target[j] / scale).collect()
+            };
+            let mut rests: Vec<Vec<f32>> = (first..).take(values.len() / len).map(rest).collect();
             for (at, &j) in order.iter().enumerate() {
                 let factor = &upper[at * len..][..len];
-                let rounded = grids.nearest(rest[at]);
-                let error = (rest[at] - rounded) / factor[at];
-                for (rest, &u) in rest[at + 1..].iter_mut().zip(&factor[at + 1..]) {
-                    *rest -= error * u;
+                for (rest, values) in rests.iter_mut().zip(values.chunks_exact_mut(len)) {
+                    let rounded = grids.nearest(rest[at]);
+                    let error = (rest[at] - rounded) / factor[at];
+                    add_scaled(&mut rest[at + 1..], -error, &factor[at + 1..]);
+                    values[j] = rounded as i8;
                 }
-                values[j] = rounded as i8;
             }
         });
         values
