@@ -1,10 +1,9 @@
 //! GPTQ: rounding in a fixed order, each error passed on to the weights not yet rounded.
 
-use nalgebra::{Cholesky, DMatrix};
 use rayon::prelude::*;
 
 use super::{Grids, Rounded, Rounding, RoundingProblem, row_blocks};
-use crate::observe::{Quadratic, add_scaled};
+use crate::observe::{CholeskyFactor, Quadratic, add_scaled};
 
 /// Rounds the weights of a row one after the other and lets the rest make up for each error.
 ///
@@ -103,17 +102,26 @@ impl Factors {
     }
 }
 
+/// The upper Cholesky factor of the inverse, its rows and columns in `order`.
+///
+/// Of the inverse `L^-1` of the factor of the matrix in reversed order, the rows and columns read from their ends.
 fn inverse_factor(hessian: &[f32], order: &[usize]) -> Vec<f32> {
     let len = order.len();
-    let permuted = DMatrix::from_fn(len, len, |i, j| f64::from(hessian[order[i] * len + order[j]]));
-    let factor = Cholesky::new(permuted)
-        .map(|factor| factor.inverse())
-        .and_then(Cholesky::new)
-        .map(|factor| factor.l());
-    match factor {
-        // Row i of the upper factor is column i of the lower one, which is stored by columns.
-        Some(lower) => lower.iter().map(|&x| x as f32).collect(),
+    let mut reversed = vec![0.0; len * len];
+    reversed.par_chunks_mut(len.max(1)).enumerate().for_each(|(i, row)| {
+        let from = &hessian[order[len - 1 - i] * len..][..len];
+        let ends = order.iter().rev().map(|&j| f64::from(from[j]));
+        row[..=i].iter_mut().zip(ends).for_each(|(x, value)| *x = value);
+    });
+    let inverse = CholeskyFactor::new(reversed, len).map(CholeskyFactor::inverse);
+    let mut upper = vec![0.0; len * len];
+    upper.par_chunks_mut(len.max(1)).enumerate().for_each(|(i, row)| match &inverse {
+        Some(inverse) => {
+            let ends = inverse[(len - 1 - i) * len..][..len - i].iter().rev();
+            row[i..].iter_mut().zip(ends).for_each(|(x, &value)| *x = value as f32);
+        }
         // Not positive definite in floating point: no error is passed on.
-        None => DMatrix::<f32>::identity(len, len).iter().copied().collect(),
-    }
+        None => row[i] = 1.0,
+    });
+    upper
 }
