@@ -5,9 +5,9 @@
 //! for, without running a sample again.
 
 use burn::tensor::{Tensor, TensorData};
-use nalgebra::{Cholesky, DMatrix};
 use rayon::prelude::*;
 
+use super::cholesky::{Factor, add_product};
 use super::products::products;
 use crate::graph::ops::{Conv2d, Window};
 use crate::graph::{Array, Op};
@@ -146,11 +146,11 @@ impl MomentsObserver {
                     Some(x) => {
                         let x = rows(kind, x, dims, len, group, &places);
                         add_columns(&x, len, sum_float);
-                        add_product(&z, &x, len, cross, &device);
+                        add_gram(&z, &x, len, cross, &device);
                     }
                     None => add_columns(&z, len, sum_float),
                 }
-                add_product(&z, &z, len, second, &device);
+                add_gram(&z, &z, len, second, &device);
             });
     }
 
@@ -200,48 +200,54 @@ impl Moments {
                     sums[group * len..][..len].iter().map(|sum| sum / rows).collect()
                 };
                 let (mean_z, mean_x) = (means(&self.sum_quantized), means(&self.sum_float));
-                let matrix = |sums: &[f64], left: &[f64], right: &[f64]| {
-                    DMatrix::from_row_slice(len, len, &sums[group * square..][..square])
-                        .map_with_location(|i, j, sum| {
-                            sum / rows - if centred { left[i] * right[j] } else { 0.0 }
-                        })
+                let moment = |sums: &[f64], left: &[f64], right: &[f64], i: usize, j: usize| {
+                    let centre = if centred { left[i] * right[j] } else { 0.0 };
+                    sums[group * square + i * len + j] / rows - centre
                 };
-                let mut hessian = matrix(&self.quantized, &mean_z, &mean_z);
+                let mut hessian = vec![0.0; square];
+                hessian.par_chunks_mut(len).enumerate().for_each(|(i, row)| {
+                    for (j, x) in row.iter_mut().enumerate() {
+                        *x = moment(&self.quantized, &mean_z, &mean_z, i, j);
+                    }
+                });
                 let mean = |trace: f64| trace / len as f64;
-                let mean_diagonal = mean(hessian.trace()).max(0.0);
+                let mean_diagonal = mean(hessian.iter().step_by(len + 1).sum()).max(0.0);
                 let second = |i: usize| self.quantized[group * square + i * len + i] / rows;
                 let uncentred = mean((0..len).map(second).sum());
                 let ridge = (damping * mean_diagonal).max(1e-6 * mean_diagonal);
                 let ridge = ridge.max(NOISE * uncentred) + doubt * mean_diagonal;
-                if !(ridge.is_normal() && hessian.iter().all(|x| x.is_finite())) {
+                if !(ridge.is_normal() && hessian.par_iter().all(|x| x.is_finite())) {
                     // No input, or none that can be squared.
-                    let identity = DMatrix::<f32>::identity(len, len);
+                    let mut identity = vec![0.0; square];
+                    identity.iter_mut().step_by(len + 1).for_each(|x| *x = 1.0);
                     let weights = &weight.data[group * per_group..][..per_group];
-                    return (identity.iter().copied().collect(), weights.to_vec());
+                    return (identity, weights.to_vec());
                 }
                 // Gradients and errors in f32 want second moments that can be squared themselves. Where
                 // they can, all groups keep one unit, so that their errors can be added.
                 let usual = (1e-12..=1e12).contains(&mean_diagonal);
                 let unit = if usual { 1.0 } else { f64::from(super::unit(ridge as f32)) };
-                hessian *= (1.0 - doubt) / unit;
-                let ridge = ridge / unit;
-                for i in 0..len {
-                    hessian[(i, i)] += ridge;
-                }
+                let (known, ridge) = ((1.0 - doubt) / unit, ridge / unit);
+                hessian.par_iter_mut().for_each(|x| *x *= known);
+                hessian.iter_mut().step_by(len + 1).for_each(|x| *x += ridge);
+                let rounded = hessian.par_iter().map(|&x| x as f32).collect();
                 let weights = &weight.data[group * per_group..][..per_group];
-                let target = if self.cross.is_empty() {
-                    weights.to_vec()
-                } else {
-                    let w = DMatrix::from_row_slice(per_group / len, len, weights).map(f64::from);
-                    let w = w.transpose();
-                    let cross = matrix(&self.cross, &mean_z, &mean_x) * ((1.0 - doubt) / unit);
-                    let right = cross * &w + &w * ridge;
-                    match Cholesky::new(hessian.clone()) {
-                        Some(factor) => factor.solve(&right).iter().map(|&x| x as f32).collect(),
-                        None => weights.to_vec(),
-                    }
+                if self.cross.is_empty() {
+                    return (rounded, weights.to_vec());
+                }
+                let Some(factor) = Factor::new(hessian, len) else {
+                    return (rounded, weights.to_vec());
                 };
-                (hessian.iter().map(|&x| x as f32).collect(), target)
+                // One column an output channel.
+                let channels = per_group / len;
+                let column = |i: usize| (0..channels).map(move |o| f64::from(weights[o * len + i]));
+                let columns: Vec<f64> = (0..len).flat_map(column).collect();
+                let mut values: Vec<f64> = columns.iter().map(|w| w * ridge).collect();
+                let cross = |i, j| moment(&self.cross, &mean_z, &mean_x, i, j) * known;
+                add_product(cross, len, &columns, channels, &mut values);
+                factor.solve(&mut values, channels);
+                let row = |o: usize| values.iter().skip(o).step_by(channels).map(|&x| x as f32);
+                (rounded, (0..channels).flat_map(row).collect())
             })
             .collect();
         let (hessians, targets): (Vec<_>, Vec<_>) = solved.into_iter().unzip();
@@ -308,7 +314,7 @@ fn add_columns(rows: &[f32], len: usize, sums: &mut [f64]) {
 }
 
 /// Adds `a^T b` of two matrices of rows.
-fn add_product(a: &[f32], b: &[f32], len: usize, sums: &mut [f64], device: &burn::tensor::Device) {
+fn add_gram(a: &[f32], b: &[f32], len: usize, sums: &mut [f64], device: &burn::tensor::Device) {
     if len > SHORT {
         let matrix = |values: &[f32]| {
             let data = TensorData::new(values.to_vec(), [values.len() / len, len]);

@@ -47,30 +47,54 @@ impl WeightRange for OutputMse {
             .into_par_iter()
             .map(|i| QParams::weights(&shrunk(steps - i), scheme))
             .collect();
-        // Of each channel, the error of every candidate.
-        let errors: Vec<Vec<f64>> = (0..weight.shape[0])
-            .into_par_iter()
-            .map(|o| output_errors(weight, quadratic, &candidates, o))
-            .collect();
-        let best = |error: &dyn Fn(usize) -> f64| {
-            let mut best = 0;
-            for candidate in 0..steps {
-                if error(candidate) < error(best) {
-                    best = candidate;
-                }
-            }
-            steps - best
+        let every = if quadratic.len > LONG { COARSE } else { 1 };
+        let errors = |tried: &[usize], o: usize| {
+            let grids: Vec<&QParams> = tried.iter().map(|&i| &candidates[i]).collect();
+            output_errors(weight, quadratic, &grids, o)
         };
         match scheme.granularity {
             Granularity::PerChannel => {
-                (0..full.len()).map(|o| shrunk(best(&|i| errors[o][i]))[o]).collect()
+                let best = |o| shrunk(steps - search(steps, every, |tried| errors(tried, o)))[o];
+                (0..full.len()).into_par_iter().map(best).collect()
             }
             Granularity::PerTensor => {
-                let of_all = |i: usize| errors.iter().map(|channel| channel[i]).sum();
-                vec![shrunk(best(&of_all))[0]]
+                let of_all = |tried: &[usize]| {
+                    let channels = (0..weight.shape[0]).into_par_iter();
+                    let channels: Vec<_> = channels.map(|o| errors(tried, o)).collect();
+                    let sum = |i| channels.iter().map(|errors| errors[i]).sum();
+                    (0..tried.len()).map(sum).collect()
+                };
+                vec![shrunk(steps - search(steps, every, of_all))[0]]
             }
         }
     }
+}
+
+/// The length of a row above which not every candidate is tried: the work of one grows with its square.
+const LONG: usize = 1024;
+
+/// Of longer rows, one in so many candidates is tried first.
+const COARSE: usize = 5;
+
+/// The best of `steps` candidates, the first of equals: of every `every`-th, and of those around the best of
+/// them. `errors` tells those of some candidates.
+fn search(steps: usize, every: usize, errors: impl Fn(&[usize]) -> Vec<f64>) -> usize {
+    let judged = |tried: Vec<usize>| {
+        let errors = errors(&tried);
+        tried.into_iter().zip(errors).collect::<Vec<_>>()
+    };
+    let best = |judged: &[(usize, f64)]| {
+        judged.iter().copied().reduce(|best, next| if next.1 < best.1 { next } else { best })
+    };
+    let mut found = judged((0..steps).step_by(every).collect());
+    let Some((coarse, _)) = best(&found) else { return 0 };
+    let around = (coarse + 1).saturating_sub(every)..steps.min(coarse + every);
+    let around: Vec<usize> = around.filter(|&i| i != coarse).collect();
+    if !around.is_empty() {
+        found.extend(judged(around));
+        found.sort_by_key(|&(candidate, _)| candidate);
+    }
+    best(&found).map_or(coarse, |(candidate, _)| candidate)
 }
 
 fn extremes(values: &[f32]) -> Range {
@@ -83,13 +107,33 @@ fn extremes(values: &[f32]) -> Range {
 fn output_errors(
     weight: &Array,
     quadratic: &Quadratic,
-    grids: &[QParams],
+    grids: &[&QParams],
     channel: usize,
 ) -> Vec<f64> {
     let row = &weight.data[channel * quadratic.len..][..quadratic.len];
-    let rounded = |qparams: &QParams| {
+    let rounded = |qparams: &&QParams| {
         let grid = qparams.grid(channel);
         row.iter().map(|&w| grid.fake_quantize(w)).collect()
     };
     quadratic.errors(channel, &grids.iter().map(rounded).collect::<Vec<Vec<f32>>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_coarse_search_finds_the_best_of_candidates_with_one_valley() {
+        for steps in [1, 4, 7, 100] {
+            for valley in 0..steps {
+                let errors = |tried: &[usize]| -> Vec<f64> {
+                    tried.iter().map(|&i| i.abs_diff(valley) as f64).collect()
+                };
+                assert_eq!(search(steps, 1, errors), valley);
+                assert_eq!(search(steps, 5, errors), valley);
+            }
+        }
+        assert_eq!(search(10, 5, |tried| vec![f64::NAN; tried.len()]), 0);
+        assert_eq!(search(10, 1, |tried| vec![1.0; tried.len()]), 0);
+    }
 }

@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 
 use super::gptq::{Factors, Order};
-use super::{Grids, Rounded, Rounding, RoundingProblem};
-use crate::observe::{Quadratic, TOGETHER, products};
+use super::{Grids, Rounded, Rounding, RoundingProblem, row_blocks};
+use crate::observe::{Quadratic, add_scaled, products};
 use crate::quant::Granularity;
 
 /// Changes one integer of a row at a time to the best value that it can have, given all others.
@@ -109,18 +109,10 @@ impl CoordinateDescent {
         fitted: bool,
     ) -> Vec<RowEnd> {
         let len = quadratic.len;
-        let per_group = quadratic.target.shape[0] / quadratic.groups;
-        let groups = values.par_chunks_mut(len * per_group).enumerate();
-        // Rows of the same matrix, as many as are multiplied with it at once.
-        let blocks = groups.flat_map(|(group, values)| {
-            let first = group * per_group;
-            let blocks = values.par_chunks_mut(len * TOGETHER).enumerate();
-            blocks.map(move |(block, values)| (first + block * TOGETHER, values))
-        });
-        let ends = blocks.map(|(first, values)| {
+        let ends = row_blocks(quadratic, values).map(|(first, values)| {
             let mut rows = Row::of_block(quadratic, first, values, grids);
-            for (row, values) in rows.iter_mut().zip(values.chunks_exact_mut(len)) {
-                row.descend(grids, self.sweeps);
+            Row::descend(&mut rows, grids, self.sweeps);
+            for (row, values) in rows.iter().zip(values.chunks_exact_mut(len)) {
                 row.store(values);
             }
             let fits = if fitted { Row::fits(&rows) } else { vec![[0.0; 2]; rows.len()] };
@@ -199,30 +191,39 @@ impl<'a> Row<'a> {
         rows
     }
 
-    fn descend(&mut self, grids: &Grids, sweeps: usize) {
-        let len = self.values.len();
+    /// Sweeps over rows with the same matrix side by side, so that what one has read of it is near for the
+    /// others; none depends on another.
+    fn descend(rows: &mut [Self], grids: &Grids, sweeps: usize) {
+        let len = rows.first().map_or(0, |row| row.values.len());
+        let mut rows: Vec<(&mut Self, bool)> = rows.iter_mut().map(|row| (row, false)).collect();
         for _ in 0..sweeps {
-            let mut changed = false;
             for j in 0..len {
-                let column = &self.hessian[j * len..][..len];
-                let best =
-                    grids.nearest(self.values[j] - self.gradient[j] / (self.scale * column[j]));
-                if best != self.values[j] {
-                    let step = self.scale * (best - self.values[j]);
-                    // A coordinate at a tie would swing for ever.
-                    let gain = -step * self.gradient[j] - 0.5 * step * step * column[j];
-                    if gain <= 0.0 {
-                        continue;
-                    }
-                    self.gradient.iter_mut().zip(column).for_each(|(g, &h)| *g += step * h);
-                    self.values[j] = best;
-                    changed = true;
+                for (row, changed) in &mut rows {
+                    *changed |= row.improve(grids, j);
                 }
             }
-            if !changed {
-                return;
-            }
+            rows.retain(|(_, changed)| *changed);
+            rows.iter_mut().for_each(|(_, changed)| *changed = false);
         }
+    }
+
+    /// Gives the integer at `j` its best value; false if it has it.
+    fn improve(&mut self, grids: &Grids, j: usize) -> bool {
+        let len = self.values.len();
+        let moment = self.hessian[j * len + j];
+        let best = grids.nearest(self.values[j] - self.gradient[j] / (self.scale * moment));
+        if best == self.values[j] {
+            return false;
+        }
+        let step = self.scale * (best - self.values[j]);
+        // A coordinate at a tie would swing for ever.
+        let gain = -step * self.gradient[j] - 0.5 * step * step * moment;
+        if gain <= 0.0 {
+            return false;
+        }
+        add_scaled(&mut self.gradient, step, &self.hessian[j * len..][..len]);
+        self.values[j] = best;
+        true
     }
 
     fn store(&self, values: &mut [i8]) {

@@ -1,10 +1,9 @@
 //! GPTQ: rounding in a fixed order, each error passed on to the weights not yet rounded.
 
-use nalgebra::{Cholesky, DMatrix};
 use rayon::prelude::*;
 
-use super::{Grids, Rounded, Rounding, RoundingProblem};
-use crate::observe::Quadratic;
+use super::{Grids, Rounded, Rounding, RoundingProblem, row_blocks};
+use crate::observe::{CholeskyFactor, Quadratic, add_scaled};
 
 /// Rounds the weights of a row one after the other and lets the rest make up for each error.
 ///
@@ -82,35 +81,47 @@ impl Factors {
         let len = quadratic.len;
         let per_group = quadratic.target.shape[0] / quadratic.groups;
         let mut values = vec![0; quadratic.target.len()];
-        values.par_chunks_mut(len).enumerate().for_each(|(o, values)| {
-            let Factor { order, upper } = &self.groups[o / per_group];
-            let (scale, target) = (grids.scale(o), &quadratic.target.data[o * len..][..len]);
-            let mut rest: Vec<f32> = order.iter().map(|&j| target[j] / scale).collect();
+        row_blocks(quadratic, &mut values).for_each(|(first, values)| {
+            let Factor { order, upper } = &self.groups[first / per_group];
+            let rest = |o: usize| -> Vec<f32> {
+                let (scale, target) = (grids.scale(o), &quadratic.target.data[o * len..][..len]);
+                order.iter().map(|&j| target[j] / scale).collect()
+            };
+            let mut rests: Vec<Vec<f32>> = (first..).take(values.len() / len).map(rest).collect();
             for (at, &j) in order.iter().enumerate() {
                 let factor = &upper[at * len..][..len];
-                let rounded = grids.nearest(rest[at]);
-                let error = (rest[at] - rounded) / factor[at];
-                for (rest, &u) in rest[at + 1..].iter_mut().zip(&factor[at + 1..]) {
-                    *rest -= error * u;
+                for (rest, values) in rests.iter_mut().zip(values.chunks_exact_mut(len)) {
+                    let rounded = grids.nearest(rest[at]);
+                    let error = (rest[at] - rounded) / factor[at];
+                    add_scaled(&mut rest[at + 1..], -error, &factor[at + 1..]);
+                    values[j] = rounded as i8;
                 }
-                values[j] = rounded as i8;
             }
         });
         values
     }
 }
 
+/// The upper Cholesky factor of the inverse, its rows and columns in `order`.
+///
+/// Of the inverse `L^-1` of the factor of the matrix in reversed order, the rows and columns read from their ends.
 fn inverse_factor(hessian: &[f32], order: &[usize]) -> Vec<f32> {
     let len = order.len();
-    let permuted = DMatrix::from_fn(len, len, |i, j| f64::from(hessian[order[i] * len + order[j]]));
-    let factor = Cholesky::new(permuted)
-        .map(|factor| factor.inverse())
-        .and_then(Cholesky::new)
-        .map(|factor| factor.l());
-    match factor {
-        // Row i of the upper factor is column i of the lower one, which is stored by columns.
-        Some(lower) => lower.iter().map(|&x| x as f32).collect(),
+    let mut reversed = vec![0.0; len * len];
+    reversed.par_chunks_mut(len.max(1)).enumerate().for_each(|(i, row)| {
+        let from = &hessian[order[len - 1 - i] * len..][..len];
+        let ends = order.iter().rev().map(|&j| f64::from(from[j]));
+        row[..=i].iter_mut().zip(ends).for_each(|(x, value)| *x = value);
+    });
+    let inverse = CholeskyFactor::new(reversed, len).map(CholeskyFactor::inverse);
+    let mut upper = vec![0.0; len * len];
+    upper.par_chunks_mut(len.max(1)).enumerate().for_each(|(i, row)| match &inverse {
+        Some(inverse) => {
+            let ends = inverse[(len - 1 - i) * len..][..len - i].iter().rev();
+            row[i..].iter_mut().zip(ends).for_each(|(x, &value)| *x = value as f32);
+        }
         // Not positive definite in floating point: no error is passed on.
-        None => DMatrix::<f32>::identity(len, len).iter().copied().collect(),
-    }
+        None => row[i] = 1.0,
+    });
+    upper
 }

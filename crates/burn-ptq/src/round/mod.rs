@@ -25,9 +25,10 @@ pub use stochastic::Stochastic;
 
 use burn::tensor::Device;
 use burn_ptq_kernels::grid::{round_half_away, weight_range};
+use rayon::prelude::*;
 
 use crate::graph::Array;
-use crate::observe::Quadratic;
+use crate::observe::{Quadratic, TOGETHER};
 use crate::quant::{Granularity, QParams};
 use crate::recipe::choice::choices;
 
@@ -165,6 +166,23 @@ impl Grids {
             }
         }
     }
+}
+
+/// The rows of all output channels' integers in blocks with the same matrix, each with its first channel: as many
+/// rows as the matrix is worth reading for, but enough blocks for all threads.
+fn row_blocks<'a>(
+    quadratic: &Quadratic,
+    values: &'a mut [i8],
+) -> impl ParallelIterator<Item = (usize, &'a mut [i8])> {
+    let (len, channels) = (quadratic.len, quadratic.target.shape[0]);
+    let per_group = channels / quadratic.groups;
+    let shared = channels.div_ceil(2 * rayon::current_num_threads());
+    let together = shared.next_multiple_of(4).clamp(4, TOGETHER);
+    let groups = values.par_chunks_mut(len * per_group).enumerate();
+    groups.flat_map(move |(group, values)| {
+        let blocks = values.par_chunks_mut(len * together).enumerate();
+        blocks.map(move |(block, values)| (group * per_group + block * together, values))
+    })
 }
 
 #[cfg(test)]

@@ -123,11 +123,10 @@ impl RowProgram {
         let outputs = self.externals.len()..self.buffers.len();
         let mut capacities = vec![1; outputs.len()];
         let mut run = self.run();
-        loop {
-            let needed: Vec<usize> =
-                outputs.clone().map(|buffer| run.needed_from(buffer)).collect();
-            let Some(step) = run.next() else { break };
-            let live = (step.row + 1).saturating_sub(needed[step.stage]);
+        while let Some(step) = run.next() {
+            // A step changes nothing for the readers of its own output.
+            let needed = run.needed_from(outputs.start + step.stage);
+            let live = (step.row + 1).saturating_sub(needed);
             capacities[step.stage] = capacities[step.stage].max(live);
         }
         if let (Some(last), Some(buffer)) = (capacities.last_mut(), self.buffers.last()) {
@@ -143,14 +142,15 @@ impl RowProgram {
         let mut clearances = vec![0; self.externals.len()];
         let mut run = self.run();
         loop {
-            let needed: Vec<usize> =
-                (0..self.externals.len()).map(|buffer| run.needed_from(buffer)).collect();
+            // What is needed counts as it is before the step.
+            let before = run.clone();
             let Some(step) = run.next() else { break };
             if step.stage + 1 < self.stages.len() {
                 continue;
             }
             let written = (step.row + 1) * row_bytes(output);
-            for (i, (&external, &needed)) in self.externals.iter().zip(&needed).enumerate() {
+            for (i, &external) in self.externals.iter().enumerate() {
+                let needed = before.needed_from(i);
                 if needed < self.buffers[i].height {
                     let dead = needed * row_bytes(external);
                     clearances[i] = clearances[i].max(written.saturating_sub(dead));
@@ -172,12 +172,16 @@ pub fn replaceable_inputs(program: &Program, stream: &Stream) -> Vec<(TensorId, 
     let read_whole = |id: &TensorId| {
         nodes.iter().any(|node| node.inputs[node.op.inputs_by_rows()..].contains(id))
     };
-    let output = program.nodes[stream.last()].output;
-    let clearances = rows.clearances(program, output);
     let dies =
         |id: &TensorId| last_reads[id.0].is_some_and(|read| stream.nodes().contains(&read.node));
+    let replaceable = |id: &TensorId| dies(id) && !read_whole(id);
+    if !rows.externals.iter().any(replaceable) {
+        return Vec::new();
+    }
+    let output = program.nodes[stream.last()].output;
+    let clearances = rows.clearances(program, output);
     let externals = rows.externals.iter().copied().zip(clearances);
-    externals.filter(|(id, _)| dies(id) && !read_whole(id)).collect()
+    externals.filter(|(id, _)| replaceable(id)).collect()
 }
 
 /// Checks that only the last output leaves the stream.
