@@ -22,14 +22,15 @@ fn output_shape(options: Options) -> Vec<usize> {
 }
 
 fn shape(text: &str) -> Options {
-    Options { shapes: vec![text.parse::<InputShape>().expect("a shape")], sample: None }
+    Options { shapes: vec![text.parse::<InputShape>().expect("a shape")], ..Options::default() }
 }
 
 #[test]
 fn open_extents_are_fixed_by_a_shape_or_by_the_samples() {
     assert_eq!(output_shape(shape("x=1x4x40")), [2, 38]);
     assert_eq!(output_shape(shape("7x4x40")), [2, 38]);
-    let samples = |sample: &[usize]| Options { shapes: vec![], sample: Some(sample.to_vec()) };
+    let samples =
+        |sample: &[usize]| Options { sample: Some(sample.to_vec()), ..Options::default() };
     assert_eq!(output_shape(samples(&[4, 12])), [2, 10]);
     // Channels last.
     assert_eq!(output_shape(samples(&[12, 4])), [2, 10]);
@@ -47,7 +48,7 @@ fn shapes_that_contradict_the_file_are_refused() {
     assert_says(refused(shape("1x5x40")), &["--shape says [1, 5, 40]", "the file says [N, 4, T]"]);
     assert_says(refused(shape("4x40")), &["--shape says [4, 40]", "the batch first"]);
     assert_says(refused(shape("z=1x4x40")), &["'z'", "inputs are [\"x\"]"]);
-    let samples = Options { shapes: vec![], sample: Some(vec![5, 12]) };
+    let samples = Options { sample: Some(vec![5, 12]), ..Options::default() };
     assert_says(refused(samples), &["--shape 'x=1x4x96'"]);
     assert_says(error(&any_length()), &["--shape 'x=1x4x96'", "calibrate with samples"]);
 }
