@@ -4,16 +4,18 @@
 use std::collections::BTreeMap;
 
 use burn_ptq_deploy::cost::costs;
-use burn_ptq_deploy::export;
+use burn_ptq_deploy::export::{self, TfLiteOptions, tflite_model};
 use burn_ptq_deploy::place::{Memory, Placed};
-use burn_ptq_deploy::program::DType;
+use burn_ptq_deploy::program::{DType, Program};
 use burn_ptq_deploy::run::{Path, run_batch, run_sequence};
 use burn_ptq_deploy::size::size_report;
 use burn_ptq_deploy::target::Kernels;
 use burn_ptq_mcu::{Toolchain, available};
+use serde_json::{Value, json};
 
 use crate::executors::{self, Executor};
 use crate::problems::{self, Problem};
+use crate::python::{answers, digits, oracle};
 use crate::{compare, is_chosen};
 
 /// Compares every executor with what the reference gives of `truth`.
@@ -164,4 +166,80 @@ fn sequences_stay_in_less_memory_and_on_all_kernels() {
         }
     }
     assert!(reduced >= 8, "{reduced} programs need less memory");
+}
+
+#[test]
+fn tensorflow_lite_micro_keeps_what_programs_keep() {
+    let chosen = TfLiteOptions { divisors_are_not_zero: true, ..TfLiteOptions::default() };
+    let mut refused: BTreeMap<String, usize> = BTreeMap::new();
+    let mut files = Vec::new();
+    let problems = problems::with_states();
+    for problem in &problems {
+        let program = problem.program.program();
+        match tflite_model(program, chosen) {
+            Ok(file) => files.push((problem, file)),
+            Err(error) => {
+                let text = error.to_string();
+                let reason = text.split_once("as it is: ").map_or(&*text, |(_, reason)| reason);
+                *refused.entry(reason.to_owned()).or_default() += 1;
+            }
+        }
+    }
+    println!("{} of {} programs in files; refused: {refused:#?}", files.len(), problems.len());
+    assert!(files.len() >= 64, "{} files", files.len());
+    // What is read from the file is the same again.
+    for (Problem { name, program, input }, file) in &files {
+        let imported = Program::from_tflite(file).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(imported.states.len(), program.states.len(), "{name}");
+        let imported = imported.place(Kernels::Portable, Memory::Whole).expect("a valid program");
+        let [expected, found] = [program, &imported]
+            .map(|program| run_sequence(program, Path::Fast, input).expect("whole samples"));
+        assert_eq!(found, expected, "{name}");
+    }
+    if let Err(how_to_install) = oracle() {
+        eprintln!("SKIPPED TFLite Micro on states: {how_to_install}");
+        return;
+    }
+    let requests: Vec<Value> = files
+        .iter()
+        .map(|(Problem { program, input, .. }, file)| {
+            let samples: Vec<Vec<String>> = input
+                .chunks(program.input_bytes())
+                .map(|sample| {
+                    let mut rest = sample;
+                    let ends = program.input_tensors().map(|tensor| {
+                        let (own, others) = rest.split_at(tensor.bytes());
+                        rest = others;
+                        digits(own)
+                    });
+                    ends.collect()
+                })
+                .collect();
+            json!({ "model": digits(file), "samples": samples })
+        })
+        .collect();
+    let answers = answers("tflm.py", &requests.iter().collect::<Vec<_>>()).expect("answers");
+    let (mut bytes, mut failures) = (0, Vec::new());
+    for ((Problem { name, program, input }, _), answer) in files.iter().zip(&answers) {
+        let expected = run_sequence(program, Path::Reference, input).expect("whole samples");
+        let Some(samples) = answer["outputs"].as_array() else {
+            failures.push(format!("{name}: {answer}"));
+            continue;
+        };
+        let found: String = samples
+            .iter()
+            .flat_map(|s| s.as_array().into_iter().flatten())
+            .filter_map(Value::as_str)
+            .collect();
+        bytes += expected.len();
+        if found != digits(&expected) {
+            failures.push(format!("{name}: other bytes"));
+        }
+    }
+    println!(
+        "TFLite Micro: {} programs, {bytes} bytes, {} programs differ",
+        files.len(),
+        failures.len()
+    );
+    assert!(failures.is_empty(), "{failures:#?}");
 }

@@ -91,17 +91,6 @@ pub enum ExportError {
         /// What the operators compute otherwise, and what to do.
         reason: String,
     },
-    /// The format has nothing that lasts from one call to the next.
-    #[error(
-        "{format} cannot keep the state {state:?} from one call to the next; export with --to c or --to \
-         rust, which can"
-    )]
-    States {
-        /// The format.
-        format: &'static str,
-        /// The first state's name.
-        state: String,
-    },
     /// The format runs every operation once.
     #[error(
         "{format} cannot run the node {node:?} and those after it once for each of {steps} steps; export with \

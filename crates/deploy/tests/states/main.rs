@@ -69,16 +69,8 @@ fn states_count_as_ram_that_is_live_all_the_time() {
 }
 
 #[test]
-fn what_cannot_keep_states_refuses_them_by_name() {
+fn the_harness_cannot_keep_states_and_refuses_them_by_name() {
     let model = placed(every_kind());
-    let self_test = SelfTest::new(&model, &[samples(&model, 1)]).expect("a sample");
-    let exporter = exporter("tflite").expect("known");
-    let error = exporter.render(&model, &self_test, &Options::new(&HOST)).expect_err("refused");
-    assert_eq!(
-        error.to_string(),
-        "TensorFlow Lite cannot keep the state \"copied\" from one call to the next; export with --to c \
-         or --to rust, which can"
-    );
     let error = Harness::new(MLPERF_TINY, None, None, &model).expect_err("refused");
     assert_eq!(
         error.to_string(),

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::flatbuffer::Table;
 use super::model::{Operator, Quantization, Tensor, options};
+use super::states::variable;
 use crate::op::DType;
 use crate::program::{IntTensor, Program, TensorId};
-use crate::tflite::schema::{Activation, Builtin, Element, MAXIMUM, MINIMUM, RESHAPE};
+use crate::tflite::schema::{Activation, Builtin, Element, MAXIMUM, MINIMUM, RESHAPE, VAR_HANDLE};
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::params::Clamp;
 
@@ -191,7 +192,25 @@ impl<'a> Graph<'a> {
         inputs: &[usize],
         output: usize,
     ) {
+        self.effect(builtin, options, inputs, Some(output));
+    }
+
+    /// Adds an operator that is there for what it does beside its output, if it has one.
+    pub(super) fn effect(
+        &mut self,
+        builtin: Builtin,
+        options: Table,
+        inputs: &[usize],
+        output: Option<usize>,
+    ) {
         self.operators.push(Operator { builtin, options, inputs: inputs.to_vec(), output });
+    }
+
+    /// The handle of a variable, which an operator gives.
+    pub(super) fn handle(&mut self, name: &str) -> usize {
+        let handle = self.push(variable(name));
+        self.effect(VAR_HANDLE, options::variable(name), &[], Some(handle));
+        handle
     }
 
     /// Lets `operator` write the program's tensor `id` within the bounds `clamp`: it gets the fused

@@ -10,6 +10,7 @@ mod model;
 mod movement;
 mod operators;
 mod pairs;
+mod states;
 mod weighted;
 mod window;
 
@@ -66,20 +67,18 @@ struct Translation {
 /// The bytes of the `.tflite` file that computes what `program` does.
 ///
 /// # Errors
-/// If no operators compute what a node does, or the program has states or loops.
+/// If no operators compute what a node does, or the program has loops.
 pub fn tflite_model(program: &Program, chosen: TfLiteOptions) -> Result<Vec<u8>, ExportError> {
     Ok(translate(program, chosen)?.model.to_bytes())
 }
 
 fn translate(program: &Program, chosen: TfLiteOptions) -> Result<Translation, ExportError> {
-    if let Some(state) = program.states.first() {
-        return Err(ExportError::States { format: FORMAT, state: state.name.clone() });
-    }
     if let Some(own) = program.loops.first() {
         let node = program.nodes[own.first].name.clone();
         return Err(ExportError::Loops { format: FORMAT, node, steps: own.steps });
     }
     let mut graph = Graph::new(program);
+    let (variables, initial) = states::read(&mut graph);
     let mut layers = Vec::new();
     for node in &program.nodes {
         graph.node.clone_from(&node.name);
@@ -100,6 +99,7 @@ fn translate(program: &Program, chosen: TfLiteOptions) -> Result<Translation, Ex
         let shape = natural(program.output_tensor(end));
         outputs.push((end.name.clone(), graph.read(end.tensor, &shape)));
     }
+    states::assign(&mut graph, &variables);
     let model = Model {
         name: program.name.clone(),
         description: format!("quantized by burn-ptq {}", program.provenance.version),
@@ -109,6 +109,7 @@ fn translate(program: &Program, chosen: TfLiteOptions) -> Result<Translation, Ex
         tensors: graph.tensors,
         operators: graph.operators,
         buffers: graph.buffers,
+        initial,
     };
     Ok(Translation { model, layers })
 }
@@ -169,7 +170,7 @@ impl Exporter for TfLite {
                 "END_ROWS",
                 rows(&ins, &translation.model.inputs) + &rows(&outs, &translation.model.outputs),
             ),
-            ("PLACES", layout_text(program, raw_type)),
+            ("PLACES", layout_text(program, raw_type) + &states::text(program)),
             ("FILE_BYTES", bytes.len().to_string()),
             ("WEIGHT_BYTES", weight_bytes(&translation.layers).to_string()),
             ("ARENA_BYTES", ram_bytes.to_string()),
@@ -204,7 +205,8 @@ impl Exporter for TfLite {
 /// The operators that a model has, in the order of their first use.
 fn operators_of(model: &Model) -> Vec<Builtin> {
     let mut used: Vec<Builtin> = Vec::new();
-    for operator in &model.operators {
+    let initial = model.initial.iter().flat_map(|graph| &graph.operators);
+    for operator in model.operators.iter().chain(initial) {
         if !used.contains(&operator.builtin) {
             used.push(operator.builtin);
         }

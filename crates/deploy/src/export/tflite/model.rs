@@ -35,8 +35,15 @@ pub(super) struct Operator {
     pub options: Table,
     /// Places in the list of tensors.
     pub inputs: Vec<usize>,
-    /// The same.
-    pub output: usize,
+    /// The same; of one that writes a variable, none.
+    pub output: Option<usize>,
+}
+
+/// A graph of tensors and operators.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SubGraph {
+    pub tensors: Vec<Tensor>,
+    pub operators: Vec<Operator>,
 }
 
 /// Options of the operators, each in the order of its table.
@@ -176,6 +183,18 @@ pub(super) mod options {
         Table::new().with(options::MIRROR_MODE, Value::Byte(mode))
     }
 
+    /// Of the handle of a variable.
+    pub(in super::super) fn variable(name: &str) -> Table {
+        Table::new()
+            .with(options::VARIABLE_CONTAINER, Value::Text(String::new()))
+            .with(options::VARIABLE_NAME, Value::Text(name.to_owned()))
+    }
+
+    /// Of the operator that runs another graph once.
+    pub(in super::super) fn call_once(graph: usize) -> Table {
+        Table::new().with(options::INITIAL_GRAPH, int(graph))
+    }
+
     pub(in super::super) fn batch_matmul(adjoint: [bool; 2]) -> Table {
         Table::new()
             .with(options::ADJOINT_A, flag(adjoint[0]))
@@ -183,7 +202,7 @@ pub(super) mod options {
     }
 }
 
-/// A model of one graph.
+/// A model of one graph, and perhaps one that runs before it once.
 #[derive(Clone, Debug)]
 pub(super) struct Model {
     pub name: String,
@@ -198,26 +217,41 @@ pub(super) struct Model {
     pub outputs: Vec<(String, usize)>,
     /// Names of further texts, and these.
     pub metadata: Vec<(String, String)>,
+    /// The graph that gives variables what they begin with.
+    pub initial: Option<SubGraph>,
 }
 
 impl Model {
     /// The bytes of the file.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut codes: Vec<Builtin> = Vec::new();
-        for operator in &self.operators {
+        let initial = self.initial.iter().flat_map(|graph| &graph.operators);
+        for operator in self.operators.iter().chain(initial) {
             if !codes.contains(&operator.builtin) {
                 codes.push(operator.builtin);
             }
         }
         let place = |builtin| codes.iter().position(|&code| code == builtin).unwrap_or(0);
-        let operators = self.operators.iter().map(|op| operator(op, place(op.builtin)));
-        let tensors = Value::Tables(self.tensors.iter().map(tensor).collect());
-        let graph = Table::new()
-            .with(places::graph::TENSORS, tensors)
-            .with(places::graph::INPUTS, ints(self.inputs.iter().map(|end| end.1)))
-            .with(places::graph::OUTPUTS, ints(self.outputs.iter().map(|end| end.1)))
-            .with(places::graph::OPERATORS, Value::Tables(operators.collect()))
-            .with(places::graph::NAME, Value::Text(self.name.clone()));
+        let graph = |tensors: &[Tensor],
+                     operators: &[Operator],
+                     ends: [&[(String, usize)]; 2],
+                     name: &str| {
+            let operators = operators.iter().map(|op| operator(op, place(op.builtin)));
+            let [inputs, outputs] = ends.map(|ends| ints(ends.iter().map(|end| end.1)));
+            Table::new()
+                .with(places::graph::TENSORS, Value::Tables(tensors.iter().map(tensor).collect()))
+                .with(places::graph::INPUTS, inputs)
+                .with(places::graph::OUTPUTS, outputs)
+                .with(places::graph::OPERATORS, Value::Tables(operators.collect()))
+                .with(places::graph::NAME, Value::Text(name.to_owned()))
+        };
+        let ends = [&self.inputs[..], &self.outputs];
+        let mut graphs = vec![graph(&self.tensors, &self.operators, ends, &self.name)];
+        graphs.extend(
+            self.initial
+                .as_ref()
+                .map(|own| graph(&own.tensors, &own.operators, [&[], &[]], INITIAL)),
+        );
         let texts = self.metadata.iter().map(|(_, text)| text.as_bytes());
         let data = self.buffers.iter().map(Vec::as_slice).chain(texts);
         let metadata = self.metadata.iter().zip(self.buffers.len()..).map(|((name, _), buffer)| {
@@ -226,14 +260,14 @@ impl Model {
                 .with(places::metadata::BUFFER, Value::Int(buffer as i32))
         });
         let signature = Table::new()
-            .with(places::signature::INPUTS, ends(&self.inputs))
-            .with(places::signature::OUTPUTS, ends(&self.outputs))
+            .with(places::signature::INPUTS, named(&self.inputs))
+            .with(places::signature::OUTPUTS, named(&self.outputs))
             .with(places::signature::KEY, Value::Text(SIGNATURE.into()))
             .with(places::signature::GRAPH, Value::Int(0));
         let model = Table::new()
             .with(places::model::VERSION, Value::Int(VERSION))
             .with(places::model::CODES, Value::Tables(codes.iter().map(code).collect()))
-            .with(places::model::GRAPHS, Value::Tables(vec![graph]))
+            .with(places::model::GRAPHS, Value::Tables(graphs))
             .with(places::model::DESCRIPTION, Value::Text(self.description.clone()))
             .with(places::model::BUFFERS, Value::Tables(data.map(buffer).collect()))
             .with(places::model::METADATA, Value::Tables(metadata.collect()))
@@ -241,6 +275,9 @@ impl Model {
         file(&model, IDENTIFIER)
     }
 }
+
+/// What the graph is called that runs once.
+const INITIAL: &str = "initial_states";
 
 fn ints(numbers: impl Iterator<Item = usize>) -> Value {
     Value::Ints(numbers.map(|number| number as i32).collect())
@@ -264,7 +301,7 @@ fn operator(operator: &Operator, code: usize) -> Table {
     let table = Table::new()
         .with(places::operator::CODE, Value::Int(code as i32))
         .with(places::operator::INPUTS, ints(operator.inputs.iter().copied()))
-        .with(places::operator::OUTPUTS, ints(std::iter::once(operator.output)));
+        .with(places::operator::OUTPUTS, ints(operator.output.into_iter()));
     match operator.builtin.options {
         0 => table,
         kind => table
@@ -289,7 +326,7 @@ fn tensor(tensor: &Tensor) -> Table {
 }
 
 /// The names of inputs or outputs in a signature.
-fn ends(ends: &[(String, usize)]) -> Value {
+fn named(ends: &[(String, usize)]) -> Value {
     let end = |(name, tensor): &(String, usize)| {
         Table::new()
             .with(places::end::NAME, Value::Text(name.clone()))
