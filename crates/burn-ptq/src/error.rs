@@ -67,9 +67,58 @@ pub enum Error {
     /// The program cannot be exported.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// A network that was to stay as its file gives it is not quantized throughout.
+    #[error(transparent)]
+    OpenGrids(#[from] OpenGrids),
     /// The caller cancelled.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+}
+
+/// What a quantized network leaves open: it takes calibration data.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.text())]
+pub struct OpenGrids {
+    /// Values without a grid, by name.
+    pub values: Vec<String>,
+    /// Layers whose weights are floats, by name.
+    pub layers: Vec<String>,
+}
+
+impl OpenGrids {
+    /// How many names are shown.
+    const SHOWN: usize = 5;
+
+    fn text(&self) -> String {
+        let list = |names: &[String]| {
+            let shown: Vec<String> =
+                names.iter().take(Self::SHOWN).map(|name| format!("'{name}'")).collect();
+            let more = if names.len() > Self::SHOWN { ", ..." } else { "" };
+            format!("{}{more}", shown.join(", "))
+        };
+        let mut parts = Vec::new();
+        if !self.values.is_empty() {
+            let s = if self.values.len() == 1 { "" } else { "s" };
+            parts.push(format!(
+                "no grid for {} value{s} ({})",
+                self.values.len(),
+                list(&self.values)
+            ));
+        }
+        if !self.layers.is_empty() {
+            let s = if self.layers.len() == 1 { "" } else { "s" };
+            parts.push(format!(
+                "float weights in {} layer{s} ({})",
+                self.layers.len(),
+                list(&self.layers)
+            ));
+        }
+        format!(
+            "the model is not quantized throughout: it has {}; `burn-ptq quantize` with calibration data keeps what the \
+             file gives and quantizes the rest",
+            parts.join(", and ")
+        )
+    }
 }
 
 /// Why a calibration cannot serve a recipe.

@@ -102,9 +102,9 @@ pub mod sequence;
 pub mod warning;
 pub mod warnings;
 
-pub use error::{CalibratedError, Error};
+pub use error::{CalibratedError, Error, OpenGrids};
 pub use event::{Cancelled, Event, Progress};
 pub use import::{capture, capture_named, onnx};
 pub use network::{Quantized, WriteBackError};
-pub use pipeline::{Calibrated, Quantizer, quantize_uncalibrated};
+pub use pipeline::{Calibrated, Quantizer, quantize_as_given, quantize_uncalibrated};
 pub use recipe::Recipe;

@@ -1,8 +1,10 @@
 //! The one pipeline: prepare, calibrate, quantize, lower.
 
+mod given;
 mod options;
 mod uncalibrated;
 
+pub use given::quantize_as_given;
 pub use uncalibrated::quantize_uncalibrated;
 
 use std::sync::Arc;
@@ -346,17 +348,22 @@ impl Quantizer {
         round_layers(&mut quantized, &first(self.samples_for_rounding()), how, progress)?;
         stage("round", &mut clock);
 
-        let for_tuning = self.samples_for_tuning();
+        // Integers that a file gives stay as they are, and so do biases.
+        let has_integers = float.nodes.iter().any(|node| node.given.is_some());
+        let for_tuning = if has_integers { 0 } else { self.samples_for_tuning() };
         if for_tuning > 0 {
             progress(Event::Stage { stage: "reconstruct" });
-            let (samples, how) = (first(for_tuning), recipe.reconstruction_in_effect());
+            let (samples, mut how) = (first(for_tuning), recipe.reconstruction_in_effect());
+            how.learn_activation_scales &= !float.is_quantized();
             reconstruct(&mut quantized, &samples, &how, recipe.seed, device, progress)?;
             stage("reconstruct", &mut clock);
         }
 
-        progress(Event::Stage { stage: "correct" });
-        correction.correct(&mut quantized, &first(correction.samples()), device);
-        stage("correct", &mut clock);
+        if !has_integers {
+            progress(Event::Stage { stage: "correct" });
+            correction.correct(&mut quantized, &first(correction.samples()), device);
+            stage("correct", &mut clock);
+        }
 
         let (mut program, layouts) = lower(&quantized, self.provenance.clone())?;
         self.record(&mut program, &float)?;
@@ -368,6 +375,8 @@ impl Quantizer {
         if let Some(origin) = &float.origin {
             noticed.extend(origin.warnings.iter().cloned());
         }
+        noticed.extend(float.notes.iter().cloned());
+        noticed.extend(given::recipe_not_followed(&float, recipe));
 
         progress(Event::Stage { stage: "compare" });
         let fitted = self.samples_fitted();
@@ -453,7 +462,9 @@ impl Quantizer {
         batches: &mut dyn Iterator<Item = Result<Batch, CalibrateError>>,
     ) -> Result<(Arc<Graph>, Vec<Batch>), Error> {
         let mut used: Vec<Batch> = Vec::new();
-        for choice in &self.recipe.conditioning {
+        // Grids and integers that a file gives belong to the network as it is.
+        let conditioning = self.recipe.conditioning.iter().filter(|_| !graph.is_quantized());
+        for choice in conditioning.collect::<Vec<_>>() {
             let component = choice.component();
             let ranges = if component.needs_channel_ranges() {
                 let mut samples: usize = used.iter().map(|batch| batch.count).sum();

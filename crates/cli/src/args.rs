@@ -9,7 +9,7 @@ mod quantize;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use burn_ptq::import::onnx::InputShape;
+use burn_ptq::import::onnx::{InputShape, Requantize};
 use burn_ptq_eval::input::Layout;
 use burn_ptq_eval::metric::{ClassAxis, Metric};
 use burn_ptq_study::Shard;
@@ -193,10 +193,31 @@ pub(crate) struct Data {
     /// The shape of an input with dynamic dimensions, starting with the batch.
     #[arg(long, value_name = "[INPUT=]1x3x96x96")]
     pub shape: Vec<InputShape>,
-    /// Take a .tflite model that is quantized already as a float model with its weights dequantized, to quantize
-    /// it anew.
-    #[arg(long)]
-    pub requantize: bool,
+    /// Quantize a model anew that is quantized already: all of it, from its dequantized weights, or the weights
+    /// alone, beside the grids that an .onnx file gives activations.
+    #[arg(long, value_name = "WHAT", num_args = 0..=1, default_missing_value = "all")]
+    pub requantize: Option<Anew>,
+    /// AIMET's .encodings beside a float .onnx model: its integers and grids, as if the model were quantized already.
+    #[arg(long, value_name = "FILE")]
+    pub encodings: Option<PathBuf>,
+}
+
+/// What of a quantized model is quantized anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Anew {
+    /// Weights and activations.
+    All,
+    /// Weights.
+    Weights,
+}
+
+impl From<Anew> for Requantize {
+    fn from(anew: Anew) -> Self {
+        match anew {
+            Anew::All => Self::All,
+            Anew::Weights => Self::Weights,
+        }
+    }
 }
 
 /// A value for the input of a name, or for the only one.

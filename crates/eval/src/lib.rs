@@ -45,6 +45,7 @@ pub mod metric;
 pub mod opened;
 pub mod page;
 pub mod plot;
+pub mod program;
 pub mod report;
 mod sampling_error;
 #[cfg(feature = "schema")]

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use burn_ptq::graph::{Graph, ValueId};
 use burn_ptq::import;
-use burn_ptq::import::onnx::{self, ImportError, InputShape, Options, Problem};
+use burn_ptq::import::onnx::{
+    self, Encodings, ImportError, InputShape, Options, Problem, Requantize,
+};
 use burn_ptq_deploy::bounded;
 use serde::Deserialize;
 
@@ -43,8 +45,10 @@ pub struct Task {
     /// What the model keeps from one step of a sequence to the next, as inputs and the outputs that they become;
     /// by default what names and shapes leave no doubt about.
     pub states: Vec<(String, String)>,
-    /// Whether a model that is quantized already is quantized anew, from its dequantized weights.
-    pub requantize: bool,
+    /// What of a model that is quantized already is quantized anew.
+    pub requantize: Option<Requantize>,
+    /// Grids of the model's tensors, from a file beside it.
+    pub encodings: Option<Encodings>,
 }
 
 /// Files of an evaluation.
@@ -154,7 +158,8 @@ impl Task {
             input: InputSettings::default(),
             shapes: Vec::new(),
             states: Vec::new(),
-            requantize: false,
+            requantize: None,
+            encodings: None,
         }
     }
 
@@ -235,7 +240,8 @@ impl Task {
             },
             shapes: Vec::new(),
             states: file.state.into_iter().map(|state| (state.input, state.output)).collect(),
-            requantize: false,
+            requantize: None,
+            encodings: None,
         })
     }
 
@@ -286,6 +292,7 @@ impl Task {
         let mut options = Options {
             shapes: self.shapes.clone(),
             requantize: self.requantize,
+            encodings: self.encodings.clone(),
             ..Options::default()
         };
         let read = import::read(&self.model, &options);

@@ -10,7 +10,10 @@ use std::sync::Arc;
 use burn_ptq_kernels::grid::{Grid, signed_range};
 use ops::OutputGrid;
 
+use crate::warning::Warning;
+
 mod array;
+mod given;
 mod host;
 mod loops;
 mod model;
@@ -21,6 +24,7 @@ mod states;
 mod verify;
 
 pub use array::Array;
+pub use given::{GivenGrid, GivenWeights};
 pub use host::{Batch, interleaved, to_vec};
 pub use loops::StepLoop;
 pub(crate) use loops::{Held, run_nodes};
@@ -52,6 +56,8 @@ pub struct Graph {
     pub states: Vec<StatePair>,
     /// The module that it was captured from; `None` for graphs from files.
     pub origin: Option<Arc<Origin>>,
+    /// What of a network that is quantized already could not stay as it is, and other remarks of importers.
+    pub notes: Vec<Warning>,
 }
 
 /// The whole numbers of an integer type.
@@ -76,6 +82,8 @@ pub struct Value {
     pub shape: Vec<usize>,
     /// What it is in a recurrent layer, whose errors add up from step to step: such values have more bits.
     pub gate: Option<Gate>,
+    /// The grid that the file gives it, in a network that is quantized already.
+    pub given: Option<GivenGrid>,
 }
 
 /// What a value is in a recurrent layer.
@@ -142,6 +150,8 @@ pub struct Node {
     pub clamp: Option<Clamp>,
     /// The batch normalization that was imported here or folded into this node.
     pub batch_norm: Option<BatchNormStatistics>,
+    /// The grid that the file gives its weights, in a network that is quantized already.
+    pub given: Option<Arc<GivenWeights>>,
     /// The values that it reads, in order.
     pub inputs: Vec<ValueId>,
     /// The value that it writes.

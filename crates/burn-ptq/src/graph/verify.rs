@@ -52,20 +52,21 @@ impl Graph {
     pub fn new(name: impl Into<String>, input: impl Into<String>, shape: Vec<usize>) -> Self {
         Self {
             name: name.into(),
-            values: vec![Value { name: input.into(), shape, gate: None }],
+            values: vec![Value { name: input.into(), shape, gate: None, given: None }],
             nodes: Vec::new(),
             inputs: vec![ValueId(0)],
             outputs: vec![ValueId(0)],
             integers: vec![None],
             states: Vec::new(),
             origin: None,
+            notes: Vec::new(),
         }
     }
 
     /// Adds an input of `shape`.
     pub fn add_input(&mut self, name: impl Into<String>, shape: Vec<usize>) -> ValueId {
         let id = ValueId(self.values.len());
-        self.values.push(Value { name: name.into(), shape, gate: None });
+        self.values.push(Value { name: name.into(), shape, gate: None, given: None });
         self.inputs.push(id);
         self.integers.push(None);
         id
@@ -88,11 +89,12 @@ impl Graph {
             op: op.into(),
             clamp: None,
             batch_norm: None,
+            given: None,
             inputs: inputs.to_vec(),
             output: id,
         };
         let shape = self.infer(&node)?;
-        self.values.push(Value { name: output.into(), shape, gate: None });
+        self.values.push(Value { name: output.into(), shape, gate: None, given: None });
         self.nodes.push(node);
         self.outputs = vec![id];
         Ok(id)

@@ -40,6 +40,13 @@ pub fn parse(bytes: &[u8], name: &str, options: &Options) -> Result<Model, Impor
     parse_as(bytes.to_vec(), name, name, None, options)
 }
 
+/// Whether the file at `path` is an ONNX model whose activations are quantized, so that it may be an integer program:
+/// see [`quantize_as_given`](crate::quantize_as_given).
+pub fn is_quantized_onnx(path: &Path) -> bool {
+    let bytes = bounded::read(path, onnx::MAX_FILE_BYTES);
+    bytes.is_ok_and(|bytes| !tflite::is_tflite(&bytes) && onnx::is_quantized(&bytes))
+}
+
 fn parse_as(
     bytes: Vec<u8>,
     name: &str,

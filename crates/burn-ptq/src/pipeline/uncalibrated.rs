@@ -12,7 +12,7 @@ use crate::network::Quantized;
 use crate::recipe::Recipe;
 
 /// Samples of noise; grids follow from them, what a program takes does not.
-const SAMPLES: usize = 4;
+pub(super) const SAMPLES: usize = 4;
 
 /// A network with these bits for all weights and activations, rounded to nearest on noise: it takes the
 /// flash, RAM and time of one that was calibrated, but gives nothing of use.
@@ -35,7 +35,7 @@ pub fn quantize_uncalibrated(
 
 /// Samples that every input accepts: whole numbers where it holds such, and numbers from 0 to 1, of which
 /// there are roots and logarithms.
-fn noise(graph: &Graph) -> Batch {
+pub(super) fn noise(graph: &Graph) -> Batch {
     let mut random = ChaCha8Rng::seed_from_u64(0);
     let mut element = |input: ValueId| match graph.whole_numbers(input) {
         Some((low, count)) => (low + i64::from(random.next_u32()) % count) as f32,

@@ -1,6 +1,8 @@
 //! A channel-wise affine map (batch normalization) after a convolution or linear layer folds into
 //! its weights: `W' = W * scale`, `b' = b * scale + shift`.
 
+use std::sync::Arc;
+
 use crate::graph::{Graph, Op};
 
 pub(super) fn run(graph: &mut Graph) -> usize {
@@ -31,6 +33,11 @@ fn fold(graph: &mut Graph, index: usize) -> bool {
     let node = &mut graph.nodes[index];
     node.clamp = clamp;
     let Some((weight, bias)) = node.op.weight_and_bias_mut() else { return false };
+    if let Some(given) = &mut node.given {
+        let scales = &mut Arc::make_mut(given).scales;
+        let factors = affine.scale.data.iter().map(|factor| factor.abs());
+        scales.iter_mut().zip(factors).filter(|(_, f)| *f > 0.0).for_each(|(s, f)| *s *= f);
+    }
     for (c, row) in weight.rows_mut().enumerate() {
         let (scale, shift) = (f64::from(affine.scale.data[c]), f64::from(affine.shift.data[c]));
         row.iter_mut().for_each(|w| *w = (f64::from(*w) * scale) as f32);

@@ -9,6 +9,7 @@ mod fold_factor;
 mod fold_normalize;
 mod fuse_activation;
 mod fuse_clip;
+mod given;
 mod merge_affine;
 mod remove_dead;
 mod storage;
@@ -40,7 +41,7 @@ pub const PASSES: &[Pass] = &[
     Pass { name: "remove-dead", run: remove_dead::run },
 ];
 
-/// Runs all passes until none changes the graph, and verifies it.
+/// Runs all passes until none changes the graph, settles the grids that a file gives, and verifies it.
 ///
 /// # Errors
 /// If a pass left the graph invalid.
@@ -54,6 +55,8 @@ pub fn prepare(mut graph: Graph) -> Result<Graph, GraphError> {
             rewrites += count;
         }
         if rewrites == 0 {
+            given::settle(&mut graph);
+            graph.verify()?;
             return Ok(graph);
         }
     }
@@ -69,7 +72,11 @@ impl Graph {
         if reads != 1 || self.is_output(output) {
             return None;
         }
-        self.nodes.iter().position(|n| n.inputs.contains(&output))
+        let follower = self.nodes.iter().position(|n| n.inputs.contains(&output))?;
+        // Where a file says the grid of a value, it is rounded to that.
+        let given = self.value(output).given;
+        let keeps = given.is_none() || self.value(self.nodes[follower].output).given == given;
+        keeps.then_some(follower)
     }
 
     /// Lets `node` write what `follower`, its only consumer, wrote, and removes the follower.

@@ -174,7 +174,7 @@ fn refine_means(graph: &mut Graph, bits: &mut Vec<u8>) {
 
 fn push_value(graph: &mut Graph, bits: &mut Vec<u8>, value: Value, to: u8) -> ValueId {
     let name = format!("{}.int{to}", value.name);
-    graph.values.push(Value { name, ..value });
+    graph.values.push(Value { name, given: None, ..value });
     bits.push(to);
     ValueId(graph.values.len() - 1)
 }
@@ -185,6 +185,7 @@ fn requantize(graph: &Graph, from: ValueId, to: ValueId) -> Node {
         op: Requantize.into(),
         clamp: None,
         batch_norm: None,
+        given: None,
         inputs: vec![from],
         output: to,
     }

@@ -283,7 +283,15 @@ fn fixed_grids(
         };
         sources[groups[node.output.0]].push(grid);
     }
+    // What a file gives stays.
+    let mut given = vec![None; graph.values.len()];
+    for (value, &group) in graph.values.iter().zip(groups) {
+        given[group] = given[group].or(value.given);
+    }
     let fixed = |v: usize| match sources[groups[v]].as_slice() {
+        _ if given[groups[v]].is_some_and(|own| own.bits == plan.value(ValueId(v))) => {
+            given[groups[v]].map(|own| own.grid)
+        }
         [Some(grid)] if plan.value(ValueId(v)) == if grid.max > 127 { 16 } else { 8 } => {
             Some(*grid)
         }

@@ -122,6 +122,15 @@ impl Recipe {
                 values[input.0] = bits;
             }
         }
+        // What a file gives stays.
+        for (bits, value) in values.iter_mut().zip(&graph.values) {
+            *bits = value.given.map_or(*bits, |given| given.bits);
+        }
+        let of_weights = |node: &Node| {
+            let (name, bits) = of_weights(node)?;
+            let given = node.given.as_ref().map(|given| vec![given.bits; bits.len()]);
+            Some((name, given.unwrap_or(bits)))
+        };
         BitPlan {
             weights: graph.nodes.iter().filter_map(of_weights).collect(),
             values,

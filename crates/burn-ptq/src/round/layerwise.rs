@@ -8,11 +8,12 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use burn::tensor::Device;
+use burn_ptq_kernels::grid::weight_range;
 
 use super::{GoOn, Rounded, Rounding, RoundingProblem};
 use crate::bits::BitPlan;
 use crate::event::{Cancelled, Event, Progress};
-use crate::graph::{Array, Batch, Graph, Node};
+use crate::graph::{Array, Batch, GivenWeights, Graph, Node};
 use crate::observe::{Moments, MomentsObserver, unit};
 use crate::quant::{
     QParams, QuantizeError, QuantizedGraph, QuantizedWeights, Range, SideBySide, least_scale,
@@ -105,18 +106,25 @@ pub(crate) fn round_layers(
         stopped.set(stopped.get() || !progress(event));
         !stopped.get()
     };
-    let mut networks = how.needs_inputs().then(|| {
+    let open = |node: &Node| node.op.weight_and_bias().is_some() && node.given.is_none();
+    let mut networks = (how.needs_inputs() && graph.nodes.iter().any(open)).then(|| {
         let two = how.layerwise.inputs == Inputs::Quantized;
         SideBySide::new(samples, two, quantized, how.device)
     });
     let mut done = 0;
     for (index, node) in graph.nodes.iter().enumerate() {
         if let Some((weight, bias)) = node.op.weight_and_bias() {
-            let moments = networks.as_ref().and_then(|n| observe(n, &graph, index, how.layerwise));
             let input_scale = quantized.activations[node.inputs[0].0].grid.scale;
-            let layer = Layer { node, weight, bias, input_scale, moments: moments.as_ref(), doubt };
-            let go_on_with_layer = || go_on(done);
-            let rounded = layer.quantize(how, GoOn::new(&go_on_with_layer))?;
+            let rounded = if let Some(given) = &node.given {
+                given_weights(given, weight, bias, input_scale)
+            } else {
+                let moments =
+                    networks.as_ref().and_then(|n| observe(n, &graph, index, how.layerwise));
+                let moments = moments.as_ref();
+                let layer = Layer { node, weight, bias, input_scale, moments, doubt };
+                let go_on_with_layer = || go_on(done);
+                layer.quantize(how, GoOn::new(&go_on_with_layer))?
+            };
             quantized.weights[index] = Some(rounded);
             done += 1;
             if !go_on(done) {
@@ -128,6 +136,32 @@ pub(crate) fn round_layers(
         }
     }
     Ok(())
+}
+
+/// The integers that a file gives a layer.
+fn given_weights(
+    given: &GivenWeights,
+    weight: &Array,
+    bias: &Array,
+    input_scale: f32,
+) -> QuantizedWeights {
+    let (low, high) = weight_range(given.bits);
+    let row = (weight.len() / given.scales.len().max(1)).max(1);
+    let integer = |(i, w): (usize, &f32)| {
+        let steps = f64::from(*w) / f64::from(given.scales[i / row]);
+        (steps.round() as i32).clamp(low, high) as i8
+    };
+    let values = weight.data.iter().enumerate().map(integer).collect();
+    let mut scales = given.scales.clone();
+    // One for all is one multiplier.
+    if scales.iter().all(|scale| *scale == scales[0]) {
+        scales.truncate(1);
+    }
+    let mut weights =
+        QuantizedWeights { bits: given.bits, scales, values, bias: vec![0; bias.len()] };
+    let bias: Vec<f64> = bias.data.iter().map(|&b| f64::from(b)).collect();
+    weights.set_bias(&bias, input_scale);
+    weights
 }
 
 /// A layer whose turn has come.
@@ -169,6 +203,7 @@ impl Layer<'_> {
         let quadratic = quadratic.as_ref();
         let problem = WeightProblem { weight, scheme, quadratic };
         let mut qparams = weight_qparams(how.range, &problem);
+        refine_factors(&mut qparams, weight);
         self.widen_for_bias(&mut qparams, unit);
         let problem = RoundingProblem {
             layer: &self.node.name,
@@ -209,6 +244,23 @@ impl Layer<'_> {
                 let power_of_two = qparams.scheme.power_of_two;
                 *scale = if power_of_two { needed.log2().ceil().exp2() } else { needed };
             }
+        }
+    }
+}
+
+/// Gives channels of a single weight, such as factors of a normalization, the finest grid that reaches it: any grid that
+/// has it is as good for the weight, and this one is best for the bias, whose steps follow it.
+fn refine_factors(qparams: &mut QParams, weight: &Array) {
+    if qparams.scales.len() != weight.len() {
+        return;
+    }
+    let (low, high) = weight_range(qparams.scheme.bits);
+    for (scale, &w) in qparams.scales.iter_mut().zip(&weight.data) {
+        let reach = if w < 0.0 { low } else { high };
+        let finest = (f64::from(w) / f64::from(reach)) as f32;
+        let finest = if qparams.scheme.power_of_two { finest.log2().ceil().exp2() } else { finest };
+        if finest.is_normal() && finest < *scale {
+            *scale = finest;
         }
     }
 }

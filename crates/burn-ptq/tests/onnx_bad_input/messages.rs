@@ -55,19 +55,21 @@ fn a_quantized_model_is_called_so_in_one_line() {
     let mut before = "x".to_string();
     for i in 0..120 {
         let (integer, real) = (format!("q{i}"), format!("d{i}"));
-        nodes.push(node("QuantizeLinear", &[&before, "scale"], &[&integer], vec![]));
-        nodes.push(node("DequantizeLinear", &[&integer, "scale"], &[&real], vec![]));
+        let scale = format!("s{i}");
+        nodes.push(node("DynamicQuantizeLinear", &[&before], &[&integer, &scale], vec![]));
+        nodes.push(node("ConvInteger", &[&integer, "w"], &[&real], vec![]));
         before = real;
     }
     nodes.push(node("Relu", &[&before], &["y"], vec![]));
-    let text = error(&model(&[4], nodes, vec![weights("scale", &[])])).to_string();
+    let text = error(&model(&[4], nodes, vec![weights("w", &[1, 1, 1])])).to_string();
     assert_eq!(text.lines().count(), 2, "{text}");
     assert_says(
         text,
         &[
-            "120 QuantizeLinear ('QuantizeLinear_q0', 'QuantizeLinear_q1', 'QuantizeLinear_q2', ...)",
-            "120 DequantizeLinear",
-            "the model is quantized already; give the float model",
+            "120 DynamicQuantizeLinear ('DynamicQuantizeLinear_q0', 'DynamicQuantizeLinear_q1', ",
+            "120 ConvInteger",
+            "quantized dynamically",
+            "give the float model",
         ],
     );
 }

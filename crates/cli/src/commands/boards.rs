@@ -4,7 +4,6 @@ use std::path::Path;
 
 use anyhow::ensure;
 use burn_ptq_deploy::export::target;
-use burn_ptq_deploy::import;
 use burn_ptq_eval::board::{Board, boards};
 use burn_ptq_eval::costs::{Cost, predict};
 use serde::Serialize;
@@ -13,6 +12,7 @@ use super::cost::{counted, fitting, notes};
 use crate::args::Boards;
 use crate::output::{self, outln};
 use crate::table;
+use burn_ptq_eval::program;
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -83,11 +83,11 @@ fn list(boards: &[&Board]) -> anyhow::Result<()> {
 /// What the model costs on each of the boards.
 fn predicted(model: &Path, boards: &[&'static Board]) -> anyhow::Result<Vec<Cost>> {
     ensure!(
-        import::is_program(model),
+        program::is_program(model),
         "what fits is predicted of an integer program: quantize {} first, and give the model.bptq",
         model.display()
     );
-    let model = import::read(model)?;
+    let model = program::read(model)?;
     let targets: Vec<_> = boards.iter().map(|board| board.target).collect();
     let predicted = predict(&model, &targets)?.into_iter().zip(boards);
     Ok(predicted.map(|(predicted, board)| predicted.cost.on(board)).collect())

@@ -3,13 +3,15 @@
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
+use burn_ptq::import::onnx::{Encodings, Options};
 use burn_ptq_deploy::export::{TfLiteOptions, check_name, onnx_model, tflite_model};
+use burn_ptq_deploy::file;
 use burn_ptq_deploy::output::write_atomically;
-use burn_ptq_deploy::{file, import};
 
 use crate::args::Convert;
-use crate::output::outln;
+use crate::output::{errln, outln};
 use crate::table;
+use burn_ptq_eval::program;
 
 /// The formats that models are written in, by extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,20 +37,31 @@ impl Format {
 }
 
 pub(crate) fn run(args: Convert) -> anyhow::Result<()> {
-    let (from, to) = (Format::of(&args.model)?, Format::of(&args.out)?);
+    let from = Format::of(&args.model)?;
+    let to = Format::of(&args.out)?;
     ensure!(
         !args.qoperator || to == Format::Onnx,
         "--qoperator is about .onnx files, and {} is none",
         args.out.display()
     );
     let shown = args.model.display();
-    if from == Format::Onnx || !import::is_program(&args.model) {
+    let is_encoded = args.encodings.is_some();
+    ensure!(
+        !is_encoded || from == Format::Onnx,
+        "--encodings is about .onnx files, and {shown} is none"
+    );
+    if !is_encoded && !program::is_program(&args.model) {
         bail!(
-            "{shown} is not an integer model that can be converted: expected .bptq, or .tflite that is quantized; \
+            "{shown} is not an integer model that can be converted: expected .bptq, or .tflite or .onnx that is quantized; \
              `burn-ptq quantize {shown}` makes a .bptq of a float model"
         );
     }
-    let mut model = import::read(&args.model)?;
+    let encodings = args.encodings.as_deref().map(Encodings::read).transpose()?;
+    let options = Options { encodings, ..Options::default() };
+    let (mut model, warnings) = program::read_with(&args.model, &options)?;
+    for warning in warnings {
+        errln!("warning: {warning}");
+    }
     if let Some(name) = &args.name {
         check_name(name)?;
         model.set_name(name);

@@ -9,7 +9,6 @@ use burn_ptq::backend::device;
 use burn_ptq::graph::Batch;
 use burn_ptq::warnings::Facts;
 use burn_ptq_deploy::export::unique_identifiers;
-use burn_ptq_deploy::import;
 use burn_ptq_deploy::output::write_atomically;
 use burn_ptq_deploy::printable;
 use burn_ptq_deploy::program::{IntTensor, Program};
@@ -26,6 +25,7 @@ use super::task;
 use crate::args::Evaluate;
 use crate::output::{self, errln, outln};
 use crate::progress::Reporter;
+use burn_ptq_eval::program;
 
 pub(crate) fn run(args: Evaluate) -> anyhow::Result<()> {
     let device = device(&args.backend.backend)?;
@@ -39,8 +39,8 @@ pub(crate) fn run(args: Evaluate) -> anyhow::Result<()> {
         }
         anyhow::Ok(evaluation)
     };
-    if import::is_program(&task.model) {
-        let model = import::read(&task.model)?;
+    if task.requantize.is_none() && program::is_program(&task.model) {
+        let model = program::read(&task.model)?;
         let output = ModelOutput::of_program(&model, name)?;
         let (inputs, warnings) = ModelInput::all_of_program(&model, output.index, &task.input)?;
         for warning in warnings {

@@ -6,7 +6,6 @@ use burn_ptq_deploy::export::{
     stage_folder,
 };
 use burn_ptq_deploy::harness::Harness;
-use burn_ptq_deploy::import;
 use burn_ptq_deploy::output::Transaction;
 use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::program::{IntTensor, Program};
@@ -19,6 +18,7 @@ use super::{processor, stream};
 use crate::args::Export;
 use crate::output::outln;
 use crate::table;
+use burn_ptq_eval::program;
 
 /// Samples of the self-test.
 const SAMPLES: usize = 4;
@@ -30,7 +30,7 @@ pub(crate) fn run(args: Export) -> anyhow::Result<()> {
     let exporters = args.to.iter().map(|name| exporter(name)).collect::<Result<Vec<_>, _>>()?;
     let (_, target) = processor(args.board.as_deref(), args.target.as_deref())?;
     let target = target.unwrap_or(&HOST);
-    let mut model = import::read(&args.model)?;
+    let mut model = program::read(&args.model)?;
     let streamed = match args.stream {
         true => Some(streamed(&args, &model)?),
         false => None,

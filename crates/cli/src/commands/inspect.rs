@@ -7,7 +7,6 @@ use burn_ptq::import::onnx::Options;
 use burn_ptq::quantize_uncalibrated;
 use burn_ptq_deploy::cost::targets;
 use burn_ptq_deploy::export::target;
-use burn_ptq_deploy::import;
 use burn_ptq_deploy::output::write_atomically;
 use burn_ptq_deploy::place::Placed;
 use burn_ptq_deploy::printable;
@@ -26,6 +25,7 @@ use super::cost::{counted, fitting, notes};
 use crate::args::Inspect;
 use crate::output::{self, outln};
 use crate::table;
+use burn_ptq_eval::program;
 
 #[derive(Serialize)]
 struct Layer {
@@ -102,7 +102,7 @@ struct Inspected {
 }
 
 pub(crate) fn run(args: Inspect) -> anyhow::Result<()> {
-    let is_integer = import::is_program(&args.model);
+    let is_integer = program::is_program(&args.model);
     ensure!(
         !is_integer || (args.weights.is_none() && args.activations.is_none()),
         "{} has the bits that it was quantized to: --weights and --activations are for float models",
@@ -110,7 +110,7 @@ pub(crate) fn run(args: Inspect) -> anyhow::Result<()> {
     );
     let predicts = !args.target.is_empty() || !args.board.is_empty();
     let inspected = match (is_integer, predicts) {
-        (true, _) => integer(&args, &import::read(&args.model)?)?,
+        (true, _) => integer(&args, &program::read(&args.model)?)?,
         (false, true) => uncalibrated(&args)?,
         (false, false) => float(&args)?,
     };

@@ -19,6 +19,7 @@ mod stream;
 
 use std::path::PathBuf;
 
+use burn_ptq::import::onnx::Encodings;
 use burn_ptq_deploy::export::target;
 use burn_ptq_deploy::target::Target;
 use burn_ptq_eval::board::{Board, board_with_target};
@@ -71,7 +72,8 @@ fn task(data: &Data, model: Option<&PathBuf>, calibration: &[PathBuf]) -> anyhow
     options.check().map_err(anyhow::Error::msg)?;
     override_input(&mut task.input, data);
     task.shapes.clone_from(&data.shape);
-    task.requantize = data.requantize;
+    task.requantize = data.requantize.map(Into::into);
+    task.encodings = data.encodings.as_deref().map(Encodings::read).transpose()?;
     if !data.state.is_empty() {
         task.states.clone_from(&data.state);
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 use burn::tensor::Device;
 use burn_ptq::backend::device;
+use burn_ptq::import::onnx::Requantize;
 use burn_ptq::network::MeasuredOn;
 use burn_ptq::recipe::{LayerOverride, MAX_RECIPE_BYTES, Recipe, Source};
 use burn_ptq_deploy::bounded;
@@ -15,6 +16,7 @@ use burn_ptq_eval::board::Board;
 use burn_ptq_eval::explain::LayerCost;
 use burn_ptq_eval::job::{Job, run as run_job};
 use burn_ptq_eval::metric::{Interval, Metric};
+use burn_ptq_eval::program;
 use burn_ptq_eval::report::{ExplainReport, FigureReport, Report};
 use burn_ptq_eval::task::Task;
 
@@ -34,7 +36,34 @@ pub(crate) fn run(args: Quantize) -> anyhow::Result<()> {
         keep_all_channels: args.keep_all_channels,
         out: Some(args.results.out.clone()),
     };
+    check_kept(&args, &job.task)?;
     run_and_show(&job, None, &device, args.json)
+}
+
+/// Refuses flags that a model that stays as its file gives it has no use for.
+fn check_kept(args: &Quantize, task: &Task) -> anyhow::Result<()> {
+    if task.requantize == Some(Requantize::All) || !program::is_quantized_onnx(&task.model) {
+        return Ok(());
+    }
+    let keeps_weights = task.requantize.is_none();
+    let flags = [
+        ("--preset", keeps_weights && args.preset.is_some()),
+        ("--recipe", keeps_weights && args.recipe.is_some()),
+        ("--weights", keeps_weights && args.weights.is_some()),
+        ("--activations", args.activations.is_some()),
+        ("--first-last", args.first_last.is_some()),
+        ("--layer", keeps_weights && !args.layers.is_empty()),
+    ];
+    let Some((flag, _)) = flags.iter().find(|(_, given)| *given) else { return Ok(()) };
+    let what = if keeps_weights {
+        "its integers and grids stay"
+    } else {
+        "its activations keep their grids"
+    };
+    anyhow::bail!(
+        "{} is quantized already, and {what}: leave out {flag}, or quantize the whole model anew with --requantize",
+        task.model.display()
+    )
 }
 
 /// Runs a job and prints its report, with the time on `board` if bits were chosen for it.

@@ -250,7 +250,7 @@ fn what_cannot_be_compared_is_an_error_that_says_what_can() {
         (vec![&a, "missing"], vec!["there is no file or folder missing", "model.bptq"]),
         (vec![&a, &empty], vec!["holds neither model.bptq nor report.json"]),
         (vec![&a, &task], vec!["holds neither", "its float model is", "model.onnx"]),
-        (vec![&a, &recipe], vec!["does not end in .bptq, .onnx or .json"]),
+        (vec![&a, &recipe], vec!["does not end in .bptq, .onnx, .tflite or .json"]),
         (vec![&a, &broken], vec!["broken.bptq", "not a .bptq file"]),
         (vec![&a, &newer], vec!["schema_version 7", "update burn-ptq"]),
         (vec![&a, &other], vec!["is not the report of a quantization", "quantize --out"]),

@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use burn_ptq_deploy::import;
+use burn_ptq_deploy::program::TensorId;
+
 use crate::support::{f32_bytes, run, stderr, stdout, write_npy};
 
 /// A float network of Keras for a sensor, `[64, 6]` to four classes.
@@ -126,6 +129,99 @@ fn a_quantized_tensorflow_lite_model_is_judged_exported_and_quantized_anew() {
     refuses(&quantize, &["quantized already", "burn-ptq convert", "--requantize"]);
     let said = succeeds(&[&quantize[..], &["--requantize", "--preset", "w4a8"]].concat());
     assert!(said.contains("resnet8, W4A8"), "{said}");
+}
+
+/// A small quantized network of ONNX Runtime.
+fn quantized_onnx(name: &str) -> String {
+    of_repository(&format!("crates/burn-ptq/tests/quantized/{name}"))
+}
+
+/// The integer weights, scales and biases of all layers, and the grids of their inputs and outputs.
+fn layers(model: &str) -> Vec<(Vec<i8>, Vec<f32>, Vec<i32>, [String; 2])> {
+    let program = import::read(Path::new(model)).unwrap();
+    let layers = program.nodes.iter().filter_map(|node| {
+        let weighted = node.op.weighted()?;
+        let grid = |id: TensorId| format!("{:?}", program.tensors[id.0].grid);
+        let scales = &weighted.weights.scales;
+        let channels = weighted.bias.len();
+        let scales = (0..channels).map(|c| scales[if scales.len() == 1 { 0 } else { c }]).collect();
+        let grids = [grid(node.inputs[0]), grid(node.output)];
+        Some((weighted.weights.unpack(), scales, weighted.bias.clone(), grids))
+    });
+    layers.collect()
+}
+
+#[test]
+fn a_program_comes_back_from_onnx_with_its_integers_and_scales() {
+    let place = Place::new();
+    let out = place.text("out");
+    let mut models = vec![quantized()];
+    for preset in ["w8a8", "w4a8", "w2a8"] {
+        let out = format!("{out}-{preset}");
+        let demo = of_repository("crates/cli/demo");
+        succeeds(&["quantize", "--task", &demo, "--preset", preset, "--out", &out]);
+        models.push(format!("{out}/model.bptq"));
+    }
+    for model in models {
+        for form in [&[][..], &["--qoperator"]] {
+            let (onnx, back) = (place.text("a.onnx"), place.text("b.bptq"));
+            succeeds(&[&["convert", &model, &onnx][..], form].concat());
+            succeeds(&["convert", &onnx, &back]);
+            let (own, found) = (layers(&model), layers(&back));
+            assert_eq!(own.len(), found.len(), "{model} {form:?}");
+            for (own, found) in own.iter().zip(&found) {
+                assert_eq!(own, found, "{model} {form:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_quantized_onnx_model_is_taken_by_every_command() {
+    let place = Place::new();
+    let samples = place.samples("x.npy", 40, &[3, 8, 8]);
+    let labels: Vec<String> = (0..40).map(|i| (i % 10).to_string()).collect();
+    fs::write(place.path("y.txt"), labels.join("\n")).unwrap();
+    let (model, bptq, y) =
+        (quantized_onnx("residual_qdq_int8.onnx"), place.text("net.bptq"), place.text("y.txt"));
+    let said = succeeds(&["convert", &model, &bptq]);
+    assert!(said.contains("net.bptq"), "{said}");
+    let judged = |model: &str| {
+        let said = succeeds(&["evaluate", model, "--eval", &samples, "--labels", &y]);
+        let (_, metric) = said.split_once("(integer): ").expect("a metric");
+        metric.lines().next().map(str::to_owned)
+    };
+    assert_eq!(judged(&model), judged(&bptq));
+    let listed = succeeds(&["inspect", &model, "--target", "cortex-m4"]);
+    assert!(listed.contains("cortex-m4") && listed.contains("conv1_node"), "{listed}");
+    let said = succeeds(&["export", &model, "--to", "c,tflite", "--out", &place.text("code")]);
+    assert!(said.contains("code/c") && said.contains("code/tflite"), "{said}");
+    // Its integers stay, or everything is quantized anew.
+    let out = place.text("out");
+    let quantize = ["quantize", &model, "--calib", &samples, "--out", &out];
+    succeeds(&quantize);
+    assert_eq!(layers(&format!("{out}/model.bptq")), layers(&bptq));
+    let widths = [&quantize[..], &["--weights", "4"]].concat();
+    refuses(&widths, &["quantized already", "leave out --weights", "--requantize"]);
+    let said = succeeds(&[&widths[..], &["--requantize"]].concat());
+    assert!(said.contains("W4A8"), "{said}");
+    succeeds(&[&widths[..], &["--requantize", "weights"]].concat());
+}
+
+#[test]
+fn encodings_make_a_float_model_a_quantized_one() {
+    let place = Place::new();
+    let [own, other] = ["own.bptq", "other.bptq"].map(|name| place.text(name));
+    let (float, encodings) =
+        (quantized_onnx("residual_float.onnx"), quantized_onnx("residual_float.encodings"));
+    succeeds(&["convert", &float, &own, "--encodings", &encodings]);
+    succeeds(&["convert", &quantized_onnx("residual_qdq_int8.onnx"), &other]);
+    assert_eq!(layers(&own), layers(&other));
+    let anything = place.text("x.json");
+    fs::write(&anything, "{}").unwrap();
+    let convert = ["convert", &float, &own, "--encodings"];
+    refuses(&[&convert[..], &[&anything]].concat(), &["x.json", "AIMET", "expected 'encodings'"]);
+    refuses(&["convert", &other, &own, "--encodings", &encodings], &["about .onnx files"]);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Why models cannot be compared.
 
+use crate::program::ProgramError;
 use std::path::PathBuf;
 
-use burn_ptq_deploy::import::ReadError;
 use burn_ptq_deploy::printable::line;
 
 use super::MOST_MODELS;
@@ -48,7 +48,7 @@ pub enum CompareError {
     },
     /// An integer model that cannot be read.
     #[error(transparent)]
-    Program(#[from] ReadError),
+    Program(#[from] ProgramError),
     /// A model that cannot be judged sample by sample.
     #[error(
         "{} keeps states from one call to the next (`{}`), and samples are compared one by one: judge such models each \

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use burn_ptq::Recipe;
 use burn_ptq::graph::{Graph, ValueId};
 use burn_ptq::warning::Warning;
-use burn_ptq_deploy::import;
 use burn_ptq_deploy::place::Placed;
 
 use super::CompareError;
 use super::recorded::{Recorded, RecordedEnd};
 use crate::error::Error;
 use crate::metric::{ChoiceError, ModelOutput};
+use crate::program;
 use crate::task::Task;
 
 /// A model, its report, or both.
@@ -79,7 +79,7 @@ impl Subject {
         if !path.exists() {
             return Err(CompareError::Missing { path: path.into() }.into());
         }
-        if import::is_program(path) {
+        if program::is_program(path) {
             subject.network = Some(program(path)?);
             return Ok(subject);
         }
@@ -235,7 +235,7 @@ impl Subject {
 
 /// Reads an integer program.
 fn program(path: &Path) -> Result<Network, CompareError> {
-    let program = import::read(path)?;
+    let program = program::read(path)?;
     if let Some(state) = program.states.first() {
         return Err(CompareError::Stateful { path: path.into(), state: state.name.clone() });
     }

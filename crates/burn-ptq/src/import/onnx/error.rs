@@ -139,7 +139,7 @@ impl Problem {
 }
 
 /// What says of a node that the model is quantized.
-pub(super) const QUANTIZED: &str = "the model is quantized already";
+pub(super) const QUANTIZED: &str = "the model is quantized dynamically: its scales are found while it runs, which costs more than integers save";
 
 /// Groups of problems that are listed.
 const MAX_LINES: usize = 24;
@@ -297,8 +297,8 @@ mod tests {
         let mut problems: Vec<Problem> =
             (0..5).map(|i| problem(&format!("g{i}"), "Gelu", "no")).collect();
         problems.push(problem("m", "Mish", "no"));
-        problems.push(problem("q", "QuantizeLinear", QUANTIZED));
-        problems.push(problem("d", "DequantizeLinear", QUANTIZED));
+        problems.push(problem("q", "DynamicQuantizeLinear", QUANTIZED));
+        problems.push(problem("d", "ConvInteger", QUANTIZED));
         let text = list(&problems, "node", "nodes");
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
         assert_eq!(
@@ -307,8 +307,9 @@ mod tests {
                 "8 nodes cannot be imported:",
                 "5 Gelu ('g0', 'g1', 'g2', ...): no; do something",
                 "'m' (Mish): no; do something",
-                "1 QuantizeLinear ('q'), 1 DequantizeLinear ('d'): the model is quantized already; \
-                 do something",
+                &format!(
+                    "1 DynamicQuantizeLinear ('q'), 1 ConvInteger ('d'): {QUANTIZED}; do something"
+                ),
             ]
         );
         assert!(list(&problems[5..6], "node", "nodes").starts_with("1 node cannot"));

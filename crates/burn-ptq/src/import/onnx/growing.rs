@@ -10,6 +10,8 @@ use super::constants::Constant;
 use super::error::{Refusal, Source};
 use super::layout::Layout;
 use super::operators::find;
+use super::options::Requantize;
+use super::quantized::{Quantization, Steps};
 use crate::graph::{Array, BatchNormStatistics, Graph, GraphError, Op, ValueId, ops};
 
 /// What a name in the file stands for.
@@ -48,6 +50,14 @@ pub(super) struct Importer<'m> {
     pub further_placed: Option<Layout>,
     /// What holds integers in the file, by name.
     pub integers: HashSet<&'m str>,
+    /// What of a quantized network is quantized anew.
+    pub requantize: Option<Requantize>,
+    /// The element types of tensors of integers, by name.
+    pub kinds: HashMap<&'m str, i32>,
+    /// The grids of values of integers, by name.
+    pub quantized: HashMap<&'m str, Quantization>,
+    /// The steps of constants that were integers.
+    pub steps: Steps,
 }
 
 /// One node of the file, with its inputs looked up.

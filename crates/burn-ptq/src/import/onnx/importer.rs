@@ -1,6 +1,7 @@
 //! The walk over a model's nodes.
 
 mod branches;
+mod ends;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
@@ -14,13 +15,14 @@ use super::constants::{Constant, Elements, Extent, fold, reduce, shape_of};
 use super::error::{Problem, Refusal, Source};
 use super::growing::{Binding, Importer, Site};
 use super::interface::{Interface, Place};
-use super::layout::{Batch, Layout};
+use super::layout::Layout;
 use super::options::Options;
 use super::order::{display_name, needed_nodes, reads};
+use super::quantized::{DEQUANTIZE, QUANTIZE, Steps};
 use super::tensor::data_type;
 use super::{blocked, interface, is_standard_domain, legacy, operators, tensor};
 use crate::graph::ops::Reshape;
-use crate::graph::{Graph, GraphError, Value, ValueId};
+use crate::graph::{Graph, Value, ValueId};
 
 /// After this many problems, the rest is not examined.
 const MAX_PROBLEMS: usize = 1000;
@@ -107,6 +109,10 @@ impl<'m> Attempt<'m, '_> {
             further_placed: None,
             further: Vec::new(),
             integers: HashSet::new(),
+            requantize: self.options.requantize,
+            kinds: kinds(graph),
+            quantized: HashMap::new(),
+            steps: Steps::default(),
             readers,
             value_readers: HashMap::new(),
             stated: interface::stated_shapes(graph),
@@ -143,6 +149,20 @@ impl<'m> Attempt<'m, '_> {
     }
 }
 
+/// The element types of the constants and inputs that hold integers.
+fn kinds(graph: &GraphProto) -> HashMap<&str, i32> {
+    let constants = graph.initializer.iter().map(|tensor| (tensor.name.as_str(), tensor.data_type));
+    let nodes = graph.node.iter().filter_map(|node| {
+        let value = Attributes(&node.attribute).tensor("value").ok().flatten();
+        let output = node.output.first().filter(|_| node.op_type == "Constant");
+        Some((output?.as_str(), value?.data_type))
+    });
+    let inputs = graph.input.iter();
+    let inputs = inputs.map(|input| (input.name.as_str(), input.type_.tensor_type().elem_type));
+    let integers = |(_, kind): &(&str, i32)| data_type::all_integers(*kind).is_some();
+    constants.chain(nodes).chain(inputs).filter(integers).collect()
+}
+
 /// The operator with its domain where it is not a standard one.
 fn operator_name(node: &NodeProto, source: Source) -> String {
     if is_standard_domain(&node.domain) || source == Source::Module {
@@ -171,7 +191,7 @@ fn integers_given(site: &Site) -> Result<bool, Refusal> {
 }
 
 impl<'m> Importer<'m> {
-    fn bind(&mut self, name: &'m str, binding: Binding, layout: Layout) {
+    pub(super) fn bind(&mut self, name: &'m str, binding: Binding, layout: Layout) {
         if let Binding::Value(id) = binding {
             let readers = self.readers.get(name).copied().unwrap_or(0);
             *self.value_readers.entry(id).or_default() += readers;
@@ -186,8 +206,12 @@ impl<'m> Importer<'m> {
                 None => Binding::Unknown,
                 // The graph was made with a first input.
                 Some(sample) if index == 0 => {
-                    let value =
-                        Value { name: input.name.into(), shape: sample.clone(), gate: None };
+                    let value = Value {
+                        name: input.name.into(),
+                        shape: sample.clone(),
+                        gate: None,
+                        given: None,
+                    };
                     self.graph.values[0] = value;
                     Binding::Value(self.graph.input())
                 }
@@ -263,7 +287,7 @@ impl<'m> Importer<'m> {
 
     /// A value that no node writes: the graph is refused anyway.
     fn stand_in(&mut self, name: &str, shape: Vec<usize>) -> Binding {
-        self.graph.values.push(Value { name: name.into(), shape, gate: None });
+        self.graph.values.push(Value { name: name.into(), shape, gate: None, given: None });
         Binding::Value(ValueId(self.graph.values.len() - 1))
     }
 
@@ -308,7 +332,19 @@ impl<'m> Importer<'m> {
             let branch = branches::branch_of(&site)?;
             return self.import_branch(node, branch);
         }
+        match site.op {
+            QUANTIZE => return self.quantize_linear(node, &site),
+            DEQUANTIZE => return self.dequantize_linear(node, &site),
+            _ => {}
+        }
         if let Some(constants) = self.fold(node, &site)? {
+            if let (Some(moved), [Binding::Constant(constant)]) =
+                (self.steps.moved(&site), &constants[..])
+                && let Some([Binding::Constant(steps)]) = self.fold(node, &moved)?.as_deref()
+            {
+                self.steps.insert(constant, steps.as_ref().clone());
+            }
+            self.keep_kind(node);
             self.bind_outputs(node, &constants, Layout::FIRST);
             return Ok(());
         }
@@ -322,12 +358,24 @@ impl<'m> Importer<'m> {
         if holds && integers_given(&site)? {
             self.integers.extend(node.output.iter().map(String::as_str));
         }
+        let mut quantization = self.integers_moved(node, &mut site)?;
         let canonical = canonical(self, &site)?;
+        let nodes = self.graph.nodes.len();
         // Whole numbers are the same as floats.
-        let first = match (holds, site.op) {
+        let mut first = match (holds, site.op) {
             (true, "Cast") => site.value(0)?,
             _ => operators::import(self, &canonical.site(&site))?,
         };
+        self.give_weights(&canonical.site(&site), nodes);
+        if let (Some(own), "Clip") = (quantization, site.op) {
+            let (value, narrowed) = self.clipped(&site, first, own)?;
+            (first, quantization) = (value, Some(narrowed));
+        }
+        if let Some(quantization) = quantization {
+            let outputs = node.output.iter().map(String::as_str);
+            self.quantized.extend(outputs.map(|output| (output, quantization)));
+            self.keep_kind(node);
+        }
         let mut layout = self.placed.take().unwrap_or(canonical.layout);
         let mut bindings = vec![Binding::Unknown; site.outputs.len()];
         bindings[0] = Binding::Value(first);
@@ -358,6 +406,17 @@ impl<'m> Importer<'m> {
             }
         }
         Ok(())
+    }
+
+    /// What moves integers gives some of the same type.
+    fn keep_kind(&mut self, node: &'m NodeProto) {
+        let of_input = node.input.first().and_then(|name| self.kinds.get(name.as_str())).copied();
+        let cast =
+            Attributes(&node.attribute).int("to", 0).ok().and_then(|to| i32::try_from(to).ok());
+        let kind = if node.op_type == "Cast" { cast } else { of_input };
+        if let Some(kind) = kind {
+            self.kinds.extend(node.output.iter().map(|output| (output.as_str(), kind)));
+        }
     }
 
     /// A value whose samples have one element, as one axis.
@@ -412,74 +471,5 @@ impl<'m> Importer<'m> {
         let folded = fold(node, self.opset, &constants, &mut self.budget)?;
         let bind = |constant| Binding::Constant(Rc::new(constant));
         Ok(folded.map(|constants| constants.into_iter().map(bind).collect()))
-    }
-
-    fn finish(mut self, interface: &Interface) -> Result<Imported, Vec<Problem>> {
-        let outputs = &interface.outputs;
-        let mut problems = Vec::new();
-        let mut ends: Vec<ValueId> = Vec::new();
-        let mut layouts = Vec::new();
-        for &output in outputs {
-            let source = self.source;
-            let mut error = |problem: &str| {
-                let refusal = Refusal::new(problem, "export the model again");
-                problems.push(refusal.of(output, "output", source));
-            };
-            match self.bindings.get(output) {
-                Some(Binding::Value(id)) => match self.end(*id, output, outputs.len(), &ends) {
-                    Ok((id, layout)) => {
-                        ends.push(id);
-                        layouts.push(layout);
-                    }
-                    Err(graph_error) => error(&graph_error.to_string()),
-                },
-                Some(Binding::Constant(_)) => error("it is a constant, expected a computed value"),
-                _ => error("nothing writes it, expected a value that is computed from the input"),
-            }
-        }
-        self.graph.outputs = ends;
-        if !problems.is_empty() {
-            return Err(problems);
-        }
-        let inputs = interface.inputs.iter().map(|input| input.layout).collect();
-        Ok(Imported { graph: self.graph, inputs, outputs: layouts })
-    }
-
-    /// The value of the output called `name`, which `id` is; `others` are outputs already.
-    fn end(
-        &mut self,
-        mut id: ValueId,
-        name: &str,
-        outputs: usize,
-        others: &[ValueId],
-    ) -> Result<(ValueId, Layout), GraphError> {
-        let mut layout = self.layouts.get(name).copied().unwrap_or(Layout::FIRST);
-        let mut shape = self.shape(id).to_vec();
-        // A sample whose first axis is a batch of 1 is one of a batch.
-        if layout.batch == Batch::Absent
-            && self.batch == Some(1)
-            && shape.len() > 1
-            && shape[0] == 1
-        {
-            shape.remove(0);
-            layout = Layout::FIRST;
-            id = self.graph.push(
-                format!("{name}/sample"),
-                Reshape { shape: shape.clone() },
-                &[id],
-                name,
-            )?;
-        }
-        let is_input = self.graph.inputs.contains(&id);
-        // Each of several outputs has a name of its own, though it may hold what another holds.
-        if outputs > 1 && (is_input || others.contains(&id)) {
-            id = self.graph.push(name, Reshape { shape }, &[id], name)?;
-            return Ok((id, layout));
-        }
-        // An `Identity` at the end leaves no node, but its name is the one users know.
-        if !is_input {
-            self.graph.values[id.0].name = name.into();
-        }
-        Ok((id, layout))
     }
 }

@@ -10,6 +10,7 @@
 //!   as the chains of `Shape`, `Gather` and `Concat` in front of a `Reshape`;
 //! - `operators` translates every other node, one file a family;
 //! - `growing` is the graph as it grows, and a node with its inputs looked up;
+//! - `quantized` reads grids and integers of networks that are quantized already;
 //! - `legacy` reads the oldest opset as the one after it;
 //! - `importer` walks the nodes and gathers all problems before it gives up.
 //!
@@ -37,6 +38,7 @@ mod ml;
 mod operators;
 mod options;
 mod order;
+mod quantized;
 mod tensor;
 mod wire;
 
@@ -48,7 +50,8 @@ use sha2::{Digest, Sha256};
 
 pub use error::{ImportError, Problem};
 pub(super) use error::{Source, list};
-pub use options::{InputShape, InputShapeError, Options};
+pub use options::{InputShape, InputShapeError, Options, Requantize};
+pub use quantized::{Encodings, EncodingsError};
 pub(super) use tensor::data_type;
 
 use crate::graph::Graph;
@@ -136,6 +139,15 @@ pub fn parse_with(bytes: &[u8], name: &str, options: &Options) -> Result<Graph, 
     Ok(parse_as(bytes.to_vec(), name, name, None, options)?.graph)
 }
 
+/// Whether the bytes are those of a model with quantized activations.
+pub(super) fn is_quantized(bytes: &[u8]) -> bool {
+    if wire::exceeds_field_limit(bytes) {
+        return false;
+    }
+    let model = ModelProto::parse_from_bytes(bytes);
+    model.is_ok_and(|model| model.graph.node.iter().any(quantized::quantizes))
+}
+
 /// Imports what something else than an ONNX file was said in; the model has no digest yet.
 ///
 /// # Errors
@@ -195,11 +207,20 @@ pub(super) fn parse_as(
     for content in files.into_values() {
         hash.update(&content);
     }
-    let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     ml::express(&mut graph);
+    quantized::express(&mut graph);
+    let mut notes = Vec::new();
+    if let Some(encodings) = &options.encodings {
+        hash.update(encodings.identity());
+        notes = encodings.apply(&mut graph);
+    }
+    let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     fuse::fuse(&mut graph, opset);
     match importer::import(&graph, opset, name, Source::File, options, &refusals) {
-        Ok(imported) => Ok(imported.into_model(sha256)),
+        Ok(mut imported) => {
+            imported.graph.notes.extend(notes);
+            Ok(imported.into_model(sha256))
+        }
         Err(problems) => Err(ImportError::Unsupported { name: file.into(), problems }),
     }
 }

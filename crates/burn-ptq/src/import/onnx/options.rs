@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use super::quantized::Encodings;
+
 /// How to read a model.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Options {
@@ -9,8 +11,19 @@ pub struct Options {
     pub shapes: Vec<InputShape>,
     /// The shape of one calibration sample, for axes that are open still; channels may be last in it.
     pub sample: Option<Vec<usize>>,
-    /// Whether a quantized TensorFlow Lite file is read with its constants dequantized, to be quantized anew.
-    pub requantize: bool,
+    /// What of a network that is quantized already is to be quantized anew; `None` keeps its integers and grids.
+    pub requantize: Option<Requantize>,
+    /// Grids of tensors, from a file beside an ONNX model.
+    pub encodings: Option<Encodings>,
+}
+
+/// What of a network that is quantized already is quantized anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Requantize {
+    /// Everything: its weights are dequantized, and its activations are floats.
+    All,
+    /// Its weights; activations keep the file's grids.
+    Weights,
 }
 
 /// The shape of an input, as in `--shape input=1x3x96x96`.

@@ -29,6 +29,19 @@ pub(in crate::import) mod data_type {
     pub(crate) const UINT32: i32 = 12;
     pub(crate) const UINT64: i32 = 13;
     pub(crate) const BFLOAT16: i32 = 16;
+    pub(crate) const UINT4: i32 = 21;
+    pub(crate) const INT4: i32 = 22;
+    pub(crate) const UINT2: i32 = 25;
+    pub(crate) const INT2: i32 = 26;
+
+    /// The bits of an integer type of which several share a byte.
+    pub(crate) fn packed_bits(data_type: i32) -> Option<u32> {
+        match data_type {
+            UINT4 | INT4 => Some(4),
+            UINT2 | INT2 => Some(2),
+            _ => None,
+        }
+    }
 
     /// Whether values of the type are real numbers.
     pub(crate) fn is_float(data_type: i32) -> bool {
@@ -52,9 +65,21 @@ pub(in crate::import) mod data_type {
         Some(Integers { min, max })
     }
 
+    /// The same of all integer types, those too of which several share a byte.
+    pub(crate) fn all_integers(data_type: i32) -> Option<Integers> {
+        let (min, max) = match data_type {
+            UINT4 => (0, 15),
+            INT4 => (-8, 7),
+            UINT2 => (0, 3),
+            INT2 => (-2, 1),
+            _ => return integers(data_type),
+        };
+        Some(Integers { min, max })
+    }
+
     /// The name of a type in the standard.
     pub(crate) fn name(data_type: i32) -> String {
-        const NAMES: [&str; 17] = [
+        const NAMES: [&str; 27] = [
             "UNDEFINED",
             "FLOAT",
             "UINT8",
@@ -72,6 +97,16 @@ pub(in crate::import) mod data_type {
             "COMPLEX64",
             "COMPLEX128",
             "BFLOAT16",
+            "FLOAT8E4M3FN",
+            "FLOAT8E4M3FNUZ",
+            "FLOAT8E5M2",
+            "FLOAT8E5M2FNUZ",
+            "UINT4",
+            "INT4",
+            "FLOAT4E2M1",
+            "FLOAT8E8M0",
+            "UINT2",
+            "INT2",
         ];
         usize::try_from(data_type)
             .ok()
@@ -82,10 +117,20 @@ pub(in crate::import) mod data_type {
 
 /// The bytes that a tensor's shape and type say it takes where it is stored raw.
 pub(super) fn raw_bytes(tensor: &TensorProto) -> Result<usize, Refusal> {
+    if let Some(bits) = data_type::packed_bits(tensor.data_type) {
+        let elements = elements_of(tensor)?;
+        return Ok(elements.div_ceil((8 / bits) as usize));
+    }
     let kind = Encoding::of(tensor).ok_or_else(|| unknown_type(tensor))?;
-    let mut extents = tensor.dims.iter().map(|&d| usize::try_from(d).ok());
-    let bytes = extents.try_fold(kind.size, |n, d| n.checked_mul(d?));
+    let bytes = elements_of(tensor)?.checked_mul(kind.size);
     bytes.ok_or_else(|| Refusal::invalid(format!("its shape is {:?}", tensor.dims)))
+}
+
+/// The number of elements that a tensor's shape says.
+fn elements_of(tensor: &TensorProto) -> Result<usize, Refusal> {
+    let mut extents = tensor.dims.iter().map(|&d| usize::try_from(d).ok());
+    let elements = extents.try_fold(1_usize, |n, d| n.checked_mul(d?));
+    elements.ok_or_else(|| Refusal::invalid(format!("its shape is {:?}", tensor.dims)))
 }
 
 fn unknown_type(tensor: &TensorProto) -> Refusal {
@@ -102,6 +147,9 @@ pub(super) fn decode(tensor: &TensorProto, budget: &mut Budget) -> Result<Consta
             "its data is in another file (external data)",
             "save the model as one file: onnx.save(model, path, save_as_external_data=False)",
         ));
+    }
+    if let Some(bits) = data_type::packed_bits(tensor.data_type) {
+        return decode_packed(tensor, bits, budget);
     }
     let kind = Encoding::of(tensor).ok_or_else(|| unknown_type(tensor))?;
     let found = if tensor.raw_data.is_empty() {
@@ -131,6 +179,40 @@ pub(super) fn decode(tensor: &TensorProto, budget: &mut Budget) -> Result<Consta
         Elements::Integer(kind.integers(tensor).into_iter().map(Extent::Known).collect())
     };
     Ok(Constant { shape, elements })
+}
+
+/// Decodes integers of few bits: several in a byte, the first in the lowest bits.
+fn decode_packed(
+    tensor: &TensorProto,
+    bits: u32,
+    budget: &mut Budget,
+) -> Result<Constant, Refusal> {
+    let (expected, held) = (elements_of(tensor)?, (8 / bits) as usize);
+    let found = match tensor.raw_data.len() {
+        0 => tensor.int32_data.len(),
+        bytes => bytes,
+    };
+    if found != expected.div_ceil(held) {
+        return Err(Refusal::invalid(format!(
+            "its shape {:?} and its {found} bytes of {held} elements disagree",
+            tensor.dims
+        )));
+    }
+    let shape: Vec<usize> = tensor.dims.iter().map(|&d| d as usize).collect();
+    budget.allocate(&shape, size_of::<Extent>())?;
+    let bytes: Vec<u8> = match tensor.raw_data.is_empty() {
+        true => tensor.int32_data.iter().map(|&byte| byte as u8).collect(),
+        false => tensor.raw_data.to_vec(),
+    };
+    let lowest = data_type::all_integers(tensor.data_type).map_or(0, |integers| integers.min);
+    let element = |index: usize| {
+        let field = i64::from(bytes[index / held] >> (bits as usize * (index % held)));
+        let field = field & ((1 << bits) - 1);
+        // The upper half of a signed type is negative.
+        let above = lowest < 0 && field >= 1 << (bits - 1);
+        Extent::Known(if above { field - (1 << bits) } else { field })
+    };
+    Ok(Constant { shape, elements: Elements::Integer((0..expected).map(element).collect()) })
 }
 
 /// How a tensor's elements are stored.

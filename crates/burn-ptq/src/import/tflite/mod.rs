@@ -27,7 +27,7 @@ use burn_ptq_deploy::import::tflite::is_float;
 use burn_ptq_deploy::tflite::file::{NotRead, TfliteFile};
 use sha2::{Digest, Sha256};
 
-use super::onnx::{self, ImportError, Model, Options, Source};
+use super::onnx::{self, ImportError, Model, Options, Requantize, Source};
 use translator::Translator;
 
 pub use operators::supported_tflite_operators;
@@ -60,7 +60,7 @@ pub(super) fn parse(
     let graph = source.graph(0).map_err(|damage| damaged(damage.into()))?;
     // Whatever is not a float model to the other importer is a program to it: none is sent from one to the other.
     let is_float = is_float(bytes).unwrap_or(true);
-    if !is_float && !options.requantize {
+    if !is_float && options.requantize != Some(Requantize::All) {
         return Err(ImportError::Quantized { name: file.into() });
     }
     let names = source.names().map_err(|damage| damaged(damage.into()))?;

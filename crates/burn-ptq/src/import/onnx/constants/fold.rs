@@ -72,6 +72,15 @@ fn fold_one(
             }
             result
         }
+        "Clip" => {
+            let mut result = input(0)?.clone();
+            for (index, op) in [(1, "Max"), (2, "Min")] {
+                if let Some(bound) = optional(index) {
+                    result = binary(op, &result, bound, budget)?;
+                }
+            }
+            result
+        }
         "Neg" | "Sqrt" | "Reciprocal" | "Floor" | "Ceil" | "Abs" | "Exp" | "Round" | "Log"
         | "Sin" | "Cos" | "Sign" | "Not" | "Relu" | "Sigmoid" | "Tanh" => {
             unary(&node.op_type, input(0)?, budget)?

@@ -111,6 +111,13 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator("Cos", 22, activation::cos, "any"),
     folded("CumSum", 14),
     operator("DepthToSpace", 28, blocks::depth_to_space, "of images"),
+    Operator {
+        name: "DequantizeLinear",
+        reviewed: 28,
+        condition: "of what QuantizeLinear gives, with its scale; of constants, inputs of integers and operators \
+                    that move these",
+        translate: None,
+    },
     operator("Div", 14, arithmetic::div, "as Add"),
     operator("Dropout", 22, normalization::dropout, "for inference, where it does nothing"),
     operator(
@@ -214,6 +221,12 @@ pub(super) const OPERATORS: &[Operator] = &[
         "with a constant number of elements, in every mode; not of the batch",
     ),
     operator("Pow", 15, activation::pow, "with a constant exponent of one element"),
+    Operator {
+        name: "QuantizeLinear",
+        reviewed: 28,
+        condition: "of values to INT8, UINT8, INT16, UINT16 and their like of 2 and 4 bits, with one scale; of constants",
+        translate: None,
+    },
     operator(
         "RMSNormalization",
         23,
