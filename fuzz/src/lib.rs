@@ -32,6 +32,8 @@ pub struct Target {
 /// All targets.
 pub const TARGETS: &[Target] = &[
     targets::onnx::TARGET,
+    targets::quantized::TARGET,
+    targets::tflite::TARGET,
     targets::bptq::TARGET,
     targets::data::TARGET,
     targets::recipe::TARGET,

@@ -51,27 +51,35 @@ fn mutate(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
 
 fn run(input: &[u8]) -> bool {
     let Ok(model) = from_bytes(input) else { return false };
-    size_report(&model);
-    if work::steps(&model) > MAX_STEPS {
-        return true;
+    run_both(&model);
+    true
+}
+
+/// Runs a program on both paths, and in less memory.
+pub(super) fn run_both(model: &Placed) {
+    size_report(model);
+    if work::steps(model) > MAX_STEPS {
+        return;
     }
-    let expected = outputs(&model, Path::Reference);
-    assert_eq!(outputs(&model, Path::Fast), expected, "the fast kernels give other bytes");
+    let expected = outputs(model, Path::Reference);
+    assert_eq!(outputs(model, Path::Fast), expected, "the fast kernels give other bytes");
     if model.tensors.iter().all(|tensor| tensor.shape[0] <= MAX_HEIGHT) {
         let reduced = model.place_again(Kernels::Portable, Memory::Reduced);
         let reduced = reduced.expect("a program in less memory is valid");
         assert_eq!(outputs(&reduced, Path::Fast), expected, "less memory gives other bytes");
     }
-    true
 }
 
-/// The output for an input of all values of its grid.
+/// The outputs for inputs of all values of their grids.
 fn outputs(model: &Placed, path: Path) -> Vec<u8> {
-    let tensor = &model.tensors[model.inputs[0].tensor.0];
-    let span = i64::from(tensor.grid.max) - i64::from(tensor.grid.min) + 1;
-    let value = |i: usize| i64::from(tensor.grid.min) + (i as i64 * 7919) % span;
-    let bytes = |i: usize| value(i).to_le_bytes().into_iter().take(tensor.dtype.bytes());
-    let input: Vec<u8> = (0..tensor.len()).flat_map(bytes).collect();
+    let mut input: Vec<u8> = Vec::new();
+    for end in &model.inputs {
+        let tensor = &model.tensors[end.tensor.0];
+        let span = i64::from(tensor.grid.max) - i64::from(tensor.grid.min) + 1;
+        let value = |i: usize| i64::from(tensor.grid.min) + (i as i64 * 7919) % span;
+        let bytes = |i: usize| value(i).to_le_bytes().into_iter().take(tensor.dtype.bytes());
+        input.extend((0..tensor.len()).flat_map(bytes));
+    }
     let mut interpreter = Interpreter::new(model, path);
     interpreter.run(&input).expect("an input of the right size").to_vec()
 }

@@ -41,7 +41,7 @@ fn seeds() -> Vec<Vec<u8>> {
 }
 
 /// Every second file is damaged at the level of bytes, the others at that of fields.
-fn mutate(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
+pub(super) fn mutate(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
     if random.below(2) == 0 {
         return damaged(random, seeds, damage);
     }
