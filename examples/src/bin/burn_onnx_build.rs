@@ -1,4 +1,5 @@
-//! A network that burn-onnx turned into Burn code, quantized.
+//! A network that burn-onnx turned into Burn code, quantized: as an integer program, and as a file of weights that the
+//! generated code loads.
 //!
 //! With the feature `burn-onnx` that happens at build time (see `build.rs`), as in a project of yours;
 //! without it the code is the one in `burn-onnx/`, which saves compiling Burn for the build script as well.
@@ -14,6 +15,7 @@ use burn::tensor::{Device, Tensor};
 use burn_ptq::{Quantizer, Recipe, capture};
 use burn_ptq_examples::data::Split;
 use burn_ptq_examples::training::{accuracy, demo};
+use burn_store::{BurnpackStore, ModuleSnapshot};
 
 #[allow(clippy::all, dead_code, unreachable_pub)]
 mod digits {
@@ -38,5 +40,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("generated code, float: {:.2} %", 100.0 * float);
     println!("W4A8 integer program:  {:.2} %", 100.0 * integer);
     assert!(integer > float - 0.02, "four bits cost more than they should");
+
+    // The quantized weights as a file in place of the one that burn-onnx wrote: the generated code loads it.
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("digits-w4a8.bpk");
+    let written = quantized.write_back(model)?;
+    written.save_into(&mut BurnpackStore::from_file(&file))?;
+    let loaded = digits::Model::from_file(&file, &device);
+    let weights = accuracy(&evaluation, |x| Ok::<_, Infallible>(loaded.forward(x)))?;
+    println!("generated code, 4-bit weights of a file: {:.2} %", 100.0 * weights);
+    let same = accuracy(&evaluation, |x| Ok::<_, Infallible>(written.forward(x)))?;
+    assert_eq!(weights, same, "the file holds what was written back");
     Ok(())
 }
