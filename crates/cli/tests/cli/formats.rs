@@ -136,8 +136,18 @@ fn quantized_onnx(name: &str) -> String {
     of_repository(&format!("crates/burn-ptq/tests/quantized/{name}"))
 }
 
-/// The integer weights, scales and biases of all layers, and the grids of their inputs and outputs.
-fn layers(model: &str) -> Vec<(Vec<i8>, Vec<f32>, Vec<i32>, [String; 2])> {
+/// What a layer computes with.
+#[derive(Debug, PartialEq)]
+struct Layer {
+    weights: Vec<i8>,
+    scales: Vec<f32>,
+    bias: Vec<i32>,
+    /// The grids of its input and output.
+    grids: [String; 2],
+}
+
+/// All layers of a program.
+fn layers(model: &str) -> Vec<Layer> {
     let program = import::read(Path::new(model)).unwrap();
     let layers = program.nodes.iter().filter_map(|node| {
         let weighted = node.op.weighted()?;
@@ -146,7 +156,8 @@ fn layers(model: &str) -> Vec<(Vec<i8>, Vec<f32>, Vec<i32>, [String; 2])> {
         let channels = weighted.bias.len();
         let scales = (0..channels).map(|c| scales[if scales.len() == 1 { 0 } else { c }]).collect();
         let grids = [grid(node.inputs[0]), grid(node.output)];
-        Some((weighted.weights.unpack(), scales, weighted.bias.clone(), grids))
+        let (weights, bias) = (weighted.weights.unpack(), weighted.bias.clone());
+        Some(Layer { weights, scales, bias, grids })
     });
     layers.collect()
 }
