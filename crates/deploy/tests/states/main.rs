@@ -15,7 +15,7 @@ use burn_ptq_deploy::harness::{Harness, MLPERF_TINY};
 use burn_ptq_deploy::place::Memory;
 use burn_ptq_deploy::run::{Interpreter, Path, run_batch, run_sequence};
 use burn_ptq_deploy::size::size_report;
-use burn_ptq_deploy::target::{HOST, Kernels};
+use burn_ptq_deploy::target::Kernels;
 use stateful::{delay_line, every_kind, placed, samples, with_and_without_reset};
 
 #[test]
