@@ -5,11 +5,15 @@
 
 use std::collections::BTreeMap;
 
+use burn_ptq_deploy::export;
 use burn_ptq_deploy::place::Memory;
+use burn_ptq_deploy::program::IntOp;
 use burn_ptq_deploy::run::{Path, run_sequence, run_sequences};
 use burn_ptq_deploy::target::Kernels;
+use burn_ptq_mcu::{Toolchain, available};
 
-use crate::problems::recurrent::{Cell, Direction};
+use crate::problems::draw::Draw;
+use crate::problems::recurrent::{self, Cell, Direction, Net};
 use crate::problems::{self, Problem};
 use crate::states::compared;
 
@@ -69,6 +73,58 @@ fn recurrent_layers_stay_in_less_memory_on_all_kernels_and_simplified() {
                 let found = run_sequences(&placed, Path::Fast, &input, recordings);
                 assert_eq!(found.expect("samples"), expected, "{name} on {kernels:?}");
             }
+        }
+    }
+}
+
+/// Instructions for each multiply-accumulate of layers that gates sum, and for each element of the sums.
+const MOST: [(&str, f64, f64); 2] = [("cortex-m4", 2.0, 22.0), ("cortex-m55", 2.0, 16.0)];
+
+#[test]
+fn sums_of_gates_take_few_instructions() {
+    for (name, per_product, per_element) in MOST {
+        let target = export::target(name).expect("known");
+        if !available(target) {
+            eprintln!("SKIPPED instructions of gates on {name}: no cross compiler or no QEMU");
+            continue;
+        }
+        let mut draw = Draw::new(5);
+        let problems = [8, 4].map(|bits| {
+            let net = Net {
+                cells: vec![Cell::GruAfter],
+                directions: vec![Direction::Forward],
+                steps: 32,
+                bits,
+                wide: false,
+                keeps: true,
+                features: 12,
+                hidden: vec![32],
+            };
+            let mut made = (0..20).filter_map(|_| recurrent::program(&mut draw, &net));
+            made.next().expect("a valid program")
+        });
+        let placed = problems.each_ref().map(|problem| {
+            let placed = problem.program.place_again(target.kernels, Memory::Whole);
+            placed.expect("a valid program")
+        });
+        let mut toolchain = Toolchain::new(target, "-O2").expect("a board");
+        let firmware = toolchain.build(&[&placed[0], &placed[1]]).expect("a firmware");
+        let inputs = problems.each_ref().map(|problem| problem.input.as_slice());
+        for (run, program) in firmware.run(&inputs).expect("it runs").iter().zip(&placed) {
+            let mut totals: BTreeMap<&str, [f64; 2]> = BTreeMap::new();
+            for (index, node) in program.nodes.iter().enumerate() {
+                let work = match &node.op {
+                    IntOp::FullyConnected { .. } => node.op.macs(),
+                    _ => program.tensors[node.output.0].len(),
+                };
+                let [instructions, all] = totals.entry(node.op.name()).or_default();
+                *instructions += run.node_instructions[index] as f64 / run.samples as f64;
+                *all += (work * program.runs(index)) as f64;
+            }
+            let each = |name: &str| totals.get(name).map_or(0.0, |[found, all]| found / all);
+            println!("{name}: {} instructions a step", run.instructions() / 32);
+            totals.keys().for_each(|name| println!("  {name}: {:.1}", each(name)));
+            assert!(each("FullyConnected") <= per_product && each("Add") <= per_element, "{name}");
         }
     }
 }

@@ -54,7 +54,10 @@ pub(crate) struct Net {
     pub wide: bool,
     /// Whether a call finds what the one before it left.
     pub keeps: bool,
-    features: usize,
+    /// Elements of a step of the input.
+    pub features: usize,
+    /// Elements of the hidden state of each layer.
+    pub hidden: Vec<usize>,
 }
 
 /// One to three layers of one kind or of several.
@@ -72,6 +75,7 @@ pub(crate) fn net(draw: &mut Draw) -> Net {
         wide: draw.chance(12),
         keeps: draw.chance(85),
         features: units(draw),
+        hidden: (0..layers).map(|_| units(draw)).collect(),
     }
 }
 
@@ -88,8 +92,8 @@ pub(crate) fn program(draw: &mut Draw, net: &Net) -> Option<Problem> {
     let mut x = program.input();
     let mut made = Making { program, bits: net.bits, steps: net.steps, keeps: net.keeps };
     let mut last = Vec::new();
-    for (&cell, &direction) in net.cells.iter().zip(&net.directions) {
-        let hidden = units(made.program.draw);
+    let layers = net.cells.iter().zip(&net.directions).zip(&net.hidden);
+    for ((&cell, &direction), &hidden) in layers {
         // Outputs of both directions stand side by side, on one grid.
         let grid = hidden_grid(made.program.draw, net.wide);
         let ways: &[bool] = match direction {
