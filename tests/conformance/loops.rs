@@ -35,7 +35,7 @@ fn loops_beside_streams_agree_on_every_executor() {
 
 #[test]
 fn loops_agree_with_their_steps_one_after_the_other() {
-    for Problem { name, program, input } in problems::with_loops() {
+    for Problem { name, program, input, .. } in problems::with_loops() {
         let flat = unrolled(&program).place(Kernels::Portable, Memory::Whole);
         let flat = flat.expect("a valid program");
         let [expected, found] = [&flat, &program]
@@ -101,7 +101,7 @@ fn programs_with_loops_are_of_every_kind_and_depend_on_their_steps() {
 #[test]
 fn simplified_programs_and_files_have_the_same_loops() {
     let mut changed = 0;
-    for Problem { name, program, input } in problems::with_loops() {
+    for Problem { name, program, input, .. } in problems::with_loops() {
         let bytes = to_bytes(&program).expect("a program can be encoded");
         assert_eq!(from_bytes(&bytes).expect("a written file"), program, "{name}");
         let (simple, _) = program.program().simplified().expect("a valid program");
@@ -117,7 +117,7 @@ fn simplified_programs_and_files_have_the_same_loops() {
 #[test]
 fn loops_stay_in_less_memory_and_on_all_kernels() {
     let mut reduced = 0;
-    for Problem { name, program, input } in problems::with_loops() {
+    for Problem { name, program, input, .. } in problems::with_loops() {
         let expected = run_sequence(&program, Path::Reference, &input).expect("whole samples");
         for kernels in [
             Kernels::Portable,

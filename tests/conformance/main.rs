@@ -21,6 +21,7 @@ mod problems;
 mod python;
 mod random;
 mod real;
+mod recurrent;
 mod simplified;
 mod states;
 
@@ -424,7 +425,7 @@ fn reported_flash_and_ram_are_those_of_the_linkers_map() {
             continue;
         }
         let mut toolchain = Toolchain::new(target, "-O2").expect("a board");
-        for Problem { name: problem, program, input } in &problems {
+        for Problem { name: problem, program, input, .. } in &problems {
             let self_test = SelfTest::new(program, std::slice::from_ref(input)).expect("it runs");
             let folder = tempfile::tempdir().expect("a folder");
             let exporter = export::exporter("c").expect("known");

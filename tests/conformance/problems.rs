@@ -19,6 +19,7 @@ pub(crate) mod lstm;
 mod movement;
 mod program;
 mod quads;
+pub(crate) mod recurrent;
 mod scalar;
 mod states;
 mod streamed;
@@ -51,8 +52,10 @@ pub(crate) struct Problem {
     /// before that.
     pub program: Placed,
     /// Bytes of the inputs, one after the other; if the program has states, those of several samples, which are
-    /// one sequence.
+    /// one sequence or several.
     pub input: Vec<u8>,
+    /// Sequences of equal lengths, each after a reset.
+    pub recordings: usize,
 }
 
 impl Problem {
@@ -70,6 +73,11 @@ impl Problem {
     /// How many samples there are.
     pub(crate) fn samples(&self) -> usize {
         self.input.len() / self.program.input_bytes()
+    }
+
+    /// How many samples there are in a sequence.
+    pub(crate) fn samples_per_recording(&self) -> usize {
+        self.samples() / self.recordings
     }
 
     /// The operation's name.
@@ -258,6 +266,32 @@ pub(crate) fn with_loops_by_rows() -> Vec<(Problem, Problem)> {
     let mut draw = Draw::new(13);
     let pairs = with_loops().into_iter().step_by(2);
     pairs.filter_map(|whole| Some((streamed::streamed(&mut draw, &whole)?, whole))).collect()
+}
+
+/// Recurrent layers, unless `BURN_PTQ_PROBLEMS` asks for another number.
+const RECURRENT: usize = 12;
+
+/// Problems of recurrent layers, with what they are made of.
+pub(crate) fn of_recurrent_layers() -> Vec<(recurrent::Net, Problem)> {
+    let asked = std::env::var_os("BURN_PTQ_PROBLEMS").map(|_| count());
+    recurrent_layers(asked.unwrap_or(RECURRENT))
+}
+
+/// So many of them, the same in every run.
+pub(crate) fn recurrent_layers(count: usize) -> Vec<(recurrent::Net, Problem)> {
+    let mut draw = Draw::new(31);
+    let made = (0..4 * count).filter_map(|_| {
+        let net = recurrent::net(&mut draw);
+        let problem = recurrent::program(&mut draw, &net)?;
+        Some((net, problem))
+    });
+    let named = made.enumerate().map(|(i, (net, problem))| {
+        let name = format!("recurrent {i} {:?} {:?}", net.cells, net.directions);
+        (net, Problem { name, ..problem })
+    });
+    let problems: Vec<_> = named.take(count).collect();
+    assert_eq!(problems.len(), count, "most random layers make no valid program");
+    problems
 }
 
 /// How many problems of each operation to make.

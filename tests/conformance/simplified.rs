@@ -23,7 +23,9 @@ struct Simplified {
 fn simplified(whole: Problem) -> Simplified {
     let (program, saved) = whole.program.program().simplified().expect("a valid program");
     let program = program.place(Kernels::Portable, Memory::Whole).expect("a valid program");
-    let simple = Problem { name: whole.name.clone(), program, input: whole.input.clone() };
+    let Problem { name, input, recordings, .. } = &whole;
+    let (name, input, recordings) = (name.clone(), input.clone(), *recordings);
+    let simple = Problem { name, program, input, recordings };
     Simplified { whole, simple, saved }
 }
 

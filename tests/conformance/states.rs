@@ -93,7 +93,7 @@ fn programs_with_states_are_of_every_kind_and_depend_on_them() {
 #[test]
 fn simplified_programs_keep_what_they_kept() {
     let mut changed = 0;
-    for Problem { name, program, input } in problems::with_states() {
+    for Problem { name, program, input, .. } in problems::with_states() {
         let (simple, _) = program.program().simplified().expect("a valid program");
         changed += usize::from(&simple != program.program());
         let simple = simple.place(Kernels::Portable, Memory::Reduced).expect("a valid program");
@@ -152,7 +152,7 @@ fn costs_of_programs_with_states_are_predicted() {
 #[test]
 fn sequences_stay_in_less_memory_and_on_all_kernels() {
     let mut reduced = 0;
-    for Problem { name, program, input } in problems::with_states() {
+    for Problem { name, program, input, .. } in problems::with_states() {
         let expected = run_sequence(&program, Path::Reference, &input).expect("whole samples");
         for kernels in [Kernels::Portable, Kernels::Scalar, Kernels::Tiles, Kernels::Quads] {
             let [whole, less] = [Memory::Whole, Memory::Reduced]

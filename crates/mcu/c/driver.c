@@ -1,6 +1,6 @@
 /*
- * Streams samples through programs. The host's file "inputs" holds, for each program, a 32-bit
- * number of samples and the samples, of each the bytes of all inputs: one sequence; "outputs" gets the outputs,
+ * Streams samples through programs. The host's file "inputs" holds, for each program, two 32-bit numbers, of
+ * samples and of those between resets, and the samples, of each the bytes of all inputs; "outputs" gets the outputs,
  * back to back; "counts" gets, for each program, the 64-bit ticks of each node over all samples, and the bytes of stack used.
  */
 #include "counter.h"
@@ -48,19 +48,24 @@ static int32_t inputs, outputs, counts;
 
 static int stream(const driver_program *program)
 {
-    uint32_t samples;
+    uint32_t numbers[2];
+    uint32_t left = 0;
     uint64_t stack = 0;
 
-    if (!host_read(inputs, &samples, sizeof samples)) {
+    if (!host_read(inputs, numbers, sizeof numbers)) {
         return 0;
     }
     for (uint32_t node = 0; node < program->nodes; node++) {
         counter_nodes[node] = 0;
     }
-    if (program->reset != NULL) {
-        program->reset();
-    }
-    for (uint32_t sample = 0; sample < samples; sample++) {
+    for (uint32_t sample = 0; sample < numbers[0]; sample++) {
+        if (left == 0) {
+            left = numbers[1];
+            if (program->reset != NULL) {
+                program->reset();
+            }
+        }
+        left--;
         if (!program->read(inputs)) {
             return 0;
         }

@@ -62,7 +62,7 @@ impl Firmware {
         let mut build = Command::new("cc");
         build.args(["-O2", "-shared", "-fPIC", "-o", "executed.so", "executed.c"]);
         output_of(build.current_dir(self.folder()))?;
-        self.feed(inputs)?;
+        self.feed(inputs, &vec![1; inputs.len()])?;
         self.emulate(&["-plugin", "./executed.so,out=executed"])?;
         let path = self.folder().join("executed");
         let counts = fs::read_to_string(&path).map_err(failed("read", &path))?;

@@ -70,7 +70,20 @@ impl Firmware {
     /// Runs every program on its samples, which are stored back to back, one slice per program. Those of a
     /// program are one sequence, after a reset.
     pub fn run(&self, inputs: &[&[u8]]) -> Result<Vec<Run>, McuError> {
-        let samples = self.feed(inputs)?;
+        self.run_recordings(inputs, &vec![1; inputs.len()])
+    }
+
+    /// As [`run`](Self::run), with a reset at the beginning of each of so many recordings of equal lengths that the
+    /// samples of a program are.
+    ///
+    /// # Errors
+    /// If the samples are not as many as that, or the emulator fails.
+    pub fn run_recordings(
+        &self,
+        inputs: &[&[u8]],
+        recordings: &[usize],
+    ) -> Result<Vec<Run>, McuError> {
+        let samples = self.feed(inputs, recordings)?;
         self.emulate(&[])?;
         let read = |name: &str| {
             let path = self.folder.path().join(name);
@@ -80,11 +93,25 @@ impl Firmware {
     }
 
     /// Writes what the driver reads; returns the number of samples of each program.
-    pub(crate) fn feed(&self, inputs: &[&[u8]]) -> Result<Vec<usize>, McuError> {
+    pub(crate) fn feed(
+        &self,
+        inputs: &[&[u8]],
+        recordings: &[usize],
+    ) -> Result<Vec<usize>, McuError> {
         let samples = self.samples(inputs)?;
+        let (expected, found) = (inputs.len(), recordings.len());
+        if expected != found {
+            return Err(McuError::Mismatch { what: "programs with recordings", expected, found });
+        }
         let mut stream = Vec::new();
-        for (bytes, &samples) in inputs.iter().zip(&samples) {
+        for ((bytes, &samples), &recordings) in inputs.iter().zip(&samples).zip(recordings) {
+            let each = samples / recordings.max(1);
+            let (expected, found) = (each * recordings, samples);
+            if expected != found {
+                return Err(McuError::Mismatch { what: "samples of recordings", expected, found });
+            }
             stream.extend_from_slice(&(samples as u32).to_le_bytes());
+            stream.extend_from_slice(&(each as u32).to_le_bytes());
             stream.extend_from_slice(bytes);
         }
         let path = self.folder.path().join("inputs");

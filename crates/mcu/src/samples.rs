@@ -154,6 +154,7 @@ impl Kind {
         let (dtypes, twists): (_, &[Twist]) = match self {
             Kind::Conv | Kind::Depthwise => (BOTH, &[Plain, Unusual, Large]),
             Kind::FullyConnected | Kind::AveragePool => (BOTH, &[Plain, Large]),
+            Kind::WideSums => (NARROW, &[Plain, Large]),
             Kind::Add
             | Kind::Mul
             | Kind::Requantize
@@ -162,9 +163,7 @@ impl Kind {
             | Kind::Minimum
             | Kind::Maximum
             | Kind::Prelu => (BOTH, &[Plain, Unusual]),
-            Kind::Softmax | Kind::LogSoftmax | Kind::Pack | Kind::Unpack | Kind::WideSums => {
-                (NARROW, &[Plain])
-            }
+            Kind::Softmax | Kind::LogSoftmax | Kind::Pack | Kind::Unpack => (NARROW, &[Plain]),
             Kind::NarrowProduct | Kind::Gate => (WIDE, &[Plain]),
             Kind::MaxPool
             | Kind::Table

@@ -79,6 +79,9 @@ EMULATED_S16(vldrbq_z_s16, (const int8_t *from, mve_pred16_t lanes),
 EMULATED_S32(vldrbq_z_s32, (const int8_t *from, mve_pred16_t lanes),
              EMULATED_ACTIVE(lanes, 4) ? from[i] : 0)
 
+EMULATED_S32(vldrhq_z_s32, (const int16_t *from, mve_pred16_t lanes),
+             EMULATED_ACTIVE(lanes, 4) ? from[i] : 0)
+
 static inline int32x4x2_t vld2q_s32(const int32_t *from)
 {
     int32x4x2_t result;
@@ -95,12 +98,12 @@ static inline int32x4x2_t vld2q_s32(const int32_t *from)
             to[i] = (element)from.v[i];                                                            \
         }                                                                                          \
     }
-#define EMULATED_STORE_SOME(name, type, count)                                                     \
-    static inline void name(int8_t *to, type from, mve_pred16_t lanes)                             \
+#define EMULATED_STORE_SOME(name, element, type, count)                                            \
+    static inline void name(element *to, type from, mve_pred16_t lanes)                            \
     {                                                                                              \
         for (int i = 0; i < (count); i++) {                                                        \
             if (EMULATED_ACTIVE(lanes, 16 / (count))) {                                            \
-                to[i] = (int8_t)from.v[i];                                                         \
+                to[i] = (element)from.v[i];                                                        \
             }                                                                                      \
         }                                                                                          \
     }
@@ -108,9 +111,10 @@ EMULATED_STORE(vst1q_s8, int8_t, int8x16_t, 16)
 EMULATED_STORE(vst1q_s32, int32_t, int32x4_t, 4)
 EMULATED_STORE(vstrbq_s16, int8_t, int16x8_t, 8)
 EMULATED_STORE(vstrbq_s32, int8_t, int32x4_t, 4)
-EMULATED_STORE_SOME(vstrbq_p_s8, int8x16_t, 16)
-EMULATED_STORE_SOME(vstrbq_p_s16, int16x8_t, 8)
-EMULATED_STORE_SOME(vstrbq_p_s32, int32x4_t, 4)
+EMULATED_STORE_SOME(vstrbq_p_s8, int8_t, int8x16_t, 16)
+EMULATED_STORE_SOME(vstrbq_p_s16, int8_t, int16x8_t, 8)
+EMULATED_STORE_SOME(vstrbq_p_s32, int8_t, int32x4_t, 4)
+EMULATED_STORE_SOME(vstrhq_p_s32, int16_t, int32x4_t, 4)
 
 static inline void vst4q_s32(int32_t *to, int32x4x4_t from)
 {

@@ -120,7 +120,9 @@ impl Executor for &'static EmulatedCore {
         for problems in images(problems) {
             let models: Vec<_> = problems.iter().map(|problem| &problem.program).collect();
             let inputs: Vec<_> = problems.iter().map(|problem| problem.input.as_slice()).collect();
-            let runs = toolchain.build(&models).and_then(|firmware| firmware.run(&inputs));
+            let recordings: Vec<_> = problems.iter().map(|problem| problem.recordings).collect();
+            let firmware = toolchain.build(&models);
+            let runs = firmware.and_then(|built| built.run_recordings(&inputs, &recordings));
             let runs = runs.map_err(|error| error.to_string())?;
             outputs.extend(runs.into_iter().map(|run| run.outputs));
         }
@@ -188,7 +190,9 @@ impl Executor for &'static EmulatedRust {
         for problems in images(problems) {
             let models: Vec<_> = problems.iter().map(|problem| &problem.program).collect();
             let inputs: Vec<_> = problems.iter().map(|problem| problem.input.as_slice()).collect();
-            let runs = toolchain.build(&models).and_then(|firmware| firmware.run(&inputs));
+            let recordings: Vec<_> = problems.iter().map(|problem| problem.recordings).collect();
+            let firmware = toolchain.build(&models);
+            let runs = firmware.and_then(|built| built.run_recordings(&inputs, &recordings));
             let runs = runs.map_err(|error| error.to_string())?;
             outputs.extend(runs.into_iter().map(|run| run.outputs));
         }

@@ -295,6 +295,7 @@ struct Driver {
 impl Driver {
     fn add(&mut self, index: usize, problem: &Problem, files: &[ExportFile]) {
         let (program, samples) = (&problem.program, problem.samples());
+        let recording = problem.samples_per_recording();
         let text = |name: String| {
             let file = files.iter().find(|file| file.path == name).expect("an exported file");
             String::from_utf8_lossy(&file.contents).into_owned()
@@ -314,14 +315,16 @@ impl Driver {
         let [inputs, outputs] = end_names(program);
         let reset = match program.states.is_empty() {
             true => String::new(),
-            false => format!("    p{index}_reset();\n"),
+            false => format!(
+                "        if (sample % {recording} == 0) {{\n            p{index}_reset();\n        }}\n"
+            ),
         };
         self.programs.push_str(&format!(
             "{source}static int run_{index}(void)
 {{
     int failed = 0;
-{reset}    for (int sample = 0; sample < {samples}; sample++) {{
-{}        p{index}_run();
+    for (int sample = 0; sample < {samples}; sample++) {{
+{reset}{}        p{index}_run();
 {}    }}
     return failed;
 }}

@@ -151,6 +151,13 @@ fn write_bundle(folder: &TempDir, problems: &[&Problem], target_name: &str) -> R
 /// The function that streams the samples of the problem at an index through its program.
 fn function(index: usize, problem: &Problem) -> String {
     let (program, samples) = (&problem.program, problem.samples());
+    let recording = problem.samples_per_recording();
+    let reset = match program.states.is_empty() {
+        true => String::new(),
+        false => format!(
+            "        if _sample % {recording} == 0 {{\n            model.reset();\n        }}\n"
+        ),
+    };
     let element = |dtype: DType| match dtype {
         DType::I8 | DType::I4 => "i8",
         DType::I16 => "i16",
@@ -164,8 +171,8 @@ fn function(index: usize, problem: &Problem) -> String {
         "#[inline(never)]
 fn run_{index}() {{
     let mut model = Box::new(p{index}::Model::new());
-    for _ in 0..{samples} {{
-        model.infer({});
+    for _sample in 0..{samples} {{
+{reset}        model.infer({});
 {}    }}
 }}
 ",

@@ -1,6 +1,6 @@
 //! The two paths of the interpreter.
 
-use burn_ptq_deploy::run::{Path, run_sequence};
+use burn_ptq_deploy::run::{Path, run_sequences};
 
 use super::{Agreement, Executor};
 use crate::problems::Problem;
@@ -33,7 +33,9 @@ impl Executor for InterpreterPath {
     }
 
     fn run(&mut self, problems: &[&Problem]) -> Result<Vec<Vec<u8>>, String> {
-        let run = |problem: &&Problem| run_sequence(&problem.program, self.path, &problem.input);
+        let run = |problem: &&Problem| {
+            run_sequences(&problem.program, self.path, &problem.input, problem.recordings)
+        };
         problems
             .iter()
             .map(|problem| run(problem).map_err(|error| format!("{}: {error}", problem.name)))

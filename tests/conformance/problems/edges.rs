@@ -33,7 +33,7 @@ pub(super) fn edged(draw: &mut Draw, whole: Problem) -> Result<Problem, VerifyEr
     let inputs = program.input_tensors().flat_map(|tensor| input_bytes(draw, tensor));
     let input = inputs.collect();
     let program = program.place(Kernels::Portable, Memory::Whole)?;
-    Ok(Problem { name: format!("{} at its edges", whole.name), program, input })
+    Ok(Problem { name: format!("{} at its edges", whole.name), program, input, recordings: 1 })
 }
 
 /// Zero points at the ends of grids, and scales that are hardly numbers; equal grids stay equal.

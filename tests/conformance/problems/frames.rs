@@ -28,6 +28,7 @@ pub(super) fn frames() -> Vec<Problem> {
                 name: format!("{} W{bits}, {chunk} frames a call", sequence.name()),
                 program: program.expect("valid"),
                 input: sequence.recording(calls * chunk),
+                recordings: 1,
             });
         }
     }

@@ -219,10 +219,20 @@ impl<'d> Program<'d> {
 
     /// The program with these outputs, placed, with random inputs; `None` if it is invalid.
     pub(super) fn finish_with(self, outputs: &[TensorId]) -> Option<Problem> {
+        let calls = if self.states.is_empty() { 1 } else { SEQUENCE };
+        self.finish_in_recordings(outputs, 1, calls)
+    }
+
+    /// As [`finish_with`](Self::finish_with), of so many recordings of so many calls each.
+    pub(super) fn finish_in_recordings(
+        self,
+        outputs: &[TensorId],
+        recordings: usize,
+        calls: usize,
+    ) -> Option<Problem> {
         let border = |id: TensorId| Border::plain(&self.tensors[id.0].shape);
-        let samples = if self.states.is_empty() { 1 } else { SEQUENCE };
         let mut input = Vec::new();
-        for id in std::iter::repeat_n(&self.inputs, samples).flatten() {
+        for id in std::iter::repeat_n(&self.inputs, recordings * calls).flatten() {
             input.extend(input_bytes(self.draw, &self.tensors[id.0]));
         }
         // As many names as there are ends, from anywhere in the list.
@@ -249,7 +259,7 @@ impl<'d> Program<'d> {
             provenance: Provenance::default(),
         };
         let program = program.place(Kernels::Portable, Memory::Whole).ok()?;
-        Some(Problem { name: String::new(), program, input })
+        Some(Problem { name: String::new(), program, input, recordings })
     }
 }
 

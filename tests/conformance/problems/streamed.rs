@@ -38,7 +38,8 @@ pub(super) fn streamed(draw: &mut Draw, whole: &Problem) -> Option<Problem> {
     let placement = plan(program, streams, Kernels::Portable);
     let program = Placed::new(program.clone(), placement, Kernels::Portable);
     let program = program.expect("streams that can be, and their plan");
-    Some(Problem { name: format!("{}, by rows", whole.name), program, input: whole.input.clone() })
+    let (name, input) = (format!("{}, by rows", whole.name), whole.input.clone());
+    Some(Problem { name, program, input, recordings: whole.recordings })
 }
 
 fn stream(program: &Program, first: usize, end: usize) -> Option<Stream> {

@@ -51,6 +51,16 @@ void bptq_dsp_fully_connected_w3_s8(const bptq_fully_connected *op, const int8_t
 void bptq_dsp_fully_connected_w2_s8(const bptq_fully_connected *op, const int8_t *input,
                                     int8_t *output, int8_t *scratch);
 
+/* The same with outputs of 16 bits, whose zero point is 0. */
+void bptq_dsp_fully_connected_w8_s8_s16(const bptq_fully_connected *op, const int8_t *input,
+                                        int16_t *output, int8_t *scratch);
+void bptq_dsp_fully_connected_w4_s8_s16(const bptq_fully_connected *op, const int8_t *input,
+                                        int16_t *output, int8_t *scratch);
+void bptq_dsp_fully_connected_w3_s8_s16(const bptq_fully_connected *op, const int8_t *input,
+                                        int16_t *output, int8_t *scratch);
+void bptq_dsp_fully_connected_w2_s8_s16(const bptq_fully_connected *op, const int8_t *input,
+                                        int16_t *output, int8_t *scratch);
+
 /*
  * Depthwise convolution of at least four channels, each with its own input channel. Blocks of four
  * channels, of which the last may overlap the one before; in a block, pairs of taps s, t, the last

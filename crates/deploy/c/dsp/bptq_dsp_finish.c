@@ -40,3 +40,18 @@ void bptq_dsp_finish(const bptq_weighted *weighted, int32_t first, int32_t count
         multiplier += step;
     } while (output != end);
 }
+
+void bptq_dsp_finish_s16(const bptq_weighted *weighted, int32_t first, int32_t count,
+                         const int32_t *sums, int16_t *output)
+{
+    const int32_t step = weighted->per_channel ? 1 : 0;
+    const bptq_multiplier *multiplier = weighted->multipliers + step * first;
+    const int32_t *bias = weighted->bias + first;
+    const bptq_clamp clamp = weighted->clamp;
+    const int16_t *end = output + count;
+    do {
+        const int32_t sum = bptq_add_wrapping(*sums++, *bias++);
+        *output++ = (int16_t)bptq_clamped(rescaled(sum, *multiplier, 0), clamp);
+        multiplier += step;
+    } while (output != end);
+}

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Copyright (c) 2026 The burn-ptq authors */
-/* Fully connected layer, 8-bit activations: four filters at a time. */
+/* Fully connected layer of 8-bit inputs: four filters at a time. */
 #include "bptq_dsp_dot.h"
 #include "bptq_dsp_patch.h"
 
+/* Outputs of 8 bits, or of 16 if there is no place for those. */
 BPTQ_INLINE void fully_connected(int32_t bits, const bptq_fully_connected *op,
-                                 const int8_t *input, int8_t *output, int8_t *scratch)
+                                 const int8_t *input, int8_t *output, int16_t *wide,
+                                 int8_t *scratch)
 {
     const int32_t step = BPTQ_DSP_STEP(bits);
     const int32_t length = (op->in_features + step - 1) / step * step;
@@ -33,33 +35,36 @@ BPTQ_INLINE void fully_connected(int32_t bits, const bptq_fully_connected *op,
                 sums[i + 3] = found.b1;
                 weights += 2 * words;
             }
-            bptq_dsp_finish(&op->weighted, first, count, sums, output + first);
+            if (wide != NULL) {
+                bptq_dsp_finish_s16(&op->weighted, first, count, sums, wide + first);
+            } else {
+                bptq_dsp_finish(&op->weighted, first, count, sums, output + first);
+            }
         }
         input += op->in_features;
-        output += op->out_features;
+        if (wide != NULL) {
+            wide += op->out_features;
+        } else {
+            output += op->out_features;
+        }
     }
 }
 
-void bptq_dsp_fully_connected_w8_s8(const bptq_fully_connected *op, const int8_t *input,
-                                    int8_t *output, int8_t *scratch)
-{
-    fully_connected(8, op, input, output, scratch);
-}
+#define DEFINE(bits)                                                                               \
+    void bptq_dsp_fully_connected_w##bits##_s8(const bptq_fully_connected *op,                     \
+                                               const int8_t *input, int8_t *output,                \
+                                               int8_t *scratch)                                    \
+    {                                                                                              \
+        fully_connected(bits, op, input, output, NULL, scratch);                                   \
+    }                                                                                              \
+    void bptq_dsp_fully_connected_w##bits##_s8_s16(const bptq_fully_connected *op,                 \
+                                                   const int8_t *input, int16_t *output,           \
+                                                   int8_t *scratch)                                \
+    {                                                                                              \
+        fully_connected(bits, op, input, NULL, output, scratch);                                   \
+    }
 
-void bptq_dsp_fully_connected_w4_s8(const bptq_fully_connected *op, const int8_t *input,
-                                    int8_t *output, int8_t *scratch)
-{
-    fully_connected(4, op, input, output, scratch);
-}
-
-void bptq_dsp_fully_connected_w3_s8(const bptq_fully_connected *op, const int8_t *input,
-                                    int8_t *output, int8_t *scratch)
-{
-    fully_connected(3, op, input, output, scratch);
-}
-
-void bptq_dsp_fully_connected_w2_s8(const bptq_fully_connected *op, const int8_t *input,
-                                    int8_t *output, int8_t *scratch)
-{
-    fully_connected(2, op, input, output, scratch);
-}
+DEFINE(8)
+DEFINE(4)
+DEFINE(3)
+DEFINE(2)

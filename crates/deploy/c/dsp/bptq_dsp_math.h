@@ -164,4 +164,8 @@ BPTQ_INLINE uint32_t bptq_twice(int32_t x)
 void bptq_dsp_finish(const bptq_weighted *weighted, int32_t first, int32_t count,
                      const int32_t *sums, int8_t *output);
 
+/* The same in 16 bits, at the zero point 0. */
+void bptq_dsp_finish_s16(const bptq_weighted *weighted, int32_t first, int32_t count,
+                         const int32_t *sums, int16_t *output);
+
 #endif /* BPTQ_DSP_MATH_H */

@@ -43,6 +43,12 @@ void bptq_mve_fully_connected_w4_s8(const bptq_fully_connected *op, const int8_t
                                     int8_t *output, int8_t *scratch);
 void bptq_mve_fully_connected_w2_s8(const bptq_fully_connected *op, const int8_t *input,
                                     int8_t *output, int8_t *scratch);
+void bptq_mve_fully_connected_w8_s8_s16(const bptq_fully_connected *op, const int8_t *input,
+                                        int16_t *output, int8_t *scratch);
+void bptq_mve_fully_connected_w4_s8_s16(const bptq_fully_connected *op, const int8_t *input,
+                                        int16_t *output, int8_t *scratch);
+void bptq_mve_fully_connected_w2_s8_s16(const bptq_fully_connected *op, const int8_t *input,
+                                        int16_t *output, int8_t *scratch);
 
 /*
  * Depthwise convolution in which each channel has its own input channel. Weights are those of
@@ -59,6 +65,8 @@ void bptq_mve_depthwise_w2_s8(const bptq_depthwise *op, const int8_t *input, int
 
 /* Sum of two tensors of one shape. */
 void bptq_mve_add_s8(const bptq_elementwise *op, const int8_t *a, const int8_t *b, int8_t *output);
+void bptq_mve_add_s16(const bptq_elementwise *op, const int16_t *a, const int16_t *b,
+                      int16_t *output);
 
 /* Average over the elements of a window, BPTQ_MVE_POOL_TAPS at most. */
 void bptq_mve_average_pool_s8(const bptq_pool *op, const int8_t *input, int8_t *output);

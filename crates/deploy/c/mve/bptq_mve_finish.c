@@ -33,3 +33,20 @@ void bptq_mve_finish(const bptq_weighted *weighted, int32_t first, int32_t count
         vstrbq_p_s32(output, vminq_s32(vmaxq_s32(y, min), max), vctp32q((uint32_t)count & 3U));
     }
 }
+
+void bptq_mve_finish_s16(const bptq_weighted *weighted, int32_t first, int32_t count,
+                         const int32_t *sums, int16_t *output)
+{
+    const int32_t *bias = weighted->bias + first;
+    const int32_t *multiplier = &weighted->multipliers[first].quantized;
+    const int32x4_t min = vdupq_n_s32(weighted->clamp.min);
+    const int32x4_t max = vdupq_n_s32(weighted->clamp.max);
+    for (int32_t left = count; left > 0; left -= 4) {
+        const int32x4_t y = rescaled(sums, bias, multiplier);
+        vstrhq_p_s32(output, vminq_s32(vmaxq_s32(y, min), max), vctp32q((uint32_t)left));
+        sums += 4;
+        bias += 4;
+        multiplier += 8;
+        output += 4;
+    }
+}

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Copyright (c) 2026 The burn-ptq authors */
-/* Fully connected layer, 8-bit activations: four filters at a time. */
+/* Fully connected layer of 8-bit inputs: four filters at a time. */
 #include "bptq_mve_dot.h"
 
+/* Outputs of 8 bits, or of 16 if there is no place for those. */
 BPTQ_INLINE void fully_connected(int32_t bits, const bptq_fully_connected *op,
-                                 const int8_t *input, int8_t *output, int8_t *scratch)
+                                 const int8_t *input, int8_t *output, int16_t *wide,
+                                 int8_t *scratch)
 {
     const int32_t unit = BPTQ_MVE_UNIT(bits);
     const int32_t length = (op->in_features + unit - 1) / unit * unit;
@@ -30,27 +32,35 @@ BPTQ_INLINE void fully_connected(int32_t bits, const bptq_fully_connected *op,
                 bptq_mve_dot_wide(bits, filters, x, length, sums + i);
                 weights += 4 * bytes;
             }
-            bptq_mve_finish(&op->weighted, first, count, sums, output + first);
+            if (wide != 0) {
+                bptq_mve_finish_s16(&op->weighted, first, count, sums, wide + first);
+            } else {
+                bptq_mve_finish(&op->weighted, first, count, sums, output + first);
+            }
         }
         input += op->in_features;
-        output += op->out_features;
+        if (wide != 0) {
+            wide += op->out_features;
+        } else {
+            output += op->out_features;
+        }
     }
 }
 
-void bptq_mve_fully_connected_w8_s8(const bptq_fully_connected *op, const int8_t *input,
-                                    int8_t *output, int8_t *scratch)
-{
-    fully_connected(8, op, input, output, scratch);
-}
+#define DEFINE(bits)                                                                               \
+    void bptq_mve_fully_connected_w##bits##_s8(const bptq_fully_connected *op,                     \
+                                               const int8_t *input, int8_t *output,                \
+                                               int8_t *scratch)                                    \
+    {                                                                                              \
+        fully_connected(bits, op, input, output, 0, scratch);                                      \
+    }                                                                                              \
+    void bptq_mve_fully_connected_w##bits##_s8_s16(const bptq_fully_connected *op,                 \
+                                                   const int8_t *input, int16_t *output,           \
+                                                   int8_t *scratch)                                \
+    {                                                                                              \
+        fully_connected(bits, op, input, 0, output, scratch);                                      \
+    }
 
-void bptq_mve_fully_connected_w4_s8(const bptq_fully_connected *op, const int8_t *input,
-                                    int8_t *output, int8_t *scratch)
-{
-    fully_connected(4, op, input, output, scratch);
-}
-
-void bptq_mve_fully_connected_w2_s8(const bptq_fully_connected *op, const int8_t *input,
-                                    int8_t *output, int8_t *scratch)
-{
-    fully_connected(2, op, input, output, scratch);
-}
+DEFINE(8)
+DEFINE(4)
+DEFINE(2)

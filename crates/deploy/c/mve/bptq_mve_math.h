@@ -87,4 +87,8 @@ BPTQ_INLINE int32x4_t bptq_mve_rescaled(int32x4_t x, int32x4_t quantized, int32x
 void bptq_mve_finish(const bptq_weighted *weighted, int32_t first, int32_t count,
                      const int32_t *sums, int8_t *output);
 
+/* The same in 16 bits, at the zero point 0. */
+void bptq_mve_finish_s16(const bptq_weighted *weighted, int32_t first, int32_t count,
+                         const int32_t *sums, int16_t *output);
+
 #endif /* BPTQ_MVE_MATH_H */

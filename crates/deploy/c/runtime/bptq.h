@@ -305,6 +305,15 @@ void bptq_fully_connected_s8_s16(const bptq_fully_connected *op, const int8_t *i
 void bptq_add_s8(const bptq_elementwise *op, const int8_t *a, const int8_t *b, int8_t *output);
 void bptq_add_s16(const bptq_elementwise *op, const int16_t *a, const int16_t *b,
                   int16_t *output);
+/* The same bytes of inputs of one length, where 16 bits alone bound the output. _plain: one input's multiplier is
+ * 2^30, with exponent 0, and the other one's exponent is not positive, the output's negative; _same: inputs and output
+ * have one scale. */
+void bptq_add_plain_s16(const bptq_elementwise *op, const int16_t *a, const int16_t *b,
+                        int16_t *output);
+void bptq_sub_plain_s16(const bptq_elementwise *op, const int16_t *a, const int16_t *b,
+                        int16_t *output);
+void bptq_add_same_s16(const bptq_elementwise *op, const int16_t *a, const int16_t *b,
+                       int16_t *output);
 void bptq_mul_s8(const bptq_elementwise *op, const int8_t *a, const int8_t *b, int8_t *output);
 void bptq_mul_s16(const bptq_elementwise *op, const int16_t *a, const int16_t *b,
                   int16_t *output);

@@ -68,11 +68,15 @@ void bptq_fully_connected_s8(const bptq_fully_connected *op, const int8_t *input
 static void finish_s8_s16(const bptq_weighted *weighted, int32_t first, int32_t count,
                           const int32_t *sums, int16_t *output)
 {
+    const int32_t step = weighted->per_channel ? 1 : 0;
+    const bptq_multiplier *multiplier = weighted->multipliers + step * first;
+    const int32_t *bias = weighted->bias + first;
+    /* Read once, as by bptq_finish_s8. The zero point is 0. */
+    const bptq_clamp clamp = weighted->clamp;
     for (int32_t i = 0; i < count; i++) {
-        const int32_t total = bptq_add_wrapping(sums[i], weighted->bias[first + i]);
-        const int32_t scaled = bptq_rescale(total, bptq_channel_multiplier(weighted, first + i));
-        const int32_t moved = bptq_add_wrapping(scaled, weighted->output_zero_point);
-        output[i] = (int16_t)bptq_clamped(moved, weighted->clamp);
+        const int32_t scaled = bptq_rescale(bptq_add_wrapping(sums[i], bias[i]), *multiplier);
+        output[i] = (int16_t)bptq_clamped(scaled, clamp);
+        multiplier += step;
     }
 }
 

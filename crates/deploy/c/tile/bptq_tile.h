@@ -18,7 +18,7 @@ extern "C" {
 #endif
 
 /*
- * Layers have one group, no dilation, and outputs that are bounded by 8 bits alone. `weights` is all
+ * Layers have one group, no dilation, and outputs that are bounded by their type alone. `weights` is all
  * that a layer has of constants, as words; `bias` and `multipliers` are null. Biases are less the
  * input's zero point times the sum of a channel's weights, so that inputs are multiplied as they are.
  *
@@ -102,6 +102,14 @@ void bptq_tile_fully_connected_w4_s8(const bptq_fully_connected *op, const int8_
                                      int8_t *output, int8_t *scratch);
 void bptq_tile_fully_connected_w4_left_s8(const bptq_fully_connected *op, const int8_t *input,
                                           int8_t *output, int8_t *scratch);
+
+/* The same with outputs of 16 bits, whose zero point is 0. */
+void bptq_tile_fully_connected_w8_s8_s16(const bptq_fully_connected *op, const int8_t *input,
+                                         int16_t *output, int8_t *scratch);
+void bptq_tile_fully_connected_w4_s8_s16(const bptq_fully_connected *op, const int8_t *input,
+                                         int16_t *output, int8_t *scratch);
+void bptq_tile_fully_connected_w4_left_s8_s16(const bptq_fully_connected *op, const int8_t *input,
+                                              int16_t *output, int8_t *scratch);
 
 /*
  * Sum of a multiple of 4 elements, of two inputs of full length. One input's multiplier is 2^30, with

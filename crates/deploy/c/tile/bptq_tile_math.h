@@ -16,15 +16,20 @@
 #endif
 #define BPTQ_UNUSED __attribute__((__unused__))
 
-/* The output of a sum that is doubled, the plain way. */
-BPTQ_INLINE int8_t bptq_tile_output(int32_t doubled, uint32_t quantized, uint32_t offset)
+/* The output of a sum that is doubled, the plain way, before its type bounds it. */
+BPTQ_INLINE int32_t bptq_tile_rescaled(int32_t doubled, uint32_t quantized, uint32_t offset)
 {
     const int32_t shift = __builtin_ctz(offset) + 1;
     const int64_t product = (int64_t)doubled * (int32_t)quantized + ((int64_t)1 << 31);
     const int32_t high = (int32_t)bptq_shift_right_wide(product, 32);
     /* The offset holds the half of a rounding half up, and the zero point. */
     const int32_t away = bptq_add_wrapping(bptq_wrap(offset), bptq_shift_right(doubled, 31));
-    return (int8_t)bptq_saturated(bptq_shift_right(bptq_add_wrapping(high, away), shift));
+    return bptq_shift_right(bptq_add_wrapping(high, away), shift);
+}
+
+BPTQ_INLINE int8_t bptq_tile_output(int32_t doubled, uint32_t quantized, uint32_t offset)
+{
+    return (int8_t)bptq_saturated(bptq_tile_rescaled(doubled, quantized, offset));
 }
 
 /*
@@ -35,11 +40,12 @@ BPTQ_INLINE int8_t bptq_tile_output(int32_t doubled, uint32_t quantized, uint32_
  * Half away from zero is one less for negative products, and for negative sums just as well. Where the
  * zero point is the lower bound, they all become that: the second form.
  */
-#define BPTQ_OUTPUT(x, q, offset, shift, spare)                                                    \
+#define BPTQ_OUTPUT_OF(bits, x, q, offset, shift, spare)                                           \
     "add " spare ", " offset ", " x ", asr #31\n"                                                  \
     "smmlar " x ", " x ", " q ", " spare "\n"                                                      \
     "asr " x ", " x ", " shift "\n"                                                                \
-    "ssat " x ", #8, " x ", asr #1\n"
+    "ssat " x ", #" bits ", " x ", asr #1\n"
+#define BPTQ_OUTPUT(x, q, offset, shift, spare) BPTQ_OUTPUT_OF("8", x, q, offset, shift, spare)
 #define BPTQ_RELU_OUTPUT(x, q, offset, shift)                                                      \
     "smmlar " x ", " x ", " q ", " offset "\n"                                                     \
     "asr " x ", " x ", " shift "\n"                                                                \

@@ -197,9 +197,14 @@ mod tests {
     }
 
     /// Functions that no export calls on a target: Helium's kernels take every convolution and fully
-    /// connected layer of 8 bits.
-    const NEVER_CALLED: &[(&str, &str)] =
-        &[("cortex-m55", "bptq_conv2d_s8"), ("cortex-m55", "bptq_fully_connected_s8")];
+    /// connected layer of 8 bits, and every sum of two inputs of one length.
+    const NEVER_CALLED: &[(&str, &str)] = &[
+        ("cortex-m55", "bptq_conv2d_s8"),
+        ("cortex-m55", "bptq_fully_connected_s8"),
+        ("cortex-m55", "bptq_fully_connected_s8_s16"),
+        ("cortex-m55", "bptq_add_plain_s16"),
+        ("cortex-m55", "bptq_add_same_s16"),
+    ];
 
     /// The functions that an export for `target` may call.
     fn functions(target: &Target) -> impl Iterator<Item = &'static str> {

@@ -18,9 +18,10 @@ use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::Reduction;
 use burn_ptq_kernels::stream::{Rows, Step};
 
-use crate::op::{Broadcast, DType, IntOp, Weighted, weightless};
+use crate::op::{BinaryFunction, Broadcast, DType, IntOp, Weighted, weightless};
 use crate::place::Placed;
 use crate::place::kernels::{chosen, packed_bits};
+use crate::place::sums::wide_sum;
 use crate::program::{IntNode, TensorId};
 use crate::target::Kernels;
 
@@ -133,16 +134,24 @@ fn of_call(program: &Placed, node: &IntNode, step: Option<&Step>) -> Work {
         IntOp::Softmax { rows, depth, .. } | IntOp::LogSoftmax { rows, depth, .. } => {
             numbers(&[1, *rows, rows * depth])
         }
-        IntOp::Add { params, broadcast, .. } if portable => {
+        IntOp::Add { params, broadcast, clamp }
+            if portable && wide_sum(params, *broadcast, *clamp, true).is_none() =>
+        {
             of_pair(program, node, *broadcast, (written, false), &plain::of_sum(params))
         }
         IntOp::Mul { multiplier, broadcast, .. } => {
             of_pair(program, node, *broadcast, (written, false), &[*multiplier])
         }
+        IntOp::Binary { function: BinaryFunction::Sub(params), broadcast, clamp }
+            if wide_sum(params, *broadcast, *clamp, false).is_some() =>
+        {
+            plain::wide_sum(params, written)
+        }
         IntOp::Binary { function, broadcast, .. } => {
             of_pair(program, node, *broadcast, (written, true), &plain::of_function(function))
         }
         IntOp::Requantize { multiplier, .. } => plain::elements(written, written, &[*multiplier]),
+        IntOp::Add { params, .. } if portable => plain::wide_sum(params, written),
         IntOp::Add { .. }
         | IntOp::Table8 { .. }
         | IntOp::Table16 { .. }

@@ -146,7 +146,15 @@ fn mve_scratch_bytes(op: &IntOp) -> usize {
     }
 }
 
-/// Whether the first input and the output of `node` have elements of 8 bits, as all kernels of instruction
+/// Whether `node` is a fully connected layer of 8-bit inputs and outputs of 16 bits, as gates have them.
+pub(super) fn widens(program: &Program, node: &IntNode) -> bool {
+    let dtype = |id: TensorId| program.tensors[id.0].dtype;
+    matches!(node.op, IntOp::FullyConnected { .. })
+        && dtype(node.output) == DType::I16
+        && node.inputs.first().is_some_and(|&id| dtype(id) == DType::I8)
+}
+
+/// Whether the first input and the output of `node` have elements of 8 bits, as nearly all kernels of instruction
 /// sets take.
 pub(super) fn is_narrow(program: &Program, node: &IntNode) -> bool {
     let narrow = |id: TensorId| program.tensors[id.0].dtype == DType::I8;
@@ -156,12 +164,14 @@ pub(super) fn is_narrow(program: &Program, node: &IntNode) -> bool {
 fn runs_on_mve(program: &Program, node: &IntNode) -> bool {
     let narrow = || is_narrow(program, node);
     match &node.op {
-        IntOp::Conv2d { .. } | IntOp::FullyConnected { .. } => narrow(),
+        IntOp::Conv2d { .. } => narrow(),
+        IntOp::FullyConnected { .. } => narrow() || widens(program, node),
         IntOp::DepthwiseConv2d { geometry, .. } => {
             let taps = geometry.window.kernel.iter().product::<usize>();
             narrow() && geometry.multiplier == 1 && taps <= MAX_TAPS
         }
-        IntOp::Add { broadcast, .. } => narrow() && *broadcast == Broadcast::None,
+        // Of 8 and of 16 bits.
+        IntOp::Add { broadcast, .. } => *broadcast == Broadcast::None,
         IntOp::AveragePool { geometry, .. } => {
             narrow() && geometry.window.kernel.iter().product::<usize>() <= MVE_POOL_TAPS
         }
@@ -196,7 +206,8 @@ fn runs_on_mve(program: &Program, node: &IntNode) -> bool {
 fn runs_on_dsp(program: &Program, node: &IntNode) -> bool {
     let Some(weighted) = node.op.weighted() else { return false };
     let input = &program.tensors[node.inputs[0].0];
-    if !is_narrow(program, node) || matches!(node.op, IntOp::TransposeConv2d { .. }) {
+    let narrow = is_narrow(program, node) && !matches!(node.op, IntOp::TransposeConv2d { .. });
+    if !narrow && !widens(program, node) {
         return false;
     }
     let products = products_bounds(&node.op, weighted, input);

@@ -11,7 +11,7 @@ pub mod rows;
 pub mod scalar;
 pub mod scratch;
 mod spans;
-mod sums;
+pub mod sums;
 pub mod tiles;
 
 pub use placed::{Memory, Placed};

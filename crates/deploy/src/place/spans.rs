@@ -10,6 +10,9 @@ use crate::program::{IntNode, Program};
 /// The clamp of outputs that 8 bits alone bound.
 pub(super) const FULL: Clamp = Clamp { min: -128, max: 127 };
 
+/// The clamp of outputs that 16 bits alone bound.
+pub(super) const FULL_WIDE: Clamp = Clamp { min: -32768, max: 32767 };
+
 /// The sums of a channel, for all inputs of 8 bits.
 pub(super) struct Span {
     /// The bias less the zero point of the input times the sum of the weights.
@@ -23,18 +26,19 @@ pub(super) struct Span {
     pub constant: Option<i32>,
 }
 
-/// The sums of each channel of a layer whose outputs 8 bits alone bound; `None` if one of them leaves 32
+/// The sums of each channel of a layer whose outputs their type alone bounds; `None` if one of them leaves 32
 /// bits, also after the multiplier's left shift.
 pub(super) fn spans(program: &Program, node: &IntNode, weighted: &Weighted) -> Option<Vec<Span>> {
     let input = program.tensors[node.inputs[0].0].grid.zero_point;
     let output = program.tensors[node.output.0].grid.zero_point;
+    let bounds = weighted.clamp;
     let span = |(index, (bias, low, high)): (usize, (i64, i64, i64))| {
         let factor = weighted.multipliers[if weighted.multipliers.len() == 1 { 0 } else { index }];
         let rescaled = |sum: i64| {
             let sum = i32::try_from(sum).ok()?;
             // Nothing is lost by the multiplier's left shift.
             sum.checked_mul(1 << factor.exponent.max(0))?;
-            Some(FULL.apply(factor.apply(sum) + output))
+            Some(bounds.apply(factor.apply(sum).saturating_add(output)))
         };
         let [least, most] = [rescaled(low)?, rescaled(high)?];
         Some(Span { bias, low, high, factor, constant: (least == most).then_some(least) })

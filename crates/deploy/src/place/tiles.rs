@@ -5,8 +5,8 @@
 use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry};
 use burn_ptq_kernels::params::AddParams;
 
-use super::kernels::is_narrow;
-use super::spans::{FULL, Span, spans};
+use super::kernels::{is_narrow, widens};
+use super::spans::{FULL, FULL_WIDE, Span, spans};
 use super::sums;
 use crate::op::{Broadcast, IntOp, Weighted, weightless};
 use crate::program::{IntNode, Program};
@@ -47,8 +47,8 @@ pub fn fits(program: &Program, node: &IntNode) -> bool {
         return narrow() && *clamp == FULL && sum_fits(program, node, params);
     }
     let Some(weighted) = node.op.weighted() else { return false };
-    narrow()
-        && weighted.clamp == FULL
+    let bounded = |clamp| weighted.clamp == clamp;
+    ((narrow() && bounded(FULL)) || (widens(program, node) && bounded(FULL_WIDE)))
         && shape_fits(program, node, weighted)
         && channels(program, node).is_some()
 }

@@ -5,12 +5,13 @@
 use super::instructions::{high_word, saturated, shift_right};
 use crate::multiplier::Multiplier;
 use crate::params::Requantize;
+use crate::reference::Storage;
 
 /// Outputs of the channels from `first` on from their sums of products: what
 /// [`reference`](mod@crate::reference) does, for accumulators that stay within 32 bits when they are shifted to
 /// the left by one more than the multiplier's exponent says.
 #[inline(never)]
-pub fn finish(requantize: &Requantize, first: usize, sums: &[i32], output: &mut [i8]) {
+pub fn finish<T: Storage>(requantize: &Requantize, first: usize, sums: &[i32], output: &mut [T]) {
     let zero_point = requantize.output_zero_point;
     let clamp = requantize.clamp;
     let biases = requantize.bias.get(first..).unwrap_or(&[]);
@@ -18,21 +19,21 @@ pub fn finish(requantize: &Requantize, first: usize, sums: &[i32], output: &mut 
     if let [multiplier] = *requantize.multipliers {
         for ((output, &sum), &bias) in outputs {
             let scaled = rescaled(sum.wrapping_add(bias), multiplier, zero_point);
-            *output = clamp.apply(scaled) as i8;
+            *output = T::from_integer(clamp.apply(scaled));
         }
         return;
     }
     let multipliers = requantize.multipliers.get(first..).unwrap_or(&[]);
     let outputs = outputs.zip(multipliers);
-    if (clamp.min, clamp.max) == (-128, 127) {
+    if !T::WIDE && (clamp.min, clamp.max) == (-128, 127) {
         for (((output, &sum), &bias), &multiplier) in outputs {
             let scaled = rescaled(sum.wrapping_add(bias), multiplier, zero_point);
-            *output = saturated(scaled) as i8;
+            *output = T::from_integer(saturated(scaled));
         }
     } else {
         for (((output, &sum), &bias), &multiplier) in outputs {
             let scaled = rescaled(sum.wrapping_add(bias), multiplier, zero_point);
-            *output = clamp.apply(scaled) as i8;
+            *output = T::from_integer(clamp.apply(scaled));
         }
     }
 }

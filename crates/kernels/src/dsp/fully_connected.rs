@@ -7,6 +7,7 @@ use super::instructions::dot_wide;
 use super::patch::{excess, expand, pairs};
 use super::{CHANNELS, PackedWords, filter_len, per_word};
 use crate::params::Requantize;
+use crate::reference::Storage;
 use crate::rows::{rows, rows_mut};
 
 /// Bytes of scratch that [`fully_connected`] needs for weights in `storage` bits: the padded inputs
@@ -17,31 +18,31 @@ pub const fn fully_connected_scratch_len(in_features: usize, storage: u8) -> usi
 
 /// See [`reference::fully_connected`](crate::reference::fully_connected).
 #[inline(always)]
-pub fn fully_connected(
+pub fn fully_connected<T: Storage>(
     in_features: usize,
     out_features: usize,
     input: &[i8],
     weights: PackedWords,
     requantize: &Requantize,
     scratch: &mut [i8],
-    output: &mut [i8],
+    output: &mut [T],
 ) {
     for (input, output) in rows(input, in_features).zip(rows_mut(output, out_features)) {
         match weights.storage {
-            2 => row::<2>(input, weights.words, requantize, scratch, output),
-            3 => row::<3>(input, weights.words, requantize, scratch, output),
-            4 => row::<4>(input, weights.words, requantize, scratch, output),
-            _ => row::<8>(input, weights.words, requantize, scratch, output),
+            2 => row::<T, 2>(input, weights.words, requantize, scratch, output),
+            3 => row::<T, 3>(input, weights.words, requantize, scratch, output),
+            4 => row::<T, 4>(input, weights.words, requantize, scratch, output),
+            _ => row::<T, 8>(input, weights.words, requantize, scratch, output),
         }
     }
 }
 
-fn row<const BITS: usize>(
+fn row<T: Storage, const BITS: usize>(
     input: &[i8],
     weights: &[u32],
     requantize: &Requantize,
     scratch: &mut [i8],
-    output: &mut [i8],
+    output: &mut [T],
 ) {
     let length = filter_len(input.len(), BITS as u8);
     let words = length / per_word(BITS);

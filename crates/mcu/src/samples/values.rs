@@ -171,9 +171,19 @@ fn pair(maker: &mut Maker, random: &mut Random, variant: Variant, ends: Ends) ->
         maker.tensors[b.0].grid.scale = a * (0.4 + f32::from(random.within(0, 50) as u8) / 100.0);
         maker.tensors[y.0].grid.scale = a * (1.2 + random.within(0, 40) as f32 / 50.0);
     }
+    let mut bounds = ends.clamp;
+    if wide && twist == Twist::Plain && matches!(kind, Kind::Add | Kind::Sub) {
+        // Kernels for sums of 16 bits ask for their scales, and for no bounds.
+        match random.within(0, 3) {
+            0 => bounds = Clamp { min: -30000, max: 30000 },
+            1 => {}
+            2 => maker.tensors[b.0].grid.scale = a,
+            _ => [b, y].into_iter().for_each(|id| maker.tensors[id.0].grid.scale = a),
+        }
+    }
     let [b_scale, scale] = [b, y].map(|id: TensorId| maker.tensors[id.0].grid.scale);
     let Grid { min, max, .. } = maker.tensors[y.0].grid;
-    let clamp = if one_grid { Clamp { min, max } } else { ends.clamp };
+    let clamp = if one_grid { Clamp { min, max } } else { bounds };
     let product = || {
         // Products of 16 bits have grids of their own.
         let step = if wide { a * b_scale * 32767.0 } else { scale };

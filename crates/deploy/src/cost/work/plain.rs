@@ -32,6 +32,12 @@ pub(super) fn elements(length: usize, period: usize, multipliers: &[Multiplier])
     numbers(&[1, length, length % 4, repeats, length * right, length * left])
 }
 
+/// Sums of 16-bit elements, of which one is rescaled or none.
+pub(super) fn wide_sum(params: &AddParams, length: usize) -> Work {
+    let rescaled = if params.a == params.b { 0 } else { length };
+    numbers(&[1, length, length % 4, rescaled])
+}
+
 /// Elements of two inputs that meet anyhow.
 pub(super) fn strided(strides: &Strides, multipliers: &[Multiplier]) -> Work {
     let [outer, rows, columns] = strides.extents;

@@ -28,6 +28,7 @@ const RUNTIME: &[(&str, &str)] = &[
     ("bptq_stream.c", include_str!("../../../c/runtime/bptq_stream.c")),
     ("bptq_stream.h", include_str!("../../../c/runtime/bptq_stream.h")),
     ("bptq_sum.h", include_str!("../../../c/runtime/bptq_sum.h")),
+    ("bptq_sum_s16.c", include_str!("../../../c/runtime/bptq_sum_s16.c")),
     ("bptq_top_k.c", include_str!("../../../c/runtime/bptq_top_k.c")),
     ("bptq_transpose_conv2d.c", include_str!("../../../c/runtime/bptq_transpose_conv2d.c")),
     ("bptq_weights.c", include_str!("../../../c/runtime/bptq_weights.c")),

@@ -16,6 +16,7 @@ use crate::movement::MoveAxis;
 use crate::op::{BinaryFunction, Broadcast, DType, IntOp, Weighted};
 use crate::place::Placed;
 use crate::place::kernels::{MVE_PADDING, biases, chosen, packed_bits};
+use crate::place::sums::{WideSum, wide_sum};
 use crate::program::{IntNode, IntTensor, TensorId};
 use crate::run::tensor_integers;
 use crate::target::Kernels;
@@ -105,7 +106,13 @@ impl Printer<'_> {
                     Kernels::Mve => "bptq_mve_add",
                     Kernels::Tiles => "bptq_tile_add",
                     Kernels::Scalar => "bptq_scalar_add",
-                    Kernels::Portable | Kernels::Dsp | Kernels::Quads => "bptq_add",
+                    Kernels::Portable | Kernels::Dsp | Kernels::Quads => {
+                        match wide_sum(params, *broadcast, *clamp, true) {
+                            Some(WideSum::Same) => "bptq_add_same",
+                            Some(WideSum::Plain) => "bptq_add_plain",
+                            None => "bptq_add",
+                        }
+                    }
                 };
                 self.elementwise((function, false), &sum_fields(*params), *broadcast, *clamp)
             }

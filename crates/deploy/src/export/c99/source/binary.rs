@@ -59,7 +59,12 @@ impl Printer<'_> {
         broadcast: Broadcast,
         clamp: Clamp,
     ) -> Printed {
+        let mut strided = true;
         let (name, fields) = match function {
+            BinaryFunction::Sub(params) if wide_sum(&params, broadcast, clamp, false).is_some() => {
+                strided = false;
+                ("bptq_sub_plain", sum_fields(params).to_vec())
+            }
             BinaryFunction::Sub(params) => ("bptq_sub", sum_fields(params).to_vec()),
             BinaryFunction::Div(factor) => ("bptq_div", vec![field("output", multiplier(factor))]),
             BinaryFunction::Prelu(params) => {
@@ -69,7 +74,7 @@ impl Printer<'_> {
             BinaryFunction::Minimum => return self.extremum("bptq_minimum", broadcast),
             BinaryFunction::Maximum => return self.extremum("bptq_maximum", broadcast),
         };
-        self.elementwise((name, true), &fields, broadcast, clamp)
+        self.elementwise((name, strided), &fields, broadcast, clamp)
     }
 
     pub(super) fn extremum(&self, function: &str, broadcast: Broadcast) -> Printed {
