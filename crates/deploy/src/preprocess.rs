@@ -87,6 +87,11 @@ impl Preprocessing {
         (raw * self.scale - mean) / std
     }
 
+    /// Whether all channels have the same mean and standard deviation.
+    fn is_uniform(&self) -> bool {
+        self.mean.len() <= 1 && self.std.len() <= 1
+    }
+
     /// The channel of element `place` of the source model's input sample of `shape`.
     pub fn channel(&self, shape: &[usize], place: usize) -> usize {
         let Some(&channels) = shape.get(self.channel_axis) else { return 0 };
@@ -99,8 +104,14 @@ impl Preprocessing {
         if self.scale == 1.0 && self.mean.is_empty() && self.std.is_empty() {
             return;
         }
-        for (place, x) in sample.iter_mut().enumerate() {
-            *x = self.element(*x, self.channel(shape, place));
+        // Neighbours of one channel together, so that what depends on the channel stays out of the loop.
+        let inner = shape.get(self.channel_axis + 1..).map_or(1, |axes| axes.iter().product());
+        let together: usize = if self.is_uniform() { sample.len() } else { inner };
+        for (block, values) in sample.chunks_mut(together.max(1)).enumerate() {
+            let channel = self.channel(shape, block * together);
+            for x in values {
+                *x = self.element(*x, channel);
+            }
         }
     }
 

@@ -8,16 +8,17 @@
 //! int8 programs give the same bytes as TFLM and CMSIS-NN.
 //!
 //! The crate is `no_std`, never allocates and has no dependencies. [`reference`](mod@reference) holds loops that a
-//! reader can check against the formulas by eye; [`fast`] holds the same operations, quicker, with
-//! the same bits out, for the host; [`embedded`] and [`dsp`] hold them for microcontrollers.
+//! reader can check against the formulas by eye; `fast` holds the same operations, quicker, with
+//! the same bits out, for hosts (feature `host`); [`embedded`] and [`dsp`] hold them for microcontrollers.
 #![no_std]
 #![warn(missing_docs)]
 
-#[cfg(test)]
+#[cfg(any(test, feature = "host"))]
 extern crate std;
 
 pub mod dsp;
 pub mod embedded;
+#[cfg(any(test, feature = "host"))]
 pub mod fast;
 pub mod geometry;
 pub mod grid;

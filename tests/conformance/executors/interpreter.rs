@@ -1,6 +1,6 @@
-//! The two paths of the interpreter.
+//! The paths of the interpreter.
 
-use burn_ptq_deploy::run::{Path, run_sequences};
+use burn_ptq_deploy::run::{Instructions, Path, run_sequences};
 
 use super::{Agreement, Executor};
 use crate::problems::Problem;
@@ -14,6 +14,12 @@ pub(super) struct InterpreterPath {
 pub(super) const REFERENCE: InterpreterPath =
     InterpreterPath { name: "reference", path: Path::Reference };
 pub(super) const FAST: InterpreterPath = InterpreterPath { name: "fast", path: Path::Fast };
+
+/// The fast path with every set of instructions that this processor has besides the fastest.
+pub(super) fn slower() -> impl Iterator<Item = InterpreterPath> {
+    let others = Instructions::available().skip(1);
+    others.map(|own| InterpreterPath { name: own.name(), path: Path::With(own) })
+}
 
 impl Executor for InterpreterPath {
     fn name(&self) -> &'static str {

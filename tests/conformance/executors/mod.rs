@@ -85,6 +85,9 @@ pub(crate) fn tensorflow_lite_micro() -> Box<dyn Executor> {
 pub(crate) fn running_programs() -> Vec<Box<dyn Executor>> {
     let mut executors: Vec<Box<dyn Executor>> =
         vec![Box::new(interpreter::REFERENCE), Box::new(interpreter::FAST)];
+    for path in interpreter::slower() {
+        executors.push(Box::new(path));
+    }
     for build in host_c::BUILDS {
         executors.push(Box::new(build));
     }

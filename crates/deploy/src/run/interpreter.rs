@@ -4,14 +4,14 @@
 //! shows that the plan is right. It copies the inputs of an operation out before the operation
 //! writes, where generated C works truly in place.
 
+mod fast;
 mod pieces;
 mod steps;
 mod types;
 
 use std::ops::Range;
-use std::sync::Arc;
 
-use burn_ptq_kernels::fast;
+pub use burn_ptq_kernels::fast::Instructions;
 use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, PoolGeometry};
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::params::Requantize;
@@ -25,6 +25,7 @@ use crate::place::rows::RowProgram;
 use crate::place::{Placed, Stream};
 use crate::program::{IntNode, Loop, TensorId};
 
+use fast::{Buffers, Fast};
 use pieces::{Copied, Piece, requantize_of};
 
 /// Which kernels run.
@@ -32,8 +33,10 @@ use pieces::{Copied, Piece, requantize_of};
 pub enum Path {
     /// The plain loops.
     Reference,
-    /// The quick ones, with the same bits out.
+    /// The quick ones, with the same bits out, and the fastest instructions that the processor has.
     Fast,
+    /// The quick ones with these instructions.
+    With(Instructions),
 }
 
 /// Samples of the wrong size for a program.
@@ -50,39 +53,39 @@ pub struct InputSizeError {
 #[derive(Clone, Debug)]
 pub struct Interpreter<'p> {
     program: &'p Placed,
-    /// Each node's weights, widened; empty on the reference path and where there are none.
-    weights: Option<Arc<Vec<Vec<i16>>>>,
+    /// `None` on the reference path.
+    fast: Option<Fast>,
     /// 64-bit words, so that elements of every type are aligned.
     arena: Vec<u64>,
     inputs: Vec<Copied>,
     /// The outputs of a program with several.
     outputs: Vec<u8>,
-    patch: Vec<i16>,
-    sums: Vec<i32>,
+    buffers: Buffers,
 }
 
 impl<'p> Interpreter<'p> {
     /// Prepares `program`, reset.
     pub fn new(program: &'p Placed, path: Path) -> Self {
-        let widened = |node: &IntNode| match node.op.weighted() {
-            Some(w) => w.weights.unpack().into_iter().map(i16::from).collect(),
-            None => Vec::new(),
-        };
-        let weights = match path {
+        let fast = match path {
             Path::Reference => None,
-            Path::Fast => Some(Arc::new(program.nodes.iter().map(widened).collect())),
+            Path::Fast => Some(Fast::new(program, Instructions::best())),
+            Path::With(instructions) => Some(Fast::new(program, instructions)),
         };
         let mut interpreter = Self {
             program,
-            weights,
+            fast,
             arena: vec![0; program.arena_bytes().div_ceil(8)],
             inputs: Vec::new(),
             outputs: Vec::new(),
-            patch: Vec::new(),
-            sums: Vec::new(),
+            buffers: Buffers::default(),
         };
         interpreter.reset();
         interpreter
+    }
+
+    /// The program.
+    pub fn program(&self) -> &'p Placed {
+        self.program
     }
 
     /// Forgets what earlier samples left for later ones.
@@ -216,6 +219,9 @@ impl<'p> Interpreter<'p> {
         for (copy, source) in self.inputs.iter_mut().zip(&piece.inputs) {
             copy.fill(&bytemuck::cast_slice(&self.arena)[source.clone()]);
         }
+        if self.execute_fast(index, piece) {
+            return;
+        }
         let wide = |id: TensorId| program.tensors[id.0].dtype == DType::I16;
         let input = node.inputs.first().copied().unwrap_or(node.output);
         match (&node.op, wide(input), wide(node.output)) {
@@ -251,76 +257,23 @@ impl<'p> Interpreter<'p> {
             bytemuck::cast_slice_mut(&mut arena_bytes(&mut self.arena)[piece.output.clone()]);
         let zero_points =
             |i: usize, j: usize| [grid(i).zero_point, grid(j).zero_point, target.grid.zero_point];
-        let fast_weights = self.weights.as_ref().map(|weights| weights[index].as_slice());
         match &node.op {
             IntOp::Conv2d { geometry, weighted } => {
                 let geometry = &piece.conv(geometry);
+                let (weights, input) = (weighted.weights.packed(), input(0));
                 let requantize = requantize_of(weighted, grid(0), target.grid);
-                match fast_weights {
-                    Some(weights) => {
-                        self.patch.resize(fast::conv2d_scratch_len(geometry), 0);
-                        let scratch = &mut self.patch;
-                        fast::conv2d(geometry, input(0), weights, &requantize, scratch, output);
-                    }
-                    None => {
-                        let weights = weighted.weights.packed();
-                        reference::conv2d(geometry, input(0), weights, &requantize, output);
-                    }
-                }
+                reference::conv2d(geometry, input, weights, &requantize, output);
             }
             IntOp::DepthwiseConv2d { geometry, weighted } => {
                 let geometry = &piece.depthwise(geometry);
+                let (weights, input) = (weighted.weights.packed(), input(0));
                 let requantize = requantize_of(weighted, grid(0), target.grid);
-                match fast_weights {
-                    Some(weights) if !S::WIDE => {
-                        self.sums.resize(fast::depthwise_conv2d_scratch_len(geometry), 0);
-                        fast::depthwise_conv2d(
-                            geometry,
-                            bytemuck::cast_slice(input(0)),
-                            weights,
-                            &requantize,
-                            &mut self.sums,
-                            bytemuck::cast_slice_mut(output),
-                        );
-                    }
-                    _ => {
-                        let weights = weighted.weights.packed();
-                        reference::depthwise_conv2d(
-                            geometry,
-                            input(0),
-                            weights,
-                            &requantize,
-                            output,
-                        );
-                    }
-                }
+                reference::depthwise_conv2d(geometry, input, weights, &requantize, output);
             }
             IntOp::TransposeConv2d { geometry, weighted } => {
+                let (weights, input) = (weighted.weights.packed(), input(0));
                 let requantize = requantize_of(weighted, grid(0), target.grid);
-                match fast_weights {
-                    Some(weights) => {
-                        self.patch.resize(fast::transpose_conv2d_scratch_len(geometry), 0);
-                        let patch = &mut self.patch;
-                        fast::transpose_conv2d(
-                            geometry,
-                            input(0),
-                            weights,
-                            &requantize,
-                            patch,
-                            output,
-                        );
-                    }
-                    None => {
-                        let weights = weighted.weights.packed();
-                        reference::transpose_conv2d(
-                            geometry,
-                            input(0),
-                            weights,
-                            &requantize,
-                            output,
-                        );
-                    }
-                }
+                reference::transpose_conv2d(geometry, input, weights, &requantize, output);
             }
             IntOp::Add { params, broadcast: shapes @ Broadcast::Shapes { .. }, clamp } => {
                 let strides = shapes.strides(output.len(), input(1).len());

@@ -1,7 +1,9 @@
 //! What a program reads and writes, and what that means: raw samples, values of the source model,
 //! integers of the program.
 
+use burn_ptq_kernels::fast::{self, Instructions};
 use burn_ptq_kernels::packing::PackedWeights;
+use rayon::prelude::*;
 
 use crate::op::DType;
 use crate::program::{IntTensor, Program};
@@ -9,22 +11,33 @@ use crate::program::{IntTensor, Program};
 /// Input bytes of the program for preprocessed samples of the source model, one after the other; a
 /// sample is the elements of all inputs, one input after the other.
 pub fn quantize_inputs(program: &Program, samples: &[f32]) -> Vec<u8> {
+    let instructions = Instructions::best();
     let places: Vec<Vec<usize>> = program.inputs.iter().map(|i| i.border.places()).collect();
-    let mut bytes = Vec::with_capacity(samples.len());
-    for mut sample in samples.chunks_exact(program.input_len().max(1)) {
+    let (values, own) = (program.input_len().max(1), program.input_bytes());
+    let mut bytes = vec![0; samples.len() / values * own];
+    let pairs = bytes.par_chunks_mut(own.max(1)).zip(samples.par_chunks_exact(values));
+    pairs.for_each_init(Vec::new, |ordered, (mut bytes, mut sample)| {
         for (tensor, places) in program.input_tensors().zip(&places) {
             let (own, rest) = sample.split_at(places.len());
-            for &place in places {
-                let q = tensor.grid.quantize(own[place]);
-                match tensor.dtype {
-                    // Callers never see packed tensors.
-                    DType::I8 | DType::I4 => bytes.push(q as i8 as u8),
-                    DType::I16 => bytes.extend((q as i16).to_le_bytes()),
+            let (output, others) = bytes.split_at_mut(tensor.bytes());
+            ordered.clear();
+            ordered.extend(places.iter().map(|&place| own[place]));
+            match tensor.dtype {
+                // Callers never see packed tensors.
+                DType::I8 | DType::I4 => {
+                    let output = bytemuck::cast_slice_mut(output);
+                    fast::quantize(instructions, tensor.grid, ordered, output);
+                }
+                DType::I16 => {
+                    for (output, &x) in output.chunks_exact_mut(2).zip(&*ordered) {
+                        let q = tensor.grid.quantize(x) as i16;
+                        output.copy_from_slice(&q.to_le_bytes());
+                    }
                 }
             }
-            sample = rest;
+            (bytes, sample) = (others, rest);
         }
-    }
+    });
     bytes
 }
 
@@ -39,8 +52,17 @@ pub fn dequantize_outputs(program: &Program, bytes: &[u8]) -> Vec<f32> {
         for (tensor, places) in program.output_tensors().zip(&places) {
             let (own, rest) = sample.split_at(tensor.bytes());
             let (values, others) = output.split_at_mut(places.len());
-            for (&place, q) in places.iter().zip(tensor_integers(tensor, own)) {
-                values[place] = tensor.grid.dequantize(q);
+            match tensor.dtype {
+                DType::I8 => {
+                    for (&place, &byte) in places.iter().zip(own) {
+                        values[place] = tensor.grid.dequantize(i32::from(byte as i8));
+                    }
+                }
+                DType::I4 | DType::I16 => {
+                    for (&place, q) in places.iter().zip(tensor_integers(tensor, own)) {
+                        values[place] = tensor.grid.dequantize(q);
+                    }
+                }
             }
             (sample, output) = (rest, others);
         }

@@ -5,5 +5,5 @@ mod interpreter;
 mod io;
 
 pub use batch::{run_batch, run_sequence, run_sequences};
-pub use interpreter::{InputSizeError, Interpreter, Path};
+pub use interpreter::{InputSizeError, Instructions, Interpreter, Path};
 pub use io::{dequantize_outputs, preprocess, quantize_inputs, tensor_integers};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor};
 use burn_ptq_deploy::place::Placed;
 use burn_ptq_deploy::run::{
-    Path as KernelPath, dequantize_outputs, quantize_inputs, run_batch, run_sequences,
+    Interpreter, Path as KernelPath, dequantize_outputs, quantize_inputs, run_sequences,
 };
 
 use crate::error::Error;
@@ -79,10 +79,11 @@ pub fn observed_integer_predictor<'a>(
     program: &'a Placed,
     mut observe: impl FnMut(&[u8], &[u8]) + 'a,
 ) -> impl FnMut(Batch) -> Result<Vec<f32>, Error> + 'a {
+    let interpreter = Interpreter::new(program, KernelPath::Fast);
     move |samples: Batch| {
         let inputs = quantize_inputs(program, &samples.values);
         let outputs = match program.states.is_empty() {
-            true => run_batch(program, KernelPath::Fast, &inputs)?,
+            true => interpreter.run_batch(&inputs)?,
             false => run_sequences(program, KernelPath::Fast, &inputs, samples.count)?,
         };
         observe(&inputs, &outputs);

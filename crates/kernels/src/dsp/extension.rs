@@ -2,8 +2,8 @@
 // Copyright (c) 2026 The burn-ptq authors
 //! The instructions of the DSP extension, and the inner loops on them.
 //!
-//! The compiler forms neither of them by itself. This module and its [`taps`] are the only ones with
-//! `unsafe` code: their functions are safe to call with any arguments, since each checks that what its
+//! The compiler forms neither of them by itself. This module and its [`taps`] are the only ones of a microcontroller
+//! with `unsafe` code: their functions are safe to call with any arguments, since each checks that what its
 //! instructions read lies within the slices that it is given. Loads may be unaligned, which the cores that
 //! have the extension allow unless a program sets `UNALIGN_TRP` in `CCR`.
 #![allow(unsafe_code)]

@@ -36,7 +36,10 @@ pub(super) struct Copied {
 impl Copied {
     pub(super) fn fill(&mut self, source: &[u8]) {
         self.bytes = source.len();
-        self.words.resize(source.len().div_ceil(8), 0);
+        let words = source.len().div_ceil(8);
+        if self.words.len() < words {
+            self.words.resize(words, 0);
+        }
         bytemuck::cast_slice_mut::<u64, u8>(&mut self.words)[..source.len()]
             .copy_from_slice(source);
     }

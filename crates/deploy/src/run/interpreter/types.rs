@@ -39,18 +39,8 @@ impl Interpreter<'_> {
         let output: &mut [T] =
             bytemuck::cast_slice_mut(&mut arena_bytes(&mut self.arena)[piece.output.clone()]);
         let input = self.inputs[0].elements::<S>();
-        let (features, out) = (*in_features, *out_features);
-        match &self.weights {
-            Some(weights) => {
-                self.patch.resize(fast::fully_connected_scratch_len(features), 0);
-                let (weights, patch) = (&weights[index], &mut self.patch);
-                fast::fully_connected(features, out, input, weights, &requantize, patch, output);
-            }
-            None => {
-                let weights = weighted.weights.packed();
-                reference::fully_connected(features, out, input, weights, &requantize, output);
-            }
-        }
+        let (weights, [features, out]) = (weighted.weights.packed(), [*in_features, *out_features]);
+        reference::fully_connected(features, out, input, weights, &requantize, output);
     }
 
     /// A product of 16-bit values in 8 bits.
