@@ -188,7 +188,7 @@ fn tensorflow_lite_micro_keeps_what_programs_keep() {
     println!("{} of {} programs in files; refused: {refused:#?}", files.len(), problems.len());
     assert!(files.len() >= 64, "{} files", files.len());
     // What is read from the file is the same again.
-    for (Problem { name, program, input }, file) in &files {
+    for (Problem { name, program, input, .. }, file) in &files {
         let imported = Program::from_tflite(file).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(imported.states.len(), program.states.len(), "{name}");
         let imported = imported.place(Kernels::Portable, Memory::Whole).expect("a valid program");
@@ -220,7 +220,7 @@ fn tensorflow_lite_micro_keeps_what_programs_keep() {
         .collect();
     let answers = answers("tflm.py", &requests.iter().collect::<Vec<_>>()).expect("answers");
     let (mut bytes, mut failures) = (0, Vec::new());
-    for ((Problem { name, program, input }, _), answer) in files.iter().zip(&answers) {
+    for ((Problem { name, program, input, .. }, _), answer) in files.iter().zip(&answers) {
         let expected = run_sequence(program, Path::Reference, input).expect("whole samples");
         let Some(samples) = answer["outputs"].as_array() else {
             failures.push(format!("{name}: {answer}"));
