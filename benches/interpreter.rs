@@ -44,7 +44,7 @@ fn main() {
     }
 }
 
-/// Bytes that follow from nothing but their place.
+/// The same bytes in every run, of which none is likelier than others.
 fn samples(program: &Placed, count: usize) -> Vec<Vec<u8>> {
     let mut state = 1_u64;
     let mut byte = || {

@@ -24,7 +24,7 @@ pub(super) enum Prepared {
     Nothing,
     /// In lines of channels, of layers with 8-bit inputs.
     Lines(Vec<Weights>, Vec<Channels>),
-    /// Widened.
+    /// In the order of the reference, widened.
     Wide(Vec<i16>),
 }
 
