@@ -1,5 +1,5 @@
 //! Quantized ONNX models become integer programs with the integers and grids of their files, and give what ONNX Runtime
-//! gives but for roundings.
+//! gives, except for roundings.
 //!
 //! `tests/quantized` has small networks, most of them quantized by ONNX Runtime:
 //! `scripts/export-quantized-onnx.py` writes them.

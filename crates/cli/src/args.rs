@@ -205,9 +205,9 @@ pub(crate) struct Data {
 /// What of a quantized model is quantized anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Anew {
-    /// Weights and activations.
+    /// Weights and activations: nothing of the file but its dequantized weights stays.
     All,
-    /// Weights.
+    /// Weights alone: activations keep the grids of the file.
     Weights,
 }
 

@@ -18,7 +18,8 @@ const MODULES: &[(&str, &str)] = &[
     ("bits", "graph quant"),
     ("backend", "choice"),
     ("import", "graph warning"),
-    ("prepare", "graph bits"),
+    // What a file gives and the program cannot have is said.
+    ("prepare", "graph bits warning"),
     ("sequence", "graph"),
     ("condition", "graph choice"),
     // Whether a value is zero is what ranges say of it.

@@ -26,6 +26,20 @@ const ROUNDING: &[(&str, &str)] = &[
     ("crates/burn-ptq/src/correct/affine.rs", "factors on scales that are powers of two"),
     ("crates/burn-ptq/src/graph/ops/lookup.rs", "ids that floats stand for"),
     ("crates/burn-ptq/src/graph/ops/unary.rs", "models may round: the function itself"),
+    (
+        "crates/burn-ptq/src/import/onnx/quantized/encodings.rs",
+        "zero points that a file has as floats",
+    ),
+    (
+        "crates/burn-ptq/src/import/onnx/quantized/linear.rs",
+        "constants as the standard of ONNX rounds them",
+    ),
+    (
+        "crates/burn-ptq/src/import/onnx/quantized/moved.rs",
+        "bounds that were integers become these again",
+    ),
+    ("crates/burn-ptq/src/prepare/given.rs", "weights that lie on the grid of a file"),
+    ("crates/burn-ptq/src/round/layerwise.rs", "weights that lie on the grid of a file"),
     ("crates/burn-ptq/src/quant/fake_quantize.rs", "equal to the kernels by a property test"),
     ("crates/burn-ptq/src/quant/qparams.rs", "zero points, and scales that are powers of two"),
     ("crates/burn-ptq/src/range/on_grid.rs", "looks for a grid on which weights lie already"),

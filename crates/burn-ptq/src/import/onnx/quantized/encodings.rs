@@ -37,7 +37,7 @@ pub enum EncodingsError {
         /// What the operating system says.
         source: std::io::Error,
     },
-    /// It is no JSON, or not AIMET's.
+    /// It is not JSON, or not AIMET's.
     #[error(
         "'{name}' is not a file of AIMET's encodings: {problem}; export it with version 0.6.1, 1.0.0 or 2.0.0"
     )]
