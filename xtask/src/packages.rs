@@ -20,8 +20,17 @@ pub(crate) struct Arguments {}
 /// compiled twice.
 const USER: &str = "examples";
 
-/// What is copied, not packed: the user, and what it reads.
-const COPIED: &[&str] = &[USER, "crates/cli/demo", "README.md", "docs/guide/src"];
+/// What is copied, not packed: the user, what it reads, and the unpublished crate that its tests run on.
+const COPIED: &[&str] = &[
+    USER,
+    "crates/cli/demo",
+    "README.md",
+    "docs/guide/src",
+    "crates/mcu/Cargo.toml",
+    "crates/mcu/c",
+    "crates/mcu/rust",
+    "crates/mcu/src",
+];
 
 pub(crate) fn run(_: &Arguments) -> Result<ExitCode> {
     let published = published()?;
