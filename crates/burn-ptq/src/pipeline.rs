@@ -365,11 +365,14 @@ impl Quantizer {
             stage("correct", &mut clock);
         }
 
-        let (mut program, layouts) = lower(&quantized, self.provenance.clone())?;
+        let blame = |error| given::blamed(&float, error);
+        let lowered = lower(&quantized, self.provenance.clone());
+        let (mut program, layouts) = lowered.map_err(blame)?;
         self.record(&mut program, &float)?;
         let streaming = recipe.stream.as_ref().map(Streaming::from);
-        let Deployed { program, lowered, simplification, streamed } =
-            Deployed::new(program, self.keeps_all_channels, &float.states, streaming.as_ref())?;
+        let keeps = self.keeps_all_channels;
+        let deployed = Deployed::new(program, keeps, &float.states, streaming.as_ref());
+        let Deployed { program, lowered, simplification, streamed } = deployed.map_err(blame)?;
         stage("lower", &mut clock);
 
         if let Some(origin) = &float.origin {
@@ -397,7 +400,6 @@ impl Quantizer {
         };
         let warnings = check(&facts);
         stage("compare", &mut clock);
-        let probes = first(PROBES);
         Ok(Quantized {
             float,
             graph: quantized,
@@ -406,7 +408,7 @@ impl Quantizer {
             layouts,
             simplification,
             streamed,
-            probes,
+            probes: first(PROBES),
             noise,
             facts,
             warnings,

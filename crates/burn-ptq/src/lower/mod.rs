@@ -69,6 +69,22 @@ pub enum LowerError {
          model and the recipe"
     )]
     Verify(VerifyError),
+    /// The grids that a file gives have no integer form.
+    #[error(
+        "the scales of the file have no integer form: {0}; check how the model was quantized, or quantize it anew \
+         (--requantize)"
+    )]
+    Given(VerifyError),
+}
+
+impl LowerError {
+    /// The same of a network whose grids a file gives.
+    pub(crate) fn of_file(self) -> Self {
+        match self {
+            Self::Verify(error) => Self::Given(error),
+            other => other,
+        }
+    }
 }
 
 impl From<VerifyError> for LowerError {

@@ -10,6 +10,7 @@ use crate::calibrate::CalibrateError;
 use crate::error::{Error, OpenGrids};
 use crate::graph::ops::{OutputGrid, Requantize};
 use crate::graph::{Batch, GivenGrid, Graph, Node, Op, Value, ValueId};
+use crate::lower::LowerError;
 use crate::network::Quantized;
 use crate::prepare::prepare;
 use crate::recipe::Recipe;
@@ -82,6 +83,11 @@ fn narrow_logits(graph: &mut Graph) -> Result<(), Error> {
         index += 1;
     }
     Ok(graph.verify()?)
+}
+
+/// Why a network could not be lowered: the file's grids, where it gives some.
+pub(super) fn blamed(graph: &Graph, error: LowerError) -> LowerError {
+    if graph.is_quantized() { error.of_file() } else { error }
 }
 
 /// A warning where a recipe asks for other weights than a file gives.
