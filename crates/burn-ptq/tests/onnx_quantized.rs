@@ -242,6 +242,15 @@ fn a_part_may_be_quantized_anew() {
     assert_eq!(grids(&quantized), grids(&kept), "activations keep the grids of the file");
 }
 
+#[test]
+fn nothing_of_the_file_but_its_weights_stays_where_all_is_quantized_anew() {
+    let anew = Options { requantize: Some(Requantize::All), ..Options::default() };
+    for name in models() {
+        let graph = import::parse(&bytes(&name), &name, &anew).unwrap().graph;
+        assert!(!prepare(graph).unwrap().is_quantized(), "{name}");
+    }
+}
+
 /// Files of which bytes were changed, cut off or repeated: none panics or takes long.
 #[test]
 fn damaged_files_are_read_or_refused() {

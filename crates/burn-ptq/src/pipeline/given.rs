@@ -8,8 +8,8 @@ use super::Quantizer;
 use super::uncalibrated::{SAMPLES, noise};
 use crate::calibrate::CalibrateError;
 use crate::error::{Error, OpenGrids};
-use crate::graph::ops::{OutputGrid, Requantize};
-use crate::graph::{Batch, GivenGrid, Graph, Node, Op, Value, ValueId};
+use crate::graph::ops::OutputGrid;
+use crate::graph::{Batch, GivenGrid, Graph, Node, Op, ValueId};
 use crate::lower::LowerError;
 use crate::network::Quantized;
 use crate::prepare::prepare;
@@ -58,25 +58,9 @@ fn narrow_logits(graph: &mut Graph) -> Result<(), Error> {
         if let Some((logits, given)) = wide {
             let (min, max) = signed_range(8, false);
             let grid = Grid { scale: 256.0 * given.grid.scale, zero_point: 0, min, max };
-            let value = graph.value(logits);
-            let name = format!("{}.int8", value.name);
-            let narrow = Value {
-                name: name.clone(),
-                given: Some(GivenGrid { bits: 8, grid }),
-                ..value.clone()
-            };
-            graph.values.push(narrow);
-            let output = ValueId(graph.values.len() - 1);
-            graph.nodes[index].inputs[0] = output;
-            let requantize = Node {
-                name: format!("{name}.requantize"),
-                op: Requantize.into(),
-                clamp: None,
-                batch_norm: None,
-                given: None,
-                inputs: vec![logits],
-                output,
-            };
+            let name = format!("{}.int8", graph.value(logits).name);
+            let (moved, requantize) = graph.requantized(logits, name, GivenGrid { bits: 8, grid });
+            graph.nodes[index].inputs[0] = moved;
             graph.nodes.insert(index, requantize);
             index += 1;
         }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use burn_ptq_kernels::grid::{Grid, signed_range, weight_range};
 
 use super::{fuse_clip, remove_dead};
-use crate::graph::ops::{OutputGrid, Reduce, ReduceFunction, Requantize};
-use crate::graph::{GivenGrid, GivenWeights, Graph, Node, Op, Value, ValueId};
+use crate::graph::ops::{OutputGrid, Reduce, ReduceFunction};
+use crate::graph::{GivenGrid, GivenWeights, Graph, Node, Op, ValueId};
 use crate::warning::Warning;
 
 /// Settles what the file gives, if it gives anything.
@@ -190,32 +190,16 @@ fn share(graph: &mut Graph) {
             let reader = node.name.clone();
             for input in &mut node.inputs {
                 if graph.value(*input).given != Some(own) {
-                    nodes.push(requantize(graph, &reader, input, own));
+                    let name = format!("{}.{reader}", graph.value(*input).name);
+                    let (moved, node) = graph.requantized(*input, name, own);
+                    *input = moved;
+                    nodes.push(node);
                 }
             }
         }
         nodes.push(node);
     }
     graph.nodes = nodes;
-}
-
-/// A node that moves `input` of `reader` to a grid.
-fn requantize(graph: &mut Graph, reader: &str, input: &mut ValueId, to: GivenGrid) -> Node {
-    let value = graph.value(*input);
-    let name = format!("{}.{reader}", value.name);
-    let moved = Value { name: name.clone(), given: Some(to), ..value.clone() };
-    graph.values.push(moved);
-    let output = ValueId(graph.values.len() - 1);
-    let inputs = vec![std::mem::replace(input, output)];
-    Node {
-        name: format!("{name}.requantize"),
-        op: Requantize.into(),
-        clamp: None,
-        batch_norm: None,
-        given: None,
-        inputs,
-        output,
-    }
 }
 
 /// Levels of values that are bounded to so few that they are taken for ones of as many bits: 2 to 4.

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use crate::bits::BitPlan;
-use crate::graph::ops::{OutputGrid, Requantize};
+use crate::graph::ops::OutputGrid;
 use crate::graph::{Graph, Node, Op, Value, ValueId};
 
 /// Unifies the bits of values that share a grid, and inserts [`Requantize`] nodes so that every
@@ -54,7 +54,7 @@ pub(crate) fn insert_requantize(mut graph: Graph, plan: BitPlan) -> (Graph, BitP
                 *input = *converted.entry(*input).or_insert_with(|| {
                     let value = graph.value(*input).clone();
                     let id = push_value(&mut graph, &mut bits, value, if wide { 16 } else { 8 });
-                    nodes.push(requantize(&graph, *input, id));
+                    nodes.push(Node::requantize(&graph, *input, id));
                     id
                 });
             }
@@ -62,7 +62,7 @@ pub(crate) fn insert_requantize(mut graph: Graph, plan: BitPlan) -> (Graph, BitP
         if wide && bits[node.output.0] != 16 {
             let value = graph.value(node.output).clone();
             let id = push_value(&mut graph, &mut bits, value, 16);
-            let narrow = requantize(&graph, id, node.output);
+            let narrow = Node::requantize(&graph, id, node.output);
             node.output = id;
             nodes.push(node);
             nodes.push(narrow);
@@ -117,7 +117,7 @@ fn free_fixed_grids(graph: &mut Graph, bits: &mut Vec<u8>) {
             let value = graph.value(output).clone();
             let value = Value { name: format!("{}.own", value.name), ..value };
             let id = push_value(graph, bits, value, own);
-            let node = requantize(graph, id, output);
+            let node = Node::requantize(graph, id, output);
             graph.nodes[index].output = id;
             graph.nodes.insert(index + 1, node);
             index += 1;
@@ -164,10 +164,10 @@ fn refine_means(graph: &mut Graph, bits: &mut Vec<u8>) {
             push_value(graph, bits, Value { name: format!("{}.mean", value.name), ..value }, 8)
         };
         let (wide, mean) = (fine(graph, bits, input), fine(graph, bits, output));
-        nodes.push(requantize(graph, input, wide));
+        nodes.push(Node::requantize(graph, input, wide));
         (node.inputs[0], node.output) = (wide, mean);
         nodes.push(node);
-        nodes.push(requantize(graph, mean, output));
+        nodes.push(Node::requantize(graph, mean, output));
     }
     graph.nodes = nodes;
 }
@@ -177,18 +177,6 @@ fn push_value(graph: &mut Graph, bits: &mut Vec<u8>, value: Value, to: u8) -> Va
     graph.values.push(Value { name, given: None, ..value });
     bits.push(to);
     ValueId(graph.values.len() - 1)
-}
-
-fn requantize(graph: &Graph, from: ValueId, to: ValueId) -> Node {
-    Node {
-        name: format!("{}.requantize", graph.value(to).name),
-        op: Requantize.into(),
-        clamp: None,
-        batch_norm: None,
-        given: None,
-        inputs: vec![from],
-        output: to,
-    }
 }
 
 /// Gives the values of a group the bits of the model's input or output if it holds one, else those

@@ -8,6 +8,7 @@ use onnx_ir::NodeProto;
 use super::super::constants::{Constant, Elements, Extent};
 use super::super::error::Refusal;
 use super::super::growing::{Binding, Importer, Site};
+use super::super::options::Requantize;
 use super::numbers::Quantization;
 use crate::graph::{Op, ValueId};
 
@@ -101,13 +102,17 @@ impl Importer<'_> {
             let constant = site.optional(place, "bound")?;
             let real = constant.map(|constant| constant.to_scalar()).transpose()?;
             Ok(real
-                .map(|real| (real / quantization.scale).round() as i64 + quantization.zero_point))
+                .map(|real| (real / quantization.scale).round() as i64)
+                .map(|steps| steps.saturating_add(quantization.zero_point)))
         };
         let [low, high] = quantization.bounds;
         let (own_low, own_high) =
             (bound(1)?.unwrap_or(low).max(low), bound(2)?.unwrap_or(high).min(high));
         let input = site.value(0)?;
         let narrowed = narrow([own_low, own_high], quantization);
+        if self.requantize == Some(Requantize::All) {
+            return Ok((input, narrowed));
+        }
         self.give(given, narrowed);
         let is_all = narrowed.bounds == [own_low, own_high];
         let producer =
