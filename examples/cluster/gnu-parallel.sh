@@ -6,7 +6,7 @@
 # BURN_PTQ names the command, if it is not burn-ptq; BURN_PTQ_ASSETS the folder of the tasks.
 # For several machines that share a file system, add to `parallel`:
 #   --sshlogin host1,host2 --env BURN_PTQ_ASSETS --workdir .
-# A job that is killed is started again (--retries) and goes on where it was.
+# A job that is killed is started again (--retries) and continues where it was.
 set -eu
 
 if [ $# -lt 3 ]; then

@@ -13,7 +13,7 @@
 #   sbatch --dependency=afterok:$job --wrap 'burn-ptq ablate merge OUT/results-*.jsonl --out OUT'
 #
 # OUT lies on a file system that all nodes see. A task that is preempted or reaches its time limit
-# goes on where it was when it is queued again. BURN_PTQ names the command, if it is not burn-ptq;
+# continues where it was when it is queued again. BURN_PTQ names the command, if it is not burn-ptq;
 # BURN_PTQ_ASSETS the folder of the tasks. To run some shards again: sbatch --array=3,7 slurm-array.sh ..
 set -eu
 

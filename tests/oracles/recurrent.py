@@ -10,7 +10,7 @@ A function has
     "function": "LOGISTIC" or "TANH", "scale": of its 16-bit inputs, "x": their hexadecimal digits.
 A result is {"outputs": [hexadecimal digits]}, or {"error": text} if TensorFlow Lite Micro refuses.
 
-The script writes each as a file of one operator and computes nothing but the scales of biases: TensorFlow
+The script writes each as a file of one operator and computes only the scales of biases: TensorFlow
 Lite Micro derives every multiplier from the scales itself.
 """
 
@@ -142,7 +142,7 @@ def run(request):
 
 
 def main():
-    # TensorFlow Lite Micro may print to stdout: only the results shall go there.
+    # TensorFlow Lite Micro may print to stdout: only the results may go there.
     results_to = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     json.dump([run(request) for request in json.load(sys.stdin)], results_to)

@@ -580,7 +580,7 @@ def run(random, name, make):
 
 
 def main():
-    # TensorFlow Lite Micro may print to stdout: only the results shall go there.
+    # TensorFlow Lite Micro may print to stdout: only the results may go there.
     results_to = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     request = json.load(sys.stdin)

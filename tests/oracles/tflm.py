@@ -53,7 +53,7 @@ def run(file):
 
 
 def main():
-    # TensorFlow Lite Micro may print to stdout: only the results shall go there.
+    # TensorFlow Lite Micro may print to stdout: only the results may go there.
     results_to = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     json.dump([run(file) for file in json.load(sys.stdin)], results_to)

@@ -92,12 +92,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         microseconds += inference.microseconds;
         results.entry(sample.index).or_default().push(inference.results);
     }
-    let metric = metric(arguments, harness.benchmark(), &results, &labels)?;
+    let (value, metric) = metric(arguments, harness.benchmark(), &results, &labels)?;
+    let target = harness.benchmark().quality_target();
+    let verdict = verdict(value, target);
     println!(
-        "{} inferences in {:.0} s, {differing} lines differ from the interpreter's\n{metric}\n{} us an \
-         inference by the device's clock, which says nothing of a board on QEMU",
+        "{} inferences in {:.0} s, {differing} lines differ from the interpreter's\n{metric}\nquality target of \
+         {}: {target}: {verdict}\n{} us an inference by the device's clock, which says nothing of a board on QEMU",
         samples.len(),
         begun.elapsed().as_secs_f64(),
+        harness.benchmark().name(),
         microseconds / samples.len().max(1) as u64
     );
     Ok(if differing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -209,7 +212,7 @@ fn metric(
     benchmark: Benchmark,
     results: &BTreeMap<usize, Vec<Vec<f32>>>,
     labels: &[i64],
-) -> Result<String> {
+) -> Result<(f64, String)> {
     let label = |index: usize| labels.get(index).copied().context("eval_y.npy is too short");
     match benchmark {
         Benchmark::Ic01 | Benchmark::Kws01 | Benchmark::Vww01 => {
@@ -218,7 +221,7 @@ fn metric(
                 right += usize::from(largest(&lines[0]) as i64 == label(index)?);
             }
             let share = right as f64 / results.len().max(1) as f64;
-            Ok(format!("top-1 {share:.4}: {right} of {}", results.len()))
+            Ok((share, format!("top-1 {share:.4}: {right} of {}", results.len())))
         }
         Benchmark::Ad01 => {
             let machines = npy::read(&arguments.task.join("eval_machine.npy"))?.values;
@@ -233,9 +236,14 @@ fn metric(
             let areas =
                 areas.context("a machine has no normal or no abnormal recording: run more")?;
             let mean = areas.iter().sum::<f64>() / areas.len().max(1) as f64;
-            Ok(format!("AUC {mean:.4}: the mean of {} machines, {areas:.4?}", areas.len()))
+            Ok((mean, format!("AUC {mean:.4}: the mean of {} machines, {areas:.4?}", areas.len())))
         }
     }
+}
+
+/// Whether a metric reaches the benchmark's target.
+fn verdict(value: f64, target: f64) -> &'static str {
+    if value >= target { "pass" } else { "fail" }
 }
 
 /// The place of the largest number, the first of equals.
@@ -262,6 +270,14 @@ fn area(scores: &[(f64, bool)]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_target_met_exactly_is_met() {
+        assert_eq!(
+            [0.8501, 0.85, 0.8499].map(|value| verdict(value, 0.85)),
+            ["pass", "pass", "fail"]
+        );
+    }
 
     #[test]
     fn areas_are_those_of_counted_pairs() {

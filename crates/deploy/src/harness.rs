@@ -41,6 +41,16 @@ impl Benchmark {
         }
     }
 
+    /// The metric that a submission to the closed division must reach (rules of version 1.2): top-1, for
+    /// anomalies the area under the curve.
+    pub fn quality_target(self) -> f64 {
+        match self {
+            Benchmark::Ic01 | Benchmark::Ad01 => 0.85,
+            Benchmark::Kws01 => 0.9,
+            Benchmark::Vww01 => 0.8,
+        }
+    }
+
     /// The shape of a sample, without axes of extent 1.
     fn shape(self) -> &'static [usize] {
         match self {

@@ -169,11 +169,6 @@ impl Program {
         outputs.chain(self.states.iter().map(|state| state.output))
     }
 
-    /// Whether the activation is there before the first node runs.
-    pub fn is_given(&self, tensor: TensorId) -> bool {
-        self.given().any(|id| id == tensor)
-    }
-
     /// Whether the activation is read after the last node has run.
     pub fn is_left(&self, tensor: TensorId) -> bool {
         self.left().any(|id| id == tensor)

@@ -56,10 +56,16 @@ const GENERATED: &[&str] = &["docs/results/", "docs/reference/"];
 /// Every text that people read, by its path from the root.
 fn texts() -> Vec<(String, String)> {
     let mut paths = Vec::new();
-    for folder in ["crates", "xtask", "examples", "fuzz", "docs", "studies", "tests", "benches"] {
+    for folder in
+        ["crates", "xtask", "examples", "fuzz", "docs", "scripts", "studies", "tests", "benches"]
+    {
         let folder = root().join(folder);
         if folder.is_dir() {
-            collect(&folder, &["rs", "md", "c", "h", "toml"], &mut paths);
+            collect(
+                &folder,
+                &["rs", "md", "c", "h", "toml", "py", "sh", "in", "txt", "yaml", "yml"],
+                &mut paths,
+            );
         }
     }
     for entry in std::fs::read_dir(root()).expect("the root").flatten() {

@@ -1,5 +1,6 @@
 //! The shape of the source, of documents and of dependencies, as tests.
 
+mod circles;
 mod dependencies;
 mod documents;
 mod imports;
@@ -14,8 +15,8 @@ use crate::root;
 /// Lines that a file may have, tests and tables aside.
 const MAX_LINES: usize = 500;
 
-/// Files that are tables.
-const TABLES: &[&str] = &["crates/deploy/src/op.rs"];
+/// Files that may stand at the top of the quantizer's source.
+const MAX_FILES_AT_THE_TOP: usize = 8;
 
 /// Names that say nothing of what a module is for.
 const EMPTY_NAMES: &[&str] = &["utils", "helpers", "common", "manager", "engine", "misc"];
@@ -106,12 +107,20 @@ fn every_file_opens_with_what_it_is() {
 #[test]
 fn no_file_is_too_long() {
     for (name, text) in sources() {
-        if is_test(&name) || TABLES.contains(&name.as_str()) {
+        if is_test(&name) {
             continue;
         }
         let lines = text.lines().count();
         assert!(lines <= MAX_LINES, "{name} has {lines} lines");
     }
+}
+
+#[test]
+fn the_top_of_the_quantizer_is_small() {
+    let top = fs::read_dir(root().join("crates/burn-ptq/src")).expect("the source");
+    let files = top.flatten().filter(|entry| entry.path().is_file());
+    let names: Vec<_> = files.map(|entry| entry.file_name()).collect();
+    assert!(names.len() <= MAX_FILES_AT_THE_TOP, "{} files: {names:?}", names.len());
 }
 
 #[test]

@@ -193,11 +193,6 @@ impl Graph {
         self.inputs.iter().map(|&id| self.value(id).len()).sum()
     }
 
-    /// The number of elements of all outputs, one after the other.
-    pub fn outputs_len(&self) -> usize {
-        self.outputs.iter().map(|&id| self.value(id).len()).sum()
-    }
-
     /// The node that writes `id`, by index; `None` for an input.
     pub fn producer(&self, id: ValueId) -> Option<usize> {
         self.nodes.iter().position(|n| n.output == id)

@@ -136,7 +136,6 @@ fn twenty_kills_at_random_moments_lose_and_repeat_nothing() {
          process; {} runs survived the last",
         known.len()
     );
-    assert!(between >= 5, "{between} of {kills} kills fell where runs are written");
     let said = finished(ablate(&smoke(), &killed, &[]).output().unwrap());
     assert!(said.contains(&format!(" {} finished before", known.len())), "{said}");
     assert_eq!(ids(&file), expected);
