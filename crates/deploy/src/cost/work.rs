@@ -4,6 +4,7 @@
 //! kernel.
 
 mod blocks;
+mod counts;
 mod moves;
 mod plain;
 mod portable;
@@ -11,7 +12,6 @@ mod taps;
 mod vectors;
 
 use std::collections::HashMap;
-use std::ops::AddAssign;
 
 use burn_ptq_kernels::geometry::{ConvGeometry, Window};
 use burn_ptq_kernels::multiplier::Multiplier;
@@ -25,37 +25,8 @@ use crate::place::sums::wide_sum;
 use crate::program::{IntNode, TensorId};
 use crate::target::Kernels;
 
-/// Numbers that describe some work; sums describe all of it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Work(pub Vec<f64>);
-
-impl Work {
-    fn extend(&mut self, values: &[usize]) {
-        self.0.extend(values.iter().map(|&value| value as f64));
-    }
-
-    /// The work of as many runs.
-    fn times(mut self, runs: usize) -> Self {
-        self.0.iter_mut().for_each(|number| *number *= runs as f64);
-        self
-    }
-
-    /// The instructions of this work, by those of each number.
-    pub fn dot(&self, coefficients: &[f64]) -> f64 {
-        self.0.iter().zip(coefficients).map(|(number, each)| number * each).sum()
-    }
-}
-
-impl AddAssign<&Work> for Work {
-    fn add_assign(&mut self, other: &Work) {
-        if self.0.len() < other.0.len() {
-            self.0.resize(other.0.len(), 0.0);
-        }
-        for (sum, number) in self.0.iter_mut().zip(&other.0) {
-            *sum += number;
-        }
-    }
-}
+pub use counts::Work;
+use counts::numbers;
 
 /// The work of every node of a program: of one call, or of as many as it has rows or steps.
 pub fn works(program: &Placed) -> Vec<Work> {
@@ -272,10 +243,6 @@ fn of_weights(
         IntOp::TransposeConv2d { geometry, .. } => portable::transposed(geometry, weighted, wide),
         weightless!() => Work::default(),
     }
-}
-
-fn numbers(values: &[usize]) -> Work {
-    Work(values.iter().map(|&value| value as f64).collect())
 }
 
 /// What a kernel's instructions are a linear function in: one of its ways through, named by the function

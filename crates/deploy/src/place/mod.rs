@@ -1,6 +1,7 @@
 //! Memory: from a program to one that has a place for every tensor.
 
 pub mod kernels;
+mod layer;
 pub mod lifetime;
 mod placed;
 pub mod placement;

@@ -6,7 +6,7 @@
 
 use burn_ptq_kernels::geometry::ConvGeometry;
 
-use super::kernels::{is_depthwise, is_narrow, packed_bits};
+use super::layer::{is_depthwise, is_narrow, packed_bits};
 use super::spans::{FULL, Span, spans};
 use crate::op::{IntOp, Weighted, weightless};
 use crate::program::{IntNode, Program};

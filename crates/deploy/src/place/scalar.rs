@@ -5,7 +5,7 @@
 
 use burn_ptq_kernels::geometry::DepthwiseGeometry;
 
-use super::kernels::{is_depthwise, is_narrow};
+use super::layer::{is_depthwise, is_narrow};
 use super::spans::{FULL, Span, spans};
 use super::sums;
 use crate::op::{Broadcast, IntOp, Weighted, weightless};

@@ -3,7 +3,7 @@
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::Clamp;
 
-use super::kernels::is_depthwise;
+use super::layer::is_depthwise;
 use crate::op::{IntOp, Weighted};
 use crate::program::{IntNode, Program};
 

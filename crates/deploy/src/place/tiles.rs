@@ -5,7 +5,7 @@
 use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry};
 use burn_ptq_kernels::params::AddParams;
 
-use super::kernels::{is_narrow, widens};
+use super::layer::{is_narrow, widens};
 use super::spans::{FULL, FULL_WIDE, Span, spans};
 use super::sums;
 use crate::op::{Broadcast, IntOp, Weighted, weightless};

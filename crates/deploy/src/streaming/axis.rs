@@ -1,8 +1,7 @@
 //! Which axis of the inputs is time.
 
-use super::StreamingError;
 use super::build::slides;
-use crate::printable::name;
+use super::error::{StreamingError, inputs};
 use crate::program::Program;
 
 /// The only axis along which operations slide.
@@ -15,11 +14,4 @@ pub(super) fn found(program: &Program) -> Result<usize, StreamingError> {
         [] => Err(StreamingError::NoTime { inputs: inputs(program) }),
         _ => Err(StreamingError::Ambiguous { axes, inputs: inputs(program) }),
     }
-}
-
-/// `x: [1, 49, 10]`.
-pub(super) fn inputs(program: &Program) -> String {
-    let inputs = program.inputs.iter();
-    let inputs = inputs.map(|i| format!("{}: {:?}", name(&i.name), i.border.source_shape));
-    inputs.collect::<Vec<_>>().join(", ")
 }

@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::ends::{streamed_border, streamed_output};
+use super::error::{self, StreamingError};
 use super::layout::Layout;
-use super::operations::{ByRows, Operand, Rewritten, by_rows};
-use super::rows::{Rows, Value};
-use super::{Streamed, StreamedOutput, StreamingError, axis, movement};
+use super::movement;
+use super::operations::by_rows;
+use super::rewritten::{ByRows, Operand, Rewritten};
+use super::streamed::{Streamed, StreamedOutput};
+use super::values::{Rows, Value};
 use crate::op::IntOp;
 use crate::program::{Input, IntNode, Program, TensorId};
 
@@ -18,7 +21,7 @@ pub(super) fn streamed(
     chunk: Option<usize>,
 ) -> Result<Streamed, StreamingError> {
     let layouts = input_layouts(program, axis)
-        .ok_or_else(|| StreamingError::Axis { axis, inputs: axis::inputs(program) })?;
+        .ok_or_else(|| StreamingError::Axis { axis, inputs: error::inputs(program) })?;
     let multiple = multiple(program, &layouts);
     let chunk = chunk.unwrap_or(multiple);
     if chunk == 0 || !chunk.is_multiple_of(multiple) {

@@ -1,6 +1,6 @@
 //! Whether the windows of a stream are those of the offline program.
 
-use super::Streamed;
+use super::streamed::Streamed;
 use crate::place::Memory;
 use crate::program::Program;
 use crate::run::{Path, run_batch, run_sequence};

@@ -1,6 +1,6 @@
 //! Inputs and outputs of fewer rows.
 
-use super::StreamingError;
+use super::error::StreamingError;
 use super::layout::Layout;
 use crate::program::{Border, Output};
 

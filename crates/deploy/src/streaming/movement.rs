@@ -5,7 +5,7 @@ use std::ops::Range;
 use burn_ptq_kernels::reference::MAX_AXES;
 
 use super::layout::Layout;
-use super::operations::{ByRows, Rewritten};
+use super::rewritten::{ByRows, Rewritten};
 use crate::movement::MoveAxis;
 use crate::op::IntOp;
 

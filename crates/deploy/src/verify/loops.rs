@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::verify_id;
+use super::checks::verify_id;
 use super::violation::{Subject, VerifyError, Violation, ensure};
 use crate::loops::{Carried, Loop, MAX_LOOP_STEPS};
 use crate::op::{DType, IntOp};

@@ -3,7 +3,7 @@
 use burn_ptq_kernels::geometry::MatMulGeometry;
 use burn_ptq_kernels::multiplier::Multiplier;
 
-use super::ops::{magnitude, verify_length};
+use super::checks::{magnitude, verify_length};
 use super::violation::{Violation, ensure};
 use super::weighted::verify_sums;
 use crate::program::{IntNode, IntTensor};

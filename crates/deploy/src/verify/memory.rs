@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::MAX_ARENA_BYTES;
+use super::limits::MAX_ARENA_BYTES;
 use super::violation::{Subject, VerifyError, Violation, ensure};
 use crate::op::IntOp;
 use crate::place::kernels::{Needs, needs};

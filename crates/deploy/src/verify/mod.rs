@@ -64,6 +64,8 @@
 //!    [`MAX_STREAM_ROWS`](streams::MAX_STREAM_ROWS) rows, so that a file of a few bytes costs neither
 //!    hours nor gigabytes.
 
+mod checks;
+mod limits;
 mod loops;
 mod matmul;
 mod memory;
@@ -85,17 +87,14 @@ use crate::op::DType;
 use crate::place::placement::Placement;
 use crate::place::rows::RowProgram;
 use crate::printable::name;
-use crate::program::{Border, IntNode, IntTensor, Program, TensorId};
+use crate::program::{Border, IntNode, IntTensor, Program};
 pub use crate::program::{MAX_ENDS, MAX_NODES};
 use crate::target::Kernels;
+use checks::verify_id;
+pub(crate) use limits::element_count;
+pub use limits::{MAX_ARENA_BYTES, MAX_WINDOW};
 use violation::ensure;
 pub use violation::{LISTED, Subject, VerifyError, Violation};
-
-/// The largest arena that a program may ask for: 256 MiB, more than any microcontroller addresses.
-pub const MAX_ARENA_BYTES: usize = 1 << 28;
-
-/// The largest kernel extent, stride, dilation and padding.
-pub const MAX_WINDOW: usize = u16::MAX as usize;
 
 /// Checks the invariants of operations, tensors and loops: all of the module's list but streams and memory.
 ///
@@ -155,12 +154,6 @@ pub(crate) fn verify_placement(
     let rows = streams::verify_streams(program, &placement.streams)?;
     memory::verify_memory(program, placement, kernels)?;
     Ok(rows)
-}
-
-/// The product of `extents`, or `None` if one is 0 or the product exceeds [`MAX_ARENA_BYTES`].
-pub(crate) fn element_count(extents: &[usize]) -> Option<usize> {
-    let product = extents.iter().try_fold(1_usize, |product, &e| product.checked_mul(e))?;
-    (1..=MAX_ARENA_BYTES).contains(&product).then_some(product)
 }
 
 fn verify_tensor(tensor: &IntTensor) -> Result<(), Violation> {
@@ -326,21 +319,6 @@ fn verify_flow(program: &Program, node: &IntNode, written: &[bool]) -> Result<()
     )
 }
 
-pub(super) fn verify_id(
-    program: &Program,
-    subject: Subject,
-    role: &str,
-    id: TensorId,
-) -> Result<(), Violation> {
-    let count = program.tensors.len();
-    ensure(
-        id.0 < count,
-        subject,
-        format_args!("the {role}'s tensor id below {count}"),
-        format_args!("id {}", id.0),
-    )
-}
-
 fn verify_border(role: &str, border: &Border, tensor: &IntTensor) -> Result<(), Violation> {
     let Border { source_shape, extents, axes } = border;
     for (what, shape) in [("source's", source_shape), ("border's", extents)] {
@@ -364,8 +342,4 @@ fn verify_border(role: &str, border: &Border, tensor: &IntTensor) -> Result<(), 
         format_args!("a permutation of the {} axes at the {role}", extents.len()),
         format_args!("{axes:?}"),
     )
-}
-
-fn is_permutation(axes: [usize; 3]) -> bool {
-    (0..3).all(|axis| axes.contains(&axis))
 }

@@ -2,7 +2,7 @@
 
 use burn_ptq_kernels::reference::MAX_AXES;
 
-use super::ops::verify_length;
+use super::checks::verify_length;
 use super::violation::{Violation, ensure};
 use crate::movement::MoveAxis;
 use crate::program::{IntNode, IntTensor};

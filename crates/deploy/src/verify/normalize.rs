@@ -4,10 +4,9 @@ use burn_ptq_kernels::geometry::NormalizeGeometry;
 use burn_ptq_kernels::params::NormalizeParams;
 use burn_ptq_kernels::reference::SHIFT_BITS;
 
+use super::checks::{magnitude, verify_length, verify_multiplier};
 use super::matmul::writes_each_once;
-use super::ops::{magnitude, verify_length};
 use super::violation::{Violation, ensure};
-use super::weighted::verify_multiplier;
 use crate::op::NormalizeAffine;
 use crate::program::{IntNode, IntTensor};
 

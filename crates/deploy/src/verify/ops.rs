@@ -4,21 +4,21 @@ mod elementwise;
 mod types;
 
 use burn_ptq_kernels::geometry::PoolGeometry;
-use burn_ptq_kernels::multiplier::Multiplier;
-use burn_ptq_kernels::params::{AddParams, Clamp};
+use burn_ptq_kernels::params::Clamp;
 use burn_ptq_kernels::reference::{POSITION_BITS, log_softmax_integer_bits};
 
-use super::MAX_ARENA_BYTES;
+use super::checks::{
+    magnitude, verify_clamp, verify_length, verify_multiplier, verify_rescaling, verify_same_grid,
+};
+use super::limits::element_count;
 use super::matmul::verify_matmul;
 use super::movement::verify_rearrange;
 use super::normalize::verify_normalize;
-use super::reduce::{MAX_INDEXED, verify_reduce, verify_top_k};
+use super::reduce::{verify_reduce, verify_top_k};
 use super::violation::{Violation, ensure};
-use super::weighted::{scaled_bound, verify_multiplier, verify_weighted};
+use super::weighted::verify_weighted;
 use super::window::{verify_transposed_window, verify_window};
-use super::{element_count, is_permutation};
-use crate::op::{BinaryFunction, Broadcast, DType, IntOp};
-use crate::printable::name;
+use crate::op::{BinaryFunction, Broadcast, IntOp};
 use crate::program::{IntNode, IntTensor, Program};
 use crate::run::tensor_integers;
 
@@ -326,28 +326,6 @@ fn verify_positions(
     )
 }
 
-/// The largest magnitude of an element minus its zero point, whatever bytes the tensor holds.
-pub(super) fn magnitude(tensor: &IntTensor) -> i64 {
-    match tensor.dtype {
-        DType::I8 | DType::I4 => 128 + i64::from(tensor.grid.zero_point.abs()),
-        DType::I16 => 1 << 15,
-    }
-}
-
-pub(super) fn verify_length(
-    node: &IntNode,
-    role: &str,
-    tensor: &IntTensor,
-    extents: &[usize],
-) -> Result<(), Violation> {
-    ensure(
-        element_count(extents) == Some(tensor.len()),
-        node,
-        format_args!("an {role} of {extents:?} elements"),
-        format_args!("`{}` of shape {:?}", name(&tensor.name), tensor.shape),
-    )
-}
-
 fn verify_rows(
     node: &IntNode,
     rows: usize,
@@ -362,34 +340,6 @@ fn verify_rows(
         node,
         format_args!("rows of less than {MAX_SOFTMAX_DEPTH} elements"),
         format_args!("{depth}"),
-    )
-}
-
-/// Checks a multiplier that is applied to values of at most `bound` and whose results get the
-/// output's zero point.
-pub(super) fn verify_rescaling(
-    node: &IntNode,
-    multiplier: Multiplier,
-    bound: i64,
-    output: &IntTensor,
-) -> Result<(), Violation> {
-    verify_multiplier(node, multiplier)?;
-    verify_scaled(node, multiplier, bound, output)
-}
-
-/// The same of a multiplier that has been checked.
-pub(super) fn verify_scaled(
-    node: &IntNode,
-    multiplier: Multiplier,
-    bound: i64,
-    output: &IntTensor,
-) -> Result<(), Violation> {
-    let zero_point = i64::from(output.grid.zero_point.abs());
-    ensure(
-        scaled_bound(multiplier, bound).is_some_and(|y| y + zero_point <= i64::from(i32::MAX)),
-        node,
-        "values whose rescaling fits 32 bits",
-        format_args!("values of up to {bound} and exponent {}", multiplier.exponent),
     )
 }
 
@@ -415,19 +365,6 @@ fn verify_pool(
     verify_same_grid(node, input, output)
 }
 
-pub(super) fn verify_same_grid(
-    node: &IntNode,
-    input: &IntTensor,
-    output: &IntTensor,
-) -> Result<(), Violation> {
-    ensure(
-        input.grid == output.grid,
-        node,
-        format_args!("the output's grid {:?} at the input", output.grid),
-        format_args!("`{}` with {:?}", name(&input.name), input.grid),
-    )
-}
-
 fn verify_fixed_grid(
     node: &IntNode,
     scale: f32,
@@ -443,17 +380,6 @@ fn verify_fixed_grid(
     )
 }
 
-/// Checks the bounds of an output.
-pub(super) fn verify_clamp(
-    node: &IntNode,
-    clamp: Clamp,
-    output: &IntTensor,
-) -> Result<(), Violation> {
-    let grid = output.grid;
-    ensure(
-        grid.min <= clamp.min && clamp.min <= clamp.max && clamp.max <= grid.max,
-        node,
-        format_args!("output bounds within the grid's {} to {}", grid.min, grid.max),
-        format_args!("{} to {}", clamp.min, clamp.max),
-    )
+fn is_permutation(axes: [usize; 3]) -> bool {
+    (0..3).all(|axis| axes.contains(&axis))
 }

@@ -3,7 +3,7 @@
 use burn_ptq_kernels::multiplier::{MAX_EXPONENT, Multiplier};
 use burn_ptq_kernels::params::{Reduction, Selection};
 
-use super::ops::{magnitude, verify_length, verify_same_grid, verify_scaled};
+use super::checks::{magnitude, verify_length, verify_same_grid, verify_scaled};
 use super::violation::{Violation, ensure};
 use super::weighted::verify_sums;
 use crate::program::{IntNode, IntTensor};

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::verify_id;
+use super::checks::verify_id;
 use super::violation::{Subject, VerifyError, Violation, ensure};
 use crate::op::DType;
 use crate::printable::name;

@@ -1,11 +1,11 @@
 //! Invariants of weights, multipliers and the accumulators that they lead to.
 
 use burn_ptq_kernels::grid::weight_range;
-use burn_ptq_kernels::multiplier::{MAX_EXPONENT, Multiplier};
+use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::packing::{packed_len, storage_bits};
 
-use super::element_count;
-use super::ops::{magnitude, verify_clamp, verify_rescaling};
+use super::checks::{magnitude, verify_clamp, verify_multiplier, verify_rescaling};
+use super::limits::element_count;
 use super::violation::{Violation, ensure};
 use crate::op::{DType, Weighted, Weights};
 use crate::program::{IntNode, IntTensor};
@@ -168,33 +168,6 @@ fn verify_sums_in(
             )
         }
     }
-}
-
-/// Checks that a multiplier is one that [`Multiplier::from_real`] and
-/// [`Multiplier::rounding_once`] can return.
-pub(super) fn verify_multiplier(node: &IntNode, multiplier: Multiplier) -> Result<(), Violation> {
-    let Multiplier { quantized, exponent } = multiplier;
-    let normalised = quantized >= 1 << 30 && (-31..=MAX_EXPONENT).contains(&exponent);
-    ensure(
-        normalised || (quantized >= 0 && exponent == 0),
-        node,
-        format_args!(
-            "multipliers of 2^30 to 2^31 - 1 with exponents of -31 to {MAX_EXPONENT}, or smaller \
-             ones with exponent 0"
-        ),
-        format_args!("{quantized} with exponent {exponent}"),
-    )
-}
-
-/// The largest magnitude of [`Multiplier::apply`] to values of at most `bound`, or `None` if the
-/// left shift leaves 32 bits.
-pub(super) fn scaled_bound(multiplier: Multiplier, bound: i64) -> Option<i64> {
-    let shifted = bound.checked_mul(1 << multiplier.exponent.max(0))?;
-    if shifted > i64::from(i32::MAX) {
-        return None;
-    }
-    // Monotone, and symmetric except for the first rounding.
-    Some(i64::from(multiplier.apply(bound as i32)) + 1)
 }
 
 /// Whether [`Multiplier::apply_wide`] neither wraps nor truncates on values of at most `bound`.

@@ -2,7 +2,7 @@
 
 use burn_ptq_kernels::geometry::Window;
 
-use super::MAX_WINDOW;
+use super::limits::MAX_WINDOW;
 use super::violation::{Violation, ensure};
 use crate::program::IntNode;
 

@@ -2,7 +2,7 @@
 
 use burn_ptq_kernels::reference::{MAX_AXES, Steps};
 
-use super::{Work, numbers};
+use super::counts::{Work, numbers};
 use crate::movement::MoveAxis;
 use crate::place::Placed;
 use crate::program::{IntNode, Loop, TensorId};

@@ -4,9 +4,9 @@ use burn_ptq_kernels::geometry::{MatMulGeometry, NormalizeGeometry, PoolGeometry
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::{AddParams, NormalizeParams, Strides};
 
+use super::counts::{Work, numbers};
 use super::portable::shifts;
 use super::taps::Reach;
-use super::{Work, numbers};
 use crate::op::BinaryFunction;
 
 /// The multipliers of every element of a sum.

@@ -3,8 +3,8 @@
 use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, TransposeConvGeometry};
 use burn_ptq_kernels::multiplier::Multiplier;
 
+use super::counts::{Work, numbers};
 use super::taps::Reach;
-use super::{Work, numbers};
 use crate::op::Weighted;
 use crate::place::scratch::{CHANNELS, FILTERS};
 

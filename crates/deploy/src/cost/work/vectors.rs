@@ -2,9 +2,9 @@
 
 use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry};
 
+use super::counts::{Work, numbers};
 use super::portable::is_pointwise;
 use super::taps::Reach;
-use super::{Work, numbers};
 use crate::op::Weighted;
 use crate::place::kernels::{dsp_filter_len, mve_filter_len};
 

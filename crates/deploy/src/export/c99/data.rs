@@ -4,12 +4,25 @@ use burn_ptq_kernels::multiplier::Multiplier;
 
 use crate::export::shared::arrays::{integers, wrapped};
 use crate::op::DType;
+use crate::preprocess::Element;
 
 /// The C type of an element.
 pub(super) fn c_type(dtype: DType) -> &'static str {
     match dtype {
         DType::I8 | DType::I4 => "int8_t",
         DType::I16 => "int16_t",
+    }
+}
+
+/// The C type of raw elements.
+pub(super) fn raw_type(element: Element) -> &'static str {
+    match element {
+        Element::U8 => "uint8_t",
+        Element::I8 => "int8_t",
+        Element::U16 => "uint16_t",
+        Element::I16 => "int16_t",
+        Element::I32 => "int32_t",
+        Element::F32 => "float",
     }
 }
 

@@ -1,8 +1,7 @@
 //! The parts of the interface that there are for each input and output: constants, functions, and what
 //! READMEs say of them.
 
-use super::data::c_type;
-use super::io::raw_type;
+use super::data::{c_type, raw_type};
 use super::states;
 use crate::export::shared::ends::{End, inputs, outputs};
 use crate::export::shared::names::comment;

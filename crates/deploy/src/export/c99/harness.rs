@@ -1,6 +1,6 @@
 //! `mlperf-tiny/`: the device side of a benchmark.
 
-use super::data::{c_type, constant};
+use super::data::{c_type, constant, raw_type};
 use super::io::quantize_input;
 use crate::board::{Board, Uart};
 use crate::export::shared::ends::{inputs, outputs};
@@ -126,7 +126,7 @@ static void load(const uint8_t *bytes)
             let own = &program.inputs[0];
             let rule = harness.preprocessing(own);
             let rule = InputRule::of_bytes(program, own, &rule, &|byte| harness.real(byte));
-            let element = super::io::raw_type(rule.element);
+            let element = raw_type(rule.element);
             let input = &inputs(program)[0];
             let text = quantize_input(input, &rule, "sample");
             // The network's own macro says where constants lie.

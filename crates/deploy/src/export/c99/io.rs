@@ -1,6 +1,6 @@
 //! `{id}_io.h` and `{id}_io.c`: from raw samples to the input, from the output to values and classes.
 
-use super::data::{array, c_type, constant};
+use super::data::{array, c_type, constant, raw_type};
 use super::ends::raw_name;
 use crate::export::ExportError;
 use crate::export::shared::arrays::wrapped;
@@ -12,18 +12,6 @@ use crate::export::shared::template::Values;
 use crate::op::DType;
 use crate::preprocess::Element;
 use crate::program::{Input, Output, Program};
-
-/// The C type of raw elements.
-pub(super) fn raw_type(element: Element) -> &'static str {
-    match element {
-        Element::U8 => "uint8_t",
-        Element::I8 => "int8_t",
-        Element::U16 => "uint16_t",
-        Element::I16 => "int16_t",
-        Element::I32 => "int32_t",
-        Element::F32 => "float",
-    }
-}
 
 /// The part of the file for one input.
 const INPUT: &str = include_str!("../../../c/template/io_input.c");

@@ -172,7 +172,7 @@ fn values(
         ("RAM_BYTES", ram_bytes(program).to_string()),
         ("SAMPLES", samples.len().to_string()),
         ("ARRAYS", ends::sample_arrays(program, |end| rows(self_test, end))),
-        ("PLACES", layout_text(program, io::raw_type)),
+        ("PLACES", layout_text(program, data::raw_type)),
         ("CHECKSUMS", data::unsigned_rows(&checksums)),
         ("CHECKSUM_COUNT", checksums.first().map_or(0, Vec::len).to_string()),
         ("PROVENANCE", describe::provenance(program)),

@@ -16,16 +16,15 @@ mod protobuf;
 mod resize;
 mod scales;
 mod schema;
+mod style;
 mod tables;
 mod weighted;
 mod window;
 
 use std::collections::BTreeSet;
-use std::ops::RangeInclusive;
 
 use super::shared::ends::{End as NamedEnd, inputs, outputs};
 use super::shared::names::comment;
-use super::shared::refusal::Refusal;
 use super::shared::template::Values;
 use super::shared::{describe, identity, license};
 use super::{ExportError, ExportFile, Exporter, Figures, Options, Rendered, SelfTest};
@@ -40,7 +39,10 @@ use crate::target::{Kernels, Target};
 use form::Form;
 use graph::Graph;
 use names::Names;
+use scales::{OUT_OF_RANGE, SCALES};
 use schema::{Batch, End, Model, OPSET, OPSET_OF_INT2};
+use style::Style;
+use weighted::Stored;
 
 /// Exports to ONNX with operators on floats between `DequantizeLinear` and `QuantizeLinear`.
 #[derive(Clone, Copy, Debug)]
@@ -55,33 +57,6 @@ const FORMAT: &str = "ONNX";
 
 const README: &str = include_str!("../../../onnx/README.md");
 const CHECK: &str = include_str!("../../../onnx/check.py");
-
-/// Which operators compute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Style {
-    /// Those on floats, between `DequantizeLinear` and `QuantizeLinear`.
-    Qdq,
-    /// Those on integers, `QLinearConv` and `QLinearMatMul`; others between floats.
-    QOperator,
-}
-
-/// How the weights of a layer are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stored {
-    /// Bits of their grid.
-    bits: u8,
-    /// Bits that each takes.
-    stored: u8,
-    /// Bytes of all of them.
-    bytes: usize,
-}
-
-impl Stored {
-    /// Whether operators read a byte for each weight: those of 2 bits become bytes first.
-    const fn is_bytes(self) -> bool {
-        self.stored != 4
-    }
-}
 
 /// A program in the operators of ONNX.
 struct Translation {
@@ -179,14 +154,6 @@ fn check_grids(program: &Program) -> Result<(), ExportError> {
         }),
     }
 }
-
-/// Scales of grids whose products floats of 32 bits hold, and sums of many of them.
-const SCALES: RangeInclusive<f32> = 1e-12..=1e12;
-
-/// The refusal of other scales.
-const OUT_OF_RANGE: Refusal = Refusal::new(
-    "scales of its grids are not between 1e-12 and 1e12, so that products leave 32-bit floats",
-);
 
 /// The border of an activation as the program has it.
 fn border_of(tensor: &IntTensor) -> Border {

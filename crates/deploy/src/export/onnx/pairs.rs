@@ -6,9 +6,10 @@ use burn_ptq_kernels::params::{AddParams, Clamp};
 
 use super::form::Form;
 use super::graph::{Graph, whole};
+use super::scales;
 use super::scales::{corrected, of_add, of_sums, real, scale};
 use super::schema::Element;
-use super::{Style, scales};
+use super::style::Style;
 use crate::export::shared::movement::stored;
 use crate::op::{BinaryFunction, Broadcast, DType, IntOp};
 use crate::program::{IntNode, TensorId};

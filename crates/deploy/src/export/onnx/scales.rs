@@ -1,11 +1,22 @@
 //! Real factors: the scales with which operators on floats compute what the program's multipliers do.
 
+use std::ops::RangeInclusive;
+
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::AddParams;
 
 use super::graph::Graph;
+use crate::export::shared::refusal::Refusal;
 use crate::op::{DType, Weighted};
 use crate::program::IntTensor;
+
+/// Scales of grids whose products floats of 32 bits hold, and sums of many of them.
+pub(super) const SCALES: RangeInclusive<f32> = 1e-12..=1e12;
+
+/// The refusal of other scales.
+pub(super) const OUT_OF_RANGE: Refusal = Refusal::new(
+    "scales of its grids are not between 1e-12 and 1e12, so that products leave 32-bit floats",
+);
 
 /// The part of a step by which a missing correction may move an output.
 const NEGLIGIBLE: f64 = 0.25;

@@ -5,9 +5,10 @@ use burn_ptq_kernels::packing::{pack, packed_len};
 
 use super::form::Form;
 use super::graph::Graph;
+use super::scales::{self, OUT_OF_RANGE, SCALES};
 use super::schema::{Element, integer};
+use super::style::Style;
 use super::window::{around, attributes as window_attributes, cropped};
-use super::{OUT_OF_RANGE, SCALES, Stored, Style, scales};
 use crate::export::shared::refusal::Refusal;
 use crate::export::shared::window::reach;
 use crate::op::{DType, IntOp, Weighted};
@@ -40,6 +41,24 @@ impl Weights {
             }
         }
         Self { shape: shape.to_vec(), values, axis }
+    }
+}
+
+/// How the weights of a layer are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stored {
+    /// Bits of their grid.
+    pub bits: u8,
+    /// Bits that each takes.
+    pub stored: u8,
+    /// Bytes of all of them.
+    pub bytes: usize,
+}
+
+impl Stored {
+    /// Whether operators read a byte for each weight: those of 2 bits become bytes first.
+    pub(super) const fn is_bytes(self) -> bool {
+        self.stored != 4
     }
 }
 

@@ -2,7 +2,8 @@
 //! and what READMEs say of them.
 
 use super::io::raw_type;
-use super::{rust_type, states};
+use super::literals::rust_type;
+use super::states;
 use crate::export::shared::arrays::{integers, wrapped};
 use crate::export::shared::ends::{End, inputs, outputs};
 use crate::export::shared::names::comment;

@@ -1,6 +1,6 @@
 //! `src/io.rs`: from raw samples to the input, from the output to values and classes.
 
-use super::rust_type;
+use super::literals::rust_type;
 use crate::export::shared::arrays::wrapped;
 use crate::export::shared::ends::{End, inputs, outputs};
 use crate::export::shared::samples::{

@@ -5,6 +5,7 @@ use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::Clamp;
 
 use crate::export::shared::arrays::wrapped;
+use crate::op::DType;
 
 /// `[{rust_type}; {len}] = [...];` and a newline.
 pub(super) fn array_literal<T: ToString>(rust_type: &str, items: &[T]) -> String {
@@ -71,4 +72,12 @@ pub(super) fn indented(text: &str, columns: usize) -> String {
             }
         })
         .collect()
+}
+
+/// The Rust type of an element.
+pub(super) fn rust_type(dtype: DType) -> &'static str {
+    match dtype {
+        DType::I8 | DType::I4 => "i8",
+        DType::I16 => "i16",
+    }
 }

@@ -8,6 +8,7 @@ mod io;
 mod literals;
 mod loops;
 mod movement;
+mod network;
 mod rows;
 mod source;
 mod states;
@@ -154,7 +155,7 @@ impl Exporter for Rust {
         for (path, template) in TEMPLATES {
             files.push(ExportFile::text(*path, values.fill(template)?));
         }
-        files.push(ExportFile::text("src/network.rs", source::network(program)));
+        files.push(ExportFile::text("src/network.rs", network::source(program)));
         files.push(ExportFile::text("src/io.rs", io::source(program)));
         files.extend(license::files(&["src/network.rs", "src/io.rs", "samples.rs"]));
         if options.kernels.is_none() {
@@ -244,14 +245,6 @@ pub fn shared_kernels(crate_dir: &Path, kernels: &Path) -> Result<String, Export
     let up = from.components().skip(shared).map(|_| "..".to_owned());
     let down = to.components().skip(shared).map(|c| c.as_os_str().to_string_lossy().into_owned());
     Ok(up.chain(down).collect::<Vec<_>>().join("/"))
-}
-
-/// The Rust type of an element.
-fn rust_type(dtype: DType) -> &'static str {
-    match dtype {
-        DType::I8 | DType::I4 => "i8",
-        DType::I16 => "i16",
-    }
 }
 
 /// The values of the placeholders in the templates.

@@ -1,7 +1,7 @@
 //! What the interface has for programs that keep something from one run to the next: a reset, and copies
 //! after the last node. Programs without states have none of it.
 
-use super::rust_type;
+use super::literals::rust_type;
 use crate::export::shared::states::{copies, rows, states};
 use crate::op::DType;
 use crate::place::Placed;

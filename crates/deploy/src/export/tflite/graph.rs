@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::flatbuffer::Table;
-use super::model::{Operator, Quantization, Tensor, options};
-use super::states::variable;
+use super::model::{Operator, Quantization, Tensor, variable};
+use super::options;
 use crate::op::DType;
 use crate::program::{IntTensor, Program, TensorId};
 use crate::tflite::schema::{Activation, Builtin, Element, MAXIMUM, MINIMUM, RESHAPE, VAR_HANDLE};

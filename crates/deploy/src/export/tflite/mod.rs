@@ -4,11 +4,14 @@
 //! TensorFlow Lite Micro gives the bytes of the program. What it computes otherwise is refused, by the
 //! name of the node.
 
+mod choices;
 mod flatbuffer;
 mod graph;
 mod model;
 mod movement;
+mod multipliers;
 mod operators;
+mod options;
 mod pairs;
 mod states;
 mod weighted;
@@ -30,8 +33,9 @@ use crate::tflite::METADATA;
 use crate::tflite::schema::Builtin;
 use graph::{Graph, natural};
 use model::Model;
+use weighted::Stored;
 
-pub use operators::TfLiteOptions;
+pub use choices::TfLiteOptions;
 
 /// Exports to TensorFlow Lite.
 #[derive(Clone, Copy, Debug)]
@@ -45,17 +49,6 @@ const CHECK: &str = include_str!("../../../tflite/check.py");
 
 /// What the interpreter adds to the activations, as a first guess.
 const INTERPRETER_BYTES: usize = 16 << 10;
-
-/// How the weights of a layer are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stored {
-    /// Bits of their grid.
-    bits: u8,
-    /// Bits that each takes.
-    stored: u8,
-    /// Bytes of all of them.
-    bytes: usize,
-}
 
 /// A program in the operators of TensorFlow Lite.
 struct Translation {

@@ -1,9 +1,7 @@
 //! What a file holds, as tables of the schema.
 
 use super::flatbuffer::{Table, Value, file};
-use crate::tflite::schema::{
-    Activation, Builtin, Element, IDENTIFIER, LAST_OF_ONE_BYTE, Padding, VERSION,
-};
+use crate::tflite::schema::{Builtin, Element, IDENTIFIER, LAST_OF_ONE_BYTE, VERSION};
 use crate::tflite::{SIGNATURE, places};
 
 /// Scales and zero points of a tensor.
@@ -28,6 +26,17 @@ pub(super) struct Tensor {
     pub buffer: usize,
 }
 
+/// The handle of a variable.
+pub(super) fn variable(name: &str) -> Tensor {
+    Tensor {
+        name: name.to_owned(),
+        shape: vec![1],
+        element: Element::Resource,
+        quantization: None,
+        buffer: 0,
+    }
+}
+
 /// An operator with its inputs and outputs.
 #[derive(Clone, Debug)]
 pub(super) struct Operator {
@@ -44,162 +53,6 @@ pub(super) struct Operator {
 pub(super) struct SubGraph {
     pub tensors: Vec<Tensor>,
     pub operators: Vec<Operator>,
-}
-
-/// Options of the operators, each in the order of its table.
-pub(super) mod options {
-    use super::{Activation, Element, Padding, Table, Value};
-    use crate::tflite::places::{conv, depthwise, options, pool, window};
-
-    fn int(number: usize) -> Value {
-        Value::Int(number as i32)
-    }
-
-    fn flag(flag: bool) -> Value {
-        Value::Byte(u8::from(flag))
-    }
-
-    pub(in super::super) fn none() -> Table {
-        Table::new()
-    }
-
-    /// What options of all windows begin with.
-    fn strided(padding: Padding, stride: [usize; 2]) -> Table {
-        Table::new()
-            .with(window::PADDING, Value::Byte(padding as u8))
-            .with(window::STRIDE_W, int(stride[1]))
-            .with(window::STRIDE_H, int(stride[0]))
-    }
-
-    pub(in super::super) fn conv(
-        padding: Padding,
-        stride: [usize; 2],
-        dilation: [usize; 2],
-        activation: Activation,
-    ) -> Table {
-        transpose_conv(padding, stride, activation)
-            .with(conv::DILATION_W, int(dilation[1]))
-            .with(conv::DILATION_H, int(dilation[0]))
-    }
-
-    pub(in super::super) fn depthwise(
-        padding: Padding,
-        stride: [usize; 2],
-        dilation: [usize; 2],
-        multiplier: usize,
-        activation: Activation,
-    ) -> Table {
-        strided(padding, stride)
-            .with(depthwise::MULTIPLIER, int(multiplier))
-            .with(depthwise::ACTIVATION, Value::Byte(activation as u8))
-            .with(depthwise::DILATION_W, int(dilation[1]))
-            .with(depthwise::DILATION_H, int(dilation[0]))
-    }
-
-    pub(in super::super) fn transpose_conv(
-        padding: Padding,
-        stride: [usize; 2],
-        activation: Activation,
-    ) -> Table {
-        strided(padding, stride).with(conv::ACTIVATION, Value::Byte(activation as u8))
-    }
-
-    pub(in super::super) fn pool(
-        padding: Padding,
-        stride: [usize; 2],
-        filter: [usize; 2],
-        activation: Activation,
-    ) -> Table {
-        strided(padding, stride)
-            .with(pool::FILTER_W, int(filter[1]))
-            .with(pool::FILTER_H, int(filter[0]))
-            .with(pool::ACTIVATION, Value::Byte(activation as u8))
-    }
-
-    /// Of operators whose options begin with the fused activation.
-    pub(in super::super) fn fused(activation: Activation) -> Table {
-        Table::new().with(options::ACTIVATION, Value::Byte(activation as u8))
-    }
-
-    /// Of sums and differences; with 16 bits, scales need be no powers of two.
-    pub(in super::super) fn sum(activation: Activation) -> Table {
-        fused(activation).with(options::SUM_POWER_OF_TWO, flag(false))
-    }
-
-    pub(in super::super) fn softmax() -> Table {
-        Table::new().with(options::SOFTMAX_BETA, Value::Float(1.0))
-    }
-
-    pub(in super::super) fn reshape(shape: &[usize]) -> Table {
-        let shape = shape.iter().map(|&extent| extent as i32).collect();
-        Table::new().with(options::RESHAPE_SHAPE, Value::Ints(shape))
-    }
-
-    pub(in super::super) fn concatenation(axis: usize) -> Table {
-        Table::new()
-            .with(options::CONCATENATION_AXIS, int(axis))
-            .with(options::CONCATENATION_ACTIVATION, Value::Byte(Activation::None as u8))
-    }
-
-    pub(in super::super) fn block(size: usize) -> Table {
-        Table::new().with(options::BLOCK, int(size))
-    }
-
-    pub(in super::super) fn gather(axis: usize) -> Table {
-        Table::new().with(options::GATHER_AXIS, int(axis)).with(options::GATHER_BATCH_AXES, int(0))
-    }
-
-    pub(in super::super) fn reducer() -> Table {
-        Table::new().with(options::KEEP_AXES, flag(false))
-    }
-
-    pub(in super::super) fn strided_slice(end_mask: i32) -> Table {
-        Table::new().with(options::END_MASK, Value::Int(end_mask))
-    }
-
-    pub(in super::super) fn cast(from: Element, to: Element) -> Table {
-        Table::new()
-            .with(options::CAST_FROM, Value::Byte(from as u8))
-            .with(options::CAST_TO, Value::Byte(to as u8))
-    }
-
-    pub(in super::super) fn output_type(element: Element) -> Table {
-        Table::new().with(options::OUTPUT_TYPE, Value::Byte(element as u8))
-    }
-
-    pub(in super::super) fn bilinear(align_corners: bool, half_pixel_centers: bool) -> Table {
-        Table::new()
-            .with(options::BILINEAR_CORNERS, flag(align_corners))
-            .with(options::BILINEAR_HALF_PIXELS, flag(half_pixel_centers))
-    }
-
-    pub(in super::super) fn nearest_neighbor() -> Table {
-        Table::new()
-            .with(options::NEAREST_CORNERS, flag(false))
-            .with(options::NEAREST_HALF_PIXELS, flag(false))
-    }
-
-    pub(in super::super) fn mirror_pad(mode: u8) -> Table {
-        Table::new().with(options::MIRROR_MODE, Value::Byte(mode))
-    }
-
-    /// Of the handle of a variable.
-    pub(in super::super) fn variable(name: &str) -> Table {
-        Table::new()
-            .with(options::VARIABLE_CONTAINER, Value::Text(String::new()))
-            .with(options::VARIABLE_NAME, Value::Text(name.to_owned()))
-    }
-
-    /// Of the operator that runs another graph once.
-    pub(in super::super) fn call_once(graph: usize) -> Table {
-        Table::new().with(options::INITIAL_GRAPH, int(graph))
-    }
-
-    pub(in super::super) fn batch_matmul(adjoint: [bool; 2]) -> Table {
-        Table::new()
-            .with(options::ADJOINT_A, flag(adjoint[0]))
-            .with(options::ADJOINT_B, flag(adjoint[1]))
-    }
 }
 
 /// A model of one graph, and perhaps one that runs before it once.

@@ -3,7 +3,7 @@
 use burn_ptq_kernels::reference::MAX_AXES;
 
 use super::graph::{Graph, with_batch};
-use super::model::options;
+use super::options;
 use crate::export::shared::movement::{
     Indices, block_of, blocks, by_axis, mirrored, permutation, slice, sources,
 };

@@ -9,9 +9,11 @@ use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::{Clamp, Reduction, Selection};
 use burn_ptq_kernels::reference::{Alignment, resize_position, softmax_params};
 
-use super::Stored;
+use super::choices::TfLiteOptions;
 use super::graph::{Graph, quantization, with_batch};
-use super::model::options;
+use super::multipliers::{derived, ratio};
+use super::options;
+use super::weighted::Stored;
 use super::window::{Around, lowest, pad_explicitly, padding, paddings};
 use super::{movement, pairs, weighted};
 use crate::export::shared::movement::joined_axis;
@@ -26,16 +28,6 @@ use crate::tflite::schema::{
 
 /// Rows of a softmax from which on an interpreter stops.
 const LONG_ROW: usize = 512;
-
-/// How a program is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TfLiteOptions {
-    /// A byte for each weight, also for those of at most four bits: some tools take no others.
-    pub whole_bytes: bool,
-    /// To take for granted that no divisor is 0, for which the interpreters do not say what the quotient
-    /// is.
-    pub divisors_are_not_zero: bool,
-}
 
 /// Writes a node; says how its weights are stored, if it has any.
 pub(super) fn translate(
@@ -180,24 +172,6 @@ pub(super) fn translate(
         IntOp::Constant { .. } => {}
     }
     Ok(None)
-}
-
-/// The multiplier from one grid to another.
-fn ratio(input: &IntTensor, output: &IntTensor) -> Option<Multiplier> {
-    Multiplier::from_real(f64::from(input.grid.scale) / f64::from(output.grid.scale))
-}
-
-/// Checks that the interpreters derive the multiplier.
-pub(super) fn derived(
-    derived: Option<Multiplier>,
-    multiplier: Multiplier,
-    output: &IntTensor,
-) -> Result<(), Refusal> {
-    match derived == Some(multiplier) {
-        true => Ok(()),
-        false if output.bits < 8 => Err(Refusal::few_bits()),
-        false => Err(NOT_DERIVED),
-    }
 }
 
 fn pool(

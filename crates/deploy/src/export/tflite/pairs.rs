@@ -4,10 +4,11 @@ use burn_ptq_kernels::geometry::MatMulGeometry;
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::{AddParams, Clamp, PreluParams};
 
+use super::choices::TfLiteOptions;
 use super::flatbuffer::Table;
 use super::graph::{Graph, with_batch};
-use super::model::options;
-use super::operators::{TfLiteOptions, derived};
+use super::multipliers::derived;
+use super::options;
 use crate::export::shared::movement::stored;
 use crate::export::shared::refusal::{NOT_DERIVED, Refusal};
 use crate::op::{BinaryFunction, Broadcast, DType, IntOp};

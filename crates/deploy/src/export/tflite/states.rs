@@ -1,10 +1,11 @@
 //! States, as variables: an operator reads what the call before left, another writes what the next one finds.
 
 use super::graph::{Graph, element, natural, quantization};
-use super::model::{Operator, SubGraph, Tensor, options};
+use super::model::{Operator, SubGraph, Tensor, variable};
+use super::options;
 use crate::export::shared::names::comment;
 use crate::program::{Program, State};
-use crate::tflite::schema::{ASSIGN_VARIABLE, CALL_ONCE, Element, READ_VARIABLE, VAR_HANDLE};
+use crate::tflite::schema::{ASSIGN_VARIABLE, CALL_ONCE, READ_VARIABLE, VAR_HANDLE};
 
 /// The place of the graph that runs once.
 const INITIAL_GRAPH: usize = 1;
@@ -87,15 +88,4 @@ pub(super) fn text(program: &Program) -> String {
          {count})` for them; a new\ninterpreter begins anew.",
         names.join(", ")
     )
-}
-
-/// The handle of a variable.
-pub(super) fn variable(name: &str) -> Tensor {
-    Tensor {
-        name: name.to_owned(),
-        shape: vec![1],
-        element: Element::Resource,
-        quantization: None,
-        buffer: 0,
-    }
 }

@@ -2,11 +2,11 @@
 
 use burn_ptq_kernels::multiplier::Multiplier;
 
-use super::graph::Graph;
-use super::model::{Quantization, options};
-use super::operators::TfLiteOptions;
+use super::choices::TfLiteOptions;
+use super::graph::{Graph, with_batch};
+use super::model::Quantization;
+use super::options;
 use super::window::{Around, crop_to, pad_explicitly, transposed_padding};
-use super::{Stored, graph::with_batch};
 use crate::export::shared::refusal::{NOT_DERIVED, Refusal};
 use crate::op::{DType, IntOp, Weighted};
 use crate::program::{IntNode, IntTensor};
@@ -23,6 +23,17 @@ enum Rule {
     Transposed,
     /// By another rule where there is a single scale, with which alone there are weights of four bits.
     FullyConnected,
+}
+
+/// How the weights of a layer are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stored {
+    /// Bits of their grid.
+    pub bits: u8,
+    /// Bits that each takes.
+    pub stored: u8,
+    /// Bytes of all of them.
+    pub bytes: usize,
 }
 
 /// Weights and biases as they are written.

@@ -3,7 +3,7 @@
 use burn_ptq_kernels::geometry::Window;
 
 use super::graph::Graph;
-use super::model::options;
+use super::options;
 use crate::export::shared::window::{end, reach};
 use crate::op::DType;
 use crate::program::IntTensor;

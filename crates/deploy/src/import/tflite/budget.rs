@@ -1,7 +1,9 @@
 //! How much memory a file may take: small files can name the same bytes thousands of times.
 
-use super::MAX_FILE_BYTES;
 use super::error::Refusal;
+
+/// The largest file that is read: 64 MiB.
+pub const MAX_FILE_BYTES: u64 = 64 << 20;
 
 /// What is left of the memory that copies of constants, names and lists may take.
 #[derive(Debug)]

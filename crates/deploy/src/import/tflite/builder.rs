@@ -7,35 +7,15 @@ use burn_ptq_kernels::multiplier::Multiplier;
 
 use super::budget::Budget;
 use super::error::{Problem, Refusal, TfliteImportError};
-use super::numbers::Sequence;
-use super::states::Variable;
-use super::{ends::End, operators};
+use super::shapes::three_axes;
+use super::values::{End, Value, Variable};
 use crate::op::{DType, IntOp};
-use crate::program::{IntNode, IntTensor, Program, Provenance, TensorId};
+use crate::program::{Input, IntNode, IntTensor, Output, Program, Provenance, State, TensorId};
 use crate::tflite::Element;
 use crate::tflite::bytes::Numbers;
 use crate::tflite::file::{Graph, MOST_OPERANDS, Operator, Tensor, TfliteFile};
 use crate::tflite::schema::Activation;
 use crate::verify::LISTED;
-
-/// What a tensor of the file became.
-#[derive(Clone, Debug)]
-pub(super) enum Value {
-    /// An activation of the program, of the same elements.
-    Activation(TensorId),
-    /// An input in floats, or in bytes without sign: its place.
-    Outside(usize),
-    /// An activation in floats, or in bytes without sign, for the caller to read.
-    Outward(TensorId),
-    /// Integers without a grid that follow from an activation, element by element.
-    Sequence(Sequence),
-    /// The handle of a variable: its place.
-    Variable(usize),
-    /// Extents, which the file says anyway.
-    Extents,
-    /// What a refused operator writes.
-    Refused,
-}
 
 /// A program under construction.
 pub(super) struct Builder<'a> {
@@ -74,20 +54,14 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// The program of the graph.
-    pub(super) fn program(mut self, provenance: Provenance) -> Result<Program, TfliteImportError> {
-        let names = self.file.names()?;
-        self.enter(&names);
-        for (index, operator) in self.graph.operators.iter().enumerate() {
-            if let Err(refusal) = operators::import(&mut self, operator) {
-                let written =
-                    operator.outputs.first().map_or("", |&at| self.graph.tensors[at].name);
-                self.note(Some(index), operator.name(), written, refusal);
-                self.replace_refused(operator);
-            }
-        }
-        let (inputs, mut outputs) = self.leave(&names);
-        let states = self.states(&mut outputs);
+    /// The program, unless there are problems.
+    pub(super) fn finish(
+        self,
+        inputs: Vec<Input>,
+        outputs: Vec<Output>,
+        states: Vec<State>,
+        provenance: Provenance,
+    ) -> Result<Program, TfliteImportError> {
         if self.count > 0 {
             return Err(TfliteImportError::Unsupported {
                 problems: self.problems,
@@ -126,8 +100,10 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Lets operators after a refused one be looked at too.
-    fn replace_refused(&mut self, operator: &Operator) {
+    /// Notes why the operator at `index` is refused, and lets those after it be looked at too.
+    pub(super) fn refuse(&mut self, index: usize, operator: &Operator, refusal: Refusal) {
+        let written = operator.outputs.first().map_or("", |&at| self.graph.tensors[at].name);
+        self.note(Some(index), operator.name(), written, refusal);
         for &at in &operator.outputs {
             if self.values[at].is_none() && self.write(at).is_err() {
                 self.values[at] = Some(Value::Refused);
@@ -369,6 +345,17 @@ impl<'a> Builder<'a> {
         Ok([x, self.write(self.output(operator)?)?])
     }
 
+    /// Checks that a tensor of the file has the shape that an operator gives it.
+    pub(super) fn expect_shape(&self, at: usize, shape: &[usize]) -> Result<(), Refusal> {
+        match self.shape(at) == shape {
+            true => Ok(()),
+            false => Err(Refusal::new(format!(
+                "expected an output of shape {shape:?}, found {:?}",
+                self.shape(at)
+            ))),
+        }
+    }
+
     /// Checks that two activations have the same type and grid.
     pub(super) fn same_grid(&self, x: TensorId, y: TensorId) -> Result<(), Refusal> {
         let [x, y] = [x, y].map(|id| self.of(id));
@@ -427,18 +414,4 @@ pub(super) fn expressible(multiplier: Option<Multiplier>) -> Result<Multiplier, 
     multiplier.ok_or_else(|| {
         Refusal::new("its scales are so far apart that no multiplier says their ratio")
     })
-}
-
-/// Extents as the program has them: the last two axes, and all others as one.
-pub(super) fn three_axes(shape: &[usize]) -> Result<[usize; 3], Refusal> {
-    let (outer, inner) = shape.split_at(shape.len().saturating_sub(2));
-    let product = outer.iter().try_fold(1_usize, |product, &extent| product.checked_mul(extent));
-    let inner = match *inner {
-        [] => [1, 1],
-        [channels] => [1, channels],
-        [width, channels, ..] => [width, channels],
-    };
-    let shape = product.map(|height| [height, inner[0], inner[1]]);
-    let fits = |shape: &[usize; 3]| crate::verify::element_count(shape).is_some();
-    shape.filter(fits).ok_or_else(|| Refusal::new("expected 1 to 2^28 elements in each tensor"))
 }

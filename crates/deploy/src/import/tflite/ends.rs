@@ -1,22 +1,13 @@
 //! Inputs and outputs, in integers, or in floats around a model of integers.
 
-use super::builder::{Builder, Value, follows};
+use super::builder::{Builder, follows};
 use super::error::Refusal;
+use super::values::{End, Value};
 use crate::border::Border;
 use crate::preprocess::Preprocessing;
-use crate::program::{Input, MAX_ENDS, Output, TensorId};
+use crate::program::{Input, MAX_ENDS, Output};
 use crate::tflite::Element;
 use crate::tflite::file::{Names, Operator};
-
-/// An input of the file.
-#[derive(Clone, Debug)]
-pub(super) struct End {
-    name: String,
-    /// The tensor of the file.
-    at: usize,
-    /// The activation, once it is known.
-    tensor: Option<TensorId>,
-}
 
 /// How zero points of bytes without sign differ from those with one.
 const SIGN: i64 = 128;

@@ -29,7 +29,7 @@ pub enum TfliteImportError {
     /// The file is larger than any that is read.
     #[error(
         "the file has {found} bytes, expected at most {most}: microcontrollers hold no larger model",
-        most = super::MAX_FILE_BYTES
+        most = super::budget::MAX_FILE_BYTES
     )]
     TooLarge {
         /// Its bytes.

@@ -6,7 +6,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `builder.rs` | the program under construction, and what each tensor of the file became |
+//! | `builder.rs`, `values.rs` | the program under construction; what each tensor of the file became |
 //! | `operators.rs` | the list of operators, and those on single elements |
 //! | `weighted.rs`, `window.rs` | layers with weights; pools, padding and interpolation |
 //! | `pairs.rs`, `broadcast.rs` | operators on two values |
@@ -16,6 +16,7 @@
 //! | `ends.rs` | inputs and outputs, and the float ends of converted models |
 //! | `states.rs` | variables, which become states |
 //! | `provenance.rs` | what the file says of its origin |
+//! | `shapes.rs` | extents, as operators expect them and as the program has them |
 //! | `error.rs`, `budget.rs` | refusals; how much memory a file may take |
 
 mod broadcast;
@@ -29,8 +30,10 @@ mod operators;
 mod pairs;
 mod provenance;
 mod reduce;
+mod shapes;
 mod slices;
 mod states;
+mod values;
 mod weighted;
 mod window;
 
@@ -38,17 +41,15 @@ use std::path::Path;
 
 use crate::bounded;
 use crate::output::IoError;
-use crate::program::Program;
+use crate::program::{Program, Provenance};
 use crate::tflite::Element;
 use crate::tflite::file::{Graph, NotRead, TfliteFile};
 use crate::tflite::schema::{CALL_ONCE, DEQUANTIZE, QUANTIZE};
 use crate::verify::verify;
 
+pub use budget::MAX_FILE_BYTES;
 use builder::Builder;
 pub use error::{Problem, TfliteImportError};
-
-/// The largest file that is read: 64 MiB.
-pub const MAX_FILE_BYTES: u64 = 64 << 20;
 
 /// Reads the program at `path`.
 ///
@@ -84,9 +85,28 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Program, TfliteImportError> {
             output: written.to_owned(),
         });
     }
-    let program = Builder::new(&file, &graph).program(provenance::of(&file, bytes)?)?;
+    let program = translate(&file, &graph, provenance::of(&file, bytes)?)?;
     verify(&program)?;
     Ok(program)
+}
+
+/// The program of a graph: its inputs, its operators one after the other, its outputs and states.
+fn translate(
+    file: &TfliteFile,
+    graph: &Graph,
+    provenance: Provenance,
+) -> Result<Program, TfliteImportError> {
+    let mut builder = Builder::new(file, graph);
+    let names = file.names()?;
+    builder.enter(&names);
+    for (index, operator) in graph.operators.iter().enumerate() {
+        if let Err(refusal) = operators::import(&mut builder, operator) {
+            builder.refuse(index, operator, refusal);
+        }
+    }
+    let (inputs, mut outputs) = builder.leave(&names);
+    let states = builder.states(&mut outputs);
+    builder.finish(inputs, outputs, states, provenance)
 }
 
 impl Program {

@@ -2,10 +2,10 @@
 
 use burn_ptq_kernels::reference::MAX_AXES;
 
-use super::builder::{Builder, Value, three_axes};
+use super::builder::Builder;
 use super::error::Refusal;
-use super::weighted::expect_shape;
-use super::window::plane;
+use super::shapes::{plane, three_axes};
+use super::values::Value;
 use crate::movement::MoveAxis;
 use crate::op::IntOp;
 use crate::program::TensorId;
@@ -217,7 +217,7 @@ pub(super) fn transpose(b: &mut Builder, operator: &Operator) -> Result<(), Refu
     }
     let steps = strides(shape);
     let turned: Vec<usize> = order.iter().map(|&axis| shape[axis]).collect();
-    expect_shape(b, y, &turned)?;
+    b.expect_shape(y, &turned)?;
     // The kernel for three axes, where the batch stays in front.
     if let (&[1, height, width, channels], [0, rest @ ..]) = (shape, &order[..])
         && !rest.is_sorted()

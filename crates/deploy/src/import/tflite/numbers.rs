@@ -3,25 +3,16 @@
 //! Exports write a table as `CAST` to 32 bits, sums, products and bounds with one number, and `GATHER`. What
 //! such a chain computes is known for every element that there can be.
 
-use super::builder::{Builder, Value};
+use super::builder::Builder;
 use super::error::Refusal;
 use super::movement::{Axis, axis_of, move_elements, strides};
+use super::values::{Sequence, Value};
 use crate::op::{DType, IntOp};
-use crate::program::TensorId;
 use crate::tflite::Element;
 use crate::tflite::bytes::Numbers;
 use crate::tflite::file::Operator;
 use crate::tflite::places::options;
 use crate::tflite::schema::{ADD, Builtin, MAXIMUM, MUL, SUB};
-
-/// Integers without a grid, one for each element of an activation.
-#[derive(Clone, Debug)]
-pub(super) struct Sequence {
-    /// The activation.
-    source: TensorId,
-    /// The integer of each element that its type can hold, from the lowest on.
-    of: std::rc::Rc<[i32]>,
-}
 
 /// Whether an operator reads such integers.
 pub(super) fn reads(b: &Builder, operator: &Operator) -> bool {

@@ -5,8 +5,9 @@ use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::{Clamp, GateFunction, GateParams, NormalizeParams};
 use burn_ptq_kernels::reference as kernels;
 
-use super::builder::{Builder, Value, expressible};
+use super::builder::{Builder, expressible};
 use super::error::Refusal;
+use super::values::Value;
 use super::{movement, numbers, pairs, reduce, slices, states, weighted, window};
 use crate::op::{DType, IntOp};
 use crate::program::TensorId;

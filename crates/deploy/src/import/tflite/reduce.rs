@@ -4,9 +4,11 @@ use burn_ptq_kernels::grid::{Grid, signed_range};
 use burn_ptq_kernels::multiplier::Multiplier;
 use burn_ptq_kernels::params::{Clamp, Reduction, Selection};
 
-use super::builder::{Builder, Value, expressible, three_axes};
+use super::builder::{Builder, expressible};
 use super::error::Refusal;
 use super::movement::{Axis, axis_of, push_movement, strides};
+use super::shapes::three_axes;
+use super::values::Value;
 use crate::op::{DType, IntOp};
 use crate::program::{IntTensor, TensorId};
 use crate::tflite::Element;

@@ -1,8 +1,9 @@
 //! Variables, which become states: what a call finds is what the call before it has left.
 
-use super::builder::{Builder, Value};
+use super::builder::Builder;
 use super::error::Refusal;
 use super::movement::{Axis, push_movement};
+use super::values::{Value, Variable};
 use crate::program::{IntTensor, Output, State, TensorId};
 use crate::tflite::Element;
 use crate::tflite::file::{Operator, Tensor};
@@ -11,19 +12,6 @@ use crate::tflite::schema::{ASSIGN_VARIABLE, VAR_HANDLE};
 
 /// The most variables of a model.
 const MOST_VARIABLES: usize = 256;
-
-/// A variable of the model.
-#[derive(Clone, Debug)]
-pub(super) struct Variable {
-    /// The container and the name within it.
-    key: (String, String),
-    /// What a call finds, once something reads it.
-    held: Option<TensorId>,
-    /// What is in it now, once something is assigned to it.
-    assigned: Option<TensorId>,
-    /// What is in each element at first, once that is known.
-    initial: Option<i32>,
-}
 
 /// The name of the variable that an operator is the handle of.
 fn key(operator: &Operator) -> Result<(String, String), Refusal> {

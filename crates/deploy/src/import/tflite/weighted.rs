@@ -6,14 +6,14 @@ use burn_ptq_kernels::packing::{PackedWeights, pack, packed_len};
 
 use super::builder::{Builder, expressible};
 use super::error::Refusal;
-use super::window::{extent, factor, plane, windowed};
+use super::shapes::plane;
+use super::window::{extent, factor, padding_of, windowed};
 use crate::op::{DType, IntOp, Weighted, Weights};
 use crate::program::TensorId;
 use crate::tflite::Element;
 use crate::tflite::bytes::{Numbers, Table};
 use crate::tflite::file::Operator;
 use crate::tflite::places::{conv, depthwise, options, window};
-use crate::tflite::schema::Padding;
 
 /// How interpreters derive the multipliers of a layer.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub(super) fn conv2d(b: &mut Builder, operator: &Operator) -> Result<(), Refusal
     let dilation = [factor(&table, conv::DILATION_H)?, factor(&table, conv::DILATION_W)?];
     let (window, output) = windowed(&table, [kernel_h, kernel_w], dilation, [height, width])?;
     let y = b.output(operator)?;
-    expect_shape(b, y, &[1, output[0], output[1], out_channels])?;
+    b.expect_shape(y, &[1, output[0], output[1], out_channels])?;
     let geometry = ConvGeometry {
         input: [height, width],
         output,
@@ -81,7 +81,7 @@ pub(super) fn depthwise(b: &mut Builder, operator: &Operator) -> Result<(), Refu
     let dilation = [factor(&table, depthwise::DILATION_H)?, factor(&table, depthwise::DILATION_W)?];
     let (window, output) = windowed(&table, [kernel_h, kernel_w], dilation, [height, width])?;
     let y = b.output(operator)?;
-    expect_shape(b, y, &[1, output[0], output[1], out_channels])?;
+    b.expect_shape(y, &[1, output[0], output[1], out_channels])?;
     let multiplier = out_channels / channels;
     let geometry =
         DepthwiseGeometry { input: [height, width], output, channels, multiplier, window };
@@ -156,24 +156,6 @@ pub(super) fn fully_connected(b: &mut Builder, operator: &Operator) -> Result<()
     weighted.clamp = b.bounds(operator, options::ACTIVATION, y)?;
     b.push(IntOp::FullyConnected { rows, in_features, out_features, weighted }, &[x], y);
     Ok(())
-}
-
-/// The padding of a window's options.
-pub(super) fn padding_of(table: &Table) -> Result<Padding, Refusal> {
-    let code = table.byte(window::PADDING)?;
-    Padding::of_code(code)
-        .ok_or_else(|| Refusal::new(format!("expected padding of code 0 or 1, found {code}")))
-}
-
-/// Checks that a tensor of the file has the shape that an operator gives it.
-pub(super) fn expect_shape(b: &Builder, at: usize, shape: &[usize]) -> Result<(), Refusal> {
-    match b.shape(at) == shape {
-        true => Ok(()),
-        false => Err(Refusal::new(format!(
-            "expected an output of shape {shape:?}, found {:?}",
-            b.shape(at)
-        ))),
-    }
 }
 
 /// The weights in the tensor at `filter`, with output channels along `axis`, and biases; the bounds are the type's.

@@ -3,28 +3,17 @@
 use burn_ptq_kernels::geometry::{PoolGeometry, Window};
 use burn_ptq_kernels::reference::{Alignment, nearest_position, resize_position};
 
-use super::builder::{Builder, three_axes};
+use super::builder::Builder;
 use super::error::Refusal;
 use super::movement::{Axis, move_elements, strides};
-use super::weighted::{expect_shape, padding_of};
+use super::shapes::{plane, three_axes};
 use crate::op::{DType, IntOp};
 use crate::tflite::Element;
 use crate::tflite::bytes::Table;
 use crate::tflite::file::Operator;
 use crate::tflite::places::{options, pool, window};
+use crate::tflite::schema::Padding;
 use crate::verify::MAX_WINDOW;
-
-/// The extents of a plane with a batch of one.
-pub(super) fn plane(shape: &[usize]) -> Result<[usize; 3], Refusal> {
-    match *shape {
-        [1, height, width, channels] if height > 0 && width > 0 && channels > 0 => {
-            Ok([height, width, channels])
-        }
-        _ => Err(Refusal::new(format!(
-            "expected shape [1, height, width, channels], found {shape:?}"
-        ))),
-    }
-}
 
 /// Elements that a window spans along an axis.
 pub(super) const fn reach(kernel: usize, dilation: usize) -> usize {
@@ -45,6 +34,13 @@ pub(super) fn extent(table: &Table, place: usize) -> Result<usize, Refusal> {
 /// The same where 1 stands for one that is not there.
 pub(super) fn factor(table: &Table, place: usize) -> Result<usize, Refusal> {
     if table.has(place)? { extent(table, place) } else { Ok(1) }
+}
+
+/// The padding of a window's options.
+pub(super) fn padding_of(table: &Table) -> Result<Padding, Refusal> {
+    let code = table.byte(window::PADDING)?;
+    Padding::of_code(code)
+        .ok_or_else(|| Refusal::new(format!("expected padding of code 0 or 1, found {code}")))
 }
 
 /// The window of options, and the extents of its output.
@@ -78,7 +74,7 @@ pub(super) fn pool(b: &mut Builder, operator: &Operator, average: bool) -> Resul
     };
     let kernel = [extent(&table, pool::FILTER_H)?, extent(&table, pool::FILTER_W)?];
     let (window, output) = windowed(&table, kernel, [1; 2], [height, width])?;
-    expect_shape(b, y, &[1, output[0], output[1], channels])?;
+    b.expect_shape(y, &[1, output[0], output[1], channels])?;
     let x = b.activation(x)?;
     let y = b.write(y)?;
     b.same_grid(x, y)?;
@@ -114,7 +110,7 @@ pub(super) fn resize_linear(b: &mut Builder, operator: &Operator) -> Result<(), 
                 ));
             }
         };
-    expect_shape(b, y, &[1, output[0], output[1], input[2]])?;
+    b.expect_shape(y, &[1, output[0], output[1], input[2]])?;
     let x = b.activation(x)?;
     b.narrow(x)?;
     let y = b.write(y)?;
@@ -134,7 +130,7 @@ pub(super) fn resize_nearest(b: &mut Builder, operator: &Operator) -> Result<(),
     let (input, output) = (plane(b.shape(x))?, plane(b.shape(y))?);
     let [corners, half] =
         flags(operator, [options::NEAREST_CORNERS, options::NEAREST_HALF_PIXELS])?;
-    expect_shape(b, y, &[1, output[0], output[1], input[2]])?;
+    b.expect_shape(y, &[1, output[0], output[1], input[2]])?;
     let steps = strides(&input);
     let mut axes = Vec::new();
     for axis in 0..2 {
@@ -168,7 +164,7 @@ pub(super) fn pad(b: &mut Builder, operator: &Operator, valued: bool) -> Result<
         .zip(&pads)
         .map(|(&extent, pad)| extent.saturating_add(pad[0] + pad[1]))
         .collect();
-    expect_shape(b, y, &padded)?;
+    b.expect_shape(y, &padded)?;
     let (input, before, after) = three_padded(shape, &pads)?;
     let id = b.activation(x)?;
     let to = b.write(y)?;
@@ -260,6 +256,6 @@ pub(super) fn mirror_pad(b: &mut Builder, operator: &Operator) -> Result<(), Ref
         let places = begin.chain(0..extent).chain(end);
         axes.push(Axis::listed(places.map(|place| place * steps[axis]).collect()));
     }
-    expect_shape(b, y, &padded)?;
+    b.expect_shape(y, &padded)?;
     move_elements(b, [x, y], 0, axes)
 }

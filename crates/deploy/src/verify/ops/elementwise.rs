@@ -1,8 +1,16 @@
 //! What element-wise operations and tables must be like.
 
-use burn_ptq_kernels::params::GateParams;
+use burn_ptq_kernels::params::{AddParams, Clamp, GateParams};
 
-use super::*;
+use crate::op::{Broadcast, DType};
+use crate::printable::name;
+use crate::program::{IntNode, IntTensor};
+use crate::verify::checks::{
+    magnitude, scaled_bound, verify_clamp, verify_length, verify_multiplier, verify_rescaling,
+};
+use crate::verify::limits::MAX_ARENA_BYTES;
+use crate::verify::reduce::MAX_INDEXED;
+use crate::verify::violation::{Violation, ensure};
 
 pub(super) fn verify_broadcast(
     node: &IntNode,

@@ -1,7 +1,9 @@
 //! Which element types meet in an operation.
 
-use super::*;
-use crate::op::ElementTypes;
+use crate::op::{DType, ElementTypes};
+use crate::printable::name;
+use crate::program::{IntNode, IntTensor, Program};
+use crate::verify::violation::{Violation, ensure};
 
 /// Checks the element types of the tensors of `node`.
 pub(super) fn verify_dtypes(
