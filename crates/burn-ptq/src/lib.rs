@@ -96,8 +96,6 @@ pub mod range;
 pub mod recipe;
 pub mod reconstruct;
 pub mod round;
-#[cfg(feature = "schema")]
-pub mod schema;
 pub mod sequence;
 pub mod warning;
 pub mod warnings;
@@ -108,3 +106,5 @@ pub use import::{capture, capture_named, onnx};
 pub use network::{Quantized, WriteBackError};
 pub use pipeline::{Calibrated, Quantizer, quantize_as_given, quantize_uncalibrated};
 pub use recipe::Recipe;
+#[cfg(feature = "schema")]
+pub use recipe::schema;

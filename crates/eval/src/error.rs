@@ -5,13 +5,12 @@ use burn_ptq::graph::StateError;
 use burn_ptq_deploy::output::OutputError;
 use burn_ptq_deploy::run::InputSizeError;
 
-use crate::compare::CompareError;
 use crate::costs::CostError;
 use crate::data::DataError;
 use crate::fit::FitError;
 use crate::input::InputError;
 use crate::metric::{ChoiceError, MetricError};
-use crate::task::TaskError;
+use crate::task::{ModelError, TaskError};
 
 /// Why a job failed.
 #[derive(Debug, thiserror::Error)]
@@ -69,9 +68,6 @@ pub enum Error {
     /// No bits fit the budgets of a microcontroller.
     #[error(transparent)]
     Fit(#[from] FitError),
-    /// Models cannot be compared.
-    #[error(transparent)]
-    Compare(#[from] CompareError),
     /// The output folder cannot be written.
     #[error(transparent)]
     Output(#[from] OutputError),
@@ -85,6 +81,15 @@ impl From<burn_ptq::Error> for Error {
         match error {
             burn_ptq::Error::Cancelled(cancelled) => Self::Cancelled(cancelled),
             error => Self::Quantize(error),
+        }
+    }
+}
+
+impl From<ModelError> for Error {
+    fn from(error: ModelError) -> Self {
+        match error {
+            ModelError::Import(error) => error.into(),
+            ModelError::State(error) => error.into(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use burn_ptq::graph::{Graph, ValueId};
+use burn_ptq::graph::{Graph, StateError, ValueId};
 use burn_ptq::import;
 use burn_ptq::import::onnx::{
     self, Encodings, ImportError, InputShape, Options, Problem, Requantize,
@@ -12,7 +12,6 @@ use burn_ptq_deploy::bounded;
 use serde::Deserialize;
 
 use crate::data::{SamplePaths, stored_sample_shape};
-use crate::error::Error;
 use crate::input::{InputSettings, Layout, NamedInput};
 use crate::metric::{ClassAxis, Metric, MetricOptions};
 
@@ -83,6 +82,18 @@ pub struct TaskError {
     pub path: PathBuf,
     /// What is wrong, and what is expected.
     pub problem: String,
+}
+
+/// Why a task's model cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// Its file cannot be imported.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// An input and an output cannot be a state.
+    #[error(transparent)]
+    State(#[from] StateError),
 }
 
 /// `task.toml`. Provenance is for human readers; it is accepted and not read.
@@ -263,7 +274,7 @@ impl Task {
     ///
     /// # Errors
     /// If the model cannot be imported, or an input and an output cannot be a state.
-    pub fn read_model(&self) -> Result<onnx::Model, Error> {
+    pub fn read_model(&self) -> Result<onnx::Model, ModelError> {
         let mut model = self.read_stateless()?;
         let states = match self.states.is_empty() {
             true => model.graph.likely_states(),

@@ -32,7 +32,6 @@ const MODULES: &[(&str, &str)] = &[
     ("correct", "graph quant choice"),
     ("lower", "graph quant"),
     ("recipe", "graph quant bits calibrate condition range round reconstruct correct"),
-    ("schema", "recipe"),
     ("qat", "graph quant range round reconstruct"),
     ("warnings", "graph quant warning calibrate network"),
     ("error", "event graph import quant recipe calibrate reconstruct lower"),

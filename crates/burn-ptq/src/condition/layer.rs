@@ -1,14 +1,11 @@
 //! A layer's weights by output channel and by input channel.
 
+use crate::graph::ops::Weighted;
 use crate::graph::{Node, Op};
 
 /// The axis of a sample that the input and output channels of a layer with weights lie along.
 pub(super) fn channel_axis(op: &Op) -> Option<usize> {
-    match op {
-        Op::Conv2d(_) | Op::ChannelAffine(_) => Some(0),
-        Op::Linear(linear) => Some(linear.axis),
-        _ => None,
-    }
+    op.weighted().map(Weighted::channel_axis)
 }
 
 /// How many output channels a layer has; 0 if it has no weights.
@@ -18,10 +15,10 @@ pub(super) fn output_channels(op: &Op) -> usize {
 
 /// Whether output channel `i` of a layer depends on its input channel `i` alone.
 pub(super) fn is_channel_by_channel(op: &Op) -> bool {
-    match op {
-        Op::Conv2d(conv) => conv.is_depthwise() && conv.weight.shape[0] == conv.groups,
-        Op::ChannelAffine(_) => true,
-        _ => false,
+    match op.weighted() {
+        Some(Weighted::Conv2d(conv)) => conv.is_depthwise() && conv.weight.shape[0] == conv.groups,
+        Some(Weighted::ChannelAffine(_)) => true,
+        Some(Weighted::Linear(_)) | None => false,
     }
 }
 
@@ -36,8 +33,8 @@ pub(super) struct InputBlocks {
 /// The blocks of a layer whose input axis holds `channels` runs of equal length, one a channel: where
 /// a flatten stands before a linear layer, a channel is a run of features.
 pub(super) fn input_blocks(op: &Op, channels: usize) -> InputBlocks {
-    let (len, inputs, of): (usize, usize, Vec<usize>) = match op {
-        Op::Conv2d(conv) => {
+    let (len, inputs, of): (usize, usize, Vec<usize>) = match op.weighted() {
+        Some(Weighted::Conv2d(conv)) => {
             let shape = &conv.weight.shape;
             let (out, per_group) = (shape[0], shape[1]);
             let rows_per_group = out / conv.groups;
@@ -48,12 +45,14 @@ pub(super) fn input_blocks(op: &Op, channels: usize) -> InputBlocks {
                 (0..out * per_group).map(input).collect(),
             )
         }
-        Op::Linear(linear) => {
+        Some(Weighted::Linear(linear)) => {
             let features = linear.weight.shape[1];
             (1, features, (0..linear.weight.len()).map(|b| b % features).collect())
         }
-        Op::ChannelAffine(affine) => (1, affine.scale.len(), (0..affine.scale.len()).collect()),
-        _ => (1, channels, Vec::new()),
+        Some(Weighted::ChannelAffine(affine)) => {
+            (1, affine.scale.len(), (0..affine.scale.len()).collect())
+        }
+        None => (1, channels, Vec::new()),
     };
     let run = inputs / channels;
     InputBlocks { len, channels: of.into_iter().map(|c| c / run).collect() }

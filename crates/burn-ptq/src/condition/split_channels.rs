@@ -3,6 +3,7 @@
 use super::layer::{channel_axis, input_ranges, is_channel_by_channel, output_channels};
 use super::readers::{Link, links};
 use super::{ChannelRanges, Conditioning};
+use crate::graph::ops::Weighted;
 use crate::graph::{Array, Graph, Node, Op};
 
 /// Halves the largest weights of a layer by feeding it their input channel twice.
@@ -50,10 +51,10 @@ impl Conditioning for SplitChannels {
 /// The links from `consumer` back to the layer that can give it a channel twice, which is the first
 /// one that mixes channels.
 fn path<'a>(graph: &Graph, links: &'a [Link], consumer: usize) -> Option<Vec<&'a Link>> {
-    let mixes = |op: &Op| match op {
-        Op::Conv2d(conv) => conv.groups == 1,
-        Op::Linear(_) => true,
-        _ => false,
+    let mixes = |op: &Op| match op.weighted() {
+        Some(Weighted::Conv2d(conv)) => conv.groups == 1,
+        Some(Weighted::Linear(_)) => true,
+        Some(Weighted::ChannelAffine(_)) | None => false,
     };
     if !mixes(&graph.nodes[consumer].op) {
         return None;

@@ -2,7 +2,8 @@
 
 use burn::tensor::Tensor;
 
-use crate::graph::{Node, Op, to_vec};
+use crate::graph::ops::Weighted;
+use crate::graph::{Node, to_vec};
 
 /// Sums over the elements of each output channel.
 #[derive(Clone, Debug, Default)]
@@ -45,10 +46,7 @@ impl ChannelStatistics {
 
 /// The axis of `[batch, d1, d2, d3]` that the output channels of a weighted node lie along.
 fn channel_axis(node: &Node) -> usize {
-    match &node.op {
-        Op::Linear(linear) => linear.axis + 1,
-        _ => 1,
-    }
+    node.op.weighted().map_or(0, Weighted::channel_axis) + 1
 }
 
 /// One number a channel, in a shape that broadcasts over `like`.

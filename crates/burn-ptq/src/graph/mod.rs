@@ -13,6 +13,7 @@ use ops::OutputGrid;
 use crate::warning::Warning;
 
 mod array;
+mod clamp;
 mod given;
 mod host;
 mod loops;
@@ -20,10 +21,12 @@ mod model;
 pub mod ops;
 mod origin;
 pub mod prediction;
+mod shape;
 mod states;
 mod verify;
 
 pub use array::Array;
+pub use clamp::Clamp;
 pub use given::{GivenGrid, GivenWeights};
 pub use host::{Batch, interleaved, to_vec};
 pub use loops::StepLoop;
@@ -32,6 +35,8 @@ pub use model::FloatModel;
 pub(crate) use model::{Parameters, execute, for_batch, single};
 pub use ops::{BatchNormStatistics, Op};
 pub use origin::Origin;
+pub(crate) use shape::strides;
+pub use shape::{MAX_AXES, dims3};
 pub use states::{StateError, StatePair, extents};
 pub use verify::GraphError;
 
@@ -116,29 +121,6 @@ impl Value {
     }
 }
 
-/// The most axes that a sample has.
-pub const MAX_AXES: usize = 6;
-
-/// A sample's shape at run time: padded with trailing ones to three axes, or with all but the last two
-/// axes merged.
-pub fn dims3(shape: &[usize]) -> [usize; 3] {
-    let mut dims = [1; 3];
-    let merged = shape.len().saturating_sub(2).max(1);
-    let (first, last) = shape.split_at(merged.min(shape.len()));
-    dims[0] = first.iter().product();
-    dims[1..=last.len()].copy_from_slice(last);
-    dims
-}
-
-/// The distance between neighbours along each axis of a sample.
-pub(crate) fn strides(shape: &[usize]) -> Vec<usize> {
-    let mut strides = vec![1; shape.len()];
-    for axis in (1..shape.len()).rev() {
-        strides[axis - 1] = strides[axis] * shape[axis];
-    }
-    strides
-}
-
 /// An operation in a [`Graph`].
 #[derive(Clone, Debug)]
 pub struct Node {
@@ -156,15 +138,6 @@ pub struct Node {
     pub inputs: Vec<ValueId>,
     /// The value that it writes.
     pub output: ValueId,
-}
-
-/// Bounds of real values.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Clamp {
-    /// The lower bound; may be `-inf`.
-    pub min: f32,
-    /// The upper bound; may be `inf`.
-    pub max: f32,
 }
 
 impl Graph {

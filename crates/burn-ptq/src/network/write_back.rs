@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
+use crate::graph::ops::Weighted;
 use crate::graph::{Array, BatchNormStatistics, Op, to_vec};
 use crate::import::{Fingerprint, is_statistic};
 use crate::network::Quantized;
@@ -130,9 +131,9 @@ impl Quantized {
                 true => parameter.to_string(),
                 false => format!("{layer}.{parameter}"),
             };
-            let array = match node.op {
-                Op::Linear(_) => transposed(&dequantized),
-                _ => dequantized,
+            let array = match node.op.weighted() {
+                Some(Weighted::Linear(_)) => transposed(&dequantized),
+                Some(Weighted::Conv2d(_) | Weighted::ChannelAffine(_)) | None => dequantized,
             };
             let path = in_layer("weight");
             found.expect(layer, &path)?;

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::cholesky::{Factor, add_product};
 use super::products::products;
-use crate::graph::ops::{Conv2d, Window};
+use crate::graph::ops::{Conv2d, Weighted, Window};
 use crate::graph::{Array, Op};
 
 /// Accumulates second moments of the inputs that a layer sees in the quantized network, and their
@@ -80,14 +80,13 @@ impl MomentsObserver {
     /// `input` is the shape of a sample, `samples` how many will come; at most about `rows` rows
     /// are taken in, evenly spread over all.
     pub fn new(op: &Op, input: [usize; 3], samples: usize, rows: usize) -> Option<Self> {
-        let (kind, len, groups) = match op {
-            Op::Conv2d(Conv2d { weight, window, groups, .. }) => {
+        let (kind, len, groups) = match op.weighted()? {
+            Weighted::Conv2d(Conv2d { weight, window, groups, .. }) => {
                 let kind = Kind::Conv { window: *window, per_group: weight.shape[1] };
                 (kind, weight.len() / weight.shape[0], *groups)
             }
-            Op::Linear(linear) => (Kind::Linear, linear.weight.shape[1], 1),
-            Op::ChannelAffine(affine) => (Kind::Affine, 1, affine.scale.len()),
-            _ => return None,
+            Weighted::Linear(linear) => (Kind::Linear, linear.weight.shape[1], 1),
+            Weighted::ChannelAffine(affine) => (Kind::Affine, 1, affine.scale.len()),
         };
         let of_sample = match &kind {
             Kind::Linear => input.iter().product::<usize>() / len,

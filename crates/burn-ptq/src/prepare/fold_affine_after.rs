@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::graph::ops::Weighted;
 use crate::graph::{Graph, Op};
 
 pub(super) fn run(graph: &mut Graph) -> usize {
@@ -20,10 +21,10 @@ fn fold(graph: &mut Graph, index: usize) -> bool {
     let Some(follower) = graph.sole_consumer(index) else { return false };
     let Op::ChannelAffine(affine) = &graph.nodes[follower].op else { return false };
     // The affine map runs over the first axis; a linear layer's output channels are its last.
-    let channels_first = match &graph.nodes[index].op {
-        Op::Conv2d(_) => true,
-        Op::Linear(linear) => linear.axis == 0,
-        _ => false,
+    let channels_first = match graph.nodes[index].op.weighted() {
+        Some(Weighted::Conv2d(_)) => true,
+        Some(Weighted::Linear(linear)) => linear.axis == 0,
+        Some(Weighted::ChannelAffine(_)) | None => false,
     };
     if !channels_first || graph.nodes[index].clamp.is_some() {
         return false;

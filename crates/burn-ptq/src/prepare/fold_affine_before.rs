@@ -3,7 +3,8 @@
 //!
 //! Before a padded convolution this holds only without a shift: the padding is 0, not `shift`.
 
-use crate::graph::{Array, Graph, Op, ops::ChannelAffine};
+use crate::graph::ops::{ChannelAffine, Weighted};
+use crate::graph::{Array, Graph, Op};
 
 pub(super) fn run(graph: &mut Graph) -> usize {
     let mut rewrites = 0;
@@ -33,48 +34,50 @@ fn fold(graph: &mut Graph, index: usize) -> bool {
         }
     }
     let affine = affine.clone();
-    let absorbed = match &mut graph.nodes[consumer].op {
-        Op::Conv2d(conv)
+    // How many input channels a row of weights has, and how many rows have the same ones.
+    let (blocks, rows_per_group) = match graph.nodes[consumer].op.weighted() {
+        Some(Weighted::Conv2d(conv))
             if conv.window.is_unpadded() || affine.shift.data.iter().all(|&s| s == 0.0) =>
         {
-            let per_group = conv.weight.shape[1];
-            let rows_per_group = conv.weight.shape[0] / conv.groups;
-            let channel = move |row: usize, block: usize| row / rows_per_group * per_group + block;
-            absorb(&mut conv.weight, &mut conv.bias, per_group, &affine, channel);
-            true
+            (conv.weight.shape[1], conv.weight.shape[0] / conv.groups)
         }
-        Op::Linear(linear) if linear.axis == 0 && linear.weight.shape[1] % channels == 0 => {
-            absorb(&mut linear.weight, &mut linear.bias, channels, &affine, |_, block| block);
-            true
+        Some(Weighted::Linear(linear))
+            if linear.axis == 0 && linear.weight.shape[1] % channels == 0 =>
+        {
+            (channels, linear.weight.shape[0])
         }
-        _ => false,
+        Some(Weighted::Conv2d(_) | Weighted::Linear(_) | Weighted::ChannelAffine(_)) | None => {
+            return false;
+        }
     };
-    if absorbed {
-        let input = graph.nodes[index].inputs[0];
-        let output = graph.nodes[index].output;
-        graph.nodes.iter_mut().flat_map(|n| &mut n.inputs).for_each(|v| {
-            if *v == output {
-                *v = input;
-            }
-        });
-        graph.nodes.remove(index);
-    }
-    absorbed
+    let layer = &mut graph.nodes[consumer].op;
+    let Some((weight, bias)) = layer.weight_and_bias_mut() else { return false };
+    absorb(weight, bias, blocks, rows_per_group, &affine);
+    let input = graph.nodes[index].inputs[0];
+    let output = graph.nodes[index].output;
+    graph.nodes.iter_mut().flat_map(|n| &mut n.inputs).for_each(|v| {
+        if *v == output {
+            *v = input;
+        }
+    });
+    graph.nodes.remove(index);
+    true
 }
 
-/// Scales the weights of each row in `blocks` equal blocks, one input channel each.
+/// Scales the weights of each row in `blocks` equal blocks, one input channel each; the rows of each group of
+/// `rows_per_group` have the next ones.
 fn absorb(
     weight: &mut Array,
     bias: &mut Array,
     blocks: usize,
+    rows_per_group: usize,
     affine: &ChannelAffine,
-    channel: impl Fn(usize, usize) -> usize,
 ) {
     for (o, row) in weight.rows_mut().enumerate() {
         let block_len = row.len() / blocks;
         let mut shifted = f64::from(bias.data[o]);
         for (block, weights) in row.chunks_mut(block_len).enumerate() {
-            let c = channel(o, block);
+            let c = o / rows_per_group * blocks + block;
             for w in weights {
                 shifted += f64::from(*w) * f64::from(affine.shift.data[c]);
                 *w *= affine.scale.data[c];

@@ -61,10 +61,7 @@ fn factor_of(op: &ChannelAffine) -> Option<f32> {
 
 /// Whether `node` is a product that stays one of a usual float with `factor`.
 fn takes(graph: &Graph, node: usize, factor: f32) -> bool {
-    match &graph.nodes[node].op {
-        Op::MatMul(op) => (op.factor * factor).is_normal(),
-        _ => false,
-    }
+    matches!(&graph.nodes[node].op, Op::MatMul(op) if (op.factor * factor).is_normal())
 }
 
 fn multiply(graph: &mut Graph, product: usize, factor: f32) {

@@ -7,6 +7,8 @@ mod extends;
 mod fit;
 mod limits;
 mod plan;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod stream;
 mod widths;
 

@@ -4,8 +4,8 @@ use anyhow::ensure;
 use burn_ptq::backend::device;
 use burn_ptq_deploy::printable;
 use burn_ptq_eval::compare::{
-    Compared, ComparedCost, ComparedLayer, ComparedMetric, ComparedModel, LayerOfModel,
-    MetricOfModel, Sameness, Setting, StatedMetric, compare,
+    CompareError, Compared, ComparedCost, ComparedLayer, ComparedMetric, ComparedModel,
+    LayerOfModel, MetricOfModel, Sameness, Setting, StatedMetric, compare,
 };
 use burn_ptq_eval::metric::{Interval, Metric};
 use burn_ptq_eval::statistics::{Claim, Verdict};
@@ -36,7 +36,7 @@ pub(crate) fn run(args: Compare) -> anyhow::Result<()> {
     );
     let reporter = Reporter::new();
     let show = |event: burn_ptq::Event| reporter.show(event);
-    let compared = compare(&args.models, &task, &args.target, &device, &show)?;
+    let compared = compare(&args.models, &task, &args.target, &device, &show).map_err(plain)?;
     drop(reporter);
     for note in &compared.notes {
         errln!("note: {}", printable::line(note));
@@ -53,6 +53,14 @@ pub(crate) fn run(args: Compare) -> anyhow::Result<()> {
         outln!("warning: {}", printable::line(&warning.to_string()))?;
     }
     Ok(())
+}
+
+/// An error of the comparison as the other commands have it, so that an interruption is told as one.
+fn plain(error: CompareError) -> anyhow::Error {
+    match error {
+        CompareError::Evaluate(error) => error.into(),
+        error => error.into(),
+    }
 }
 
 /// A value, or what stands for none.

@@ -89,11 +89,12 @@ impl Size {
 pub(super) fn compare_costs(
     subjects: &[Subject],
     targets: &[String],
-) -> Result<Vec<ComparedCost>, Error> {
+) -> Result<Vec<ComparedCost>, CompareError> {
     if !targets.is_empty() && subjects.iter().all(|subject| subject.program().is_none()) {
-        return Err(CompareError::NoProgram.into());
+        return Err(CompareError::NoProgram);
     }
-    let sizes = subjects.iter().map(Size::of).collect::<Result<Vec<_>, _>>()?;
+    let sizes =
+        subjects.iter().map(Size::of).collect::<Result<Vec<_>, _>>().map_err(Error::from)?;
     let of = |what: &'static str, field: fn(&Size) -> Option<usize>| {
         let values = sizes.iter().map(|size| field(size).map(|count| count as u64)).collect();
         ComparedCost::new(what, None, values)
@@ -113,13 +114,13 @@ pub(super) fn compare_costs(
 }
 
 /// The costs of all models on the target called `name`.
-fn on_target(subjects: &[Subject], name: &str) -> Result<Vec<ComparedCost>, Error> {
-    let target = target(name)?;
+fn on_target(subjects: &[Subject], name: &str) -> Result<Vec<ComparedCost>, CompareError> {
+    let target = target(name).map_err(Error::from)?;
     let mut predicted = Vec::with_capacity(subjects.len());
     for subject in subjects {
         let cost = subject.program().map(|program| predict(program, &[target]));
-        let cost = cost.transpose().map_err(CompareError::from)?;
-        predicted.push(cost.and_then(|mut all| all.pop()).map(|predicted| predicted.cost));
+        predicted
+            .push(cost.transpose()?.and_then(|mut all| all.pop()).map(|predicted| predicted.cost));
     }
     let target = predicted.iter().flatten().next().map(|cost| cost.target);
     let of = |what: &'static str, field: fn(&Cost) -> Option<u64>| {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use burn_ptq_deploy::printable::line;
 
-use super::MOST_MODELS;
+use super::letters::MOST_MODELS;
 use crate::costs::CostError;
 use crate::error::Error;
 use crate::report::SCHEMA_VERSION;
@@ -136,7 +136,7 @@ pub enum CompareError {
         /// What the other one was judged on.
         samples: usize,
     },
-    /// A model that cannot be read or evaluated.
+    /// A model that the data do not fit.
     #[error("{}: {source}", path.display())]
     Model {
         /// The model.
@@ -144,6 +144,9 @@ pub enum CompareError {
         /// Why it could not be.
         source: Box<Error>,
     },
+    /// Something that is not about the comparison: a model that cannot be read, data, or cancellation.
+    #[error(transparent)]
+    Evaluate(#[from] Error),
     /// Nothing can be predicted for a target.
     #[error(transparent)]
     Cost(#[from] CostError),

@@ -10,7 +10,7 @@ use super::subject::{Network, Subject};
 use crate::error::Error;
 use crate::evaluate::{Evaluation, float_predictor, integer_predictor};
 use crate::input::ModelInput;
-use crate::metric::{Interval, Judgement, Metric, ModelOutput, Outcomes};
+use crate::metric::{Interval, Judgement, Metric, MetricError, ModelOutput, Outcomes};
 use crate::opened::{open_evaluation, open_further};
 use crate::statistics::{Claim, Judge as Comparer, correct};
 use crate::task::Task;
@@ -135,7 +135,7 @@ pub(super) fn evaluate(
     task: &Task,
     device: &Device,
     progress: Progress,
-) -> Result<Found, Error> {
+) -> Result<Found, CompareError> {
     let mut found = Found { metrics: Vec::new(), notes: Vec::new(), warnings: Vec::new() };
     // Whatever is wrong with any of them is found before the first runs.
     let mut judged = Vec::with_capacity(subjects.len());
@@ -152,7 +152,8 @@ pub(super) fn evaluate(
     }
     let mut all = Vec::with_capacity(subjects.len());
     for (subject, output) in subjects.iter().zip(&judged) {
-        let opened = Opened::new(subject, output, task, &mut found);
+        let network = subject.network()?;
+        let opened = Opened::new(subject, network, output, task, &mut found);
         all.push(opened.map_err(|error| subject.wrong(error))?);
     }
     let Some((first, others)) = all.split_first() else { return Ok(found) };
@@ -168,7 +169,8 @@ pub(super) fn evaluate(
     for index in 0..first.evaluations.len() {
         let models = all.iter().zip(&judgements);
         let models = models.map(|(opened, judged)| (&opened.evaluations[index], &judged[index]));
-        found.metrics.push(metric_of(models.collect::<Vec<_>>().as_slice())?);
+        let models: Vec<_> = models.collect();
+        found.metrics.push(metric_of(&models).map_err(Error::from)?);
     }
     let models = found.metrics.iter_mut().flat_map(|metric| &mut metric.models);
     let differences = models.filter_map(|model| model.against_first.as_mut());
@@ -177,7 +179,7 @@ pub(super) fn evaluate(
 }
 
 /// The metric of an output, of which each model has an evaluation and a judgement.
-fn metric_of(models: &[(&Evaluation, &Judgement)]) -> Result<ComparedMetric, Error> {
+fn metric_of(models: &[(&Evaluation, &Judgement)]) -> Result<ComparedMetric, MetricError> {
     let (first, first_judged) = models[0];
     let (metric, comparer) = (first.metric, first.comparer());
     let mut compared = Vec::with_capacity(models.len());
@@ -228,11 +230,11 @@ fn expect_same(
 impl<'a> Opened<'a> {
     fn new(
         subject: &'a Subject,
+        network: &'a Network,
         output: &ModelOutput,
         task: &Task,
         found: &mut Found,
     ) -> Result<Self, Error> {
-        let network = subject.network()?;
         let inputs = match network {
             Network::Program(program) => {
                 let (inputs, warnings) =

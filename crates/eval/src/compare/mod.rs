@@ -11,7 +11,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `subject.rs` | opening what is compared |
+//! | `subject.rs`, `letters.rs` | opening what is compared, and what messages call it |
 //! | `recorded.rs` | reading `report.json` |
 //! | `metrics.rs` | judging on the same samples, and tests |
 //! | `costs.rs`, `layers.rs`, `settings.rs` | the rest, each side by side |
@@ -19,6 +19,7 @@
 mod costs;
 mod error;
 mod layers;
+mod letters;
 mod metrics;
 mod recorded;
 mod settings;
@@ -40,11 +41,9 @@ use subject::Subject;
 pub use costs::ComparedCost;
 pub use error::CompareError;
 pub use layers::{ComparedLayer, IntegerDifference, LayerOfModel};
+pub use letters::MOST_MODELS;
 pub use metrics::{ComparedMetric, MetricDifference, MetricOfModel};
 pub use settings::Setting;
-
-/// The most models that are compared at a time: one a letter.
-pub const MOST_MODELS: usize = 26;
 
 /// The version of the form of [`Compared`] as JSON.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -165,16 +164,16 @@ pub fn compare(
     targets: &[String],
     device: &Device,
     progress: Progress,
-) -> Result<Compared, Error> {
+) -> Result<Compared, CompareError> {
     if !(2..=MOST_MODELS).contains(&paths.len()) {
-        return Err(CompareError::Count { found: paths.len() }.into());
+        return Err(CompareError::Count { found: paths.len() });
     }
     let open = |(index, path): (u8, &PathBuf)| Subject::open(index, path, task);
     let subjects = (0..).zip(paths).map(open).collect::<Result<Vec<_>, _>>()?;
     let settings = settings::differing(&subjects);
     let mut warnings = settings::warnings(&subjects, &settings);
     let costs = costs::compare_costs(&subjects, targets)?;
-    let layers = layers::compare_layers(&subjects)?;
+    let layers = layers::compare_layers(&subjects).map_err(Error::from)?;
     let (mut metrics, mut notes, mut stated) = (Vec::new(), Vec::new(), Vec::new());
     if task.evaluation.is_some() {
         let found = metrics::evaluate(&subjects, task, device, progress)?;

@@ -10,6 +10,7 @@ use burn_ptq::warning::Warning;
 use burn_ptq_deploy::place::Placed;
 
 use super::CompareError;
+use super::letters::letter;
 use super::recorded::{Recorded, RecordedEnd};
 use crate::error::Error;
 use crate::metric::{ChoiceError, ModelOutput};
@@ -64,9 +65,9 @@ pub(super) struct Shapes {
 
 impl Subject {
     /// Opens what `path` names; `task` says which shapes the inputs of float networks have.
-    pub(super) fn open(index: u8, path: &Path, task: &Task) -> Result<Self, Error> {
+    pub(super) fn open(index: u8, path: &Path, task: &Task) -> Result<Self, CompareError> {
         let mut subject = Self {
-            letter: char::from(b'A' + index).to_string(),
+            letter: letter(index),
             path: path.into(),
             network: None,
             report: None,
@@ -77,7 +78,7 @@ impl Subject {
             return Ok(subject);
         }
         if !path.exists() {
-            return Err(CompareError::Missing { path: path.into() }.into());
+            return Err(CompareError::Missing { path: path.into() });
         }
         if program::is_program(path) {
             subject.network = Some(program(path)?);
@@ -87,11 +88,12 @@ impl Subject {
         match extension.as_deref().and_then(|extension| extension.to_str()) {
             Some("json") => subject.report = Some(Recorded::read(path)?),
             Some("onnx" | "tflite") => {
-                let model = Task { model: path.into(), ..task.clone() }.read_model()?;
+                let task = Task { model: path.into(), ..task.clone() };
+                let model = task.read_model().map_err(Error::from)?;
                 let (graph, sha256) = (Arc::new(model.graph), model.sha256);
                 subject.network = Some(Network::Float { graph, sha256 });
             }
-            _ => return Err(CompareError::Kind { path: path.into() }.into()),
+            _ => return Err(CompareError::Kind { path: path.into() }),
         }
         Ok(subject)
     }
@@ -135,17 +137,17 @@ impl Subject {
     }
 
     /// The output called `name`; without a name the only one.
-    pub(super) fn output(&self, name: Option<&str>) -> Result<ModelOutput, Error> {
+    pub(super) fn output(&self, name: Option<&str>) -> Result<ModelOutput, CompareError> {
         self.network()?.output(name).map_err(|error| self.wrong(error.into()))
     }
 
     /// An error that says which model it is about, where it does not follow from the data.
-    pub(super) fn wrong(&self, error: Error) -> Error {
+    pub(super) fn wrong(&self, error: Error) -> CompareError {
         match error {
             Error::Choice(_) | Error::Input(_) | Error::InputSize(_) => {
-                CompareError::Model { path: self.path.clone(), source: Box::new(error) }.into()
+                CompareError::Model { path: self.path.clone(), source: Box::new(error) }
             }
-            error => error,
+            error => error.into(),
         }
     }
 

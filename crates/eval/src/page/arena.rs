@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 
 use super::number::Unit;
+use super::section::{Section, bar};
 use super::view::View;
-use super::{Section, bar};
 use crate::plot::{Axis, Frame, WIDTH, document, n, plain, round_ticks, shorten, significant};
 
 /// Widths of a character and of the margin of a name in a box.

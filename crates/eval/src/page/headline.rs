@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 
 use super::number::Unit;
+use super::section::{Section, stacked};
 use super::view::View;
-use super::{Section, stacked};
 use crate::metric::{Metric, MetricKind};
 use crate::plot::{self, Axis, Dot};
 

@@ -2,9 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::Section;
 use super::layers::Layer;
 use super::number::Unit;
+use super::section::Section;
 use super::view::View;
 use crate::plot::{Histogram, histogram};
 

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use maud::{Markup, html};
 
-use super::Section;
 use super::number::Unit;
+use super::section::Section;
 use super::view::View;
 use crate::plot::{self, Axis, Series, WIDTH, document, n, plain, shorten};
 

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use maud::{Markup, html};
 
 use super::number::Unit;
+use super::section::{Section, bar};
 use super::view::View;
-use super::{Section, bar};
 use crate::plot::shown;
 
 /// A layer as the sections of the page see it.

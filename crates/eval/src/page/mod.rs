@@ -14,6 +14,7 @@ mod layers;
 mod network;
 mod number;
 mod provenance;
+mod section;
 mod view;
 mod warnings;
 
@@ -22,20 +23,11 @@ use serde_json::Value;
 
 use crate::plot;
 use layers::Layer;
+use section::Section;
 use view::View;
 
 /// Black on white; one column on a phone, and figures that are not broken across printed pages.
 const STYLE: &str = include_str!("style.css");
-
-/// A part of the page.
-struct Section {
-    /// Its anchor.
-    id: &'static str,
-    /// Its heading.
-    title: &'static str,
-    /// Its content.
-    body: Markup,
-}
 
 /// The page of a report, or of an inspected model, in the form of its JSON.
 pub fn render(report: &Value) -> String {
@@ -115,29 +107,6 @@ fn subtitle(report: &View) -> Markup {
             }
         } @else {
             "Inspection of the model’s file, without data"
-        }
-    }
-}
-
-/// A bar that fills a share of its box.
-fn bar(share: f64, class: &str) -> Markup {
-    stacked(&[(share, class)])
-}
-
-/// A bar of several parts, one after the other, that fill shares of its box.
-fn stacked(parts: &[(f64, &str)]) -> Markup {
-    let mut start = 0.0;
-    let mut placed = Vec::new();
-    for &(share, class) in parts {
-        let width = (100.0 * share).clamp(0.0, 100.0 - start);
-        placed.push((start, width, class));
-        start += width;
-    }
-    html! {
-        svg.bar viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true" {
-            @for (start, width, class) in placed {
-                rect class=(class) x=(format!("{start:.2}")) width=(format!("{width:.2}")) height="8" {}
-            }
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::Section;
 use super::layered::{Drawing, Place, arrange};
 use super::layers::Layer;
 use super::number::Unit;
+use super::section::Section;
 use super::view::View;
 use crate::plot::{n, shorten, sized};
 

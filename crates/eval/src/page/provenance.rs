@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::Section;
 use super::number::Unit;
+use super::section::Section;
 use super::view::View;
 
 pub(super) fn section(report: &View) -> Option<Section> {

@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::Section;
 use super::layers::Layer;
+use super::section::Section;
 use super::view::View;
 
 pub(super) fn section(report: &View, layers: &[Layer]) -> Option<Section> {

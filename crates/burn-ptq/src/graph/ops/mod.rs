@@ -1,7 +1,7 @@
 //! The float operations: a small closed set, one file each.
 //!
 //! To add one: a file with a struct that implements [`Operator`], and a line in the list below.
-//! The compiler then asks for the arm in `lower`.
+//! The compiler then asks for the arm in `lower`, and whether it is a layer with weights: see [`Weighted`].
 
 use std::ops::RangeInclusive;
 
@@ -35,6 +35,7 @@ mod softmax;
 mod step;
 mod top_k;
 mod unary;
+mod weighted;
 mod window;
 
 pub use add::Add;
@@ -64,6 +65,7 @@ pub use softmax::Softmax;
 pub use step::{Step, StepRole};
 pub use top_k::TopK;
 pub use unary::{Unary, UnaryFunction};
+pub use weighted::Weighted;
 pub use window::Window;
 
 use super::Array;
@@ -238,71 +240,5 @@ impl Op {
             return vec![&constant.array];
         }
         self.weight_and_bias().map_or(Vec::new(), |(weight, bias)| vec![weight, bias])
-    }
-
-    /// The weight and bias of an operation whose weights are quantized, output channels first.
-    pub fn weight_and_bias(&self) -> Option<(&Array, &Array)> {
-        match self {
-            Op::Conv2d(op) => Some((&op.weight, &op.bias)),
-            Op::Linear(op) => Some((&op.weight, &op.bias)),
-            Op::ChannelAffine(op) => Some((&op.scale, &op.shift)),
-            Op::Add(_)
-            | Op::Mul(_)
-            | Op::AveragePool(_)
-            | Op::MaxPool(_)
-            | Op::Clip(_)
-            | Op::Unary(_)
-            | Op::Reshape(_)
-            | Op::Permute(_)
-            | Op::Concat(_)
-            | Op::Pad(_)
-            | Op::Requantize(_)
-            | Op::Softmax(_)
-            | Op::LogSoftmax(_)
-            | Op::MatMul(_)
-            | Op::Reduce(_)
-            | Op::Normalize(_)
-            | Op::TopK(_)
-            | Op::Rearrange(_)
-            | Op::Dilate(_)
-            | Op::ResizeLinear(_)
-            | Op::Lookup(_)
-            | Op::Constant(_)
-            | Op::Binary(_)
-            | Op::Step(_) => None,
-        }
-    }
-
-    /// The weight and bias, mutably.
-    pub fn weight_and_bias_mut(&mut self) -> Option<(&mut Array, &mut Array)> {
-        match self {
-            Op::Conv2d(op) => Some((&mut op.weight, &mut op.bias)),
-            Op::Linear(op) => Some((&mut op.weight, &mut op.bias)),
-            Op::ChannelAffine(op) => Some((&mut op.scale, &mut op.shift)),
-            Op::Add(_)
-            | Op::Mul(_)
-            | Op::AveragePool(_)
-            | Op::MaxPool(_)
-            | Op::Clip(_)
-            | Op::Unary(_)
-            | Op::Reshape(_)
-            | Op::Permute(_)
-            | Op::Concat(_)
-            | Op::Pad(_)
-            | Op::Requantize(_)
-            | Op::Softmax(_)
-            | Op::LogSoftmax(_)
-            | Op::MatMul(_)
-            | Op::Reduce(_)
-            | Op::Normalize(_)
-            | Op::TopK(_)
-            | Op::Rearrange(_)
-            | Op::Dilate(_)
-            | Op::ResizeLinear(_)
-            | Op::Lookup(_)
-            | Op::Constant(_)
-            | Op::Binary(_)
-            | Op::Step(_) => None,
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! Bounds on the memory and time that a file can cost the importer.
 
-use super::MAX_NODES;
 use super::error::Refusal;
+use super::limits::MAX_NODES;
 
 /// The bytes that all constants of a model may take together, whatever computes them.
 const BYTES: usize = 256 << 20;

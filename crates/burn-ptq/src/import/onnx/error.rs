@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use burn_ptq_deploy::printable;
 
-use super::{IR_VERSIONS, MAX_FILE_BYTES, OPSETS};
+use super::limits::{IR_VERSIONS, MAX_FILE_BYTES, OPSETS};
 
 /// Why a model could not be imported.
 #[derive(Debug, thiserror::Error)]

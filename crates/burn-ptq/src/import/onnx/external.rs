@@ -10,8 +10,8 @@ use std::path::{Component, Path, PathBuf};
 use burn_ptq_deploy::bounded;
 use onnx_ir::{GraphProto, TensorProto};
 
-use super::MAX_FILE_BYTES;
 use super::error::Refusal;
+use super::limits::MAX_FILE_BYTES;
 use super::tensor;
 
 /// The initializers that could not be read, and the files that were.

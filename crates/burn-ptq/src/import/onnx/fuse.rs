@@ -17,7 +17,7 @@ use onnx_ir::{AttributeProto, AttributeType, GraphProto, NodeProto};
 
 use super::budget::Budget;
 use super::constants::{Constant, fold};
-use super::is_standard_domain;
+use super::domain::is_standard_domain;
 use super::tensor::decode;
 
 /// Constants of more elements are not looked into: those of the pieces are numbers and axes.

@@ -3,15 +3,15 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use super::MAX_VALUE_ELEMENTS;
 use super::attributes::Attributes;
 use super::budget::Budget;
 use super::constants::Constant;
 use super::error::{Refusal, Source};
 use super::layout::Layout;
-use super::operators::find;
+use super::limits::MAX_VALUE_ELEMENTS;
 use super::options::Requantize;
-use super::quantized::{Quantization, Steps};
+use super::quantized::Quantization;
+use super::steps::Steps;
 use crate::graph::{Array, BatchNormStatistics, Graph, GraphError, Op, ValueId, ops};
 
 /// What a name in the file stands for.
@@ -67,7 +67,7 @@ pub(super) struct Importer<'m> {
 #[derive(Clone)]
 pub(super) struct Site<'m> {
     pub name: String,
-    pub op: &'m str,
+    pub op: &'static str,
     pub opset: i64,
     pub attributes: Attributes<'m>,
     pub output: &'m str,
@@ -77,6 +77,18 @@ pub(super) struct Site<'m> {
     pub inputs: Vec<Option<Binding>>,
     /// Where the batch is in the file's inputs.
     pub layouts: Vec<Layout>,
+}
+
+impl<'m> Importer<'m> {
+    /// Says what the file calls `name`, and where the batch is in it.
+    pub(super) fn bind(&mut self, name: &'m str, binding: Binding, layout: Layout) {
+        if let Binding::Value(id) = binding {
+            let readers = self.readers.get(name).copied().unwrap_or(0);
+            *self.value_readers.entry(id).or_default() += readers;
+            self.layouts.insert(name, layout);
+        }
+        self.bindings.insert(name, binding);
+    }
 }
 
 impl Importer<'_> {
@@ -251,11 +263,6 @@ pub(super) fn check_elements(shape: &[usize]) -> Result<(), Refusal> {
 }
 
 impl Site<'_> {
-    /// The operator's name.
-    pub(super) fn operator(&self) -> &'static str {
-        find(self.op).map_or("Move", |operator| operator.name)
-    }
-
     /// Where the batch is in input `index`.
     pub(super) fn layout(&self, index: usize) -> Layout {
         self.layouts.get(index).copied().unwrap_or(Layout::FIRST)

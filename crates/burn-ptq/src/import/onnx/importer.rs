@@ -12,15 +12,17 @@ use super::attributes::Attributes;
 use super::budget::Budget;
 use super::canonical::canonical;
 use super::constants::{Constant, Elements, Extent, fold, reduce, shape_of};
+use super::domain::{is_standard_domain, operator_name};
 use super::error::{Problem, Refusal, Source};
 use super::growing::{Binding, Importer, Site};
 use super::interface::{Interface, Place};
 use super::layout::Layout;
 use super::options::Options;
 use super::order::{display_name, needed_nodes, reads};
-use super::quantized::{DEQUANTIZE, QUANTIZE, Steps};
+use super::quantized::{DEQUANTIZE, QUANTIZE, moved};
+use super::steps::Steps;
 use super::tensor::data_type;
-use super::{blocked, interface, is_standard_domain, legacy, operators, tensor};
+use super::{blocked, interface, legacy, operators, tensor};
 use crate::graph::ops::Reshape;
 use crate::graph::{Graph, Value, ValueId};
 
@@ -163,15 +165,6 @@ fn kinds(graph: &GraphProto) -> HashMap<&str, i32> {
     constants.chain(nodes).chain(inputs).filter(integers).collect()
 }
 
-/// The operator with its domain where it is not a standard one.
-fn operator_name(node: &NodeProto, source: Source) -> String {
-    if is_standard_domain(&node.domain) || source == Source::Module {
-        node.op_type.clone()
-    } else {
-        format!("{}.{}", node.domain, node.op_type)
-    }
-}
-
 /// Whether a node that reads integers gives some: what moves them does; they are computed with as floats
 /// alone.
 fn integers_given(site: &Site) -> Result<bool, Refusal> {
@@ -191,15 +184,6 @@ fn integers_given(site: &Site) -> Result<bool, Refusal> {
 }
 
 impl<'m> Importer<'m> {
-    pub(super) fn bind(&mut self, name: &'m str, binding: Binding, layout: Layout) {
-        if let Binding::Value(id) = binding {
-            let readers = self.readers.get(name).copied().unwrap_or(0);
-            *self.value_readers.entry(id).or_default() += readers;
-            self.layouts.insert(name, layout);
-        }
-        self.bindings.insert(name, binding);
-    }
-
     fn bind_inputs(&mut self, interface: &Interface<'m>) {
         for (index, input) in interface.inputs.iter().enumerate() {
             let binding = match &input.sample {
@@ -292,10 +276,10 @@ impl<'m> Importer<'m> {
     }
 
     fn import_node(&mut self, node: &'m NodeProto) -> Result<(), Refusal> {
-        let standard = is_standard_domain(&node.domain);
-        if !standard || operators::find(&node.op_type).is_none() {
+        let operator = operators::find(&node.op_type);
+        let Some(operator) = operator.filter(|_| is_standard_domain(&node.domain)) else {
             return Err(operators::unsupported(&node.domain, &node.op_type));
-        }
+        };
         let mut inputs = Vec::with_capacity(node.input.len());
         let mut layouts = Vec::with_capacity(node.input.len());
         for name in &node.input {
@@ -316,7 +300,7 @@ impl<'m> Importer<'m> {
         }
         let mut site = Site {
             name: display_name(node),
-            op: &node.op_type,
+            op: operator.name,
             opset: self.opset,
             attributes: Attributes(&node.attribute),
             // One that nobody wants may be left out.
@@ -339,7 +323,7 @@ impl<'m> Importer<'m> {
         }
         if let Some(constants) = self.fold(node, &site)? {
             if let (Some(moved), [Binding::Constant(constant)]) =
-                (self.steps.moved(&site), &constants[..])
+                (moved(&self.steps, &site), &constants[..])
                 && let Some([Binding::Constant(steps)]) = self.fold(node, &moved)?.as_deref()
             {
                 self.steps.insert(constant, steps.as_ref().clone());

@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use burn_ptq_deploy::program::MAX_ENDS;
 use onnx_ir::{GraphProto, TensorShapeProto, ValueInfoProto};
 
-use super::MAX_VALUE_ELEMENTS;
 use super::error::{Problem, Refusal, Source};
 use super::layout::{Batch, Layout};
+use super::limits::MAX_VALUE_ELEMENTS;
 use super::options::{InputShape, Options};
 use super::tensor::data_type;
 use crate::graph::{Integers, MAX_AXES};

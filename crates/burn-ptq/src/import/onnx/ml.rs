@@ -3,7 +3,7 @@
 
 use onnx_ir::{AttributeProto, GraphProto, NodeProto, TensorProto};
 
-use super::data_type;
+use super::tensor::data_type;
 
 /// Writes each scaler as a difference and a product; what lacks their numbers is left to be refused.
 pub(super) fn express(graph: &mut GraphProto) {

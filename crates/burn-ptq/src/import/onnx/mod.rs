@@ -1,6 +1,6 @@
 //! ONNX files, read from the protobuf: names are kept and defaults are the standard's.
 //!
-//! - `wire` bounds what parsing may cost, `budget` what a model may cost;
+//! - `limits` says what is read, `wire` bounds what parsing may cost, `budget` what a model may cost;
 //! - `external` reads weights from files beside the model;
 //! - `functions` puts the functions of a model in place of their calls;
 //! - `interface` says what goes in and out, with what `options` add to the file;
@@ -10,8 +10,9 @@
 //!   as the chains of `Shape`, `Gather` and `Concat` in front of a `Reshape`;
 //! - `operators` translates every other node, one file a family;
 //! - `growing` is the graph as it grows, and a node with its inputs looked up;
-//! - `quantized` reads grids and integers of networks that are quantized already;
-//! - `legacy` reads the oldest opset as the one after it;
+//! - `quantized` reads grids and integers of networks that are quantized already; `steps` holds the scales
+//!   of their constants;
+//! - `legacy` reads the oldest opset as the one after it, `domain` tells standard operators from others;
 //! - `importer` walks the nodes and gathers all problems before it gives up.
 //!
 //! In the graph the batch is the first axis of every value. In the file it may be any axis of an input,
@@ -25,6 +26,7 @@ mod blocked;
 mod budget;
 mod canonical;
 mod constants;
+mod domain;
 mod error;
 mod external;
 mod functions;
@@ -34,15 +36,16 @@ mod importer;
 mod interface;
 mod layout;
 mod legacy;
+mod limits;
 mod ml;
 mod operators;
 mod options;
 mod order;
 mod quantized;
+mod steps;
 mod tensor;
 mod wire;
 
-use std::ops::RangeInclusive;
 use std::path::Path;
 
 use onnx_ir::{GraphProto, Message, ModelProto};
@@ -50,26 +53,16 @@ use sha2::{Digest, Sha256};
 
 pub use error::{ImportError, Problem};
 pub(super) use error::{Source, list};
+pub use limits::{IR_VERSIONS, MAX_FILE_BYTES, MAX_NODES, MAX_VALUE_ELEMENTS, OPSETS};
 pub use options::{InputShape, InputShapeError, Options, Requantize};
 pub use quantized::{Encodings, EncodingsError};
 pub(super) use tensor::data_type;
 
 use crate::graph::Graph;
+use domain::is_standard_domain;
 use external::External;
 use importer::Imported;
 use layout::Layout;
-
-/// The versions of the file format that are read.
-pub const IR_VERSIONS: RangeInclusive<i64> = 3..=14;
-/// The versions of the operators that are read.
-pub const OPSETS: RangeInclusive<i64> = 6..=28;
-/// The largest file that is read; with the files beside it, if the model's weights are there.
-pub const MAX_FILE_BYTES: u64 = 96 << 20;
-/// The largest number of elements that a value may have for one sample.
-pub const MAX_VALUE_ELEMENTS: usize = 1 << 22;
-
-/// The largest number of nodes that a graph may have, those aside that are computed at import.
-pub const MAX_NODES: usize = 2048;
 
 /// A model that was read from a file.
 #[derive(Clone, Debug)]
@@ -231,8 +224,4 @@ impl Imported {
         let (input_batch_axes, output_batch_axes) = (axes(self.inputs), axes(self.outputs));
         Model { graph: self.graph, sha256, input_batch_axes, output_batch_axes }
     }
-}
-
-fn is_standard_domain(domain: &str) -> bool {
-    domain.is_empty() || domain == "ai.onnx"
 }

@@ -9,6 +9,7 @@
 //! | `constants.rs` | elements of constants, decoded and dequantized |
 //! | `translator.rs` | the graph as it grows, and its ends |
 //! | `operators/` | the translation, one file a family |
+//! | `walk.rs` | the walk over the operators |
 //!
 //! Images have their channels last in these files, and in front in ONNX. Between layers that are written with
 //! channels in front, values stay so; where another order matters, a transposition stands in between, which the
@@ -22,13 +23,13 @@ mod constants;
 mod operators;
 mod translator;
 mod values;
+mod walk;
 
 use burn_ptq_deploy::import::tflite::is_float;
 use burn_ptq_deploy::tflite::file::{NotRead, TfliteFile};
 use sha2::{Digest, Sha256};
 
 use super::onnx::{self, ImportError, Model, Options, Requantize, Source};
-use translator::Translator;
 
 pub use operators::supported_tflite_operators;
 
@@ -65,8 +66,7 @@ pub(super) fn parse(
     }
     let names = source.names().map_err(|damage| damaged(damage.into()))?;
     let unsupported = |problems| ImportError::Unsupported { name: file.into(), problems };
-    let mut translated =
-        Translator::new(&graph, &names).and_then(Translator::translate).map_err(unsupported)?;
+    let mut translated = walk::translate(&graph, &names).map_err(unsupported)?;
     let imported = onnx::from_proto(&mut translated, OPSET, name, Source::TfLite, options);
     let imported = imported.map_err(unsupported)?;
     let sha256 = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();

@@ -1,7 +1,7 @@
 //! The ONNX graph as it grows.
 
 use std::cell::Cell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use burn::tensor::TensorData;
 use burn_ptq_deploy::tflite::Element;
@@ -9,16 +9,12 @@ use burn_ptq_deploy::tflite::file::{Graph, Names, Operator, Tensor};
 use onnx_ir::{AttributeProto, GraphProto, NodeProto};
 
 use super::constants::decode;
-use super::operators;
 use super::values::{Held, Order, TO_FIRST, TO_LAST};
 use crate::import::onnx::{Problem, data_type};
 use crate::import::proto::{ints, tensor, typed_value};
 
 /// The most elements of constants that are decoded, all together: those of the largest file, and then some.
 const MOST_ELEMENTS: usize = 1 << 25;
-
-/// After this many problems, the rest is not examined.
-const MOST_PROBLEMS: usize = 1000;
 
 /// Characters of a name that are kept.
 const LONGEST_NAME: usize = 100;
@@ -140,28 +136,26 @@ impl<'f> Translator<'f> {
         Problem { node, op: op.into(), problem: problem.into(), hint: hint.into(), blocks: 0 }
     }
 
-    /// The whole graph.
+    /// Begins an operator, after whose output `output` its parts are named.
+    pub(super) fn begin(&mut self, output: usize) {
+        self.base = self.names[output].clone();
+    }
+
+    /// The problem that the operator at hand, an `op`, is refused; what follows is looked at as if its `outputs`
+    /// were there.
+    pub(super) fn refused(&mut self, op: String, outputs: &[usize], refusal: Refusal) -> Problem {
+        for &output in outputs {
+            let name = self.names[output].clone();
+            self.held[output] = Held::of(Order::Last, name);
+        }
+        self.problem(self.base.clone(), op, refusal.problem, refusal.hint)
+    }
+
+    /// The whole graph, after all operators, of which `problems` are those that cannot be imported.
     ///
     /// # Errors
-    /// All operators that cannot be imported.
-    pub(super) fn translate(mut self) -> Result<GraphProto, Vec<Problem>> {
-        let mut problems = Vec::new();
-        let needed = needed(self.file);
-        for (operator, _) in self.file.operators.iter().zip(needed).filter(|(_, needed)| *needed) {
-            let Some(&output) = operator.outputs.first() else { continue };
-            self.base = self.names[output].clone();
-            if problems.len() >= MOST_PROBLEMS {
-                break;
-            }
-            if let Err(Refusal { problem, hint }) = operators::translate(&mut self, operator) {
-                problems.push(self.problem(self.base.clone(), operator.name(), problem, hint));
-                // What follows is looked at as if it were there.
-                for &output in &operator.outputs {
-                    let name = self.names[output].clone();
-                    self.held[output] = Held::of(Order::Last, name);
-                }
-            }
-        }
+    /// These, and the outputs that nothing gives.
+    pub(super) fn finish(mut self, mut problems: Vec<Problem>) -> Result<GraphProto, Vec<Problem>> {
         for &output in &self.file.outputs {
             let name = self.names[output].clone();
             self.base = name.clone();
@@ -454,26 +448,4 @@ fn unique(taken: &mut HashMap<String, usize>, name: &str) -> String {
         *count += 1;
         candidate = format!("{name}_{count}");
     }
-}
-
-/// Which operators the outputs depend on; those that compute the shapes of others are not among them, since the
-/// file states all shapes.
-fn needed(file: &Graph) -> Vec<bool> {
-    let mut tensors: HashSet<usize> = file.outputs.iter().copied().collect();
-    let mut needed = vec![false; file.operators.len()];
-    for (needed, operator) in needed.iter_mut().zip(&file.operators).rev() {
-        if !operator.outputs.iter().any(|output| tensors.contains(output)) {
-            continue;
-        }
-        *needed = true;
-        let of_shape = match operator.name().as_str() {
-            "RESHAPE" | "RESIZE_BILINEAR" | "RESIZE_NEAREST_NEIGHBOR" | "BROADCAST_TO" => Some(1),
-            "TRANSPOSE_CONV" => Some(0),
-            _ => None,
-        };
-        let inputs = operator.inputs.iter().enumerate();
-        tensors
-            .extend(inputs.filter(|(place, _)| Some(*place) != of_shape).filter_map(|(_, at)| *at));
-    }
-    needed
 }

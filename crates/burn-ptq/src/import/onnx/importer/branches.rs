@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use onnx_ir::{GraphProto, NodeProto};
 
 use super::super::constants::Extent;
+use super::super::domain::operator_name;
 use super::super::error::{Problem, Refusal};
 use super::super::growing::{Importer, Site};
 use super::super::layout::Layout;
 use super::super::order::{display_name, needed_nodes, reads};
-use super::operator_name;
 
 /// The branch that an `If` always takes.
 pub(super) fn branch_of<'m>(site: &Site<'m>) -> Result<&'m GraphProto, Refusal> {

@@ -83,6 +83,6 @@ fn push(
     shape: [usize; 3],
     places: Vec<Vec<usize>>,
 ) -> Result<ValueId, Refusal> {
-    let op = Rearrange { name: site.operator(), input: shape.to_vec(), places };
+    let op = Rearrange { name: site.op, input: shape.to_vec(), places };
     importer.push(site, op, &[input])
 }

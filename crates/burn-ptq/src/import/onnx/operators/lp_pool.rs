@@ -113,7 +113,7 @@ fn windows(site: &Site, sample: &[usize], window: &Window, output: [usize; 2]) -
         rows.flat_map(|row| (0..extents[1]).map(move |x| row + x * steps[1])).collect()
     };
     Rearrange {
-        name: site.operator(),
+        name: site.op,
         input: sample.to_vec(),
         places: vec![
             (0..channels).map(|channel| channel * height * width).collect(),

@@ -23,7 +23,7 @@ pub(super) fn selection(
         return Ok(None);
     }
     check_result(sample, &indices.iter().map(Vec::len).collect::<Vec<_>>())?;
-    Ok(Some(Rearrange::at(site.operator(), sample, indices).into()))
+    Ok(Some(Rearrange::at(site.op, sample, indices).into()))
 }
 
 /// Refuses what makes samples of `shape`, out of those of `sample`, without elements or with too many.

@@ -7,7 +7,7 @@
 //! - `linear` translates `QuantizeLinear` and `DequantizeLinear`: the first of a value is a node that changes the
 //!   grid, with the grid that the file gives; the second of it is nothing;
 //! - `moved` follows integers through operators that move them;
-//! - `weights` keeps the scales of constants, and gives them to the layers whose weights these become.
+//! - `weights` gives the scales of constants to the layers whose weights these become.
 //!
 //! What becomes of the grids on the way to the integer program is said in `prepare/given.rs`.
 
@@ -21,7 +21,7 @@ mod weights;
 pub use encodings::{Encodings, EncodingsError};
 pub(super) use numbers::Quantization;
 pub(super) use operators::{express, quantizes};
-pub(super) use weights::Steps;
+pub(super) use weights::moved;
 
 /// What the standard calls the two operators.
 pub(super) const QUANTIZE: &str = "QuantizeLinear";

@@ -3,7 +3,7 @@
 
 use onnx_ir::{AttributeProto, AttributeType, GraphProto, NodeProto};
 
-use super::super::is_standard_domain;
+use super::super::domain::is_standard_domain;
 use super::{DEQUANTIZE, QUANTIZE};
 
 /// How an operator lists what it reads.

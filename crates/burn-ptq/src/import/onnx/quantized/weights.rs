@@ -1,12 +1,12 @@
 //! The scales of constants, and of the layers that have these as weights.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use super::super::constants::Constant;
 use super::super::growing::{Binding, Importer, Site};
 use super::super::operators;
+use super::super::steps::Steps;
 use crate::graph::{Array, GivenWeights, Node};
 use crate::warning::Warning;
 
@@ -17,53 +17,39 @@ const LAYERS: [&str; 4] = ["Conv", "ConvTranspose", "Gemm", "MatMul"];
 const MOVES: [&str; 7] =
     ["Cast", "Flatten", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"];
 
-/// The distance between neighbouring numbers of constants that were integers, element by element.
-#[derive(Debug, Default)]
-pub(in super::super) struct Steps {
-    /// By address; the constant is kept, so that no other gets it.
-    of: HashMap<*const Constant, (Rc<Constant>, Rc<Constant>)>,
+/// The steps of the constant that an input is, if it has some.
+fn steps_of<'s>(steps: &'s Steps, input: &Binding) -> Option<&'s Rc<Constant>> {
+    match input {
+        Binding::Constant(constant) => steps.get(constant),
+        Binding::Value(_) | Binding::Unknown => None,
+    }
 }
 
-impl Steps {
-    pub(in super::super) fn insert(&mut self, constant: &Rc<Constant>, steps: Constant) {
-        self.of.insert(Rc::as_ptr(constant), (Rc::clone(constant), Rc::new(steps)));
+/// The node `site` with steps in place of its first constant, if it moves one that has some.
+pub(in super::super) fn moved<'s>(steps: &Steps, site: &Site<'s>) -> Option<Site<'s>> {
+    let steps = steps_of(steps, site.inputs.first()?.as_ref()?)?;
+    if !MOVES.contains(&site.op) {
+        return None;
     }
+    let mut moved = site.clone();
+    moved.inputs[0] = Some(Binding::Constant(Rc::clone(steps)));
+    Some(moved)
+}
 
-    fn get(&self, binding: &Binding) -> Option<&Rc<Constant>> {
-        match binding {
-            Binding::Constant(constant) => {
-                self.of.get(&Rc::as_ptr(constant)).map(|(_, steps)| steps)
-            }
-            Binding::Value(_) | Binding::Unknown => None,
+/// The layer `site` with steps in place of its weights, if these have some.
+fn layer<'s>(steps: &Steps, site: &Site<'s>) -> Option<Site<'s>> {
+    if !LAYERS.contains(&site.op) {
+        return None;
+    }
+    let mut layer = site.clone();
+    let mut found = false;
+    for input in layer.inputs.iter_mut().take(2) {
+        if let Some(steps) = input.as_ref().and_then(|input| steps_of(steps, input)) {
+            *input = Some(Binding::Constant(Rc::clone(steps)));
+            found = true;
         }
     }
-
-    /// The node `site` with steps in place of its first constant, if it moves one that has some.
-    pub(in super::super) fn moved<'s>(&self, site: &Site<'s>) -> Option<Site<'s>> {
-        let steps = self.get(site.inputs.first()?.as_ref()?)?;
-        if !MOVES.contains(&site.op) {
-            return None;
-        }
-        let mut moved = site.clone();
-        moved.inputs[0] = Some(Binding::Constant(Rc::clone(steps)));
-        Some(moved)
-    }
-
-    /// The layer `site` with steps in place of its weights, if these have some.
-    fn layer<'s>(&self, site: &Site<'s>) -> Option<Site<'s>> {
-        if !LAYERS.contains(&site.op) {
-            return None;
-        }
-        let mut layer = site.clone();
-        let mut found = false;
-        for input in layer.inputs.iter_mut().take(2) {
-            if let Some(steps) = input.as_ref().and_then(|binding| self.get(binding)) {
-                *input = Some(Binding::Constant(Rc::clone(steps)));
-                found = true;
-            }
-        }
-        found.then_some(layer)
-    }
+    found.then_some(layer)
 }
 
 impl Importer<'_> {
@@ -72,7 +58,7 @@ impl Importer<'_> {
     /// The node is translated once more with the scales in place of the weights: they end up where the weights do,
     /// whatever the translation does to them.
     pub(in super::super) fn give_weights(&mut self, site: &Site, first: usize) {
-        let Some(site) = self.steps.layer(site) else { return };
+        let Some(site) = layer(&self.steps, site) else { return };
         let (nodes, values) = (self.graph.nodes.len(), self.graph.values.len());
         let outputs = self.graph.outputs.clone();
         let kept =

@@ -1,12 +1,13 @@
 //! Operators on single elements.
 
-use burn::tensor::TensorData;
 use burn_ptq_deploy::tflite::file::Operator;
 use burn_ptq_deploy::tflite::places::options;
 
-use super::{Order, activated, byte, option};
+use super::activation::{activated, clip};
+use super::fields::{byte, option};
 use crate::import::proto::{float, string};
 use crate::import::tflite::translator::{Call, Refusal, Translator};
+use crate::import::tflite::values::Order;
 
 /// `call` of the operator's only input.
 fn unary(
@@ -47,13 +48,6 @@ unary! {
     sin: "Sin";
     sqrt: "Sqrt";
     tanh: "Tanh";
-}
-
-/// `value` within bounds.
-pub(super) fn clip(t: &mut Translator, value: String, min: f32, max: f32) -> Call {
-    let bound = |bound: f32| TensorData::new(vec![bound], [0_usize; 0]);
-    let (min, max) = (t.store("min", &bound(min)), t.store("max", &bound(max)));
-    Call::new("Clip", vec![value, min, max])
 }
 
 pub(super) fn relu6(t: &mut Translator, operator: &Operator) -> Result<(), Refusal> {

@@ -3,9 +3,11 @@
 use burn_ptq_deploy::tflite::file::Operator;
 use burn_ptq_deploy::tflite::places::options;
 
-use super::{Order, activated, byte};
+use super::activation::activated;
+use super::fields::byte;
 use crate::import::proto::{int, ints};
 use crate::import::tflite::translator::{Call, Refusal, Translator, optional, permuted};
+use crate::import::tflite::values::Order;
 
 pub(super) fn fully_connected(t: &mut Translator, operator: &Operator) -> Result<(), Refusal> {
     let (input, weights) = (t.input(operator, 0)?, t.input(operator, 1)?);

@@ -1,8 +1,12 @@
 //! The translation of operators, one file a family.
 //!
 //! To add one: a function in the file of its family and a line in [`OPERATORS`]; then `cargo xtask docs`.
+//! Families read options by `fields`, and append the activation functions that are fused into operators by
+//! `activation`.
 
+mod activation;
 mod elements;
+mod fields;
 mod matrices;
 mod movement;
 mod recurrent;
@@ -10,11 +14,9 @@ mod reduce;
 mod slices;
 mod windows;
 
-use burn_ptq_deploy::tflite::bytes::{Damage, Table};
 use burn_ptq_deploy::tflite::file::Operator;
 
-use super::translator::{Call, Refusal, Translator};
-use super::values::Order;
+use super::translator::{Refusal, Translator};
 
 /// Adds the nodes for one operator, and says which values its outputs are.
 type Translate = fn(&mut Translator, &Operator) -> Result<(), Refusal>;
@@ -115,66 +117,6 @@ pub(super) fn translate(t: &mut Translator, operator: &Operator) -> Result<(), R
             "convert a model of the operators that the guide lists",
         )),
     }
-}
-
-/// A field of an operator's options; what is not there is 0.
-fn option<T: Default>(
-    operator: &Operator,
-    read: impl FnOnce(Table) -> Result<T, Damage>,
-) -> Result<T, Refusal> {
-    let read = operator.options.map(read).transpose();
-    read.map(Option::unwrap_or_default).map_err(|damage| Refusal::invalid(damage.to_string()))
-}
-
-/// The number at `place` in an operator's options.
-fn int(operator: &Operator, place: usize) -> Result<i32, Refusal> {
-    option(operator, |options| options.int(place))
-}
-
-/// The byte at `place` in an operator's options.
-fn byte(operator: &Operator, place: usize) -> Result<u8, Refusal> {
-    option(operator, |options| options.byte(place))
-}
-
-/// The axis that a number means among `axes`, counted from behind if it is negative.
-fn axis(number: i64, axes: usize) -> Result<usize, Refusal> {
-    let from_front = if number < 0 { number.saturating_add(axes as i64) } else { number };
-    let axis = usize::try_from(from_front).ok().filter(|&axis| axis < axes);
-    axis.ok_or_else(|| Refusal::invalid(format!("axis {number} of a tensor with {axes} axes")))
-}
-
-/// Makes the first output of `operator`: what `call` gives, through the activation function that is fused into it,
-/// of which `place` is the place in the options.
-fn activated(
-    t: &mut Translator,
-    operator: &Operator,
-    place: usize,
-    order: Order,
-    call: Call,
-) -> Result<(), Refusal> {
-    let output = t.output(operator)?;
-    let activation = byte(operator, place)?;
-    if activation == 0 {
-        t.set(output, order, call);
-        return Ok(());
-    }
-    let value = t.part("linear", call);
-    let call = match activation {
-        1 => Call::new("Relu", vec![value]),
-        2 => elements::clip(t, value, -1.0, 1.0),
-        3 => elements::clip(t, value, 0.0, 6.0),
-        4 => Call::new("Tanh", vec![value]),
-        other => {
-            let problem = format!("the fused activation function {other} is not supported");
-            return Err(Refusal::new(
-                problem,
-                "convert the model with an operator of its own for it",
-            ));
-        }
-    };
-    let name = t.part("activation", call);
-    t.is(output, order, name);
-    Ok(())
 }
 
 #[cfg(test)]

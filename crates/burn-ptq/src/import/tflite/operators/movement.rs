@@ -5,10 +5,12 @@ use burn_ptq_deploy::tflite::Element;
 use burn_ptq_deploy::tflite::file::Operator;
 use burn_ptq_deploy::tflite::places::options;
 
-use super::{Order, activated, axis, byte, int};
+use super::activation::activated;
+use super::fields::{axis, byte, int};
 use crate::import::onnx::data_type;
 use crate::import::proto::{int as attribute, ints, string};
 use crate::import::tflite::translator::{Call, Refusal, Translator, optional};
+use crate::import::tflite::values::Order;
 
 /// What is the same as its input, except how its elements are stored.
 pub(super) fn identity(t: &mut Translator, operator: &Operator) -> Result<(), Refusal> {

@@ -4,9 +4,10 @@ use burn::tensor::TensorData;
 use burn_ptq_deploy::tflite::file::Operator;
 use burn_ptq_deploy::tflite::places::{lstm as lstm_places, rnn as rnn_places};
 
-use super::{Order, byte, option};
+use super::fields::{byte, option};
 use crate::import::proto::{int as attribute, ints};
 use crate::import::tflite::translator::{Call, Refusal, Translator, optional};
+use crate::import::tflite::values::Order;
 
 /// The activation function of a recurrent layer that has only one.
 fn expect_activation(

@@ -4,9 +4,11 @@ use burn::tensor::TensorData;
 use burn_ptq_deploy::tflite::file::Operator;
 use burn_ptq_deploy::tflite::places::options;
 
-use super::{Order, activated, axis, byte, option};
+use super::activation::activated;
+use super::fields::{axis, byte, option};
 use crate::import::proto::int as attribute;
 use crate::import::tflite::translator::{Call, Refusal, Translator};
+use crate::import::tflite::values::Order;
 
 fn reduce(t: &mut Translator, operator: &Operator, name: &'static str) -> Result<(), Refusal> {
     let (input, output) = (t.input(operator, 0)?, t.output(operator)?);

@@ -3,9 +3,10 @@
 use burn_ptq_deploy::tflite::file::Operator;
 use burn_ptq_deploy::tflite::places::options;
 
-use super::{Order, axis, int};
+use super::fields::{axis, int};
 use crate::import::proto::int as attribute;
 use crate::import::tflite::translator::{Call, Refusal, Translator};
+use crate::import::tflite::values::Order;
 
 /// What is taken along an axis.
 #[derive(Clone, Copy)]

@@ -7,9 +7,11 @@ use burn_ptq_deploy::tflite::places::{
 };
 use burn_ptq_deploy::tflite::schema::Padding;
 
-use super::{Order, activated, byte, int, option};
+use super::activation::activated;
+use super::fields::{byte, int, option};
 use crate::import::proto::{int as attribute, ints, string};
 use crate::import::tflite::translator::{Call, Refusal, Translator, optional, permuted};
+use crate::import::tflite::values::Order;
 
 /// Strides and padding of an operator along height and width.
 struct Window {

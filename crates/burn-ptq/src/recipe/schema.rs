@@ -3,7 +3,7 @@
 use schemars::{Schema, schema_for};
 use serde_json::{Value, json};
 
-use crate::recipe::{PRESETS, Recipe};
+use super::{PRESETS, Recipe};
 
 /// The schema of recipes.
 ///
@@ -26,8 +26,8 @@ pub fn recipe() -> Schema {
 
 #[cfg(test)]
 mod tests {
+    use super::super::catalogue::stages;
     use super::*;
-    use crate::recipe::catalogue::stages;
     use crate::round::RoundingChoice;
 
     /// The names that a choice accepts, alone and as tables.
