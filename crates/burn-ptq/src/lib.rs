@@ -72,39 +72,49 @@
 //!
 //! # How data flows
 //!
-//! One way: [`import`] makes a float [`graph`], [`prepare`] and [`condition`] rewrite it,
-//! [`calibrate`] observes it, [`range`] chooses grids and [`round`] integers, which [`reconstruct`]
-//! and [`correct`] tune; [`lower`] makes the integer program that `burn-ptq-deploy` runs and exports.
+//! One way: [`import`] makes a float [`graph`], [`prepare`](fn@prepare) and [`condition`] rewrite it,
+//! observers see its values on calibration data, [`range`] chooses grids and [`round`] integers, which
+//! [`reconstruct`] and [`correct`] tune; the result, a [`QuantizedGraph`], becomes the integer program that
+//! `burn-ptq-deploy` runs and exports.
 
 pub mod backend;
 mod bits;
-pub mod calibrate;
+mod calibrate;
 pub mod condition;
 pub mod correct;
 mod error;
 mod event;
 pub mod graph;
 pub mod import;
-pub mod lower;
+mod lower;
 pub mod network;
 pub mod observe;
 mod pipeline;
-pub mod prepare;
+mod prepare;
 pub mod qat;
-pub mod quant;
+mod quant;
 pub mod range;
 pub mod recipe;
 pub mod reconstruct;
 pub mod round;
-pub mod sequence;
-pub mod warning;
+mod sequence;
+mod warning;
 pub mod warnings;
 
+pub use calibrate::{BatchShapeError, CalibrateError, SeveralEnds};
 pub use error::{CalibratedError, Error, OpenGrids};
 pub use event::{Cancelled, Event, Progress};
 pub use import::{capture, capture_named, onnx};
+pub use lower::LowerError;
 pub use network::{Quantized, WriteBackError};
 pub use pipeline::{Calibrated, Quantizer, quantize_as_given, quantize_uncalibrated};
+pub use prepare::prepare;
+pub use quant::{
+    FakeQuantize, Granularity, QParams, QuantizeError, QuantizedActivation, QuantizedGraph, QuantizedWeights, Range,
+    Scheme, SchemeError, SimulatedModel,
+};
 pub use recipe::Recipe;
 #[cfg(feature = "schema")]
 pub use recipe::schema;
+pub use sequence::{Unroll, outputs_of_steps, step_len};
+pub use warning::Warning;

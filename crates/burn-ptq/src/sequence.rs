@@ -20,7 +20,7 @@ pub fn step_len(graph: &Graph) -> usize {
 ///
 /// `sequences` hold whole steps, all sequences as many; `forward` takes a tensor for each input of `graph`
 /// and gives one for each output.
-pub fn run_steps(
+pub(crate) fn run_steps(
     graph: &Graph,
     sequences: &Batch,
     device: &Device,

@@ -9,7 +9,7 @@ use burn_ptq::graph::ops::{
     Window,
 };
 use burn_ptq::graph::{Array, Batch, Clamp, Graph, Op, ValueId};
-use burn_ptq::quant::SimulatedModel;
+use burn_ptq::SimulatedModel;
 use burn_ptq::recipe::catalogue::stages;
 use burn_ptq::round::RoundingChoice;
 use burn_ptq::{Error, Event, Quantized, Quantizer, Recipe};

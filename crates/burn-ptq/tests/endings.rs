@@ -11,7 +11,7 @@ use burn_ptq::graph::ops::{
 };
 use burn_ptq::graph::{Array, Batch, Clamp, FloatModel, Graph, Op, dims3};
 use burn_ptq::network::compare_layers;
-use burn_ptq::quant::SimulatedModel;
+use burn_ptq::SimulatedModel;
 use burn_ptq::{Error, Quantized, Quantizer, Recipe};
 use burn_ptq_deploy::program::IntOp;
 

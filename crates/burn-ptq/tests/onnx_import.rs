@@ -9,7 +9,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_ptq::graph::{FloatModel, Graph, dims3};
 use burn_ptq::import::onnx;
-use burn_ptq::prepare::prepare;
+use burn_ptq::prepare;
 use npyz::NpyFile;
 
 /// The largest error, relative to the output's largest magnitude (at least 1).

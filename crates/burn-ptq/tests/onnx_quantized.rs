@@ -13,7 +13,7 @@ use burn::tensor::{Device, Distribution, Tensor, TensorData};
 use burn_ptq::graph::{Graph, to_vec};
 use burn_ptq::import;
 use burn_ptq::import::onnx::{Encodings, Options, Requantize};
-use burn_ptq::prepare::prepare;
+use burn_ptq::prepare;
 use burn_ptq::{Quantized, Quantizer, Recipe, quantize_as_given};
 use burn_ptq_kernels::grid::Grid;
 use npyz::NpyFile;

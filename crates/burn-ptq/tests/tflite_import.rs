@@ -12,7 +12,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use burn_ptq::graph::{FloatModel, Graph, to_vec};
 use burn_ptq::import;
 use burn_ptq::import::onnx::{Options, Requantize};
-use burn_ptq::prepare::prepare;
+use burn_ptq::prepare;
 use npyz::NpyFile;
 
 /// The largest error, relative to the output's largest magnitude (at least 1).

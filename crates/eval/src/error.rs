@@ -106,7 +106,7 @@ macro_rules! through_the_pipeline {
 }
 
 through_the_pipeline!(
-    burn_ptq::calibrate::CalibrateError,
+    burn_ptq::CalibrateError,
     burn_ptq::import::onnx::ImportError,
     burn_ptq::graph::GraphError,
     burn_ptq::recipe::RecipeError,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn_ptq::graph::{Graph, Op, ValueId};
-use burn_ptq::warning::Warning;
+use burn_ptq::Warning;
 use burn_ptq_deploy::preprocess::{DataLayout, Element, Preprocessing, PreprocessingError};
 use burn_ptq_deploy::program::Program;
 use serde::{Deserialize, Serialize};

@@ -4,10 +4,10 @@
 use std::time::Instant;
 
 use burn::tensor::Device;
-use burn_ptq::calibrate::CalibrateError;
+use burn_ptq::CalibrateError;
 use burn_ptq::graph::{Batch, Graph};
 use burn_ptq::import::onnx;
-use burn_ptq::sequence::Unroll;
+use burn_ptq::Unroll;
 use burn_ptq::{Calibrated, Progress, Quantized, Quantizer, Recipe};
 use burn_ptq_deploy::preprocess::Preprocessing;
 

@@ -12,7 +12,7 @@ mod stream;
 use std::collections::BTreeMap;
 
 use burn_ptq::network::MeasuredOn;
-use burn_ptq::warning::Warning;
+use burn_ptq::Warning;
 use burn_ptq_deploy::export::ExportError;
 use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::preprocess::Preprocessing;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use burn_ptq::import::onnx;
-use burn_ptq::prepare::prepare;
+use burn_ptq::prepare;
 use burn_ptq::warnings::{BatchNormFit, FirstNorm, Scaling};
 use burn_ptq_eval::data::Samples;
 use burn_ptq_eval::input::{InputSettings, ModelInput};

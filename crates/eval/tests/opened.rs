@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use burn_ptq::calibrate::CalibrateError;
+use burn_ptq::CalibrateError;
 use burn_ptq::graph::Batch;
 use burn_ptq::recipe::Recipe;
 use burn_ptq_eval::Error;

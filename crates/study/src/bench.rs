@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use burn_ptq::graph::{Batch, FloatModel, Graph};
-use burn_ptq::prepare::prepare;
+use burn_ptq::prepare;
 use burn_ptq::{Calibrated, Progress, Quantized, Quantizer, Recipe};
 use burn_ptq_deploy::size::size_report;
 use burn_ptq_eval::Error;

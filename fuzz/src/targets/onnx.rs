@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor};
 use burn_ptq::graph::{FloatModel, Graph, ValueId, dims3};
 use burn_ptq::import::onnx;
-use burn_ptq::prepare::prepare;
+use burn_ptq::prepare;
 use onnx_ir::{Message, ModelProto};
 
 use crate::mutate::{Random, damage};

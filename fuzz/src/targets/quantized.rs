@@ -5,7 +5,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use burn_ptq::import::onnx;
-use burn_ptq::prepare::prepare;
+use burn_ptq::prepare;
 use burn_ptq::{Error, quantize_as_given};
 
 use super::onnx::mutate;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn_ptq::import;
 use burn_ptq::import::onnx::{Options, Requantize};
-use burn_ptq::prepare::prepare;
+use burn_ptq::prepare;
 use burn_ptq_deploy::place::Memory;
 use burn_ptq_deploy::program::Program;
 use burn_ptq_deploy::target::Kernels;

@@ -1,7 +1,7 @@
 //! Calibration: one streaming pass that observes every value with a grid of its own.
 
 pub(crate) mod suspicious;
-pub mod synthesize;
+pub(crate) mod synthesize;
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -16,7 +16,7 @@ use crate::observe::{Observer, Stats};
 
 /// What calibration found out.
 #[derive(Clone, Debug, Default)]
-pub struct Calibration {
+pub(crate) struct Calibration {
     /// The statistics of the values, by index of the value; empty where a value was not observed
     /// because it has the grid of another.
     pub values: Vec<Stats>,
@@ -97,7 +97,7 @@ const MOST_DISTINCT: usize = 1024;
 ///
 /// # Errors
 /// If a batch fails, if there is none, if a value becomes NaN or infinite, or on cancellation.
-pub fn calibrate(
+pub(crate) fn calibrate(
     graph: &Arc<Graph>,
     device: &Device,
     batches: impl Iterator<Item = Result<Batch, CalibrateError>>,

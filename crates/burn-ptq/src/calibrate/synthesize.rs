@@ -92,7 +92,7 @@ impl Inputs {
 ///
 /// # Errors
 /// If the graph has no batch normalization, and on cancellation.
-pub fn synthesize(
+pub(crate) fn synthesize(
     graph: &Arc<Graph>,
     how: &Synthesis,
     seed: u64,

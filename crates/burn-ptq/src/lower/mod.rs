@@ -132,7 +132,7 @@ pub struct Layout {
 ///
 /// # Errors
 /// If a multiplier cannot be represented or an operation has no kernel for its bits.
-pub fn lower(
+pub(crate) fn lower(
     quantized: &QuantizedGraph,
     provenance: Provenance,
 ) -> Result<(Program, Vec<Option<Layout>>), LowerError> {

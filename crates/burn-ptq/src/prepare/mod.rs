@@ -21,7 +21,7 @@ use crate::graph::{Graph, GraphError, Op};
 
 /// A rewrite of the graph that keeps its output.
 #[derive(Clone, Copy)]
-pub struct Pass {
+pub(crate) struct Pass {
     /// The name in logs.
     pub name: &'static str,
     /// Rewrites the graph and counts the rewrites.
@@ -29,7 +29,7 @@ pub struct Pass {
 }
 
 /// The passes, in the order in which they run; the list is repeated until nothing changes.
-pub const PASSES: &[Pass] = &[
+pub(crate) const PASSES: &[Pass] = &[
     // First: others fold factors of the pieces into the layers around.
     Pass { name: "fuse-activation", run: fuse_activation::run },
     Pass { name: "merge-affine", run: merge_affine::run },

@@ -28,7 +28,7 @@ use crate::round::round_ste;
 /// let layer = layer.apply_reparameterization(FakeQuantizeWeights::new(2)?);
 /// // The weights for inference take four values a channel.
 /// let weight = layer.valid().materialize().weight.val();
-/// # Ok::<(), burn_ptq::quant::SchemeError>(())
+/// # Ok::<(), burn_ptq::SchemeError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct FakeQuantizeWeights {

@@ -25,7 +25,7 @@ use burn::tensor::ops::{InterpolateMode, InterpolateOptions, PadMode};
 use burn::tensor::{Device, Distribution, Int, Tensor, TensorData, s};
 use burn_ptq::graph::{FloatModel, Graph, Op, ValueId};
 use burn_ptq::import::{CaptureError, Tensors, capture, capture_named};
-use burn_ptq::prepare::prepare;
+use burn_ptq::prepare;
 
 use crate::net::{Draws, Net, host};
 

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use burn_ptq::warning::Warning;
+use burn_ptq::Warning;
 use burn_ptq::{Quantized, Quantizer, Recipe, WriteBackError, capture};
 
 use crate::net::{Draws, Net, host};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use burn_ptq::graph::{Graph, GraphError};
-use burn_ptq::prepare::prepare;
+use burn_ptq::prepare;
 use burn_ptq_deploy::place::Placed;
 use burn_ptq_deploy::program::{IntNode, IntTensor, Program, Weighted};
 use burn_ptq_deploy::size::size_report;

@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use burn_ptq::Progress;
-use burn_ptq::warning::Warning;
+use burn_ptq::Warning;
 use serde::Serialize;
 
 use super::CompareError;

@@ -29,7 +29,7 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 use burn_ptq::Progress;
-use burn_ptq::warning::Warning;
+use burn_ptq::Warning;
 use burn_ptq_deploy::place::Placed;
 use serde::Serialize;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use burn_ptq::warning::Warning;
+use burn_ptq::Warning;
 use serde::Serialize;
 
 use super::subject::{Network, Subject};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use burn_ptq::Recipe;
 use burn_ptq::graph::{Graph, ValueId};
-use burn_ptq::warning::Warning;
+use burn_ptq::Warning;
 use burn_ptq_deploy::place::Placed;
 
 use super::CompareError;

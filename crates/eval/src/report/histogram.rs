@@ -3,7 +3,7 @@
 use burn_ptq::Quantized;
 use burn_ptq::graph::ValueId;
 use burn_ptq::network::Bins;
-use burn_ptq::quant::QuantizedGraph;
+use burn_ptq::QuantizedGraph;
 use burn_ptq_deploy::program::Weights;
 use burn_ptq_kernels::grid::{Grid, weight_range};
 use serde::Serialize;

@@ -1,6 +1,6 @@
 //! What a network takes that runs frame by frame.
 
-use burn_ptq::warning::Warning;
+use burn_ptq::Warning;
 use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::printable;
 use burn_ptq_deploy::streaming::Streamed;

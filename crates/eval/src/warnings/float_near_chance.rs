@@ -1,6 +1,6 @@
 //! A float network that does no better than guessing on the evaluation data.
 
-use burn_ptq::warning::Warning;
+use burn_ptq::Warning;
 use burn_ptq::warnings::Facts;
 
 use super::EvaluationFacts;

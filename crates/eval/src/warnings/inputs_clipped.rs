@@ -1,6 +1,6 @@
 //! Evaluation inputs outside the integer program's input grid.
 
-use burn_ptq::warning::Warning;
+use burn_ptq::Warning;
 use burn_ptq::warnings::Facts;
 
 use super::EvaluationFacts;

@@ -1,6 +1,6 @@
 //! An integer program that loses more than its widths explain.
 
-use burn_ptq::warning::Warning;
+use burn_ptq::Warning;
 use burn_ptq::warnings::Facts;
 
 use super::EvaluationFacts;

@@ -1,6 +1,6 @@
 //! An integer program that does no better than guessing, although the float network does.
 
-use burn_ptq::warning::Warning;
+use burn_ptq::Warning;
 use burn_ptq::warnings::Facts;
 
 use super::EvaluationFacts;

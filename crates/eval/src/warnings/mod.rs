@@ -10,7 +10,7 @@ mod inputs_clipped;
 mod integer_far_below_float;
 mod integer_near_chance;
 
-use burn_ptq::warning::Warning;
+use burn_ptq::Warning;
 use burn_ptq::warnings::{Facts, check_with};
 
 pub use evaluated::SCALING_SAMPLES;
