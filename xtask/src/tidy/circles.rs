@@ -139,8 +139,9 @@ fn module_of(path: &str) -> Module {
 
 /// The trees of all `use` declarations outside tests, and whether they are public in any way.
 fn declarations(text: &str) -> Vec<(bool, String)> {
-    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-    let lines = code.lines().map(|line| line.split("//").next().unwrap_or_default());
+    // Tests stand at the end of a file.
+    let code = text.lines().take_while(|line| !line.ends_with("mod tests {"));
+    let lines = code.map(|line| line.split("//").next().unwrap_or_default());
     let code = lines.collect::<Vec<_>>().join("\n").replace("#[cfg(test)]\nuse ", "#[cfg(test)] ");
     let mut found = Vec::new();
     for statement in code.split_inclusive(';') {
