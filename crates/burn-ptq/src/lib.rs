@@ -110,8 +110,8 @@ pub use network::{Quantized, WriteBackError};
 pub use pipeline::{Calibrated, Quantizer, quantize_as_given, quantize_uncalibrated};
 pub use prepare::prepare;
 pub use quant::{
-    FakeQuantize, Granularity, QParams, QuantizeError, QuantizedActivation, QuantizedGraph, QuantizedWeights, Range,
-    Scheme, SchemeError, SimulatedModel,
+    FakeQuantize, Granularity, QParams, QuantizeError, QuantizedActivation, QuantizedGraph,
+    QuantizedWeights, Range, Scheme, SchemeError, SimulatedModel,
 };
 pub use recipe::Recipe;
 #[cfg(feature = "schema")]

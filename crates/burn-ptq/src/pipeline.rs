@@ -33,7 +33,7 @@ use crate::reconstruct::{ReconstructionGranularity, reconstruct};
 use crate::round::Rounding;
 use crate::round::layerwise::{LayerRounding, round_layers};
 use crate::sequence::Unroll;
-use crate::warnings::{CalibrationFacts, Facts, check, fewest_bits, layer_facts};
+use crate::warnings::{CalibrationFacts, Facts, check, fewest_bits, layer_facts, output_facts};
 
 /// Samples on which layers are compared and exports test themselves.
 const PROBES: usize = 8;
@@ -184,15 +184,9 @@ impl Quantizer {
     /// How many samples, the first ones, stages after calibration fit weights, scales or biases to.
     fn samples_fitted(&self) -> usize {
         let recipe = &self.recipe;
-        [
-            recipe.correction.component().samples(),
-            self.samples_for_rounding(),
-            self.samples_for_tuning(),
-            recipe.joint_range.component().samples(),
-        ]
-        .into_iter()
-        .max()
-        .unwrap_or(0)
+        let layers = self.samples_for_rounding().max(self.samples_for_tuning());
+        let joint = recipe.joint_range.component().samples();
+        recipe.correction.component().samples().max(layers).max(joint)
     }
 
     fn samples_for_rounding(&self) -> usize {
@@ -396,6 +390,7 @@ impl Quantizer {
             activation_bits,
             calibration: Some(calibration_facts),
             layers: layer_facts(&quantized, &noise),
+            outputs: output_facts(&quantized, &noise),
             noticed,
         };
         let warnings = check(&facts);

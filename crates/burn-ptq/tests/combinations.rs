@@ -4,12 +4,12 @@
 use std::cell::RefCell;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use burn_ptq::SimulatedModel;
 use burn_ptq::graph::ops::{
     Add, AveragePool, BatchNormStatistics, ChannelAffine, Clip, Conv2d, Linear, Reshape, Softmax,
     Window,
 };
 use burn_ptq::graph::{Array, Batch, Clamp, Graph, Op, ValueId};
-use burn_ptq::SimulatedModel;
 use burn_ptq::recipe::catalogue::stages;
 use burn_ptq::round::RoundingChoice;
 use burn_ptq::{Error, Event, Quantized, Quantizer, Recipe};

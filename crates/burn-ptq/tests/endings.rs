@@ -5,13 +5,13 @@ use std::process::Command;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
+use burn_ptq::SimulatedModel;
 use burn_ptq::graph::ops::{
     Add, AveragePool, Clip, Conv2d, Linear, LogSoftmax, Permute, Rearrange, Reshape, Softmax,
     Window,
 };
 use burn_ptq::graph::{Array, Batch, Clamp, FloatModel, Graph, Op, dims3};
 use burn_ptq::network::compare_layers;
-use burn_ptq::SimulatedModel;
 use burn_ptq::{Error, Quantized, Quantizer, Recipe};
 use burn_ptq_deploy::program::IntOp;
 

@@ -8,8 +8,8 @@ use burn_ptq::graph::ops::OutputGrid;
 use burn_ptq::graph::prediction::Prediction;
 use burn_ptq::graph::{Batch, FloatModel, Graph, Node, Op, ValueId, to_vec};
 use burn_ptq::network::Noise;
-use burn_ptq::{QuantizedGraph, SimulatedModel};
 use burn_ptq::{Cancelled, Event, Progress};
+use burn_ptq::{QuantizedGraph, SimulatedModel};
 use serde::Serialize;
 
 /// Samples that are run at once.

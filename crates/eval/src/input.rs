@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use burn_ptq::graph::{Graph, Op, ValueId};
 use burn_ptq::Warning;
+use burn_ptq::graph::{Graph, Op, ValueId};
 use burn_ptq_deploy::preprocess::{DataLayout, Element, Preprocessing, PreprocessingError};
 use burn_ptq_deploy::program::Program;
 use serde::{Deserialize, Serialize};
@@ -111,6 +111,8 @@ pub struct ModelInput {
     pub window_step: usize,
     /// The names of the classes, if known; otherwise empty.
     pub classes: Vec<String>,
+    /// The column of tables that holds labels, if it was named.
+    pub label_column: Option<String>,
     /// Whether it takes whole numbers alone: fractions of samples are dropped.
     pub whole: bool,
     /// Whether the network keeps states, so that its samples are sequences of such inputs.
@@ -128,6 +130,7 @@ impl ModelInput {
             preprocessing: Preprocessing::default(),
             window_step: 1,
             classes: Vec::new(),
+            label_column: None,
             whole: false,
             in_sequence: false,
             maybe_state: None,

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use burn::tensor::Device;
-use burn_ptq::graph::Batch;
-use burn_ptq::network::{MeasuredOn, NOISE_SAMPLES, compare_layers, weight_sqnr};
 use burn_ptq::Unroll;
 use burn_ptq::Warning;
+use burn_ptq::graph::Batch;
+use burn_ptq::network::{MeasuredOn, NOISE_SAMPLES, compare_layers, weight_sqnr};
 use burn_ptq::{Event, Progress, Quantized, Recipe};
 use burn_ptq_deploy::export::{Kept, check_folder, exporter, stage_folder};
 use burn_ptq_deploy::file;

@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use burn_ptq::CalibrateError;
+use burn_ptq::Unroll;
 use burn_ptq::graph::{Batch, Graph};
 use burn_ptq::import::onnx;
-use burn_ptq::Unroll;
 use burn_ptq::{Calibrated, Progress, Quantized, Quantizer, Recipe};
 use burn_ptq_deploy::preprocess::Preprocessing;
 
-use crate::data::{DataError, Inputs, by_steps, steps_of};
+use crate::data::{DataError, Inputs, by_steps, steps_of, with_label_column};
 use crate::error::Error;
 use crate::evaluate::Evaluation;
 use crate::fit::{Fit, Found, Question, fit};
@@ -93,9 +93,8 @@ impl OpenTask {
         let output_of = |name: &str| ModelOutput::of_graph(&graph, Some(name));
         let further = open_further(task, evaluation.as_ref(), &inputs, output_of)?;
         let mut notes = task.notes_on_states(&graph);
-        for samples in calibration.iter().chain(evaluation.as_ref().map(|e| &*e.samples)) {
-            notes.extend(samples.notes().cloned());
-        }
+        notes.extend(calibration.iter().flat_map(Inputs::notes).cloned());
+        notes.extend(evaluation.iter().flat_map(Evaluation::notes).cloned());
         if let (Some(calibration), Some(evaluation)) = (&calibration, &evaluation) {
             notes.extend(evaluation.samples.element_notes(&calibration.preprocessings()));
         }
@@ -318,6 +317,8 @@ fn check_classes(output: Option<&ModelOutput>, classes: &[String]) -> Result<(),
 /// is a sample.
 fn open_calibration(task: &Task, inputs: &[ModelInput]) -> Result<Option<Inputs>, DataError> {
     let Some(paths) = &task.calibration else { return Ok(None) };
+    let labels = task.evaluation.as_ref().and_then(|files| files.labels.as_deref());
+    let inputs = &with_label_column(inputs, labels);
     if !inputs[0].in_sequence {
         return Ok(Some(Inputs::open(paths, inputs)?.into_windows()));
     }

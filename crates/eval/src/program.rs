@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
+use burn_ptq::Warning;
 use burn_ptq::import;
 use burn_ptq::import::onnx::Options;
 use burn_ptq::quantize_as_given;
-use burn_ptq::Warning;
 use burn_ptq_deploy::import::ReadError;
 use burn_ptq_deploy::place::Placed;
 

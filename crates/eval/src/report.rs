@@ -11,8 +11,8 @@ mod stream;
 
 use std::collections::BTreeMap;
 
-use burn_ptq::network::MeasuredOn;
 use burn_ptq::Warning;
+use burn_ptq::network::MeasuredOn;
 use burn_ptq_deploy::export::ExportError;
 use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::preprocess::Preprocessing;

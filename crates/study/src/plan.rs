@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use burn_ptq::Recipe;
 use burn_ptq::Granularity;
+use burn_ptq::Recipe;
 use burn_ptq::reconstruct::ReconstructionGranularity;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};

@@ -23,7 +23,7 @@ use crate::graph::{Batch, StatePair};
 use crate::lower::{LowerError, lower};
 use crate::network::{MeasuredOn, Noise, Quantized};
 use crate::quant::{QuantizedGraph, SimulatedModel};
-use crate::warnings::{Facts, check, layer_facts};
+use crate::warnings::{Facts, check, layer_facts, output_facts};
 
 /// A lowered program, ready to be used.
 pub(crate) struct Deployed {
@@ -196,7 +196,11 @@ impl Quantized {
         let (inputs, on) = (self.noise.inputs.clone(), self.noise.on);
         let device = Device::default();
         let noise = Noise::measure(&self.float, &quantized, inputs, on, &device, &|_| true)?;
-        let facts = Facts { layers: layer_facts(&quantized, &noise), ..self.facts.clone() };
+        let facts = Facts {
+            layers: layer_facts(&quantized, &noise),
+            outputs: output_facts(&quantized, &noise),
+            ..self.facts.clone()
+        };
         let warnings = check(&facts);
         Ok(Self {
             float: self.float.clone(),
@@ -224,6 +228,7 @@ impl Quantized {
     ) -> Result<(), Cancelled> {
         self.noise = Noise::measure(&self.float, &self.graph, inputs, on, device, progress)?;
         self.facts.layers = layer_facts(&self.graph, &self.noise);
+        self.facts.outputs = output_facts(&self.graph, &self.noise);
         self.warnings = check(&self.facts);
         Ok(())
     }

@@ -14,6 +14,8 @@ pub struct Facts {
     pub calibration: Option<CalibrationFacts>,
     /// The layers of the quantized network, in order.
     pub layers: Vec<LayerFacts>,
+    /// The outputs of the quantized network.
+    pub outputs: Vec<OutputFacts>,
     /// What stages of the pipeline noticed themselves.
     pub noticed: Vec<Warning>,
 }
@@ -51,4 +53,17 @@ pub struct LayerFacts {
     /// The input whose channels differ most: the name of the layer that writes it, and the range of
     /// its largest channel as a multiple of the median channel's.
     pub outlier: Option<(String, f64)>,
+}
+
+/// What is known of an output of the quantized network.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OutputFacts {
+    /// Its name.
+    pub name: String,
+    /// The smallest element of the float network's output.
+    pub low: f32,
+    /// The largest.
+    pub high: f32,
+    /// The step of its grid.
+    pub step: f32,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 
 use super::batch_norm::{FirstNorm, median};
-use super::{CalibrationFacts, LayerFacts};
+use super::{CalibrationFacts, LayerFacts, OutputFacts};
 use crate::calibrate::Calibration;
 use crate::graph::{Graph, ValueId};
 use crate::network::{Noise, ValueNoise, weight_sqnr};
@@ -66,6 +66,17 @@ pub(crate) fn layer_facts(quantized: &QuantizedGraph, noise: &Noise) -> Vec<Laye
         })
     };
     graph.nodes.iter().enumerate().filter_map(fact).collect()
+}
+
+/// The facts about outputs, without those of a softmax, whose grid is fixed.
+pub(crate) fn output_facts(quantized: &QuantizedGraph, noise: &Noise) -> Vec<OutputFacts> {
+    let fact = |id: &ValueId| {
+        let (low, high) = noise.values.get(id.0)?.as_ref()?.bins.extremes?;
+        let name = quantized.graph.value(*id).name.clone();
+        Some(OutputFacts { name, low, high, step: quantized.activations[id.0].grid.scale })
+    };
+    let graph = &quantized.graph;
+    graph.outputs.iter().filter(|&&id| graph.final_softmax(id).is_none()).filter_map(fact).collect()
 }
 
 /// The range of the largest channel as a multiple of the median live channel's.

@@ -13,12 +13,13 @@ mod calibration_unlike_training;
 mod facts;
 mod gather;
 mod layer_noisy;
+mod output_offset;
 mod scaling;
 
 pub use batch_norm::{AS_GOOD, BatchNormFit, FirstNorm};
-pub use facts::{CalibrationFacts, Facts, LayerFacts};
+pub use facts::{CalibrationFacts, Facts, LayerFacts, OutputFacts};
 pub use gather::BATCH_NORM_SAMPLES;
-pub(crate) use gather::{fewest_bits, layer_facts};
+pub(crate) use gather::{fewest_bits, layer_facts, output_facts};
 pub use scaling::{Scaling, candidates};
 
 pub use calibration_too_few::samples_for;
@@ -37,7 +38,7 @@ pub const CALIBRATION_CHECKS: &[Check] = &[
 ];
 
 /// The checks of the quantized layers.
-pub const LAYER_CHECKS: &[Check] = &[layer_noisy::check];
+pub const LAYER_CHECKS: &[Check] = &[layer_noisy::check, output_offset::check];
 
 /// What all checks find, and what stages noticed.
 pub fn check(facts: &Facts) -> Vec<Warning> {

@@ -14,6 +14,7 @@ fn sound(weight_bits: u8, activation_bits: u8) -> Facts {
         outlier: Some(("before".into(), 2.0)),
     };
     Facts {
+        outputs: Vec::new(),
         weight_bits,
         activation_bits,
         calibration: Some(CalibrationFacts {
@@ -128,6 +129,21 @@ fn layers_are_not_called_noisy_where_the_inputs_explain_it() {
     };
     assert_eq!(kinds(unlike), ["calibration-unlike-training"]);
     assert_eq!(kinds(|facts| facts.layers[1].sqnr_db = Some(3.2)), ["layer-noisy"]);
+}
+
+#[test]
+fn an_output_far_from_zero_is_named_where_its_grid_is_coarse() {
+    let output = |low: f32, high: f32, step: f32| {
+        move |facts: &mut Facts| {
+            facts.outputs = vec![OutputFacts { name: "pressure".into(), low, high, step }];
+        }
+    };
+    assert_eq!(kinds(output(1003.0, 1026.0, 4.0)), ["output-offset"]);
+    assert_eq!(kinds(output(-1026.0, -1003.0, 4.0)), ["output-offset"]);
+    // Zero lies between them; or there are steps enough; or nothing to tell apart.
+    assert_eq!(kinds(output(-3.0, 26.0, 4.0)), [""; 0]);
+    assert_eq!(kinds(output(1003.0, 1026.0, 0.03)), [""; 0]);
+    assert_eq!(kinds(output(7.0, 7.0, 0.05)), [""; 0]);
 }
 
 #[test]

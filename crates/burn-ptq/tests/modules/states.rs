@@ -7,8 +7,8 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::activation::{sigmoid, tanh};
 use burn::tensor::{Device, Tensor};
 use burn_ptq::graph::{Batch, FloatModel, Graph};
-use burn_ptq::{outputs_of_steps, step_len};
 use burn_ptq::{Quantizer, Recipe, capture_named};
+use burn_ptq::{outputs_of_steps, step_len};
 
 use crate::net::{Draws, host};
 

@@ -34,7 +34,7 @@ pub(crate) fn run(args: Evaluate) -> anyhow::Result<()> {
     let open = |inputs: &[ModelInput], output: &ModelOutput| {
         let evaluation = open_evaluation(&task, inputs, output)?
             .context("no evaluation data: add --eval X.npy or --task DIR")?;
-        for note in evaluation.samples.notes() {
+        for note in evaluation.notes() {
             errln!("note: {note}");
         }
         anyhow::Ok(evaluation)

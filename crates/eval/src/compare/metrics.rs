@@ -248,7 +248,7 @@ impl<'a> Opened<'a> {
             Network::Float { graph, .. } => ModelInput::all_of_graph(graph, &task.input)?,
         };
         let headline = open_evaluation(task, &inputs, output)?.ok_or(Error::NoEvaluation)?;
-        let mut notes: Vec<String> = headline.samples.notes().cloned().collect();
+        let mut notes: Vec<String> = headline.notes().cloned().collect();
         if let Network::Program(program) = network {
             let calibrated = program.inputs.iter().map(|input| &input.preprocessing);
             notes.extend(headline.samples.element_notes(calibrated));

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn_ptq::Recipe;
-use burn_ptq::graph::{Graph, ValueId};
 use burn_ptq::Warning;
+use burn_ptq::graph::{Graph, ValueId};
 use burn_ptq_deploy::place::Placed;
 
 use super::CompareError;

@@ -76,6 +76,23 @@ impl Array {
         Ok(self)
     }
 
+    /// The same without its first label, and that one, if it is a heading: there is one label too many for
+    /// `count` samples, and no other sample has the first name.
+    pub(crate) fn without_heading(mut self, count: usize) -> (Self, Option<String>) {
+        let Values::Integers(values) = &mut self.values else { return (self, None) };
+        let is_alone = |first: &i64| values.iter().filter(|&value| value == first).count() == 1;
+        let first = values.first().copied().filter(is_alone);
+        let heading = first.and_then(|first| usize::try_from(first).ok()).filter(|&first| {
+            self.shape == [count + 1] && first < self.classes.len() && self.classes.len() > 1
+        });
+        let Some(heading) = heading else { return (self, None) };
+        values.remove(0);
+        values.iter_mut().filter(|value| **value > heading as i64).for_each(|value| *value -= 1);
+        self.shape = vec![count];
+        let name = printable(&self.classes.remove(heading));
+        (self, Some(name))
+    }
+
     /// Every element as an integer, if every one is whole.
     pub fn integers(&self) -> Option<Vec<i64>> {
         // Up to here every integer is a float of its own.

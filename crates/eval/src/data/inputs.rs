@@ -42,6 +42,18 @@ impl<P: Into<PathBuf>> From<P> for SamplePaths {
     }
 }
 
+/// The inputs with the column that `labels` names, if they lie in one of a table: samples in tables leave it
+/// out.
+pub(crate) fn with_label_column(inputs: &[ModelInput], labels: Option<&Path>) -> Vec<ModelInput> {
+    let location = labels.map(Location::of);
+    let column = location.as_ref().and_then(Location::column);
+    let named = |input: &ModelInput| ModelInput {
+        label_column: column.map(str::to_owned),
+        ..input.clone()
+    };
+    inputs.iter().map(named).collect()
+}
+
 /// Samples as a model with these inputs reads them; see [`Samples`].
 #[derive(Debug)]
 pub struct Inputs {

@@ -42,6 +42,11 @@ impl Location {
         }
     }
 
+    /// The column of a table that was named.
+    pub(super) fn column(&self) -> Option<&str> {
+        self.name.as_deref().filter(|_| self.form().is_ok_and(|form| form == Form::Table))
+    }
+
     /// What the path holds.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | .npy, every plain type, byte order and order of axes | `npy.rs`, `dense.rs` |
 //! | .npz, one array or the named one | `npz.rs` |
-//! | tables in text, and labels one per line | `table.rs` |
+//! | tables in text, and labels one per line | `table.rs`, `columns.rs` |
 //! | folders of files, or of one folder per class | `folder.rs` |
 //! | PNG and JPEG images, WAV recordings | `images.rs`, `waves.rs` |
 //! | sequences of steps, for networks with states | `sequences.rs` |
@@ -14,6 +14,7 @@
 //! number of samples.
 
 mod array;
+mod columns;
 mod dense;
 mod error;
 mod fit;
@@ -40,7 +41,9 @@ use sha2::{Digest, Sha256};
 pub use array::{Array, Values};
 pub use burn_ptq_deploy::preprocess::Preprocessing;
 pub use error::DataError;
+pub(crate) use inputs::with_label_column;
 pub use inputs::{Inputs, SamplePaths};
+pub(crate) use npy::printable;
 pub use read::read_array;
 pub use samples::{Samples, stored_sample_shape};
 pub use sequences::steps_of;

@@ -479,6 +479,6 @@ impl Literal<'_> {
 }
 
 /// A name from a file that may go to a terminal.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().take(60).flat_map(char::escape_debug).collect()
 }

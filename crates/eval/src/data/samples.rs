@@ -6,6 +6,7 @@ use burn_ptq::graph::Batch;
 use burn_ptq_deploy::preprocess::{DataLayout, Element, Preprocessing};
 use sha2::{Digest, Sha256};
 
+use super::columns::Wanted;
 use super::dense::{Dense, DenseReader};
 use super::fit::fit;
 use super::folder::{self, Listing};
@@ -112,7 +113,10 @@ impl Samples {
             Form::Table => {
                 let rows = match &location.name {
                     Some(name) if *name == input.name => table::columns_of(location, name, len)?,
-                    _ => table::rows(location, window.is_none().then_some(len))?,
+                    _ => {
+                        let labels = input.label_column.as_deref();
+                        table::rows(location, Wanted { elements: len, window, labels })?
+                    }
                 };
                 notes.extend(rows.notes.iter().cloned());
                 let labels = rows.labels.clone();
@@ -221,8 +225,8 @@ impl Samples {
             } else if window.is_none() && length != len {
                 format!(
                     "has {length} samples in time, but the model's input '{}' of shape {:?} has \
-                     {len}; cut or pad the recordings, or give --window-frames {len} and \
-                     --window-step N to take windows of each",
+                     {len}; cut or pad the recordings; for calibration, and for the metrics auc and \
+                     reconstruction, --window-frames {len} and --window-step N take windows of each",
                     input.name, input.shape
                 )
             } else {

@@ -8,13 +8,12 @@ use std::path::Path;
 use csv::{ByteRecord, ReaderBuilder, Trim};
 use tempfile::NamedTempFile;
 
+use super::columns::{Columns, Wanted, is_heading, label_columns};
 use super::location::{Location, open};
 use super::notes::rounded;
 use super::npy::{MAGIC, printable};
 use super::{Array, DataError, Values};
 
-/// Names of columns that are labels and no input, in any case of letters.
-const LABEL_COLUMNS: &[&str] = &["label", "labels", "class", "target", "y"];
 /// The most bytes of one record.
 const MAX_RECORD: usize = 64 << 20;
 /// The first bytes, out of which the delimiter is found.
@@ -141,9 +140,7 @@ impl<'a> Table<'a> {
 
     /// The columns whose names say that they are labels.
     fn label_columns(&self) -> Vec<usize> {
-        let names = self.header.as_deref().unwrap_or_default();
-        let is_label = |name: &String| LABEL_COLUMNS.contains(&name.to_lowercase().as_str());
-        (0..names.len()).filter(|&column| is_label(&names[column])).collect()
+        label_columns(self.header.as_deref().unwrap_or_default())
     }
 
     /// The columns, for messages.
@@ -230,8 +227,7 @@ pub(super) fn labels(location: &Location) -> Result<Array, DataError> {
 
 /// Whether the first line of a file with one column is a label like the others, and no heading.
 fn table_has_no_header(names: &[String], fields: &Fields) -> bool {
-    let heading = |name: &String| LABEL_COLUMNS.contains(&name.to_lowercase().as_str());
-    names.len() == 1 && !heading(&names[0]) && !fields.0.is_empty()
+    names.len() == 1 && !is_heading(&names[0]) && !fields.0.is_empty()
 }
 
 /// The fields of a column of labels.
@@ -271,9 +267,8 @@ impl Fields {
     }
 }
 
-/// Reads the numbers of a table for inputs of `elements` elements; all columns are numbers if
-/// `elements` is `None`, except those whose names say that they are labels.
-pub(super) fn rows(location: &Location, elements: Option<usize>) -> Result<Rows, DataError> {
+/// Reads the numbers of a table: all columns but those of labels.
+pub(super) fn rows(location: &Location, wanted: Wanted) -> Result<Rows, DataError> {
     let path = &location.path;
     if let Some(name) = &location.name {
         let problem = format!(
@@ -284,35 +279,33 @@ pub(super) fn rows(location: &Location, elements: Option<usize>) -> Result<Rows,
         return Err(DataError::format(path, problem));
     }
     let table = Table::open(path)?;
-    let label = match (elements, table.label_columns().as_slice()) {
-        (Some(elements), _) if elements == table.columns => None,
-        (_, [label]) => Some(*label),
-        _ => None,
-    };
-    let kept = table.columns - usize::from(label.is_some());
-    if let Some(elements) = elements
-        && kept != elements
-    {
-        let pandas = table.header.as_ref().is_some_and(|names| names[0].is_empty());
-        let hint = if pandas {
-            "; its first column has no name: pandas writes its index there, to_csv(index=False) does not"
-        } else {
-            "; with rows that are steps in time of one recording, give --window-frames"
-        };
-        let advice = format!(
-            "a row is a sample, and the model's input has {elements} elements; a column named {} is \
-             not counted{hint}",
-            LABEL_COLUMNS.join(", ")
-        );
+    let names = table.header.as_deref().unwrap_or_default();
+    let Some(columns) = Columns::choose(table.columns, names, wanted) else {
+        let advice = wanted.advice(path, table.columns, names);
         return Err(DataError::Choice { path: path.clone(), found: table.list(), advice });
-    }
+    };
     let mut notes = Vec::new();
-    if let Some(label) = label {
-        let name = table.column_name(label);
-        notes.push(format!("{}: column {name} is taken as labels, not as input", path.display()));
+    let left_out: Vec<String> =
+        columns.left_out.iter().map(|&column| table.column_name(column)).collect();
+    match (&left_out[..], columns.labels) {
+        ([], _) => {}
+        ([name], Some(_)) => {
+            notes.push(format!(
+                "{}: column {name} is taken as labels, not as input",
+                path.display()
+            ));
+        }
+        (names, labels) => notes.push(format!(
+            "{}: columns {} are not taken as input{}",
+            path.display(),
+            names.join(" and "),
+            labels.map_or(String::new(), |column| format!(
+                "; {} holds the labels",
+                table.column_name(column)
+            ))
+        )),
     }
-    let columns = (0..table.columns).filter(|&column| Some(column) != label).collect::<Vec<_>>();
-    read_columns(table, &columns, label, notes)
+    read_columns(table, &columns.inputs, columns.labels, notes)
 }
 
 /// Reads the columns of the input called `name`, of `elements` elements: one of its name, or those whose

@@ -17,11 +17,12 @@ pub use predict::{
 
 use crate::data::{
     Array, DataError, Inputs, Samples, are_of_steps, by_steps, read_array, steps_of,
+    with_label_column,
 };
 use crate::error::Error;
 use crate::input::ModelInput;
 use crate::metric::{
-    Judge, Judgement, Labels, Metric, MetricError, MetricOptions, ModelOutput, Setting,
+    Judge, Judgement, Labels, Metric, MetricError, MetricOptions, ModelOutput, Setting, listed,
 };
 use crate::statistics::Judge as Comparer;
 use crate::task::EvaluationFiles;
@@ -40,6 +41,8 @@ pub struct Evaluation {
     /// What was chosen about it.
     pub options: MetricOptions,
     output: ModelOutput,
+    /// How labels were read, where that is not certain.
+    notes: Vec<String>,
     /// The steps of the sequences, of a network with states.
     steps: Option<Steps>,
     /// The samples that are judged; all of them if absent.
@@ -69,6 +72,7 @@ impl Evaluation {
         inputs: &[ModelInput],
         output: &ModelOutput,
     ) -> Result<Self, Error> {
+        let inputs = &with_label_column(inputs, files.labels.as_deref());
         let steps = match inputs[0].in_sequence {
             true => Some(steps_of(&files.samples, inputs)?),
             false => None,
@@ -97,13 +101,28 @@ impl Evaluation {
             })
         };
         let classes = &samples.input().classes;
-        let read = |path: &PathBuf| {
-            let array = read_array(path)?.in_order_of(classes, path)?;
-            expect_count(labels_of(path, array))
+        let mut notes = Vec::new();
+        let mut read = |path: &PathBuf| {
+            let (array, heading) = read_array(path)?.without_heading(samples.count());
+            notes.extend(heading.map(|heading| {
+                format!("{}: '{heading}' is taken as a heading, not as a label", path.display())
+            }));
+            expect_count(labels_of(path, array.in_order_of(classes, path)?))
         };
         let own = || samples.labels().map(|array| labels_of(&files.samples.shown(), array.clone()));
-        let labels = files.labels.as_ref().map(read).transpose()?.or_else(own);
-        let groups = files.groups.as_ref().map(read).transpose()?;
+        let labels = files.labels.as_ref().map(&mut read).transpose()?.or_else(own);
+        let groups = files.groups.as_ref().map(&mut read).transpose()?;
+        // Names whose order nobody gave.
+        if let Some(labels) = labels.as_ref().filter(|_| inputs[0].classes.is_empty())
+            && !labels.classes().is_empty()
+        {
+            notes.push(format!(
+                "{}: the names are numbered in their sorted order ({}); give --classes if the model has \
+                 another order",
+                labels.path().display(),
+                listed(labels.classes())
+            ));
+        }
         let steps = steps.map(|count| {
             let shape = labels.as_ref().map_or(&[][..], Labels::shape);
             Steps { count, each: are_of_steps(shape, count), output: output.clone() }
@@ -122,6 +141,7 @@ impl Evaluation {
             metric,
             options,
             output,
+            notes,
             steps,
             chosen: None,
         };
@@ -151,6 +171,11 @@ impl Evaluation {
     /// The number of samples (or clips) that are judged.
     pub fn count(&self) -> usize {
         self.chosen.as_ref().map_or(self.samples.count(), Vec::len)
+    }
+
+    /// Notes on how samples and labels were read.
+    pub fn notes(&self) -> impl Iterator<Item = &String> {
+        self.samples.notes().chain(&self.notes)
     }
 
     /// The output that is judged.

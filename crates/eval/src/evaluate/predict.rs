@@ -11,8 +11,8 @@ use burn_ptq_deploy::run::{
 use crate::error::Error;
 
 use burn_ptq::graph::{Batch, FloatModel, Graph, interleaved, to_vec};
-use burn_ptq::{QuantizedGraph, SimulatedModel};
 use burn_ptq::outputs_of_steps;
+use burn_ptq::{QuantizedGraph, SimulatedModel};
 
 /// Runs a batch of preprocessed samples, one after the other, and returns their outputs likewise,
 /// in the order of the source model; of a sample all inputs, and all outputs, one after the other.

@@ -1,9 +1,11 @@
 //! `iou`: intersection over union of segmentations, the mean over classes.
 
 use super::fit::{Classes, Fit, classes, no_windows};
+use super::interval::around;
 use super::places::of_places;
 use super::top::argmax;
-use super::{Confusion, Judge, Judgement, Measure, MetricKind, Setting};
+use super::{Confusion, Interval, Judge, Judgement, Measure, MetricKind, Setting};
+use crate::statistics::mean_and_deviation;
 
 /// For each class the places that both label and network call so, as a share of those that one of them
 /// does; of all samples together. The mean over the classes that some label or output has.
@@ -43,7 +45,7 @@ impl Measure for Iou {
             Some(_) => format!("the mean over {count} classes, of {places} places a sample"),
             None => format!("the mean of both classes, of {places} places a sample; {words}"),
         };
-        let counts = vec![Counts::default(); count];
+        let counts = Vec::new();
         let (correct, predicted, confusion) = (Vec::new(), Vec::new(), Confusion::of(count));
         Ok(Box::new(IouJudge {
             layout,
@@ -51,6 +53,7 @@ impl Measure for Iou {
             places,
             note,
             labels,
+            classes: count,
             correct,
             predicted,
             counts,
@@ -74,8 +77,10 @@ struct IouJudge {
     places: usize,
     note: String,
     labels: Vec<usize>,
+    classes: usize,
     correct: Vec<bool>,
     predicted: Vec<u32>,
+    /// Of the classes of each sample.
     counts: Vec<Counts>,
     confusion: Option<Confusion>,
 }
@@ -86,6 +91,9 @@ impl Judge for IouJudge {
     }
 
     fn add(&mut self, outputs: &[f32], _inputs: &[f32]) {
+        let own = self.counts.len();
+        self.counts.resize(own + self.classes, Counts::default());
+        let counts = &mut self.counts[own..];
         for place in 0..self.places {
             let label = self.labels[self.correct.len()];
             let found = match &self.layout {
@@ -94,11 +102,11 @@ impl Judge for IouJudge {
             };
             self.correct.push(label == found);
             self.predicted.push(found as u32);
-            self.counts[label].one += 1;
+            counts[label].one += 1;
             if label == found {
-                self.counts[label].both += 1;
+                counts[label].both += 1;
             } else {
-                self.counts[found].one += 1;
+                counts[found].one += 1;
             }
             if let Some(confusion) = &mut self.confusion {
                 confusion.add(label, found);
@@ -107,14 +115,43 @@ impl Judge for IouJudge {
     }
 
     fn finish(self: Box<Self>) -> Result<Judgement, String> {
-        let present = self.counts.iter().filter(|counts| counts.one > 0);
-        let shares: Vec<f64> = present.map(|c| c.both as f64 / c.one as f64).collect();
+        let (metric, interval) = mean_over_classes(&self.counts, self.classes);
         let mut judgement = of_places(self.correct, self.places);
-        // Samples do not add up to it: the interval would be another number's.
-        judgement.interval = None;
-        judgement.metric = shares.iter().sum::<f64>() / shares.len().max(1) as f64;
+        (judgement.metric, judgement.interval) = (metric, interval);
         judgement.confusion = self.confusion;
         judgement.predicted = Some(self.predicted);
         Ok(judgement)
     }
+}
+
+/// The mean over classes, out of those of each sample, with its interval.
+///
+/// A ratio of sums is nearly linear in what a sample adds to both of them (the delta method): Student's
+/// interval over these parts. A single sample has none.
+fn mean_over_classes(counts: &[Counts], classes: usize) -> (f64, Option<Interval>) {
+    let samples = counts.chunks(classes);
+    let mut sums = vec![Counts::default(); classes];
+    for sample in samples.clone() {
+        for (sum, own) in sums.iter_mut().zip(sample) {
+            sum.both += own.both;
+            sum.one += own.one;
+        }
+    }
+    let present = sums.iter().filter(|sum| sum.one > 0).count().max(1) as f64;
+    let share = |sum: &Counts| if sum.one > 0 { sum.both as f64 / sum.one as f64 } else { 0.0 };
+    let mean = sums.iter().map(share).sum::<f64>() / present;
+    let count = samples.len();
+    let part = |sample: &[Counts]| -> f64 {
+        let pairs = sums.iter().zip(sample).filter(|(sum, _)| sum.one > 0);
+        let of_class = |(sum, own): (&Counts, &Counts)| {
+            (own.both as f64 - share(sum) * own.one as f64) / sum.one as f64
+        };
+        pairs.map(of_class).sum::<f64>() * count as f64 / present
+    };
+    let parts: Vec<f64> = samples.map(part).collect();
+    let interval = mean_and_deviation(&parts).1.map(|deviation| {
+        let (low, high) = around(mean, deviation, count);
+        (low.max(0.0), high.min(1.0))
+    });
+    (mean, interval)
 }

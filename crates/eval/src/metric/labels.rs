@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::data::printable;
+
 /// Labels or targets of samples, held in memory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Labels {
@@ -62,6 +64,22 @@ impl Labels {
         (one && whole).then(|| self.values.iter().map(|&x| x as i64).collect())
     }
 
+    /// The class of every place of every sample: whole numbers as they are, and of rows of zeros with a single
+    /// one the place of the one.
+    pub(crate) fn classes_of_samples(&self) -> Option<Vec<i64>> {
+        let len: usize = self.sample_shape().iter().product();
+        let is_one_hot = |row: &[f64]| {
+            row.iter().filter(|&&x| x == 1.0).count() == 1
+                && row.iter().filter(|&&x| x == 0.0).count() + 1 == row.len()
+        };
+        if len > 1 && self.values.chunks(len).all(is_one_hot) {
+            let place = |row: &[f64]| row.iter().position(|&x| x == 1.0).map(|at| at as i64);
+            return self.values.chunks(len).map(place).collect();
+        }
+        let whole = self.values.iter().all(|x| x.fract() == 0.0);
+        whole.then(|| self.values.iter().map(|&x| x as i64).collect())
+    }
+
     /// Those of the samples at `chosen`.
     #[must_use]
     pub fn of(&self, chosen: &[usize]) -> Self {
@@ -75,6 +93,16 @@ impl Labels {
     /// Every label as a class below `classes`.
     pub(super) fn as_classes(&self, classes: usize) -> Result<Vec<usize>, String> {
         self.expect_whole()?;
+        if !self.classes.is_empty() && self.classes.len() != classes {
+            return Err(format!(
+                "the labels in {} have {} names ({}), and the model tells {classes} classes apart: which \
+                 output is whose cannot be told; give --classes with the names of all classes, in the order \
+                 of the outputs",
+                self.path.display(),
+                self.classes.len(),
+                listed(&self.classes)
+            ));
+        }
         let limit = classes as f64;
         let outside = |x: &f64| !(0.0..limit).contains(x);
         let wrong = self.values.iter().filter(|x| outside(x)).count();
@@ -153,6 +181,17 @@ impl Labels {
     /// The shape in human-readable form, such as `[500, 4]`.
     pub(super) fn shape_text(&self) -> String {
         format!("{:?}", self.shape)
+    }
+}
+
+/// Names, the first of many.
+pub(crate) fn listed(names: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| printable(name)).collect();
+    let more = names.len().saturating_sub(SHOWN);
+    match more {
+        0 => shown.join(", "),
+        _ => format!("{} and {more} more", shown.join(", ")),
     }
 }
 

@@ -40,6 +40,7 @@ pub use error::MetricError;
 pub use fit::ClassAxis;
 pub use judgement::{Curve, Figure, Interval, Judgement, Picture};
 pub use labels::Labels;
+pub(crate) use labels::listed;
 pub use output::{ChoiceError, Ending, ModelOutput};
 pub use top::argmax;
 

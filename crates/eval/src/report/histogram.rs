@@ -1,9 +1,9 @@
 //! Where weights and activations lie, and the grid that they are rounded to.
 
 use burn_ptq::Quantized;
+use burn_ptq::QuantizedGraph;
 use burn_ptq::graph::ValueId;
 use burn_ptq::network::Bins;
-use burn_ptq::QuantizedGraph;
 use burn_ptq_deploy::program::Weights;
 use burn_ptq_kernels::grid::{Grid, weight_range};
 use serde::Serialize;

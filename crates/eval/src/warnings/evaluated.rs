@@ -1,5 +1,6 @@
 //! Facts out of an evaluation.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use burn::tensor::Device;
@@ -12,7 +13,7 @@ use burn_ptq::warnings::{
 use super::{EvaluationFacts, Found};
 use crate::error::Error;
 use crate::evaluate::{Evaluation, float_predictor};
-use crate::metric::{Judgement, Metric};
+use crate::metric::{Judgement, Labels, Metric};
 use crate::sampling_error::standard_error;
 
 /// The most evaluation samples on which other scalings are tried.
@@ -129,24 +130,105 @@ fn most_plausible(tried: &[Tried]) -> Option<&Tried> {
     as_good.into_iter().find(|one| one.unlikeness <= least + AS_GOOD)
 }
 
-/// The metric of a network that ignores its input.
+/// The metric of the best network that ignores its input.
 fn chance(evaluation: &Evaluation) -> Option<f64> {
     match evaluation.metric {
-        Metric::Top1 | Metric::Binary => {
-            let mut labels = evaluation.class_labels()?;
-            labels.sort_unstable();
-            let most = labels.chunk_by(|a, b| a == b).map(<[i64]>::len).max()?;
-            Some(most as f64 / labels.len() as f64)
-        }
         Metric::Auc => Some(0.5),
         Metric::R2 => Some(0.0),
-        _ => None,
+        // What an autoencoder is compared with is no label.
+        Metric::Reconstruction => None,
+        Metric::Top1
+        | Metric::TopK(_)
+        | Metric::Binary
+        | Metric::F1
+        | Metric::Iou
+        | Metric::MultiLabel
+        | Metric::Mse
+        | Metric::Mae => of_constants(evaluation.metric, evaluation.labels.as_ref()?),
+    }
+}
+
+/// The metric of the best constant answer to these labels.
+fn of_constants(metric: Metric, labels: &Labels) -> Option<f64> {
+    let outputs = (labels.values().len() / labels.count().max(1)).max(1);
+    let of_output = |output: usize| labels.values().iter().copied().skip(output).step_by(outputs);
+    let mean = |of: &dyn Fn(Vec<f64>) -> f64| {
+        (0..outputs).map(|output| of(of_output(output).collect())).sum::<f64>() / outputs as f64
+    };
+    match metric {
+        Metric::Mse => Some(mean(&|targets| {
+            let mean = targets.iter().sum::<f64>() / targets.len() as f64;
+            targets.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / targets.len() as f64
+        })),
+        Metric::Mae => Some(mean(&|mut targets| {
+            targets.sort_unstable_by(f64::total_cmp);
+            let median = targets[targets.len() / 2];
+            targets.iter().map(|x| (x - median).abs()).sum::<f64>() / targets.len() as f64
+        })),
+        // One-hot labels and those of every label are rows.
+        Metric::MultiLabel => {
+            let mut rows: Vec<&[f64]> = labels.values().chunks(outputs).collect();
+            rows.sort_unstable_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
+            let most = rows.chunk_by(|a, b| a == b).map(<[&[f64]]>::len).max()?;
+            Some(most as f64 / rows.len() as f64)
+        }
+        // Of a label that a share `p` of the samples has, always yes has precision `p` and recall 1.
+        Metric::F1 => {
+            let f1 = |truth: Vec<f64>| {
+                let share = truth.iter().filter(|&&x| x == 1.0).count() as f64 / truth.len() as f64;
+                2.0 * share / (1.0 + share)
+            };
+            let two = labels.values().iter().all(|x| [0.0, 1.0].contains(x));
+            let shares: Vec<f64> = (0..outputs)
+                .map(|output| f1(of_output(output).collect()))
+                .filter(|&share| share > 0.0)
+                .collect();
+            (two && !shares.is_empty()).then(|| shares.iter().sum::<f64>() / shares.len() as f64)
+        }
+        Metric::Top1 | Metric::TopK(_) | Metric::Binary | Metric::Iou => {
+            let mut classes: Vec<i64> = labels.classes_of_samples()?;
+            classes.sort_unstable();
+            let mut counts: Vec<usize> =
+                classes.chunk_by(|a, b| a == b).map(<[i64]>::len).collect();
+            counts.sort_unstable_by(|a, b| b.cmp(a));
+            let share = |count: usize| count as f64 / classes.len() as f64;
+            match metric {
+                Metric::TopK(k) => Some(share(counts.iter().take(k).sum())),
+                // The most frequent class everywhere; the others have none in common with it.
+                Metric::Iou => Some(share(*counts.first()?) / counts.len() as f64),
+                _ => Some(share(*counts.first()?)),
+            }
+        }
+        Metric::Auc | Metric::R2 | Metric::Reconstruction => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+
+    #[test]
+    fn chance_is_that_of_the_best_constant() {
+        let labels = |shape: &[usize], values: &[f64]| {
+            Labels::new(Path::new("y.npy"), shape.to_vec(), values.to_vec())
+        };
+        let targets = labels(&[4, 2], &[1.0, 0.0, 3.0, 0.0, 1.0, 0.0, 3.0, 4.0]);
+        assert_eq!(of_constants(Metric::Mse, &targets), Some(0.5 * (1.0 + 3.0)));
+        assert_eq!(of_constants(Metric::Mae, &targets), Some(0.5 * (1.0 + 1.0)));
+        let classes = labels(&[5], &[2.0, 2.0, 1.0, 0.0, 2.0]);
+        assert_eq!(of_constants(Metric::Top1, &classes), Some(0.6));
+        assert_eq!(of_constants(Metric::TopK(2), &classes), Some(0.8));
+        assert_eq!(of_constants(Metric::Iou, &classes), Some(0.6 / 3.0));
+        // One-hot labels of three classes.
+        let hot = labels(&[3, 3], &[0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0]);
+        assert_eq!(of_constants(Metric::Top1, &hot), Some(2.0 / 3.0));
+        let several = labels(&[4, 2], &[1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0]);
+        assert_eq!(of_constants(Metric::MultiLabel, &several), Some(0.5));
+        assert_eq!(of_constants(Metric::F1, &labels(&[4], &[1.0, 0.0, 0.0, 0.0])), Some(0.4));
+        assert_eq!(of_constants(Metric::F1, &labels(&[2], &[0.0, 0.0])), None);
+    }
 
     #[test]
     fn the_normalization_decides_between_scalings_that_the_metric_does_not_tell_apart() {

@@ -7,7 +7,9 @@ use super::EvaluationFacts;
 
 pub(super) fn check(evaluation: &EvaluationFacts, _network: &Facts) -> Option<Warning> {
     let integer = evaluation.integer.filter(|&found| evaluation.is_near_chance(found))?;
-    if evaluation.float.is_some_and(|found| evaluation.is_near_chance(found)) {
+    let one_class = evaluation.chance.is_some_and(|chance| chance >= 1.0);
+    let as_float = evaluation.float.is_some_and(|found| evaluation.is_near_chance(found));
+    if as_float || one_class && evaluation.float.is_some() {
         return None;
     }
     let float =
