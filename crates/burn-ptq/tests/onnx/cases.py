@@ -249,6 +249,33 @@ def products():
         case(f"product_of_scaled_{name}",
              [node("Div", ["x", "s"], "d"), node("Transpose", "x", "t", perm=turned),
               node("MatMul", ["d", "t"], "p"), node("Relu", "p")], shape, {"s": scalar(3.0)})
+    # What a mask hides has no weight, whatever number stands for it.
+    causal = np.triu(np.ones((5, 5), dtype=bool), 1)
+    for name, low in (("infinite", -np.inf), ("smallest", np.finfo(np.float32).min),
+                      ("large", -1e9), ("small", -1e4)):
+        mask = np.where(causal, low, 0.0).astype(np.float32)
+        scores = [node("Transpose", "x", "t", perm=[0, 1, 3, 2]), node("MatMul", ["x", "t"], "p")]
+        rest = [node("Softmax", "m", "q", axis=-1), node("MatMul", ["q", "x"])]
+        case(f"mask_added_{name}", scores + [node("Add", ["p", "mask"], "m")] + rest, (3, 5, 6),
+             {"mask": mask})
+        case(f"mask_chosen_{name}", scores + [node("Where", ["c", "low", "p"], "m")] + rest,
+             (3, 5, 6), {"c": causal, "low": scalar(low)})
+        case(f"mask_kept_{name}", scores + [node("Where", ["c", "p", "low"], "m")] + rest,
+             (3, 5, 6), {"c": ~causal[None, None], "low": scalar(low)})
+        case(f"mask_of_keys_{name}", scores + [node("Add", ["p", "mask"], "m")] + rest, (3, 5, 6),
+             {"mask": mask[2]})
+    case("mask_with_a_guard",
+         [node("Where", ["c", "low", "x"], "m"), node("Softmax", "m", "q", axis=-1),
+          node("IsNaN", "q", "n"), node("Where", ["n", "zero", "q"])], (3, 5, 5),
+         {"c": causal, "low": scalar(-np.inf), "zero": scalar(0.0)})
+    chosen = RNG.uniform(size=(3, 5, 6)) < 0.5
+    case("choice_of_values",
+         [node("Relu", "x", "r"), node("Neg", "x", "n"), node("Where", ["c", "r", "n"])], (3, 5, 6),
+         {"c": chosen})
+    case("choice_of_a_number", node("Where", ["c", "x", "s"]), (3, 5, 6),
+         {"c": chosen, "s": scalar(0.7)})
+    case("choice_of_a_constant", node("Where", ["c", "s", "x"]), (3, 5, 6),
+         {"c": chosen[0], "s": rand(5, 6)})
     case("product_of_one_matrix_with_all",
          [node("ReduceMean", "x", "m", axes=[1]), node("Transpose", "x", "t", perm=[0, 1, 3, 2]),
           node("MatMul", ["m", "t"])], (3, 5, 6))

@@ -434,6 +434,11 @@ impl<'m> Importer<'m> {
             return reduce("ReduceProd", &shape, &[], false, &mut self.budget).map(constant);
         }
         match (site.op, &site.inputs[..]) {
+            // Weights and samples are finite, and so is what is computed from them.
+            ("IsNaN", [Some(Binding::Value(_))]) => {
+                let elements = Elements::Integer(vec![Extent::Known(0)]);
+                return Ok(constant(Constant { shape: Vec::new(), elements }));
+            }
             ("Identity" | "Dropout", [Some(binding @ Binding::Constant(_)), ..]) => {
                 return Ok(Some(vec![binding.clone()]));
             }

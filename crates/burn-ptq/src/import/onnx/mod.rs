@@ -37,6 +37,7 @@ mod interface;
 mod layout;
 mod legacy;
 mod limits;
+mod masks;
 mod ml;
 mod operators;
 mod options;

@@ -103,6 +103,12 @@ fn fold_one(
             Constant { shape: Vec::new(), elements }
         }
         "Tile" => indexing::tile(input(0)?, &input(1)?.to_integers()?, budget)?,
+        "IsNaN" => {
+            let input = input(0)?;
+            let truth =
+                input.to_floats()?.iter().map(|x| Extent::Known(i64::from(x.is_nan()))).collect();
+            Constant { shape: input.shape.clone(), elements: Elements::Integer(truth) }
+        }
         "Where" => indexing::select(input(0)?, input(1)?, input(2)?, budget)?,
         "Gather" => indexing::gather(input(0)?, input(1)?, attributes.int("axis", 0)?, budget)?,
         "Concat" => {

@@ -4,6 +4,7 @@ use super::super::error::Refusal;
 use super::super::growing::{Binding, Importer};
 use super::super::interface::Interface;
 use super::super::layout::{Batch, Layout};
+use super::super::masks;
 use super::{Imported, Problem};
 use crate::graph::ops::Reshape;
 use crate::graph::{GraphError, ValueId};
@@ -34,6 +35,9 @@ impl Importer<'_> {
             }
         }
         self.graph.outputs = ends;
+        if let Err((node, refusal)) = masks::bound(&mut self.graph) {
+            problems.push(refusal.of(&self.graph.nodes[node].name, "Add", self.source));
+        }
         if !problems.is_empty() {
             return Err(problems);
         }

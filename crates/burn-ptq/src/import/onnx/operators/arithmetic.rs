@@ -3,6 +3,7 @@
 use super::super::constants::{Constant, Elements};
 use super::super::error::Refusal;
 use super::super::growing::{Binding, Importer, Site};
+use super::super::masks;
 use crate::graph::ops::{
     self, Binary, BinaryFunction, ChannelAffine, Permute, Unary, UnaryFunction,
 };
@@ -11,6 +12,14 @@ use crate::graph::{Array, Op, ValueId, dims3};
 pub(super) fn add(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
     match site.pair()? {
         (Binding::Value(a), Binding::Value(b)) => push_pair(importer, site, ops::Add, *a, *b),
+        (Binding::Value(x), Binding::Constant(c)) | (Binding::Constant(c), Binding::Value(x))
+            if masks::is_mask(c) =>
+        {
+            let rank = importer.shape(*x).len();
+            let mask = masks::finite(Constant::clone(c));
+            let mask = importer.push_constant(site, &mask, rank)?;
+            push_pair(importer, site, ops::Add, *x, mask)
+        }
         (Binding::Value(x), Binding::Constant(c)) | (Binding::Constant(c), Binding::Value(x)) => {
             match add_to_bias(importer, *x, c)? {
                 Some(merged) => Ok(importer.merge(site, merged)),

@@ -6,6 +6,7 @@
 mod activation;
 mod arithmetic;
 mod blocks;
+mod choice;
 mod convolution;
 mod einsum;
 mod linear;
@@ -170,6 +171,12 @@ pub(super) const OPERATORS: &[Operator] = &[
         normalization::instance,
         "over one or two axes, with constant scales and shifts",
     ),
+    Operator {
+        name: "IsNaN",
+        reviewed: 20,
+        condition: "of constants; of computed values it is false",
+        translate: None,
+    },
     operator(
         "LSTM",
         22,
@@ -300,7 +307,12 @@ pub(super) const OPERATORS: &[Operator] = &[
         resize::upsample,
         "to the nearest element or linearly; not of the batch",
     ),
-    folded("Where", 16),
+    operator(
+        "Where",
+        16,
+        choice::where_,
+        "with a constant condition, of computed values and constants",
+    ),
     folded("Xor", 7),
 ];
 
