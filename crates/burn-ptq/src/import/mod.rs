@@ -1,6 +1,7 @@
 //! Making the float [`Graph`](crate::graph::Graph): from a file or from a Burn module.
 
 mod capture;
+mod foreign;
 pub mod onnx;
 mod proto;
 mod support;
@@ -56,6 +57,9 @@ fn parse_as(
 ) -> Result<Model, ImportError> {
     if tflite::is_tflite(&bytes) {
         return tflite::parse(&bytes, name, file, options);
+    }
+    if let Some(foreign::Foreign { what, hint }) = foreign::recognize(&bytes) {
+        return Err(ImportError::Foreign { name: file.into(), what, hint });
     }
     onnx::parse_as(bytes, name, file, folder, options)
 }

@@ -170,12 +170,15 @@ pub(crate) fn lower(
     if lowering.nodes.is_empty() {
         return Err(LowerError::Unsupported {
             node: graph.value(graph.output()).name.clone(),
-            problem: "the model only permutes its input".into(),
+            problem: "the model passes its input on without computing anything".into(),
         });
     }
     let input = |&id: &ValueId| {
         let (view, value) = (lowering.view(id), graph.value(id));
-        let border = Border::permuted(&value.shape, view.order.unwrap_or(HWC));
+        let border = match value.shape.len() {
+            ..=3 => Border::permuted(&value.shape, view.order.unwrap_or(HWC)),
+            _ => Border::plain(&value.shape),
+        };
         Input::new(value.name.clone(), view.tensor, border)
     };
     let program = Program {
@@ -277,7 +280,8 @@ impl Lowering<'_> {
 
     /// An input is stored so that a transpose right after it costs nothing.
     fn input(&mut self, value: ValueId) {
-        let mut order = HWC;
+        // Borders permute three axes.
+        let mut order = if self.graph.value(value).shape.len() > 3 { SOURCE } else { HWC };
         if let [only] = self.graph.consumers(value)[..]
             && let Op::Permute(permute) = &self.graph.nodes[only].op
         {

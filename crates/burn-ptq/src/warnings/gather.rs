@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use super::batch_norm::{FirstNorm, median};
 use super::{CalibrationFacts, LayerFacts, OutputFacts};
 use crate::calibrate::Calibration;
+use crate::graph::ops::OutputGrid;
 use crate::graph::{Graph, ValueId};
 use crate::network::{Noise, ValueNoise, weight_sqnr};
 use crate::quant::QuantizedGraph;
@@ -45,10 +46,14 @@ pub(crate) fn layer_facts(quantized: &QuantizedGraph, noise: &Noise) -> Vec<Laye
     let graph = &quantized.graph;
     let of = |id: ValueId| noise.values[id.0].as_ref();
     let fact = |(index, node): (usize, &crate::graph::Node)| {
-        if node.op.rearranges() {
+        // Places are right or wrong, and not more or less so.
+        let operator = node.op.operator();
+        if node.op.rearranges() || operator.output_grid() == OutputGrid::Places {
             return None;
         }
-        let inputs = || node.inputs.iter().filter_map(|&id| Some((id, of(id)?)));
+        // Of what only moved, the noise began where it was computed.
+        let source = |&id: &ValueId| moved_from(graph, id);
+        let inputs = || node.inputs.iter().map(source).filter_map(|id| Some((id, of(id)?)));
         let output = of(node.output)?;
         let ratios = inputs().filter_map(|(_, noise)| noise.sqnr_db());
         let spreads = inputs().filter_map(|(id, noise)| {
@@ -66,6 +71,17 @@ pub(crate) fn layer_facts(quantized: &QuantizedGraph, noise: &Noise) -> Vec<Laye
         })
     };
     graph.nodes.iter().enumerate().filter_map(fact).collect()
+}
+
+/// The value whose elements moved to `id`, or that itself.
+fn moved_from(graph: &Graph, id: ValueId) -> ValueId {
+    let mut id = id;
+    while let Some(node) = graph.producer(id).map(|index| &graph.nodes[index])
+        && node.op.rearranges()
+    {
+        id = node.inputs[0];
+    }
+    id
 }
 
 /// The facts about outputs, without those of a softmax, whose grid is fixed.

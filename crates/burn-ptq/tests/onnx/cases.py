@@ -268,6 +268,12 @@ def products():
          [node("Where", ["c", "low", "x"], "m"), node("Softmax", "m", "q", axis=-1),
           node("IsNaN", "q", "n"), node("Where", ["n", "zero", "q"])], (3, 5, 5),
          {"c": causal, "low": scalar(-np.inf), "zero": scalar(0.0)})
+    # Samples of four axes, such as the anchors of a detector's head.
+    for op in ("Add", "Mul", "Sub", "Div"):
+        for name, constant in (("one", (1,)), ("first", (3, 1, 1, 1)), ("second", (2, 1, 1)),
+                               ("last", (5,)), ("apart", (3, 1, 1, 5)), ("all", (3, 2, 4, 5))):
+            case(f"axes_4_{op.lower()}_{name}", node(op, ["x", "c"]), (3, 2, 4, 5),
+                 {"c": rand(*constant, low=0.5, high=2.0)})
     chosen = RNG.uniform(size=(3, 5, 6)) < 0.5
     case("choice_of_values",
          [node("Relu", "x", "r"), node("Neg", "x", "n"), node("Where", ["c", "r", "n"])], (3, 5, 6),

@@ -10,8 +10,10 @@ use burn_ptq::graph::Batch;
 use burn_ptq::warnings::Facts;
 use burn_ptq_deploy::export::unique_identifiers;
 use burn_ptq_deploy::output::write_atomically;
+use burn_ptq_deploy::place::Placed;
 use burn_ptq_deploy::printable;
 use burn_ptq_deploy::program::{IntTensor, Program};
+use burn_ptq_eval::data::Inputs;
 use burn_ptq_eval::evaluate::{
     Evaluation, Predict, float_predictor, integer_predictor, observed_integer_predictor,
 };
@@ -22,7 +24,7 @@ use burn_ptq_eval::opened::{open_evaluation, open_further};
 use burn_ptq_eval::warnings::{EvaluationFacts, SCALING_SAMPLES, check};
 
 use super::task;
-use crate::args::Evaluate;
+use crate::args::{Data, Evaluate};
 use crate::output::{self, errln, outln};
 use crate::progress::Reporter;
 use burn_ptq_eval::program;
@@ -41,6 +43,22 @@ pub(crate) fn run(args: Evaluate) -> anyhow::Result<()> {
     };
     if task.requantize.is_none() && program::is_program(&task.model) {
         let model = program::read(&task.model)?;
+        if let Some(folder) = args.dump.as_deref().filter(|_| !is_judged(&args))
+            && let Some(files) = &task.evaluation
+        {
+            let (inputs, warnings) = ModelInput::all_of_program(&model, 0, &task.input)?;
+            let samples = Inputs::open(&files.samples, &inputs)?;
+            // Of sequences, judging knows the steps; folders of classes hold labels.
+            if model.states.is_empty() && samples.labels().is_none() {
+                for warning in warnings {
+                    errln!("warning: {warning}");
+                }
+                for note in samples.notes() {
+                    errln!("note: {note}");
+                }
+                return dump_alone(&model, &samples, args.dump_samples, folder);
+            }
+        }
         let output = ModelOutput::of_program(&model, name)?;
         let (inputs, warnings) = ModelInput::all_of_program(&model, output.index, &task.input)?;
         for warning in warnings {
@@ -100,6 +118,32 @@ pub(crate) fn run(args: Evaluate) -> anyhow::Result<()> {
     let further = judge_all(&further, &mut float_predictor(&graph, &device))?;
     let judged = Judged { evaluation: &evaluation, further, classes: &[] };
     judge(&args, &judged, &task.model, "float", predict, &facts)
+}
+
+/// Whether something says how outputs are judged.
+fn is_judged(args: &Evaluate) -> bool {
+    let Data { task, labels, metric, output, .. } = &args.data;
+    task.is_some() || labels.is_some() || metric.is_some() || output.is_some()
+}
+
+/// Writes what a program makes of the first samples, which nothing judges.
+fn dump_alone(model: &Placed, samples: &Inputs, most: usize, folder: &Path) -> anyhow::Result<()> {
+    let mut dump = Dump::default();
+    let mut run = observed_integer_predictor(model, |inputs, outputs| {
+        dump.inputs.keep(inputs, usize::MAX);
+        dump.outputs.keep(outputs, usize::MAX);
+    });
+    let count = samples.count().min(most);
+    for batch in samples.batches(64, Some(count))? {
+        run(batch?)?;
+    }
+    drop(run);
+    dump.write(folder, model)?;
+    let plural = if count == 1 { "sample was" } else { "samples were" };
+    outln!(
+        "{}: {count} {plural} written, and nothing judged; --labels or --metric judge outputs",
+        folder.display()
+    )
 }
 
 /// What is judged, and what is known of it before.

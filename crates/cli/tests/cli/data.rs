@@ -238,6 +238,35 @@ fn tables_bring_their_labels() {
     assert_eq!(evaluate(at("x.npy"), &["--labels", &column]).0, value);
 }
 
+/// Numbers of classes by their names hold only where every class is named.
+#[test]
+fn names_of_some_classes_are_not_numbered() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    write_npy(&folder.path().join("x.npy"), "|u1", false, &[COUNT, 1, 8, 8], &pixels("eval_x.npy"));
+    let digits = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+    let names = |labels: &[u8]| -> String {
+        labels.iter().map(|&label| format!("{}\n", digits[usize::from(label)])).collect()
+    };
+    let (x, y, model) = (at("x.npy"), at("y.txt"), demo().join("model.onnx").display().to_string());
+    let fixed =
+        ["evaluate", &model, "--eval", &x, "--labels", &y, "--input-scale", "0.0625", "--json"];
+    let mut some = labels();
+    some.iter_mut().filter(|label| **label == 9).for_each(|label| *label = 8);
+    std::fs::write(&y, names(&some)).unwrap();
+    let output = run(&fixed);
+    assert_eq!(output.status.code(), Some(2));
+    let text = stderr(&output);
+    assert!(text.contains("names (") && text.contains("give --classes"), "{text}");
+    std::fs::write(&y, format!("digit\n{}", names(&labels()))).unwrap();
+    let all = digits.join(",");
+    let output = run(&[&fixed[..], &["--classes", &all]].concat());
+    let text = stderr(&output);
+    assert!(output.status.success() && text.contains("'digit' is taken as a heading"), "{text}");
+    let result: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert!(result["value"].as_f64().unwrap() > 0.9, "{result}");
+}
+
 #[test]
 fn more_samples_than_there_are_give_a_warning() {
     let folder = tempfile::tempdir().unwrap();

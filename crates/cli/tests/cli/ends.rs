@@ -97,6 +97,13 @@ fn inputs_and_outputs_are_named_from_the_data_to_the_code() {
     let size = |name: &str| std::fs::metadata(place.path(&format!("dump/{name}"))).unwrap().len();
     assert_eq!(size("outputs.bin"), size("output_sum.bin") + size("output_scores.bin"));
     assert_eq!(size("input_meta.bin") * 2, size("inputs.bin"));
+    // Raw heads need neither labels nor a metric.
+    let judged = std::fs::read(place.path("dump/output_scores.bin")).unwrap();
+    std::fs::remove_dir_all(place.path("dump")).unwrap();
+    let output = run(&["evaluate", &bptq, "--eval", &folder, "--dump", &dump]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stdout(&output).contains("nothing judged"), "{}", stdout(&output));
+    assert_eq!(std::fs::read(place.path("dump/output_scores.bin")).unwrap(), judged);
     let output = run(&["inspect", &ends]);
     assert!(stdout(&output).contains("inputs 'features' [3], 'meta' [3], outputs 'sum' [3]"));
 }

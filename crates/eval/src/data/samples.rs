@@ -172,7 +172,7 @@ impl Samples {
         if input.whole && input.preprocessing.element == Element::F32 {
             if dense.storage().is_float() {
                 notes.push(format!(
-                    "{}: the input '{}' takes whole numbers: fractions are dropped",
+                    "{}: the input '{}' takes whole numbers: fractions of the floats would be dropped",
                     location.path.display(),
                     input.name
                 ));

@@ -401,6 +401,45 @@ fn labels_come_from_text_too() {
 }
 
 #[test]
+fn an_axis_called_y_is_no_label() {
+    let place = Place::new();
+    let path = place.write("imu.csv", "x,y,z,activity\n1,2,3,sit\n4,5,6,run\n");
+    // Of three inputs and four columns, nothing says which one is left out.
+    let found = problem(&path, &input(&[3]));
+    assert!(found.contains("1 column fewer") && found.contains("--labels"), "{found}");
+    let named = ModelInput { label_column: Some("activity".into()), ..input(&[3]) };
+    assert_eq!(read(&path, &named), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    let path = place.write("xyz.csv", "x,y,z\n1,2,3\n4,5,6\n");
+    assert_eq!(read(&path, &input(&[3])), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    let mut windows = input(&[2, 3]);
+    windows.preprocessing.window_frames = Some(2);
+    assert_eq!(read(&path, &windows), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    windows.preprocessing.window_frames = Some(3);
+    let found = problem(&path, &windows);
+    assert!(
+        found.contains("3 frames make the 6 elements") && found.contains("2 columns"),
+        "{found}"
+    );
+    // Two targets of a regression.
+    let path = place.write("t.csv", "x,y\n0.5,1\n2,3\n");
+    assert_eq!(read_array(&path).unwrap().shape, [2, 2]);
+    // A table of steps in time says so where the numbers fit.
+    let found = problem(&place.at("xyz.csv"), &input(&[6]));
+    assert!(found.contains("--window-frames 2"), "{found}");
+}
+
+#[test]
+fn a_heading_above_names_is_told_by_their_count() {
+    let place = Place::new();
+    let labels = || read_array(&place.write("y.txt", "activity\nrun\nsit\nrun\n")).unwrap();
+    let (array, heading) = labels().without_heading(3);
+    assert_eq!((array.integers(), heading.as_deref()), (Some(vec![0, 1, 0]), Some("activity")));
+    assert_eq!(array.classes, ["run", "sit"]);
+    let (array, heading) = labels().without_heading(4);
+    assert_eq!((array.shape, heading), (vec![4], None));
+}
+
+#[test]
 fn samples_are_reshaped_where_only_one_reading_is_possible() {
     let place = Place::new();
     let values: Vec<f32> = (0..24).map(|x| x as f32).collect();

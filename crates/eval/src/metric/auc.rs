@@ -78,7 +78,7 @@ impl Measure for Auc {
                     None => format!("the labels in {}", labels.path().display()),
                 };
                 return Err(format!(
-                    "{whose} lacks samples of label {kind}: the area compares both kinds"
+                    "{whose} has no sample of label {kind}: the area compares both kinds"
                 ));
             }
         }

@@ -331,9 +331,9 @@ fn areas_have_delongs_interval_averaged_over_groups() {
     assert!(found.metric == 1.0 && high == 1.0 && (0.80..0.90).contains(&low), "{low}");
     case.groups = Some(vec![0, 0, 0, 1, 1, 1]);
     let text = case.refusal(Metric::Auc);
-    assert!(text.contains("group 0 lacks samples of label 1"), "{text}");
+    assert!(text.contains("group 0 has no sample of label 1"), "{text}");
     let text = Case::new(&[1], &[2], &[0.0, 0.0]).refusal(Metric::Auc);
-    assert!(text.contains("y.npy lacks samples of label 1"), "{text}");
+    assert!(text.contains("y.npy has no sample of label 1"), "{text}");
     let text = Case::new(&[10], &[2], &[0.0, 1.0]).refusal(Metric::Auc);
     assert!(text.contains("[10]") && text.contains("[3]"), "{text}");
 }

@@ -45,6 +45,16 @@ pub enum ImportError {
         /// What was found.
         problem: String,
     },
+    /// The file is of another kind.
+    #[error("'{name}' is {what}; expected an ONNX or TensorFlow Lite file: {hint}")]
+    Foreign {
+        /// The model.
+        name: String,
+        /// What it is.
+        what: &'static str,
+        /// What to do instead.
+        hint: &'static str,
+    },
     /// The bytes begin as a TensorFlow Lite file does, but are not one.
     #[error(
         "'{name}' is not a TensorFlow Lite file, or it is truncated or damaged: {problem}; convert \

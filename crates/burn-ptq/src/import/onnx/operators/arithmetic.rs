@@ -7,7 +7,7 @@ use super::super::masks;
 use crate::graph::ops::{
     self, Binary, BinaryFunction, ChannelAffine, Permute, Unary, UnaryFunction,
 };
-use crate::graph::{Array, Op, ValueId, dims3};
+use crate::graph::{Array, Op, ValueId, dims3, strides};
 
 pub(super) fn add(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
     match site.pair()? {
@@ -256,7 +256,10 @@ fn with_constant(
     op: impl Into<Op>,
     coefficients: impl Fn(f64) -> (f64, f64),
 ) -> Result<ValueId, Refusal> {
-    if let Some((axis, elements)) = along_one_axis(importer, input, constant)? {
+    let shape = importer.shape(input).to_vec();
+    if let Some((axis, elements)) = along_one_axis(importer, input, constant)?
+        && (elements.len() == 1 || merged(&shape, axis).is_some() || shape.len() <= 3)
+    {
         return affine(importer, site, input, (axis, &elements), coefficients);
     }
     let op = op.into();
@@ -266,11 +269,46 @@ fn with_constant(
         let (scale, shift) = coefficients(f64::from(*element));
         *element = if product { scale } else { shift } as f32;
     }
-    let shape = constant.shape.clone();
+    let (shape, elements) = match shape.len() {
+        // Of values with more axes, kernels know no extents: the constant has one for each element.
+        4.. => repeated(importer, &shape, &constant.shape, elements)?,
+        _ => (constant.shape.clone(), elements),
+    };
     let constant = Constant { shape, elements: Elements::Float(elements) };
     let rank = importer.shape(input).len();
     let constant = importer.push_constant(site, &constant, rank)?;
     push_pair(importer, site, op, input, constant)
+}
+
+/// Of samples with more than three axes, those before the last two are one: the extent of `axis` in it, and the
+/// channels between two of its steps; `None` for the last two.
+fn merged(shape: &[usize], axis: usize) -> Option<(usize, usize)> {
+    let merged = shape.len().checked_sub(2).filter(|&merged| axis < merged && merged > 1)?;
+    Some((shape[axis], shape[axis + 1..merged].iter().product()))
+}
+
+/// The elements of a constant of shape `from`, repeated to those of a sample, if they meet there.
+fn repeated(
+    importer: &mut Importer,
+    sample: &[usize],
+    from: &[usize],
+    elements: Vec<f32>,
+) -> Result<(Vec<usize>, Vec<f32>), Refusal> {
+    let missing = sample.len().saturating_sub(from.len());
+    let own = [&vec![1; missing], &from[from.len().saturating_sub(sample.len())..]].concat();
+    let meets = own.iter().zip(sample).all(|(own, extent)| own == extent || *own == 1);
+    if own == sample || !meets || own.iter().product::<usize>() != elements.len() {
+        return Ok((from.to_vec(), elements));
+    }
+    importer.budget.allocate(sample, size_of::<f32>())?;
+    let (steps, strides) = (strides(sample), strides(&own));
+    let place = |index: usize| -> usize {
+        let axes = steps.iter().zip(sample).zip(own.iter().zip(&strides));
+        axes.map(|((step, extent), (own, stride))| (index / step % extent).min(own - 1) * stride)
+            .sum()
+    };
+    let all = (0..sample.iter().product()).map(|index| elements[place(index)]).collect();
+    Ok((sample.to_vec(), all))
 }
 
 /// An operation with a constant along one axis, as a scale and shift a channel that `coefficients`
@@ -282,11 +320,16 @@ fn affine(
     (axis, elements): (usize, &[f32]),
     coefficients: impl Fn(f64) -> (f64, f64),
 ) -> Result<ValueId, Refusal> {
-    let extent = importer.shape(input)[axis];
-    importer.budget.allocate(&[2, extent], size_of::<f32>())?;
-    let (mut scales, mut shifts) = (Vec::with_capacity(extent), Vec::with_capacity(extent));
-    for value in elements.iter().cycle().take(extent) {
-        let (scale, shift) = coefficients(f64::from(*value));
+    let shape = importer.shape(input);
+    let (channels, (extent, step)) = match merged(shape, axis) {
+        Some(steps) => (dims3(shape)[0], steps),
+        None => (shape[axis], (shape[axis], 1)),
+    };
+    importer.budget.allocate(&[2, channels], size_of::<f32>())?;
+    let (mut scales, mut shifts) = (Vec::with_capacity(channels), Vec::with_capacity(channels));
+    for channel in 0..channels {
+        let value = elements[(channel / step % extent).min(elements.len() - 1)];
+        let (scale, shift) = coefficients(f64::from(value));
         let (scale, shift) = (scale as f32, shift as f32);
         if !(scale.is_finite() && shift.is_finite()) {
             return Err(Refusal::new(
@@ -297,9 +340,11 @@ fn affine(
         scales.push(scale);
         shifts.push(shift);
     }
-    let op =
-        ChannelAffine { scale: Array::new([extent], scales), shift: Array::new([extent], shifts) };
-    if axis == 0 {
+    let op = ChannelAffine {
+        scale: Array::new([channels], scales),
+        shift: Array::new([channels], shifts),
+    };
+    if axis == 0 || merged(importer.shape(input), axis).is_some() {
         return importer.push(site, op, &[input]);
     }
     // Channels are a sample's first axis: the constant's axis goes there and back.
