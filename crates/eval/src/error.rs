@@ -31,6 +31,12 @@ pub enum Error {
     /// Settings of inputs do not fit the model.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// Two classes have one name.
+    #[error("two classes are called '{name}'; give each a name of its own")]
+    ClassTwice {
+        /// The name.
+        name: String,
+    },
     /// The number of class names fits no output.
     #[error(
         "{found} class names were given, but the model's output '{output}' has shape {shape:?}; give one \

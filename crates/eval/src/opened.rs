@@ -304,6 +304,11 @@ pub(crate) fn is_data_free(recipe: &Recipe) -> bool {
 /// Checks that there are as many names of classes as outputs, along one of the output's axes; a single
 /// output tells two classes apart.
 fn check_classes(output: Option<&ModelOutput>, classes: &[String]) -> Result<(), Error> {
+    if let Some(name) =
+        classes.iter().enumerate().find_map(|(i, name)| classes[..i].contains(name).then_some(name))
+    {
+        return Err(Error::ClassTwice { name: name.clone() });
+    }
     let Some(output) = output else { return Ok(()) };
     let count = classes.len();
     let single = output.len() == 1 && count == 2;

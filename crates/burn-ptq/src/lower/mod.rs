@@ -278,9 +278,8 @@ impl Lowering<'_> {
         self.nodes.push(IntNode { name, op, inputs, output });
     }
 
-    /// An input is stored so that a transpose right after it costs nothing.
+    /// An input of up to three axes is stored so that a transpose right after it costs nothing.
     fn input(&mut self, value: ValueId) {
-        // Borders permute three axes.
         let mut order = if self.graph.value(value).shape.len() > 3 { SOURCE } else { HWC };
         if let [only] = self.graph.consumers(value)[..]
             && let Op::Permute(permute) = &self.graph.nodes[only].op

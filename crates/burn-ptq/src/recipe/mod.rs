@@ -421,7 +421,7 @@ impl LayerOverride {
 
 /// Adds the nearest right key to the parser's message about an unknown field.
 pub fn suggest(message: &str) -> String {
-    let message = message.trim_end();
+    let message = &in_words_of_toml(message.trim_end());
     let Some(rest) = message.split("unknown field `").nth(1) else { return message.into() };
     let mut quoted = rest.split('`');
     let wrong = quoted.next().unwrap_or_default();
@@ -432,9 +432,23 @@ pub fn suggest(message: &str) -> String {
     }
 }
 
+/// The message with tables called what files call them, and not by the names of types.
+fn in_words_of_toml(message: &str) -> String {
+    let (kind, table) = ("expected struct ", "expected a table");
+    let Some((before, after)) = message.split_once(kind) else { return message.into() };
+    let end = after.find(|c: char| !c.is_alphanumeric()).unwrap_or(after.len());
+    format!("{before}{table}{}", &after[end..])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_in_place_of_a_table_is_told_in_words_of_the_file() {
+        let error = Recipe::parse("weights = 4", "mine.toml").unwrap_err().to_string();
+        assert!(error.contains("expected a table") && !error.contains("struct"), "{error}");
+    }
 
     #[test]
     fn every_preset_parses_and_is_named_after_its_bits() {
