@@ -254,16 +254,17 @@ def products():
     for name, low in (("infinite", -np.inf), ("smallest", np.finfo(np.float32).min),
                       ("large", -1e9), ("small", -1e4)):
         mask = np.where(causal, low, 0.0).astype(np.float32)
-        scores = [node("Transpose", "x", "t", perm=[0, 1, 3, 2]), node("MatMul", ["x", "t"], "p")]
+        scores = [node("Transpose", "x", "t", perm=[0, 1, 3, 2]), node("MatMul", ["x", "t"], "o"),
+                  node("Mul", ["o", "s"], "p")]
         rest = [node("Softmax", "m", "q", axis=-1), node("MatMul", ["q", "x"])]
         case(f"mask_added_{name}", scores + [node("Add", ["p", "mask"], "m")] + rest, (3, 5, 6),
-             {"mask": mask})
+             {"mask": mask, "s": scalar(0.4)})
         case(f"mask_chosen_{name}", scores + [node("Where", ["c", "low", "p"], "m")] + rest,
-             (3, 5, 6), {"c": causal, "low": scalar(low)})
+             (3, 5, 6), {"c": causal, "low": scalar(low), "s": scalar(0.4)})
         case(f"mask_kept_{name}", scores + [node("Where", ["c", "p", "low"], "m")] + rest,
-             (3, 5, 6), {"c": ~causal[None, None], "low": scalar(low)})
+             (3, 5, 6), {"c": ~causal[None, None], "low": scalar(low), "s": scalar(0.4)})
         case(f"mask_of_keys_{name}", scores + [node("Add", ["p", "mask"], "m")] + rest, (3, 5, 6),
-             {"mask": mask[2]})
+             {"mask": mask[2], "s": scalar(0.4)})
     case("mask_with_a_guard",
          [node("Where", ["c", "low", "x"], "m"), node("Softmax", "m", "q", axis=-1),
           node("IsNaN", "q", "n"), node("Where", ["n", "zero", "q"])], (3, 5, 5),

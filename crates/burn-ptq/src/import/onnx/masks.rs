@@ -10,8 +10,9 @@ use crate::graph::{Graph, Op, ValueId};
 /// What is at most this hides an element.
 pub(super) const HIDDEN: f32 = -1e3;
 
-/// What stands in for it: less than 1e-13 of an equal element that is not hidden is left.
-const BOUND: f32 = -32.0;
+/// What stands in for it: of the softmax less than 1e-4 is left, unless a hidden score was 38 above all others of its
+/// row.
+const BOUND: f32 = -48.0;
 
 /// What stands for minus infinity until [`bound`] has seen who reads it.
 const INFINITE: f32 = f32::MIN;
