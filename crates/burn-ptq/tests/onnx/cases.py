@@ -332,6 +332,9 @@ def reductions():
               node("Cast", "i", to=TensorProto.FLOAT)], (5, 7), {"k": ints(3)})
     case("top_k_10", node("TopK", ["x", "k"], ["y", "i"]), (5, 7), {"k": ints(3)}, 10)
     for op in ("ArgMax", "ArgMin"):
+        case(f"{op.lower()}_of_32_bits",
+             [node(op, "x", "i", axis=1, keepdims=0), node("Cast", "i", "n", to=TensorProto.INT32),
+              node("Cast", "n", to=TensorProto.FLOAT)], (9, 4))
         case(f"{op.lower()}_last",
              [node(op, "x", "i", axis=1, select_last_index=1),
               node("Cast", "i", to=TensorProto.FLOAT)], (9, 4))

@@ -89,7 +89,12 @@ pub(super) const OPERATORS: &[Operator] = &[
         normalization::batch_normalization,
         "for inference, with constant parameters",
     ),
-    operator("Cast", 28, shape::cast, "between float types; any type on constants"),
+    operator(
+        "Cast",
+        28,
+        shape::cast,
+        "between float types, and of places of elements to integers; any type on constants",
+    ),
     folded("CastLike", 25),
     operator("Ceil", 13, activation::ceil, "any"),
     operator("Celu", 28, activation::celu, "any"),
