@@ -10,10 +10,16 @@ use burn_ptq_deploy::output::write_atomically;
 use super::{assets, target_folder};
 
 /// Runs `studies/NAME.toml`, keeps its results in `studies/results` and returns its report without the
-/// title.
+/// title. Runs that are kept there already are not repeated.
 pub(super) fn run(program: &OsStr, name: &str, jobs: usize) -> Result<String> {
     let root = crate::root();
     let out = target_folder().join("studies").join(name);
+    let results = root.join(format!("studies/results/{name}.jsonl"));
+    let own = out.join("results.jsonl");
+    if results.exists() && !own.exists() {
+        let copied = fs::create_dir_all(&out).and_then(|()| fs::copy(&results, &own));
+        copied.with_context(|| format!("cannot copy {} to {}", results.display(), own.display()))?;
+    }
     let status = Command::new(program)
         .arg("ablate")
         .arg(root.join(format!("studies/{name}.toml")))
@@ -28,7 +34,6 @@ pub(super) fn run(program: &OsStr, name: &str, jobs: usize) -> Result<String> {
         let path = out.join(file);
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
     };
-    let results = root.join(format!("studies/results/{name}.jsonl"));
     write_atomically(&results, read("results.jsonl")?.as_bytes())
         .with_context(|| format!("cannot write {}", results.display()))?;
     body(&read("report.md")?)
