@@ -211,10 +211,10 @@ impl Op {
             | Op::Add(_)
             | Op::Mul(_)
             | Op::Binary(_)
-            | Op::Constant(_) => true,
+            | Op::Constant(_)
+            | Op::ChannelAffine(_) => true,
             Op::Conv2d(_)
             | Op::Linear(_)
-            | Op::ChannelAffine(_)
             | Op::AveragePool(_)
             | Op::MaxPool(_)
             | Op::Permute(_)
