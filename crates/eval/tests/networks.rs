@@ -106,10 +106,22 @@ fn run_exported(folder: &Path, compiler: &str, inputs: &Path) -> Vec<u8> {
     run.stdout
 }
 
+/// Samples of each network, unless `BURN_PTQ_SAMPLES` has another number; more than there are are all.
+const SAMPLES: usize = 64;
+
+/// `count` samples of `len` bytes, evenly over all.
+fn spread(bytes: &[u8], len: usize, count: usize) -> Vec<u8> {
+    let all = bytes.len() / len;
+    let count = count.min(all);
+    (0..count).flat_map(|i| &bytes[i * all / count * len..][..len]).copied().collect()
+}
+
 #[test]
-fn exported_c_gives_the_interpreters_bytes_on_every_evaluation_sample() {
+fn exported_c_gives_the_interpreters_bytes_on_evaluation_samples() {
     let _turn = turn();
-    const TEST: &str = "exported_c_gives_the_interpreters_bytes_on_every_evaluation_sample";
+    const TEST: &str = "exported_c_gives_the_interpreters_bytes_on_evaluation_samples";
+    let wanted = std::env::var("BURN_PTQ_SAMPLES").ok();
+    let wanted = wanted.map_or(SAMPLES, |text| text.parse().expect("a number of samples"));
     let available = |compiler: &&str| {
         let found = Command::new(compiler).arg("--version").output().is_ok();
         if !found {
@@ -125,6 +137,10 @@ fn exported_c_gives_the_interpreters_bytes_on_every_evaluation_sample() {
             let (report, quantized) =
                 quantize(&task, Recipe::preset(preset).unwrap(), Some(folder.path()));
             let (inputs, outputs) = evaluation_bytes(&task, &quantized);
+            let program = &quantized.program;
+            let [input, output] = [program.input_bytes(), program.output_bytes()];
+            let inputs = spread(&inputs, input, wanted);
+            let outputs = spread(&outputs, output, wanted);
             let file = folder.path().join("inputs.bin");
             std::fs::write(&file, &inputs).unwrap();
             let results: Vec<Vec<u8>> = std::thread::scope(|scope| {
@@ -141,8 +157,6 @@ fn exported_c_gives_the_interpreters_bytes_on_every_evaluation_sample() {
                 assert_eq!(differing, 0, "{} {preset} {compiler}", task.name);
             }
             // The plain loops, on a part that takes them a moment.
-            let program = &quantized.program;
-            let [input, output] = [program.input_bytes(), program.output_bytes()];
             let part = inputs.len().min(16 * input);
             let plain = run_batch(program, KernelPath::Reference, &inputs[..part]).unwrap();
             assert_eq!(plain, outputs[..part / input * output]);
