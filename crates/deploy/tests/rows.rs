@@ -1,9 +1,15 @@
 //! What streams compute: each row that a later window reads, and no other.
 
+use burn_ptq_deploy::cost::work::{Work, works};
 use burn_ptq_deploy::place::rows::RowProgram;
 use burn_ptq_deploy::program::TensorId;
+use burn_ptq_deploy::target::Kernels;
 use burn_ptq_kernels::stream::{RowBuffer, Stage};
+use network::uneven::uneven;
 use proptest::prelude::*;
+
+#[allow(dead_code)]
+mod network;
 
 /// A window along the height, of the tensor so many steps before the latest, and whether the latest is
 /// read besides, row by row.
@@ -84,5 +90,19 @@ fn strides_leave_rows_that_nobody_computes() {
     ] {
         let stream = stream(height, &[(0, 3, 1, 1, false), (0, reach, stride, 0, false)]);
         assert_eq!(stream.computed()[0], computed, "{height} {reach} {stride}");
+    }
+}
+
+#[test]
+fn costs_are_those_of_the_rows_that_are_computed() {
+    let (model, _) = uneven(Kernels::Portable);
+    let works = works(&model);
+    for (stream, rows) in model.row_programs() {
+        for (node, computed) in stream.nodes().zip(rows.computed()) {
+            // The first number counts calls, of which each computes a row.
+            let calls = works[node].0.first().copied().unwrap_or(0.0);
+            assert_eq!(calls, computed as f64, "{}", model.nodes[node].name);
+            assert_eq!(works[node] == Work::default(), computed == 0);
+        }
     }
 }
