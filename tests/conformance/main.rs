@@ -22,6 +22,7 @@ mod python;
 mod random;
 mod real;
 mod recurrent;
+mod self_tests;
 mod simplified;
 mod states;
 

@@ -395,6 +395,15 @@ pub(crate) fn streamed() -> Vec<(Problem, Problem)> {
     pairs.collect()
 }
 
+/// Problems that run row by row and whose strides leave a rest of rows, each with the program that does
+/// not.
+pub(crate) fn uneven() -> Vec<(Problem, Problem)> {
+    let mut draw = Draw::new(14);
+    let wholes = made("uneven", chain::uneven, count());
+    let pairs = wholes.into_iter();
+    pairs.filter_map(|whole| Some((streamed::streamed(&mut draw, &whole)?, whole))).collect()
+}
+
 /// The problems of one operation, the same in every run.
 pub(crate) fn of_operation(op: &str, generator: Generator) -> Vec<Problem> {
     made(op, generator, count())

@@ -9,6 +9,7 @@ use burn_ptq_deploy::board::board;
 use burn_ptq_deploy::export::{SelfTest, exporter, target};
 use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::target::{HOST, Target};
+use network::uneven::uneven;
 use network::{proven, several};
 
 mod network;
@@ -38,6 +39,13 @@ fn runs(program: &str) -> bool {
 fn make(folder: &Path, goal: &str) -> Output {
     let mut make = Command::new("make");
     make.current_dir(folder).args(["CFLAGS=-O2 -Werror", goal]).output().expect("make runs")
+}
+
+fn cargo_test(folder: &Path) -> Output {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut test = Command::new(cargo);
+    test.current_dir(folder).args(["test", "--offline"]);
+    test.env("CARGO_TARGET_DIR", folder.join("target")).output().expect("cargo runs")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -78,6 +86,46 @@ fn the_first_operation_that_goes_wrong_is_named_in_c() {
         let found = text(&output.stdout);
         assert!(found.contains(WRONG), "{found}{}", text(&output.stderr));
     }
+}
+
+#[test]
+fn rows_that_no_window_reads_are_not_expected() {
+    let (model, self_test) = uneven(HOST.kernels);
+    assert_eq!(model.streams().len(), 10);
+    for (stream, rows) in model.row_programs() {
+        let heights = model.nodes[stream.nodes()].iter().map(|node| {
+            let shape = model.tensors[node.output.0].shape;
+            shape[0]
+        });
+        let heights: Vec<usize> = heights.collect();
+        let computed = rows.computed();
+        // What the last node reads, in which rows are left; before it a node that nobody reads.
+        assert!(computed[2] < heights[2], "{computed:?} of {heights:?}");
+        assert_eq!((computed[1], computed[3]), (0, heights[3]));
+    }
+    if !(runs("make") && runs("cc")) {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    export("c", &model, &self_test, &HOST, folder.path());
+    let output = make(folder.path(), "test");
+    let found = text(&output.stdout);
+    assert!(output.status.success(), "{found}{}", text(&output.stderr));
+    // What is expected of the rows that are computed still names what goes wrong.
+    damage(&folder.path().join("net.c"), "int32_t layer18_bias[");
+    let output = make(folder.path(), "test");
+    let found = text(&output.stdout);
+    assert!(!output.status.success());
+    assert!(found.contains("first wrong: sample 0, operation 14, layer18 (Conv2d)"), "{found}");
+}
+
+#[test]
+fn rows_that_no_window_reads_are_not_expected_in_rust() {
+    let (model, self_test) = uneven(HOST.kernels);
+    let folder = tempfile::tempdir().expect("a folder");
+    export("rust", &model, &self_test, &HOST, folder.path());
+    let output = cargo_test(folder.path());
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
 }
 
 #[test]
@@ -159,13 +207,7 @@ fn the_first_operation_that_goes_wrong_is_named_in_rust() {
         damage(&network, "static BIAS: ");
         let own = fs::read_to_string(&network).expect("readable");
         fs::write(&network, format!("{before}{own}")).expect("written");
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let output = Command::new(cargo)
-            .current_dir(folder.path())
-            .args(["test", "--offline"])
-            .env("CARGO_TARGET_DIR", folder.path().join("target"))
-            .output()
-            .expect("cargo runs");
+        let output = cargo_test(folder.path());
         assert!(!output.status.success());
         let found = text(&output.stdout);
         let wrong = "Difference { sample: 0, node: Some((1, \"conv (DepthwiseConv2d)\")) }";

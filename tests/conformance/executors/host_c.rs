@@ -12,7 +12,7 @@ use burn_ptq_deploy::place::Placed;
 use burn_ptq_deploy::target::Kernels;
 use tempfile::TempDir;
 
-use super::{Agreement, Executor, has_own_kernels};
+use super::{Agreement, Executor, has_own_kernels, no_self_test, self_test_of};
 use crate::problems::Problem;
 
 /// What the exported C promises to compile under.
@@ -155,10 +155,14 @@ impl Executor for &'static HostC {
         let folder = new_folder()?;
         let runtime = write_bundle(folder.path(), problems, self.target)?;
         let runtime = self.runtime(&runtime)?;
-        let executable = self.link(folder.path(), &runtime)?;
+        let executable = self.link(folder.path(), &runtime, 0)?;
         let inputs = File::open(folder.path().join(INPUTS)).map_err(|error| error.to_string())?;
         let output = output_of(Command::new(executable).stdin(inputs))?;
         split(&output, problems)
+    }
+
+    fn self_tests(&mut self, problems: &[&Problem]) -> Option<Result<Vec<String>, String>> {
+        Some(self.run_self_tests(problems))
     }
 }
 
@@ -192,8 +196,50 @@ impl HostC {
         Ok(folder)
     }
 
-    /// Compiles the driver in `folder` and links it with the objects in `runtime`.
-    fn link(&self, folder: &Path, runtime: &Path) -> Result<PathBuf, String> {
+    /// A line for each problem whose export finds something wrong.
+    fn run_self_tests(&self, problems: &[&Problem]) -> Result<Vec<String>, String> {
+        let folder = new_folder()?;
+        let (mut declared, mut calls) = (String::new(), String::new());
+        let mut files = Vec::new();
+        for (index, problem) in problems.iter().enumerate() {
+            files = render(index, problem, self.target, &self_test_of(problem)?)?;
+            // Each has tables and functions of the same names, which no other file may see.
+            let own = folder.path().join(index.to_string());
+            fs::create_dir(&own).map_err(|error| error.to_string())?;
+            for file in files.iter().filter(|file| !file.path.contains('/')) {
+                write(&own, &file.path, &file.contents)?;
+            }
+            declared.push_str(&format!("#include \"{index}/self_test.h\"\n"));
+            calls.push_str(&format!(
+                "    const p{index}_self_test_result r{index} = p{index}_self_test();
+    if (r{index}.sample < r{index}.samples) {{
+        printf(\"%s: sample %lu, operation %ld\\n\", {:?}, (unsigned long)r{index}.sample,
+               (long)r{index}.node);
+    }}
+",
+                problem.name
+            ));
+        }
+        let runtime = self.runtime(&files)?;
+        for index in 0..problems.len() {
+            let hook = format!("-DP{index}_NODE_HOOK=p{index}_self_test_node");
+            let mut compile = self.command(&folder.path().join(index.to_string()));
+            compile.arg("-I").arg(&runtime).args([self.generated, &hook, "-r", "-nostdlib", "-o"]);
+            compile.args(["object.o", "self_test.c", &format!("p{index}.c")]);
+            output_of(&mut compile)?;
+        }
+        let main = format!(
+            "#include <stdio.h>\n{declared}\nint main(void)\n{{\n{calls}    return 0;\n}}\n"
+        );
+        write(folder.path(), "driver.c", main.as_bytes())?;
+        let executable = self.link(folder.path(), &runtime, problems.len())?;
+        let found = output_of(&mut Command::new(executable))?;
+        Ok(String::from_utf8_lossy(&found).lines().map(str::to_owned).collect())
+    }
+
+    /// Compiles the driver in `folder` and links it with the objects in `runtime`, and with those in
+    /// so many folders within its own.
+    fn link(&self, folder: &Path, runtime: &Path, parts: usize) -> Result<PathBuf, String> {
         let entries = fs::read_dir(runtime).map_err(|error| error.to_string())?;
         let paths = entries.flatten().map(|entry| entry.path());
         let objects = paths.filter(|path| path.extension().is_some_and(|end| end == "o"));
@@ -202,6 +248,7 @@ impl HostC {
             .arg("-I")
             .arg(runtime)
             .args([self.generated, "-o", "driver", "driver.c"])
+            .args((0..parts).map(|part| format!("{part}/object.o")))
             .args(objects);
         output_of(&mut command)?;
         Ok(folder.join("driver"))
@@ -258,7 +305,7 @@ fn write_bundle(
     let mut driver = Driver::default();
     let mut first = None;
     for (index, problem) in problems.iter().enumerate() {
-        let files = render(index, problem, target_name)?;
+        let files = render(index, problem, target_name, &no_self_test(problem))?;
         driver.add(index, problem, &files);
         first.get_or_insert(files);
     }
@@ -269,7 +316,12 @@ fn write_bundle(
 }
 
 /// The export of one problem, under names that no other problem has.
-fn render(index: usize, problem: &Problem, target_name: &str) -> Result<Vec<ExportFile>, String> {
+fn render(
+    index: usize,
+    problem: &Problem,
+    target_name: &str,
+    self_test: &SelfTest,
+) -> Result<Vec<ExportFile>, String> {
     let (mut program, placement) = problem.program.clone().into_parts();
     program.name = format!("p{index}");
     for (position, node) in program.nodes.iter_mut().enumerate() {
@@ -277,11 +329,8 @@ fn render(index: usize, problem: &Problem, target_name: &str) -> Result<Vec<Expo
     }
     let program = Placed::new(program, placement, problem.program.kernels());
     let program = program.map_err(|error| format!("{}: {error}", problem.name))?;
-    // The caller compares, so that the embedded self-test is not compiled.
-    let sample = (vec![0; program.input_bytes()], vec![0; program.output_bytes()]);
-    let self_test = SelfTest { samples: vec![sample] };
     let target = target(target_name).map_err(|error| error.to_string())?;
-    let rendered = C99.render(&program, &self_test, &Options::new(target));
+    let rendered = C99.render(&program, self_test, &Options::new(target));
     rendered.map(|export| export.files).map_err(|error| format!("{}: {error}", problem.name))
 }
 

@@ -2,7 +2,7 @@
 //! hundreds of problems cost one build.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use burn_ptq_deploy::export::{ExportFile, Exporter, Options, Rust, SelfTest, end_names, target};
@@ -10,7 +10,7 @@ use burn_ptq_deploy::program::DType;
 use tempfile::TempDir;
 
 use super::host_c::{output_of, split};
-use super::{Agreement, Executor};
+use super::{Agreement, Executor, no_self_test, self_test_of};
 use crate::problems::Problem;
 
 /// A target whose kernels run on this machine, in portable form; arithmetic that overflows panics.
@@ -57,14 +57,13 @@ impl Executor for &'static HostRust {
         }
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         write_bundle(&folder, problems, self.target)?;
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut build = Command::new(cargo);
-        build.current_dir(folder.path()).args(["build", "--quiet", "--offline"]);
-        build.env("CARGO_TARGET_DIR", folder.path().join("target")).env("RUSTFLAGS", "-Dwarnings");
-        output_of(&mut build)?;
+        let executable = build(&folder, &[])?;
         let inputs = File::open(folder.path().join(INPUTS)).map_err(|error| error.to_string())?;
-        let executable = folder.path().join("target/debug/bundle");
         split(&output_of(Command::new(executable).stdin(inputs))?, problems)
+    }
+
+    fn self_tests(&mut self, problems: &[&Problem]) -> Option<Result<Vec<String>, String>> {
+        Some(self_tests(self.target, problems))
     }
 }
 
@@ -117,35 +116,83 @@ element!(i8, read_i8, write_i8);
 element!(i16, read_i16, write_i16);
 ";
 
+/// Builds the bundle in a folder; warnings are errors.
+fn build(folder: &TempDir, features: &[&str]) -> Result<PathBuf, String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.current_dir(folder.path()).args(["build", "--quiet", "--offline"]).args(features);
+    build.env("CARGO_TARGET_DIR", folder.path().join("target")).env("RUSTFLAGS", "-Dwarnings");
+    output_of(&mut build)?;
+    Ok(folder.path().join("target/debug/bundle"))
+}
+
+/// A line for each problem whose crate finds something wrong.
+fn self_tests(target_name: &str, problems: &[&Problem]) -> Result<Vec<String>, String> {
+    if problems.is_empty() {
+        return Ok(Vec::new());
+    }
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let mut main = String::new();
+    for (index, problem) in problems.iter().enumerate() {
+        let files = render(problem, target_name, &self_test_of(problem)?)?;
+        write_module(&folder, index, &files)?;
+        main.push_str(&format!("#[allow(dead_code)]\nmod p{index};\n"));
+    }
+    let names = problems.iter().map(|problem| &problem.name);
+    let calls = names.enumerate().map(|(index, name)| {
+        format!(
+            "    let first = p{index}::self_test::run(&mut Box::new(p{index}::Model::new())).first;\n    \
+             if let Some(first) = first {{\n        println!(\"{{}}: {{first:?}}\", {name:?});\n    }}\n"
+        )
+    });
+    main.push_str(&format!("\nfn main() {{\n{}}}\n", calls.collect::<String>()));
+    write(&folder, "src/main.rs", main.as_bytes())?;
+    write(&folder, "Cargo.toml", MANIFEST.as_bytes())?;
+    let executable = build(&folder, &["--features", "self-test"])?;
+    let found = output_of(&mut Command::new(executable))?;
+    Ok(String::from_utf8_lossy(&found).lines().map(str::to_owned).collect())
+}
+
+/// Writes a file of the bundle.
+fn write(folder: &TempDir, name: &str, contents: &[u8]) -> Result<(), String> {
+    let path = folder.path().join(name);
+    fs::create_dir_all(path.parent().unwrap_or(Path::new("")))
+        .and_then(|()| fs::write(path, contents))
+        .map_err(|error| error.to_string())
+}
+
+/// Writes an export as the module of the problem at an index, and its kernels if it is the first.
+fn write_module(folder: &TempDir, index: usize, files: &[ExportFile]) -> Result<(), String> {
+    for file in files {
+        if file.path == "samples.rs" {
+            write(folder, &format!("src/p{index}/samples.rs"), &file.contents)?;
+        } else if let Some(name) = file.path.strip_prefix("src/") {
+            let name = if name == "lib.rs" { "mod.rs" } else { name };
+            let text = String::from_utf8_lossy(&file.contents).replace("#![no_std]\n", "");
+            let text = text.replace("\"../samples.rs\"", "\"samples.rs\"");
+            write(folder, &format!("src/p{index}/{name}"), text.as_bytes())?;
+        } else if index == 0 && file.path.starts_with("kernels/") {
+            write(folder, &file.path, &file.contents)?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes the kernels, all programs, a `main` that streams their samples, and the inputs.
 fn write_bundle(folder: &TempDir, problems: &[&Problem], target_name: &str) -> Result<(), String> {
-    let write = |name: &str, contents: &[u8]| {
-        let path = folder.path().join(name);
-        fs::create_dir_all(path.parent().unwrap_or(Path::new("")))
-            .and_then(|()| fs::write(path, contents))
-            .map_err(|error| error.to_string())
-    };
     let [mut modules, mut functions, mut calls] = [(); 3].map(|()| String::new());
     for (index, problem) in problems.iter().enumerate() {
-        let files = render(problem, target_name)?;
-        for file in &files {
-            if let Some(name) = file.path.strip_prefix("src/") {
-                let name = if name == "lib.rs" { "mod.rs" } else { name };
-                let text = String::from_utf8_lossy(&file.contents).replace("#![no_std]\n", "");
-                write(&format!("src/p{index}/{name}"), text.as_bytes())?;
-            } else if index == 0 && file.path.starts_with("kernels/") {
-                write(&file.path, &file.contents)?;
-            }
-        }
+        let files = render(problem, target_name, &no_self_test(problem))?;
+        write_module(folder, index, &files)?;
         modules.push_str(&format!("#[allow(dead_code)]\nmod p{index};\n"));
         functions.push_str(&function(index, problem));
         calls.push_str(&format!("    run_{index}();\n"));
     }
-    write("Cargo.toml", MANIFEST.as_bytes())?;
+    write(folder, "Cargo.toml", MANIFEST.as_bytes())?;
     let main = format!("{MAIN}\n{modules}\n{functions}\nfn main() {{\n{calls}}}\n");
-    write("src/main.rs", main.as_bytes())?;
+    write(folder, "src/main.rs", main.as_bytes())?;
     let inputs: Vec<u8> = problems.iter().flat_map(|problem| &problem.input).copied().collect();
-    write(INPUTS, &inputs)
+    write(folder, INPUTS, &inputs)
 }
 
 /// The function that streams the samples of the problem at an index through its program.
@@ -181,12 +228,12 @@ fn run_{index}() {{
     )
 }
 
-fn render(problem: &Problem, target_name: &str) -> Result<Vec<ExportFile>, String> {
-    let program = &problem.program;
-    // The caller compares, so that the embedded self-test is not compiled.
-    let sample = (vec![0; program.input_bytes()], vec![0; program.output_bytes()]);
-    let self_test = SelfTest { samples: vec![sample] };
+fn render(
+    problem: &Problem,
+    target_name: &str,
+    self_test: &SelfTest,
+) -> Result<Vec<ExportFile>, String> {
     let target = target(target_name).map_err(|error| error.to_string())?;
-    let rendered = Rust.render(program, &self_test, &Options::new(target));
+    let rendered = Rust.render(&problem.program, self_test, &Options::new(target));
     rendered.map(|export| export.files).map_err(|error| format!("{}: {error}", problem.name))
 }

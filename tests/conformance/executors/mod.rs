@@ -7,6 +7,7 @@ mod interpreter;
 mod onnx_runtime;
 pub(crate) mod tflm;
 
+use burn_ptq_deploy::export::SelfTest;
 use burn_ptq_deploy::place::kernels::chosen;
 use burn_ptq_deploy::target::Kernels;
 
@@ -44,6 +45,25 @@ pub(crate) trait Executor {
     /// The bytes of all outputs of each problem, one output after the other, 16-bit elements low byte
     /// first.
     fn run(&mut self, problems: &[&Problem]) -> Result<Vec<Vec<u8>>, String>;
+
+    /// Lets the exports of the problems prove themselves: a line for each that finds a wrong output or a
+    /// wrong operation on the way. `None` if there are no such exports here.
+    fn self_tests(&mut self, _problems: &[&Problem]) -> Option<Result<Vec<String>, String>> {
+        None
+    }
+}
+
+/// What the exports of a problem prove themselves on.
+fn self_test_of(problem: &Problem) -> Result<SelfTest, String> {
+    let samples = problem.input.chunks(problem.program.input_bytes()).map(<[u8]>::to_vec);
+    SelfTest::new(&problem.program, &samples.collect::<Vec<_>>()).map_err(|error| error.to_string())
+}
+
+/// A self-test of zeros for exports whose outputs the caller compares.
+fn no_self_test(problem: &Problem) -> SelfTest {
+    let program = &problem.program;
+    let sample = (vec![0; program.input_bytes()], vec![0; program.output_bytes()]);
+    SelfTest { samples: vec![sample] }
 }
 
 /// Whether kernels that only some targets have run some node of a problem.

@@ -1,7 +1,7 @@
 //! Random programs of several layers.
 
 use burn_ptq_deploy::program::{Broadcast, IntOp, IntTensor, TensorId};
-use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, PoolGeometry};
+use burn_ptq_kernels::geometry::{ConvGeometry, DepthwiseGeometry, PoolGeometry, Window};
 use burn_ptq_kernels::params::AddParams;
 
 use super::Problem;
@@ -31,6 +31,54 @@ pub(super) fn chain(draw: &mut Draw) -> Option<Problem> {
     }
     let (op, inputs, output) = layer(&mut program, current, wide)?;
     program.finish(op, &inputs, output)
+}
+
+/// Layers of tall tensors, of which most windows leave a rest of rows: a layer, whose rows the next
+/// one skips or does not reach, and perhaps one more.
+pub(super) fn uneven(draw: &mut Draw) -> Option<Problem> {
+    let wide = draw.chance(15);
+    let [_, width, channels] = draw.shape(4, 6);
+    let height = 8 + draw.below(40);
+    let mut program = Program::new(draw, wide, [height, width, channels]);
+    let (op, inputs, output) = match program.draw.chance(50) {
+        true => conv2d(&mut program, TensorId(0), wide)?,
+        false => depthwise(&mut program, TensorId(0), wide)?,
+    };
+    let mut current = program.push(op, &inputs, output);
+    if program.draw.chance(40) {
+        let (op, inputs, output) = layer(&mut program, current, wide)?;
+        current = program.push(op, &inputs, output);
+    }
+    let [height, width, channels] = program.tensor(current).shape;
+    let mut along = |extent: usize| {
+        let kernel = 1 + program.draw.below(extent.min(4));
+        (kernel, 1 + program.draw.below(5))
+    };
+    let [rows, columns] = [along(height), along(width)];
+    let window = Window {
+        kernel: [rows.0, columns.0],
+        stride: [rows.1, columns.1],
+        dilation: [1; 2],
+        pad: [0; 2],
+    };
+    let input = [height, width];
+    let output = [0, 1].map(|axis| (input[axis] - window.kernel[axis]) / window.stride[axis] + 1);
+    let geometry = PoolGeometry { input, output, channels, window };
+    let mut made = tensor_like(program.tensor(current), [output[0], output[1], channels]);
+    let clamp = clamp(program.draw, made.grid);
+    let op = match program.draw.below(4) {
+        0 => IntOp::MaxPool { geometry, clamp },
+        1 | 2 => IntOp::AveragePool { geometry, clamp },
+        _ => {
+            made = tensor(program.draw, wide, made.shape);
+            let geometry = DepthwiseGeometry { input, output, channels, multiplier: 1, window };
+            let shape = [window.kernel[0], window.kernel[1], channels];
+            let grid = program.tensor(current).grid;
+            let weighted = weighted(program.draw, &shape, 2, grid, &mut made)?;
+            IntOp::DepthwiseConv2d { geometry, weighted }
+        }
+    };
+    program.finish(op, &[current], made)
 }
 
 /// A random layer that reads `from`, a tensor of 16 bits if `wide`.

@@ -33,10 +33,11 @@ pub fn works(program: &Placed) -> Vec<Work> {
     let mut works: Vec<Work> = program.nodes.iter().map(|_| Work::default()).collect();
     let mut by_rows = vec![false; works.len()];
     for (stream, rows) in program.row_programs() {
+        // No row of a node is computed that nobody reads.
+        by_rows[stream.nodes()].fill(true);
         let mut known: HashMap<(usize, usize, usize), Work> = HashMap::new();
         for step in rows.run() {
             let node = stream.first + step.stage;
-            by_rows[node] = true;
             let work = known
                 .entry((step.stage, step.inputs[0].count, step.inputs[0].pad))
                 .or_insert_with(|| of_call(program, &program.nodes[node], Some(&step)));

@@ -118,6 +118,14 @@ impl RowProgram {
         })
     }
 
+    /// For each node, the rows of its output that are computed, from the first on: none of a later node's
+    /// windows reaches those after them, as where strides leave a rest.
+    pub fn computed(&self) -> Vec<usize> {
+        let mut run = self.run();
+        run.by_ref().for_each(drop);
+        (self.externals.len()..self.buffers.len()).map(|buffer| run.made(buffer)).collect()
+    }
+
     /// For each node, the rows of its output that memory must hold: all of them for the last.
     pub fn capacities(&self) -> Vec<usize> {
         let outputs = self.externals.len()..self.buffers.len();

@@ -1,5 +1,8 @@
 //! A small network for exports to run.
 
+#[allow(dead_code)]
+pub(crate) mod uneven;
+
 use burn_ptq_deploy::export::SelfTest;
 use burn_ptq_deploy::place::{Memory, Placed};
 use burn_ptq_deploy::preprocess::{DataLayout, Element, Preprocessing};
