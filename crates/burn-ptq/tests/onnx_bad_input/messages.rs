@@ -7,15 +7,15 @@ use crate::{assert_says, error, problems, refusal};
 
 #[test]
 fn what_stands_behind_a_refused_node_is_told_too() {
-    // `Shrink` keeps its input's shape.
+    // `Hardmax` keeps its input's shape.
     let nodes = vec![
-        node("Shrink", &["x"], &["a"], vec![]),
+        node("Hardmax", &["x"], &["a"], vec![]),
         node("Softmax", &["a"], &["b"], vec![int("axis", 0)]),
         node("Relu", &["b"], &["y"], vec![]),
     ];
     let found = problems(&model(&[3, 8, 8], nodes, vec![]));
     let operators: Vec<&str> = found.iter().map(|p| p.op.as_str()).collect();
-    assert_eq!(operators, ["Shrink", "Softmax"]);
+    assert_eq!(operators, ["Hardmax", "Softmax"]);
 
     // The file says what shape others have.
     let nodes = vec![
@@ -93,8 +93,8 @@ fn only_what_is_the_same_idea_is_suggested() {
         let message = refusal(vec![node(op, &["x"], &["y"], vec![])], vec![]);
         assert!(!message.contains("nearest"), "{message}");
     }
-    let shrunk = refusal(vec![node("Shrink", &["x"], &["y"], vec![])], vec![]);
-    assert_says(shrunk, &["train with Relu"]);
+    let hardest = refusal(vec![node("Hardmax", &["x"], &["y"], vec![])], vec![]);
+    assert_says(hardest, &["train with Relu"]);
 }
 
 #[test]

@@ -30,7 +30,7 @@ use crate::graph::{Graph, Value, ValueId};
 const MAX_PROBLEMS: usize = 1000;
 
 /// Operators whose output has the shape of their first input, though they cannot be imported.
-const KEEP_SHAPE: &str = "DequantizeLinear LRN QuantizeLinear Shrink";
+const KEEP_SHAPE: &str = "DequantizeLinear Hardmax LRN QuantizeLinear";
 
 /// A model that was imported.
 pub(super) struct Imported {
