@@ -1380,6 +1380,24 @@ def assets(folder):
         judge(f"asset_{name}", model, x.reshape(len(x), *want))
 
 
+def by_lists():
+    """`GatherND` by constant lists of indices, between transpositions as PyTorch writes it."""
+    def listed(name, shape, indices, perm=None, back=None, batch="N", **attributes):
+        front = [node("Transpose", "x", "t", perm=perm)] if perm else []
+        gathered = node("GatherND", ["t" if perm else "x", "i"], "g" if back else "y", **attributes)
+        behind = [node("Transpose", "g", perm=back)] if back else []
+        case(f"gathernd_{name}", front + [gathered] + behind, shape, {"i": np.array(indices, dtype=np.int64)},
+             batch=batch)
+
+    listed("axis", (3, 6), [[0], [0], [5], [-1]], [2, 0, 1], [1, 2, 0])
+    listed("axis_inside", (3, 6), [[2], [0]], [1, 0, 2], [1, 0, 2])
+    listed("two_axes", (3, 4, 5), [[0, 1], [3, 4], [2, -2]], [2, 3, 0, 1], [1, 2, 0])
+    listed("grid", (3, 4, 5), RNG.integers(0, 4, (2, 3, 2)), [2, 3, 0, 1], [2, 3, 0, 1])
+    listed("element", (3, 4), [2], [1, 0, 2])
+    listed("all_axes", (3, 4), [[0, 1], [2, 3]], [1, 2, 0], [1, 0])
+    listed("of_one_sample", (6, 8), [[[0, 1], [5, 7]]], batch=1, batch_dims=1)
+
+
 def transposed_convolutions():
     def up(name, shape, weight, bias=None, opset=13, **attributes):
         constants = {"w": weight} | ({} if bias is None else {"b": bias})
@@ -1424,7 +1442,7 @@ for family in (convolutions, fully_connected, normalizations, activations, arith
                layouts, storage, foldings, files, networks, products, reductions,
                groups, pieces, einsums, axes_beyond_three, movements, resizes,
                transposed_convolutions, linear_resizes,
-               norm_pools, recurrent, sequences):
+               norm_pools, recurrent, sequences, by_lists):
     family()
 if len(sys.argv) > 2:
     assets(pathlib.Path(sys.argv[2]))

@@ -10,6 +10,7 @@ mod convolution;
 mod einsum;
 mod linear;
 mod lookup;
+mod gather_nd;
 mod lp_pool;
 mod matmul;
 mod movement;
@@ -159,6 +160,12 @@ pub(super) const OPERATORS: &[Operator] = &[
         21,
         normalization::group,
         "with constant scales and shifts, one a channel or one a group",
+    operator(
+        "GatherND",
+        13,
+        gather_nd::gather_nd,
+        "by constant indices that are the same for every sample, along axes but the batch",
+    ),
     ),
     operator("HardSigmoid", 22, activation::hard_sigmoid, "any"),
     operator("HardSwish", 22, activation::hard_swish, "any"),
