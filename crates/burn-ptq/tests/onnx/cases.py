@@ -1380,6 +1380,28 @@ def assets(folder):
         judge(f"asset_{name}", model, x.reshape(len(x), *want))
 
 
+def attentions():
+    """`Attention` of the standard: heads joined or apart, shared keys, masks."""
+    def attention(name, shape, constants=None, inputs=("x", "x", "x"), opset=23, **attributes):
+        case(f"attention_{name}", node("Attention", list(inputs), **attributes), shape, constants or {}, opset)
+
+    attention("4d", (2, 5, 4))
+    attention("4d_scale", (2, 5, 4), scale=0.3)
+    attention("4d_causal", (2, 5, 4), is_causal=1)
+    attention("3d", (5, 8), q_num_heads=2, kv_num_heads=2)
+    attention("3d_causal", (5, 8), q_num_heads=4, kv_num_heads=4, is_causal=1)
+    attention("softcap", (2, 5, 4), softcap=2.0)
+    mask = np.tril(np.ones((5, 5), dtype=bool)) | (RNG.uniform(size=(5, 5)) > 0.5)
+    masked = ("x", "x", "x", "m")
+    attention("truths", (2, 5, 4), {"m": mask}, masked)
+    attention("added", (2, 5, 4), {"m": rand(5, 5)}, masked)
+    attention("added_by_head", (2, 5, 4), {"m": rand(1, 2, 5, 5)}, masked)
+    attention("infinite", (2, 5, 4), {"m": np.where(mask, 0, -np.inf).astype(np.float32)}, masked)
+    attention("causal_and_added", (2, 5, 4), {"m": rand(5, 5)}, masked, is_causal=1)
+    shared = [node("Slice", ["x", "s", "e", "a"], "k"), node("Attention", ["x", "k", "k"])]
+    case("attention_shared_keys", shared, (4, 5, 6), {"s": ints(1), "e": ints(3), "a": ints(1)}, 23)
+
+
 def by_lists():
     """`GatherND` by constant lists of indices, between transpositions as PyTorch writes it."""
     def listed(name, shape, indices, perm=None, back=None, batch="N", **attributes):
@@ -1442,7 +1464,7 @@ for family in (convolutions, fully_connected, normalizations, activations, arith
                layouts, storage, foldings, files, networks, products, reductions,
                groups, pieces, einsums, axes_beyond_three, movements, resizes,
                transposed_convolutions, linear_resizes,
-               norm_pools, recurrent, sequences, by_lists):
+               norm_pools, recurrent, sequences, attentions, by_lists):
     family()
 if len(sys.argv) > 2:
     assets(pathlib.Path(sys.argv[2]))

@@ -223,7 +223,7 @@ fn same_ranks(importer: &Importer, a: ValueId, b: ValueId) -> Result<(), Refusal
 }
 
 /// One scale and shift for all channels of `input`.
-fn uniform(
+pub(super) fn uniform(
     importer: &mut Importer,
     input: ValueId,
     scale: f32,

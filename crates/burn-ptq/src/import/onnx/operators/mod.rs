@@ -5,6 +5,7 @@
 
 mod activation;
 mod arithmetic;
+mod attention;
 mod blocks;
 mod convolution;
 mod einsum;
@@ -81,6 +82,12 @@ pub(super) const OPERATORS: &[Operator] = &[
         22,
         pooling::average_pool,
         "over one or two axes; any stride, dilation and padding, as long as every window \
+    operator(
+        "Attention",
+        25,
+        attention::attention,
+        "with a constant mask or none; without a cache, softcap beside a mask, and windows",
+    ),
          holds an element",
     ),
     operator(
