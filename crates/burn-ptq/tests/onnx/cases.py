@@ -1380,6 +1380,67 @@ def assets(folder):
         judge(f"asset_{name}", model, x.reshape(len(x), *want))
 
 
+def choices():
+    """Comparisons and the choice between values, alone and as exporters write activations with them."""
+    def chosen(name, nodes, constants, shape=(4, 6), opset=17, **more):
+        case(f"choice_{name}", nodes, shape, constants, opset, **more)
+
+    zero, half, minus = scalar(0.0), scalar(0.5), scalar(-0.5)
+    for op in ("Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Equal"):
+        truth = [node("Round", "x", "r")]
+        cast = [node("Cast", "t", to=TensorProto.FLOAT)]
+        chosen(f"{op.lower()}_number", truth + [node(op, ["r", "c"], "t")] + cast, {"c": scalar(1.0)})
+        chosen(f"{op.lower()}_turned", truth + [node(op, ["c", "r"], "t")] + cast, {"c": scalar(1.0)})
+        chosen(f"{op.lower()}_row", truth + [node(op, ["r", "c"], "t")] + cast,
+               {"c": np.round(rand(6, low=-2, high=2))})
+        chosen(f"{op.lower()}_values", truth + [node("Abs", "r", "a"), node(op, ["r", "a"], "t")] + cast, {})
+    both = [node("Greater", ["x", "a"], "g"), node("Less", ["x", "b"], "l")]
+    for op in ("And", "Or", "Xor"):
+        chosen(op.lower(), both + [node(op, ["g", "l"], "t"), node("Not", "t", "n"),
+                                   node("Cast", "n", to=TensorProto.FLOAT)], {"a": minus, "b": half})
+        chosen(f"{op.lower()}_constant", both[:1] + [node(op, ["g", "m"], "t"),
+                                                     node("Cast", "t", to=TensorProto.FLOAT)],
+               {"a": minus, "m": np.array([True, False, True, True, False, False])})
+    chosen("to_truths", [node("Round", "x", "r"), node("Cast", "r", "t", to=TensorProto.BOOL),
+                         node("Cast", "t", "i", to=TensorProto.INT64), node("Cast", "i", to=TensorProto.FLOAT)], {})
+    other = [node("Mul", ["x", "x"], "s"), node("Greater", ["s", "a"], "t")]
+    chosen("of_values", other + [node("Where", ["t", "x", "s"])], {"a": half})
+    chosen("of_numbers", other + [node("Where", ["t", "b", "c"])], {"a": half, "b": scalar(2.0), "c": minus})
+    chosen("of_row", other + [node("Where", ["t", "b", "x"])], {"a": half, "b": rand(6)})
+    chosen("of_number_and_value", other + [node("Where", ["t", "b", "x"])], {"a": half, "b": scalar(2.0)})
+    chosen("or_nothing", other + [node("Where", ["t", "x", "z"])], {"a": half, "z": zero})
+    chosen("by_channel", [node("ReduceMean", "x", "m", axes=[2]), node("Less", ["m", "z"], "t"),
+                          node("Where", ["t", "x", "z"])], {"z": zero})
+
+    # One function each: what PyTorch and Keras write.
+    def one(name, nodes, constants):
+        chosen(f"{name}_pieces", nodes, constants)
+
+    one("softplus", [node("Softplus", "x", "s"), node("Greater", ["x", "c"], "t"),
+                     node("Where", ["t", "x", "s"])], {"c": scalar(20.0)})
+    one("leaky", [node("Greater", ["x", "z"], "t"), node("Mul", ["x", "c"], "s"),
+                  node("Where", ["t", "x", "s"])], {"z": zero, "c": scalar(0.1)})
+    one("threshold", [node("LessOrEqual", ["x", "b"], "t"), node("Where", ["t", "v", "x"])],
+        {"b": scalar(0.1), "v": scalar(20.0)})
+    one("hardshrink", [node("Abs", "x", "a"), node("LessOrEqual", ["a", "b"], "t"),
+                       node("Where", ["t", "z", "x"])], {"b": half, "z": zero})
+    one("hardshrink_or", [node("Greater", ["x", "b"], "g"), node("Less", ["x", "m"], "l"),
+                          node("Or", ["g", "l"], "t"), node("Where", ["t", "x", "z"])],
+        {"b": half, "m": minus, "z": zero})
+    one("softshrink", [node("Abs", "x", "a"), node("Greater", ["a", "b"], "t"), node("Sign", "x", "s"),
+                       node("Mul", ["s", "b"], "m"), node("Sub", ["x", "m"], "d"), node("Mul", ["x", "z"], "n"),
+                       node("Where", ["t", "d", "n"])], {"b": half, "z": zero})
+    one("softshrink_sides", [node("Greater", ["x", "b"], "g"), node("Sub", ["x", "b"], "s"),
+                             node("Where", ["g", "s", "z"], "u"), node("Less", ["x", "m"], "l"),
+                             node("Add", ["x", "b"], "a"), node("Where", ["l", "a", "z"], "v"),
+                             node("Add", ["u", "v"])], {"b": half, "m": minus, "z": zero})
+    one("elu", [node("Greater", ["x", "z"], "t"), node("Exp", "x", "e"), node("Sub", ["e", "o"], "s"),
+                node("Where", ["t", "x", "s"])], {"z": zero, "o": scalar(1.0)})
+    for lambd, bias in ((0.5, 0.0), (0.5, 0.5), (1.0, 0.3)):
+        case(f"shrink_{lambd}_{bias}", node("Shrink", "x", lambd=lambd, bias=bias), (4, 6))
+    case("shrink_default", node("Shrink", "x"), (4, 6))
+
+
 def attentions():
     """`Attention` of the standard: heads joined or apart, shared keys, masks."""
     def attention(name, shape, constants=None, inputs=("x", "x", "x"), opset=23, **attributes):
@@ -1464,7 +1525,7 @@ for family in (convolutions, fully_connected, normalizations, activations, arith
                layouts, storage, foldings, files, networks, products, reductions,
                groups, pieces, einsums, axes_beyond_three, movements, resizes,
                transposed_convolutions, linear_resizes,
-               norm_pools, recurrent, sequences, attentions, by_lists):
+               norm_pools, recurrent, sequences, choices, attentions, by_lists):
     family()
 if len(sys.argv) > 2:
     assets(pathlib.Path(sys.argv[2]))
