@@ -1441,6 +1441,38 @@ def choices():
     case("shrink_default", node("Shrink", "x"), (4, 6))
 
 
+def by_ids():
+    """Lookups of rows by ids."""
+    def lookup(name, nodes, constants, ids, kind=TensorProto.INT64, shape=None):
+        x = helper.make_tensor_value_info("x", kind, shape or ["N", *ids.shape[1:]])
+        y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+        tensors = [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()]
+        model = helper.make_model(helper.make_graph(nodes, name, [x], [y], tensors),
+                                  opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
+        judge(f"lookup_{name}", model, ids)
+
+    rows = 9
+    ids = RNG.integers(-rows, rows, (4, 5))
+    counted = [node("Less", ["x", "z"], "t"), node("Add", ["x", "n"], "a"), node("Where", ["t", "a", "x"], "i"),
+               node("Gather", ["w", "i"])]
+    constants = {"w": rand(rows, 3), "z": np.int64(0), "n": np.int64(rows)}
+    lookup("counted_from_the_end", counted, constants, ids)
+    float32, int32 = TensorProto.FLOAT, TensorProto.INT32
+    products = [node("Add", ["x", "n"], "a"), node("Cast", "x", "f", to=float32), node("Less", ["f", "z"], "t"),
+                node("Not", "t", "u"), node("Cast", "u", "v", to=int32), node("Mul", ["x", "v"], "p"),
+                node("Cast", "t", "s", to=int32), node("Mul", ["s", "a"], "q"), node("Add", ["q", "p"], "i"),
+                node("Gather", ["w", "i"])]
+    lookup("keras_products", products, {"w": rand(rows, 3), "z": scalar(0.0), "n": np.int32(rows)},
+           ids.astype(np.int32), int32)
+    column = [node("Gather", ["x", "j"], "c", axis=1), node("Gather", ["w", "c"])]
+    lookup("column", column, {"w": rand(rows, 3), "j": np.int64(2)}, ids)
+    lookup("one_id", [node("Gather", ["w", "x"])], {"w": rand(rows, 3)},
+           ids[:, 0], shape=["batch"])
+    for op in ("Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Equal"):
+        lookup(f"mask_{op.lower()}", [node(op, ["x", "c"], "t"), node("Cast", "t", to=float32)],
+               {"c": np.int64(2)}, ids)
+
+
 def attentions():
     """`Attention` of the standard: heads joined or apart, shared keys, masks."""
     def attention(name, shape, constants=None, inputs=("x", "x", "x"), opset=23, **attributes):
@@ -1525,7 +1557,7 @@ for family in (convolutions, fully_connected, normalizations, activations, arith
                layouts, storage, foldings, files, networks, products, reductions,
                groups, pieces, einsums, axes_beyond_three, movements, resizes,
                transposed_convolutions, linear_resizes,
-               norm_pools, recurrent, sequences, choices, attentions, by_lists):
+               norm_pools, recurrent, sequences, choices, by_ids, attentions, by_lists):
     family()
 if len(sys.argv) > 2:
     assets(pathlib.Path(sys.argv[2]))
