@@ -108,6 +108,38 @@ fn models_without_standard_operators_are_models() {
 }
 
 #[test]
+fn what_is_not_attention_over_all_keys_is_refused_in_words() {
+    let cached = node("Attention", &["x", "x", "x", "", "w", "w"], &["y"], vec![]);
+    let cached = refusal(vec![cached], vec![weights("w", &[1, 3, 8, 8])]);
+    assert_says(cached, &["past_key", "over the whole sequence"]);
+    let masked = node("Attention", &["x", "x", "x", "x"], &["y"], vec![]);
+    assert_says(refusal(vec![masked], vec![]), &["attn_mask is computed", "a fixed mask"]);
+    let turned = node("Attention", &["x", "x", "w"], &["y"], vec![]);
+    let turned = refusal(vec![turned], vec![weights("w", &[1, 3, 8, 8])]);
+    assert_says(turned, &["input 2 is a constant"]);
+}
+
+#[test]
+fn choices_of_numbers_that_no_grid_holds_are_refused() {
+    let nodes = || {
+        vec![
+            node("Greater", &["x", "x"], &["t"], vec![]),
+            node("Where", &["t", "w", "x"], &["y"], vec![]),
+        ]
+    };
+    let mut far = weights("w", &[1]);
+    far.float_data = vec![-1e9];
+    assert_says(refusal(nodes(), vec![far]), &["-1000000000", "near the values"]);
+}
+
+#[test]
+fn names_of_classes_are_refused_with_what_to_do() {
+    let mut named = node("ArrayFeatureExtractor", &["w", "x"], &["y"], vec![]);
+    named.domain = "ai.onnx.ml".into();
+    assert_says(refusal(vec![named], vec![weights("w", &[3])]), &["the output of probabilities"]);
+}
+
+#[test]
 fn names_that_stand_twice_are_refused() {
     let conv = || vec![node("Conv", &["x", "w"], &["y"], vec![])];
     let twice = vec![weights("w", &[2, 3, 3, 3]), weights("w", &[2, 3, 3, 3])];

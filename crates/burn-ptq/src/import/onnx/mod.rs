@@ -202,7 +202,7 @@ pub(super) fn parse_as(
     for content in files.into_values() {
         hash.update(&content);
     }
-    ml::express(&mut graph);
+    ml::express(&mut graph, opset);
     quantized::express(&mut graph);
     let mut notes = Vec::new();
     if let Some(encodings) = &options.encodings {
