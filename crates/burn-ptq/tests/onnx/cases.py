@@ -1473,6 +1473,22 @@ def by_ids():
                {"c": np.int64(2)}, ids)
 
 
+def labels():
+    """What scikit-learn's exporter writes behind the probabilities of a classifier."""
+    nodes = [node("ArgMax", "x", "a", axis=1),
+             node("ArrayFeatureExtractor", ["c", "a"], "l", domain="ai.onnx.ml"),
+             node("Reshape", ["l", "s"], "r"), node("Cast", "r", "i", to=TensorProto.INT64),
+             node("Unsqueeze", ["i", "b"], "u"), node("Cast", "u", to=TensorProto.FLOAT)]
+    tensors = [numpy_helper.from_array(np.arange(5, dtype=np.int32), "c"),
+               numpy_helper.from_array(ints(-1), "s"), numpy_helper.from_array(ints(1), "b")]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 5])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    opsets = [helper.make_opsetid("", 15), helper.make_opsetid("ai.onnx.ml", 1)]
+    model = helper.make_model(helper.make_graph(nodes, "labels", [x], [y], tensors),
+                              opset_imports=opsets, ir_version=8)
+    judge("labels_are_places", model, rand(7, 5))
+
+
 def attentions():
     """`Attention` of the standard: heads joined or apart, shared keys, masks."""
     def attention(name, shape, constants=None, inputs=("x", "x", "x"), opset=23, **attributes):
@@ -1557,7 +1573,8 @@ for family in (convolutions, fully_connected, normalizations, activations, arith
                layouts, storage, foldings, files, networks, products, reductions,
                groups, pieces, einsums, axes_beyond_three, movements, resizes,
                transposed_convolutions, linear_resizes,
-               norm_pools, recurrent, sequences, choices, by_ids, attentions, by_lists):
+               norm_pools, recurrent, sequences, choices, by_ids, labels, attentions,
+               by_lists):
     family()
 if len(sys.argv) > 2:
     assets(pathlib.Path(sys.argv[2]))
