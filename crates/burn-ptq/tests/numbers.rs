@@ -337,6 +337,8 @@ fn tables_of_16_bits_agree_with_their_simulation_at_kinks() {
         UnaryFunction::Softsign,
         UnaryFunction::Mish,
         UnaryFunction::ThresholdedRelu { alpha: 0.7 },
+        UnaryFunction::Threshold { bound: 0.7, value: -0.4 },
+        UnaryFunction::Shrink { lambd: 0.5, bias: 0.2 },
         UnaryFunction::Pow { exponent: 2.0 },
     ];
     // Of positive numbers.

@@ -18,7 +18,8 @@ pub(super) fn run(program: &OsStr, name: &str, jobs: usize) -> Result<String> {
     let own = out.join("results.jsonl");
     if results.exists() && !own.exists() {
         let copied = fs::create_dir_all(&out).and_then(|()| fs::copy(&results, &own));
-        copied.with_context(|| format!("cannot copy {} to {}", results.display(), own.display()))?;
+        copied
+            .with_context(|| format!("cannot copy {} to {}", results.display(), own.display()))?;
     }
     let status = Command::new(program)
         .arg("ablate")

@@ -1,5 +1,6 @@
 //! Activation functions that are written in pieces become one operation, and so one table: Swish, Gelu,
-//! Mish and HardSwish, however an exporter spells them.
+//! Mish and HardSwish, however an exporter spells them; where comparisons choose between pieces, also
+//! Softplus, LeakyRelu, Elu, thresholds and shrinkages.
 //!
 //! What counts is the function, not its spelling: where an element of a value meets itself again after
 //! operations on single elements, the function of that element is evaluated and compared.
@@ -38,15 +39,21 @@ fn recognize(
     index: usize,
 ) -> Option<(ValueId, UnaryFunction)> {
     let end = &graph.nodes[index];
-    let joins = matches!(end.op, Op::Mul(_) | Op::ChannelAffine(_) | Op::Binary(_));
+    let joins = matches!(end.op, Op::Mul(_) | Op::ChannelAffine(_) | Op::Binary(_) | Op::Add(_));
     let may_end = joins && is_pointwise(&end.op);
     if !may_end || end.clamp.is_some() {
         return None;
     }
     let pieces = Pieces::in_front_of(graph, writers, index);
+    let bounds = pieces.bounds();
+    // A choice between two pieces is their sum.
+    if bounds.is_empty() && matches!(end.op, Op::Add(_)) {
+        return None;
+    }
     // Near values come first: the shortest function is tried first.
     pieces.sources.iter().find_map(|&source| {
-        let known = known(&|x| pieces.output(source, x))?;
+        let f = |x| pieces.output(source, x);
+        let known = known(&f).or_else(|| chosen(&f, &bounds))?;
         Some((source, known))
     })
 }
@@ -66,16 +73,49 @@ fn known(f: &dyn Fn(f32) -> Option<f32>) -> Option<UnaryFunction> {
         UnaryFunction::Mish,
         UnaryFunction::HardSwish,
     ];
-    let equals = |function: &UnaryFunction| {
-        // Bounds in the pieces may lie far out.
-        let far = [9.0, 12.0, 20.0, 50.0, 100.0, 1e3, 1e4];
-        let points = (-40..=40).map(|step| step as f32 / 5.0);
-        points.chain(far).chain(far.map(|x: f32| -x)).all(|x| {
-            let expected = function.apply(x);
-            f(x).is_some_and(|y| (y - expected).abs() <= TOLERANCE * (1.0 + expected.abs()))
-        })
+    swish.into_iter().chain(others).find(|function| equals(f, *function, &[]))
+}
+
+/// The known function that equals `f`, whose pieces meet at one of `bounds`.
+fn chosen(f: &dyn Fn(f32) -> Option<f32>, bounds: &[f32]) -> Option<UnaryFunction> {
+    let (&first, _) = bounds.split_first()?;
+    // What a function is tells where it saturates, and what it does around 1.
+    let (low, slope, high) = (f(-50.0)?, 0.0 - f(-1.0)?, f(1.0)?);
+    let mut candidates = vec![
+        UnaryFunction::Softplus,
+        UnaryFunction::LeakyRelu { alpha: slope },
+        UnaryFunction::Elu { alpha: -low / high, scale: high, width: 1.0 },
+    ];
+    for bound in bounds {
+        candidates.push(UnaryFunction::Threshold { bound: *bound, value: f(bound - 1.0)? });
+        let lambd = bound.abs();
+        let bias = lambd + 1.0 - f(lambd + 1.0)?;
+        // The sum above is rounded where the bias is none, or the bound itself.
+        let near = [0.0, lambd].into_iter().find(|exact| (bias - exact).abs() < 1e-5);
+        candidates.push(UnaryFunction::Shrink { lambd, bias: near.unwrap_or(bias) });
+    }
+    // All of them are known where their pieces meet.
+    let mut points: Vec<f32> = bounds.iter().flat_map(|b| [*b, -b]).collect();
+    points.extend(points.clone().iter().flat_map(|b| [b.next_up(), b.next_down()]));
+    let finite = |function: &UnaryFunction| match *function {
+        UnaryFunction::LeakyRelu { alpha } => alpha.is_finite(),
+        UnaryFunction::Elu { alpha, scale, .. } => alpha.is_finite() && scale.is_finite(),
+        _ => first.is_finite(),
     };
-    swish.into_iter().chain(others).find(equals)
+    let mut candidates = candidates.into_iter().filter(finite);
+    candidates.find(|function| equals(f, *function, &points))
+}
+
+/// Whether `f` is `function`, on a range that shows what it is and at `points`.
+fn equals(f: &dyn Fn(f32) -> Option<f32>, function: UnaryFunction, points: &[f32]) -> bool {
+    // Bounds in the pieces may lie far out.
+    let far = [9.0, 12.0, 20.0, 50.0, 100.0, 1e3, 1e4];
+    let near = (-40..=40).map(|step| step as f32 / 5.0);
+    let all = near.chain(far).chain(far.map(|x: f32| -x)).chain(points.iter().copied());
+    all.into_iter().all(|x| {
+        let expected = function.apply(x);
+        f(x).is_some_and(|y| (y - expected).abs() <= TOLERANCE * (1.0 + expected.abs()))
+    })
 }
 
 /// The nodes on single elements up to a node, in the order in which they run.
@@ -104,6 +144,19 @@ impl<'a> Pieces<'a> {
         }
         indices.sort_unstable();
         Self { nodes: indices.into_iter().map(|index| &graph.nodes[index]).collect(), sources }
+    }
+
+    /// What the pieces compare with, none twice.
+    fn bounds(&self) -> Vec<f32> {
+        let mut bounds = Vec::new();
+        for node in &self.nodes {
+            if let Op::Unary(Unary { function: UnaryFunction::Compare { bound, .. } }) = node.op
+                && !bounds.contains(&bound)
+            {
+                bounds.push(bound);
+            }
+        }
+        bounds
     }
 
     /// An element of the last node's output where that of `source` is `x`; `None` if it depends on

@@ -4,7 +4,7 @@
 use burn_ptq_kernels::grid::Grid;
 
 use super::Range;
-use crate::graph::ops::{BinaryFunction, ReduceFunction};
+use crate::graph::ops::{BinaryFunction, ReduceFunction, Unary, UnaryFunction};
 use crate::graph::{Clamp, Node, Op};
 
 /// Magnitudes below this count as zero: their steps would leave the normal 32-bit floats.
@@ -61,6 +61,8 @@ pub(crate) fn possible(node: &Node, inputs: &[Range]) -> Range {
         Op::Normalize(op) => (-op.largest(), op.largest()),
         Op::Lookup(op) => hull(op.table.data.iter().map(|&x| f64::from(x))),
         Op::TopK(op) if op.indices => (0.0, f64::from(i16::MAX)),
+        // An equal number may lie between any steps.
+        Op::Unary(Unary { function: UnaryFunction::Compare { .. } }) => (0.0, 1.0),
         Op::Unary(op) => {
             // Few are not monotone, and those bend slowly; the minimum of HardSwish is at -1.5.
             let steps = (0..=64).map(|i| low + (high - low) * f64::from(i) / 64.0);

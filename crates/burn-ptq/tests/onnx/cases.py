@@ -1417,6 +1417,155 @@ def assets(folder):
         judge(f"asset_{name}", model, x.reshape(len(x), *want))
 
 
+def choices():
+    """Comparisons and the choice between values, alone and as exporters write activations with them."""
+    def chosen(name, nodes, constants, shape=(4, 6), opset=17, **more):
+        case(f"choice_{name}", nodes, shape, constants, opset, **more)
+
+    zero, half, minus = scalar(0.0), scalar(0.5), scalar(-0.5)
+    for op in ("Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Equal"):
+        truth = [node("Round", "x", "r")]
+        cast = [node("Cast", "t", to=TensorProto.FLOAT)]
+        chosen(f"{op.lower()}_number", truth + [node(op, ["r", "c"], "t")] + cast, {"c": scalar(1.0)})
+        chosen(f"{op.lower()}_turned", truth + [node(op, ["c", "r"], "t")] + cast, {"c": scalar(1.0)})
+        chosen(f"{op.lower()}_row", truth + [node(op, ["r", "c"], "t")] + cast,
+               {"c": np.round(rand(6, low=-2, high=2))})
+        chosen(f"{op.lower()}_values", truth + [node("Abs", "r", "a"), node(op, ["r", "a"], "t")] + cast, {})
+    both = [node("Greater", ["x", "a"], "g"), node("Less", ["x", "b"], "l")]
+    for op in ("And", "Or", "Xor"):
+        chosen(op.lower(), both + [node(op, ["g", "l"], "t"), node("Not", "t", "n"),
+                                   node("Cast", "n", to=TensorProto.FLOAT)], {"a": minus, "b": half})
+        chosen(f"{op.lower()}_constant", both[:1] + [node(op, ["g", "m"], "t"),
+                                                     node("Cast", "t", to=TensorProto.FLOAT)],
+               {"a": minus, "m": np.array([True, False, True, True, False, False])})
+    chosen("to_truths", [node("Round", "x", "r"), node("Cast", "r", "t", to=TensorProto.BOOL),
+                         node("Cast", "t", "i", to=TensorProto.INT64), node("Cast", "i", to=TensorProto.FLOAT)], {})
+    other = [node("Mul", ["x", "x"], "s"), node("Greater", ["s", "a"], "t")]
+    chosen("of_values", other + [node("Where", ["t", "x", "s"])], {"a": half})
+    chosen("of_numbers", other + [node("Where", ["t", "b", "c"])], {"a": half, "b": scalar(2.0), "c": minus})
+    chosen("of_row", other + [node("Where", ["t", "b", "x"])], {"a": half, "b": rand(6)})
+    chosen("of_number_and_value", other + [node("Where", ["t", "b", "x"])], {"a": half, "b": scalar(2.0)})
+    chosen("or_nothing", other + [node("Where", ["t", "x", "z"])], {"a": half, "z": zero})
+    chosen("by_channel", [node("ReduceMean", "x", "m", axes=[2]), node("Less", ["m", "z"], "t"),
+                          node("Where", ["t", "x", "z"])], {"z": zero})
+
+    # One function each: what PyTorch and Keras write.
+    def one(name, nodes, constants):
+        chosen(f"{name}_pieces", nodes, constants)
+
+    one("softplus", [node("Softplus", "x", "s"), node("Greater", ["x", "c"], "t"),
+                     node("Where", ["t", "x", "s"])], {"c": scalar(20.0)})
+    one("leaky", [node("Greater", ["x", "z"], "t"), node("Mul", ["x", "c"], "s"),
+                  node("Where", ["t", "x", "s"])], {"z": zero, "c": scalar(0.1)})
+    one("threshold", [node("LessOrEqual", ["x", "b"], "t"), node("Where", ["t", "v", "x"])],
+        {"b": scalar(0.1), "v": scalar(20.0)})
+    one("hardshrink", [node("Abs", "x", "a"), node("LessOrEqual", ["a", "b"], "t"),
+                       node("Where", ["t", "z", "x"])], {"b": half, "z": zero})
+    one("hardshrink_or", [node("Greater", ["x", "b"], "g"), node("Less", ["x", "m"], "l"),
+                          node("Or", ["g", "l"], "t"), node("Where", ["t", "x", "z"])],
+        {"b": half, "m": minus, "z": zero})
+    one("softshrink", [node("Abs", "x", "a"), node("Greater", ["a", "b"], "t"), node("Sign", "x", "s"),
+                       node("Mul", ["s", "b"], "m"), node("Sub", ["x", "m"], "d"), node("Mul", ["x", "z"], "n"),
+                       node("Where", ["t", "d", "n"])], {"b": half, "z": zero})
+    one("softshrink_sides", [node("Greater", ["x", "b"], "g"), node("Sub", ["x", "b"], "s"),
+                             node("Where", ["g", "s", "z"], "u"), node("Less", ["x", "m"], "l"),
+                             node("Add", ["x", "b"], "a"), node("Where", ["l", "a", "z"], "v"),
+                             node("Add", ["u", "v"])], {"b": half, "m": minus, "z": zero})
+    one("elu", [node("Greater", ["x", "z"], "t"), node("Exp", "x", "e"), node("Sub", ["e", "o"], "s"),
+                node("Where", ["t", "x", "s"])], {"z": zero, "o": scalar(1.0)})
+    for lambd, bias in ((0.5, 0.0), (0.5, 0.5), (1.0, 0.3)):
+        case(f"shrink_{lambd}_{bias}", node("Shrink", "x", lambd=lambd, bias=bias), (4, 6))
+    case("shrink_default", node("Shrink", "x"), (4, 6))
+
+
+def by_ids():
+    """Lookups of rows by ids."""
+    def lookup(name, nodes, constants, ids, kind=TensorProto.INT64, shape=None):
+        x = helper.make_tensor_value_info("x", kind, shape or ["N", *ids.shape[1:]])
+        y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+        tensors = [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()]
+        model = helper.make_model(helper.make_graph(nodes, name, [x], [y], tensors),
+                                  opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
+        judge(f"lookup_{name}", model, ids)
+
+    rows = 9
+    ids = RNG.integers(-rows, rows, (4, 5))
+    counted = [node("Less", ["x", "z"], "t"), node("Add", ["x", "n"], "a"), node("Where", ["t", "a", "x"], "i"),
+               node("Gather", ["w", "i"])]
+    constants = {"w": rand(rows, 3), "z": np.int64(0), "n": np.int64(rows)}
+    lookup("counted_from_the_end", counted, constants, ids)
+    float32, int32 = TensorProto.FLOAT, TensorProto.INT32
+    products = [node("Add", ["x", "n"], "a"), node("Cast", "x", "f", to=float32), node("Less", ["f", "z"], "t"),
+                node("Not", "t", "u"), node("Cast", "u", "v", to=int32), node("Mul", ["x", "v"], "p"),
+                node("Cast", "t", "s", to=int32), node("Mul", ["s", "a"], "q"), node("Add", ["q", "p"], "i"),
+                node("Gather", ["w", "i"])]
+    lookup("keras_products", products, {"w": rand(rows, 3), "z": scalar(0.0), "n": np.int32(rows)},
+           ids.astype(np.int32), int32)
+    column = [node("Gather", ["x", "j"], "c", axis=1), node("Gather", ["w", "c"])]
+    lookup("column", column, {"w": rand(rows, 3), "j": np.int64(2)}, ids)
+    lookup("one_id", [node("Gather", ["w", "x"])], {"w": rand(rows, 3)},
+           ids[:, 0], shape=["batch"])
+    for op in ("Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Equal"):
+        lookup(f"mask_{op.lower()}", [node(op, ["x", "c"], "t"), node("Cast", "t", to=float32)],
+               {"c": np.int64(2)}, ids)
+
+
+def labels():
+    """What scikit-learn's exporter writes behind the probabilities of a classifier."""
+    nodes = [node("ArgMax", "x", "a", axis=1),
+             node("ArrayFeatureExtractor", ["c", "a"], "l", domain="ai.onnx.ml"),
+             node("Reshape", ["l", "s"], "r"), node("Cast", "r", "i", to=TensorProto.INT64),
+             node("Unsqueeze", ["i", "b"], "u"), node("Cast", "u", to=TensorProto.FLOAT)]
+    tensors = [numpy_helper.from_array(np.arange(5, dtype=np.int32), "c"),
+               numpy_helper.from_array(ints(-1), "s"), numpy_helper.from_array(ints(1), "b")]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 5])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    opsets = [helper.make_opsetid("", 15), helper.make_opsetid("ai.onnx.ml", 1)]
+    model = helper.make_model(helper.make_graph(nodes, "labels", [x], [y], tensors),
+                              opset_imports=opsets, ir_version=8)
+    judge("labels_are_places", model, rand(7, 5))
+
+
+def attentions():
+    """`Attention` of the standard: heads joined or apart, shared keys, masks."""
+    def attention(name, shape, constants=None, inputs=("x", "x", "x"), opset=23, **attributes):
+        case(f"attention_{name}", node("Attention", list(inputs), **attributes), shape, constants or {}, opset)
+
+    attention("4d", (2, 5, 4))
+    attention("4d_scale", (2, 5, 4), scale=0.3)
+    attention("4d_causal", (2, 5, 4), is_causal=1)
+    attention("3d", (5, 8), q_num_heads=2, kv_num_heads=2)
+    attention("3d_causal", (5, 8), q_num_heads=4, kv_num_heads=4, is_causal=1)
+    attention("softcap", (2, 5, 4), softcap=2.0)
+    mask = np.tril(np.ones((5, 5), dtype=bool)) | (RNG.uniform(size=(5, 5)) > 0.5)
+    masked = ("x", "x", "x", "m")
+    attention("truths", (2, 5, 4), {"m": mask}, masked)
+    attention("added", (2, 5, 4), {"m": rand(5, 5)}, masked)
+    attention("added_by_head", (2, 5, 4), {"m": rand(1, 2, 5, 5)}, masked)
+    attention("infinite", (2, 5, 4), {"m": np.where(mask, 0, -np.inf).astype(np.float32)}, masked)
+    attention("causal_and_added", (2, 5, 4), {"m": rand(5, 5)}, masked, is_causal=1)
+    shared = [node("Slice", ["x", "s", "e", "a"], "k"), node("Attention", ["x", "k", "k"])]
+    case("attention_shared_keys", shared, (4, 5, 6), {"s": ints(1), "e": ints(3), "a": ints(1)}, 23)
+
+
+def by_lists():
+    """`GatherND` by constant lists of indices, between transpositions as PyTorch writes it."""
+    def listed(name, shape, indices, perm=None, back=None, batch="N", **attributes):
+        front = [node("Transpose", "x", "t", perm=perm)] if perm else []
+        gathered = node("GatherND", ["t" if perm else "x", "i"], "g" if back else "y", **attributes)
+        behind = [node("Transpose", "g", perm=back)] if back else []
+        case(f"gathernd_{name}", front + [gathered] + behind, shape, {"i": np.array(indices, dtype=np.int64)},
+             batch=batch)
+
+    listed("axis", (3, 6), [[0], [0], [5], [-1]], [2, 0, 1], [1, 2, 0])
+    listed("axis_inside", (3, 6), [[2], [0]], [1, 0, 2], [1, 0, 2])
+    listed("two_axes", (3, 4, 5), [[0, 1], [3, 4], [2, -2]], [2, 3, 0, 1], [1, 2, 0])
+    listed("grid", (3, 4, 5), RNG.integers(0, 4, (2, 3, 2)), [2, 3, 0, 1], [2, 3, 0, 1])
+    listed("element", (3, 4), [2], [1, 0, 2])
+    listed("all_axes", (3, 4), [[0, 1], [2, 3]], [1, 2, 0], [1, 0])
+    listed("of_one_sample", (6, 8), [[[0, 1], [5, 7]]], batch=1, batch_dims=1)
+
+
 def transposed_convolutions():
     def up(name, shape, weight, bias=None, opset=13, **attributes):
         constants = {"w": weight} | ({} if bias is None else {"b": bias})
@@ -1461,7 +1610,8 @@ for family in (convolutions, fully_connected, normalizations, activations, arith
                layouts, storage, foldings, files, networks, products, reductions,
                groups, pieces, einsums, axes_beyond_three, movements, resizes,
                transposed_convolutions, linear_resizes,
-               norm_pools, recurrent, sequences):
+               norm_pools, recurrent, sequences, choices, by_ids, labels, attentions,
+               by_lists):
     family()
 if len(sys.argv) > 2:
     assets(pathlib.Path(sys.argv[2]))

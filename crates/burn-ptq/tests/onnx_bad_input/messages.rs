@@ -7,15 +7,15 @@ use crate::{assert_says, error, problems, refusal};
 
 #[test]
 fn what_stands_behind_a_refused_node_is_told_too() {
-    // `Shrink` keeps its input's shape.
+    // `Hardmax` keeps its input's shape.
     let nodes = vec![
-        node("Shrink", &["x"], &["a"], vec![]),
+        node("Hardmax", &["x"], &["a"], vec![]),
         node("Softmax", &["a"], &["b"], vec![int("axis", 0)]),
         node("Relu", &["b"], &["y"], vec![]),
     ];
     let found = problems(&model(&[3, 8, 8], nodes, vec![]));
     let operators: Vec<&str> = found.iter().map(|p| p.op.as_str()).collect();
-    assert_eq!(operators, ["Shrink", "Softmax"]);
+    assert_eq!(operators, ["Hardmax", "Softmax"]);
 
     // The file says what shape others have.
     let nodes = vec![
@@ -93,8 +93,8 @@ fn only_what_is_the_same_idea_is_suggested() {
         let message = refusal(vec![node(op, &["x"], &["y"], vec![])], vec![]);
         assert!(!message.contains("nearest"), "{message}");
     }
-    let shrunk = refusal(vec![node("Shrink", &["x"], &["y"], vec![])], vec![]);
-    assert_says(shrunk, &["train with Relu"]);
+    let hardest = refusal(vec![node("Hardmax", &["x"], &["y"], vec![])], vec![]);
+    assert_says(hardest, &["train with Relu"]);
 }
 
 #[test]
@@ -105,6 +105,38 @@ fn models_without_standard_operators_are_models() {
     classical.opset_import[0].domain = "ai.onnx.ml".into();
     classical.opset_import[0].version = 3;
     assert_says(error(&classical), &["(ai.onnx.ml.LinearRegressor)", "only neural networks"]);
+}
+
+#[test]
+fn what_is_not_attention_over_all_keys_is_refused_in_words() {
+    let cached = node("Attention", &["x", "x", "x", "", "w", "w"], &["y"], vec![]);
+    let cached = refusal(vec![cached], vec![weights("w", &[1, 3, 8, 8])]);
+    assert_says(cached, &["past_key", "over the whole sequence"]);
+    let masked = node("Attention", &["x", "x", "x", "x"], &["y"], vec![]);
+    assert_says(refusal(vec![masked], vec![]), &["attn_mask is computed", "a fixed mask"]);
+    let turned = node("Attention", &["x", "x", "w"], &["y"], vec![]);
+    let turned = refusal(vec![turned], vec![weights("w", &[1, 3, 8, 8])]);
+    assert_says(turned, &["input 2 is a constant"]);
+}
+
+#[test]
+fn choices_of_numbers_that_no_grid_holds_are_refused() {
+    let nodes = || {
+        vec![
+            node("Greater", &["x", "x"], &["t"], vec![]),
+            node("Where", &["t", "w", "x"], &["y"], vec![]),
+        ]
+    };
+    let mut far = weights("w", &[1]);
+    far.float_data = vec![-1e9];
+    assert_says(refusal(nodes(), vec![far]), &["-1000000000", "near the values"]);
+}
+
+#[test]
+fn names_of_classes_are_refused_with_what_to_do() {
+    let mut named = node("ArrayFeatureExtractor", &["w", "x"], &["y"], vec![]);
+    named.domain = "ai.onnx.ml".into();
+    assert_says(refusal(vec![named], vec![weights("w", &[3])]), &["the output of probabilities"]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use burn::tensor::{Tensor, activation};
 use burn_ptq_kernels::grid::Grid;
 use burn_ptq_kernels::params::{GateFunction, GateParams};
 
-use super::{Operator, OutputGrid};
+use super::{Comparison, Operator, OutputGrid};
 
 /// A function applied to every element.
 #[derive(Clone, Debug)]
@@ -95,6 +95,27 @@ pub enum UnaryFunction {
         /// The exponent.
         exponent: f32,
     },
+    /// 1 where the comparison with `bound` holds, else 0.
+    Compare {
+        /// How `x` is compared.
+        with: Comparison,
+        /// What it is compared with.
+        bound: f32,
+    },
+    /// `x` where above `bound`, else `value`.
+    Threshold {
+        /// The threshold.
+        bound: f32,
+        /// The value at and below it.
+        value: f32,
+    },
+    /// 0 from `-lambd` to `lambd`; `x + bias` below, `x - bias` above.
+    Shrink {
+        /// How far the zeros reach; not negative.
+        lambd: f32,
+        /// By how much the rest moves towards 0.
+        bias: f32,
+    },
 }
 
 impl UnaryFunction {
@@ -156,6 +177,23 @@ impl UnaryFunction {
                 }
             }
             UnaryFunction::Pow { exponent } => x.powf(exponent),
+            UnaryFunction::Compare { with, bound } => f32::from(u8::from(with.holds(x, bound))),
+            UnaryFunction::Threshold { bound, value } => {
+                if x > bound {
+                    x
+                } else {
+                    value
+                }
+            }
+            UnaryFunction::Shrink { lambd, bias } => {
+                if x < -lambd {
+                    x + bias
+                } else if x > lambd {
+                    x - bias
+                } else {
+                    0.0
+                }
+            }
             UnaryFunction::LeakyRelu { alpha } => {
                 if x >= 0.0 {
                     x
@@ -229,6 +267,9 @@ impl Operator for Unary {
             UnaryFunction::Mish => "Mish",
             UnaryFunction::ThresholdedRelu { .. } => "ThresholdedRelu",
             UnaryFunction::Pow { .. } => "Pow",
+            UnaryFunction::Compare { with, .. } => with.name(),
+            UnaryFunction::Threshold { .. } => "Threshold",
+            UnaryFunction::Shrink { .. } => "Shrink",
         }
     }
 
@@ -280,6 +321,17 @@ impl Operator for Unary {
                 x * above
             }
             UnaryFunction::Pow { exponent } => x.powf_scalar(exponent),
+            UnaryFunction::Compare { with, bound } => with.forward(x, bound),
+            UnaryFunction::Threshold { bound, value } => {
+                let below = x.clone().lower_equal_elem(bound);
+                x.mask_fill(below, value)
+            }
+            UnaryFunction::Shrink { lambd, bias } => {
+                let below = x.clone().lower_elem(-lambd);
+                let above = x.clone().greater_elem(lambd);
+                let kept = x.zeros_like().mask_where(above, x.clone() - bias);
+                kept.mask_where(below, x + bias)
+            }
         }
     }
 
@@ -356,7 +408,7 @@ mod tests {
         UnaryFunction::Reciprocal,
         UnaryFunction::Pow { exponent: 0.5 },
     ];
-    const ALL: [UnaryFunction; 18] = [
+    const ALL: [UnaryFunction; 21] = [
         UnaryFunction::Abs,
         UnaryFunction::Exp,
         UnaryFunction::Sin,
@@ -375,6 +427,9 @@ mod tests {
         UnaryFunction::Mish,
         UnaryFunction::ThresholdedRelu { alpha: 0.8 },
         UnaryFunction::Pow { exponent: 2.0 },
+        UnaryFunction::Compare { with: Comparison::GreaterOrEqual, bound: 0.3 },
+        UnaryFunction::Threshold { bound: 0.3, value: -0.7 },
+        UnaryFunction::Shrink { lambd: 0.5, bias: 0.2 },
     ];
 
     #[test]
@@ -390,6 +445,27 @@ mod tests {
                 let bound = 2e-5 * expected.abs().max(1.0);
                 assert!((y - expected).abs() < bound, "{function:?} of {x}: {y}, {expected}");
             }
+        }
+    }
+
+    #[test]
+    fn comparisons_hold_at_their_bound_and_beside_it_as_burn_says() {
+        use Comparison::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual};
+        let inputs = [-1.0, 0.5, 2.0];
+        for (with, expected) in [
+            (Less, [1.0, 0.0, 0.0]),
+            (LessOrEqual, [1.0, 1.0, 0.0]),
+            (Greater, [0.0, 0.0, 1.0]),
+            (GreaterOrEqual, [0.0, 1.0, 1.0]),
+            (Equal, [0.0, 1.0, 0.0]),
+            (NotEqual, [1.0, 0.0, 1.0]),
+        ] {
+            let function = UnaryFunction::Compare { with, bound: 0.5 };
+            assert_eq!(inputs.map(|x| function.apply(x)), expected, "{with:?}");
+            let x =
+                Tensor::from_data(TensorData::new(inputs.to_vec(), [1, 3, 1, 1]), &Device::flex());
+            assert_eq!(to_vec(Unary { function }.forward(&[x], &[])), expected, "{with:?}");
+            assert!(inputs.iter().all(|&x| with.holds(x, 0.5) == with.turned().holds(0.5, x)));
         }
     }
 

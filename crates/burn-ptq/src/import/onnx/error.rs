@@ -157,12 +157,19 @@ const MAX_LINES: usize = 24;
 const MAX_NAMES: usize = 3;
 /// Characters of a name that are shown.
 const MAX_NAME: usize = 120;
+/// Characters of what was found that are kept: more than any message has whose file is not hostile.
+const MAX_TEXT: usize = 1000;
 
 /// Names in hostile files may have megabytes, or control a terminal.
 fn short(name: &str) -> String {
-    match name.char_indices().nth(MAX_NAME) {
-        Some((end, _)) => format!("{}...", printable::line(&name[..end])),
-        None => printable::line(name).to_string(),
+    first(name, MAX_NAME)
+}
+
+/// The first characters of a text, in one line.
+fn first(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}...", printable::line(&text[..end])),
+        None => printable::line(text).to_string(),
     }
 }
 
@@ -288,7 +295,9 @@ impl Refusal {
                 "this is a fault of the capture: please report it with the module".into()
             }
         };
-        let (node, op, problem) = (node.into(), op.into(), self.problem);
+        // What was found may be as long as the file: an equation, a list, a name.
+        let [problem, hint] = [self.problem, hint].map(|text| first(&text, MAX_TEXT));
+        let (node, op) = (node.into(), op.into());
         Problem { node, op, problem, hint, blocks: 0 }
     }
 }
@@ -332,6 +341,13 @@ mod tests {
         let text = list(&many, "node", "nodes");
         assert_eq!(text.lines().count(), MAX_LINES + 2);
         assert!(text.ends_with("and 16 more causes") && text.len() < 8000, "{}", text.len());
+    }
+
+    #[test]
+    fn what_was_found_has_an_end_and_controls_no_terminal() {
+        let long = Refusal::new("\u{1b}[2J".repeat(100_000), "é".repeat(100_000));
+        let text = long.of("n", "Einsum", Source::File).to_string();
+        assert!(text.len() < 20_000 && !text.contains('\u{1b}'), "{}", text.len());
     }
 
     #[test]

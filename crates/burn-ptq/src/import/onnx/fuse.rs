@@ -72,7 +72,7 @@ fn written(last: &NodeProto, found: &Found) -> NodeProto {
 }
 
 /// The nodes by what they write, and the constants.
-struct Pieces<'a> {
+pub(super) struct Pieces<'a> {
     nodes: &'a [NodeProto],
     graph: &'a GraphProto,
     opset: i64,
@@ -85,7 +85,7 @@ struct Pieces<'a> {
 }
 
 impl<'a> Pieces<'a> {
-    fn new(graph: &'a GraphProto, opset: i64) -> Self {
+    pub(super) fn new(graph: &'a GraphProto, opset: i64) -> Self {
         let (mut writers, mut readers) = (HashMap::new(), HashMap::<&str, Vec<usize>>::new());
         for (index, node) in graph.node.iter().enumerate() {
             for name in node.output.iter().filter(|o| !o.is_empty()) {
@@ -121,6 +121,17 @@ impl<'a> Pieces<'a> {
         (node.op_type == op && is_standard_domain(&node.domain)).then_some(node)
     }
 
+    /// The node that writes `name`, and its place in the graph.
+    pub(super) fn writer(&self, name: &str) -> Option<(usize, &'a NodeProto)> {
+        let &index = self.writers.get(name)?;
+        Some((index, &self.nodes[index]))
+    }
+
+    /// The extents of an initializer.
+    pub(super) fn extents(&self, name: &str) -> Option<&'a [i64]> {
+        Some(&self.graph.initializer[*self.initializers.get(name)?].dims)
+    }
+
     fn inputs<const N: usize>(node: &'a NodeProto) -> Option<[&'a str; N]> {
         let names: Vec<&str> = node.input.iter().map(String::as_str).collect();
         names.try_into().ok()
@@ -144,6 +155,16 @@ impl<'a> Pieces<'a> {
 
     fn number(&self, name: &str) -> Option<f32> {
         self.constant(name)?.to_scalar().ok()
+    }
+
+    /// A number that adds no axes to what it meets.
+    pub(super) fn scalar(&self, name: &str) -> Option<f32> {
+        self.constant(name).filter(|constant| constant.shape.len() < 2)?.to_scalar().ok()
+    }
+
+    /// A small list of integers.
+    pub(super) fn integers(&self, name: &str) -> Option<Vec<i64>> {
+        self.constant(name)?.to_integers().ok()
     }
 
     /// `x` and what is added to it, of a sum with a number.

@@ -50,6 +50,12 @@ pub(super) struct Importer<'m> {
     pub further_placed: Option<Layout>,
     /// What holds integers in the file, by name.
     pub integers: HashSet<&'m str>,
+    /// What holds truths, by name: 0 and 1.
+    pub truths: HashSet<&'m str>,
+    /// What holds other whole numbers that are computed, such as places, by name.
+    pub places: HashSet<&'m str>,
+    /// Whether the node at hand reads whole numbers.
+    pub whole: bool,
     /// What of a quantized network is quantized anew.
     pub requantize: Option<Requantize>,
     /// The element types of tensors of integers, by name.

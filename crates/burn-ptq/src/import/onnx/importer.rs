@@ -2,6 +2,7 @@
 
 mod branches;
 mod ends;
+mod whole;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
@@ -30,7 +31,7 @@ use crate::graph::{Graph, Value, ValueId};
 const MAX_PROBLEMS: usize = 1000;
 
 /// Operators whose output has the shape of their first input, though they cannot be imported.
-const KEEP_SHAPE: &str = "DequantizeLinear LRN QuantizeLinear Shrink";
+const KEEP_SHAPE: &str = "DequantizeLinear Hardmax LRN QuantizeLinear";
 
 /// A model that was imported.
 pub(super) struct Imported {
@@ -111,6 +112,9 @@ impl<'m> Attempt<'m, '_> {
             further_placed: None,
             further: Vec::new(),
             integers: HashSet::new(),
+            truths: HashSet::new(),
+            places: HashSet::new(),
+            whole: false,
             requantize: self.options.requantize,
             kinds: kinds(graph),
             quantized: HashMap::new(),
@@ -165,24 +169,6 @@ fn kinds(graph: &GraphProto) -> HashMap<&str, i32> {
     constants.chain(nodes).chain(inputs).filter(integers).collect()
 }
 
-/// Whether a node that reads integers gives some: what moves them does; they are computed with as floats
-/// alone.
-fn integers_given(site: &Site) -> Result<bool, Refusal> {
-    match site.op {
-        "Gather" => Ok(false),
-        "Cast" => {
-            let to = site.attributes.int("to", 0)?;
-            Ok(i32::try_from(to).is_ok_and(|to| data_type::integers(to).is_some()))
-        }
-        "Concat" | "Dropout" | "Expand" | "Flatten" | "Identity" | "Reshape" | "Slice"
-        | "Split" | "Squeeze" | "Tile" | "Transpose" | "Unsqueeze" => Ok(true),
-        _ => Err(Refusal::new(
-            "it computes with integers",
-            "cast them to floats in front of it, or feed floats",
-        )),
-    }
-}
-
 impl<'m> Importer<'m> {
     fn bind_inputs(&mut self, interface: &Interface<'m>) {
         for (index, input) in interface.inputs.iter().enumerate() {
@@ -207,6 +193,9 @@ impl<'m> Importer<'m> {
                     *place = Some(integers);
                 }
                 self.integers.insert(input.name);
+                if self.kinds.get(input.name) == Some(&data_type::BOOL) {
+                    self.truths.insert(input.name);
+                }
             }
             self.bind(input.name, binding, input.layout);
         }
@@ -338,18 +327,19 @@ impl<'m> Importer<'m> {
         self.placed = None;
         self.further_placed = None;
         self.further.clear();
-        let holds = node.input.iter().any(|name| self.integers.contains(name.as_str()));
-        if holds && integers_given(&site)? {
+        let holds = self.reads_integers(node);
+        self.whole = holds || node.input.iter().any(|name| self.places.contains(name.as_str()));
+        if holds && whole::integers_given(&site)? {
             self.integers.extend(node.output.iter().map(String::as_str));
         }
         let mut quantization = self.integers_moved(node, &mut site)?;
         let canonical = canonical(self, &site)?;
         let nodes = self.graph.nodes.len();
-        // Whole numbers are the same as floats.
-        let mut first = match (holds, site.op) {
-            (true, "Cast") => site.value(0)?,
-            _ => operators::import(self, &canonical.site(&site))?,
+        let mut first = match self.cast_whole(node, &site)? {
+            Some(whole) => whole,
+            None => operators::import(self, &canonical.site(&site))?,
         };
+        self.keep_whole(node, &site)?;
         self.give_weights(&canonical.site(&site), nodes);
         if let (Some(own), "Clip") = (quantization, site.op) {
             let (value, narrowed) = self.clipped(&site, first, own)?;

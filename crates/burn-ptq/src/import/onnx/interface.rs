@@ -151,6 +151,19 @@ fn layout_of(
     Layout::axis(axis)
 }
 
+/// The name of the batch where it is the only axis of all inputs: one number a sample, such as an id.
+fn alone<'m>(shapes: Vec<&'m TensorShapeProto>, options: &Options) -> Option<&'m str> {
+    let is_batch = |shape: &&'m TensorShapeProto| match &shape.dim[..] {
+        [only] => only.dim_param().to_lowercase().contains("batch"),
+        _ => false,
+    };
+    // A caller who says a shape means a sample of more.
+    let one = |sample: &Vec<usize>| sample.iter().all(|&extent| extent == 1);
+    let said = !options.shapes.is_empty() || !options.sample.as_ref().is_none_or(one);
+    let (first, _) = shapes.split_first()?;
+    (!said && shapes.iter().all(is_batch)).then(|| first.dim[0].dim_param())
+}
+
 /// The axis that has the name of the batch, if it is not `axis`, where other inputs have it: states of recurrent layers
 /// have it second.
 fn batch_by_name(shape: &TensorShapeProto, axis: usize, symbol: Option<&str>) -> Option<usize> {
@@ -190,6 +203,7 @@ pub(super) fn read<'m>(
     if let Place::Axis(axis) = place {
         let names = shapes().filter(|shape| shape.dim.len() > axis.max(1));
         symbol = names.map(|shape| shape.dim[axis].dim_param()).find(|name| !name.is_empty());
+        symbol = symbol.or_else(|| alone(shapes().collect(), options));
         // The largest batch that an input fixes: others may have 1 there.
         let here = shapes().filter(|shape| batch_by_name(shape, axis, symbol).is_none());
         let fixed = here.filter(|shape| shape.dim.len() > axis.max(1));

@@ -1,12 +1,22 @@
 //! Operators of the domain `ai.onnx.ml` that the standard ones express: `Scaler`, which scikit-learn's
-//! exporter writes for a StandardScaler or MinMaxScaler in front of a network.
+//! exporter writes for a StandardScaler or MinMaxScaler in front of a network, and `ArrayFeatureExtractor`
+//! where it names the classes behind one 0, 1, 2 and so on.
 
-use onnx_ir::{AttributeProto, GraphProto, NodeProto, TensorProto};
+use onnx_ir::{AttributeProto, AttributeType, GraphProto, NodeProto, TensorProto};
 
+use super::fuse::Pieces;
 use super::tensor::data_type;
 
-/// Writes each scaler as a difference and a product; what lacks their numbers is left to be refused.
-pub(super) fn express(graph: &mut GraphProto) {
+/// Writes each scaler as a difference and a product, and places that are named by themselves as they are;
+/// what lacks their numbers, or has other names, is left to be refused.
+pub(super) fn express(graph: &mut GraphProto, opset: i64) {
+    let pieces = Pieces::new(graph, opset);
+    let named: Vec<(usize, NodeProto)> = (graph.node.iter().enumerate())
+        .filter_map(|(index, node)| Some((index, places(&pieces, node)?)))
+        .collect();
+    for (index, node) in named {
+        graph.node[index] = node;
+    }
     let mut nodes = Vec::with_capacity(graph.node.len());
     for (index, node) in std::mem::take(&mut graph.node).into_iter().enumerate() {
         match scaler(&node) {
@@ -47,6 +57,37 @@ fn scaler(node: &NodeProto) -> Option<[Vec<f32>; 2]> {
             .filter(|floats| !floats.is_empty())
     };
     Some([numbers("offset")?, numbers("scale")?])
+}
+
+/// What gives the places that a classifier finds, of `node` that names place `i` the number `i`: a row of
+/// the column that `ArgMax` gives.
+fn places(pieces: &Pieces, node: &NodeProto) -> Option<NodeProto> {
+    let [labels, place] = &node.input[..] else { return None };
+    if node.domain != "ai.onnx.ml" || node.op_type != "ArrayFeatureExtractor" {
+        return None;
+    }
+    let labels = pieces.integers(labels)?;
+    let (_, choice) = pieces.writer(place)?;
+    let keeps_axes = choice.attribute.iter().all(|a| a.name != "keepdims" || a.i != 0);
+    let of_matrix = choice.attribute.iter().any(|a| a.name == "axis" && a.i == 1);
+    let plain = labels.iter().copied().eq(0..labels.len() as i64);
+    if !plain || choice.op_type != "ArgMax" || !keeps_axes || !of_matrix {
+        return None;
+    }
+    let turn = AttributeProto {
+        name: "perm".into(),
+        type_: AttributeType::INTS.into(),
+        ints: vec![1, 0],
+        ..Default::default()
+    };
+    Some(NodeProto {
+        op_type: "Transpose".into(),
+        name: node.name.clone(),
+        input: vec![place.clone()],
+        output: node.output.clone(),
+        attribute: vec![turn],
+        ..Default::default()
+    })
 }
 
 fn tensor(name: &str, numbers: &[f32]) -> TensorProto {

@@ -6,6 +6,7 @@
 //! - `interface` says what goes in and out, with what `options` add to the file;
 //! - `order` keeps the nodes that the output needs, sorted;
 //! - `fuse` finds normalizations that are written in pieces;
+//! - `ids` finds lookups whose ids are brought into the range of the table;
 //! - `tensor` decodes initializers, `constants` computes what depends on constants alone, such
 //!   as the chains of `Shape`, `Gather` and `Concat` in front of a `Reshape`;
 //! - `operators` translates every other node, one file a family;
@@ -32,6 +33,7 @@ mod external;
 mod functions;
 mod fuse;
 mod growing;
+mod ids;
 mod importer;
 mod interface;
 mod layout;
@@ -201,7 +203,7 @@ pub(super) fn parse_as(
     for content in files.into_values() {
         hash.update(&content);
     }
-    ml::express(&mut graph);
+    ml::express(&mut graph, opset);
     quantized::express(&mut graph);
     let mut notes = Vec::new();
     if let Some(encodings) = &options.encodings {
@@ -210,6 +212,7 @@ pub(super) fn parse_as(
     }
     let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     fuse::fuse(&mut graph, opset);
+    ids::simplify(&mut graph, opset);
     match importer::import(&graph, opset, name, Source::File, options, &refusals) {
         Ok(mut imported) => {
             imported.graph.notes.extend(notes);

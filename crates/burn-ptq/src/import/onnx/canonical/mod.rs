@@ -91,7 +91,7 @@ const RULES: &[(Rule, &str)] = &[
     (Rule::MatMul, "MatMul"),
     (Rule::Gemm, "Gemm"),
     (Rule::Einsum, "Einsum"),
-    (Rule::Own, "Flatten GRU LSTM RNN Reshape Squeeze Transpose Unsqueeze"),
+    (Rule::Own, "Flatten GRU GatherND LSTM RNN Reshape Squeeze Transpose Unsqueeze"),
 ];
 
 fn rule(site: &Site) -> Rule {

@@ -178,6 +178,17 @@ pub(super) fn thresholded_relu(importer: &mut Importer, site: &Site) -> Result<V
     unary(importer, site, UnaryFunction::ThresholdedRelu { alpha })
 }
 
+pub(super) fn shrink(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+    let (lambd, bias) = (finite(site, "lambd", 0.5)?, finite(site, "bias", 0.0)?);
+    if lambd < 0.0 {
+        return Err(Refusal::new(
+            format!("attribute 'lambd': expected 0 or more, found {lambd}"),
+            "train or export the model again",
+        ));
+    }
+    unary(importer, site, UnaryFunction::Shrink { lambd, bias })
+}
+
 pub(super) fn pow(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
     let exponent = site.constant(1, "exponent")?.to_scalar()?;
     if !exponent.is_finite() {

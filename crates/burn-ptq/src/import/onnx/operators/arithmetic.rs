@@ -183,7 +183,7 @@ pub(super) fn terms(importer: &mut Importer, site: &Site) -> Result<Vec<ValueId>
 }
 
 /// An element-wise operation that commutes.
-fn push_pair(
+pub(super) fn push_pair(
     importer: &mut Importer,
     site: &Site,
     op: impl Into<Op>,
@@ -195,7 +195,7 @@ fn push_pair(
 }
 
 /// An element-wise operation whose first input is not its second.
-fn push_in_order(
+pub(super) fn push_in_order(
     importer: &mut Importer,
     site: &Site,
     function: BinaryFunction,
@@ -217,7 +217,7 @@ pub(super) fn meeting(
     Ok(if len(a) >= len(b) { [a, b] } else { [b, a] })
 }
 
-fn same_ranks(importer: &Importer, a: ValueId, b: ValueId) -> Result<(), Refusal> {
+pub(super) fn same_ranks(importer: &Importer, a: ValueId, b: ValueId) -> Result<(), Refusal> {
     let (first, second) = (importer.shape(a), importer.shape(b));
     if first.len() != second.len() {
         return Err(Refusal::new(
@@ -232,7 +232,7 @@ fn same_ranks(importer: &Importer, a: ValueId, b: ValueId) -> Result<(), Refusal
 }
 
 /// One scale and shift for all channels of `input`.
-fn uniform(
+pub(super) fn uniform(
     importer: &mut Importer,
     input: ValueId,
     scale: f32,

@@ -3,7 +3,7 @@
 use super::super::error::Refusal;
 use super::super::growing::{Importer, Site};
 use crate::graph::ValueId;
-use crate::graph::ops::{Lookup, MAX_ROWS};
+use crate::graph::ops::{Lookup, MAX_ROWS, Reshape};
 
 /// `Gather` of a constant table by an input of integers.
 pub(super) fn gather(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
@@ -17,5 +17,11 @@ pub(super) fn gather(importer: &mut Importer, site: &Site) -> Result<ValueId, Re
         ));
     }
     let table = importer.array(&table)?;
-    importer.push(site, Lookup { table }, &[ids])
+    let (width, op) = (table.shape[1], Lookup { table });
+    if !site.layout(1).scalar {
+        return importer.push(site, op, &[ids]);
+    }
+    // Ids without an axis of their own, such as a column of several: one row a sample.
+    let row = importer.push_part(site, "row", op, &[ids])?;
+    importer.push(site, Reshape { shape: vec![width] }, &[row])
 }

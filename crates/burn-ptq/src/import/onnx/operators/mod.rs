@@ -5,10 +5,13 @@
 
 mod activation;
 mod arithmetic;
+mod attention;
 mod blocks;
-mod choice;
+mod choose;
+mod constant_choice;
 mod convolution;
 mod einsum;
+mod gather_nd;
 mod linear;
 mod lookup;
 mod lp_pool;
@@ -30,6 +33,7 @@ use super::error::Refusal;
 use super::growing::{Importer, Site};
 use crate::graph::ValueId;
 
+pub(super) use choose::is_not_zero;
 pub(super) use shape::check_rank;
 pub(super) use unsupported::unsupported;
 
@@ -63,6 +67,9 @@ const fn folded(name: &'static str, reviewed: i64) -> Operator {
     Operator { name, reviewed, condition, translate: None }
 }
 
+/// The condition of comparisons.
+const COMPARED: &str = "as Sub; gives truths, which are values of 0 and 1";
+
 /// The operators that can be imported, by name.
 pub(super) const OPERATORS: &[Operator] = &[
     operator("Abs", 13, activation::abs, "any"),
@@ -73,9 +80,15 @@ pub(super) const OPERATORS: &[Operator] = &[
         "two computed values of as many axes, whose extents are equal or 1 on each; or one value \
          and a constant of any shape",
     ),
-    folded("And", 7),
+    operator("And", 7, choose::and, "of truths"),
     operator("ArgMax", 13, reduce::arg_max, "along any axis but the batch"),
     operator("ArgMin", 13, reduce::arg_min, "along any axis but the batch"),
+    operator(
+        "Attention",
+        25,
+        attention::attention,
+        "with a constant mask or none; without a cache, softcap beside a mask, and windows",
+    ),
     operator(
         "AveragePool",
         22,
@@ -93,7 +106,7 @@ pub(super) const OPERATORS: &[Operator] = &[
         "Cast",
         28,
         shape::cast,
-        "between float types, and of places of elements to integers; any type on constants",
+        "between float types, from truths, and of places of elements to integers; any type on constants",
     ),
     folded("CastLike", 25),
     operator("Ceil", 13, activation::ceil, "any"),
@@ -133,7 +146,7 @@ pub(super) const OPERATORS: &[Operator] = &[
         "of one or two operands, without diagonals, the batch in front",
     ),
     operator("Elu", 22, activation::elu, "any"),
-    folded("Equal", 19),
+    operator("Equal", 19, choose::equal, COMPARED),
     operator("Erf", 13, activation::erf, "any"),
     operator("Exp", 13, activation::exp, "any"),
     operator("Expand", 13, movement::expand, "of axes behind the batch, to a constant shape"),
@@ -153,13 +166,19 @@ pub(super) const OPERATORS: &[Operator] = &[
         "of computed values by constant indices, along any axis but the batch; of a table by an input of \
          integers",
     ),
+    operator(
+        "GatherND",
+        13,
+        gather_nd::gather_nd,
+        "by constant indices that are the same for every sample, along axes but the batch",
+    ),
     operator("Gelu", 20, activation::gelu, "any"),
     operator("Gemm", 13, linear::gemm, "with a constant weight and bias; transA is 0"),
     operator("GlobalAveragePool", 22, pooling::global_average_pool, "over one or two axes"),
     operator("GlobalLpPool", 22, lp_pool::global_lp_pool, "over one or two axes; p is 1 to 16"),
     operator("GlobalMaxPool", 22, pooling::global_max_pool, "over one or two axes"),
-    folded("Greater", 13),
-    folded("GreaterOrEqual", 16),
+    operator("Greater", 13, choose::greater, COMPARED),
+    operator("GreaterOrEqual", 16, choose::greater_or_equal, COMPARED),
     operator(
         "GroupNormalization",
         21,
@@ -196,8 +215,8 @@ pub(super) const OPERATORS: &[Operator] = &[
         "over axes behind the batch, with constant scales and shifts; also in pieces",
     ),
     operator("LeakyRelu", 16, activation::leaky_relu, "any"),
-    folded("Less", 13),
-    folded("LessOrEqual", 16),
+    operator("Less", 13, choose::less, COMPARED),
+    operator("LessOrEqual", 16, choose::less_or_equal, COMPARED),
     operator("Log", 13, activation::log, "any"),
     operator("LogSoftmax", 13, normalization::log_softmax, "along any axis but the batch"),
     operator(
@@ -223,8 +242,8 @@ pub(super) const OPERATORS: &[Operator] = &[
     folded("Mod", 28),
     operator("Mul", 14, arithmetic::mul, "as Add"),
     operator("Neg", 13, arithmetic::neg, "any"),
-    folded("Not", 1),
-    folded("Or", 7),
+    operator("Not", 1, choose::not, "of truths"),
+    operator("Or", 7, choose::or, "of truths"),
     operator("PRelu", 16, arithmetic::prelu, "with slopes as Add's second input"),
     operator(
         "Pad",
@@ -279,6 +298,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator("Round", 22, activation::round, "any"),
     operator("Selu", 22, activation::selu, "any"),
     folded("Shape", 25),
+    operator("Shrink", 9, activation::shrink, "any"),
     operator("Sigmoid", 13, activation::sigmoid, "any"),
     operator("Sign", 13, activation::sign, "any"),
     operator("Sin", 22, activation::sin, "any"),
@@ -315,10 +335,10 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator(
         "Where",
         16,
-        choice::where_,
-        "with a constant condition, of computed values and constants",
+        choose::choose,
+        "by a constant or a computed condition, between values and constants as Add's",
     ),
-    folded("Xor", 7),
+    operator("Xor", 7, choose::xor, "of truths"),
 ];
 
 /// The operator of the standard that is called `name`, if it can be imported.

@@ -5,37 +5,22 @@ use super::super::error::Refusal;
 use super::super::growing::{Binding, Importer, Site};
 use super::super::tensor::data_type;
 use crate::graph::ops::{Concat, Reshape};
-use crate::graph::{Graph, MAX_AXES, Op, ValueId};
+use crate::graph::{MAX_AXES, ValueId};
 
 pub(super) fn identity(_importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
     site.value(0)
 }
 
 /// Values are 32-bit floats here whatever float type the file gives them.
-pub(super) fn cast(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
+pub(super) fn cast(_importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
     let to = i32::try_from(site.attributes.int("to", 0)?).unwrap_or_default();
-    let value = site.value(0)?;
-    let places = places(&importer.graph, value);
-    let fits = |places: usize| {
-        data_type::integers(to).is_some_and(|integers| integers.max >= places as i64 - 1)
-    };
-    if data_type::is_float(to) || places.is_some_and(fits) {
-        return Ok(value);
+    if data_type::is_float(to) {
+        return site.value(0);
     }
     Err(Refusal::new(
         format!("it casts a computed value to {}, expected a float type", data_type::name(to)),
         "export the model without rounding inside",
     ))
-}
-
-/// The number of places that a value tells apart, if it holds places of elements.
-fn places(graph: &Graph, value: ValueId) -> Option<usize> {
-    let node = &graph.nodes[graph.producer(value)?];
-    match &node.op {
-        Op::TopK(op) if op.indices => Some(graph.value(node.inputs[0]).shape[op.axis]),
-        op if op.rearranges() => places(graph, node.inputs[0]),
-        _ => None,
-    }
 }
 
 /// Refuses samples of more axes than values have, and of none.

@@ -11,13 +11,11 @@ const FAMILIES: &[(&str, &str)] = &[
          loops; or use convolutions over time",
     ),
     ("Loop Scan", "export the model without control flow, or simplify it"),
-    (
-        "SwiGLU SwiGlu Shrink Hardmax",
-        "train with Relu, LeakyRelu, HardSwish, Sigmoid or Tanh instead",
-    ),
+    ("SwiGLU SwiGlu Hardmax", "train with Relu, LeakyRelu, HardSwish, Sigmoid or Tanh instead"),
     (
         "LRN LayerNorm GroupNorm InstanceNorm RmsNorm LocalResponseNorm",
-        "train with batch normalization instead, which folds into the layer before it",
+        "train with batch normalization, which folds into the layer before it, or with layer or group \
+         normalization",
     ),
     (
         "SequenceAt SequenceConstruct SequenceEmpty SequenceErase SequenceInsert SequenceLength SequenceMap \
@@ -29,9 +27,13 @@ const FAMILIES: &[(&str, &str)] = &[
         "leave random numbers to training; of a Burn module capture `module.valid()`",
     ),
     (
-        "ConvTranspose3d \
-         Interpolate Interpolate1d Interpolate2d GridSample GridSample2d PixelShuffle",
-        "upsampling has no integer kernel: cut the model before it",
+        "Interpolate Interpolate1d Interpolate2d PixelShuffle",
+        "upsample to the nearest element or linearly (Resize), by ConvTranspose, or by DepthToSpace",
+    ),
+    (
+        "GridSample GridSample2d AffineGrid",
+        "elements at computed places have no integer kernel: cut the model before it; Resize by constant \
+         scales, ConvTranspose and DepthToSpace are supported",
     ),
     (
         "NonMaxSuppression Unique NonZero Compress TopKWithIndices ArgTopK Sort \
@@ -39,33 +41,42 @@ const FAMILIES: &[(&str, &str)] = &[
         "cut the model before it and run the post-processing on its output",
     ),
     (
-        "Attention MultiHeadAttention LinearAttention RotaryEmbedding RotaryEncoding \
+        "MultiHeadAttention LinearAttention RotaryEmbedding RotaryEncoding \
          TransformerEncoder TransformerDecoder CrossAttention",
-        "products of two computed values have no integer kernel: use layers with constant weights",
+        "export the model with MatMul, Softmax, Mul and Add in place of it: those are supported between \
+         computed values",
     ),
     (
         "SplitToSequence SliceAssign Select Unfold Flip ReverseSequence",
-        "choose channels by a convolution with constant weights, or cut the input outside of the model",
+        "choose elements by Slice, Split, Gather or GatherND with constant bounds and indices",
     ),
-    ("Embedding OneHot", "look the vectors up outside of the model and feed them as its input"),
+    (
+        "Embedding OneHot",
+        "look the vectors up by Gather from a constant table, with ids as an input of integers",
+    ),
     (
         "ReduceProd ReduceLogSum ReduceLogSumExp SumDim SumDims MaxDim MinDim MaxDimWithIndices",
-        "use a mean or a pool over the same axes",
+        "use ReduceSum, ReduceMean, ReduceMax or ReduceMin over the same axes",
     ),
     (
         "Log1p Tan PowfScalar PowiScalar Powf Powi Recip",
         "compute it outside of the model, on its input or output, or train with another function",
     ),
-    ("Equal Where MaskFill MaskWhere Greater Less", "compute it outside of the model"),
+    ("MaskFill MaskWhere", "multiply by 0 and 1 instead, or compute it outside of the model"),
     ("RepeatDim", "let Add or Mul broadcast one element a channel, which needs no copies"),
     ("MaxUnpool MaxRoiPool RoiAlign", "use an average or a maximum pool"),
     (
-        "Conv3d DeformConv DeformableConv2d DeformConv2d Col2Im Unfold4d",
+        "Conv3d ConvTranspose3d DeformConv DeformableConv2d DeformConv2d Col2Im Unfold4d",
         "use convolutions over one or two axes",
     ),
     (
         "Normalizer Imputer FeatureVectorizer",
         "prepare the data before the model: --input-mean and --input-std subtract and divide",
+    ),
+    (
+        "ArrayFeatureExtractor LabelEncoder ZipMap",
+        "give the model with the output of probabilities alone, for example by \
+         onnx.utils.extract_model: the names of classes are no part of a network",
     ),
     (
         "LinearRegressor LinearClassifier TreeEnsemble TreeEnsembleClassifier TreeEnsembleRegressor \

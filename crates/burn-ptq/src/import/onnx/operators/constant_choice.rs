@@ -7,18 +7,13 @@ use super::super::masks::{self, HIDDEN};
 use super::arithmetic::{meeting, two_constants};
 use crate::graph::{ValueId, ops};
 
-pub(super) fn where_(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
-    let missing = || Refusal::invalid("expected a condition and two inputs");
-    let [condition, yes, no] = &site.inputs[..] else { return Err(missing()) };
-    let (Some(condition), Some(yes), Some(no)) = (condition, yes, no) else {
-        return Err(missing());
-    };
-    let Binding::Constant(condition) = condition else {
-        return Err(Refusal::new(
-            "its condition is computed from the input",
-            "export the model with a constant mask, or write the choice as a product with a mask of 0 and 1",
-        ));
-    };
+/// What a condition chooses from two inputs, of which one is computed at least.
+pub(super) fn choose(
+    importer: &mut Importer,
+    site: &Site,
+    condition: &Constant,
+    [yes, no]: [&Binding; 2],
+) -> Result<ValueId, Refusal> {
     let truth = truth(condition)?;
     match (yes, no) {
         // One of them everywhere, if the condition does not enlarge it.
