@@ -64,7 +64,7 @@ impl Wanted<'_> {
         let (them, plural) = if more == 1 { ("it", "") } else { ("them", "s") };
         format!(
             "{row}, {more} column{plural} fewer{hint}. Leave {them} out; labels are told by a column named {}, or \
-         by --labels {path}:NAME",
+         by --labels {path}:NAME beside --eval",
             LABELS.join(", ")
         )
     }
