@@ -67,6 +67,9 @@ const COMPONENTS: &str = "\
 
 Written by `cargo xtask results components` from `studies/components.toml`; not edited by hand.
 
+Two draws of the calibration samples leave the tests one degree of freedom: even a difference of tens of points
+may be called not significant here. `studies/paper.toml` has four.
+
 ";
 
 /// The folder of the tasks.

@@ -309,15 +309,33 @@ impl Task {
         let read = import::read(&self.model, &options);
         let is_open = |problem: &Problem| problem.op == "input";
         match &read {
-            Err(ImportError::Unsupported { problems, .. }) if problems.iter().any(is_open) => {}
-            _ => return read,
+            Err(ImportError::Unsupported { problems, .. }) if problems.iter().any(is_open) => {
+                options.sample = self.stored_sample();
+                import::read(&self.model, &options)
+            }
+            // Of a fixed batch, only samples may tell on which axis it is. Windows are not stored as samples.
+            Ok(model) if self.input.window_frames.is_none() => {
+                options.sample = self.stored_sample();
+                let fits = |model: &onnx::Model| {
+                    let graph = &model.graph;
+                    options
+                        .sample
+                        .as_ref()
+                        .is_none_or(|own| *own == graph.value(graph.input()).shape)
+                };
+                if fits(model) || model.graph.inputs.len() > 1 {
+                    return read;
+                }
+                import::read(&self.model, &options).ok().filter(fits).map_or(read, Ok)
+            }
+            _ => read,
         }
+    }
+
+    /// The shape of a stored sample, if there is one; what is wrong with samples is told when they are needed.
+    fn stored_sample(&self) -> Option<Vec<usize>> {
         let evaluation = self.evaluation.as_ref().map(|files| &files.samples);
-        let files = self.calibration.iter().chain(evaluation);
-        // What is wrong with the samples is told when they are needed.
-        options.sample = files
-            .filter_map(SamplePaths::single)
-            .find_map(|path| stored_sample_shape(path).ok().flatten());
-        import::read(&self.model, &options)
+        let mut files = self.calibration.iter().chain(evaluation).filter_map(SamplePaths::single);
+        files.find_map(|path| stored_sample_shape(path).ok().flatten())
     }
 }
