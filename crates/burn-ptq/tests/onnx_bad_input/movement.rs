@@ -64,6 +64,17 @@ fn movements_that_leave_no_elements_or_mix_samples_are_refused() {
 }
 
 #[test]
+fn parts_of_a_split_are_not_negative() {
+    for parts in [[-2, 5], [5, -2], [-1, 4]] {
+        let nodes = vec![
+            node("Split", &["x", "parts"], &["a", "b"], vec![int("axis", 1)]),
+            node("Concat", &["a", "b"], &["y"], vec![int("axis", 1)]),
+        ];
+        assert_says(refusal(nodes, vec![list("parts", &parts)]), &["do not give 3 steps"]);
+    }
+}
+
+#[test]
 fn movements_do_not_cost_more_than_values_may_have() {
     let huge = i64::MAX;
     let mode = AttributeProto {

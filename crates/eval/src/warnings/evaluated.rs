@@ -135,7 +135,7 @@ fn chance(evaluation: &Evaluation) -> Option<f64> {
     match evaluation.metric {
         Metric::Auc => Some(0.5),
         Metric::R2 => Some(0.0),
-        // What an autoencoder is compared with is no label.
+        // An autoencoder is compared with its input, not with labels.
         Metric::Reconstruction => None,
         Metric::Top1
         | Metric::TopK(_)

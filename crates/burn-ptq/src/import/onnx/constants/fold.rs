@@ -188,7 +188,8 @@ fn split(
         outputs.push(indexing::slice(input, &bounds, budget)?);
         start = end;
     }
-    if start != extent as i64 || sizes.len() < node.output.len() {
+    let is_negative = sizes.iter().any(|&size| size < 0);
+    if start != extent as i64 || sizes.len() < node.output.len() || is_negative {
         return Err(Refusal::invalid(format!("parts of {sizes:?} do not make up {extent}")));
     }
     Ok(outputs)

@@ -139,8 +139,9 @@ pub(super) fn split(importer: &mut Importer, site: &Site) -> Result<ValueId, Ref
             (0..parts).map(size).collect()
         }
     };
-    let whole_axis = sizes.iter().try_fold(0_i64, |sum, &size| sum.checked_add(size.max(-1)));
-    if sizes.len() != parts || whole_axis != Some(extent as i64) || sizes.contains(&-1) {
+    let whole_axis = sizes.iter().try_fold(0_i64, |sum, &size| sum.checked_add(size));
+    let is_negative = sizes.iter().any(|&size| size < 0);
+    if sizes.len() != parts || whole_axis != Some(extent as i64) || is_negative {
         return Err(Refusal::invalid(format!(
             "its parts {sizes:?} along axis {} do not give {extent} steps to {parts} outputs",
             axis + 1

@@ -76,7 +76,7 @@ const FAMILIES: &[(&str, &str)] = &[
     (
         "ArrayFeatureExtractor LabelEncoder ZipMap",
         "give the model with the output of probabilities alone, for example by \
-         onnx.utils.extract_model: the names of classes are no part of a network",
+         onnx.utils.extract_model: the names of classes do not belong to a network",
     ),
     (
         "LinearRegressor LinearClassifier TreeEnsemble TreeEnsembleClassifier TreeEnsembleRegressor \
