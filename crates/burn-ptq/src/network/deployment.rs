@@ -88,8 +88,8 @@ impl Quantized {
     }
 
     /// Runs the integer program, bit for bit what the exported code computes, on a sequence after a reset: of
-    /// each step the inputs beside states, one after the other, as
-    /// [`sequence`](crate::sequence) has them. Returns the outputs of all steps.
+    /// each step the inputs beside states, one after the other: see [`step_len`](crate::step_len). Returns the
+    /// outputs of all steps.
     ///
     /// # Errors
     /// If the steps have another size.

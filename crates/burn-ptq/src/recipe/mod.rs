@@ -21,7 +21,7 @@ pub use fit::FitRecipe;
 pub(crate) use plan::MadeBy;
 pub use stream::StreamRecipe;
 
-use crate::calibrate::synthesize::Synthesis;
+pub use crate::calibrate::synthesize::Synthesis;
 use crate::condition::ConditioningChoice;
 use crate::correct::CorrectionChoice;
 use crate::quant::{Granularity, Scheme, SchemeError};
