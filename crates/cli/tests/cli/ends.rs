@@ -153,6 +153,23 @@ fn tables_have_columns_of_each_input() {
 }
 
 #[test]
+fn a_fixed_batch_on_the_second_axis_is_told_by_the_samples() {
+    let place = Place::new();
+    let samples = numbers(16, 12, 3);
+    let means: Vec<f32> = (samples.chunks(12))
+        .flat_map(|steps| [0, 1].map(|at| steps.iter().skip(at).step_by(2).sum::<f32>() / 6.0))
+        .collect();
+    write_npy(&place.path("x.npy"), "<f4", false, &[16, 6, 2], &f32_bytes(&samples));
+    write_npy(&place.path("y.npy"), "<f4", false, &[16, 2], &f32_bytes(&means));
+    let (second, x, y) = (model("second.onnx"), place.text("x.npy"), place.text("y.npy"));
+    let output =
+        run(&["evaluate", &second, "--eval", &x, "--labels", &y, "--metric", "mse", "--json"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let result: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert!(result["value"].as_f64().unwrap() < 1e-10, "{result}");
+}
+
+#[test]
 fn token_ids_are_exact_and_looked_up() {
     let place = Place::new();
     let ids: Vec<i64> = (0..64 * 4).map(|i| (i * 7) % 20 - 10).collect();

@@ -126,3 +126,15 @@ for operator, gates in (("GRU", 3), ("LSTM", 4)):
         [step("x", [1, "N", FEATURES]), *(step(f"{name}0", [1, "N", HIDDEN]) for name in kept)],
         [step("y", ["N", 3]), *(step(f"{name}n", [1, "N", HIDDEN]) for name in kept)],
     )
+# A fixed batch of 8 on the second axis, as encoders have it that were exported for one: only the samples tell.
+fixed = lambda name, extents: helper.make_tensor_value_info(name, FLOAT, extents)
+write_graph(
+    "second",
+    [
+        helper.make_node("MatMul", ["x", "eye"], ["own"], "own"),
+        helper.make_node("ReduceMean", ["own"], ["y"], "mean", axes=[0], keepdims=0),
+    ],
+    {"eye": np.eye(2, dtype=np.float32)},
+    [fixed("x", [6, 8, 2])],
+    [fixed("y", [8, 2])],
+)
