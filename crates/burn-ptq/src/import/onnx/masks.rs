@@ -5,7 +5,7 @@
 
 use super::constants::{Constant, Elements};
 use super::error::Refusal;
-use crate::graph::{Graph, Op, ValueId};
+use crate::graph::{Graph, Op};
 
 /// What is at most this hides an element.
 pub(super) const HIDDEN: f32 = -1e3;
@@ -48,7 +48,8 @@ pub(super) fn bound(graph: &mut Graph) -> Result<(), (usize, Refusal)> {
         }
         let infinite = constant.array.data.contains(&INFINITE);
         let output = graph.nodes[index].output;
-        if readers(graph, output).all(|reader| hides(graph, reader)) && !graph.is_output(output) {
+        let mut readers = graph.consumers(output).into_iter();
+        if readers.all(|reader| hides(graph, reader)) && !graph.is_output(output) {
             if let Op::Constant(constant) = &mut graph.nodes[index].op {
                 constant.array.data.iter_mut().for_each(|x| *x = x.max(BOUND));
             }
@@ -64,13 +65,9 @@ pub(super) fn bound(graph: &mut Graph) -> Result<(), (usize, Refusal)> {
 /// Whether a node is a sum that only a softmax reads.
 fn hides(graph: &Graph, index: usize) -> bool {
     let node = &graph.nodes[index];
-    let mut seen = readers(graph, node.output).peekable();
+    let readers = graph.consumers(node.output);
     matches!(node.op, Op::Add(_))
         && !graph.is_output(node.output)
-        && seen.peek().is_some()
-        && seen.all(|reader| matches!(graph.nodes[reader].op, Op::Softmax(_)))
-}
-
-fn readers(graph: &Graph, value: ValueId) -> impl Iterator<Item = usize> {
-    graph.nodes.iter().enumerate().filter(move |(_, n)| n.inputs.contains(&value)).map(|(i, _)| i)
+        && !readers.is_empty()
+        && readers.iter().all(|&reader| matches!(graph.nodes[reader].op, Op::Softmax(_)))
 }

@@ -132,7 +132,7 @@ fn broadcast_steps(from: &[usize], to: &[usize]) -> Vec<isize> {
     (0..to.len()).map(step).collect()
 }
 
-pub(super) fn expand(
+pub(in super::super) fn expand(
     input: &Constant,
     to: &[i64],
     budget: &mut Budget,
@@ -158,14 +158,12 @@ pub(super) fn select(
     let shape = broadcast_shape(&broadcast_shape(&condition.shape, &yes.shape)?, &no.shape)?;
     budget.allocate(&shape, 3 * size_of::<[usize; 2]>())?;
     let places = |c: &Constant| walk(&shape, &broadcast_steps(&c.shape, &shape), 0);
-    let Elements::Integer(truth) = &condition.elements else {
-        return Err(Refusal::invalid("expected a condition of truth values, found floats"));
-    };
+    let truth = condition.to_truths()?;
     let (from_yes, from_no) = (places(yes), places(no));
     let chosen = places(condition).into_iter().enumerate();
     let chosen = chosen.map(|(at, place)| match truth[place] {
-        Extent::Known(0) => (false, from_no[at]),
-        _ => (true, from_yes[at]),
+        true => (true, from_yes[at]),
+        false => (false, from_no[at]),
     });
     let elements = match (&yes.elements, &no.elements) {
         (Elements::Integer(yes), Elements::Integer(no)) => {

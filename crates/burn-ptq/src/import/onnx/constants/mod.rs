@@ -12,7 +12,7 @@ use super::error::Refusal;
 use crate::graph::Array;
 
 pub(super) use fold::{fold, shape_of};
-pub(super) use indexing::{Span, normalize_axis, permute_axes, unsqueezed};
+pub(super) use indexing::{Span, expand, normalize_axis, permute_axes, unsqueezed};
 pub(super) use reduce::reduce;
 
 /// The longest list of integers that shapes and their like may have.
@@ -90,6 +90,18 @@ impl Constant {
                     ))
                 };
                 data.iter().map(|e| e.known().and_then(float)).collect()
+            }
+        }
+    }
+
+    /// The elements as truths: everything but 0 is true.
+    pub(super) fn to_truths(&self) -> Result<Vec<bool>, Refusal> {
+        match &self.elements {
+            Elements::Integer(data) => {
+                Ok(data.iter().map(|element| !matches!(element, Extent::Known(0))).collect())
+            }
+            Elements::Float(_) => {
+                Err(Refusal::invalid("expected a condition of truth values, found floats"))
             }
         }
     }

@@ -1,13 +1,13 @@
 //! Sums, differences, products and quotients: of two values, or of a value and a constant.
 
-use super::super::constants::{Constant, Elements};
+use super::super::constants::{Constant, Elements, expand};
 use super::super::error::Refusal;
-use super::super::growing::{Binding, Importer, Site};
+use super::super::growing::{Binding, Importer, Site, sample_shape};
 use super::super::masks;
 use crate::graph::ops::{
     self, Binary, BinaryFunction, ChannelAffine, Permute, Unary, UnaryFunction,
 };
-use crate::graph::{Array, Op, ValueId, dims3, strides};
+use crate::graph::{Array, Op, ValueId, dims3};
 
 pub(super) fn add(importer: &mut Importer, site: &Site) -> Result<ValueId, Refusal> {
     match site.pair()? {
@@ -269,13 +269,13 @@ fn with_constant(
         let (scale, shift) = coefficients(f64::from(*element));
         *element = if product { scale } else { shift } as f32;
     }
-    let (shape, elements) = match shape.len() {
+    let rank = shape.len();
+    let constant = Constant { shape: constant.shape.clone(), elements: Elements::Float(elements) };
+    let constant = match rank {
         // Of values with more axes, kernels know no extents: the constant has one for each element.
-        4.. => repeated(importer, &shape, &constant.shape, elements)?,
-        _ => (constant.shape.clone(), elements),
+        4.. => repeated(importer, &shape, constant)?,
+        _ => constant,
     };
-    let constant = Constant { shape, elements: Elements::Float(elements) };
-    let rank = importer.shape(input).len();
     let constant = importer.push_constant(site, &constant, rank)?;
     push_pair(importer, site, op, input, constant)
 }
@@ -287,28 +287,19 @@ fn merged(shape: &[usize], axis: usize) -> Option<(usize, usize)> {
     Some((shape[axis], shape[axis + 1..merged].iter().product()))
 }
 
-/// The elements of a constant of shape `from`, repeated to those of a sample, if they meet there.
+/// A constant with an element for each of a sample's, if they meet there.
 fn repeated(
     importer: &mut Importer,
     sample: &[usize],
-    from: &[usize],
-    elements: Vec<f32>,
-) -> Result<(Vec<usize>, Vec<f32>), Refusal> {
-    let missing = sample.len().saturating_sub(from.len());
-    let own = [&vec![1; missing], &from[from.len().saturating_sub(sample.len())..]].concat();
-    let meets = own.iter().zip(sample).all(|(own, extent)| own == extent || *own == 1);
-    if own == sample || !meets || own.iter().product::<usize>() != elements.len() {
-        return Ok((from.to_vec(), elements));
+    constant: Constant,
+) -> Result<Constant, Refusal> {
+    let shape = sample_shape(&constant, sample.len())?;
+    let meets = shape.iter().zip(sample).all(|(own, extent)| own == extent || *own == 1);
+    if !meets {
+        return Ok(constant);
     }
-    importer.budget.allocate(sample, size_of::<f32>())?;
-    let (steps, strides) = (strides(sample), strides(&own));
-    let place = |index: usize| -> usize {
-        let axes = steps.iter().zip(sample).zip(own.iter().zip(&strides));
-        axes.map(|((step, extent), (own, stride))| (index / step % extent).min(own - 1) * stride)
-            .sum()
-    };
-    let all = (0..sample.iter().product()).map(|index| elements[place(index)]).collect();
-    Ok((sample.to_vec(), all))
+    let to: Vec<i64> = sample.iter().map(|&extent| extent as i64).collect();
+    expand(&Constant { shape, ..constant }, &to, &mut importer.budget)
 }
 
 /// An operation with a constant along one axis, as a scale and shift a channel that `coefficients`

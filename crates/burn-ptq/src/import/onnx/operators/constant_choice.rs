@@ -1,6 +1,6 @@
 //! Where with a condition that is known before the model runs, as masks of attention are.
 
-use super::super::constants::{Constant, Elements, Extent};
+use super::super::constants::{Constant, Elements};
 use super::super::error::Refusal;
 use super::super::growing::{Binding, Importer, Site};
 use super::super::masks::{self, HIDDEN};
@@ -14,7 +14,7 @@ pub(super) fn choose(
     condition: &Constant,
     [yes, no]: [&Binding; 2],
 ) -> Result<ValueId, Refusal> {
-    let truth = truth(condition)?;
+    let truth = condition.to_truths()?;
     match (yes, no) {
         // One of them everywhere, if the condition does not enlarge it.
         (Binding::Value(x), _) if truth.iter().all(|&yes| yes) && condition.len() == 1 => Ok(*x),
@@ -32,17 +32,6 @@ pub(super) fn choose(
             replaced(importer, site, *x, (condition, &truth), (other, true))
         }
         _ => Err(two_constants()),
-    }
-}
-
-fn truth(condition: &Constant) -> Result<Vec<bool>, Refusal> {
-    match &condition.elements {
-        Elements::Integer(truth) => {
-            Ok(truth.iter().map(|element| !matches!(element, Extent::Known(0))).collect())
-        }
-        Elements::Float(_) => {
-            Err(Refusal::invalid("expected a condition of truth values, found floats"))
-        }
     }
 }
 
